@@ -1,0 +1,34 @@
+"""The derive function: declared views, kept in step with a table's stream."""
+
+import os
+from functools import cache
+from typing import Any
+
+from distributary.branches.derive import Derive
+from distributary.clients import client
+from distributary.consume import Deployment, Response, consume
+from distributary.deadline import Context
+from distributary.parallel import Parallel
+from distributary.parking import Parking
+from distributary.settings import DeriveSettings
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.telemetry import Telemetry
+from distributary.views import check
+from views import VIEWS
+
+
+@cache
+def deployed() -> Deployment:
+    """What the environment asks for, put together once per process."""
+    settings = DeriveSettings.load(os.environ)
+    dynamodb, parallel = client("dynamodb"), Parallel()
+    tombstones = Tombstones(dynamodb, settings.tombstone_table, settings.tombstone_days)
+    branch = Derive(check(VIEWS), Register(dynamodb, settings.derived_table, tombstones, parallel))
+    parking = Parking(client("s3"), settings.parking_bucket, "derive", parallel)
+    return Deployment(branch, parking, Telemetry("derive"), settings.generation)
+
+
+def handler(event: Any, context: Context) -> Response:
+    """A batch of stream records in, the first failed one out."""
+    return consume(event, context, deployed())

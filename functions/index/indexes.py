@@ -1,0 +1,24 @@
+"""Your OpenSearch index: which items, under which id, with which fields; see README.md."""
+
+from distributary.indexes import Index
+from distributary.views import Entity
+
+USER = Entity(
+    name="user", keys=("user_id",), attributes=("email", "name", "status", "balance", "avatar", "tags", "visits")
+)
+
+INDEX = Index(
+    name="users",
+    of=USER,
+    id="{user_id}",
+    fields={
+        "user_id": {"type": "keyword"},
+        "email": {"type": "keyword"},
+        "name": {"type": "text", "fields": {"exact": {"type": "keyword", "ignore_above": 256}}},
+        "status": {"type": "keyword"},
+        "balance": {"type": "keyword"},
+        "visits": {"type": "long"},
+        "tags": {"type": "keyword"},
+        "avatar": {"type": "binary"},
+    },
+)

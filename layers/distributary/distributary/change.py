@@ -1,0 +1,95 @@
+"""What a change is: one item, before and after, and where it stands in the item's history."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from distributary.codec import Typed, Value, decode
+
+REPLICA_VERSION = "_distributary_version"
+"""The attribute in which every row that Distributary writes carries its version (46 digits, see `version.to_text`)."""
+
+
+class Kind(StrEnum):
+    """What happened to the item."""
+
+    INSERT = "INSERT"
+    MODIFY = "MODIFY"
+    REMOVE = "REMOVE"
+
+
+class Origin(StrEnum):
+    """How the change came here. Only a streamed change is news; the others are history told again."""
+
+    STREAM = "stream"
+    SNAPSHOT = "snapshot"
+    REDRIVE = "redrive"
+
+
+class Image(Mapping[str, Value]):
+    """An item as DynamoDB JSON; attributes are decoded when asked for, each once.
+
+    `raw` is lossless and costs nothing. Reading an attribute raises KeyError if the item lacks it, Rejected if its
+    content is no DynamoDB value.
+    """
+
+    __slots__ = ("_decoded", "raw")
+
+    def __init__(self, raw: Mapping[str, Typed]) -> None:
+        self.raw = raw
+        self._decoded: dict[str, Value] | None = None
+
+    def __getitem__(self, name: str) -> Value:
+        decoded = self._decoded
+        if decoded is None:
+            decoded = self._decoded = {}
+        if name in decoded:
+            return decoded[name]
+        value = decoded[name] = decode(self.raw[name], name)
+        return value
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.raw)
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Image({', '.join(self.raw)})"
+
+
+class Change(NamedTuple):
+    """One change of one item. A named tuple: as frozen as a dataclass, and made in a third of the time.
+
+    `identifier` is what Lambda wants back if the change failed, `record` the change as received, `created` seconds
+    since the epoch, `source` the stream's ARN, `expired` a delete by TTL, `replicated` a write by our own replicator.
+    """
+
+    event_id: str
+    kind: Kind
+    keys: Image
+    old: Image | None
+    new: Image | None
+    version: int
+    created: float
+    source: str
+    expired: bool
+    replicated: bool
+    origin: Origin
+    identifier: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Undecodable:
+    """A record that is no change: it is parked as it came."""
+
+    event_id: str
+    identifier: str
+    record: Any
+    cause: str
+    detail: str = ""

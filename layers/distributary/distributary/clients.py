@@ -1,0 +1,62 @@
+"""boto3 clients, and what their errors ask of the caller."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.parallel import WORKERS
+
+AwsError = (ClientError, BotoCoreError)
+
+_PERMANENT = {"ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"}
+_DEPLOYMENT = {
+    "AccessDenied": "grant the function's role this action",
+    "AccessDeniedException": "grant the function's role this action",
+    "NoSuchBucket": "correct the bucket's name in the stack's parameters",
+    "ResourceNotFoundException": "correct the table's name and region in the stack's parameters",
+    "UnrecognizedClientException": "check the function's credentials and region",
+}
+
+
+def client(service: str, region: str | None = None, attempts: int = 3) -> Any:
+    """A boto3 client that fails fast: 2 s to connect, 5 s to read, at most `attempts` tries in standard mode.
+
+    https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
+    """
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        max_pool_connections=WORKERS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    session = boto3.Session(region_name=region)
+    return session.client(service, config=config)  # type: ignore[call-overload]
+
+
+def code_of(error: Exception) -> str:
+    """The service's error code, or the exception's class where no answer came."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__
+
+
+def classify(error: Exception, call: str) -> DistributaryError:
+    """Rejected for what the service will never accept, Unavailable for everything else: throttling, faults, timeouts.
+
+    A wrong deployment (missing permission, table or bucket) is Unavailable too: mended, it succeeds.
+    """
+    code = code_of(error)
+    if code in _PERMANENT:
+        return Rejected(f"{call}: {code}", str(error))
+    mend = _DEPLOYMENT.get(code)
+    return Unavailable(f"{call}: {code}" + (f"; {mend}" if mend else ""), str(error))
+
+
+def standing_item(error: Exception) -> dict[str, Any]:
+    """The item that a failed condition met (ReturnValuesOnConditionCheckFailure=ALL_OLD), empty if none came back."""
+    response: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
+    return response.get("Item") or {}

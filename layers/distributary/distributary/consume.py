@@ -1,0 +1,83 @@
+"""Lambda event in, partial batch response out: the only way in."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from distributary import outcome as outcomes
+from distributary import sources
+from distributary.change import Change, Undecodable
+from distributary.deadline import Context, Deadline
+from distributary.errors import Rejected
+from distributary.outcome import Outcome, Status
+from distributary.parking import Parking
+from distributary.telemetry import Telemetry
+
+Entry = Change | Undecodable
+Response = dict[str, list[dict[str, str]]]
+
+
+class Branch(Protocol):
+    """Something downstream of the table that is kept in step with it."""
+
+    def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+        """One outcome per change, in order; raises nothing for a bad change.
+
+        Whatever was delivered, how often and in whatever order, the branch ends in the state that the newest change
+        of each item determines. A change not reached before the deadline is failed.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A branch with what surrounds it in one function."""
+
+    branch: Branch
+    parking: Parking
+    telemetry: Telemetry
+    generation: int
+
+
+def consume(event: Any, context: Context, deployed: Deployment) -> Response:
+    """Decodes, applies, parks, counts, and answers the first failed record in batch order.
+
+    Lambda takes the answer as the checkpoint and delivers everything from there on again
+    (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html).
+    Raises ConfigError for an event that is no stream's.
+    """
+    deadline = Deadline.of(context)
+    entries = sources.decode(event, deployed.generation)
+    ends = _apply(entries, deployed.branch, deadline)
+    ends = _park(entries, ends, deployed.parking, deadline.into_reserve())
+    deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())
+    return _response(entries, ends)
+
+
+def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Outcome]:
+    changes = [entry for entry in entries if isinstance(entry, Change)]
+    applied = branch.apply(changes, deadline) if changes else []
+    if len(applied) != len(changes):
+        raise AssertionError(f"{type(branch).__name__} answered {len(applied)} outcomes for {len(changes)} changes")
+    if len(changes) == len(entries):
+        return applied
+    rest = iter(applied)
+    return [
+        next(rest) if isinstance(entry, Change) else outcomes.parked(Rejected(entry.cause, entry.detail))
+        for entry in entries
+    ]
+
+
+def _park(entries: list[Entry], ends: list[Outcome], parking: Parking, deadline: Deadline) -> list[Outcome]:
+    """The outcomes, with every change that could not be parked failed instead: it is never lost."""
+    places = [i for i, end in enumerate(ends) if end.status is Status.PARKED]
+    ends = list(ends)
+    for i, error in zip(places, parking.park([(entries[i], ends[i]) for i in places], deadline), strict=True):
+        if error is not None:
+            ends[i] = outcomes.failed(error)
+    return ends
+
+
+def _response(entries: list[Entry], ends: list[Outcome]) -> Response:
+    first = next((entry for entry, end in zip(entries, ends, strict=True) if end.status is Status.FAILED), None)
+    return {"batchItemFailures": [] if first is None else [{"itemIdentifier": first.identifier}]}

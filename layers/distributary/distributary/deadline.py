@@ -1,0 +1,50 @@
+"""The time that is left, so that a batch stops early instead of being killed."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from distributary.errors import Unavailable
+
+RESERVE_SECONDS = 3.0
+"""Kept back for parking, metrics and the answer to Lambda."""
+
+
+class Context(Protocol):
+    """What is used of Lambda's context object.
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html"""
+
+    aws_request_id: str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment on the monotonic clock, in seconds, with a reserve behind it for what must still be said."""
+
+    ends: float
+    reserve: float = 0.0
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def of(cls, context: Context, reserve: float = RESERVE_SECONDS) -> "Deadline":
+        """The invocation's end, less `reserve` or a quarter of what is left if that is shorter."""
+        left = max(0.0, context.get_remaining_time_in_millis() / 1000)
+        kept = min(reserve, left / 4)
+        return cls(time.monotonic() + left - kept, kept)
+
+    def into_reserve(self) -> "Deadline":
+        """Two thirds of the reserve later: for parking what the branch has given up on."""
+        return Deadline(self.ends + self.reserve * 2 / 3, 0.0, self.clock)
+
+    def left(self) -> float:
+        """Seconds left, never below 0."""
+        return max(0.0, self.ends - self.clock())
+
+    def check(self) -> None:
+        """Raises Unavailable once the time is over."""
+        if self.clock() >= self.ends:
+            raise Unavailable("stopped before the function's timeout; raise Timeout or lower BatchSize if this recurs")

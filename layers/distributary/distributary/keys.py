@@ -1,0 +1,177 @@
+"""Key templates and item identities: no value can forge another's key."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+from typing import Any
+
+from distributary.codec import Typed, Value, decode, number_text
+from distributary.errors import ConfigError, Rejected
+
+SEPARATORS = "#|/:;,&=~!$*?<>^\\\"'`()[]{} "
+_INVISIBLE = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]))
+_ESCAPES = str.maketrans({c: "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + SEPARATORS + _INVISIBLE})
+_TYPES = {"S": str, "N": "number", "B": bytes}
+
+PARTITION_KEY_BYTES = 2048
+SORT_KEY_BYTES = 1024
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+
+def escape(text: str) -> str:
+    """`text` with `%`, separators and control characters percent-encoded as UTF-8; letters of any script stay."""
+    return text.translate(_ESCAPES)
+
+
+def bounded(text: str, limit: int) -> str:
+    """`text` if it has at most `limit` UTF-8 bytes, else `%h` and its SHA-256 (66 bytes): `escape` never writes `%h`.
+
+    A lone surrogate, which no table holds, is left for the service that is given the text to refuse.
+    """
+    encoded = text.encode(errors="surrogatepass")
+    return text if len(encoded) <= limit else f"%h{hashlib.sha256(encoded).hexdigest()}"
+
+
+def identity(keys: Mapping[str, Typed]) -> str:
+    """One text for an item's key attributes (DynamoDB JSON), whatever their names, number and types.
+
+    Raises Rejected if a key is not a string, number or binary.
+    """
+    return "&".join(f"{escape(name)}={_tagged(name, keys[name])}" for name in sorted(keys))
+
+
+def _tagged(name: str, typed: Typed) -> str:
+    value = decode(typed, name)
+    (tag,) = typed
+    if tag not in _TYPES:
+        raise Rejected(f"key '{name}': DynamoDB keys are S, N or B")
+    return f"{tag}:{_plain(value, name)}"
+
+
+def _plain(value: Any, name: str) -> str:
+    match value:
+        case str():
+            return escape(value)
+        case bytes():
+            return base64.urlsafe_b64encode(value).decode().rstrip("=")
+    return number_text(value, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    name: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A key such as `CUSTOMER#{customer_id}`: text with the attributes that it interpolates.
+
+    `{name}` takes a string, `{name:N}` a number, `{name:B}` a binary. Values are escaped, so that two different
+    inputs never make one key: what a value brings along of `%` and of SEPARATORS is percent-encoded.
+    """
+
+    text: str
+    parts: tuple[str | _Field, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Template":
+        """Raises ConfigError for a template that is malformed or could make one key of two different inputs."""
+        try:
+            pieces = list(Formatter().parse(text))
+        except ValueError as error:
+            raise ConfigError(f"template '{text}': {error}; write a literal brace as '{{{{' or '}}}}'") from None
+        parts: list[str | _Field] = []
+        for literal, name, spec, conversion in pieces:
+            if "%" in literal:
+                raise ConfigError(f"template '{text}': '%' is the escape's own sign; choose another")
+            if literal:
+                parts.append(literal)
+            if name is None:
+                continue
+            if not name or conversion or (spec or "S") not in _TYPES:
+                raise ConfigError(f"template '{text}': write a field as {{name}}, {{name:N}} or {{name:B}}")
+            parts.append(_Field(name, spec or "S"))
+        if not parts:
+            raise ConfigError("a template is empty: give it a literal or a field")
+        return cls(text, _unambiguous(text, parts))
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The names it interpolates, in order."""
+        return tuple(part.name for part in self.parts if isinstance(part, _Field))
+
+    def render(self, item: Mapping[str, Value], limit: int) -> str:
+        """The key, at most `limit` bytes. Raises Rejected for a missing or mistyped attribute and for an empty or
+        oversized key."""
+        key = "".join(part if isinstance(part, str) else self._interpolate(part, item) for part in self.parts)
+        size = len(key.encode())
+        if not 0 < size <= limit:
+            raise Rejected(f"template '{self.text}': the key would have {size} bytes, and may have 1 to {limit}")
+        return key
+
+    def _interpolate(self, field: _Field, item: Mapping[str, Value]) -> str:
+        if field.name not in item:
+            raise Rejected(f"template '{self.text}': the item has no attribute '{field.name}'")
+        value = item[field.name]
+        tag = "S" if isinstance(value, str) else "B" if isinstance(value, bytes) else type(value).__name__
+        if tag.replace("Decimal", "N") != field.type:
+            hint = f"; write {{{field.name}:N}}" if tag == "Decimal" else ""
+            raise Rejected(f"template '{self.text}': '{field.name}' is {tag}, expected {field.type}{hint}")
+        return _plain(value, field.name)
+
+    def may_equal(self, other: "Template") -> bool:
+        """Whether some inputs of the two could make the same key."""
+        return _globs_meet(self._glob(), other._glob())
+
+    def _glob(self) -> tuple[str | None, ...]:
+        """One element a character, None where any run of characters other than separators fits."""
+        return tuple(c for part in self.parts for c in (part if isinstance(part, str) else [None]))
+
+
+def _unambiguous(text: str, parts: list[str | _Field]) -> tuple[str | _Field, ...]:
+    for before, part, after in zip(parts, parts[1:], [*parts[2:], ""], strict=False):
+        if isinstance(before, _Field) and isinstance(part, _Field):
+            raise ConfigError(f"template '{text}': put a separator between '{before.name}' and '{part.name}'")
+        if isinstance(before, _Field) and isinstance(after, _Field) and not set(str(part)) & set(SEPARATORS):
+            raise ConfigError(f"template '{text}': '{part}' between two fields needs one of {SEPARATORS.strip()}")
+    return tuple(parts)
+
+
+def _globs_meet(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> bool:
+    """Whether two patterns, in which None is a run without separators, have a text in common."""
+    reached = {(0, 0)}
+    pending = [(0, 0)]
+    while pending:
+        i, j = pending.pop()
+        if i == len(a) and j == len(b):
+            return True
+        for step in _steps(a, b, i, j):
+            if step not in reached:
+                reached.add(step)
+                pending.append(step)
+    return False
+
+
+def _steps(a: tuple[str | None, ...], b: tuple[str | None, ...], i: int, j: int) -> list[tuple[int, int]]:
+    left = a[i] if i < len(a) else ""
+    right = b[j] if j < len(b) else ""
+    steps = []
+    if left is None:
+        steps.append((i + 1, j))
+        if right is None or (right and right not in SEPARATORS):
+            steps.append((i, j + 1))
+    if right is None:
+        steps.append((i, j + 1))
+        if left and left not in SEPARATORS:
+            steps.append((i + 1, j))
+    if left and left == right:
+        steps.append((i + 1, j + 1))
+    return steps
+
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,99}")
+"""What a view, rule or index may be called: its name stands in keys and log lines."""

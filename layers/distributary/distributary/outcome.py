@@ -1,0 +1,48 @@
+"""The one end that every received change comes to."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+from distributary.errors import DistributaryError
+
+
+class Status(StrEnum):
+    """Conservation: received = applied + superseded + ignored + parked + failed."""
+
+    APPLIED = "Applied"
+    SUPERSEDED = "Superseded"
+    IGNORED = "Ignored"
+    PARKED = "Parked"
+    FAILED = "Failed"
+
+
+class Outcome(NamedTuple):
+    """`cause` is safe to log; `detail` may quote the item and goes only into the parked object."""
+
+    status: Status
+    cause: str = ""
+    detail: str = ""
+
+
+APPLIED = Outcome(Status.APPLIED)
+SUPERSEDED = Outcome(Status.SUPERSEDED)
+IGNORED = Outcome(Status.IGNORED)
+
+
+def parked(error: DistributaryError) -> Outcome:
+    """The change will never succeed as it is."""
+    return Outcome(Status.PARKED, str(error), error.detail)
+
+
+def failed(error: DistributaryError) -> Outcome:
+    """The change may succeed when Lambda delivers it again."""
+    return Outcome(Status.FAILED, str(error), error.detail)
+
+
+_FOREMOST = (Status.FAILED, Status.PARKED, Status.APPLIED, Status.SUPERSEDED, Status.IGNORED)
+
+
+def combine(ends: Iterable[Outcome]) -> Outcome:
+    """The outcome of a change that several writes served: the one that asks most of the caller; none is ignored."""
+    return min(ends, key=lambda end: _FOREMOST.index(end.status), default=IGNORED)

@@ -1,0 +1,38 @@
+"""Many calls at once over pooled connections, each with its own end."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from distributary.deadline import Deadline
+from distributary.errors import DistributaryError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+WORKERS = 16
+"""Calls in flight per function; the clients' connection pools hold as many."""
+
+
+class Parallel:
+    """Runs one call per task on a few threads that live as long as the function's environment."""
+
+    def __init__(self, workers: int = WORKERS) -> None:
+        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="distributary")
+
+    def run(
+        self, call: Callable[[Task], Result], tasks: Iterable[Task], deadline: Deadline
+    ) -> list[Result | DistributaryError]:
+        """One result per task, in order; a DistributaryError stands in the place of the result that it prevented.
+
+        No call starts after the deadline: its place holds Unavailable. Any other exception rises.
+        """
+
+        def one(task: Task) -> Result | DistributaryError:
+            try:
+                deadline.check()
+                return call(task)
+            except DistributaryError as error:
+                return error
+
+        return list(self._executor.map(one, tasks))

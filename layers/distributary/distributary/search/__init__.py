@@ -1,0 +1,1 @@
+"""OpenSearch, as branches need it."""

@@ -1,0 +1,143 @@
+"""Records of a DynamoDB stream, as Lambda delivers them.
+
+https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the event,
+https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html its fields.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+from distributary import version
+from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin, Undecodable
+from distributary.errors import DistributaryError, Rejected
+
+EVENT_SOURCE = "aws:dynamodb"
+_TTL_PRINCIPAL = "dynamodb.amazonaws.com"
+_KINDS = {kind.value: kind for kind in Kind}
+_ORIGINS = {origin.value: origin for origin in Origin}
+_TIMES = {int, float}
+_KEY_TYPES = {"S", "N", "B"}
+_KEY_NAME_BYTES = 255
+_LATEST_SECONDS = 10**11
+"""The year 5138; more are milliseconds."""
+
+
+def decode(record: Any, generation: int) -> Change | Undecodable:
+    """A change, or the record as it came with the reason why it is none.
+
+    A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`.
+    """
+    try:
+        return _change(record, generation)
+    except DistributaryError as error:
+        return _undecodable(record, str(error), error.detail)
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
+        return _undecodable(record, f"the record has the wrong form: {type(error).__name__}", repr(error))
+
+
+def _change(record: Mapping[str, Any], generation: int) -> Change:
+    kind = _KINDS.get(record.get("eventName", ""))
+    if kind is None:
+        raise Rejected("eventName is none of INSERT, MODIFY, REMOVE")
+    try:
+        body, event_id = record["dynamodb"], record["eventID"]
+        keys, sequence, created = body["Keys"], body.get("SequenceNumber"), body["ApproximateCreationDateTime"]
+    except KeyError as missing:
+        raise Rejected(f"the record has no {missing.args[0]}") from None
+    if not _is_id(event_id):
+        raise Rejected("eventID is no printable text")
+    old, new = body.get("OldImage"), None if kind is Kind.REMOVE else body.get("NewImage")
+    _check_keys(keys)
+    if kind is not Kind.REMOVE:
+        _check_image(new, keys)
+    origin = _origin(record)
+    snapshot = origin is Origin.SNAPSHOT
+    return Change(
+        event_id=event_id,
+        kind=kind,
+        keys=Image(keys),
+        old=Image(old) if old else None,
+        new=Image(new) if new else None,
+        version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
+        created=_seconds(created),
+        source=record.get("eventSourceARN", ""),
+        expired=kind is Kind.REMOVE and _expired(record),
+        replicated=new is not None and REPLICA_VERSION in new and _replicated(old, new),
+        origin=origin,
+        identifier=event_id if snapshot else sequence,
+        record=record,
+    )
+
+
+def _check_keys(keys: Mapping[str, Any]) -> None:
+    if not 1 <= len(keys) <= 2:
+        raise Rejected("the record's Keys hold no key or more than two")
+    for name, typed in keys.items():
+        (tag,) = typed if len(typed) == 1 else ("",)
+        if tag not in _KEY_TYPES:
+            raise Rejected(f"key '{name}' is none of S, N, B")
+
+
+def _check_image(new: Mapping[str, Any] | None, keys: Mapping[str, Any]) -> None:
+    if not new:
+        raise Rejected("the record has no NewImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
+    for name, typed in keys.items():
+        if new.get(name) != typed:
+            raise Rejected(f"NewImage lacks the key '{name}', or differs from Keys in it")
+
+
+def _position(sequence: Any) -> int:
+    if not (isinstance(sequence, str) and sequence.isascii() and sequence.isdigit()):
+        raise Rejected("SequenceNumber is no string of digits")
+    if len(sequence) > version.POSITION_DIGITS:
+        raise Rejected(f"SequenceNumber has more than {version.POSITION_DIGITS} digits")
+    return int(sequence)
+
+
+def _seconds(created: Any) -> float:
+    if type(created) not in _TIMES or not 0 <= created < _LATEST_SECONDS:
+        raise Rejected("ApproximateCreationDateTime is no time in epoch seconds")
+    return float(created)
+
+
+def _is_id(event_id: Any) -> TypeGuard[str]:
+    return isinstance(event_id, str) and event_id != "" and event_id.isprintable()
+
+
+def _origin(record: Mapping[str, Any]) -> Origin:
+    note = record.get("distributary")
+    if note is None:
+        return Origin.STREAM
+    origin = _ORIGINS.get(note.get("origin"))
+    if origin is None:
+        raise Rejected(f"distributary.origin is none of {', '.join(_ORIGINS)}")
+    return origin
+
+
+def _expired(record: Mapping[str, Any]) -> bool:
+    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html"""
+    return (record.get("userIdentity") or {}).get("principalId") == _TTL_PRINCIPAL
+
+
+def _replicated(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> bool:
+    """A write by our own replicator changes the version attribute; an application's write leaves it as it was."""
+    return new[REPLICA_VERSION] != (old or {}).get(REPLICA_VERSION)
+
+
+def _identifier(record: Any) -> str:
+    """What Lambda wants back: the sequence number; for a snapshot, which has none of its own, the event id."""
+    try:
+        if (record.get("distributary") or {}).get("origin") == Origin.SNAPSHOT:
+            return str(record["eventID"])
+        return str(record["dynamodb"]["SequenceNumber"])
+    except (AttributeError, KeyError, TypeError):
+        return ""
+
+
+def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
+    event_id = record.get("eventID") if isinstance(record, Mapping) else None
+    if not _is_id(event_id):
+        event_id = hashlib.sha256(json.dumps(record, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+    return Undecodable(event_id, _identifier(record), record, cause, detail)

@@ -1,0 +1,1 @@
+"""The primitives on which branches stand in DynamoDB."""

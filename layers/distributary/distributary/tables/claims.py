@@ -1,0 +1,119 @@
+"""Who may send a message: claimed before, confirmed after, so that nobody sends it twice."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from distributary.clients import AwsError, classify, code_of, standing_item
+
+
+class Claim(StrEnum):
+    """What a claimant finds."""
+
+    GRANTED = "granted"
+    SENT = "sent"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+
+
+_MINE = "#state = :sending AND #owner = :owner"
+_NAMES = {"#state": "state", "#owner": "owner"}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """A table of `id` (S), `state` (sending, sent or unknown), `owner`, `lease` (N, epoch seconds), `message_id` and
+    `expires_at` (N, epoch seconds, the table's TTL attribute). It holds nothing of the item but its key."""
+
+    client: Any
+    table: str
+    days: int
+    now: Callable[[], float] = time.time
+
+    def take(self, id: str, owner: str, lease_seconds: float) -> Claim:
+        """GRANTED: `owner`, a token used for this claim only, alone may send until the lease ends.
+
+        SENT: a message went out. SENDING: someone holds a lease, so ask again later. UNKNOWN: a claimant died between
+        claim and confirmation, and nobody can know whether the message went out. 1 write unit; raises Unavailable.
+        """
+        now = self.now()
+        item = {
+            "id": {"S": id},
+            "state": {"S": "sending"},
+            "owner": {"S": owner},
+            "lease": {"N": str(int(now + lease_seconds) + 1)},
+            "expires_at": {"N": str(self._expiry())},
+        }
+        try:
+            self.client.put_item(
+                TableName=self.table,
+                Item=item,
+                ConditionExpression="attribute_not_exists(id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except AwsError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise classify(error, "claim PutItem") from error
+            return _standing(standing_item(error) or self._read(id), owner, now)
+        return Claim.GRANTED
+
+    def confirm(self, id: str, owner: str, message_id: str) -> None:
+        """The message went out. 1 write unit; raises Unavailable."""
+        self._update(id, owner, "SET #state = :next, message_id = :message", {":next": "sent", ":message": message_id})
+
+    def give_up(self, id: str, owner: str) -> None:
+        """Nobody can know whether the message went out. 1 write unit; raises Unavailable."""
+        self._update(id, owner, "SET #state = :next", {":next": "unknown"})
+
+    def release(self, id: str, owner: str) -> None:
+        """The message certainly did not go out: the next claimant is granted. 1 write unit; raises Unavailable."""
+        try:
+            self.client.delete_item(
+                TableName=self.table,
+                Key={"id": {"S": id}},
+                ConditionExpression=_MINE,
+                ExpressionAttributeNames=_NAMES,
+                ExpressionAttributeValues={":sending": {"S": "sending"}, ":owner": {"S": owner}},
+            )
+        except AwsError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise classify(error, "claim DeleteItem") from error
+
+    def _update(self, id: str, owner: str, expression: str, values: dict[str, str]) -> None:
+        values = {":sending": "sending", ":owner": owner, **values}
+        try:
+            self.client.update_item(
+                TableName=self.table,
+                Key={"id": {"S": id}},
+                UpdateExpression=expression,
+                ConditionExpression=_MINE,
+                ExpressionAttributeNames=_NAMES,
+                ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
+            )
+        except AwsError as error:
+            if code_of(error) != "ConditionalCheckFailedException":
+                raise classify(error, "claim UpdateItem") from error
+
+    def _read(self, id: str) -> dict[str, Any]:
+        """For endpoints that do not return the item with a failed condition."""
+        try:
+            answer = self.client.get_item(TableName=self.table, Key={"id": {"S": id}}, ConsistentRead=True)
+        except AwsError as error:
+            raise classify(error, "claim GetItem") from error
+        return dict(answer.get("Item") or {})
+
+    def _expiry(self) -> int:
+        return int(self.now()) + self.days * 86_400
+
+
+def _standing(item: dict[str, Any], owner: str, now: float) -> Claim:
+    """What a refused claimant finds. Its own claim: the SDK's first try had taken effect after all. Nothing: released
+    meanwhile, so ask again later."""
+    if item.get("owner", {}).get("S") == owner:
+        return Claim.GRANTED
+    state = item.get("state", {}).get("S", "sending")
+    if state == "sending" and int(item.get("lease", {}).get("N", now + 1)) < now:
+        return Claim.UNKNOWN
+    return Claim(state)

@@ -1,0 +1,137 @@
+"""One row per source item under one key for ever: the newest change wins, whatever order they come in.
+
+A put is put, look at the tombstone, take back; a delete is tombstone, delete. Whichever of the two comes last sees
+the other, so no transaction is needed, and redelivery mends a crash between any two calls.
+tests/unit/test_register_model.py enumerates the interleavings.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distributary import outcome as outcomes
+from distributary import version as versions
+from distributary.change import REPLICA_VERSION
+from distributary.clients import AwsError, classify, code_of
+from distributary.codec import Typed
+from distributary.deadline import Deadline
+from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.parallel import Parallel
+from distributary.tables.tombstones import BATCH_GET_KEYS, Tombstones
+
+_OLDER = {
+    "ConditionExpression": "attribute_not_exists(#v) OR #v < :v",
+    "ExpressionAttributeNames": {"#v": REPLICA_VERSION},
+}
+"""Absent, never versioned (there before Distributary), or older."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """What a row should be as of `version`: `row` (with its key, DynamoDB JSON as boto3 takes it), or gone if None.
+
+    `id` names the row among all rows whose tombstones share a table.
+    """
+
+    id: str
+    key: Mapping[str, Typed]
+    row: Mapping[str, Typed] | None
+    version: int
+
+
+def newest(writes: Sequence[Write]) -> list[int]:
+    """The places of the writes that matter, the newest of each row; all others are superseded within the batch."""
+    best: dict[str, int] = {}
+    for place, write in enumerate(writes):
+        if write.id not in best or write.version > writes[best[write.id]].version:
+            best[write.id] = place
+    return sorted(best.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A table of versioned rows, with their tombstones in a table beside it.
+
+    Costs per row: a put 1 write (of the row's size) and 1 read unit, a delete 2 writes; a put that its tombstone
+    outranks 1 write more.
+    """
+
+    client: Any
+    table: str
+    tombstones: Tombstones
+    parallel: Parallel
+
+    def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
+        """One outcome per write, in order."""
+        places = newest(writes)
+        tasks = [writes[place] for place in places]
+        ends = self._settle(tasks, self.parallel.run(self._first_step, tasks, deadline), deadline)
+        result = [SUPERSEDED] * len(writes)
+        for place, end in zip(places, ends, strict=True):
+            result[place] = end
+        return result
+
+    def _first_step(self, write: Write) -> Outcome:
+        return self._put(write) if write.row is not None else self._delete(write)
+
+    def _put(self, write: Write) -> Outcome:
+        text = {"S": versions.to_text(write.version)}
+        row = {**(write.row or {}), REPLICA_VERSION: text}
+        done = self._conditionally("put_item", Item=row, ExpressionAttributeValues={":v": text})
+        return APPLIED if done else SUPERSEDED
+
+    def _delete(self, write: Write) -> Outcome:
+        entombed = self.tombstones.entomb(write.id, write.version)
+        self._remove(write.key, write.version)
+        return APPLIED if entombed else SUPERSEDED
+
+    def _remove(self, key: Mapping[str, Typed], version: int) -> None:
+        text = {"S": versions.to_text(version)}
+        self._conditionally("delete_item", Key=key, ExpressionAttributeValues={":v": text})
+
+    def _conditionally(self, call: str, **arguments: Any) -> bool:
+        try:
+            getattr(self.client, call)(TableName=self.table, **arguments, **_OLDER)
+        except AwsError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise classify(error, f"row {call}") from error
+        return True
+
+    def _settle(
+        self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline
+    ) -> list[Outcome]:
+        """Looks at the tombstones of all puts, also of superseded ones, and takes back what they outrank."""
+        ends = [_outcome(first) for first in firsts]
+        puts = [i for i, (task, first) in enumerate(zip(tasks, firsts, strict=True)) if _was_put(task, first)]
+        chunks = [puts[at : at + BATCH_GET_KEYS] for at in range(0, len(puts), BATCH_GET_KEYS)]
+        looks = self.parallel.run(
+            lambda chunk: self.tombstones.find([tasks[i].id for i in chunk], deadline), chunks, deadline
+        )
+        outranked = []
+        for chunk, found in zip(chunks, looks, strict=True):
+            for i in chunk:
+                if isinstance(found, DistributaryError):
+                    ends[i] = _outcome(found)
+                elif found.get(tasks[i].id, -1) > tasks[i].version:
+                    outranked.append((i, found[tasks[i].id]))
+        backs = self.parallel.run(lambda each: self._remove(tasks[each[0]].key, each[1]), outranked, deadline)
+        for (i, _), back in zip(outranked, backs, strict=True):
+            ends[i] = SUPERSEDED if back is None else _outcome(back)
+        return ends
+
+
+def _was_put(task: Write, first: Outcome | DistributaryError) -> bool:
+    return task.row is not None and isinstance(first, Outcome)
+
+
+def _outcome(result: Outcome | DistributaryError) -> Outcome:
+    match result:
+        case Outcome():
+            return result
+        case Rejected():
+            return outcomes.parked(result)
+        case Unavailable():
+            return outcomes.failed(result)
+    raise result

@@ -1,0 +1,43 @@
+"""What the outside sees of a batch: metrics that add up, and log lines without anybody's data."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+
+from distributary.change import Change, Origin, Undecodable
+from distributary.outcome import Outcome, Status
+
+
+class Telemetry:
+    """CloudWatch metrics (EMF) and structured logs of one branch.
+
+    Per batch: Received, Applied, Superseded, Ignored, Parked, Failed (counts; Received is the sum of the rest) and
+    Lag, the seconds from the oldest streamed change's creation to its outcome. Dimensions: branch, service.
+    """
+
+    def __init__(self, branch: str) -> None:
+        self._branch = branch
+        self._logger = Logger()
+        self._metrics = EphemeralMetrics()
+
+    def batch(
+        self, request_id: str, entries: Sequence[Change | Undecodable], ends: Sequence[Outcome], now: float
+    ) -> None:
+        """Counts a batch; names each parked change and each cause of failure, and nothing of an item's content."""
+        counts = Counter(end.status for end in ends)
+        self._metrics.add_dimension(name="branch", value=self._branch)
+        self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
+        for status in Status:
+            self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
+        created = [e.created for e in entries if isinstance(e, Change) and e.origin is Origin.STREAM]
+        if created:
+            self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))
+        self._metrics.flush_metrics()
+        self._logger.set_correlation_id(request_id)
+        for entry, end in zip(entries, ends, strict=True):
+            if end.status is Status.PARKED:
+                self._logger.warning("parked", branch=self._branch, event_id=entry.event_id, cause=end.cause)
+        for cause, many in Counter(end.cause for end in ends if end.status is Status.FAILED).items():
+            self._logger.warning("failed", branch=self._branch, changes=many, cause=cause)

@@ -1,0 +1,49 @@
+"""One total order over an item's changes: generation first, then position in the stream."""
+
+POSITION_DIGITS = 40
+POSITIONS = 10**POSITION_DIGITS
+GENERATION_DIGITS = 6
+GENERATIONS = 10**GENERATION_DIGITS
+TEXT_LENGTH = GENERATION_DIGITS + POSITION_DIGITS
+
+SNAPSHOT_POSITION = 0
+"""Where a scanned or exported item stands: every streamed change of its generation wins over it."""
+
+_LEADING_DIGITS = 17
+_LEADING_BITS = 57
+
+
+def of(generation: int, position: int) -> int:
+    """The version of a change: `generation * 10**40 + position`.
+
+    `position` is the stream record's SequenceNumber as an integer (21 to 40 digits,
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html).
+    """
+    if not 0 <= generation < GENERATIONS:
+        raise ValueError(f"generation {generation} is outside 0..{GENERATIONS - 1}")
+    if not 0 <= position < POSITIONS:
+        raise ValueError(f"a position has at most {POSITION_DIGITS} digits and no sign")
+    return generation * POSITIONS + position
+
+
+def to_text(version: int) -> str:
+    """Zero-padded to 46 characters, so that DynamoDB's string comparison is numeric comparison.
+
+    A DynamoDB number would not do: it holds 38 digits, a sequence number may have 40.
+    """
+    return f"{version:0{TEXT_LENGTH}d}"
+
+
+def from_text(text: str) -> int:
+    """The version that `to_text` wrote."""
+    return int(text)
+
+
+def to_external(version: int) -> int:
+    """OpenSearch's external version in 63 bits: 6 for the count of the position's digits, 57 for the leading 17.
+
+    Monotone: it never reverses two positions. Two that share length and leading 17 digits tie, and `external_gte`
+    lets the later arrival win. The generation is left out: a generation is an index of its own.
+    """
+    digits = str(version % POSITIONS)
+    return len(digits) << _LEADING_BITS | int(digits[:_LEADING_DIGITS])
