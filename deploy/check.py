@@ -1,0 +1,131 @@
+"""Validates, builds and deploys the stack to an emulated AWS, and compares what stands there with template.yaml."""
+
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deploy.deployed import Deployed
+from deploy.template import Template
+from local.aws import Aws
+from local.emulators import embedded
+from local.errors import LocalError
+
+ROOT = Path(__file__).parents[1]
+SAM = Path(sys.executable).with_name("sam")
+STACK = "distributary-check"
+REGION = "us-east-1"
+LAYER_BYTES = 15_000_000
+FUNCTION_BYTES = 15_000_000
+
+
+class Failed(Exception):
+    """A step that went wrong; its text says how."""
+
+
+def sam(environment: Mapping[str, str], *arguments: str) -> None:
+    """Runs the SAM CLI; raises Failed with what it printed."""
+    quiet = {**environment, "SAM_CLI_TELEMETRY": "0", "SAM_CLI_CHECK_FOR_UPDATES": "0"}
+    done = subprocess.run([SAM, *arguments], cwd=ROOT, env=quiet, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(f"sam {' '.join(arguments)}\n{done.stdout}{done.stderr}")
+
+
+def timed(what: str, step: Callable[[], Any]) -> None:
+    """Runs a step and prints how long it took."""
+    began = time.monotonic()
+    step()
+    print(f"{what:<40}{time.monotonic() - began:6.1f} s")
+
+
+def size(folder: Path, most: int) -> None:
+    """Prints a built folder's size; raises Failed beyond `most` bytes."""
+    total = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder.name + ', unzipped':<40}{total / 1e6:6.1f} MB")
+    if total > most:
+        raise Failed(f"{folder.name} has {total:,} bytes unzipped, more than {most:,}")
+
+
+def source(aws: Aws) -> str:
+    """Makes a table and gives its stream's ARN."""
+    table = aws.client("dynamodb").create_table(
+        TableName="users",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "user_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "user_id", "KeyType": "HASH"}],
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    return str(table["TableDescription"]["LatestStreamArn"])
+
+
+def parameters(stream: str, *branches: str) -> dict[str, Any]:
+    """What a deployment of these branches is given."""
+    return {f"{branch}SourceArn": stream for branch in branches} | {
+        "OpenSearchService": "none",
+        "OpenSearchEndpoint": "http://127.0.0.1:9200",
+        "WelcomeSender": "welcome@example.com",
+        "ReplicaTableName": "users-replica",
+        "ReplicaRegion": "eu-west-1",
+        "Generation": 3,
+    }
+
+
+def deploy(environment: Mapping[str, str], built: Path, given: Mapping[str, Any]) -> None:
+    """Deploys what was built."""
+    overrides = [f"{name}={value}" for name, value in given.items()]
+    sam(
+        environment,
+        "deploy",
+        *("--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local", "--stack-name", STACK),
+        *("--template-file", str(built / "template.yaml"), "--parameter-overrides", *overrides),
+    )
+
+
+def compare(aws: Aws, given: Mapping[str, Any]) -> None:
+    """Raises Failed with every difference between the stack and the template."""
+    faults = Deployed.find(aws, STACK, Template.read(ROOT / "template.yaml"), given).faults()
+    if faults:
+        raise Failed("\n".join(faults))
+
+
+def environment(aws: Aws) -> dict[str, str]:
+    """What leads SAM there, whatever account the user has at hand."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    endpoint = {"AWS_ENDPOINT_URL": aws.endpoint} if aws.endpoint else {}
+    keys = {"AWS_ACCESS_KEY_ID": aws.access_key, "AWS_SECRET_ACCESS_KEY": aws.secret_key}
+    return {**own, **endpoint, **keys, "AWS_DEFAULT_REGION": aws.region, "PYTHON": sys.executable}
+
+
+def check(aws: Aws, built: Path) -> None:
+    """Every step, in order; raises Failed at the first that goes wrong."""
+    there = environment(aws)
+    timed("sam validate", lambda: sam(there, "validate"))
+    timed("sam validate --lint", lambda: sam(there, "validate", "--lint"))
+    timed("sam build", lambda: sam(there, "build", "--no-cached", "--build-dir", str(built)))
+    size(built / "DistributaryLayer", LAYER_BYTES)
+    size(built / "IndexFunction", FUNCTION_BYTES)
+    stream = source(aws)
+    for branches in (("Derive", "Welcome"), ("Derive", "Index", "Welcome", "Replicate")):
+        given = parameters(stream, *branches)
+        timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
+        timed("the stack stands as template.yaml says", functools.partial(compare, aws, given))
+
+
+def main() -> int:
+    """0 if every step passed, else 1 with the reason."""
+    try:
+        with tempfile.TemporaryDirectory() as folder, embedded() as endpoints:
+            check(Aws.at_emulator(endpoints.aws, REGION), Path(folder) / "build")
+    except (Failed, LocalError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

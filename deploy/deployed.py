@@ -1,0 +1,109 @@
+"""A deployed stack against its template: every difference, in words.
+
+What ministack takes and forgets cannot be compared there, so tests/template holds it: TTL, recovery and encryption of
+tables; public access block and lifecycle of the bucket; policies of roles.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from deploy.template import BRANCHES, Template, resolved
+from local.aws import Aws
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """`ids` are the stack's physical ids by logical id, `parameters` the values it was deployed with."""
+
+    aws: Aws
+    template: Template
+    parameters: Mapping[str, Any]
+    ids: Mapping[str, str]
+
+    @classmethod
+    def find(cls, aws: Aws, stack: str, template: Template, parameters: Mapping[str, Any]) -> "Deployed":
+        """Raises botocore's ClientError if there is no such stack."""
+        pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+        rows = [row for page in pages for row in page["StackResourceSummaries"]]
+        ids = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
+        return cls(aws, template, {**template.defaults(), **parameters, **ids}, ids)
+
+    def faults(self) -> list[str]:
+        """One line for each difference; none if the stack stands as the template says."""
+        names = [name for name in BRANCHES if self.parameters[f"{name}SourceArn"]]
+        found = [
+            f"{name}: deployed without a source"
+            for name in BRANCHES
+            if name not in names and f"{name}Function" in self.ids
+        ]
+        for name in names:
+            found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        for table in self.template.of_type("AWS::DynamoDB::Table"):
+            found += self._table(table)
+        return found + list(self._bucket())
+
+    def _expect(self, where: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[str]:
+        for setting, value in expected.items():
+            if actual.get(setting) != value:
+                yield f"{where}: {setting} is {actual.get(setting)!r}, not {value!r}"
+
+    def _function(self, name: str) -> Iterator[str]:
+        wanted = resolved(self.template.function(name), self.parameters)
+        actual = self.aws.client("lambda").get_function_configuration(FunctionName=self.ids[f"{name}Function"])
+        same = ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")
+        yield from self._expect(f"{name}Function", {setting: wanted[setting] for setting in same}, actual)
+        variables = {variable: str(value) for variable, value in wanted["Environment"]["Variables"].items()}
+        yield from self._expect(f"{name}Function variables", variables, actual["Environment"]["Variables"])
+        if len(actual.get("Layers", [])) != 1:
+            yield f"{name}Function: has {len(actual.get('Layers', []))} layers, not 1"
+
+    def _mapping(self, name: str) -> Iterator[str]:
+        wanted = resolved(self.template.mapping(name), self.parameters)
+        source, enabled = wanted.pop("Stream"), wanted.pop("Enabled")
+        wanted |= {
+            "EventSourceArn": source,
+            "State": "Enabled" if enabled else "Disabled",
+            "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
+        }
+        mappings = self.aws.client("lambda").list_event_source_mappings(FunctionName=self.ids[f"{name}Function"])
+        if len(mappings["EventSourceMappings"]) != 1:
+            yield f"{name}Function: has {len(mappings['EventSourceMappings'])} event source mappings, not 1"
+        for actual in mappings["EventSourceMappings"]:
+            yield from self._expect(f"{name} event source mapping", wanted, actual)
+
+    def _logs(self, name: str) -> Iterator[str]:
+        group = self.ids[f"{name}Logs"]
+        groups = self.aws.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        actual: dict[str, Any] = next((dict(each) for each in groups if each["logGroupName"] == group), {})
+        yield from self._expect(f"{name}Logs", {"retentionInDays": self.parameters["LogRetentionDays"]}, actual)
+
+    def _alarms(self, name: str) -> Iterator[str]:
+        client = self.aws.client("cloudwatch")
+        for logical_id, alarm in self.template.of_type("AWS::CloudWatch::Alarm").items():
+            if alarm["Condition"] != f"{name}Deployed":
+                continue
+            wanted = resolved(alarm["Properties"], self.parameters)
+            same = ("Namespace", "MetricName", "Statistic", "Period", "EvaluationPeriods", "ComparisonOperator")
+            expected = {setting: wanted[setting] for setting in same}
+            expected |= {"Threshold": float(wanted["Threshold"]), "Dimensions": wanted["Dimensions"]}
+            alarms = client.describe_alarms(AlarmNames=[self.ids[logical_id]])["MetricAlarms"]
+            yield from self._expect(logical_id, expected, next(iter(alarms), {}))
+
+    def _table(self, logical_id: str) -> Iterator[str]:
+        wanted = self.template.properties(logical_id)
+        actual = self.aws.client("dynamodb").describe_table(TableName=self.ids[logical_id])["Table"]
+        yield from self._expect(logical_id, {"KeySchema": wanted["KeySchema"]}, actual)
+        yield from self._expect(logical_id, {"BillingMode": wanted["BillingMode"]}, actual["BillingModeSummary"])
+
+    def _bucket(self) -> Iterator[str]:
+        wanted, bucket, s3 = self.template.properties("ParkingBucket"), self.ids["ParkingBucket"], self.aws.client("s3")
+        (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        algorithm = {"SSEAlgorithm": "AES256"}
+        yield from self._expect("ParkingBucket", {"ApplyServerSideEncryptionByDefault": algorithm}, rule)
+        owners = s3.get_bucket_ownership_controls(Bucket=bucket)
+        yield from self._expect("ParkingBucket", {"OwnershipControls": wanted["OwnershipControls"]}, owners)
+        versioning = s3.get_bucket_versioning(Bucket=bucket)
+        yield from self._expect("ParkingBucket", wanted["VersioningConfiguration"], versioning)
+        if "aws:SecureTransport" not in s3.get_bucket_policy(Bucket=bucket)["Policy"]:
+            yield "ParkingBucket: its policy does not ask for TLS"

@@ -1,0 +1,69 @@
+"""template.yaml as data: intrinsic functions as mappings, parameters replaced by their values."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from samtranslator.yaml_helper import yaml_parse
+
+BRANCHES = {"Derive": "derive", "Index": "index", "Welcome": "welcome", "Replicate": "replicate"}
+"""Each function's part in logical ids, and its branch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """`document` as SAM reads it."""
+
+    document: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> "Template":
+        """Raises OSError; yaml.YAMLError for what is no YAML."""
+        return cls(yaml_parse(path.read_text()))
+
+    def defaults(self) -> dict[str, Any]:
+        """Every parameter's default."""
+        return {name: parameter["Default"] for name, parameter in self.document["Parameters"].items()}
+
+    def properties(self, logical_id: str) -> dict[str, Any]:
+        """A resource's own properties, without the globals."""
+        return dict(self.document["Resources"][logical_id]["Properties"])
+
+    def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The resources of a type by logical id, such as AWS::DynamoDB::Table."""
+        return {name: each for name, each in self.document["Resources"].items() if each["Type"] == kind}
+
+    def function(self, name: str) -> dict[str, Any]:
+        """A function's properties over the globals, as SAM merges them."""
+        shared, own = self.document["Globals"]["Function"], self.properties(f"{name}Function")
+        variables = {**shared["Environment"]["Variables"], **own["Environment"]["Variables"]}
+        return {**shared, **own, "Environment": {"Variables": variables}}
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """The settings of a function's event source mapping."""
+        return dict(self.properties(f"{name}Function")["Events"]["Stream"]["Properties"])
+
+    def statements(self, name: str) -> Iterator[dict[str, Any]]:
+        """What a function's role allows, with what every function's role does."""
+        yield from self.properties("FunctionPolicy")["PolicyDocument"]["Statement"]
+        for policy in self.properties(f"{name}Role")["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+
+
+def resolved(value: Any, parameters: Mapping[str, Any]) -> Any:
+    """`value` with every Ref to a parameter replaced; other intrinsic functions stay."""
+    match value:
+        case {"Ref": str(name)} if name in parameters:
+            return parameters[name]
+        case dict():
+            return {key: resolved(member, parameters) for key, member in value.items()}
+        case list():
+            return [resolved(member, parameters) for member in value]
+    return value
+
+
+def listed(value: Any) -> list[Any]:
+    """IAM takes one or many; this gives many."""
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,59 @@
+"""Every function is watched, on metrics that exist."""
+
+import json
+
+import pytest
+
+from deploy.template import BRANCHES
+from distributary.telemetry import Telemetry
+
+WATCHED = {"IteratorAge": "AWS/Lambda", "Errors": "AWS/Lambda", "Throttles": "AWS/Lambda", "Parked": "Distributary"}
+
+
+@pytest.fixture(params=BRANCHES)
+def name(request):
+    return request.param
+
+
+def dimensions(alarm):
+    return {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
+
+
+@pytest.mark.parametrize("metric", WATCHED)
+def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, template):
+    resource = template.document["Resources"][f"{name}{metric}Alarm"]
+    alarm = resource["Properties"]
+    assert resource["Condition"] == f"{name}Deployed"
+    assert (alarm["MetricName"], alarm["Namespace"]) == (metric, WATCHED[metric])
+    assert alarm["TreatMissingData"] == "notBreaching"
+    assert alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven"
+
+
+def test_there_are_no_other_alarms(template):
+    expected = {f"{name}{metric}Alarm" for name in BRANCHES for metric in WATCHED}
+    assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected
+
+
+@pytest.mark.parametrize("metric", ["IteratorAge", "Errors", "Throttles"])
+def test_lambdas_own_metrics_are_watched_for_the_function(name, metric, template):
+    alarm = template.properties(f"{name}{metric}Alarm")
+    assert dimensions(alarm) == {"FunctionName": {"Ref": f"{name}Function"}}
+
+
+def test_the_parked_alarm_watches_the_metric_that_the_function_emits(name, template, monkeypatch, capsys):
+    variables = template.function(name)["Environment"]["Variables"]
+    for variable in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(variable, variables[variable])
+    Telemetry(BRANCHES[name]).batch("request", [], [], 0.0)
+    emitted = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
+    (directive,) = emitted["_aws"]["CloudWatchMetrics"]
+    alarm = template.properties(f"{name}ParkedAlarm")
+    assert directive["Namespace"] == alarm["Namespace"]
+    assert alarm["MetricName"] in {each["Name"] for each in directive["Metrics"]}
+    assert [set(dimensions(alarm))] == [set(each) for each in directive["Dimensions"]]
+    assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
+
+
+def test_logs_are_kept_for_the_stated_days(name, template):
+    assert template.properties(f"{name}Logs")["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    assert template.function(name)["LoggingConfig"] == {"LogGroup": {"Ref": f"{name}Logs"}}

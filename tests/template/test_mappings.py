@@ -1,0 +1,85 @@
+"""Event source mappings: nothing left to a default, nothing outside what Lambda takes."""
+
+import json
+
+import pytest
+
+from deploy.template import BRANCHES, resolved
+
+SETTINGS = {
+    "Stream",
+    "Enabled",
+    "StartingPosition",
+    "BatchSize",
+    "MaximumBatchingWindowInSeconds",
+    "ParallelizationFactor",
+    "BisectBatchOnFunctionError",
+    "MaximumRetryAttempts",
+    "MaximumRecordAgeInSeconds",
+    "FunctionResponseTypes",
+    "FilterCriteria",
+    "DestinationConfig",
+}
+
+# https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
+ACCEPTED = {
+    "BatchSize": lambda n: 1 <= n <= 10_000,
+    "MaximumBatchingWindowInSeconds": lambda n: 0 <= n <= 300,
+    "ParallelizationFactor": lambda n: 1 <= n <= 10,
+    "MaximumRetryAttempts": lambda n: -1 <= n <= 10_000,
+    "MaximumRecordAgeInSeconds": lambda n: n == -1 or 60 <= n <= 604_800,
+}
+
+
+@pytest.fixture(params=BRANCHES)
+def mapping(request, template):
+    return template.mapping(request.param)
+
+
+def test_every_setting_is_explicit(mapping):
+    assert set(mapping) == SETTINGS
+
+
+def test_a_failed_record_is_reported_alone_and_its_batch_is_bisected(mapping):
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BisectBatchOnFunctionError"] is True
+
+
+def test_what_lambda_gives_up_goes_whole_to_the_parking_bucket(mapping):
+    destination = {"Type": "S3", "Destination": {"Fn::GetAtt": ["ParkingBucket", "Arn"]}}
+    assert mapping["DestinationConfig"] == {"OnFailure": destination}
+
+
+def test_a_mapping_skips_no_record_while_it_is_made(mapping):
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+
+
+@pytest.mark.parametrize("setting", ACCEPTED)
+@pytest.mark.parametrize("bound", ["Default", "MinValue", "MaxValue"])
+def test_lambda_accepts_whatever_a_parameter_admits(setting, bound, mapping, template):
+    bounds = {name: parameter.get(bound) for name, parameter in template.document["Parameters"].items()}
+    assert ACCEPTED[setting](resolved(mapping[setting], bounds))
+
+
+def test_a_failing_record_is_given_up_before_the_stream_forgets_it(mapping, template):
+    oldest = template.document["Parameters"]["MaximumRecordAgeSeconds"]["MaxValue"]
+    assert mapping["MaximumRecordAgeInSeconds"] == {"Ref": "MaximumRecordAgeSeconds"}
+    assert 0 < oldest < 24 * 60 * 60
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_only_welcome_leaves_kinds_of_change_out(name, template):
+    (one,) = template.mapping(name)["FilterCriteria"]["Filters"]
+    kinds = ["INSERT"] if name == "Welcome" else ["INSERT", "MODIFY", "REMOVE"]
+    assert json.loads(one["Pattern"]) == {"eventName": kinds}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_a_function_is_deployed_only_if_its_source_is_given(name, template):
+    condition, source = f"{name}Deployed", f"{name}SourceArn"
+    assert template.defaults()[source] == ""
+    assert template.document["Conditions"][condition] == {"Fn::Not": [{"Fn::Equals": [{"Ref": source}, ""]}]}
+    resources = template.document["Resources"]
+    own = [resources[f"{name}{part}"] for part in ("Function", "Role", "Logs")]
+    assert all(each["Condition"] == condition for each in own)
+    assert template.mapping(name)["Stream"] == {"Ref": source}

@@ -1,0 +1,120 @@
+"""Each role allows what its function's code calls, where it calls it, and nothing else."""
+
+import ast
+from pathlib import Path
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from samtranslator.translator.transform import transform
+
+from deploy.template import BRANCHES, Template, listed
+
+LAYER = Path(__file__).parents[2] / "layers" / "distributary"
+
+# Neither service knows a resource for these.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+ANYWHERE = {"dynamodb:ListStreams", "xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+
+LAMBDAS_OWN = ANYWHERE | {
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "s3:ListBucket",
+}
+"""What the Lambda service does in the function's name."""
+
+OVER_HTTP = {"bulk": {"es:ESHttpPost", "aoss:APIAccessAll"}}
+"""What opensearch-py's methods need, which no model of boto3 tells."""
+
+
+@pytest.fixture(params=BRANCHES)
+def name(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def action_of():
+    """boto3's method names to IAM actions."""
+    session = botocore.session.get_session()
+    methods = dict(OVER_HTTP)
+    for service, prefix in (("dynamodb", "dynamodb"), ("s3", "s3"), ("sesv2", "ses")):
+        for operation in session.get_service_model(service).operation_names:
+            methods[xform_name(operation)] = {f"{prefix}:{operation}"}
+    return methods
+
+
+def modules(app: Path):
+    """A function's app.py and every module of the layer that it reaches."""
+    waiting, seen = [app], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        tree = ast.parse(path.read_text())
+        yield tree
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("distributary"):
+                module = LAYER / node.module.replace(".", "/")
+                names = [module / alias.name for alias in node.names]
+                waiting += [each.with_suffix(".py") for each in (module, *names) if each.with_suffix(".py").exists()]
+
+
+def called(app: Path, action_of) -> set[str]:
+    """The actions behind each method that the code calls or names for a call."""
+    actions = set()
+    for tree in modules(app):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                actions |= action_of.get(node.func.attr, set())
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                actions |= action_of.get(node.value, set()) if "_" in node.value else set()
+    return actions
+
+
+def test_a_role_allows_exactly_what_the_code_calls_and_lambda_needs(name, template, root, action_of):
+    allowed = {action for statement in template.statements(name) for action in listed(statement["Action"])}
+    assert allowed - LAMBDAS_OWN == called(root / "functions" / BRANCHES[name] / "app.py", action_of)
+    assert allowed >= LAMBDAS_OWN
+
+
+def test_no_statement_reaches_everywhere_but_where_iam_knows_no_resource(name, template):
+    for statement in template.statements(name):
+        assert statement["Effect"] == "Allow"
+        if "*" in listed(statement["Resource"]):
+            assert set(listed(statement["Action"])) <= ANYWHERE
+
+
+def test_no_action_is_a_wildcard(name, template):
+    assert not [action for each in template.statements(name) for action in listed(each["Action"]) if "*" in action]
+
+
+def test_a_function_parks_under_its_own_branch_and_lambda_under_its_own_prefix(name, template):
+    places = [each["Resource"] for each in template.statements(name) if listed(each["Action"]) == ["s3:PutObject"]]
+    branch = BRANCHES[name]
+    assert places == [
+        {"Fn::Sub": "${ParkingBucket.Arn}/aws/lambda/*"},
+        {"Fn::Sub": f"${{ParkingBucket.Arn}}/parked/{branch}/*"},
+    ]
+
+
+def test_a_function_reads_its_own_stream_only(name, template):
+    (reading,) = [each for each in template.statements(name) if "dynamodb:GetRecords" in listed(each["Action"])]
+    assert reading["Resource"] == {"Ref": f"{name}SourceArn"}
+
+
+def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    fresh = Template.read(root / "template.yaml")
+    for each in fresh.document["Resources"].values():
+        for place in {"CodeUri", "ContentUri"} & set(each["Properties"]):
+            each["Properties"][place] = "s3://bucket/key"
+    made = transform(dict(fresh.document), {}, None)["Resources"]
+    kinds = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
+    assert {logical_id for logical_id, each in made.items() if each["Type"] in kinds} == {
+        logical_id for kind in kinds for logical_id in template.of_type(kind)
+    }

@@ -1,0 +1,48 @@
+"""template.yaml gives each function the variables that its settings read, and no others."""
+
+import pytest
+
+from deploy.template import BRANCHES, resolved
+from distributary import settings
+
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+
+GIVEN = {
+    "OpenSearchEndpoint": "https://search.example.com",
+    "WelcomeSender": "hello@example.com",
+    "ReplicaTableName": "users-replica",
+    "ReplicaRegion": "eu-west-1",
+    "ParkingBucket": "parking-bucket",
+    "DerivedTable": "Derived",
+    "TombstoneTable": "Tombstone",
+    "ClaimTable": "Claim",
+}
+
+
+@pytest.fixture(params=BRANCHES)
+def name(request):
+    return request.param
+
+
+def test_the_template_sets_exactly_the_variables_that_the_settings_declare(name, template):
+    declared = getattr(settings, f"{name}Settings").variables()
+    assert set(template.function(name)["Environment"]["Variables"]) == declared | POWERTOOLS
+
+
+def test_the_settings_accept_what_the_template_sets(name, template):
+    variables = resolved(template.function(name)["Environment"]["Variables"], template.defaults() | GIVEN)
+    environment = {variable: str(value) for variable, value in variables.items()}
+    assert getattr(settings, f"{name}Settings").load(environment)
+
+
+@pytest.mark.parametrize("bound", ["MinValue", "MaxValue"])
+def test_the_settings_accept_both_ends_of_every_parameter(name, bound, template):
+    parameters = template.document["Parameters"].items()
+    ends = {parameter: each[bound] for parameter, each in parameters if bound in each}
+    variables = resolved(template.function(name)["Environment"]["Variables"], template.defaults() | GIVEN | ends)
+    environment = {variable: str(value) for variable, value in variables.items()}
+    assert getattr(settings, f"{name}Settings").load(environment)
+
+
+def test_metrics_and_logs_name_the_branch_as_their_service(name, template):
+    assert template.function(name)["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == BRANCHES[name]
