@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from deploy.artifact import Artifact
 from deploy.deployed import Deployed
 from deploy.template import Template
 from local.aws import Aws
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 SAM = Path(sys.executable).with_name("sam")
 STACK = "distributary-check"
 REGION = "us-east-1"
+GENERATION = 3
 LAYER_BYTES = 15_000_000
 FUNCTION_BYTES = 15_000_000
 
@@ -63,15 +65,15 @@ def source(aws: Aws) -> str:
     return str(table["TableDescription"]["LatestStreamArn"])
 
 
-def parameters(stream: str, *branches: str) -> dict[str, Any]:
+def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
     """What a deployment of these branches is given."""
     return {f"{branch}SourceArn": stream for branch in branches} | {
         "OpenSearchService": "none",
-        "OpenSearchEndpoint": "http://127.0.0.1:9200",
+        "OpenSearchEndpoint": search,
         "WelcomeSender": "welcome@example.com",
         "ReplicaTableName": "users-replica",
         "ReplicaRegion": "eu-west-1",
-        "Generation": 3,
+        "Generation": GENERATION,
     }
 
 
@@ -101,7 +103,15 @@ def environment(aws: Aws) -> dict[str, str]:
     return {**own, **endpoint, **keys, "AWS_DEFAULT_REGION": aws.region, "PYTHON": sys.executable}
 
 
-def check(aws: Aws, built: Path) -> None:
+def answers(aws: Aws, there: Mapping[str, str], built: Path, search: str) -> None:
+    """Builds again, for this machine, and raises Failed unless every function applies a change."""
+    sam({**there, "PLATFORM": ""}, "build", "--no-cached", "--build-dir", str(built))
+    event = ROOT / "events" / "insert.json"
+    if faults := Artifact(ROOT, built, aws, STACK).faults(event, search, GENERATION):
+        raise Failed("\n".join(faults))
+
+
+def check(aws: Aws, built: Path, search: str) -> None:
     """Every step, in order; raises Failed at the first that goes wrong."""
     there = environment(aws)
     timed("sam validate", lambda: sam(there, "validate"))
@@ -111,16 +121,17 @@ def check(aws: Aws, built: Path) -> None:
     size(built / "IndexFunction", FUNCTION_BYTES)
     stream = source(aws)
     for branches in (("Derive", "Welcome"), ("Derive", "Index", "Welcome", "Replicate")):
-        given = parameters(stream, *branches)
+        given = parameters(stream, search, *branches)
         timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
         timed("the stack stands as template.yaml says", functools.partial(compare, aws, given))
+    timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
 
 def main() -> int:
     """0 if every step passed, else 1 with the reason."""
     try:
         with tempfile.TemporaryDirectory() as folder, embedded() as endpoints:
-            check(Aws.at_emulator(endpoints.aws, REGION), Path(folder) / "build")
+            check(Aws.at_emulator(endpoints.aws, REGION), Path(folder) / "build", endpoints.opensearch)
     except (Failed, LocalError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -15,11 +15,14 @@ AwsError = (ClientError, BotoCoreError)
 _PERMANENT = {"ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"}
 _DEPLOYMENT = {
     "AccessDenied": "grant the function's role this action",
+    "ValidationException": "the table has another key: give it the key that README.md names",
     "AccessDeniedException": "grant the function's role this action",
     "NoSuchBucket": "correct the bucket's name in the stack's parameters",
     "ResourceNotFoundException": "correct the table's name and region in the stack's parameters",
     "UnrecognizedClientException": "check the function's credentials and region",
 }
+_WRONG_KEY = ("does not match the schema", "Missing the key")
+"""What DynamoDB says of a table that has another key than the one written to: no item is to blame."""
 
 
 def client(service: str, region: str | None = None, attempts: int = 3) -> Any:
@@ -47,10 +50,10 @@ def code_of(error: Exception) -> str:
 def classify(error: Exception, call: str) -> DistributaryError:
     """Rejected for what the service will never accept, Unavailable for everything else: throttling, faults, timeouts.
 
-    A wrong deployment (missing permission, table or bucket) is Unavailable too: mended, it succeeds.
+    A wrong deployment (no permission, no table, a table with another key) is Unavailable too: mended, it succeeds.
     """
     code = code_of(error)
-    if code in _PERMANENT:
+    if code in _PERMANENT and not any(words in str(error) for words in _WRONG_KEY):
         return Rejected(f"{call}: {code}", str(error))
     mend = _DEPLOYMENT.get(code)
     return Unavailable(f"{call}: {code}" + (f"; {mend}" if mend else ""), str(error))

@@ -1,0 +1,88 @@
+"""What `sam build` made and `sam deploy` configured, run by AWS's runtime client with nothing else on the path."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from local.aws import Aws
+from local.build import Built, build
+from local.runtime import Function
+from local.template import Template
+
+FUNCTIONS = ("derive", "index", "welcome", "replicate")
+USER = {"user_id": {"S": "u-1001"}}
+
+
+class Artifact:
+    """A build folder of SAM's, made for this machine, and the stack that the functions belong to."""
+
+    def __init__(self, root: Path, folder: Path, aws: Aws, stack: str) -> None:
+        self._root, self._aws, self._stack = root, aws, stack
+        self._template = Template(root / "template.yaml")
+        functions = {name: folder / f"{name.capitalize()}Function" for name in FUNCTIONS}
+        layer = folder / "DistributaryLayer" / "python"
+        runtime = build(self._template, (), root / ".build" / "local").runtime
+        self._built = Built(functions, (layer,), runtime)
+        self.said: list[str] = []
+
+    def faults(self, event: Path, endpoint: str, generation: int) -> list[str]:
+        """What went wrong when each function was given the event, whose one change inserts `USER`, as if just now.
+
+        The index is made by the function's own `apply.py` first, the replica beside it.
+        """
+        self._make_index(endpoint, generation)
+        self._make_replica()
+        change = json.loads(event.read_text())
+        change["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = int(time.time())
+        return [fault for name in FUNCTIONS for fault in self._invoke(name, change)] + self._missing()
+
+    def _environment(self, name: str) -> dict[str, str]:
+        """As deployed: tables and bucket under their physical names."""
+        logical_id = f"{name.capitalize()}Function"
+        found = self._aws.client("cloudformation").describe_stack_resource(
+            StackName=self._stack, LogicalResourceId=logical_id
+        )
+        physical = found["StackResourceDetail"]["PhysicalResourceId"]
+        configuration = self._aws.client("lambda").get_function_configuration(FunctionName=physical)
+        return dict(configuration["Environment"]["Variables"])
+
+    def _invoke(self, name: str, event: dict[str, Any]) -> list[str]:
+        spec = self._template.function(name, {}, self._aws.region)
+        deployed = dataclasses.replace(spec, environment=self._environment(name))
+        function = Function(deployed, self._built, self._aws.environment(), lambda _, line: self.said.append(line))
+        try:
+            answer = function.invoke(json.dumps(event).encode())
+        finally:
+            function.close()
+        applied = function.metrics.counts().get("Applied")
+        if answer.function_error or answer.payload != {"batchItemFailures": []} or applied != 1:
+            return [f"{name}: {answer.function_error or ''} {answer.payload} applied {applied}", *self.said[-5:]]
+        return []
+
+    def _make_index(self, endpoint: str, generation: int) -> None:
+        path = ":".join(map(str, self._built.path("index")))
+        command = [sys.executable, "-S", str(self._built.functions["index"] / "apply.py"), endpoint]
+        options = ["--service", "none", "--generation", str(generation)]
+        subprocess.run([*command, *options], env={"PYTHONPATH": path}, check=True, capture_output=True)
+
+    def _make_replica(self) -> None:
+        settings = self._environment("replicate")
+        self._aws.client("dynamodb", settings["REPLICA_REGION"]).create_table(
+            TableName=settings["REPLICA_TABLE"],
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "user_id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "user_id", "KeyType": "HASH"}],
+        )
+
+    def _missing(self) -> list[str]:
+        """What should stand downstream and does not."""
+        derive, replicate = self._environment("derive"), self._environment("replicate")
+        profile = {"pk": {"S": f"USER#{USER['user_id']['S']}"}, "sk": {"S": "PROFILE"}}
+        row = self._aws.client("dynamodb").get_item(TableName=derive["DERIVED_TABLE"], Key=profile)
+        region = replicate["REPLICA_REGION"]
+        copy = self._aws.client("dynamodb", region).get_item(TableName=replicate["REPLICA_TABLE"], Key=USER)
+        return [f"{what} is missing" for what, answer in (("the row", row), ("the copy", copy)) if "Item" not in answer]
