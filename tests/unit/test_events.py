@@ -1,0 +1,181 @@
+"""Every sample event, through what every function makes of it."""
+
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from distributary import indexes, rules, sources, views
+from distributary.branches.derive import plan
+from distributary.branches.index import Documents
+from distributary.branches.replicate import Mirror
+from distributary.branches.welcome import Welcome
+from distributary.change import Change, Undecodable
+from distributary.deadline import Deadline
+from distributary.errors import ConfigError, Rejected
+from distributary.indexes import DELETED_AT
+from distributary.parallel import Parallel
+from distributary.tables.claims import Claim
+from indexes import INDEX
+from rules import RULES
+from views import VIEWS
+
+EVENTS = Path(__file__).parents[2] / "events"
+VIEW = views.check(VIEWS)
+INDEXED = Documents(INDEX, indexes.check(INDEX), INDEX.write_alias(0), None)
+MIRROR = Mirror(None, "us-west-2/users")
+
+
+class Mail:
+    """Claims that are all granted, and a channel that keeps what went out."""
+
+    def __init__(self):
+        self.sent = []
+
+    def take(self, id, owner, lease_seconds):
+        return Claim.GRANTED
+
+    def confirm(self, id, owner, message_id):
+        pass
+
+    def send(self, message):
+        self.sent.append(message.to)
+        return "id"
+
+
+def read(name):
+    return json.loads((EVENTS / f"{name}.json").read_text())
+
+
+def entries(name):
+    return sources.decode(read(name), 0)
+
+
+def derived(name):
+    """By record: the views whose row is put, those whose row goes, and P for a rejection."""
+    return [
+        "poison"
+        if isinstance(each, Undecodable)
+        else " ".join(
+            [f"{w.id.split('|')[0]}{'+' if w.row else '-'}" for w in plan(VIEW, each)[0]]
+            + ["rejected"] * len(plan(VIEW, each)[1])
+        )
+        for each in entries(name)
+    ]
+
+
+def indexed(name):
+    return [_one(each, lambda change: "-" if DELETED_AT in _document(change) else "+") for each in entries(name)]
+
+
+def mirrored(name):
+    return [_one(each, lambda change: "+" if MIRROR.plan(change).row else "-") for each in entries(name)]
+
+
+def welcomed(name):
+    mail = Mail()
+    changes = [each for each in entries(name) if isinstance(each, Change)]
+    branch = Welcome(rules.check(RULES), mail, mail, Parallel(2), 3600, lambda: 1_795_341_660.0)
+    ends = branch.apply(changes, Deadline(float("inf")))
+    return [end.status.value for end in ends], sorted(mail.sent)
+
+
+def _document(change):
+    return json.loads(INDEXED.plan(change).lines.splitlines()[1])
+
+
+def _one(entry, made):
+    if isinstance(entry, Undecodable):
+        return "poison"
+    try:
+        return made(entry)
+    except Rejected:
+        return "rejected"
+
+
+BOTH = "profile+ active+"
+WHAT_HAPPENS = {
+    "insert": ([BOTH], ["+"], ["+"], (["Applied"], ["ada@example.com"])),
+    "modify": ([BOTH], ["+"], ["+"], (["Ignored"], [])),
+    "remove": (["profile- active-"], ["-"], ["-"], (["Ignored"], [])),
+    "ttl-expiry": (["profile-"], ["-"], ["-"], (["Ignored"], [])),
+    "leaves-a-view": (["profile+ active-"], ["+"], ["+"], (["Ignored"], [])),
+    "insert-then-remove": (
+        [BOTH, "profile- active-"],
+        ["+", "-"],
+        ["+", "-"],
+        (["Applied", "Ignored"], ["cleo@example.net"]),
+    ),
+    "several-changes-of-one-item": (
+        [BOTH, BOTH, "profile+ active-", BOTH],
+        ["+"] * 4,
+        ["+"] * 4,
+        (["Applied", "Ignored", "Ignored", "Ignored"], ["bob@example.org"]),
+    ),
+    "poison-record": (
+        [BOTH, "poison", BOTH],
+        ["+", "poison", "+"],
+        ["+", "poison", "+"],
+        (["Applied", "Applied"], ["ada@example.com", "cleo@example.net"]),
+    ),
+    "unknown-attribute-type": (
+        [BOTH, "active+ rejected", BOTH],
+        ["+", "rejected", "+"],
+        ["+", "rejected", "+"],
+        (["Applied", "Parked", "Applied"], ["ada@example.com", "cleo@example.net"]),
+    ),
+    "no-address": (
+        [BOTH, BOTH],
+        ["+", "+"],
+        ["+", "+"],
+        (["Parked", "Applied"], ["cleo@example.net"]),
+    ),
+    "binary-and-38-digits": ([BOTH], ["+"], ["+"], (["Applied"], ["grace@example.com"])),
+    "keys-only-stream": (["poison"], ["poison"], ["poison"], ([], [])),
+    "snapshot": ([BOTH], ["+"], ["+"], (["Ignored"], [])),
+    "empty-batch": ([], [], [], ([], [])),
+}
+NO_STREAM = {"not-a-stream-event"}
+
+
+def test_every_sample_event_has_its_say_here():
+    assert {path.stem for path in EVENTS.glob("*.json")} == {*WHAT_HAPPENS, *NO_STREAM}
+
+
+@pytest.mark.parametrize("name", WHAT_HAPPENS)
+def test_what_a_sample_event_makes_happen(name):
+    assert (derived(name), indexed(name), mirrored(name), welcomed(name)) == WHAT_HAPPENS[name]
+
+
+@pytest.mark.parametrize("name", sorted(NO_STREAM))
+def test_an_event_of_no_stream_is_refused(name):
+    with pytest.raises(ConfigError):
+        entries(name)
+
+
+@pytest.mark.parametrize("name", WHAT_HAPPENS)
+def test_a_sample_event_looks_as_lambda_delivers_it(name):
+    records = read(name)["Records"]
+    assert len({record["eventID"] for record in records}) == len(records)
+    for record in records:
+        assert re.fullmatch(r"[0-9a-f]{32}", record["eventID"])
+        assert record["eventVersion"] == "1.1"
+        assert record["awsRegion"] == "eu-west-1"
+        assert re.fullmatch(r"arn:aws:dynamodb:eu-west-1:\d{12}:table/users/stream/[\dT:.-]+", record["eventSourceARN"])
+        body = record["dynamodb"]
+        assert {"ApproximateCreationDateTime", "SizeBytes", "StreamViewType"} <= set(body)
+        assert re.fullmatch(r"\d{21,40}", body.get("SequenceNumber", "0" * 21))
+
+
+def test_the_extremes_reach_the_replica_and_the_index_exactly():
+    (change,) = entries("binary-and-38-digits")
+    assert change.new["balance"] == Decimal("-1234567890123456789012345678.9012345678")
+    row = MIRROR.plan(change).row
+    assert row["avatar"]["B"].startswith(b"\x89PNG\r\n\x1a\n")
+    assert row["balance"] == change.new.raw["balance"]
+    assert row["preferences"]["L"][3] == {"BS": [b"", b"\x00\x01\x02", b"\xff\xee\xdd"]}
+    document = _document(change)
+    assert document["balance"] == "-1234567890123456789012345678.9012345678"
+    assert document["visits"] == 12345678901

@@ -1,0 +1,112 @@
+"""A parked change is one object under its branch, whatever its record holds."""
+
+import json
+
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distributary import outcome as outcomes
+from distributary.change import Undecodable
+from distributary.deadline import Deadline
+from distributary.errors import Rejected, Unavailable
+from distributary.parallel import Parallel
+from distributary.parking import Parking
+from tests.unit.branches import Bucket
+from tests.unit.records import change
+from tests.unit.strategies import hostile
+
+END = outcomes.parked(Rejected("never", "the detail"))
+AMPLE = Deadline(float("inf"))
+
+
+def parking(bucket=None, branch="derive"):
+    return Parking(bucket or Bucket(), "parking", branch, Parallel(2))
+
+
+@given(hostile | st.text(st.characters(exclude_categories=["Cs"])), hostile)
+def test_two_event_ids_never_share_an_object_and_stay_under_their_branch(one, other):
+    names = [parking().name(event_id) for event_id in (one, other)]
+    assert (names[0] == names[1]) == (one == other)
+    for name in names:
+        assert name.startswith("parked/derive/")
+        assert name.count("/") == 2
+        assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in name)
+        assert len(name.encode()) <= 1024
+
+
+@pytest.mark.parametrize(
+    "event_id", ["../../other", "..", ".", "a/b/c", "/", "x" * 5000, "é" * 5000, "a\r\nb\0", "%2F"]
+)
+def test_an_odd_event_id_is_one_object_under_its_prefix(event_id):
+    bucket = Bucket()
+    entry = Undecodable(event_id, "", {"eventID": event_id}, "cause")
+    assert parking(bucket).park([(entry, END), (entry, END)], AMPLE) == [None, None]
+    (key,) = bucket.objects
+    assert key.startswith("parked/derive/")
+    assert key.count("/") == 2
+    assert bucket.bodies()[key]["eventID"] == event_id
+
+
+def test_a_long_event_id_and_the_text_of_its_name_are_two_objects():
+    name = parking().name("x" * 5000)
+    assert parking().name(name.removeprefix("parked/derive/").removesuffix(".json")) != name
+
+
+def test_an_object_holds_the_record_as_received_and_its_trace():
+    bucket, found = Bucket(), change(3, new={"name": {"S": "Zoë 🌊"}, "avatar": {"B": "AP8="}})
+    parking(bucket, "index").park([(found, END)], AMPLE)
+    assert bucket.bodies()[f"parked/index/{found.event_id}.json"] == {
+        "branch": "index",
+        "eventID": found.event_id,
+        "version": str(found.version),
+        "cause": "never",
+        "detail": "the detail",
+        "record": found.record,
+    }
+    assert "Zoë 🌊".encode() in bucket.objects[f"parked/index/{found.event_id}.json"]
+
+
+def test_a_record_over_400_kb_is_parked_whole():
+    bucket, found = Bucket(), change(new={"avatar": {"B": "A" * 500_000}})
+    assert parking(bucket).park([(found, END)], AMPLE) == [None]
+    (body,) = bucket.bodies().values()
+    assert body["record"] == found.record
+
+
+def test_text_that_is_no_unicode_is_parked_as_an_escape():
+    bucket = Bucket()
+    entry = Undecodable("e-1", "", {"note": "\ud800"}, "cause")
+    parking(bucket).park([(entry, END)], AMPLE)
+    assert b'"\\ud800"' in bucket.objects["parked/derive/e-1.json"]
+    assert json.loads(bucket.objects["parked/derive/e-1.json"])["record"] == {"note": "\ud800"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "SlowDown", "Message": "m"}}, "PutObject"),
+        ClientError({"Error": {"Code": "NoSuchBucket", "Message": "m"}}, "PutObject"),
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "m"}}, "PutObject"),
+        EndpointConnectionError(endpoint_url="https://s3"),
+    ],
+)
+def test_a_refused_object_is_an_error_in_its_place(error):
+    class Refusing(Bucket):
+        def put_object(self, **request):
+            if "e-1" in request["Key"]:
+                raise error
+            super().put_object(**request)
+
+    entries = [(Undecodable(f"e-{i}", "", {}, "cause"), END) for i in range(3)]
+    errors = parking(Refusing()).park(entries, AMPLE)
+    assert [type(each) for each in errors] == [type(None), Unavailable, type(None)]
+    assert "parking PutObject" in str(errors[1])
+
+
+def test_nothing_is_begun_when_the_time_is_over():
+    bucket = Bucket()
+    (error,) = parking(bucket).park([(change(), END)], Deadline(0.0))
+    assert isinstance(error, Unavailable)
+    assert bucket.objects == {}

@@ -1,0 +1,118 @@
+"""A wrong deployment stops at the start and names every fault at once."""
+
+import pytest
+
+from distributary.errors import ConfigError
+from distributary.settings import DeriveSettings, IndexSettings, ReplicateSettings, WelcomeSettings
+
+EVERYWHERE = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
+GOOD = {
+    DeriveSettings: {
+        **EVERYWHERE,
+        "DERIVED_TABLE": "derived",
+        "TOMBSTONE_TABLE": "tombstones",
+        "TOMBSTONE_DAYS": "7",
+    },
+    IndexSettings: {
+        **EVERYWHERE,
+        "OPENSEARCH_ENDPOINT": "https://search.example.com",
+        "OPENSEARCH_SERVICE": "es",
+    },
+    WelcomeSettings: {
+        **EVERYWHERE,
+        "CLAIM_TABLE": "claims",
+        "CLAIM_DAYS": "30",
+        "MAX_AGE_SECONDS": "3600",
+        "SENDER": "hello@example.com",
+    },
+    ReplicateSettings: {
+        **EVERYWHERE,
+        "REPLICA_TABLE": "users",
+        "REPLICA_REGION": "us-west-2",
+        "TOMBSTONE_TABLE": "tombstones",
+        "TOMBSTONE_DAYS": "7",
+    },
+}
+BAD = {
+    "PARKING_BUCKET": ["A Bucket", "ab", "-bucket", "bucket/prefix", "bucket\n"],
+    "GENERATION": ["-1", "1.0", "one", "1000000", " 1", "1\n", "٣", "1_0"],
+    "DERIVED_TABLE": ["ab", "a b c", "x" * 256, "arn:aws:dynamodb:eu-west-1:1:stream/users"],
+    "TOMBSTONE_TABLE": ["ab", "table!"],
+    "TOMBSTONE_DAYS": ["0", "3651", "7 days"],
+    "OPENSEARCH_ENDPOINT": ["search.example.com", "https://", "https://x/index", "https://user:pw@x", "ftp://x"],
+    "OPENSEARCH_SERVICE": ["ES", "s3"],
+    "CLAIM_TABLE": ["a"],
+    "CLAIM_DAYS": ["0", "x"],
+    "MAX_AGE_SECONDS": ["59", "86401", "1h"],
+    "SENDER": ["hello", "Hello <hello@example.com>", "a@b@c", "a b@example.com", "a@example.com\r\nBcc: x@y.zz"],
+    "REPLICA_TABLE": ["a", "x y z"],
+    "REPLICA_REGION": ["us", "us-west", "US-WEST-2", "us_west_2"],
+}
+
+classes = pytest.mark.parametrize("settings", GOOD, ids=lambda each: each.__name__)
+
+
+@classes
+def test_good_settings_load_and_every_variable_counts(settings):
+    loaded = settings.load({**GOOD[settings], "UNRELATED": "x"})
+    assert settings.variables() == set(GOOD[settings])
+    assert loaded.generation == 0
+    assert loaded.parking_bucket == "distributary-parking"
+
+
+@classes
+def test_all_missing_variables_are_named_at_once(settings):
+    with pytest.raises(ConfigError) as caught:
+        settings.load({})
+    assert len(caught.value.faults) == len(GOOD[settings])
+    for variable in GOOD[settings]:
+        assert f"{variable} is missing: set it on the function" in str(caught.value)
+
+
+@classes
+def test_an_empty_variable_is_a_missing_one(settings):
+    for variable in GOOD[settings]:
+        with pytest.raises(ConfigError, match=f"^{variable} is missing"):
+            settings.load({**GOOD[settings], variable: ""})
+
+
+@pytest.mark.parametrize(
+    ("settings", "variable", "text"),
+    [(settings, name, text) for settings in GOOD for name in GOOD[settings] for text in BAD[name]],
+)
+def test_a_malformed_variable_is_named_with_what_to_give(settings, variable, text):
+    with pytest.raises(ConfigError, match=f"^{variable}: give ") as caught:
+        settings.load({**GOOD[settings], variable: text})
+    assert len(caught.value.faults) == 1
+
+
+def test_missing_and_malformed_variables_are_named_together():
+    environment = {**GOOD[DeriveSettings], "GENERATION": "x", "TOMBSTONE_DAYS": "0", "DERIVED_TABLE": ""}
+    with pytest.raises(ConfigError) as caught:
+        DeriveSettings.load(environment)
+    assert sorted(fault.split(":")[0].split(" ")[0] for fault in caught.value.faults) == [
+        "DERIVED_TABLE",
+        "GENERATION",
+        "TOMBSTONE_DAYS",
+    ]
+
+
+@pytest.mark.parametrize("table", ["users", "Users_1.v-2", "arn:aws:dynamodb:eu-west-1:123456789012:table/users"])
+def test_a_table_is_a_name_or_an_arn(table):
+    assert ReplicateSettings.load({**GOOD[ReplicateSettings], "REPLICA_TABLE": table}).replica_table == table
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "ap-southeast-10", "cn-north-1"])
+def test_a_region_is_any_partition_s(region):
+    assert ReplicateSettings.load({**GOOD[ReplicateSettings], "REPLICA_REGION": region}).replica_region == region
+
+
+@pytest.mark.parametrize("endpoint", ["https://search.example.com", "http://127.0.0.1:9200", "https://[::1]:9200/"])
+def test_an_endpoint_is_an_address(endpoint):
+    assert IndexSettings.load({**GOOD[IndexSettings], "OPENSEARCH_ENDPOINT": endpoint}).endpoint == endpoint
+
+
+def test_settings_cannot_be_changed_once_loaded():
+    loaded = DeriveSettings.load(GOOD[DeriveSettings])
+    with pytest.raises(AttributeError):
+        loaded.generation = 1

@@ -1,0 +1,242 @@
+"""A stream record becomes a change, or says why it is none."""
+
+import copy
+import re
+
+import pytest
+
+from distributary import sources, version
+from distributary.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
+from distributary.errors import ConfigError
+from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
+
+
+def decode_one(record):
+    (entry,) = sources.decode(event(record, stream_record(99)), 0)[:1]
+    return entry
+
+
+def altered(path, value, **kwargs):
+    """A good record with one place changed; `...` takes the place out."""
+    record = copy.deepcopy(stream_record(**kwargs))
+    *way, last = path.split(".")
+    part = record
+    for step in way:
+        part = part[step]
+    if value is ...:
+        del part[last]
+    else:
+        part[last] = value
+    return record
+
+
+def test_a_change_holds_what_the_record_says():
+    record = stream_record(7, "MODIFY", new={"name": {"S": "Ada"}}, old={"name": {"S": "A."}})
+    (found,) = sources.decode(event(record), 3)
+    assert found.kind is Kind.MODIFY
+    assert found.event_id == record["eventID"]
+    assert dict(found.keys) == {"user_id": "u-1"}
+    assert found.new["name"] == "Ada"
+    assert found.old["name"] == "A."
+    assert found.version == version.of(3, int(sequence(7)))
+    assert found.created == CREATED
+    assert found.source == ARN
+    assert found.identifier == sequence(7)
+    assert found.record is record
+    assert (found.expired, found.replicated, found.origin) == (False, False, Origin.STREAM)
+
+
+def test_a_removed_item_has_no_new_image():
+    assert change(kind="REMOVE").new is None
+    assert decode_one(altered("dynamodb.NewImage", {"user_id": {"S": "u-1"}}, kind="REMOVE")).new is None
+
+
+def test_a_change_without_an_old_image_is_one():
+    assert decode_one(altered("dynamodb.OldImage", ..., kind="MODIFY")).old is None
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "cause"),
+    [
+        ("dynamodb", ..., "no dynamodb"),
+        ("dynamodb", None, "wrong form"),
+        ("dynamodb", "text", "wrong form"),
+        ("dynamodb", [], "wrong form"),
+        ("eventID", ..., "no eventID"),
+        ("eventID", "", "eventID"),
+        ("eventID", 7, "eventID"),
+        ("eventID", {}, "eventID"),
+        ("eventID", "a\nb", "eventID"),
+        ("eventID", "\ud800", "eventID"),
+        ("eventName", ..., "eventName is none of"),
+        ("eventName", "UPSERT", "eventName is none of"),
+        ("eventName", "insert", "eventName is none of"),
+        ("eventName", [], "wrong form"),
+        ("dynamodb.Keys", ..., "no Keys"),
+        ("dynamodb.Keys", {}, "no key or more than two"),
+        ("dynamodb.Keys", {"a": {"S": "1"}, "b": {"S": "2"}, "c": {"S": "3"}}, "no key or more than two"),
+        ("dynamodb.Keys", [{"S": "u-1"}], "wrong form"),
+        ("dynamodb.Keys", "user_id", "Keys"),
+        ("dynamodb.Keys", None, "wrong form"),
+        ("dynamodb.Keys", {"user_id": {"BOOL": True}}, "none of S, N, B"),
+        ("dynamodb.Keys", {"user_id": {"SS": ["u-1"]}}, "none of S, N, B"),
+        ("dynamodb.Keys", {"user_id": {"S": "u-1", "N": "1"}}, "none of S, N, B"),
+        ("dynamodb.Keys", {"user_id": {}}, "none of S, N, B"),
+        ("dynamodb.Keys", {"user_id": "u-1"}, "user_id|wrong form"),
+        ("dynamodb.NewImage", ..., "NEW_AND_OLD_IMAGES"),
+        ("dynamodb.NewImage", {}, "NEW_AND_OLD_IMAGES"),
+        ("dynamodb.NewImage", {"name": {"S": "Ada"}}, "lacks the key 'user_id'"),
+        ("dynamodb.NewImage", {"user_id": {"S": "u-2"}}, "differs from Keys"),
+        ("dynamodb.NewImage", {"user_id": {"N": "1"}}, "differs from Keys"),
+        ("dynamodb.NewImage", [1], "wrong form"),
+        ("dynamodb.SequenceNumber", ..., "SequenceNumber"),
+        ("dynamodb.SequenceNumber", None, "SequenceNumber"),
+        ("dynamodb.SequenceNumber", "", "SequenceNumber"),
+        ("dynamodb.SequenceNumber", 123, "no string of digits"),
+        ("dynamodb.SequenceNumber", "-1", "no string of digits"),
+        ("dynamodb.SequenceNumber", "12a", "no string of digits"),
+        ("dynamodb.SequenceNumber", "1.5", "no string of digits"),
+        ("dynamodb.SequenceNumber", "١٢٣", "no string of digits"),
+        ("dynamodb.SequenceNumber", "²", "no string of digits"),
+        ("dynamodb.SequenceNumber", "1" * 41, "more than 40 digits"),
+        ("dynamodb.ApproximateCreationDateTime", ..., "no ApproximateCreationDateTime"),
+        ("dynamodb.ApproximateCreationDateTime", None, "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", "yesterday", "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", "1795341600", "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", True, "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", float("nan"), "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", float("inf"), "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", -1, "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", 10**400, "epoch seconds"),
+        ("dynamodb.ApproximateCreationDateTime", 1_795_341_600_000, "epoch seconds"),
+        ("userIdentity", "dynamodb.amazonaws.com", ""),
+        ("distributary", {"origin": "nowhere"}, "distributary.origin is none of"),
+        ("distributary", {"origin": []}, "wrong form"),
+        ("distributary", {}, "distributary.origin is none of"),
+        ("distributary", "snapshot", "wrong form"),
+    ],
+)
+def test_a_malformed_record_says_why_it_is_no_change(path, value, cause):
+    kind = "REMOVE" if path == "userIdentity" else "INSERT"
+    entry = decode_one(altered(path, value, kind=kind))
+    assert isinstance(entry, Undecodable)
+    assert re.search(cause, entry.cause)
+    assert entry.event_id.isprintable()
+
+
+@pytest.mark.parametrize("record", [None, "text", 7, [], [1], True, {}, {"Records": []}])
+def test_what_is_no_record_at_all_is_kept_as_it_came(record):
+    entry = decode_one(record)
+    assert isinstance(entry, Undecodable)
+    assert entry.record is record
+    assert entry.identifier == ""
+
+
+def test_a_stream_of_keys_only_says_how_to_mend():
+    entry = decode_one(altered("dynamodb.NewImage", ...))
+    assert "set the table's StreamViewType to NEW_AND_OLD_IMAGES" in entry.cause
+
+
+def test_a_malformed_record_leaves_its_neighbours_alone_and_in_order():
+    entries = sources.decode(event(stream_record(0), altered("dynamodb.Keys", ...), stream_record(2)), 0)
+    assert [type(entry) for entry in entries] == [Change, Undecodable, Change]
+
+
+def test_a_malformed_record_keeps_the_identifier_that_lambda_knows():
+    assert decode_one(altered("dynamodb.Keys", ..., place=4)).identifier == sequence(4)
+
+
+def test_the_same_record_without_an_id_has_the_same_name_each_time():
+    one, again, other = (decode_one(altered("eventID", ..., user=user)) for user in ("u-1", "u-1", "u-2"))
+    assert one.event_id == again.event_id != other.event_id
+    assert len(one.event_id) == 32
+
+
+def test_content_is_read_only_when_it_is_asked_for():
+    entry = decode_one(stream_record(new={"email": {"X": "?"}}))
+    assert isinstance(entry, Change)
+
+
+def test_a_position_has_up_to_forty_digits_and_leading_zeros_count_for_nothing():
+    longest = decode_one(altered("dynamodb.SequenceNumber", "9" * 40))
+    assert longest.version == 10**40 - 1
+    padded = decode_one(altered("dynamodb.SequenceNumber", "0042"))
+    assert (padded.version, padded.identifier) == (42, "0042")
+
+
+TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "identity", "expired"),
+    [
+        ("REMOVE", TTL, True),
+        ("REMOVE", None, False),
+        ("REMOVE", {"type": "Service", "principalId": "replication.dynamodb.amazonaws.com"}, False),
+        ("MODIFY", TTL, False),
+    ],
+)
+def test_only_a_delete_by_ttl_is_expired(kind, identity, expired):
+    assert change(kind=kind, userIdentity=identity).expired is expired
+
+
+VERSIONED = {REPLICA_VERSION: {"S": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "replicated"),
+    [
+        ("INSERT", None, VERSIONED, True),
+        ("INSERT", None, {}, False),
+        ("MODIFY", {}, VERSIONED, True),
+        ("MODIFY", VERSIONED, VERSIONED, False),
+        ("MODIFY", VERSIONED, {REPLICA_VERSION: {"S": "2"}}, True),
+        ("MODIFY", VERSIONED, {}, False),
+        ("REMOVE", VERSIONED, None, False),
+    ],
+)
+def test_only_a_write_of_the_version_is_replicated(kind, old, new, replicated):
+    assert change(kind=kind, old=old, new=new).replicated is replicated
+
+
+def test_a_snapshot_stands_before_every_streamed_change_and_is_named_by_its_event():
+    record = stream_record(5, distributary={"origin": "snapshot"})
+    del record["dynamodb"]["SequenceNumber"]
+    (entry,) = sources.decode(event(record), 2)
+    assert entry.origin is Origin.SNAPSHOT
+    assert entry.version == version.of(2, 0)
+    assert entry.identifier == record["eventID"]
+
+
+def test_a_malformed_snapshot_is_named_by_its_event_too():
+    record = altered("distributary", {"origin": "snapshot"})
+    del record["dynamodb"]["Keys"]
+    assert decode_one(record).identifier == record["eventID"]
+
+
+def test_a_redriven_change_keeps_the_position_it_was_received_with():
+    found = change(5, distributary={"origin": "redrive"})
+    assert found.origin is Origin.REDRIVE
+    assert found.version == change(5).version
+    assert found.identifier == sequence(5)
+
+
+def test_an_absent_note_of_origin_is_a_stream():
+    found = change(5, distributary=None)
+    assert (found.origin, found.identifier) == (Origin.STREAM, sequence(5))
+
+
+@pytest.mark.parametrize("nothing", [None, {}, [], "text", {"Records": None}, {"Records": {}}, {"detail": {}}])
+def test_what_is_no_stream_event_is_a_wrong_deployment(nothing):
+    with pytest.raises(ConfigError, match="no list 'Records'"):
+        sources.decode(nothing, 0)
+
+
+@pytest.mark.parametrize("source", ["aws:sqs", "aws:kinesis", "", None, [], {}])
+def test_another_service_s_event_is_a_wrong_deployment(source):
+    with pytest.raises(ConfigError, match="supported: aws:dynamodb"):
+        sources.decode(event({**stream_record(), "eventSource": source}), 0)
+
+
+def test_an_empty_batch_is_a_batch():
+    assert sources.decode(event(), 0) == []

@@ -1,0 +1,109 @@
+"""Metrics add up, and no log line holds anybody's data."""
+
+import json
+
+import pytest
+
+from distributary import outcome as outcomes
+from distributary.change import Undecodable
+from distributary.errors import Rejected, Unavailable
+from distributary.outcome import APPLIED, IGNORED, SUPERSEDED
+from distributary.telemetry import Telemetry
+from tests.unit.records import CREATED, change
+
+COUNTS = ["Received", "Applied", "Superseded", "Ignored", "Parked", "Failed"]
+PARKED = outcomes.parked(Rejected("attribute 'email': expected", "secret@example.com"))
+FAILED = outcomes.failed(Unavailable("busy", "secret@example.com"))
+
+
+@pytest.fixture
+def service(request, monkeypatch):
+    """A service of its own for each test: Powertools keeps a service's log handler, with its stream, for ever."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
+    return request.node.name
+
+
+@pytest.fixture
+def batch(capsys, service):
+    def run(entries, ends, now=CREATED + 5.5):
+        Telemetry("derive").batch("request-1", entries, ends, now)
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        (metrics,) = [line for line in lines if "_aws" in line]
+        return metrics, [line for line in lines if "_aws" not in line]
+
+    return run
+
+
+def some(many):
+    return [change(i, new={"email": {"S": "secret@example.com"}}) for i in range(many)]
+
+
+def test_the_metrics_are_embedded_with_branch_and_service_as_dimensions(batch, service):
+    metrics, _ = batch(some(1), [APPLIED])
+    (directive,) = metrics["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "Distributary"
+    assert [sorted(each) for each in directive["Dimensions"]] == [["branch", "service"]]
+    assert (metrics["branch"], metrics["service"]) == ("derive", service)
+    units = {each["Name"]: each["Unit"] for each in directive["Metrics"]}
+    assert units == {**dict.fromkeys(COUNTS, "Count"), "Lag": "Seconds"}
+
+
+def test_received_is_the_sum_of_the_rest(batch):
+    ends = [APPLIED, APPLIED, SUPERSEDED, IGNORED, PARKED, FAILED]
+    metrics, _ = batch(some(6), ends)
+    assert {name: metrics[name] for name in COUNTS} == {
+        "Received": [6],
+        "Applied": [2],
+        "Superseded": [1],
+        "Ignored": [1],
+        "Parked": [1],
+        "Failed": [1],
+    }
+
+
+def test_every_count_goes_out_also_as_zero_so_that_alarms_see_it_end(batch):
+    metrics, _ = batch([], [])
+    assert [metrics[name] for name in COUNTS] == [[0]] * 6
+    assert "Lag" not in metrics
+
+
+def test_two_batches_do_not_mix(capsys):
+    telemetry = Telemetry("derive")
+    telemetry.batch("request-1", some(2), [APPLIED, APPLIED], CREATED)
+    telemetry.batch("request-2", some(1), [APPLIED], CREATED)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["Received"] for line in lines] == [[2], [1]]
+    assert [line["branch"] for line in lines] == ["derive", "derive"]
+
+
+def test_lag_is_the_oldest_streamed_change_s_in_seconds(batch):
+    old = change(1)._replace(created=CREATED - 100)
+    snapshot = change(2, distributary={"origin": "snapshot"})._replace(created=0.0)
+    metrics, _ = batch([change(0), old, snapshot], [APPLIED] * 3)
+    assert metrics["Lag"] == [105.5]
+
+
+def test_a_clock_that_runs_ahead_makes_no_negative_lag(batch):
+    assert batch(some(1), [APPLIED], now=CREATED - 10)[0]["Lag"] == [0.0]
+
+
+def test_a_good_batch_logs_nothing(batch):
+    assert batch(some(3), [APPLIED, SUPERSEDED, IGNORED])[1] == []
+
+
+def test_each_parked_change_is_named_and_each_cause_of_failure_counted(batch):
+    poison = Undecodable("e-9", "", {"email": "secret@example.com"}, "the record has no Keys", "secret@example.com")
+    _, logs = batch([*some(3), poison], [PARKED, FAILED, FAILED, PARKED])
+    assert [(line["message"], line.get("event_id"), line.get("changes")) for line in logs] == [
+        ("parked", f"{0:032x}", None),
+        ("parked", "e-9", None),
+        ("failed", None, 2),
+    ]
+    assert {line["correlation_id"] for line in logs} == {"request-1"}
+    assert {line["branch"] for line in logs} == {"derive"}
+
+
+def test_no_line_holds_an_item_s_content(batch):
+    metrics, logs = batch(some(2), [PARKED, FAILED])
+    assert "secret" not in json.dumps([metrics, logs])
+    assert "attribute 'email'" in json.dumps(logs)

@@ -1,0 +1,102 @@
+"""Views that could go wrong are refused before the first change, every fault at once."""
+
+import pytest
+
+from distributary.change import REPLICA_VERSION
+from distributary.errors import ConfigError
+from distributary.views import Entity, Projection, check
+
+USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "expires_at"))
+ORDER = Entity(name="order", keys=("user_id", "order_id"), attributes=("total",))
+
+
+def view(**changes):
+    return Projection(**{"name": "profile", "of": USER, "pk": "USER#{user_id}", "sk": "PROFILE", **changes})
+
+
+def faults(*views):
+    with pytest.raises(ConfigError) as caught:
+        check(views)
+    return caught.value.faults
+
+
+def test_good_views_come_back_checked_and_in_order():
+    views = check([view(), view(name="orders", of=ORDER, sk="ORDER#{order_id}")])
+    assert [each.name for each in views] == ["profile", "orders"]
+    assert views[1].pk.attributes + views[1].sk.attributes == ("user_id", "order_id")
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"name": "two words"}, "a name is letters"),
+        ({"name": ""}, "a name is letters"),
+        ({"name": "a|b"}, "a name is letters"),
+        ({"name": "x" * 101}, "a name is letters"),
+        ({"keep": ("emial",)}, "names 'emial', which entity 'user' does not declare; add it or correct the name"),
+        ({"rename": {"emial": "contact"}}, "names 'emial'"),
+        ({"expires_at": "expiry"}, "names 'expiry'"),
+        ({"pk": "MAIL#{email}"}, "uses 'email', which is no key of 'user' and so may change"),
+        ({"sk": "MAIL#{email}"}, "uses 'email', which is no key of 'user' and so may change"),
+        ({"pk": "ALL"}, "two items could share a row; put key attribute user_id into pk or sk"),
+        ({"pk": ""}, "a template is empty"),
+        ({"pk": "{user_id"}, "write a literal brace as"),
+        ({"sk": "{user_id}{user_id}"}, "put a separator"),
+        ({"keep": ("email", "email")}, "writes 'email' twice"),
+        ({"keep": ("email",), "rename": {"name": "email"}}, "writes 'email' twice"),
+        ({"rename": {"name": "who", "email": "who"}}, "writes 'who' twice"),
+        ({"keep": ("email",), "compute": {"email": len}}, "writes 'email' twice"),
+        ({"compute": {"pk": len}}, "one of the row's own attributes"),
+        ({"rename": {"name": "sk"}}, "one of the row's own attributes"),
+        ({"compute": {REPLICA_VERSION: len}}, "one of the row's own attributes"),
+        ({"keep": ("expires_at",)}, "one of the row's own attributes"),
+        ({"keep": ("expires_at",), "expires_at": "expires_at"}, "one of the row's own attributes"),
+        ({"of": Entity(name="none", keys=()), "pk": "A"}, "one or two key attributes"),
+        ({"of": Entity(name="three", keys=("a", "b", "c")), "pk": "{a}#{b}#{c}"}, "one or two key attributes"),
+    ],
+)
+def test_a_faulty_view_is_refused_by_name(changes, fault):
+    found = faults(view(**changes))
+    assert any(fault in each for each in found), found
+    assert all("view '" in each for each in found)
+
+
+def test_no_view_at_all_is_a_fault():
+    assert faults() == ["no view is declared: add one to views.py"]
+
+
+def test_every_fault_of_every_view_is_named_at_once():
+    found = faults(
+        view(name="one", keep=("emial",), compute={"pk": len}, sk="{email}"),
+        view(name="two", pk="{user_id"),
+        view(name="three", of=ORDER),
+    )
+    for piece in ("'emial'", "'pk' twice", "'email', which is no key", "view 'two'", "attribute order_id into"):
+        assert any(piece in fault for fault in found), (piece, found)
+
+
+def test_two_views_that_would_write_the_same_row_are_refused():
+    assert faults(view(name="one"), view(name="two")) == [
+        "views 'one' and 'two' could write the same row; give their keys different literals"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"pk": "{user_id}", "sk": "X"}, {"pk": "USER-{user_id}", "sk": "X"}),
+        ({"pk": "A#{user_id}", "sk": "{user_id}"}, {"pk": "{user_id}#B", "sk": "X"}),
+        ({"of": ORDER, "pk": "{user_id}", "sk": "{order_id}"}, {"pk": "{user_id}", "sk": "PROFILE"}),
+    ],
+)
+def test_two_views_whose_keys_some_value_could_bring_together_are_refused(one, other):
+    found = faults(view(name="one", **one), view(name="two", **other))
+    assert found == ["views 'one' and 'two' could write the same row; give their keys different literals"]
+
+
+def test_views_kept_apart_by_either_key_are_accepted():
+    check([view(name="a"), view(name="b", sk="SETTINGS"), view(name="c", pk="MEMBER#{user_id}")])
+
+
+def test_two_views_of_one_name_are_refused_even_if_their_rows_never_meet():
+    assert "two views are called 'profile'" in faults(view(), view(pk="OTHER#{user_id}"))[0]

@@ -1,0 +1,180 @@
+"""What a view makes of a change: a row, no row, or a reason why it cannot."""
+
+import pytest
+
+from distributary.branches.derive import plan
+from distributary.errors import Rejected
+from distributary.views import Entity, Projection, check
+from tests.unit.records import change
+
+USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "avatar", "expires_at", "nickname"))
+ITEM = {
+    "email": {"S": "ada@example.com"},
+    "name": {"S": "Ada"},
+    "avatar": {"B": "AP8="},
+    "expires_at": {"N": "1795345200"},
+}
+KEY = {"pk": {"S": "USER#u-1"}, "sk": {"S": "PROFILE"}}
+
+
+def planned(found, **changes):
+    """The writes and the causes of one view."""
+    view = {"name": "profile", "of": USER, "pk": "USER#{user_id}", "sk": "PROFILE", **changes}
+    writes, rejections = plan(check([Projection(**view)]), found)
+    return writes, [str(each) for each in rejections]
+
+
+def row(found, **changes):
+    (write,), causes = planned(found, **changes)
+    assert causes == []
+    return write.row
+
+
+def inserted(**item):
+    return change(new={**ITEM, **item})
+
+
+def is_active(item):
+    return item["status"] == "active"
+
+
+def test_a_row_holds_its_key_and_what_was_kept_exactly():
+    assert row(inserted(name={"S": "Zoë 🌊"}), keep=("name", "avatar")) == {
+        **KEY,
+        "name": {"S": "Zoë 🌊"},
+        "avatar": {"B": b"\x00\xff"},
+    }
+
+
+def test_a_number_is_kept_as_it_was_written():
+    assert row(inserted(name={"N": "1.500"}), keep=("name",))["name"] == {"N": "1.500"}
+
+
+def test_a_renamed_attribute_stands_under_its_new_name_only():
+    assert row(inserted(), rename={"email": "contact"}) == {**KEY, "contact": {"S": "ada@example.com"}}
+
+
+def test_two_attributes_may_trade_their_names():
+    traded = row(inserted(), rename={"email": "name", "name": "email"})
+    assert (traded["name"]["S"], traded["email"]["S"]) == ("ada@example.com", "Ada")
+
+
+def test_a_computed_attribute_is_the_function_s_answer():
+    length = {"length": lambda item: len(item["name"]), "all": lambda item: set(item) - {"avatar"}, "none": id_of_none}
+    made = row(inserted(), compute=length)
+    assert made["length"] == {"N": "3"}
+    assert made["all"] == {"SS": ["email", "expires_at", "name", "user_id"]}
+    assert made["none"] == {"NULL": True}
+
+
+def id_of_none(item):
+    return item.get("nickname")
+
+
+def test_an_attribute_that_no_item_has_is_left_out_of_the_row():
+    assert row(inserted(), keep=("nickname",), rename={"nickname": "alias"}) == KEY
+
+
+def test_the_expiry_is_the_named_attribute_and_may_be_absent():
+    assert row(inserted(), expires_at="expires_at")["expires_at"] == {"N": "1795345200"}
+    assert "expires_at" not in row(change(new={"name": {"S": "Ada"}}), expires_at="expires_at")
+
+
+def test_an_item_that_where_leaves_out_has_no_row():
+    assert row(inserted(status={"S": "closed"}), where=is_active) is None
+    assert row(inserted(status={"S": "active"}), where=is_active) == KEY
+
+
+def test_an_item_of_another_entity_has_no_row():
+    robots = Entity(name="robot", keys=("user_id",), where=lambda item: item["user_id"].startswith("robot-"))
+    assert row(inserted(), of=robots) is None
+    assert row(change(user="robot-1"), of=robots)["pk"] == {"S": "USER#robot-1"}
+
+
+def test_a_removed_item_has_no_row_and_its_write_carries_the_version():
+    found = change(9, "REMOVE", old=ITEM)
+    (write,), causes = planned(found)
+    assert (write.key, write.row, write.version, causes) == (KEY, None, found.version, [])
+
+
+def test_an_item_that_was_never_in_the_view_is_left_alone():
+    closed = {"status": {"S": "closed"}}
+    assert planned(change(kind="MODIFY", new=closed, old=closed), where=is_active) == ([], [])
+    assert planned(change(kind="REMOVE", old=closed), where=is_active) == ([], [])
+
+
+def test_an_item_that_leaves_the_view_loses_its_row():
+    found = change(kind="MODIFY", new={"status": {"S": "closed"}}, old={"status": {"S": "active"}})
+    assert row(found, where=is_active) is None
+
+
+def test_an_old_image_that_where_cannot_read_costs_a_delete_and_nothing_else():
+    found = change(kind="MODIFY", new={"status": {"S": "closed"}}, old={})
+    assert row(found, where=is_active) is None
+
+
+def broken(item):
+    raise RuntimeError(f"cannot take {item['email']}")
+
+
+def refusing(item):
+    raise Rejected("too young", "born 2030")
+
+
+@pytest.mark.parametrize(
+    ("changes", "item", "cause"),
+    [
+        ({"where": is_active}, {}, "view 'profile': where raised KeyError"),
+        ({"where": broken}, {}, "view 'profile': where raised RuntimeError"),
+        ({"compute": {"x": broken}}, {}, "view 'profile': compute 'x' raised RuntimeError"),
+        ({"compute": {"x": refusing}}, {}, "view 'profile': compute 'x': too young"),
+        ({"compute": {"x": lambda item: 0.5}}, {}, "view 'profile': attribute 'x': a float is inexact"),
+        ({"compute": {"x": lambda item: {}["y"]}}, {}, "view 'profile': compute 'x' raised KeyError"),
+        ({"compute": {"x": lambda item: item["email"]}}, {"email": {"X": "?"}}, "attribute 'email'"),
+        ({"keep": ("email",)}, {"email": {"X": "?"}}, "view 'profile': attribute 'email': expected content of one"),
+        ({"expires_at": "expires_at"}, {"expires_at": {"N": "soon"}}, "attribute 'expires_at'"),
+        ({"pk": "USER#{user_id:N}"}, {}, "'user_id' is S, expected N"),
+        ({"of": Entity(name="odd", keys=("user_id",), where=broken)}, {}, "entity 'odd': where raised RuntimeError"),
+    ],
+)
+def test_an_item_that_a_declaration_cannot_take_is_rejected_by_name(changes, item, cause):
+    writes, causes = planned(inserted(**item), **changes)
+    assert writes == []
+    assert cause in causes[0]
+    assert "ada@example.com" not in causes[0]
+
+
+def test_what_the_exception_said_goes_into_the_detail():
+    _, (rejection,) = plan(
+        check([Projection(name="p", of=USER, pk="{user_id}", sk="P", compute={"x": broken})]), inserted()
+    )
+    assert rejection.detail == "cannot take ada@example.com"
+
+
+def test_a_view_that_rejects_an_item_does_not_keep_the_others_from_it():
+    bad = Projection(name="bad", of=USER, pk="BAD#{user_id}", sk="P", where=broken)
+    good = Projection(name="good", of=USER, pk="GOOD#{user_id}", sk="P")
+    writes, rejections = plan(check([bad, good]), inserted())
+    assert [write.key["pk"]["S"] for write in writes] == ["GOOD#u-1"]
+    assert len(rejections) == 1
+
+
+def test_an_attribute_that_no_view_reads_rejects_nothing():
+    assert row(inserted(photo={"X": "unknown"}), keep=("name",)) == {**KEY, "name": {"S": "Ada"}}
+
+
+def test_an_oversized_key_is_rejected():
+    writes, causes = planned(change(user="x" * 2044))
+    assert writes == []
+    assert "may have 1 to 2048" in causes[0]
+
+
+def test_two_views_keep_their_tombstones_apart():
+    views = check(
+        [
+            Projection(name="a", of=USER, pk="{user_id}", sk="A"),
+            Projection(name="b", of=USER, pk="{user_id}", sk="B"),
+        ]
+    )
+    writes, _ = plan(views, change(kind="REMOVE"))
+    assert len({write.id for write in writes}) == 2
