@@ -1,0 +1,132 @@
+"""What a table already holds, delivered as snapshot records beside the live stream.
+
+The scan is consistent, so that a stream enabled before it began holds every change that the scan may have missed.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from local.errors import LocalError
+from local.esm.batches import first_failure, ready
+from local.esm.lane import Backoff, Invoke
+from local.esm.records import Record, event_of, typed_json
+from local.esm.settings import MappingSettings
+
+_ATTEMPTS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table to scan: its key attributes, and the stream that its snapshot records claim as their source."""
+
+    name: str
+    keys: tuple[str, ...]
+    stream_arn: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A function that gets the snapshot. `name` is for messages."""
+
+    name: str
+    invoke: Invoke
+    settings: MappingSettings
+
+
+def backfill(
+    dynamodb: Any,
+    table: Table,
+    targets: Sequence[Target],
+    segments: int = 2,
+    stopping: threading.Event | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> int:
+    """Scans the table once and delivers each item to every target; how many items there were.
+
+    `progress` is told how many items a page held once they are delivered. LocalError if a function keeps failing.
+    """
+    stop = stopping or threading.Event()
+
+    def segment(number: int) -> int:
+        total = 0
+        for page in _pages(dynamodb, table, number, segments):
+            records = [Record.of(snapshot_record(item, table, time.time())) for item in page]
+            for target in targets:
+                _deliver(records, target, stop)
+            if stop.is_set():
+                break
+            total += len(records)
+            if progress:
+                progress(len(records))
+        return total
+
+    with ThreadPoolExecutor(segments, thread_name_prefix="backfill") as pool:
+        return sum(pool.map(segment, range(segments)))
+
+
+def snapshot_record(item: Mapping[str, Any], table: Table, now: float) -> dict[str, Any]:
+    """An item as an INSERT of origin snapshot. It has no place in the stream, so its sequence number is 0 and its event
+    id, made of its keys, identifies it."""
+    image = typed_json(item)
+    keys = {name: image[name] for name in table.keys}
+    canonical = json.dumps(keys, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {
+        "eventID": f"snapshot-{hashlib.sha256(canonical.encode()).hexdigest()[:32]}",
+        "eventName": "INSERT",
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": table.region,
+        "eventSourceARN": table.stream_arn,
+        "distributary": {"origin": "snapshot"},
+        "dynamodb": {
+            "ApproximateCreationDateTime": float(int(now)),
+            "Keys": keys,
+            "NewImage": image,
+            "SequenceNumber": "0",
+            "SizeBytes": 0,
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        },
+    }
+
+
+def _pages(dynamodb: Any, table: Table, segment: int, segments: int) -> Iterator[list[dict[str, Any]]]:
+    request = {"TableName": table.name, "Segment": segment, "TotalSegments": segments, "ConsistentRead": True}
+    while True:
+        page = dynamodb.scan(**request)
+        yield page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def _deliver(records: Sequence[Record], target: Target, stop: threading.Event) -> None:
+    """In the function's own batches, each until all of it succeeded."""
+    at = 0
+    while at < len(records) and not stop.is_set():
+        sizes = [len(record.encoded) for record in records[at:]]
+        count = ready(sizes, target.settings.window, target.settings)
+        _insist(records[at : at + count], target, stop)
+        at += count
+
+
+def _insist(left: Sequence[Record], target: Target, stop: threading.Event) -> None:
+    backoff, failures = Backoff(), 0
+    while left and not stop.is_set():
+        answer = target.invoke(event_of(left))
+        failed_at = 0 if answer.function_error else first_failure([each.identifier for each in left], answer.payload)
+        if failed_at is None:
+            return
+        failures = 0 if failed_at else failures + 1
+        if failures == _ATTEMPTS:
+            raise LocalError(
+                f"{target.name} failed {_ATTEMPTS} times on one batch of the backfill: mend what its log complains of"
+            )
+        left = left[failed_at:]
+        stop.wait(backoff.after(failures))

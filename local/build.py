@@ -1,0 +1,104 @@
+"""Builds the layer and the functions by the Makefiles that SAM calls, and what a Lambda runtime brings."""
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import LocalError
+from local.template import Source, Template
+
+_RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """Folders for `sys.path`: a function's own, the layers', the runtime's."""
+
+    functions: Mapping[str, Path]
+    layers: tuple[Path, ...]
+    runtime: Path
+
+    def path(self, function: str) -> tuple[Path, ...]:
+        """What a function's process may import from, in Lambda's order."""
+        return (self.functions[function], *self.layers, self.runtime)
+
+
+def build(template: Template, names: Iterable[str], into: Path) -> Built:
+    """Builds what changed since it was last built there."""
+    into = into.resolve()
+    into.mkdir(parents=True, exist_ok=True)
+    with _alone(into):
+        layers = tuple(_made(source, into / "layers" / source.logical_id) for source in template.layers())
+        functions = {name: _made(template.source(name), into / "functions" / name) for name in names}
+        return Built(functions, tuple(layer / "python" for layer in layers), _runtime(into / "runtime"))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One build at a time in a folder, however many processes ask for it."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _made(source: Source, target: Path) -> Path:
+    def command(artifacts: Path) -> list[str]:
+        folder = str(source.folder)
+        variables = [f"ARTIFACTS_DIR={artifacts}", f"PYTHON={sys.executable}", "PLATFORM="]
+        return ["make", "--silent", "-C", folder, f"build-{source.logical_id}", *variables]
+
+    return _fresh(target, _digest(_files(source.folder), source.folder), command)
+
+
+def _runtime(target: Path) -> Path:
+    def command(artifacts: Path) -> list[str]:
+        quiet = ["--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes"]
+        place = ["--only-binary=:all:", "--target", str(artifacts), "--requirement", str(_RUNTIME_LOCK)]
+        return [sys.executable, "-m", "pip", "install", *quiet, *place]
+
+    return _fresh(target, _digest([_RUNTIME_LOCK], _RUNTIME_LOCK.parent), command)
+
+
+def _fresh(target: Path, stamp: str, command: Callable[[Path], Sequence[str]]) -> Path:
+    """The target, made anew beside itself and moved into place unless its stamp says that nothing changed."""
+    stamp_file = target.with_name(f"{target.name}.stamp")
+    if target.is_dir() and stamp_file.exists() and stamp_file.read_text() == stamp:
+        return target
+    making = target.with_name(f"{target.name}.making")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    _run(command(making))
+    shutil.rmtree(target, ignore_errors=True)
+    making.rename(target)
+    stamp_file.write_text(stamp)
+    return target
+
+
+def _run(command: Sequence[str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    except FileNotFoundError:
+        raise LocalError(f"{command[0]} is missing: install it with your system's packages") from None
+    if done.returncode:
+        said = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"]
+        cause = next((line for line in said if line.startswith("ERROR")), said[0])
+        raise LocalError(f"the build failed: {cause} (to see all of it: {' '.join(command)})")
+
+
+def _files(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return sorted(found)
+
+
+def _digest(files: Iterable[Path], folder: Path) -> str:
+    digest = hashlib.sha256(f"{sys.executable} {sys.version}".encode())
+    for file in files:
+        digest.update(f"\0{file.relative_to(folder)}\0".encode())
+        digest.update(hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()

@@ -1,0 +1,72 @@
+"""When things go wrong in the demo: by how far the workload is, so that a slow machine sees the same."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from local.demo.chaos import BusyProxy
+from local.esm.mapping import EventSourceMapping
+from local.runtime import Function
+
+BUSY_SECONDS = 2.0
+KILL_PATIENCE_SECONDS = 20.0
+_KILLED = ("welcome", "derive", "replicate", "index")
+
+
+class Faults:
+    """Kills, rewinds and busy answers, each at its share of the workload; `counts` says what really happened."""
+
+    def __init__(
+        self,
+        share_done: Callable[[], float],
+        functions: Mapping[str, Function],
+        mappings: Mapping[str, EventSourceMapping],
+        proxy: BusyProxy,
+    ) -> None:
+        self._share_done, self._functions, self._mappings, self._proxy = share_done, functions, mappings, proxy
+        self._marks: dict[str, dict[str, str | None]] = {}
+        self.counts: Counter[str] = Counter()
+
+    def run(self, stopping: threading.Event) -> None:
+        """Waits for each moment and makes its fault; returns after the last, or once it is stopped."""
+        schedule: list[tuple[float, Callable[[], None]]] = [
+            *[(0.10 + 0.05 * i, self._killer(name)) for i, name in enumerate(_KILLED)],
+            (0.35, self._mark),
+            (0.40, lambda: self._busy(429)),
+            (0.50, lambda: self._busy(503)),
+            (0.60, self._rewind),
+        ]
+        for share, fault in schedule:
+            while self._share_done() < share:
+                if stopping.wait(0.02):
+                    return
+            fault()
+
+    def _killer(self, name: str) -> Callable[[], None]:
+        def kill() -> None:
+            """Waits for an invocation to be under way and ends its process."""
+            until = time.monotonic() + KILL_PATIENCE_SECONDS
+            while time.monotonic() < until:
+                if killed := self._functions[name].kill():
+                    self.counts["kills"] += killed
+                    return
+                time.sleep(0.001)
+
+        return kill
+
+    def _busy(self, status: int) -> None:
+        self._proxy.status = status
+        time.sleep(BUSY_SECONDS)
+        self._proxy.status = None
+        self.counts[f"answers {status}"] = self._proxy.answered[status]
+
+    def _mark(self) -> None:
+        self._marks = {name: mapping.checkpoints() for name, mapping in self._mappings.items()}
+
+    def _rewind(self) -> None:
+        """Back to where each mapping was when it was marked, as after a crash of Lambda's poller."""
+        for name, marks in self._marks.items():
+            for shard, sequence in marks.items():
+                self._mappings[name].rewind(shard, sequence)
+                self.counts["rewinds"] += 1

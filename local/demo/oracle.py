@@ -1,0 +1,135 @@
+"""What each branch must hold, recomputed from the source table by the functions' own declarations."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / part) for part in ("layers/distributary", "functions/derive", "functions/index")]
+
+from distributary import views as declared_views  # noqa: E402
+from distributary.branches.derive import plan  # noqa: E402
+from distributary.branches.index import Documents  # noqa: E402
+from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
+from distributary.codec import decode_item  # noqa: E402
+from distributary.errors import Rejected  # noqa: E402
+from distributary.indexes import check as check_index  # noqa: E402
+from distributary.keys import identity  # noqa: E402
+from indexes import INDEX  # noqa: E402
+from views import VIEWS  # noqa: E402
+
+Item = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Expectation:
+    """What stands under each key; `excused`: keys that may differ, because the item's newest change is parked."""
+
+    rows: dict[str, Any] = field(default_factory=dict)
+    excused: set[str] = field(default_factory=set)
+    unparked: list[str] = field(default_factory=list)
+    """Items that the branch must have rejected and that nobody finds in the parking bucket."""
+
+
+class Parked:
+    """The parking bucket's objects of one branch: a change is excused if it is parked exactly as it stands now."""
+
+    def __init__(self, s3: Any, bucket: str, branch: str) -> None:
+        self._images: dict[str, list[Any]] = {}
+        self.objects = 0
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"parked/{branch}/")
+        for found in (entry for page in pages for entry in page.get("Contents", [])):
+            self.objects += 1
+            self._remember(json.loads(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()))
+
+    def _remember(self, parked: Item) -> None:
+        body = parked["record"].get("dynamodb", {})
+        try:
+            name, image = identity(body["Keys"]), body.get("NewImage")
+            self._images.setdefault(name, []).append(decode_item(image) if image else None)
+        except (KeyError, Rejected):
+            """A malformed record stands for no item."""
+
+    def holds(self, keys: Item, image: Item) -> bool:
+        """Whether this very image of the item is parked."""
+        return decode_item(image) in self._images.get(identity(keys), [])
+
+    def mentions(self, keys: Item) -> bool:
+        """Whether any change of the item is parked."""
+        return identity(keys) in self._images
+
+
+def snapshot(item: Item, key_names: Iterable[str]) -> Change:
+    """The item as a change that made it."""
+    keys = Image({name: item[name] for name in key_names})
+    return Change("", Kind.INSERT, keys, None, Image(item), 0, 0.0, "", False, False, Origin.SNAPSHOT, "", {})
+
+
+def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
+    """Rows of the derived table by `pk|sk`."""
+    views, expected = declared_views.check(VIEWS), Expectation()
+    for item in items:
+        change = snapshot(item, key_names)
+        writes, rejections = plan(views, change)
+        for write in writes:
+            if write.row is not None:
+                expected.rows[row_name(write.key)] = decode_item(write.row)
+        if rejections:
+            _excuse(expected, change, parked, {"|".join(view.key(change.keys)) for view in views})
+    return expected
+
+
+def documents(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
+    """Documents of the index by id."""
+    template, expected = check_index(INDEX), Expectation()
+    branch = Documents(INDEX, template, INDEX.write_alias(0), None)  # type: ignore[arg-type]
+    for item in items:
+        change = snapshot(item, key_names)
+        action = branch.plan(change)
+        if action is not None:
+            expected.rows[action.id] = json.loads(action.lines.split(b"\n")[1])
+            if parked.holds(change.keys.raw, item):
+                expected.excused.add(action.id)
+    return expected
+
+
+def replicas(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
+    """Items of the replica by identity."""
+    expected = Expectation()
+    for item in items:
+        change = snapshot(item, key_names)
+        name = identity(change.keys.raw)
+        expected.rows[name] = decode_item(item)
+        if parked.holds(change.keys.raw, item):
+            expected.excused.add(name)
+    return expected
+
+
+def _excuse(expected: Expectation, change: Change, parked: Parked, names: set[str]) -> None:
+    if change.new is not None and parked.holds(change.keys.raw, change.new.raw):
+        expected.excused |= names - set(expected.rows)
+    else:
+        expected.unparked.append(identity(change.keys.raw))
+
+
+def row_name(row: Item) -> str:
+    """A derived row's name."""
+    return f"{row['pk']['S']}|{row['sk']['S']}"
+
+
+def rows_of(items: Iterable[Item], name: Callable[[Item], str]) -> dict[str, Any]:
+    """What a table holds, without the version attribute, by the name of each row."""
+    return {name(item): decode_item({k: v for k, v in item.items() if k != REPLICA_VERSION}) for item in items}
+
+
+def item_name(item: Item, key_names: Iterable[str]) -> str:
+    """An item's name."""
+    return identity({name: item[name] for name in key_names})
+
+
+def index_names() -> tuple[str, str]:
+    """The index's alias for readers, and the index of generation 0 behind it."""
+    return INDEX.name, INDEX.physical(0)

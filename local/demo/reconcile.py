@@ -1,0 +1,80 @@
+"""Source against branch, item by item."""
+
+import json
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from local.demo import oracle
+from local.demo.oracle import Expectation, Parked
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """`excused` differ because their newest change is parked; `differences` name what differs without an excuse."""
+
+    branch: str
+    expected: int
+    actual: int
+    excused: int
+    parked_objects: int
+    differences: list[str]
+
+
+def compare(branch: str, expected: Expectation, actual: dict[str, Any], parked: Parked) -> Reconciliation:
+    """Every key of either side, but for excused ones."""
+    differences = [f"rejected but not parked: {name}" for name in expected.unparked]
+    for name in sorted(expected.rows.keys() | actual.keys()):
+        if name in expected.excused or expected.rows.get(name) == actual.get(name):
+            continue
+        fault = "missing" if name not in actual else "not in the source" if name not in expected.rows else "different"
+        differences.append(f"{fault}: {name}")
+    excused = sum(expected.rows.get(name) != actual.get(name) for name in expected.excused)
+    return Reconciliation(branch, len(expected.rows), len(actual), excused, parked.objects, differences)
+
+
+def greetings(born: set[str], messages: Counter[str], parked: Parked) -> Reconciliation:
+    """Every new user got one message; one whose claim was cut off by a crash got at most one and is parked."""
+    differences, excused = [], 0
+    for user in sorted(born | set(messages)):
+        sent = messages[user]
+        if user in born and sent == 1:
+            continue
+        if user in born and sent == 0 and parked.mentions({"user_id": {"S": user}}):
+            excused += 1
+            continue
+        differences.append(f"{sent} messages: {user}")
+    return Reconciliation("welcome", len(born), sum(messages.values()), excused, parked.objects, differences)
+
+
+def scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
+    """Every item, read consistently."""
+    for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from page["Items"]
+
+
+def search(url: str) -> dict[str, Any]:
+    """Every document that a reader of the alias finds, by id."""
+    client = OpenSearch(hosts=[url])
+    alias, physical = oracle.index_names()
+    client.indices.refresh(index=physical)
+    found: dict[str, Any] = {}
+    body: dict[str, Any] = {"size": 1000, "sort": [{"user_id": "asc"}], "query": {"match_all": {}}}
+    while hits := client.search(index=alias, body=body)["hits"]["hits"]:
+        found |= {hit["_id"]: hit["_source"] for hit in hits}
+        body["search_after"] = hits[-1]["sort"]
+    return found
+
+
+def sent_messages(aws_endpoint: str) -> Counter[str]:
+    """How many messages each user got, by the address's local part, as ministack's SES kept them."""
+    with urllib.request.urlopen(f"{aws_endpoint}/_ministack/ses/messages") as answer:
+        by_account = json.load(answer)["messages"]
+    addresses = [to for messages in by_account.values() for message in messages for to in message["To"]]
+    return Counter(address.partition("@")[0] for address in addresses)

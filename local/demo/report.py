@@ -1,0 +1,88 @@
+"""The demo's last word: a line per branch, for people and for programs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+COUNTS = ("received", "applied", "superseded", "ignored", "parked", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class BranchLine:
+    """Counts are deliveries, out of the functions' own metrics; lag is in seconds, from the whole second in which the
+    stream says the change was made to the checkpoint behind it."""
+
+    branch: str
+    received: int
+    applied: int
+    superseded: int
+    ignored: int
+    parked: int
+    failed: int
+    expected: int
+    actual: int
+    excused: int
+    differences: int
+    changes_per_second: float
+    lag_p50: float
+    lag_p99: float
+
+    @property
+    def conserved(self) -> bool:
+        """Every received change came to exactly one end."""
+        return self.received == self.applied + self.superseded + self.ignored + self.parked + self.failed
+
+    @property
+    def reconciled(self) -> bool:
+        """Nothing differs, nothing leaked."""
+        return self.conserved and self.differences == 0
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile; 0 without samples."""
+    ordered = sorted(samples)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def show(lines: Sequence[BranchLine], console: Console) -> None:
+    """The table."""
+    table = Table(
+        title="Every branch against the source table", title_justify="left", box=box.SIMPLE_HEAD, padding=0
+    )
+    headings = [
+        "branch",
+        *COUNTS,
+        "expected",
+        "actual",
+        "excused",
+        "differences",
+        "changes/s",
+        "lag p50 s",
+        "lag p99 s",
+    ]
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "branch" else "right", no_wrap=True)
+    for line in lines:
+        figures = [f"{getattr(line, name)}" for name in (*COUNTS, "expected", "actual", "excused", "differences")]
+        rates = [f"{line.changes_per_second:.0f}", f"{line.lag_p50:.1f}", f"{line.lag_p99:.1f}"]
+        table.add_row(line.branch, *figures, *rates, style=None if line.reconciled else "bold red")
+    console.print(table)
+
+
+def write(path: Path, lines: Sequence[BranchLine], seconds: float, peak_mb: float, faults: dict[str, Any]) -> None:
+    """The same as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    body = {
+        "seconds": round(seconds, 1),
+        "peak_mb": round(peak_mb),
+        "reconciled": all(line.reconciled for line in lines),
+        "faults": faults,
+        "branches": [asdict(line) for line in lines],
+    }
+    path.write_text(json.dumps(body, indent=2) + "\n")

@@ -1,0 +1,230 @@
+"""The demo from beginning to end."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boto3.dynamodb.types import TypeSerializer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from local.attach import source_table
+from local.aws import Aws
+from local.backfill import Table
+from local.demo import oracle, reconcile, report
+from local.demo.chaos import BusyProxy, Poison
+from local.demo.faults import Faults
+from local.demo.memory import PeakMemory
+from local.demo.oracle import Parked
+from local.demo.reconcile import Reconciliation
+from local.demo.report import BranchLine, percentile
+from local.demo.workload import KEY_SCHEMA, STREAM, TTL_ATTRIBUTE, Workload
+from local.emulators import Endpoints, embedded
+from local.errors import LocalError
+from local.esm.mapping import EventSourceMapping, Hooks
+from local.function_logs import LogFiles
+from local.stack import Project, Stack
+
+TABLE = "users"
+REGION, REPLICA_REGION = "us-east-1", "eu-west-1"
+FUNCTIONS = ("derive", "index", "welcome", "replicate")
+EXISTING = 500
+POISON_EVERY = 400
+DRAIN_SECONDS = 240.0
+
+
+def run(changes: int, seed: int, to: Path, console: Console) -> int:
+    """Prints the table, writes the report; 0 if all is reconciled."""
+    started = time.monotonic()
+    with PeakMemory() as memory, _bar(console) as bar, _world() as world:
+        demo = Demo(world, Workload(world.put, world.delete, seed), changes, bar)
+        demo.prepare()
+        live = demo.live()
+        lines = demo.reconcile(live)
+    seconds = time.monotonic() - started
+    report.show(lines, console)
+    for found in demo.found:
+        for difference in found.differences[: reconcile.SHOWN]:
+            console.print(f"{found.branch}: {difference}", style="red", markup=False)
+    console.print(f"{demo.said(live)}; {seconds:.0f} s, {memory.peak_mb:.0f} MB at most; {to}", markup=False)
+    report.write(to, lines, seconds, memory.peak_mb, dict(live.faults))
+    return 0 if all(line.reconciled for line in lines) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The embedded services, the functions' stack, and the source table's client."""
+
+    endpoints: Endpoints
+    stack: Stack
+    proxy: BusyProxy
+    dynamodb: Any
+
+    def put(self, item: Mapping[str, Any]) -> None:
+        """One write of the application."""
+        serialize = TypeSerializer().serialize
+        self.dynamodb.put_item(TableName=TABLE, Item={name: serialize(value) for name, value in item.items()})
+
+    def delete(self, user_id: str) -> None:
+        """One delete of the application, or of TTL."""
+        self.dynamodb.delete_item(TableName=TABLE, Key={"user_id": {"S": user_id}})
+
+
+@contextmanager
+def _world() -> Iterator[World]:
+    project = Project()
+    with embedded() as endpoints, BusyProxy(endpoints.opensearch).serving() as proxy:
+        parameters = {
+            "OpenSearchEndpoint": proxy.url,
+            "OpenSearchService": "none",
+            "ReplicaTableName": f"{TABLE}-replica",
+            "ReplicaRegion": REPLICA_REGION,
+            "LogLevel": "INFO",
+        }
+        aws = Aws.at_emulator(endpoints.aws, REGION)
+        with Stack(project, aws, parameters, LogFiles(project.artifacts / "logs")) as stack:
+            yield World(endpoints, stack, proxy, aws.client("dynamodb"))
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What the live part leaves behind."""
+
+    seconds: float
+    mappings: Mapping[str, EventSourceMapping]
+    faults: Mapping[str, int]
+
+
+class Demo:
+    """Prepares, runs and reconciles."""
+
+    def __init__(self, world: World, workload: Workload, changes: int, bar: Progress) -> None:
+        self._world, self._workload, self._changes, self._bar = world, workload, changes, bar
+        self._poison = {name: Poison(POISON_EVERY, TTL_ATTRIBUTE) for name in FUNCTIONS}
+        self._table: Table | None = None
+        self.found: list[Reconciliation] = []
+
+    def prepare(self) -> None:
+        """Functions built, the table made and filled, its stream switched on."""
+        stack, dynamodb = self._world.stack, self._world.dynamodb
+        with self._step("building the layer and the functions", None):
+            stack.prepare(FUNCTIONS)
+        with self._step(f"{EXISTING} users before the stream", None):
+            dynamodb.create_table(TableName=TABLE, **KEY_SCHEMA)
+            for item in self._workload.existing(EXISTING):
+                self._world.put(item)
+            dynamodb.update_table(TableName=TABLE, StreamSpecification=STREAM)
+            self._table, spec = source_table(stack.aws, TABLE)
+            stack.create_replica(spec)
+            stack.apply_index()
+
+    def live(self) -> Live:
+        """The workload, the backfill and the faults at once, until everything is drained."""
+        stack, table, began = self._world.stack, self._table, time.monotonic()
+        assert table is not None
+        mappings: dict[str, EventSourceMapping] = {}
+        for name in FUNCTIONS:
+            mappings |= stack.attach(table.stream_arn, [name], hooks=Hooks(transform=self._poison[name]))
+        functions = {name: stack.function(name) for name in FUNCTIONS}
+        faults = Faults(lambda: self._workload.done / self._changes, functions, mappings, self._world.proxy)
+        stopping = threading.Event()
+        with ThreadPoolExecutor(3, thread_name_prefix="demo") as pool, self._step("changes", self._changes) as advance:
+            jobs: list[Future[Any]] = [
+                pool.submit(self._workload.run, self._changes),
+                pool.submit(stack.backfill, table, FUNCTIONS),
+                pool.submit(faults.run, stopping),
+            ]
+            try:
+                while not all(job.done() for job in jobs):
+                    _rise(jobs)
+                    advance(self._workload.done)
+                    time.sleep(0.1)
+                _rise(jobs)
+            finally:
+                stopping.set()
+                stack.stop_backfill()
+        with self._step("draining", None):
+            _drain(mappings)
+        seconds = time.monotonic() - began
+        for mapping in mappings.values():
+            mapping.stop()
+        faults.counts["malformed records"] = sum(poison.slipped_in for poison in self._poison.values())
+        return Live(seconds, mappings, faults.counts)
+
+    def reconcile(self, live: Live) -> list[BranchLine]:
+        """A line per branch."""
+        with self._step("reconciling", None):
+            self.found = self._compare()
+        return [self._line(found, live) for found in self.found]
+
+    def said(self, live: Live) -> str:
+        """What went wrong on purpose, in one line."""
+        return ", ".join(f"{name}: {count}" for name, count in sorted(live.faults.items()))
+
+    def _compare(self) -> list[Reconciliation]:
+        stack, table, dynamodb = self._world.stack, self._table, self._world.dynamodb
+        assert table is not None
+        s3 = stack.aws.client("s3")
+        settings = {name: stack.function(name).spec.environment for name in FUNCTIONS}
+        parked = {name: Parked(s3, settings[name]["PARKING_BUCKET"], name) for name in FUNCTIONS}
+        source = list(reconcile.scan(dynamodb, TABLE))
+        derived = oracle.rows_of(reconcile.scan(dynamodb, settings["derive"]["DERIVED_TABLE"]), oracle.row_name)
+        replica_client = stack.aws.client("dynamodb", REPLICA_REGION)
+        replica = reconcile.scan(replica_client, settings["replicate"]["REPLICA_TABLE"])
+        replicas = oracle.rows_of(replica, lambda item: oracle.item_name(item, table.keys))
+        documents = reconcile.search(self._world.endpoints.opensearch)
+        derive, index, replicate = parked["derive"], parked["index"], parked["replicate"]
+        return [
+            reconcile.compare("derive", oracle.derived(source, table.keys, derive), derived, derive),
+            reconcile.compare("index", oracle.documents(source, table.keys, index), documents, index),
+            reconcile.greetings(
+                self._workload.born, reconcile.sent_messages(self._world.endpoints.aws), parked["welcome"]
+            ),
+            reconcile.compare("replicate", oracle.replicas(source, table.keys, replicate), replicas, replicate),
+        ]
+
+    def _line(self, found: Reconciliation, live: Live) -> BranchLine:
+        counts = self._world.stack.function(found.branch).metrics.counts()
+        lags = live.mappings[found.branch].tally.lags()
+        return BranchLine(
+            branch=found.branch,
+            **{name: counts.get(name.capitalize(), 0) for name in report.COUNTS},
+            expected=found.expected,
+            actual=found.actual,
+            excused=found.excused,
+            differences=len(found.differences),
+            changes_per_second=round(counts.get("Received", 0) / live.seconds, 1),
+            lag_p50=round(percentile(lags, 0.5), 1),
+            lag_p99=round(percentile(lags, 0.99), 1),
+        )
+
+    @contextmanager
+    def _step(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        task = self._bar.add_task(name, total=total)
+        yield lambda done: self._bar.update(task, completed=done)
+        self._bar.update(task, total=total or 1, completed=total or 1)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(TextColumn("{task.description:<42}"), BarColumn(), TimeElapsedColumn(), console=console)
+
+
+def _rise(jobs: Sequence[Future[Any]]) -> None:
+    for job in jobs:
+        if job.done():
+            job.result()
+
+
+def _drain(mappings: Mapping[str, EventSourceMapping]) -> None:
+    asked, until = time.monotonic(), time.monotonic() + DRAIN_SECONDS
+    while not all(mapping.drained(asked) for mapping in mappings.values()):
+        if time.monotonic() > until:
+            left = Counter({name: mapping.outstanding() for name, mapping in mappings.items()})
+            raise LocalError(f"not drained after {DRAIN_SECONDS:.0f} s ({dict(left)}): see .build/local/logs")
+        time.sleep(0.1)

@@ -1,0 +1,5 @@
+"""What stops a local run, said in one line."""
+
+
+class LocalError(Exception):
+    """A failure that the user can mend: its text is one line that says what is wrong and what to do."""

@@ -1,0 +1,112 @@
+"""What a mapping does with a batch: pure decisions, apart from reading and invoking.
+
+https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html and services-dynamodb-errors.html
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from local.esm.records import Record
+from local.esm.settings import MappingSettings
+
+PAYLOAD_BYTES = 6 * 1024 * 1024
+_ENVELOPE_BYTES = len(b'{"Records":[]}')
+
+EXHAUSTED = "RetryAttemptsExhausted"
+TOO_OLD = "RecordAgeExceeded"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records to deliver together, in order. `invocations` counts what they have been through, `retries` what of it
+    uses up MaximumRetryAttempts: splitting does not."""
+
+    records: tuple[Record, ...]
+    retries: int = 0
+    invocations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What follows from an answer: `done` is behind the checkpoint, `again` is delivered next and in this order,
+    `discarded` goes to the OnFailure destination."""
+
+    done: tuple[Record, ...] = ()
+    again: tuple[Batch, ...] = ()
+    discarded: tuple[Record, ...] = ()
+    retried: bool = False
+    bisected: bool = False
+
+
+def ready(sizes: Sequence[int], waited: float, settings: MappingSettings) -> int:
+    """How many of the waiting records make a batch now; 0 = wait for more.
+
+    Lambda invokes when the batch or its 6 MB are full, or the window is over.
+    """
+    total = _ENVELOPE_BYTES
+    for count, size in enumerate(sizes[: settings.batch_size]):
+        total += size + 1
+        if total > PAYLOAD_BYTES:
+            return max(count, 1)
+    if len(sizes) >= settings.batch_size:
+        return settings.batch_size
+    return len(sizes) if waited >= settings.window else 0
+
+
+def expired(batch: Batch, now: float, settings: MappingSettings) -> tuple[tuple[Record, ...], Batch]:
+    """The leading records that are too old to be delivered, and the batch without them."""
+    if settings.record_age < 0:
+        return (), batch
+    live = next(
+        (i for i, record in enumerate(batch.records) if now - record.created <= settings.record_age),
+        len(batch.records),
+    )
+    return batch.records[:live], replace(batch, records=batch.records[live:])
+
+
+def first_failure(identifiers: Sequence[str], payload: Any) -> int | None:
+    """The place of the first record that a partial batch response reports; None if everything succeeded.
+
+    Nothing reported ([], null, {}) is success. An empty, null or unknown identifier fails the whole batch.
+    """
+    if payload is None or payload == {}:
+        return None
+    if not isinstance(payload, dict):
+        return 0
+    reported = payload.get("batchItemFailures")
+    if reported is None or reported == []:
+        return None
+    if not isinstance(reported, list):
+        return 0
+    places: dict[str, int] = {}
+    for place, identifier in enumerate(identifiers):
+        places.setdefault(identifier, place)
+    failed = [_place(each, places) for each in reported]
+    return min(0 if place is None else place for place in failed)
+
+
+def _place(reported: Any, places: dict[str, int]) -> int | None:
+    identifier = reported.get("itemIdentifier") if isinstance(reported, dict) else None
+    return places.get(identifier) if isinstance(identifier, str) and identifier else None
+
+
+def decide(batch: Batch, failed_at: int | None, settings: MappingSettings) -> Decision:
+    """What follows when the records from `failed_at` on failed (None = none did, 0 = all, as by a function's error).
+
+    A failure in the midst moves the checkpoint there. With bisect that is the split, and uses up no retry. A batch that
+    failed from its first record on is split in halves, down to single records, and then retried.
+    """
+    if failed_at is None:
+        return Decision(done=batch.records)
+    done, left = batch.records[:failed_at], batch.records[failed_at:]
+    rest = replace(batch, records=left, invocations=batch.invocations + 1)
+    if settings.bisect and done:
+        return Decision(done=done, again=(rest,), bisected=True)
+    if settings.bisect and len(left) > 1:
+        half = (len(left) + 1) // 2
+        halves = (replace(rest, records=left[:half]), replace(rest, records=left[half:]))
+        return Decision(again=halves, bisected=True)
+    if 0 <= settings.retries <= batch.retries:
+        return Decision(done=done, discarded=left)
+    return Decision(done=done, again=(replace(rest, retries=batch.retries + 1),), retried=True)

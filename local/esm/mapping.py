@@ -1,0 +1,168 @@
+"""An event source mapping: a stream's shards, polled and delivered to one function."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.errors import LocalError
+from local.esm import destination
+from local.esm.destination import Client, Place
+from local.esm.lane import Backoff, Checkpointed, Delivery, Invoke
+from local.esm.poller import Polling, ShardPoller, Transform
+from local.esm.settings import MappingSettings
+from local.esm.shards import Shard, ShardReader, discover, permanent, readable
+from local.esm.tally import Tally
+
+_DISCOVERY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A DynamoDB stream, and a client of `dynamodbstreams` that reads it."""
+
+    arn: str
+    region: str
+    client: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What tests and the demo put between: `transform` changes records between poller and batches, `checkpointed` is
+    told of the records that ended, by shard."""
+
+    transform: Transform | None = None
+    checkpointed: Checkpointed | None = None
+
+
+class EventSourceMapping:
+    """Delivers a stream to a function until it is stopped. Its checkpoints live as long as it does."""
+
+    def __init__(
+        self,
+        stream: Stream,
+        function_arn: str,
+        invoke: Invoke,
+        settings: MappingSettings,
+        clients: Client,
+        hooks: Hooks,
+        backoff: Backoff,
+    ) -> None:
+        """`clients` makes boto3 clients for the OnFailure destination, by service name."""
+        destination.check(settings.on_failure)
+        self.id = str(uuid.uuid4())
+        self.tally = Tally()
+        self._stream, self._function_arn, self._settings = stream, function_arn, settings
+        self._stopping = threading.Event()
+        self._delivery = Delivery(invoke, settings, clients, self.tally, self._stopping, backoff, hooks.checkpointed)
+        self._polling = Polling(stream.region, hooks.transform)
+        self._lock = threading.Lock()
+        self._pollers: dict[str, ShardPoller] = {}
+        self._finished: set[str] = set()
+        self._known: list[Shard] | None = None
+        self._threads: list[threading.Thread] = []
+        self._fault: BaseException | None = None
+
+    def start(self) -> None:
+        """Begins to deliver. LocalError if the stream cannot be read."""
+        try:
+            self._discover()
+        except (BotoCoreError, ClientError) as error:
+            self._stopping.set()
+            raise LocalError(f"the stream {self._stream.arn} cannot be read: {' '.join(str(error).split())}") from error
+        self._thread(self._supervise, "supervisor")
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """Begins nothing more, and waits for what is under way."""
+        self._stopping.set()
+        until = time.monotonic() + seconds
+        for thread in list(self._threads):
+            thread.join(max(0.0, until - time.monotonic()))
+
+    def shards(self) -> list[str]:
+        """The shards that are being read, or were."""
+        with self._lock:
+            return list(self._pollers)
+
+    def checkpoints(self) -> dict[str, str | None]:
+        """The last sequence number of each shard up to which everything ended; None before the first."""
+        with self._lock:
+            return {shard_id: poller.progress.checkpoint for shard_id, poller in self._pollers.items()}
+
+    def outstanding(self) -> int:
+        """How many records were read and have not ended."""
+        with self._lock:
+            return sum(poller.progress.outstanding for poller in self._pollers.values())
+
+    def rewind(self, shard_id: str, to: str | None = None) -> None:
+        """Delivers what follows this sequence number again, as after a crash of Lambda's poller; None = all of it."""
+        with self._lock:
+            self._pollers[shard_id].rewind(to)
+
+    def drained(self, since: float, quiet_seconds: float = 1.0) -> bool:
+        """Whether everything that was in the stream at `since` (time.monotonic()) was read and has ended.
+
+        AWS never says so. It is taken for granted when polls have found nothing for `quiet_seconds`, the last of them
+        after `since`, and nothing is in flight. Raises LocalError if the mapping broke down.
+        """
+        self.check()
+        with self._lock:
+            waiting = {shard.shard_id for shard in readable(self._known or (), self._finished)} - self._pollers.keys()
+            return not waiting and all(
+                poller.finished() or poller.caught_up(since, quiet_seconds) for poller in self._pollers.values()
+            )
+
+    def check(self) -> None:
+        """LocalError if a thread of the mapping ended by an error."""
+        if self._fault is not None:
+            cause = " ".join(f"{type(self._fault).__name__}: {self._fault}".split())
+            raise LocalError(f"the mapping of {self._function_arn} broke down: {cause}") from self._fault
+
+    def _supervise(self) -> None:
+        """Finds new shards, and begins each when its parent is done."""
+        while not self._stopping.wait(_DISCOVERY_SECONDS):
+            try:
+                self._discover()
+            except (BotoCoreError, ClientError) as error:
+                if permanent(error):
+                    raise
+
+    def _discover(self) -> None:
+        shards = discover(self._stream.client, self._stream.arn)
+        with self._lock:
+            first = self._known is None
+            self._known = shards
+            self._finished |= {shard_id for shard_id, poller in self._pollers.items() if poller.finished()}
+            if first and self._settings.starting_position == "LATEST":
+                self._finished |= {shard.shard_id for shard in shards if not shard.open}
+            fresh = [s for s in readable(shards, self._finished) if s.shard_id not in self._pollers]
+            for shard in fresh:
+                self._pollers[shard.shard_id] = self._poller(shard, first)
+            started = [self._pollers[shard.shard_id] for shard in fresh]
+        for poller in started:
+            for run in poller.runs():
+                self._thread(run, poller.place.shard_id)
+
+    def _poller(self, shard: Shard, first: bool) -> ShardPoller:
+        """A shard that appears later is read whole: only what was there before the mapping may be skipped."""
+        position = self._settings.starting_position if first else "TRIM_HORIZON"
+        reader = ShardReader(self._stream.client, self._stream.arn, shard.shard_id, position)
+        place = Place(self.id, self._function_arn, self._stream.arn, shard.shard_id)
+        return ShardPoller(reader, place, self._delivery, self._polling)
+
+    def _thread(self, run: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=self._guarded, args=(run,), daemon=True, name=f"mapping-{name}")
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, run: Callable[[], None]) -> None:
+        """No thread ends in silence: its error stops the mapping and is raised by whoever asks for it."""
+        try:
+            run()
+        except Exception as error:  # noqa: BLE001
+            self._fault = error
+            self._stopping.set()

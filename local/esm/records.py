@@ -1,0 +1,77 @@
+"""GetRecords' records, as Lambda puts them into an event."""
+
+import base64
+import datetime
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Image = Mapping[str, Any]
+_IMAGES = ("Keys", "NewImage", "OldImage")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record on its way to a function: `event` in Lambda's form, `encoded` as JSON, `created` in epoch seconds.
+
+    `identifier` is what a function reports a failure by; `item` is the same for all records of one item.
+    """
+
+    event: Mapping[str, Any]
+    encoded: bytes
+    identifier: str
+    item: str
+    created: float
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> "Record":
+        """From a record in Lambda's form, which may be malformed on purpose."""
+        body = event.get("dynamodb") or {}
+        snapshot = "distributary" in event
+        return cls(
+            event=event,
+            encoded=json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode(),
+            identifier=str(event.get("eventID") if snapshot else body.get("SequenceNumber", "")),
+            item=json.dumps(body.get("Keys"), sort_keys=True),
+            created=float(body.get("ApproximateCreationDateTime") or 0),
+        )
+
+
+def lambda_record(record: Mapping[str, Any], stream_arn: str, region: str) -> dict[str, Any]:
+    """One record of GetRecords in Lambda's form: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
+    body = dict(record["dynamodb"])
+    created = body.get("ApproximateCreationDateTime")
+    if isinstance(created, datetime.datetime):
+        body["ApproximateCreationDateTime"] = created.timestamp()
+    for name in _IMAGES:
+        if name in body:
+            body[name] = typed_json(body[name])
+    event = {**record, "dynamodb": body, "awsRegion": region, "eventSourceARN": stream_arn}
+    user = record.get("userIdentity")
+    if user:
+        event["userIdentity"] = {"principalId": user.get("PrincipalId"), "type": user.get("Type")}
+    return event
+
+
+def typed_json(image: Image) -> dict[str, Any]:
+    """An image as boto3 gives it, with its bytes in base64."""
+    return {name: _typed(value) for name, value in image.items()}
+
+
+def _typed(value: Mapping[str, Any]) -> dict[str, Any]:
+    ((kind, content),) = value.items()
+    if kind == "B":
+        return {"B": base64.b64encode(content).decode()}
+    if kind == "BS":
+        return {"BS": [base64.b64encode(each).decode() for each in content]}
+    if kind == "M":
+        return {"M": typed_json(content)}
+    if kind == "L":
+        return {"L": [_typed(each) for each in content]}
+    return {kind: content}
+
+
+def event_of(records: Sequence[Record]) -> bytes:
+    """The event that carries these records."""
+    return b'{"Records":[' + b",".join(record.encoded for record in records) + b"]}"

@@ -1,0 +1,41 @@
+"""What a mapping counts."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from local.esm.records import Record
+
+
+class Tally:
+    """What became of records (read, filtered, delivered, done, discarded) and of batches (invocations, errors, retried,
+    bisected), gaps, and the lag of each record: seconds from its creation (in whole seconds) to its checkpoint."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._lags: list[float] = []
+
+    def add(self, **counts: int) -> None:
+        """Adds to the counts."""
+        with self._lock:
+            self._counts.update(counts)
+
+    def checkpointed(self, records: Iterable[Record]) -> None:
+        """These records are done."""
+        now = time.time()
+        with self._lock:
+            for record in records:
+                self._counts["done"] += 1
+                self._lags.append(max(0.0, now - record.created))
+
+    def counts(self) -> dict[str, int]:
+        """All that is not zero."""
+        with self._lock:
+            return {name: count for name, count in self._counts.items() if count}
+
+    def lags(self) -> list[float]:
+        """A sample per record done."""
+        with self._lock:
+            return list(self._lags)

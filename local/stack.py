@@ -1,0 +1,193 @@
+"""The template's functions on this machine, put together: storage, processes, event source mappings."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local import storage
+from local.aws import Aws, said_in_one_line
+from local.backfill import Table, Target, backfill
+from local.build import build
+from local.emulators import Endpoints, Ports, embedded
+from local.errors import LocalError
+from local.esm.lane import Backoff
+from local.esm.mapping import EventSourceMapping, Hooks, Stream
+from local.esm.settings import MappingSettings
+from local.function_logs import LogFiles, Output
+from local.processes import Child
+from local.runtime import Function, Log, command
+from local.runtime_api import Answer
+from local.template import FunctionSpec, Storage, TableSpec, Template, samconfig_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """Where template.yaml and samconfig.toml are, and what is built for this machine."""
+
+    folder: Path = Path()
+    artifacts: Path = Path(".build/local")
+
+    @property
+    def template(self) -> Template:
+        """The project's template."""
+        return Template(self.folder / "template.yaml")
+
+    def parameters(self) -> dict[str, str]:
+        """What samconfig.toml gives to the environment `local`."""
+        return samconfig_parameters(self.folder / "samconfig.toml")
+
+
+class Stack:
+    """Functions whose tables and buckets are at `storage`; they reach AWS there and nowhere else.
+
+    `parameters` are the template's, over those that samconfig.toml gives to `local`. `log` takes (function, line).
+    """
+
+    def __init__(self, project: Project, storage_at: Aws, parameters: Mapping[str, str], log: Log) -> None:
+        self.aws = storage_at
+        self._project, self._template, self._log = project, project.template, log
+        self._parameters = {**project.parameters(), **parameters}
+        self._functions: dict[str, Function] = {}
+        self._mappings: list[EventSourceMapping] = []
+        self._stopping = threading.Event()
+        storage.create(self._template.storage(self._parameters, self.aws.region), self.aws)
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls,
+        project: Project = Project(),
+        parameters: Mapping[str, str] | Callable[[Endpoints], Mapping[str, str]] | None = None,
+        region: str = "us-east-1",
+        ports: Ports | None = None,
+        log: Log | None = None,
+    ) -> Iterator["Stack"]:
+        """With everything embedded in this run. Parameters may be made from the endpoints; the index is at the embedded
+        OpenSearch unless they say otherwise. Logs go to .build/local/logs/<function>.log."""
+        with embedded(ports or Ports()) as endpoints:
+            given = parameters(endpoints) if callable(parameters) else parameters or {}
+            found = {"OpenSearchEndpoint": endpoints.opensearch, "OpenSearchService": "none", **given}
+            lines = log or LogFiles(project.artifacts / "logs")
+            with cls(project, Aws.at_emulator(endpoints.aws, region), found, lines) as stack:
+                yield stack
+
+    def __enter__(self) -> "Stack":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stops what was attached, and ends every process."""
+        self._stopping.set()
+        for mapping in self._mappings:
+            mapping.stop(0)
+        for function in self._functions.values():
+            function.close()
+        for mapping in self._mappings:
+            mapping.stop()
+
+    def prepare(self, names: Sequence[str]) -> None:
+        """Builds what these functions need, once for all of them."""
+        build(self._template, names, self._project.artifacts)
+
+    def spec(self, name: str, stream_arn: str = "") -> FunctionSpec:
+        """A function as it is deployed on this stream."""
+        source = {self._template.source_parameter(name): stream_arn} if stream_arn else {}
+        return self._template.function(name, {**self._parameters, **source}, self.aws.region)
+
+    def function(self, name: str, stream_arn: str = "") -> Function:
+        """A function, built and made when it is first asked for."""
+        if name not in self._functions:
+            spec = self.spec(name, stream_arn)
+            built = build(self._template, [name], self._project.artifacts)
+            self._functions[name] = Function(spec, built, self.aws.environment(), self._log)
+        return self._functions[name]
+
+    def invoke(self, name: str, event: Any) -> Answer:
+        """Runs a function once."""
+        return self.function(name).invoke(json.dumps(event).encode())
+
+    def attach(
+        self,
+        stream_arn: str,
+        names: Sequence[str],
+        source: Aws | None = None,
+        hooks: Hooks | None = None,
+        backoff: Backoff | None = None,
+    ) -> dict[str, EventSourceMapping]:
+        """Starts the functions' event source mappings on a stream at `source` (default: where the storage is)."""
+        place = source or self.aws
+        stream = Stream(stream_arn, place.region, place.client("dynamodbstreams"))
+        attached = {}
+        for name in names:
+            function = self.function(name, stream_arn)
+            settings = _only(function.spec)
+            mapping = EventSourceMapping(
+                stream,
+                function.spec.arn,
+                function.invoke,
+                settings,
+                self.aws.client,
+                hooks or Hooks(),
+                backoff or Backoff(),
+            )
+            self._mappings.append(mapping)
+            mapping.start()
+            attached[name] = mapping
+        return attached
+
+    def backfill(
+        self,
+        table: Table,
+        names: Sequence[str],
+        source: Aws | None = None,
+        segments: int = 2,
+        progress: Callable[[int], None] | None = None,
+    ) -> int:
+        """Delivers what the table holds to these functions; returns how many items, once all are delivered."""
+        functions = [self.function(name, table.stream_arn) for name in names]
+        targets = [Target(each.spec.name, each.invoke, _only(each.spec)) for each in functions]
+        with said_in_one_line(f"the backfill of {table.name}"):
+            dynamodb = (source or self.aws).client("dynamodb")
+            return backfill(dynamodb, table, targets, segments, self._stopping, progress)
+
+    def stop_backfill(self) -> None:
+        """Ends backfills after the batch they are at."""
+        self._stopping.set()
+
+    def create_replica(self, table: TableSpec) -> None:
+        """Makes replicate's table in its region, if it is not there."""
+        spec = self.spec("replicate")
+        replica = TableSpec(spec.environment["REPLICA_TABLE"], table.key_schema, table.attributes)
+        region = Aws.at_emulator(self.aws.endpoint or "", spec.environment["REPLICA_REGION"])
+        storage.create(Storage((replica,), ()), region)
+
+    def apply_index(self) -> str:
+        """Makes the declared index by functions/index/apply.py; what it said."""
+        spec = self.spec("index")
+        built = build(self._template, ["index"], self._project.artifacts)
+        given, output = spec.environment, Output()
+        options = ["--service", given["OPENSEARCH_SERVICE"], "--generation", given["GENERATION"]]
+        run = [*command(built.path("index"), "apply"), given["OPENSEARCH_ENDPOINT"], *options]
+        child = Child(run, {"PATH": "", **self.aws.environment()}, built.functions["index"], output.file)
+        try:
+            status = child.wait()
+            said = output.lines()
+        finally:
+            child.stop()
+            output.close()
+        if status:
+            cause = said[-1] if said else f"exit status {status}"
+            raise LocalError(f"the index cannot be made: {cause} (--parameter OpenSearchEndpoint=URL says where)")
+        return said[-1] if said else ""
+
+
+def _only(spec: FunctionSpec) -> MappingSettings:
+    if len(spec.mappings) != 1:
+        raise LocalError(f"{spec.name} has {len(spec.mappings)} DynamoDB event sources: give it one in template.yaml")
+    return spec.mappings[0]

@@ -1,0 +1,34 @@
+"""The template's tables and buckets, made at an emulator."""
+
+from botocore.exceptions import ClientError
+
+from local.aws import Aws, said_in_one_line
+from local.template import Storage
+
+
+def create(storage: Storage, aws: Aws) -> None:
+    """Makes what is not there yet, and leaves the rest as it is. Time to live stays off: an emulator's leaves no trace
+    in a stream."""
+    with said_in_one_line(f"the functions' tables and buckets at {aws.endpoint}"):
+        dynamodb, s3 = aws.client("dynamodb"), aws.client("s3")
+        for table in storage.tables:
+            try:
+                dynamodb.create_table(
+                    TableName=table.name,
+                    KeySchema=list(table.key_schema),
+                    AttributeDefinitions=list(table.attributes),
+                    BillingMode="PAY_PER_REQUEST",
+                )
+            except dynamodb.exceptions.ResourceInUseException:
+                continue
+        for bucket in storage.buckets:
+            _create_bucket(s3, bucket, aws.region)
+
+
+def _create_bucket(s3: object, name: str, region: str) -> None:
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    try:
+        s3.create_bucket(Bucket=name, **place)  # type: ignore[attr-defined]
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise

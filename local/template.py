@@ -1,0 +1,193 @@
+"""template.yaml as values: what its functions, tables and buckets are under given parameters."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from local.aws import ACCOUNT
+from local.errors import LocalError
+from local.esm.settings import MappingSettings
+from local.intrinsics import Scope, resolve
+
+Tree = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function as the template declares it. `code` is its source folder, `arn` what Lambda would call it."""
+
+    name: str
+    logical_id: str
+    arn: str
+    handler: str
+    runtime: str
+    code: Path
+    timeout: int
+    memory: int
+    environment: Mapping[str, str]
+    mappings: tuple[MappingSettings, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSpec:
+    """A table, in the form of CreateTable's arguments."""
+
+    name: str
+    key_schema: tuple[Mapping[str, str], ...]
+    attributes: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """What the template keeps: tables, and the names of buckets."""
+
+    tables: tuple[TableSpec, ...]
+    buckets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A folder that one of the project's Makefiles builds, by the target that SAM calls."""
+
+    logical_id: str
+    folder: Path
+
+
+class Template:
+    """A template as written. Nothing is resolved until it is asked for, so that only what is used needs a value."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._tree: Tree = yaml.load(path.read_text(), Loader=_Loader)
+        except FileNotFoundError:
+            raise LocalError(f"{path} is missing: run this from the project's folder") from None
+        except yaml.YAMLError as error:
+            raise LocalError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+        self._folder = path.resolve().parent
+        self._stack = "distributary"
+
+    def functions(self) -> tuple[str, ...]:
+        """The names of all functions, deployed or not."""
+        return tuple(_name(logical_id) for logical_id in self._of_type("AWS::Serverless::Function"))
+
+    def layers(self) -> tuple[Source, ...]:
+        """The layers' sources."""
+        found = self._of_type("AWS::Serverless::LayerVersion")
+        return tuple(Source(key, self._folder / each["Properties"]["ContentUri"]) for key, each in found.items())
+
+    def source(self, name: str) -> Source:
+        """A function's source. LocalError if there is no such function."""
+        logical_id, declared = self._function(name)
+        return Source(logical_id, self._folder / self._merged(declared)["CodeUri"])
+
+    def source_parameter(self, name: str) -> str:
+        """The parameter that names the function's stream."""
+        _, declared = self._function(name)
+        for event in (declared["Properties"].get("Events") or {}).values():
+            stream = event["Properties"].get("Stream")
+            if isinstance(stream, dict) and "Ref" in stream:
+                return str(stream["Ref"])
+        raise LocalError(f"{name} has no event source whose Stream is a parameter: correct template.yaml")
+
+    def function(self, name: str, parameters: Mapping[str, str], region: str) -> FunctionSpec:
+        """The function under these parameters; the rest take the template's defaults."""
+        logical_id, declared = self._function(name)
+        scope, properties = self._scope(parameters, region), self._merged(declared)
+        variables = properties.get("Environment", {}).get("Variables", {})
+        events = [event for event in (properties.get("Events") or {}).values() if event["Type"] == "DynamoDB"]
+        return FunctionSpec(
+            name=name,
+            logical_id=logical_id,
+            arn=f"arn:aws:lambda:{region}:{ACCOUNT}:function:{self._stack}-{name}",
+            handler=resolve(properties["Handler"], scope),
+            runtime=resolve(properties["Runtime"], scope),
+            code=self._folder / properties["CodeUri"],
+            timeout=int(resolve(properties.get("Timeout", 3), scope)),
+            memory=int(resolve(properties.get("MemorySize", 128), scope)),
+            environment={key: _text(resolve(value, scope)) for key, value in variables.items()},
+            mappings=tuple(MappingSettings.of(resolve(event["Properties"], scope)) for event in events),
+        )
+
+    def storage(self, parameters: Mapping[str, str], region: str) -> Storage:
+        """The tables and buckets, under the names that `function` gives to the environment."""
+        scope = self._scope(parameters, region)
+        tables = [
+            TableSpec(
+                scope.physical(key),
+                tuple(resolve(each["Properties"]["KeySchema"], scope)),
+                tuple(resolve(each["Properties"]["AttributeDefinitions"], scope)),
+            )
+            for key, each in self._of_type("AWS::DynamoDB::Table").items()
+        ]
+        return Storage(tuple(tables), tuple(scope.physical(key) for key in self._of_type("AWS::S3::Bucket")))
+
+    def _scope(self, parameters: Mapping[str, str], region: str) -> Scope:
+        declared = self._tree.get("Parameters") or {}
+        if unknown := sorted(parameters.keys() - declared.keys()):
+            raise LocalError(f"template.yaml has no parameter {', '.join(unknown)}: it has {', '.join(declared)}")
+        values = {key: _text(each["Default"]) for key, each in declared.items() if "Default" in each}
+        kinds = {key: each["Type"] for key, each in self._tree["Resources"].items()}
+        conditions = self._tree.get("Conditions") or {}
+        return Scope({**values, **parameters}, kinds, conditions, region, ACCOUNT, self._stack)
+
+    def _of_type(self, kind: str) -> dict[str, Tree]:
+        return {key: each for key, each in self._tree["Resources"].items() if each["Type"] == kind}
+
+    def _function(self, name: str) -> tuple[str, Tree]:
+        for logical_id, declared in self._of_type("AWS::Serverless::Function").items():
+            if _name(logical_id) == name:
+                return logical_id, declared
+        raise LocalError(f"there is no function '{name}': name one of {', '.join(self.functions())}")
+
+    def _merged(self, declared: Tree) -> Tree:
+        shared = (self._tree.get("Globals") or {}).get("Function") or {}
+        return _merge(shared, declared["Properties"])
+
+
+def samconfig_parameters(path: Path, environment: str = "local") -> dict[str, str]:
+    """The parameters that samconfig.toml gives to an environment's deployments."""
+    if not path.exists():
+        return {}
+    overrides = tomllib.loads(path.read_text()).get(environment, {}).get("deploy", {}).get("parameters", {})
+    return dict(each.split("=", 1) for each in overrides.get("parameter_overrides", []))
+
+
+def _merge(shared: Tree, own: Tree) -> dict[str, Any]:
+    """https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-template-anatomy-globals.html"""
+    merged = {**shared, **own}
+    for key in shared.keys() & own.keys():
+        if isinstance(shared[key], dict) and isinstance(own[key], dict):
+            merged[key] = _merge(shared[key], own[key])
+        elif isinstance(shared[key], list) and isinstance(own[key], list):
+            merged[key] = [*shared[key], *own[key]]
+    return merged
+
+
+def _name(logical_id: str) -> str:
+    return logical_id.removesuffix("Function").lower()
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+    """YAML with CloudFormation's short forms, `!Ref X` read as {"Ref": "X"}."""
+
+
+def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    key = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+    if isinstance(node, yaml.SequenceNode):
+        return {key: loader.construct_sequence(node, deep=True)}
+    if isinstance(node, yaml.MappingNode):
+        return {key: loader.construct_mapping(node, deep=True)}
+    assert isinstance(node, yaml.ScalarNode)
+    value = loader.construct_scalar(node)
+    return {key: value.split(".", 1) if suffix == "GetAtt" else value}
+
+
+_Loader.add_multi_constructor("!", _short_form)
