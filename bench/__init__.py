@@ -1,0 +1,1 @@
+"""Ours against what people use otherwise, side by side in one run."""

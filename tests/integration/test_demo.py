@@ -1,0 +1,49 @@
+"""The demo, smaller: the real functions on a real stream, with every fault, reconciled."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNTS = ("applied", "superseded", "ignored", "parked", "failed")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    path = tmp_path_factory.mktemp("demo") / "report.json"
+    command = [sys.executable, "-m", "local", "demo", "--changes", "600", "--seed", "7", "--report", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads(path.read_text())
+
+
+def test_every_branch_agrees_with_the_source(report):
+    assert {line["branch"]: line["differences"] for line in report["branches"]} == dict.fromkeys(
+        ("derive", "index", "welcome", "replicate"), 0
+    )
+
+
+def test_every_received_change_came_to_exactly_one_end(report):
+    for line in report["branches"]:
+        assert line["received"] == sum(line[name] for name in COUNTS) > 600, line
+
+
+def test_what_was_to_go_wrong_went_wrong(report):
+    faults = report["faults"]
+    assert faults["rewinds"] == 4
+    assert faults["kills"] >= 2
+    assert faults["malformed records"] >= 4
+    assert faults["answers 429"] >= 1
+    assert faults["answers 503"] >= 1
+    assert all(line["parked"] > 0 for line in report["branches"])
+
+
+def test_a_changes_that_is_no_number_is_refused_in_one_line():
+    done = subprocess.run(
+        [sys.executable, "-m", "local", "demo", "--changes", "many"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr == "CHANGES is many: give a whole number from 1 on\n"

@@ -1,0 +1,66 @@
+"""The README's commands and code run as they stand there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from distributary.views import View, check
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", README, re.DOTALL | re.MULTILINE)
+
+
+SHELL = [line.strip() for block in blocks("sh") for line in block.splitlines() if line.strip()]
+CONSOLE = "\n".join(blocks("console")).replace("\\\n", " ")
+
+
+@pytest.mark.parametrize("command", SHELL)
+def test_a_command_of_the_readme_is_a_target_that_make_knows(command):
+    assert command.startswith("make "), "the README's sh blocks hold make commands"
+    done = subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readmes_make_table_names_every_target_for_users():
+    offered = set(re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE))
+    assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench"}
+
+
+def test_the_readmes_invoke_runs_the_built_function():
+    (command,) = [each for each in SHELL if each.startswith("make invoke")]
+    _, _, function, event = command.split()
+    arguments = ["invoke", function.removeprefix("FUNCTION="), "-e", event.removeprefix("EVENT=")]
+    done = subprocess.run([sys.executable, "-m", "local", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert '"batchItemFailures": []' in done.stdout
+    assert "Received 1" in done.stderr
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_of_the_readme_declares_valid_views(code):
+    names: dict = {}
+    exec(code, names)  # noqa: S102
+    assert all(isinstance(view, View) for view in check(names["VIEWS"]))
+
+
+def test_parameters_that_the_readme_names_are_the_templates():
+    text = re.sub(r"!\w+", "", (ROOT / "template.yaml").read_text())
+    declared = set(yaml.safe_load(text)["Parameters"])
+    named = set(re.findall(r"\b([A-Z][A-Za-z]+)=", CONSOLE)) - {"StreamEnabled", "StreamViewType"}
+    table = README.split("## The functions")[1].split("### What a change costs")[0]
+    named |= set(re.findall(r"`([A-Z][a-z]+[A-Za-z]+)`", table))
+    assert named <= declared, named - declared
+    assert "DeriveSourceArn" in named
+
+
+def test_links_within_the_project_lead_somewhere():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
