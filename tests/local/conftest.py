@@ -1,0 +1,63 @@
+import itertools
+from pathlib import Path
+
+import pytest
+
+from local.aws import Aws
+from local.emulators import embedded
+from local.stack import Project, Stack
+
+_names = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def endpoints():
+    with embedded() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def aws(endpoints):
+    return Aws.at_emulator(endpoints.aws, "us-east-1")
+
+
+@pytest.fixture(scope="session")
+def project():
+    return Project(Path(__file__).parent / "project", Path(".build/test-local"))
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+@pytest.fixture
+def stack(project, aws, log):
+    with Stack(project, aws, {"Needed": "yes"}, lambda function, line: log.append((function, line))) as running:
+        yield running
+
+
+class SourceTable:
+    """A table with a stream, of its own name."""
+
+    def __init__(self, aws):
+        self.client = aws.client("dynamodb")
+        self.name = f"source-{next(_names)}"
+        self.arn = self.client.create_table(
+            TableName=self.name,
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )["TableDescription"]["LatestStreamArn"]
+
+    def put(self, id, **attributes):
+        self.client.put_item(TableName=self.name, Item={"id": {"S": id}, **attributes})
+
+    def delete(self, id):
+        self.client.delete_item(TableName=self.name, Key={"id": {"S": id}})
+
+
+@pytest.fixture
+def table(aws):
+    return SourceTable(aws)

@@ -1,0 +1,95 @@
+"""Embedded services: on this machine only, and gone afterwards."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from local.aws import Aws
+from local.emulators import Ports, embedded, port_for
+from local.errors import LocalError
+
+
+def children():
+    return {process.pid for process in psutil.Process().children(recursive=True)}
+
+
+def listens(url):
+    place = urlsplit(url)
+    with socket.socket() as probe:
+        return probe.connect_ex((place.hostname, place.port)) == 0
+
+
+def test_both_services_listen_on_the_loopback_interface_only(endpoints):
+    ports = {urlsplit(url).port for url in (endpoints.aws, endpoints.opensearch)}
+    listening = [
+        [listener.laddr for listener in process.net_connections("inet") if listener.status == psutil.CONN_LISTEN]
+        for process in psutil.Process().children(recursive=True)
+    ]
+    ours = [address for each in listening if ports & {address.port for address in each} for address in each]
+    assert {address.port for address in ours} == ports
+    assert {address.ip for address in ours} == {"127.0.0.1"}
+
+
+def test_two_regions_of_one_endpoint_are_apart(endpoints):
+    for region in ("us-east-1", "eu-west-1"):
+        client = Aws.at_emulator(endpoints.aws, region).client("dynamodb")
+        arn = client.create_table(
+            TableName=f"of-{region}",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )["TableDescription"]["TableArn"]
+        assert f":{region}:" in arn
+        assert [name for name in client.list_tables()["TableNames"] if name.startswith("of-")] == [f"of-{region}"]
+
+
+def test_nothing_is_left_running_when_the_block_ends_or_breaks():
+    before = children()
+    with pytest.raises(ZeroDivisionError):
+        with embedded() as found:
+            raise ZeroDivisionError
+    assert children() == before
+    assert not listens(found.aws)
+
+
+def test_a_port_that_is_taken_is_one_line_and_leaves_nothing_running():
+    before = children()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalError, match=f"port {port} .* is taken") as refused, embedded(Ports(aws=port)):
+            pass
+    assert "\n" not in str(refused.value)
+    assert children() == before
+
+
+def test_a_service_that_does_not_come_up_in_time_is_one_line_and_leaves_nothing_running():
+    before = children()
+    with pytest.raises(LocalError, match="did not come up") as refused, embedded(ready_seconds=0.0):
+        pass
+    assert "\n" not in str(refused.value)
+    assert children() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_however_the_command_ends_its_services_end_with_it(number):
+    ports = (port_for(None), port_for(None))
+    command = [sys.executable, "-m", "local", "up", "--port", str(ports[0]), "--opensearch-port", str(ports[1])]
+    up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert "Ctrl-C" in up.stdout.readline()
+    started = [process.pid for process in psutil.Process(up.pid).children(recursive=True)]
+    assert len(started) == 2
+    os.kill(up.pid, number)
+    up.communicate(timeout=10)
+    until = time.monotonic() + 5
+    while any(psutil.pid_exists(pid) for pid in started) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(psutil.pid_exists(pid) for pid in started)

@@ -1,0 +1,130 @@
+"""Functions under awslambdaric, each in its own process."""
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def probe(stack):
+    return stack.function("probe")
+
+
+def test_a_function_sees_what_lambda_would_show_it_and_nothing_of_this_environment(stack, monkeypatch):
+    monkeypatch.setenv("SECRET_OF_THE_SHELL", "1")
+    seen = stack.invoke("probe", {"do": "describe"}).payload
+    environment = seen["environment"]
+    assert environment["TABLE"] == "distributary-Table"
+    assert environment["BUCKET"] == "distributary-bucket-000000000000"
+    assert environment["AWS_ENDPOINT_URL"] == stack.aws.endpoint
+    assert environment["LAMBDA_TASK_ROOT"].endswith("functions/probe")
+    assert "SECRET_OF_THE_SHELL" not in environment
+    assert seen["layer"] == "the layer"
+    assert (seen["function"], seen["memory"]) == ("distributary-probe", "256")
+    assert 0 < seen["left"] <= 1000
+
+
+def test_nothing_is_on_the_path_but_function_layer_runtime_and_standard_library(stack):
+    path = stack.invoke("probe", {"do": "describe"}).payload["path"]
+    assert [Path(folder).name for folder in path[:3]] == ["probe", "python", "runtime"]
+    assert not any("site-packages" in folder for folder in path)
+
+
+def test_a_process_stays_warm_for_the_next_invocation(stack):
+    processes = {stack.invoke("probe", {"do": "describe"}).payload["process"] for _ in range(3)}
+    assert len(processes) == 1
+
+
+def test_concurrent_invocations_have_a_process_each(stack):
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda _: stack.invoke("probe", {"do": "wait", "seconds": 0.5}), range(2)))
+    assert len({answer.payload["process"] for answer in answers}) == 2
+
+
+def test_an_exception_is_an_error_of_the_function_and_the_process_lives_on(stack, log):
+    before = stack.invoke("probe", {"do": "describe"}).payload["process"]
+    answer = stack.invoke("probe", {"do": "fail"})
+    assert answer.function_error == "Unhandled"
+    assert (answer.payload["errorType"], answer.payload["errorMessage"]) == ("ValueError", "on purpose")
+    assert any("on purpose" in line for _, line in log)
+    assert stack.invoke("probe", {"do": "describe"}).payload["process"] == before
+
+
+def test_a_timeout_ends_the_process_and_the_next_invocation_has_a_new_one(stack):
+    before = stack.invoke("probe", {"do": "describe"}).payload["process"]
+    answer = stack.invoke("probe", {"do": "wait", "seconds": 30})
+    assert answer.function_error == "Unhandled"
+    assert "Task timed out after 1.00 seconds" in answer.payload["errorMessage"]
+    assert stack.invoke("probe", {"do": "describe"}).payload["process"] != before
+
+
+def test_a_process_that_leaves_is_an_error_of_the_function(stack):
+    answer = stack.invoke("probe", {"do": "leave"})
+    assert answer.payload["errorType"] == "Runtime.ExitError"
+    assert "exit status 3" in answer.payload["errorMessage"]
+
+
+def test_a_function_killed_in_mid_invocation_answers_with_an_error_and_keeps_what_it_had_counted(stack, probe):
+    stack.invoke("probe", {"do": "describe"})
+    threading.Timer(0.3, probe.kill).start()
+    answer = stack.invoke("probe", {"do": "wait", "seconds": 0.9})
+    assert answer.payload["errorType"] == "Runtime.ExitError"
+    assert probe.metrics.counts()["Begun"] == 1
+    assert stack.invoke("probe", {"do": "echo"}).function_error is None
+
+
+def test_kill_leaves_idle_processes_alone(stack, probe):
+    stack.invoke("probe", {"do": "describe"})
+    assert probe.kill() == 0
+
+
+def test_a_handler_that_cannot_be_loaded_is_said_at_once(project, aws):
+    from local.runtime import Function
+    from local.stack import Stack
+
+    with Stack(project, aws, {"Needed": "yes"}, lambda *_: None) as stack:
+        spec = stack.spec("probe")
+        from dataclasses import replace
+
+        from local.build import build
+
+        built = build(project.template, ["probe"], project.artifacts)
+        broken = Function(replace(spec, handler="nowhere.handler"), built, {}, lambda *_: None)
+        answer = broken.invoke(b"{}")
+        broken.close()
+    assert answer.function_error
+    assert "nowhere" in answer.payload["errorMessage"]
+
+
+def test_metrics_are_added_up_when_the_answer_is_there_and_other_lines_are_logged(stack, probe, log):
+    for _ in range(20):
+        stack.invoke("probe", {"do": "count_and_print", "count": 3})
+    assert probe.metrics.counts() == {"Received": 60}
+    assert log.count(("probe", "a plain line")) == 20
+
+
+def test_a_payload_of_six_megabytes_goes_through(stack):
+    event = {"do": "echo", "text": "x" * (6 * 1024 * 1024 - 100)}
+    assert stack.invoke("probe", event).payload == event
+
+
+def test_a_warm_invocation_costs_milliseconds(stack):
+    stack.invoke("probe", {"do": "echo"})
+    began = time.perf_counter()
+    for _ in range(20):
+        stack.invoke("probe", {"do": "echo"})
+    assert (time.perf_counter() - began) / 20 < 0.03
+
+
+def test_closing_a_stack_ends_its_processes(project, aws):
+    import psutil
+
+    from local.stack import Stack
+
+    with Stack(project, aws, {"Needed": "yes"}, lambda *_: None) as stack:
+        process = stack.invoke("probe", {"do": "describe"}).payload["process"]
+        assert psutil.pid_exists(process)
+    assert not psutil.pid_exists(process)

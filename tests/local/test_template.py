@@ -1,0 +1,89 @@
+"""The template as values."""
+
+from pathlib import Path
+
+import pytest
+
+from local.errors import LocalError
+from local.esm.settings import MappingSettings
+from local.stack import Project
+from local.template import Template, samconfig_parameters
+
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/x"
+ROOT = Path(__file__).parents[2]
+
+
+def test_globals_parameters_and_functions_are_resolved(project):
+    spec = project.template.function("probe", {"ProbeSourceArn": ARN, "Needed": "x", "BatchSize": "7"}, "eu-west-1")
+    assert (spec.handler, spec.timeout, spec.memory) == ("app.handler", 1, 256)
+    assert spec.environment == {
+        "BUCKET": "distributary-bucket-000000000000",
+        "TABLE": "distributary-Table",
+        "DEPLOYED": "yes",
+        "ADDRESS": "arn:aws:dynamodb:eu-west-1:000000000000:table/distributary-Table/eu-west-1",
+    }
+    assert spec.mappings == (
+        MappingSettings(
+            "TRIM_HORIZON",
+            batch_size=7,
+            retries=2,
+            bisect=True,
+            reports_failures=True,
+            on_failure="arn:aws:s3:::distributary-bucket-000000000000",
+        ),
+    )
+
+
+def test_the_source_is_the_parameter_that_the_mapping_reads(project):
+    assert project.template.source_parameter("probe") == "ProbeSourceArn"
+
+
+def test_storage_has_the_names_that_the_environment_has(project):
+    storage = project.template.storage({"Needed": "x"}, "us-east-1")
+    assert [table.name for table in storage.tables] == ["distributary-Table"]
+    assert storage.buckets == ("distributary-bucket-000000000000",)
+
+
+def test_the_projects_own_template_resolves_for_every_function():
+    template = Project(ROOT).template
+    parameters = samconfig_parameters(ROOT / "samconfig.toml")
+    for name in template.functions():
+        source = {template.source_parameter(name): ARN}
+        spec = template.function(name, {**parameters, **source}, "us-east-1")
+        assert spec.environment["POWERTOOLS_SERVICE_NAME"] == name
+        assert len(spec.mappings) == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"Nedeed": "x"}, "Nedeed"), ({}, "--parameter"), ({"Needed": "x", "BatchSize": "0"}, "BatchSize is 0")],
+)
+def test_what_cannot_be_resolved_is_said_in_one_line(tmp_path, project, given, says):
+    text = (project.folder / "template.yaml").read_text().replace('"yes", "no"', '!Ref Needed, "no"')
+    (tmp_path / "template.yaml").write_text(text)
+    with pytest.raises(LocalError, match=says) as refused:
+        Template(tmp_path / "template.yaml").function("probe", {"ProbeSourceArn": ARN, **given}, "us-east-1")
+    assert "\n" not in str(refused.value)
+
+
+def test_an_unknown_function_names_those_there_are(project):
+    with pytest.raises(LocalError, match="name one of probe"):
+        project.template.source("porbe")
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"StartingPosition": "AT_TIMESTAMP"},
+        {"StartingPosition": "LATEST", "BatchSize": 10_001},
+        {"StartingPosition": "LATEST", "MaximumBatchingWindowInSeconds": 301},
+        {"StartingPosition": "LATEST", "ParallelizationFactor": 11},
+        {"StartingPosition": "LATEST", "MaximumRecordAgeInSeconds": 59},
+        {"StartingPosition": "LATEST", "MaximumRetryAttempts": "many"},
+        {"StartingPosition": "LATEST", "TumblingWindowInSeconds": 60},
+        {"StartingPosition": "LATEST", "FilterCriteria": {"Filters": [{"Pattern": "{"}]}},
+    ],
+)
+def test_a_mapping_that_lambda_would_refuse_is_refused(properties):
+    with pytest.raises(LocalError):
+        MappingSettings.of(properties)
