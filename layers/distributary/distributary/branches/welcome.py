@@ -39,12 +39,16 @@ class Welcome:
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A new user is an INSERT from the stream itself, not older than `max_age_seconds`:
         replays, backfills and replicated items greet nobody, and neither does a user who comes back."""
-        ends = self.parallel.run(lambda change: self._one(change, deadline), changes, deadline)
-        return [end if isinstance(end, Outcome) else outcomes.failed(end) for end in ends]
+        ends: list[Outcome] = [IGNORED] * len(changes)
+        groups = _by_item(changes, [place for place, change in enumerate(changes) if self._is_news(change)])
+        served = self.parallel.run(lambda group: [self._one(changes[i], deadline) for i in group], groups, deadline)
+        for group, result in zip(groups, served, strict=True):
+            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
+            for place, end in zip(group, each, strict=True):
+                ends[place] = end
+        return ends
 
     def _one(self, change: Change, deadline: Deadline) -> Outcome:
-        if not self._is_news(change):
-            return IGNORED
         return outcomes.combine([self._serve(rule, change, deadline) for rule in self.rules])
 
     def _is_news(self, change: Change) -> bool:
@@ -96,3 +100,11 @@ class Welcome:
             raise
         self.claims.confirm(id, owner, message_id)
         return APPLIED
+
+
+def _by_item(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:
+    """The places of each item's changes, to be served one after the other: at once, they would contend for a claim."""
+    groups: dict[str, list[int]] = {}
+    for place in places:
+        groups.setdefault(repr(changes[place].keys.raw), []).append(place)
+    return list(groups.values())

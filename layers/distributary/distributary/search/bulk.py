@@ -20,6 +20,7 @@ https://docs.aws.amazon.com/opensearch-service/latest/developerguide/limits.html
 MAX_ACTIONS = 1000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _BUSY = {429, 500, 502, 503, 504}
+_STOPPED = outcomes.failed(Unavailable("bulk: stopped before the function's timeout"))
 _MEND = {
     401: "check the credentials that sign the requests",
     403: "grant the function's role this domain, and see whether the index is blocked for writing",
@@ -54,9 +55,7 @@ class Bulk:
         return ends
 
     def _persist(self, actions: Sequence[Action], deadline: Deadline) -> list[Outcome]:
-        ends: list[Outcome] = [outcomes.failed(Unavailable("bulk: stopped before the function's timeout"))] * len(
-            actions
-        )
+        ends: list[Outcome] = [_STOPPED] * len(actions)
         waiting, pause = list(range(len(actions))), _FIRST_PAUSE
         while waiting and deadline.left():
             tried = list(zip(waiting, self._once([actions[i] for i in waiting], deadline), strict=True))
@@ -83,6 +82,8 @@ class Bulk:
         status = error.status_code if isinstance(error.status_code, int) else 0
         detail = str(error)
         if status in (400, 413) and len(actions) > 1:
+            if not deadline.left():
+                return [_End(_STOPPED)] * len(actions)
             middle = len(actions) // 2
             return self._once(actions[:middle], deadline) + self._once(actions[middle:], deadline)
         return [_end(status, "request", detail)] * len(actions)

@@ -61,40 +61,32 @@ class Claims:
 
     def confirm(self, id: str, owner: str, message_id: str) -> None:
         """The message went out. 1 write unit; raises Unavailable."""
-        self._update(id, owner, "SET #state = :next, message_id = :message", {":next": "sent", ":message": message_id})
+        change = "SET #state = :next, message_id = :message"
+        self._end("update_item", id, owner, {":next": "sent", ":message": message_id}, UpdateExpression=change)
 
     def give_up(self, id: str, owner: str) -> None:
         """Nobody can know whether the message went out. 1 write unit; raises Unavailable."""
-        self._update(id, owner, "SET #state = :next", {":next": "unknown"})
+        self._end("update_item", id, owner, {":next": "unknown"}, UpdateExpression="SET #state = :next")
 
     def release(self, id: str, owner: str) -> None:
         """The message certainly did not go out: the next claimant is granted. 1 write unit; raises Unavailable."""
-        try:
-            self.client.delete_item(
-                TableName=self.table,
-                Key={"id": {"S": id}},
-                ConditionExpression=_MINE,
-                ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues={":sending": {"S": "sending"}, ":owner": {"S": owner}},
-            )
-        except AwsError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise classify(error, "claim DeleteItem") from error
+        self._end("delete_item", id, owner, {})
 
-    def _update(self, id: str, owner: str, expression: str, values: dict[str, str]) -> None:
-        values = {":sending": "sending", ":owner": owner, **values}
+    def _end(self, call: str, id: str, owner: str, values: dict[str, str], **arguments: str) -> None:
+        """Ends the sending if it is still the owner's; a claim that is not his any more is left alone."""
+        given = {":sending": "sending", ":owner": owner, **values}
         try:
-            self.client.update_item(
+            getattr(self.client, call)(
                 TableName=self.table,
                 Key={"id": {"S": id}},
-                UpdateExpression=expression,
                 ConditionExpression=_MINE,
                 ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues={name: {"S": value} for name, value in values.items()},
+                ExpressionAttributeValues={name: {"S": value} for name, value in given.items()},
+                **arguments,
             )
         except AwsError as error:
             if code_of(error) != "ConditionalCheckFailedException":
-                raise classify(error, "claim UpdateItem") from error
+                raise classify(error, f"claim {call}") from error
 
     def _read(self, id: str) -> dict[str, Any]:
         """For endpoints that do not return the item with a failed condition."""

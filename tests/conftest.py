@@ -1,0 +1,31 @@
+"""The services that tests share: the embedded ones, and a real OpenSearch node if there is one."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from local.emulators import Endpoints, embedded
+
+pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in ("derive", "index", "replicate", "welcome")))
+
+
+@pytest.fixture(scope="session")
+def emulators() -> Iterator[Endpoints]:
+    with embedded() as endpoints:
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+def opensearch_url() -> str:
+    """A node on which tests may make indexes (make test-opensearch)."""
+    return os.environ["OPENSEARCH_URL"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without a node, what needs one is no part of the run."""
+    if os.environ.get("OPENSEARCH_URL"):
+        return
+    without = [item for item in items if item.get_closest_marker("opensearch")]
+    config.hook.pytest_deselected(items=without)
+    items[:] = [item for item in items if item not in set(without)]

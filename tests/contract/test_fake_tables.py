@@ -1,0 +1,213 @@
+"""The fake table keeps DynamoDB's rules: the same tests run on it and on ministack."""
+
+import uuid
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.contract.world import create_table
+from tests.fakes.dynamodb import DynamoDB
+
+OLDER = "attribute_not_exists(#v) OR #v < :v"
+NAMES = {"#v": "v"}
+SCHEMA = {"id": "S"}
+
+
+@pytest.fixture(params=["fake", "ministack"])
+def client(request):
+    if request.param == "fake":
+        return DynamoDB({"rows": SCHEMA, "pairs": {"a": "S", "b": "N"}})
+    endpoint = request.getfixturevalue("emulators").aws
+    client = boto3.client(
+        "dynamodb",
+        endpoint_url=endpoint,
+        region_name="eu-west-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    return Renamed(client, uuid.uuid4().hex)
+
+
+class Renamed:
+    """Tables of this test's own, under the names that it uses."""
+
+    def __init__(self, client, suffix):
+        self._client, self._suffix = client, suffix
+        create_table(client, f"rows-{suffix}", SCHEMA)
+        create_table(client, f"pairs-{suffix}", {"a": "S", "b": "N"})
+
+    def batch_get_item(self, *, RequestItems):
+        request = {f"{name}-{self._suffix}": keys for name, keys in RequestItems.items()}
+        answer = self._client.batch_get_item(RequestItems=request)
+        return {"Responses": {name.rpartition("-")[0]: items for name, items in answer["Responses"].items()}}
+
+    def __getattr__(self, operation):
+        method = getattr(self._client, operation)
+        return lambda *, TableName, **rest: method(TableName=f"{TableName}-{self._suffix}", **rest)
+
+
+def row(id, **attributes):
+    return {"id": {"S": id}, **attributes}
+
+
+def put(client, item, condition=None, **more):
+    conditional = {"ConditionExpression": condition} if condition else {}
+    return client.put_item(TableName="rows", Item=item, **conditional, **more)
+
+
+def older(version):
+    return {"ExpressionAttributeNames": NAMES, "ExpressionAttributeValues": {":v": {"S": version}}}
+
+
+def found(client, id):
+    return client.get_item(TableName="rows", Key=row(id), ConsistentRead=True).get("Item")
+
+
+def code(call):
+    with pytest.raises(ClientError) as caught:
+        call()
+    return caught.value.response["Error"]["Code"]
+
+
+def test_a_conditional_put_makes_what_is_absent_and_replaces_what_is_older(client):
+    for version in ("1", "2"):
+        put(client, row("a", v={"S": version}), OLDER, **older(version))
+        assert found(client, "a") == row("a", v={"S": version})
+
+
+@pytest.mark.parametrize("late", ["1", "2"])
+def test_a_conditional_put_leaves_what_is_as_new(client, late):
+    put(client, row("a", v={"S": "2"}))
+    assert code(lambda: put(client, row("a", v={"S": late}), OLDER, **older(late))) == "ConditionalCheckFailedException"
+    assert found(client, "a") == row("a", v={"S": "2"})
+
+
+def test_a_row_that_was_never_versioned_is_older_than_any(client):
+    put(client, row("a", name={"S": "there before"}))
+    put(client, row("a", v={"S": "0"}), OLDER, **older("0"))
+    assert found(client, "a") == row("a", v={"S": "0"})
+
+
+def test_another_type_is_not_older(client):
+    put(client, row("a", v={"N": "1"}))
+    assert code(lambda: put(client, row("a"), OLDER, **older("2"))) == "ConditionalCheckFailedException"
+
+
+def test_a_conditional_delete_takes_what_is_older_and_leaves_the_rest(client):
+    put(client, row("a", v={"S": "2"}))
+
+    def delete(version):
+        client.delete_item(TableName="rows", Key=row("a"), ConditionExpression=OLDER, **older(version))
+
+    assert code(lambda: delete("2")) == "ConditionalCheckFailedException"
+    assert found(client, "a")
+    delete("3")
+    assert found(client, "a") is None
+    delete("3")
+
+
+def test_a_failed_condition_returns_the_item_that_stands_there(client):
+    put(client, row("a", v={"S": "2"}))
+    with pytest.raises(ClientError) as caught:
+        put(client, row("a"), "attribute_not_exists(id)", ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    assert caught.value.response["Item"] == row("a", v={"S": "2"})
+
+
+def test_an_update_changes_what_meets_its_condition_and_makes_what_is_absent(client):
+    def confirm(id, condition):
+        client.update_item(
+            TableName="rows",
+            Key=row(id),
+            UpdateExpression="SET #s = :sent, m = :m",
+            ConditionExpression=condition,
+            ExpressionAttributeNames={"#s": "state"},
+            ExpressionAttributeValues={":sent": {"S": "sent"}, ":m": {"S": "1"}},
+        )
+
+    put(client, row("a", state={"S": "sending"}))
+    confirm("a", "attribute_exists(#s) AND (NOT #s = :sent)")
+    assert found(client, "a") == row("a", state={"S": "sent"}, m={"S": "1"})
+    assert code(lambda: confirm("a", "#s <> :sent")) == "ConditionalCheckFailedException"
+    assert code(lambda: confirm("b", "#s = :sent")) == "ConditionalCheckFailedException"
+    confirm("b", "attribute_not_exists(#s)")
+    assert found(client, "b") == row("b", state={"S": "sent"}, m={"S": "1"})
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        row(""),
+        {"id": {"N": "1"}},
+        {"name": {"S": "no key"}},
+        row("a", s={"SS": []}),
+        row("a", s={"SS": ["x", "x"]}),
+        row("a", n={"N": "1" * 39}),
+        row("a", n={"N": "1E126"}),
+        row("a", n={"N": "x"}),
+        row("a", s={"S": "x" * 410_000}),
+        row("k" * 2049),
+    ],
+    ids=lambda item: str(item)[:40],
+)
+def test_what_is_no_item_is_refused(client, item):
+    assert code(lambda: put(client, item)) == "ValidationException"
+    assert client.scan(TableName="rows")["Items"] == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"condition": "state = :v", "ExpressionAttributeValues": {":v": {"S": "1"}}},
+        {"condition": "#x = :v", "ExpressionAttributeValues": {":v": {"S": "1"}}},
+        {"condition": "v = :missing"},
+        {"condition": "attribute_not_exists(v)", "ExpressionAttributeValues": {":v": {"S": "1"}}},
+        {"condition": "attribute_not_exists(v)", "ExpressionAttributeNames": {"#v": "v"}},
+    ],
+    ids=lambda each: each["condition"],
+)
+def test_an_expression_with_a_fault_is_refused(client, request_):
+    assert code(lambda: put(client, row("a"), **request_)) == "ValidationException"
+    assert found(client, "a") is None
+
+
+def test_numbers_are_kept_to_38_digits_and_normalized(client):
+    digits = "12345678901234567890123456789012345678"
+    put(client, row("a", n={"N": digits}, m={"N": "1.50"}, o={"N": "1E-130"}))
+    assert found(client, "a")["n"] == {"N": digits}
+    assert found(client, "a")["m"] == {"N": "1.5"}
+
+
+def test_binaries_sets_and_nested_values_are_kept(client):
+    item = row("a", b={"B": b"\x00\xff"}, s={"BS": [b"\x00"]}, m={"M": {"l": {"L": [{"NULL": True}]}}}, e={"S": ""})
+    put(client, item)
+    assert found(client, "a") == item
+
+
+def test_a_key_is_of_two_attributes_where_the_table_says_so(client):
+    for number in ("1", "2"):
+        client.put_item(TableName="pairs", Item={"a": {"S": "x"}, "b": {"N": number}})
+    client.put_item(TableName="pairs", Item={"a": {"S": "x"}, "b": {"N": "1.0"}})
+    assert len(client.scan(TableName="pairs")["Items"]) == 2
+    assert code(lambda: client.get_item(TableName="pairs", Key={"a": {"S": "x"}})) == "ValidationException"
+
+
+def test_a_batch_get_finds_what_exists_with_what_was_asked_for(client):
+    put(client, row("a", v={"S": "1"}, w={"S": "2"}))
+    request = {"Keys": [row("a"), row("b")], "ConsistentRead": True, "ProjectionExpression": "id, v"}
+    assert client.batch_get_item(RequestItems={"rows": request})["Responses"] == {"rows": [row("a", v={"S": "1"})]}
+
+
+@pytest.mark.parametrize("ids", [["a", "a"], [str(i) for i in range(101)]], ids=["duplicates", "101"])
+def test_a_batch_get_of_duplicates_or_over_a_hundred_keys_is_refused(client, ids):
+    request = {"Keys": [row(id) for id in ids], "ProjectionExpression": "id"}
+    assert code(lambda: client.batch_get_item(RequestItems={"rows": request})) == "ValidationException"
+
+
+def test_a_table_that_is_not_there_is_said_to_be_missing(client):
+    calls = [
+        lambda: client.put_item(TableName="nowhere", Item=row("a")),
+        lambda: client.delete_item(TableName="nowhere", Key=row("a")),
+        lambda: client.batch_get_item(RequestItems={"nowhere": {"Keys": [row("a")], "ProjectionExpression": "id"}}),
+    ]
+    assert {code(call) for call in calls} == {"ResourceNotFoundException"}

@@ -1,0 +1,74 @@
+"""The contract's welcome branch: one message for each new person."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from distributary.branches.welcome import SEND_SECONDS, Welcome
+from distributary.channels import Ses
+from distributary.rules import Rule, check
+from distributary.tables.claims import Claims
+from distributary.views import Entity
+from tests.contract.harness import Wrap
+from tests.contract.source import Source, address
+from tests.contract.world import World
+from tests.fakes import dynamodb, ses
+from tests.fakes.faults import Faults, throttled
+
+MAX_AGE_SECONDS = 3600
+
+
+def rules(schema: dict[str, str]) -> list[Rule]:
+    """Persons are greeted, robots are not."""
+    person = Entity(
+        name="person", keys=tuple(schema), attributes=("email", "name"), where=lambda item: item.get("kind") != "robot"
+    )
+    return [Rule(name="welcome", of=person, to="email", subject="Welcome", text="Hello {email}")]
+
+
+class WelcomeHarness:
+    """See `Harness`. What is right: one message to each person whom the stream saw inserted, and to nobody else; for
+    want of certainty, after a crash or a lost answer, at most one, and the change parked as 'unknown'."""
+
+    name: ClassVar[str] = "welcome"
+    rejected: ClassVar[dict[str, Any]] = {"email": {"S": "sentinel, and no address"}}
+    sends: ClassVar[bool] = True
+    begins_with: ClassVar[float] = SEND_SECONDS
+
+    def prepare(self, world: World, generation: int) -> None:
+        """See `Harness`."""
+
+    def branch(self, world: World, wrap: Wrap, generation: int) -> Welcome:
+        """See `Harness`."""
+        claims = Claims(wrap(world.dynamodb, dynamodb), world.name("claims"), 30, world.now)
+        channel = Ses(wrap(world.ses, ses), f"{world.name('')}sender@example.com")
+        return Welcome(check(rules(world.schema)), claims, channel, world.parallel, MAX_AGE_SECONDS, world.now)
+
+    def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
+        """See `Harness`."""
+        sent = Counter(world.messages())
+        unknown = {source.user_of(each["record"]) for each in world.parked(self.name) if "unknown" in each["cause"]}
+        new = self.newcomers(source)
+        for user in new - set(excused) - unknown:
+            assert sent[address(user)] == 1, f"user {user} has {sent[address(user)]} messages"
+        for user in new & unknown:
+            assert sent[address(user)] <= 1, f"user {user} has {sent[address(user)]} messages"
+        assert set(sent) <= {address(user) for user in new}
+
+    def held(self, world: World, source: Source, user: int) -> Any:
+        """See `Harness`."""
+        return world.messages().count(address(user))
+
+    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+        """See `Harness`."""
+        to = [address(user)]
+        faults.when(lambda _, arguments: arguments.get("Destination", {}).get("ToAddresses") == to, throttled)
+
+    def cure(self, world: World, faults: Faults) -> None:
+        """See `Harness`."""
+        faults.cease()
+
+    def newcomers(self, source: Source) -> set[int]:
+        """The persons whom the stream saw inserted."""
+        inserts = [record for record in source.records if record["eventName"] == "INSERT"]
+        return {source.user_of(record) for record in inserts if record["dynamodb"]["NewImage"]["kind"]["S"] != "robot"}

@@ -1,0 +1,146 @@
+"""A DynamoDB client that keeps its tables in memory and the service's rules."""
+
+import copy
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from threading import RLock
+from typing import Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from tests.fakes.answers import refusal
+from tests.fakes.expressions import Expressions, Malformed
+from tests.fakes.items import Schema, accepted, item_bytes, key_of
+
+THROTTLED = refusal("AnyItem", "ProvisionedThroughputExceededException", "slow down")
+BROKEN = refusal("AnyItem", "InternalServerError", "oops", 500)
+UNANSWERED = ReadTimeoutError(endpoint_url="https://dynamodb")
+BATCH_KEYS = 100
+
+Arguments = Mapping[str, Any]
+
+
+class DynamoDB:
+    """`state` is all that it knows; `calls`, `write_units` and `read_units` count exactly what each call costs."""
+
+    def __init__(self, schemas: Mapping[str, Schema]) -> None:
+        self._schemas = dict(schemas)
+        self._lock = RLock()
+        self.state: dict[str, dict[tuple, dict[str, Any]]] = {name: {} for name in schemas}
+        self.calls: Counter[str] = Counter()
+        self.write_units = 0
+        self.read_units = 0.0
+
+    def put_item(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html"""
+
+        def new(_: Mapping[str, Any], __: Expressions, schema: Schema) -> dict[str, Any]:
+            return accepted(arguments["Item"], schema)
+
+        return self._write("PutItem", arguments, lambda schema: _keys(arguments["Item"], schema), new)
+
+    def delete_item(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteItem.html"""
+        return self._write("DeleteItem", arguments, lambda _: arguments["Key"], lambda *_: None)
+
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html"""
+
+        def new(old: Mapping[str, Any], expressions: Expressions, schema: Schema) -> dict[str, Any]:
+            return accepted(expressions.set(arguments["UpdateExpression"], {**arguments["Key"], **old}), schema)
+
+        return self._write("UpdateItem", arguments, lambda _: arguments["Key"], new)
+
+    def get_item(self, *, TableName: str, Key: Arguments, ConsistentRead: bool = False) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html"""
+        with self._lock, _validated("GetItem"):
+            self.calls["GetItem"] += 1
+            table, schema = self._table("GetItem", TableName)
+            item = table.get(key_of(Key, schema))
+            self.read_units += _read_units(item or {}, ConsistentRead)
+            return {"Item": copy.deepcopy(item)} if item else {}
+
+    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+        with self._lock, _validated("BatchGetItem"):
+            self.calls["BatchGetItem"] += 1
+            if not 0 < sum(len(request["Keys"]) for request in RequestItems.values()) <= BATCH_KEYS:
+                raise Malformed("Member must have length less than or equal to 100")
+            found = {name: self._batch_of(name, request) for name, request in RequestItems.items()}
+            return {"Responses": found, "UnprocessedKeys": {}}
+
+    def scan(self, *, TableName: str) -> dict[str, Any]:
+        """A whole table in one page."""
+        with self._lock:
+            table, _ = self._table("Scan", TableName)
+            return {"Items": copy.deepcopy(list(table.values()))}
+
+    def _batch_of(self, name: str, request: Arguments) -> list[dict[str, Any]]:
+        table, schema = self._table("BatchGetItem", name)
+        keys = [key_of(key, schema) for key in request["Keys"]]
+        if len(set(keys)) < len(keys):
+            raise Malformed("Provided list of item keys contains duplicates")
+        self.read_units += sum(_read_units(table.get(key, {}), request.get("ConsistentRead", False)) for key in keys)
+        expressions = Expressions(request.get("ExpressionAttributeNames", {}), {})
+        found = [expressions.projected(request["ProjectionExpression"], table[key]) for key in keys if key in table]
+        return copy.deepcopy(found)
+
+    def _write(
+        self, operation: str, arguments: Arguments, key: Callable[[Schema], Arguments], new: Callable[..., Any]
+    ) -> dict[str, Any]:
+        with self._lock, _validated(operation):
+            self.calls[operation] += 1
+            table, schema = self._table(operation, arguments["TableName"])
+            place = key_of(key(schema), schema)
+            old = table.get(place, {})
+            expressions = Expressions(
+                arguments.get("ExpressionAttributeNames", {}), arguments.get("ExpressionAttributeValues", {})
+            )
+            meets = expressions.holds(arguments["ConditionExpression"], old) if _conditional(arguments) else True
+            written = new(old, expressions, schema)
+            expressions.finish()
+            self.write_units += max(1, math.ceil(max(item_bytes(old), item_bytes(written or {})) / 1024))
+            if not meets:
+                raise _unmet(operation, arguments, old)
+            if written is None:
+                table.pop(place, None)
+            else:
+                table[place] = copy.deepcopy(written)
+            return {}
+
+    def _table(self, operation: str, name: str) -> tuple[dict[tuple, dict[str, Any]], Schema]:
+        if name not in self._schemas:
+            raise refusal(operation, "ResourceNotFoundException", "Requested resource not found")
+        return self.state[name], self._schemas[name]
+
+
+@contextmanager
+def _validated(operation: str) -> Iterator[None]:
+    """Turns Malformed into the service's ValidationException."""
+    try:
+        yield
+    except Malformed as error:
+        raise refusal(operation, "ValidationException", str(error)) from None
+
+
+def _conditional(arguments: Arguments) -> bool:
+    return "ConditionExpression" in arguments
+
+
+def _unmet(operation: str, arguments: Arguments, old: Mapping[str, Any]) -> ClientError:
+    returned = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old
+    more = {"Item": copy.deepcopy(old)} if returned else {}
+    return refusal(operation, "ConditionalCheckFailedException", "The conditional request failed", **more)
+
+
+def _keys(item: Arguments, schema: Schema) -> dict[str, Any]:
+    missing = [name for name in schema if name not in item]
+    if missing:
+        raise Malformed(f"One or more parameter values were invalid: Missing the key {missing[0]} in the item")
+    return {name: item[name] for name in schema}
+
+
+def _read_units(item: Mapping[str, Any], consistent: bool) -> float:
+    return max(1, math.ceil(item_bytes(item) / 4096)) * (1.0 if consistent else 0.5)

@@ -1,0 +1,140 @@
+"""An OpenSearch client that keeps its indexes in memory and the engine's rules for versions, aliases and mappings."""
+
+import base64
+import binascii
+import copy
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from opensearchpy.exceptions import ConnectionTimeout, RequestError, TransportError
+
+THROTTLED = TransportError(429, "rejected_execution_exception", {"status": 429})
+BROKEN = TransportError(503, "cluster_block_exception", {"status": 503})
+UNANSWERED = ConnectionTimeout("TIMEOUT", "read timed out", None)
+ID_BYTES = 512
+KEYWORD_BYTES = 32_766
+LONGS = range(-(2**63), 2**63)
+
+
+class OpenSearch:
+    """`state` holds `docs` by index and id, each `[version, source]`, `mappings` and `aliases`.
+
+    `busy` are the ids that each item of a bulk request finds busy (429), as a full write queue answers.
+    """
+
+    def __init__(self, max_bytes: int = 10 * 1024 * 1024) -> None:
+        self.state: dict[str, dict[str, Any]] = {"docs": {}, "mappings": {}, "aliases": {}}
+        self.busy: set[str] = set()
+        self.indices = Indices(self)
+        self._max_bytes = max_bytes
+
+    def bulk(self, *, body: bytes, request_timeout: float) -> dict[str, Any]:
+        """https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
+        if len(body) > self._max_bytes:
+            raise TransportError(413, "request_entity_too_large", {"status": 413})
+        lines = [json.loads(line) for line in body.decode().splitlines()]
+        pairs = [(header["index"], source) for header, source in zip(lines[::2], lines[1::2], strict=True)]
+        for header, _ in pairs:
+            _check_header(header)
+        return {"items": [{"index": self._index(header, source)} for header, source in pairs]}
+
+    def search(self, *, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """All hits; of an alias with a filter, those without the field that the filter bars."""
+        alias = self.state["aliases"].get(index, {"index": index})
+        barred = alias.get("filter", {}).get("bool", {}).get("must_not", [])
+        hidden = {each["exists"]["field"] for each in barred}
+        docs = self.state["docs"][alias["index"]].items()
+        hits = [{"_id": id, "_source": copy.deepcopy(doc)} for id, (_, doc) in docs if not hidden & set(doc)]
+        return {"hits": {"hits": hits[: body["size"]]}}
+
+    def _index(self, header: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+        alias, id = self.state["aliases"].get(header["_index"]), header["_id"]
+        if alias is None:
+            return _refused(id, 404, "index_not_found_exception")
+        if id in self.busy:
+            return _refused(id, 429, "rejected_execution_exception")
+        kind = _mapping_fault(source, self.state["mappings"][alias["index"]])
+        if kind:
+            return _refused(id, 400, kind)
+        docs = self.state["docs"][alias["index"]]
+        if id in docs and header["version"] < docs[id][0]:
+            return _refused(id, 409, "version_conflict_engine_exception")
+        status = 200 if id in docs else 201
+        docs[id] = [header["version"], source]
+        return {"_id": id, "status": status}
+
+
+class Indices:
+    """The part of the index API that `search.schema` uses."""
+
+    def __init__(self, node: OpenSearch) -> None:
+        self._node = node
+
+    def exists(self, *, index: str) -> bool:
+        return index in self._node.state["docs"]
+
+    def create(self, *, index: str, body: Mapping[str, Any]) -> None:
+        self._node.state["docs"][index] = {}
+        self._node.state["mappings"][index] = copy.deepcopy(body["mappings"])
+
+    def get_mapping(self, *, index: str) -> dict[str, Any]:
+        return {index: {"mappings": copy.deepcopy(self._node.state["mappings"][index])}}
+
+    def put_mapping(self, *, index: str, body: Mapping[str, Any]) -> None:
+        self._node.state["mappings"][index]["properties"].update(body["properties"])
+
+    def exists_alias(self, *, name: str) -> bool:
+        return name in self._node.state["aliases"]
+
+    def update_aliases(self, *, body: Mapping[str, Any]) -> None:
+        for each in body["actions"]:
+            add = dict(each["add"])
+            self._node.state["aliases"][add.pop("alias")] = add
+
+    def refresh(self, *, index: str) -> None:
+        """Writes are searchable at once."""
+
+
+def _check_header(header: Mapping[str, Any]) -> None:
+    """Faults for which the engine refuses the request as a whole."""
+    if len(header["_id"].encode()) > ID_BYTES:
+        raise RequestError(400, "action_request_validation_exception", {"status": 400})
+    if header["version"] not in LONGS:
+        raise RequestError(400, "illegal_argument_exception", {"status": 400})
+    if header["version_type"] != "external_gte" or header["require_alias"] is not True:
+        raise AssertionError(f"this fake knows external_gte behind an alias only: {header}")
+
+
+def _refused(id: str, status: int, kind: str) -> dict[str, Any]:
+    return {"_id": id, "status": status, "error": {"type": kind, "reason": kind}}
+
+
+def _mapping_fault(source: Mapping[str, Any], mapping: Mapping[str, Any]) -> str:
+    for name, value in source.items():
+        if name not in mapping["properties"]:
+            return "strict_dynamic_mapping_exception"
+        values = value if isinstance(value, list) else [value]
+        type = mapping["properties"][name]["type"]
+        if type == "keyword" and any(len(str(each).encode()) > KEYWORD_BYTES for each in values):
+            return "illegal_argument_exception"
+        if not all(each is None or _fits(each, type) for each in values):
+            return "mapper_parsing_exception"
+    return ""
+
+
+def _fits(value: Any, type: str) -> bool:
+    match type:
+        case "keyword" | "text":
+            return not isinstance(value, dict)
+        case "long" | "date":
+            try:
+                return not isinstance(value, bool | dict) and int(value) in LONGS
+            except ValueError:
+                return False
+        case "binary":
+            try:
+                return isinstance(value, str) and base64.b64decode(value, validate=True) is not None
+            except binascii.Error:
+                return False
+    raise AssertionError(f"this fake knows no type {type}")

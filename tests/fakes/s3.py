@@ -1,0 +1,43 @@
+"""An S3 client with one bucket, in memory."""
+
+from io import BytesIO
+from typing import Any
+
+from botocore.exceptions import ReadTimeoutError
+
+from tests.fakes.answers import refusal
+
+THROTTLED = refusal("PutObject", "SlowDown", "reduce your request rate", 503)
+BROKEN = refusal("PutObject", "InternalError", "oops", 500)
+UNANSWERED = ReadTimeoutError(endpoint_url="https://s3")
+KEY_BYTES = 1024
+
+
+class S3:
+    """`state` is the bucket's objects by key."""
+
+    def __init__(self, bucket: str) -> None:
+        self._bucket = bucket
+        self.state: dict[str, bytes] = {}
+
+    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
+        self._check(Bucket, "PutObject")
+        if not 0 < len(Key.encode()) <= KEY_BYTES:
+            raise refusal("PutObject", "KeyTooLongError", "Your key is too long")
+        self.state[Key] = bytes(Body)
+        return {}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
+        self._check(Bucket, "GetObject")
+        return {"Body": BytesIO(self.state[Key])}
+
+    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:
+        """All keys in one page."""
+        self._check(Bucket, "ListObjectsV2")
+        return {"Contents": [{"Key": key} for key in sorted(self.state) if key.startswith(Prefix)]}
+
+    def _check(self, bucket: str, operation: str) -> None:
+        if bucket != self._bucket:
+            raise refusal(operation, "NoSuchBucket", "The specified bucket does not exist", 404)

@@ -1,0 +1,169 @@
+"""One outcome for each document of a bulk request, whatever OpenSearch makes of it."""
+
+import json
+import time
+
+import pytest
+from opensearchpy.exceptions import ConnectionTimeout, TransportError
+
+from distributary.deadline import Deadline
+from distributary.search import bulk
+from distributary.search.bulk import Action, Bulk, chunks
+from tests.fakes import opensearch
+from tests.fakes.faults import Faults, broken, throttled, unanswered
+from tests.fakes.opensearch import OpenSearch
+
+FOREVER = Deadline(float("inf"))
+PROPERTIES = {"word": {"type": "keyword"}, "count": {"type": "long"}}
+
+
+@pytest.fixture
+def node():
+    node = OpenSearch()
+    node.indices.create(index="things", body={"mappings": {"properties": PROPERTIES}})
+    node.indices.update_aliases(body={"actions": [{"add": {"index": "things", "alias": "write"}}]})
+    return node
+
+
+def action(id, version=1, alias="write", **document):
+    header = {
+        "_index": alias,
+        "_id": id,
+        "version": version,
+        "version_type": "external_gte",
+        "require_alias": True,
+    }
+    return Action(id, f"{json.dumps({'index': header})}\n{json.dumps(document)}\n".encode())
+
+
+def send(client, *actions, deadline=FOREVER):
+    return [end.status.value for end in Bulk(client, lambda _: None).send(actions, deadline)]
+
+
+def soon():
+    return Deadline(time.monotonic() + 0.05)
+
+
+def documents(node):
+    return {id: version for id, (version, _) in node.state["docs"]["things"].items()}
+
+
+def test_written_is_applied_and_older_is_superseded(node):
+    assert send(node, action("a", 5), action("b", 5)) == ["Applied", "Applied"]
+    assert send(node, action("a", 4), action("b", 6)) == ["Superseded", "Applied"]
+    assert documents(node) == {"a": 5, "b": 6}
+
+
+def test_a_refused_document_is_parked_and_its_neighbours_are_written(node):
+    assert send(node, action("a"), action("b", count="x"), action("c")) == ["Applied", "Parked", "Applied"]
+
+
+def test_a_missing_alias_fails_with_its_mend(node):
+    (end,) = Bulk(node).send([action("a", alias="nowhere")], FOREVER)
+    assert end.status.value == "Failed"
+    assert "make index-apply" in end.cause
+
+
+@pytest.mark.parametrize("effect", [throttled, broken, unanswered], ids=lambda each: each.__name__)
+def test_a_busy_request_is_tried_again(node, effect):
+    faults = Faults({0: effect, 1: effect})
+    assert send(faults(node, opensearch), action("a"), action("b")) == ["Applied", "Applied"]
+    assert faults.calls == 3
+
+
+def test_only_busy_documents_are_sent_again(node):
+    sent = []
+
+    class Watched:
+        def bulk(self, *, body, request_timeout):
+            answer = node.bulk(body=body, request_timeout=request_timeout)
+            sent.append(body.count(b"\n") // 2)
+            node.busy.clear()
+            return answer
+
+    node.busy = {"b"}
+    assert send(Watched(), action("a"), action("b"), action("c")) == ["Applied", "Applied", "Applied"]
+    assert sent == [3, 1]
+
+
+def test_what_stays_busy_until_the_deadline_is_failed_and_the_rest_is_written(node):
+    node.busy = {"b"}
+    assert send(node, action("a"), action("b"), action("c"), deadline=soon()) == ["Applied", "Failed", "Applied"]
+
+
+def test_after_the_deadline_nothing_is_sent(node):
+    assert send(node, action("a"), deadline=Deadline(0.0)) == ["Failed"]
+    assert documents(node) == {}
+
+
+def test_pauses_grow_with_jitter_and_never_reach_past_the_deadline():
+    class Busy:
+        def bulk(self, **_):
+            raise opensearch.THROTTLED
+
+    pauses = []
+    clock = iter(range(1000))
+    deadline = Deadline(20.0, 0.0, lambda: float(next(clock)))
+    Bulk(Busy(), pauses.append).send([action("a")], deadline)
+    assert 3 < len(pauses) < 20
+    assert all(0 <= pause <= 0.1 * 2**n for n, pause in enumerate(pauses))
+    assert max(pauses) <= 5.0
+
+
+def test_a_faulty_header_is_parked_alone(node):
+    actions = [action(str(each)) for each in range(7)]
+    actions[4] = action("x" * 513)
+    assert send(node, *actions) == ["Applied"] * 4 + ["Parked"] + ["Applied"] * 2
+
+
+def test_a_request_too_large_is_split_and_a_document_too_large_is_parked():
+    node = OpenSearch(max_bytes=1000)
+    node.indices.create(index="things", body={"mappings": {"properties": PROPERTIES}})
+    node.indices.update_aliases(body={"actions": [{"add": {"index": "things", "alias": "write"}}]})
+    actions = [action(str(each), word="x" * 200) for each in range(6)]
+    actions[2] = action("2", word="x" * 2000)
+    assert send(node, *actions) == ["Applied"] * 2 + ["Parked"] + ["Applied"] * 3
+
+
+def test_the_search_for_a_faulty_document_ends_with_the_time_and_parks_no_other(node):
+    times = iter([0.0, 0.0])
+    deadline = Deadline(1.0, 0.0, lambda: next(times, 2.0))
+    actions = [action("x" * 513), *(action(str(each)) for each in range(7))]
+    assert send(node, *actions, deadline=deadline) == ["Failed"] * 8
+
+
+@pytest.mark.parametrize(("status", "mend"), [(401, "credentials"), (403, "grant the function's role")])
+def test_a_wrong_deployment_fails_at_once_with_its_mend(status, mend):
+    class Closed:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            raise TransportError(status, "security_exception", {})
+
+    client = Closed()
+    (end,) = Bulk(client).send([action("a")], FOREVER)
+    assert end.status.value == "Failed"
+    assert mend in end.cause
+    assert client.calls == 1
+
+
+def test_no_answer_is_busy():
+    class Silent:
+        def bulk(self, **_):
+            raise ConnectionTimeout("TIMEOUT", "read timed out", None)
+
+    (end,) = Bulk(Silent(), lambda _: None).send([action("a")], soon())
+    assert end.status.value == "Failed"
+    assert "nothing" in end.cause
+
+
+def test_chunks_keep_order_and_limits(monkeypatch):
+    monkeypatch.setattr(bulk, "MAX_ACTIONS", 3)
+    monkeypatch.setattr(bulk, "MAX_BYTES", 100)
+    sizes = [30, 30, 30, 30, 90, 200, 1]
+    actions = [Action(str(at), b"x" * size) for at, size in enumerate(sizes)]
+    made = list(chunks(actions))
+    assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
+    assert [each for chunk in made for each in chunk] == actions
+    assert list(chunks([])) == []

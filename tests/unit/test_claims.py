@@ -1,0 +1,139 @@
+"""A message is sent by one claimant only, whoever else asks and whenever somebody dies."""
+
+import copy
+from functools import partial
+
+import pytest
+
+from distributary.tables.claims import Claim, Claims
+from tests.fakes import dynamodb
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.interleavings import Interleavings
+
+LEASE = 30.0
+
+
+class Table:
+    """The claims, the time, and the messages that went out; it can be put back to where it was."""
+
+    def __init__(self):
+        self.client = DynamoDB({"claims": {"id": "S"}})
+        self.clock = 1_000.0
+        self.sent = []
+        self._states = {}
+
+    def claims(self, client=None):
+        return Claims(client or self.client, "claims", 30, lambda: self.clock)
+
+    def send_email(self, *, owner):
+        self.sent.append(owner)
+
+    def freeze(self):
+        state = (self.client.state, self.sent)
+        self._states.setdefault(repr(state), copy.deepcopy(state))
+        return repr(state)
+
+    def thaw(self, frozen):
+        self.client.state, self.sent = copy.deepcopy(self._states[frozen])
+
+    def item(self):
+        return self.client.get_item(TableName="claims", Key={"id": {"S": "m"}}).get("Item", {})
+
+
+@pytest.fixture
+def table():
+    return Table()
+
+
+def claimant(table, number, wrap, lives):
+    """A program: claims, sends, confirms, as the welcome branch does."""
+    claims, owner = table.claims(wrap(table.client, dynamodb)), f"{number}-{lives}"
+    claim = claims.take("m", owner, LEASE)
+    if claim is Claim.GRANTED:
+        wrap(table, None).send_email(owner=owner)
+        claims.confirm("m", owner, "id")
+    return claim.value
+
+
+@pytest.mark.parametrize("claimants", [2, 3])
+@pytest.mark.parametrize("crashes", [0, 1, 2])
+def test_in_every_order_and_with_crashes_at_most_one_message_goes_out(table, claimants, crashes):
+    programs = [partial(claimant, table, number) for number in range(claimants)]
+    found = Interleavings(table, programs, crashes)
+    assert found.endings
+    for state, _ in found.endings:
+        table.thaw(state)
+        assert len(table.sent) <= 1
+        table.clock += LEASE + 2
+        standing = table.claims().take("m", "later", LEASE)
+        table.clock -= LEASE + 2
+        assert (standing, len(table.sent)) in {(Claim.SENT, 1), (Claim.UNKNOWN, 0), (Claim.UNKNOWN, 1)}
+        assert crashes or standing is Claim.SENT
+
+
+def test_a_claim_is_granted_once(table):
+    claims = table.claims()
+    assert claims.take("m", "a", LEASE) is Claim.GRANTED
+    assert claims.take("m", "b", LEASE) is Claim.SENDING
+    assert claims.take("other", "b", LEASE) is Claim.GRANTED
+
+
+def test_a_claimants_own_claim_is_granted_again(table):
+    """The SDK may try twice when the first answer is lost."""
+    assert table.claims().take("m", "a", LEASE) is Claim.GRANTED
+    assert table.claims().take("m", "a", LEASE) is Claim.GRANTED
+
+
+def test_a_claim_whose_lease_ended_is_unknown_and_never_granted(table):
+    table.claims().take("m", "a", LEASE)
+    table.clock += LEASE + 2
+    assert table.claims().take("m", "b", LEASE) is Claim.UNKNOWN
+
+
+def test_a_confirmed_claim_stays_sent(table):
+    table.claims().take("m", "a", LEASE)
+    table.claims().confirm("m", "a", "message-1")
+    table.clock += LEASE + 2
+    assert table.claims().take("m", "b", LEASE) is Claim.SENT
+    assert table.item()["message_id"] == {"S": "message-1"}
+
+
+def test_a_released_claim_is_granted_to_the_next(table):
+    table.claims().take("m", "a", LEASE)
+    table.claims().release("m", "a")
+    assert table.claims().take("m", "b", LEASE) is Claim.GRANTED
+
+
+def test_a_claim_given_up_is_unknown_at_once(table):
+    table.claims().take("m", "a", LEASE)
+    table.claims().give_up("m", "a")
+    assert table.claims().take("m", "b", LEASE) is Claim.UNKNOWN
+
+
+@pytest.mark.parametrize("change", ["confirm", "release", "give_up"])
+def test_nobody_settles_another_claimants_claim(table, change):
+    table.claims().take("m", "a", LEASE)
+    arguments = ("m", "b", "id") if change == "confirm" else ("m", "b")
+    getattr(table.claims(), change)(*arguments)
+    assert table.item()["state"] == {"S": "sending"}
+    assert table.item()["owner"] == {"S": "a"}
+
+
+def test_a_service_that_returns_no_item_with_a_failed_condition_is_asked_for_it(table):
+    class Terse:
+        def put_item(self, *, ReturnValuesOnConditionCheckFailure, **arguments):
+            return table.client.put_item(**arguments)
+
+        def __getattr__(self, operation):
+            return getattr(table.client, operation)
+
+    claims = table.claims(Terse())
+    claims.take("m", "a", LEASE)
+    claims.confirm("m", "a", "id")
+    assert claims.take("m", "b", LEASE) is Claim.SENT
+
+
+def test_a_claim_holds_nothing_of_the_item_and_expires(table):
+    table.claims().take("m", "a", LEASE)
+    assert set(table.item()) == {"id", "state", "owner", "lease", "expires_at"}
+    assert int(table.item()["expires_at"]["N"]) == 1_000 + 30 * 86_400

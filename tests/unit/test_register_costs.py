@@ -1,0 +1,65 @@
+"""What the Register asks of DynamoDB, to the unit."""
+
+import pytest
+
+from distributary.deadline import Deadline
+from distributary.tables.register import Register, Write
+from distributary.tables.tombstones import Tombstones
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
+
+FOREVER = Deadline(float("inf"))
+
+
+@pytest.fixture
+def client():
+    return DynamoDB({"rows": {"pk": "S"}, "tombstones": {"id": "S"}})
+
+
+@pytest.fixture
+def register(client):
+    return Register(client, "rows", Tombstones(client, "tombstones", 7), Serial())
+
+
+def put(name, version, size=10):
+    key = {"pk": {"S": name}}
+    return Write(name, key, {**key, "value": {"S": "x" * size}}, version)
+
+
+def delete(name, version):
+    return Write(name, {"pk": {"S": name}}, None, version)
+
+
+def test_a_put_is_one_write_of_the_rows_size_and_one_read(client, register):
+    register.write([put("a", 1)], FOREVER)
+    assert (client.calls, client.write_units, client.read_units) == ({"PutItem": 1, "BatchGetItem": 1}, 1, 1.0)
+
+
+def test_a_put_of_five_kilobytes_is_six_write_units_with_its_version(client, register):
+    register.write([put("a", 1, 5 * 1024)], FOREVER)
+    assert client.write_units == 6
+
+
+def test_a_delete_is_two_writes(client, register):
+    register.write([delete("a", 1)], FOREVER)
+    assert (client.calls, client.write_units, client.read_units) == ({"PutItem": 1, "DeleteItem": 1}, 2, 0)
+
+
+def test_a_put_that_its_tombstone_outranks_is_one_write_more(client, register):
+    register.write([delete("a", 2)], FOREVER)
+    before = client.write_units
+    register.write([put("a", 1)], FOREVER)
+    assert client.write_units - before == 2
+
+
+def test_tombstones_are_looked_at_a_hundred_at_a_time(client, register):
+    register.write([put(str(each), 1) for each in range(250)], FOREVER)
+    assert client.calls["BatchGetItem"] == 3
+    assert client.read_units == 250
+
+
+def test_a_superseded_put_looks_too(client, register):
+    """Whoever was superseded may be the one who takes back what a crash left: tests/unit/test_register_model.py."""
+    register.write([put("a", 1)], FOREVER)
+    register.write([put("a", 1)], FOREVER)
+    assert client.calls["BatchGetItem"] == 2
