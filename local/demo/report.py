@@ -52,9 +52,7 @@ def percentile(samples: Sequence[float], share: float) -> float:
 
 def show(lines: Sequence[BranchLine], console: Console) -> None:
     """The table."""
-    table = Table(
-        title="Every branch against the source table", title_justify="left", box=box.SIMPLE_HEAD, padding=0
-    )
+    table = Table(title="Every branch against the source table", title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     headings = [
         "branch",
         *COUNTS,

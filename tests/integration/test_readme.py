@@ -47,7 +47,7 @@ def test_the_readmes_invoke_runs_the_built_function():
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_of_the_readme_declares_valid_views(code):
     names: dict = {}
-    exec(code, names)  # noqa: S102
+    exec(code, names)
     assert all(isinstance(view, View) for view in check(names["VIEWS"]))
 
 
