@@ -10,7 +10,7 @@ from local.esm.mapping import EventSourceMapping
 from local.runtime import Function
 
 BUSY_SECONDS = 2.0
-KILL_PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0
 _KILLED = ("welcome", "derive", "replicate", "index")
 
 
@@ -46,7 +46,7 @@ class Faults:
     def _killer(self, name: str) -> Callable[[], None]:
         def kill() -> None:
             """Waits for an invocation to be under way and ends its process."""
-            until = time.monotonic() + KILL_PATIENCE_SECONDS
+            until = time.monotonic() + PATIENCE_SECONDS
             while time.monotonic() < until:
                 if killed := self._functions[name].kill():
                     self.counts["kills"] += killed
@@ -56,8 +56,12 @@ class Faults:
         return kill
 
     def _busy(self, status: int) -> None:
+        """For a while, and until somebody has felt it."""
         self._proxy.status = status
         time.sleep(BUSY_SECONDS)
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not self._proxy.answered[status] and time.monotonic() < until:
+            time.sleep(0.01)
         self._proxy.status = None
         self.counts[f"answers {status}"] = self._proxy.answered[status]
 

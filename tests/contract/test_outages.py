@@ -83,13 +83,13 @@ def test_without_time_no_call_is_made_and_all_is_failed(harness, imagine):
 
 def test_unprocessed_tombstones_are_asked_for_again(harness, imagine):
     """BatchGetItem may leave keys unread without an error."""
-    source = newcomers()
+    source = newcomers(2)
     made = list(source.records)
-    for user in range(5):
+    for user in range(2):
         source.delete(user)
     world = imagine(source)
     world.dynamodb.batch_get_item = one_at_a_time(world.dynamodb.batch_get_item)
-    for batch in (source.records[5:], made):
+    for batch in (source.records[2:], made):
         assert invoke(deploy(harness, world), batch) is None
     harness.check(world, source)
 
