@@ -5,8 +5,10 @@ import queue
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from local.loopback import LoopbackServer
 
 _PREFIX = "/2018-06-01/runtime"
 _CLOSED = object()
@@ -39,7 +41,7 @@ class RuntimeApi:
         self.answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
         self._waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._current = ""
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = LoopbackServer(_handler(self))
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True, name="runtime-api").start()
 
     @property
@@ -76,11 +78,6 @@ class RuntimeApi:
         else:
             return False
         return True
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
 
 
 def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:

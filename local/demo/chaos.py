@@ -6,9 +6,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from local.loopback import LoopbackServer
 
 TTL_USER = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "host"}
@@ -85,8 +87,7 @@ class BusyProxy:
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing: the report counts the answers."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = LoopbackServer(Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager
