@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-opensearch lint format bench deploy-check invoke index-apply lock clean
+.PHONY: help demo test test-opensearch lint format bench views soak deploy-check invoke index-apply lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -41,6 +41,9 @@ format: $(VENV)/.installed ## Mends what lint can mend
 
 bench: $(VENV)/.installed ## Ratios against named peers, in .bench/report.json
 	$(BIN)/python -m bench
+
+views: $(VENV)/.installed ## Each declared view, the primitive it stands on, and its write units
+	@PYTHONPATH=layers/distributary:functions/derive $(BIN)/python functions/derive/costs.py
 
 deploy-check: $(VENV)/.installed ## sam validate, sam build, and a real sam deploy to the emulator
 	$(BIN)/python -m deploy.check

@@ -11,6 +11,8 @@ from distributary.deadline import Context
 from distributary.parallel import Parallel
 from distributary.parking import Parking
 from distributary.settings import DeriveSettings
+from distributary.tables.books import Books
+from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from distributary.telemetry import Telemetry
@@ -24,7 +26,9 @@ def deployed() -> Deployment:
     settings = DeriveSettings.load(os.environ)
     dynamodb, parallel = client("dynamodb"), Parallel()
     tombstones = Tombstones(dynamodb, settings.tombstone_table, settings.tombstone_days)
-    branch = Derive(check(VIEWS), Register(dynamodb, settings.derived_table, tombstones, parallel))
+    books = Books(dynamodb, settings.ledger_table, settings.derived_table, settings.tombstone_days)
+    register = Register(dynamodb, settings.derived_table, tombstones, parallel)
+    branch = Derive(check(VIEWS), register, Ledger(books, parallel))
     parking = Parking(client("s3"), settings.parking_bucket, "derive", parallel)
     return Deployment(branch, parking, Telemetry("derive"), settings.generation)
 

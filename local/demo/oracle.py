@@ -18,7 +18,11 @@ from distributary.codec import decode_item  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.indexes import check as check_index  # noqa: E402
 from distributary.keys import identity  # noqa: E402
+from distributary.tables.contributions import is_member  # noqa: E402
+from distributary.tables.groups import REVISION, STATE  # noqa: E402
+from distributary.views import Primitive  # noqa: E402
 from indexes import INDEX  # noqa: E402
+from local.demo import recompute  # noqa: E402
 from views import VIEWS  # noqa: E402
 
 Item = Mapping[str, Any]
@@ -71,14 +75,19 @@ def snapshot(item: Item, key_names: Iterable[str]) -> Change:
 def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
     """Rows of the derived table by `pk|sk`."""
     views, expected = declared_views.check(VIEWS), Expectation()
-    for item in items:
-        change = snapshot(item, key_names)
+    changes = [snapshot(item, key_names) for item in items]
+    for change in changes:
         writes, rejections = plan(views, change)
         for write in writes:
             if write.row is not None:
                 expected.rows[row_name(write.key)] = decode_item(write.row)
         if rejections:
-            _excuse(expected, change, parked, {"|".join(view.key(change.keys)) for view in views})
+            fixed = [view for view in views if view.primitive is Primitive.REGISTER]
+            _excuse(expected, change, parked, {"|".join(view.key(change.keys)) for view in fixed})
+    for view in views:
+        if view.primitive is Primitive.LEDGER:
+            for (pk, sk), row in recompute.rows(view, changes).items():
+                expected.rows[f"{pk}|{sk}"] = {"pk": pk, "sk": sk, **row}
     return expected
 
 
@@ -121,8 +130,16 @@ def row_name(row: Item) -> str:
 
 
 def rows_of(items: Iterable[Item], name: Callable[[Item], str]) -> dict[str, Any]:
-    """What a table holds, without the version attribute, by the name of each row."""
-    return {name(item): decode_item({k: v for k, v in item.items() if k != REPLICA_VERSION}) for item in items}
+    """What a table shows, without what Distributary keeps there for itself, by the name of each row."""
+    return {
+        name(item): decode_item({k: v for k, v in item.items() if k not in (REPLICA_VERSION, STATE, REVISION)})
+        for item in items
+    }
+
+
+def view_rows(items: Iterable[Item]) -> dict[str, Any]:
+    """What the derived table shows, by `pk|sk`."""
+    return rows_of((item for item in items if not is_member(item)), row_name)
 
 
 def item_name(item: Item, key_names: Iterable[str]) -> str:

@@ -174,7 +174,7 @@ class Demo:
         settings = {name: stack.function(name).spec.environment for name in FUNCTIONS}
         parked = {name: Parked(s3, settings[name]["PARKING_BUCKET"], name) for name in FUNCTIONS}
         source = list(reconcile.scan(dynamodb, TABLE))
-        derived = oracle.rows_of(reconcile.scan(dynamodb, settings["derive"]["DERIVED_TABLE"]), oracle.row_name)
+        derived = oracle.view_rows(reconcile.scan(dynamodb, settings["derive"]["DERIVED_TABLE"]))
         replica_client = stack.aws.client("dynamodb", REPLICA_REGION)
         replica = reconcile.scan(replica_client, settings["replicate"]["REPLICA_TABLE"])
         replicas = oracle.rows_of(replica, lambda item: oracle.item_name(item, table.keys))

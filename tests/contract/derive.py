@@ -7,6 +7,8 @@ from distributary.branches.derive import Derive
 from distributary.change import Image
 from distributary.codec import decode_item
 from distributary.keys import Template
+from distributary.tables.books import Books
+from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from distributary.views import Entity, Projection, check
@@ -65,7 +67,9 @@ class DeriveHarness:
         """See `Harness`."""
         client = wrap(world.dynamodb, dynamodb)
         tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
-        return Derive(check(views(world.schema)), Register(client, world.name("derived"), tombstones, world.parallel))
+        register = Register(client, world.name("derived"), tombstones, world.parallel)
+        books = Books(client, world.name("ledger"), world.name("derived"), 7, world.now)
+        return Derive(check(views(world.schema)), register, Ledger(books, world.parallel))
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

@@ -90,6 +90,7 @@ def schemas(table: Table) -> dict[str, dict[str, str]]:
     return {
         "derived": {"pk": "S", "sk": "S"},
         "tombstones": {"id": "S"},
+        "ledger": {"id": "S"},
         "claims": {"id": "S"},
         "replica": dict(table.schema),
     }

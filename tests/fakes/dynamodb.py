@@ -18,6 +18,8 @@ THROTTLED = refusal("AnyItem", "ProvisionedThroughputExceededException", "slow d
 BROKEN = refusal("AnyItem", "InternalServerError", "oops", 500)
 UNANSWERED = ReadTimeoutError(endpoint_url="https://dynamodb")
 BATCH_KEYS = 100
+TRANSACTION_ACTIONS = 100
+TRANSACTION_BYTES = 4 * 1024 * 1024
 
 Arguments = Mapping[str, Any]
 
@@ -71,6 +73,75 @@ class DynamoDB:
             found = {name: self._batch_of(name, request) for name, request in RequestItems.items()}
             return {"Responses": found, "UnprocessedKeys": {}}
 
+    def query(
+        self,
+        *,
+        TableName: str,
+        KeyConditionExpression: str,
+        ExpressionAttributeValues: Arguments,
+        ScanIndexForward: bool = True,
+        Limit: int | None = None,
+        ConsistentRead: bool = False,
+    ) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html, for one partition."""
+        with self._lock, _validated("Query"):
+            self.calls["Query"] += 1
+            table, schema = self._table("Query", TableName)
+            hash = next(iter(schema))
+            expressions = Expressions({}, ExpressionAttributeValues)
+            if KeyConditionExpression.split() != [hash, "=", next(iter(ExpressionAttributeValues))]:
+                raise Malformed("Query key condition not supported")
+            (wanted,) = (expressions.value(name)["S"] for name in ExpressionAttributeValues)
+            places = sorted((key for key in table if key[0] == wanted), key=lambda key: key[1].encode())
+            found = [table[key] for key in (places if ScanIndexForward else places[::-1])[:Limit]]
+            self.read_units += sum(_read_units(item, ConsistentRead) for item in found)
+            return {"Items": copy.deepcopy(found)}
+
+    def transact_write_items(self, *, TransactItems: list[Arguments]) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html, Put and Delete:
+        all or nothing, twice the write units, cancelled with one reason an action."""
+        with self._lock, _validated("TransactWriteItems"):
+            self.calls["TransactWriteItems"] += 1
+            if not 0 < len(TransactItems) <= TRANSACTION_ACTIONS:
+                raise Malformed("Member must have length less than or equal to 100")
+            planned = [self._action(*next(iter(each.items()))) for each in TransactItems]
+            places = [(name, place) for name, place, _, _ in planned]
+            if len(set(places)) < len(places):
+                raise Malformed("Transaction request cannot include multiple operations on one item")
+            if sum(item_bytes(new or {}) for _, _, new, _ in planned) > TRANSACTION_BYTES:
+                raise Malformed("Member must have length less than or equal to 4194304 bytes")
+            for name, place, new, _ in planned:
+                old = self.state[name].get(place, {})
+                self.write_units += 2 * max(1, math.ceil(max(item_bytes(old), item_bytes(new or {})) / 1024))
+            if any(reason["Code"] != "None" for *_, reason in planned):
+                codes = ", ".join(reason["Code"] for *_, reason in planned)
+                message = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
+                reasons = [reason for *_, reason in planned]
+                raise refusal(
+                    "TransactWriteItems", "TransactionCanceledException", message, CancellationReasons=reasons
+                )
+            for name, place, new, _ in planned:
+                if new is None:
+                    self.state[name].pop(place, None)
+                else:
+                    self.state[name][place] = copy.deepcopy(new)
+            return {}
+
+    def _action(self, verb: str, arguments: Arguments) -> tuple[str, tuple, dict[str, Any] | None, dict[str, Any]]:
+        table, schema = self._table("TransactWriteItems", arguments["TableName"])
+        new = accepted(arguments["Item"], schema) if verb == "Put" else None
+        place = key_of(_keys(new, schema) if new is not None else arguments["Key"], schema)
+        old, reason = table.get(place, {}), {"Code": "None"}
+        expressions = Expressions(
+            arguments.get("ExpressionAttributeNames", {}), arguments.get("ExpressionAttributeValues", {})
+        )
+        if _conditional(arguments) and not expressions.holds(arguments["ConditionExpression"], old):
+            returned = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old
+            reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
+            reason |= {"Item": copy.deepcopy(old)} if returned else {}
+        expressions.finish()
+        return arguments["TableName"], place, new, reason
+
     def scan(self, *, TableName: str) -> dict[str, Any]:
         """A whole table in one page."""
         with self._lock:
@@ -84,7 +155,10 @@ class DynamoDB:
             raise Malformed("Provided list of item keys contains duplicates")
         self.read_units += sum(_read_units(table.get(key, {}), request.get("ConsistentRead", False)) for key in keys)
         expressions = Expressions(request.get("ExpressionAttributeNames", {}), {})
-        found = [expressions.projected(request["ProjectionExpression"], table[key]) for key in keys if key in table]
+        projection = request.get("ProjectionExpression")
+        found = [
+            expressions.projected(projection, table[key]) if projection else table[key] for key in keys if key in table
+        ]
         return copy.deepcopy(found)
 
     def _write(

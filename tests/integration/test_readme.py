@@ -31,7 +31,7 @@ def test_a_command_of_the_readme_is_a_target_that_make_knows(command):
 
 def test_the_readmes_make_table_names_every_target_for_users():
     offered = set(re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE))
-    assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench"}
+    assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench", "views", "soak"}
 
 
 def test_the_readmes_invoke_runs_the_built_function():

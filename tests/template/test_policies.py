@@ -36,6 +36,11 @@ def name(request):
     return request.param
 
 
+IN_A_TRANSACTION = {"transact_write_items": {"dynamodb:PutItem", "dynamodb:DeleteItem"}}
+"""A transaction needs the actions it is made of, here puts and deletes, and none of its own
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html)."""
+
+
 @pytest.fixture(scope="module")
 def action_of():
     """boto3's method names to IAM actions."""
@@ -44,7 +49,7 @@ def action_of():
     for service, prefix in (("dynamodb", "dynamodb"), ("s3", "s3"), ("sesv2", "ses")):
         for operation in session.get_service_model(service).operation_names:
             methods[xform_name(operation)] = {f"{prefix}:{operation}"}
-    return methods
+    return methods | IN_A_TRANSACTION
 
 
 def modules(app: Path):
@@ -61,7 +66,8 @@ def modules(app: Path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("distributary"):
                 module = LAYER / node.module.replace(".", "/")
                 names = [module / alias.name for alias in node.names]
-                waiting += [each.with_suffix(".py") for each in (module, *names) if each.with_suffix(".py").exists()]
+                files = [module / "__init__.py", *(each.with_suffix(".py") for each in (module, *names))]
+                waiting += [file for file in files if file.exists()]
 
 
 def called(app: Path, action_of) -> set[str]:

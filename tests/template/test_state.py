@@ -2,7 +2,7 @@
 
 import pytest
 
-TABLES = {"DerivedTable": ("pk", "sk"), "TombstoneTable": ("id",), "ClaimTable": ("id",)}
+TABLES = {"DerivedTable": ("pk", "sk"), "LedgerTable": ("id",), "TombstoneTable": ("id",), "ClaimTable": ("id",)}
 
 
 @pytest.fixture(params=TABLES)

@@ -14,6 +14,7 @@ GIVEN = {
     "ReplicaRegion": "eu-west-1",
     "ParkingBucket": "parking-bucket",
     "DerivedTable": "Derived",
+    "LedgerTable": "Ledger",
     "TombstoneTable": "Tombstone",
     "ClaimTable": "Claim",
 }

@@ -10,6 +10,7 @@ GOOD = {
     DeriveSettings: {
         **EVERYWHERE,
         "DERIVED_TABLE": "derived",
+        "LEDGER_TABLE": "ledger",
         "TOMBSTONE_TABLE": "tombstones",
         "TOMBSTONE_DAYS": "7",
     },
@@ -37,6 +38,7 @@ BAD = {
     "PARKING_BUCKET": ["A Bucket", "ab", "-bucket", "bucket/prefix", "bucket\n"],
     "GENERATION": ["-1", "1.0", "one", "1000000", " 1", "1\n", "٣", "1_0"],
     "DERIVED_TABLE": ["ab", "a b c", "x" * 256, "arn:aws:dynamodb:eu-west-1:1:stream/users"],
+    "LEDGER_TABLE": ["ab", "table!"],
     "TOMBSTONE_TABLE": ["ab", "table!"],
     "TOMBSTONE_DAYS": ["0", "3651", "7 days"],
     "OPENSEARCH_ENDPOINT": ["search.example.com", "https://", "https://x/index", "https://user:pw@x", "ftp://x"],

@@ -1,12 +1,15 @@
 """Views that could go wrong are refused before the first change, every fault at once."""
 
+import re
+
 import pytest
 
 from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError
-from distributary.views import Entity, Projection, check
+from distributary.views import Aggregate, Entity, Latest, Projection, check, table
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "expires_at"))
+EACH = Entity(name="each", keys=("user_id",), attributes=("each", "a"))
 ORDER = Entity(name="order", keys=("user_id", "order_id"), attributes=("total",))
 
 
@@ -36,8 +39,16 @@ def test_good_views_come_back_checked_and_in_order():
         ({"keep": ("emial",)}, "names 'emial', which entity 'user' does not declare; add it or correct the name"),
         ({"rename": {"emial": "contact"}}, "names 'emial'"),
         ({"expires_at": "expiry"}, "names 'expiry'"),
-        ({"pk": "MAIL#{email}"}, "uses 'email', which is no key of 'user' and so may change"),
-        ({"sk": "MAIL#{email}"}, "uses 'email', which is no key of 'user' and so may change"),
+        ({"pk": "MAIL#{emial}"}, "uses 'emial', which entity 'user' does not declare; add it"),
+        ({"sk": "MAIL#{emial}"}, "uses 'emial', which entity 'user' does not declare; add it"),
+        ({"pk": "MAIL#{email}"}, "two items could share a row; put key attribute user_id into pk or sk"),
+        ({"pk": "TAG#{each}#{user_id}"}, "uses 'each', which entity 'user' does not declare"),
+        ({"each": "email"}, "no key uses '{each}'"),
+        ({"each": "emial", "pk": "{each}#{user_id}"}, "names 'emial'"),
+        ({"each": "a", "pk": "{each}#{user_id}", "of": EACH}, "declares an attribute of that name"),
+        ({"on_expiry": "forget"}, "on_expiry is 'forget': give one of remove, keep"),
+        ({"pk": "x" * 2048 + "#{user_id}"}, "has at least 2050 bytes, and may have 2048"),
+        ({"sk": "x" * 1024 + "#{user_id}"}, "has at least 1026 bytes, and may have 1024"),
         ({"pk": "ALL"}, "two items could share a row; put key attribute user_id into pk or sk"),
         ({"pk": ""}, "a template is empty"),
         ({"pk": "{user_id"}, "write a literal brace as"),
@@ -71,7 +82,7 @@ def test_every_fault_of_every_view_is_named_at_once():
         view(name="two", pk="{user_id"),
         view(name="three", of=ORDER),
     )
-    for piece in ("'emial'", "'pk' twice", "'email', which is no key", "view 'two'", "attribute order_id into"):
+    for piece in ("'emial'", "'pk' twice", "view 'two'", "attribute order_id into"):
         assert any(piece in fault for fault in found), (piece, found)
 
 
@@ -100,3 +111,64 @@ def test_views_kept_apart_by_either_key_are_accepted():
 
 def test_two_views_of_one_name_are_refused_even_if_their_rows_never_meet():
     assert "two views are called 'profile'" in faults(view(), view(pk="OTHER#{user_id}"))[0]
+
+
+MANY = {"min": {f"m{at}": (lambda item, at=at: at) for at in range(49)}}
+
+
+def totals(**changes):
+    return Aggregate(**{"name": "totals", "of": ORDER, "pk": "ALL", "sk": "TOTAL", "count": "n", **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"count": None}, "computes nothing: give it count, sum, average, min, max or distinct"),
+        ({"sum": {"s": "totl"}}, "names 'totl', which entity 'order' does not declare"),
+        ({"average": {"s": "totl"}}, "names 'totl'"),
+        ({"min": {"s": "totl"}}, "names 'totl'"),
+        ({"max": {"s": "totl"}}, "names 'totl'"),
+        ({"distinct": {"s": "totl"}}, "names 'totl'"),
+        ({"sum": {"n": "total"}}, "writes 'n' twice"),
+        ({"sum": {"s": "total"}, "max": {"s": "total"}}, "writes 's' twice"),
+        ({"sum": {"pk": "total"}}, "one of the row's own attributes"),
+        ({"sum": {"_distributary_group": "total"}}, "one of the row's own attributes"),
+        ({"shards": 0}, "has 0 shards: give 1 to 100"),
+        ({"shards": 101}, "has 101 shards: give 1 to 100"),
+        ({"shards": 2, "distinct": {"d": "total"}}, "one value counted in two shards is no sum of both"),
+        (MANY, "an item that moves would take 101 actions, and a transaction holds 100"),
+        ({"pk": "DAY#{day}"}, "uses 'day', which entity 'order' does not declare"),
+    ],
+)
+def test_a_faulty_aggregate_is_refused_by_name(changes, fault):
+    found = faults(totals(**changes))
+    assert any(fault in each for each in found), found
+
+
+def test_latest_names_what_it_is_by():
+    latest = Latest(name="latest", of=ORDER, pk="L", sk="{user_id}", by="whn")
+    assert "names 'whn', which entity 'order' does not declare" in faults(latest)[0]
+
+
+def test_an_aggregate_and_a_projection_that_could_meet_are_refused():
+    assert "could write the same row" in faults(view(pk="ALL", sk="{user_id}"), totals(of=USER, sk="{email}"))[0]
+
+
+def test_each_view_stands_on_what_its_declaration_needs():
+    views = check(
+        [
+            view(),
+            view(name="lookup", pk="MAIL#{email}", sk="{user_id}"),
+            view(name="index", pk="NAME#{each}", sk="{user_id}", each="name"),
+            totals(sum={"s": "total"}, min={"least": "total"}, max={"most": "total"}),
+            Latest(name="latest", of=ORDER, pk="L", sk="{user_id}", by="total"),
+        ]
+    )
+    assert [re.split(r"  +", line.strip()) for line in table(views).splitlines()] == [
+        ["view", "primitive", "insert", "update", "delete"],
+        ["profile", "Register", "1", "1", "2"],
+        ["lookup", "Ledger", "4", "4, moved 6", "4"],
+        ["index", "Ledger", "2 + 2 a row", "2 + 2 a row that differs", "2 + 2 a row"],
+        ["totals", "Ledger", "6", "2 to 8, moved 10", "6"],
+        ["latest", "Ledger", "6", "6, moved 10", "6"],
+    ]

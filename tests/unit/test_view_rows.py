@@ -81,13 +81,14 @@ def test_the_expiry_is_the_named_attribute_and_may_be_absent():
 
 
 def test_an_item_that_where_leaves_out_has_no_row():
-    assert row(inserted(status={"S": "closed"}), where=is_active) is None
+    assert row(change(kind="MODIFY", new={"status": {"S": "closed"}}), where=is_active) is None
+    assert planned(inserted(status={"S": "closed"}), where=is_active) == ([], [])
     assert row(inserted(status={"S": "active"}), where=is_active) == KEY
 
 
 def test_an_item_of_another_entity_has_no_row():
     robots = Entity(name="robot", keys=("user_id",), where=lambda item: item["user_id"].startswith("robot-"))
-    assert row(inserted(), of=robots) is None
+    assert planned(inserted(), of=robots) == ([], [])
     assert row(change(user="robot-1"), of=robots)["pk"] == {"S": "USER#robot-1"}
 
 

@@ -74,6 +74,7 @@ class DeriveSettings(Settings):
     """`tombstone_days`: longer than the longest redrive or backfill."""
 
     derived_table: str = _setting("DERIVED_TABLE", _table)
+    ledger_table: str = _setting("LEDGER_TABLE", _table)
     tombstone_table: str = _setting("TOMBSTONE_TABLE", _table)
     tombstone_days: int = _setting("TOMBSTONE_DAYS", _whole(1, 3650))
 

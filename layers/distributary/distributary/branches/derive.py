@@ -1,53 +1,82 @@
 """Derived tables: each declared view's rows, kept in step with the source table."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from distributary import outcome as outcomes
-from distributary.change import Change, Image
-from distributary.codec import Typed, encode, for_client
+from distributary.branches.content import content_of
+from distributary.branches.contribute import entry_of
+from distributary.change import Change
+from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import Rejected
 from distributary.keys import bounded
 from distributary.outcome import Outcome
+from distributary.tables.contributions import Entry
+from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register, Write
-from distributary.views import EXPIRY, View, concerns
+from distributary.views import Primitive, View
 
 TOMBSTONE_ID_BYTES = 1024
+Task = TypeVar("Task")
 
 
 @dataclass(frozen=True, slots=True)
 class Derive:
-    """A row per view and item, on the Register: `views` says what, `register` writes it."""
+    """Views say what, `register` and `ledger` write it."""
 
     views: tuple[View, ...]
     register: Register
+    ledger: Ledger
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept."""
         ends: list[list[Outcome]] = [[] for _ in changes]
-        writes: list[Write] = []
+        self._through(plan, self.register.write, changes, ends, deadline)
+        self._through(entries, self.ledger.write, changes, ends, deadline)
+        return [outcomes.combine(each) for each in ends]
+
+    def _through(
+        self,
+        planner: Callable[[Sequence[View], Change], tuple[list[Task], list[Rejected]]],
+        write: Callable[[Sequence[Task], Deadline], list[Outcome]],
+        changes: Sequence[Change],
+        ends: list[list[Outcome]],
+        deadline: Deadline,
+    ) -> None:
+        tasks: list[Task] = []
         owners: list[int] = []
         for place, change in enumerate(changes):
-            planned, rejections = plan(self.views, change)
+            planned, rejections = planner(self.views, change)
             ends[place] += map(outcomes.parked, rejections)
-            writes += planned
+            tasks += planned
             owners += [place] * len(planned)
-        for owner, end in zip(owners, self.register.write(writes, deadline), strict=True):
+        for owner, end in zip(owners, write(tasks, deadline), strict=True):
             ends[owner].append(end)
-        return [outcomes.combine(each) for each in ends]
 
 
 def plan(views: Sequence[View], change: Change) -> tuple[list[Write], list[Rejected]]:
-    """What a change asks of each view's row, and why a view cannot have one."""
-    writes, rejections = [], []
+    """What a change asks of the row of each view on the Register, and why a view cannot have one."""
+    return _planned(views, Primitive.REGISTER, row_of, change)
+
+
+def entries(views: Sequence[View], change: Change) -> tuple[list[Entry], list[Rejected]]:
+    """What the item contributes to each view on the Ledger, and why a view cannot take it."""
+    return _planned(views, Primitive.LEDGER, entry_of, change)
+
+
+def _planned(
+    views: Sequence[View], primitive: Primitive, one: Callable[[View, Change], Task], change: Change
+) -> tuple[list[Task], list[Rejected]]:
+    tasks, rejections = [], []
     for view in views:
         try:
-            if concerns(change, view.holds):
-                writes.append(row_of(view, change))
+            if view.primitive is primitive and view.concerned(change):
+                tasks.append(one(view, change))
         except Rejected as error:
             rejections.append(Rejected(f"view '{view.name}': {error}", error.detail))
-    return writes, rejections
+    return tasks, rejections
 
 
 def row_of(view: View, change: Change) -> Write:
@@ -56,15 +85,4 @@ def row_of(view: View, change: Change) -> Write:
     key: dict[str, Typed] = {"pk": {"S": pk}, "sk": {"S": sk}}
     id = bounded(f"{view.name}|{pk}|{sk}", TOMBSTONE_ID_BYTES)
     held = change.new is not None and view.holds(change.new)
-    return Write(id, key, {**key, **_content(view, change.new)} if held and change.new else None, change.version)
-
-
-def _content(view: View, item: Image) -> dict[str, Typed]:
-    content: dict[str, Typed] = {
-        name: for_client(item.raw[source], source) for name, source in view.copied.items() if source in item
-    }
-    content |= {name: encode(value, name) for name, value in view.computed(item).items()}
-    expiry = view.projection.expires_at
-    if expiry and expiry in item:
-        content[EXPIRY] = for_client(item.raw[expiry], expiry)
-    return content
+    return Write(id, key, {**key, **content_of(view, change.new)} if held and change.new else None, change.version)

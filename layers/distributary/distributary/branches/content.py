@@ -1,0 +1,21 @@
+"""What a derived row holds besides its key."""
+
+from distributary.change import Image
+from distributary.codec import Typed, encode, for_client
+from distributary.views.checked import EXPIRY, View
+from distributary.views.declarations import Projection, guarded
+
+
+def content_of(view: View, item: Image) -> dict[str, Typed]:
+    """Copied attributes exactly, computed ones, and the row's expiry. Raises Rejected."""
+    content: dict[str, Typed] = {
+        name: for_client(item.raw[source], source) for name, source in view.copied.items() if source in item
+    }
+    content |= {name: encode(value, name) for name, value in view.computed(item).items()}
+    expiry = view.declared.expires_at if isinstance(view.declared, Projection) else None
+    if callable(expiry):
+        moment = guarded("expires_at", expiry, item)
+        content |= {EXPIRY: encode(moment, EXPIRY)} if moment is not None else {}
+    elif expiry and expiry in item:
+        content[EXPIRY] = for_client(item.raw[expiry], expiry)
+    return content

@@ -1,0 +1,148 @@
+"""What an item contributes to a view that stands on the ledger: pure decisions."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
+from typing import Any
+
+from distributary.branches.content import content_of
+from distributary.change import Change, Image
+from distributary.codec import Typed, encode, number_text
+from distributary.errors import Rejected
+from distributary.keys import PARTITION_KEY_BYTES, bounded, identity
+from distributary.sorting import sortable
+from distributary.tables.contributions import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
+from distributary.views.checked import View
+from distributary.views.declarations import Aggregate, Latest, Projection, guarded
+
+ENTRY_ID_BYTES = 1024
+_MEMBER_BYTES = 1024
+_RANK_BYTES, _TIE_BYTES = 600, 400
+_RANK = "rank"
+_QUOTIENT = Context(prec=38, Emin=-999, Emax=999)
+_SMALLEST = -130
+
+
+def entry_of(view: View, change: Change) -> Entry:
+    """What stands for the item as the change leaves it. Raises Rejected for an item that the view cannot take."""
+    item = identity(change.keys.raw)
+    id = bounded(f"{view.name}|{item}", ENTRY_ID_BYTES)
+    held = change.new is not None and view.holds(change.new)
+    contribution = _contribution(view, change.new, item) if held and change.new is not None else Contribution()
+    return Entry(id, view.name, change.version, contribution, shape_of(view))
+
+
+def _contribution(view: View, item: Image, name: str) -> Contribution:
+    keys = view.keys(item)
+    match view.declared:
+        case Projection() if keys:
+            content = content_of(view, item)
+            return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
+        case Aggregate() as declared if keys:
+            return Contribution(shares={shard_of(declared, keys[0], name): _share(declared, item)})
+        case Latest(by=by) if keys and by in item:
+            member = _RANK, rank(item[by], name)
+            return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
+    return Contribution()
+
+
+def shard_of(declared: Aggregate, key: Key, item: str) -> Key:
+    """The group's key, or that of its shard which the item chooses; no template can write `%s`."""
+    pk, sk = shards_of(declared, key)[zlib.crc32(item.encode()) % declared.shards]
+    if len(pk.encode()) > PARTITION_KEY_BYTES:
+        raise Rejected(f"the shard's key would have {len(pk.encode())} bytes, and may have {PARTITION_KEY_BYTES}")
+    return pk, sk
+
+
+def shards_of(declared: Aggregate, key: Key) -> list[Key]:
+    """The keys of all shards of a group: the group's own if there is one."""
+    if declared.shards == 1:
+        return [key]
+    return [(f"{key[0]}%s{shard}", key[1]) for shard in range(declared.shards)]
+
+
+def rank(value: Any, item: str) -> str:
+    """Where an item stands by a value; equal values are told apart by the item."""
+    try:
+        text = sortable(value, _RANK_BYTES)
+    except Rejected as error:
+        raise Rejected(f"by: {error}") from None
+    return text.replace("\0", "\0\1") + "\0\0" + bounded(item, _TIE_BYTES)
+
+
+def _share(declared: Aggregate, item: Image) -> Share:
+    amounts = {ITEMS: Decimal(1)}
+    for output, source in declared.sum.items():
+        number = _number(f"sum '{output}'", source, item)
+        if number:
+            amounts[f"sum:{output}"] = number
+    for output, source in declared.average.items():
+        number = _number(f"average '{output}'", source, item)
+        if number is not None:
+            amounts |= {f"total:{output}": number, f"of:{output}": Decimal(1)}
+    members: dict[MemberName, Typed] = {}
+    for output, counted in {**declared.distinct, **declared.min, **declared.max}.items():
+        value = _value(output, counted, item)
+        if value is not None:
+            members[set_name(output, counted), _place(output, value)] = encode(value, output)
+    return Share(amounts, members)
+
+
+def set_name(output: str, source: str | Callable[[Image], Any]) -> str:
+    """One set of members per attribute, whatever is asked of it; one per function."""
+    return source if isinstance(source, str) else f"{output}()"
+
+
+def _place(output: str, value: Any) -> str:
+    try:
+        return sortable(value, _MEMBER_BYTES)
+    except Rejected as error:
+        raise Rejected(f"'{output}': {error}") from None
+
+
+def _value(what: str, source: str | Callable[[Image], Any], item: Image) -> Any:
+    return guarded(f"'{what}'", source, item) if callable(source) else item.get(source)
+
+
+def _number(what: str, source: str | Callable[[Image], Any], item: Image) -> Decimal | None:
+    value = _value(what, source, item)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        named = f"'{source}'" if isinstance(source, str) else "the function's answer"
+        raise Rejected(f"{what}: {named} is {type(value).__name__}, and only numbers add up")
+    return Decimal(number_text(value, what))
+
+
+def shape_of(view: View) -> Shape:
+    """How the view's group rows look."""
+    match view.declared:
+        case Aggregate() as declared:
+            edges = [Edge(set_name(name, source), False, name) for name, source in declared.min.items()]
+            edges += [Edge(set_name(name, source), True, name) for name, source in declared.max.items()]
+            return Shape(lambda amounts, different: present(declared, amounts, different), tuple(edges))
+        case Latest():
+            return Shape(_nothing, (Edge(_RANK, True, None),))
+    return Shape(_nothing)
+
+
+def _nothing(amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]) -> Row:  # noqa: ARG001
+    return {}
+
+
+def present(declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]) -> Row:
+    """The numbers that a group's row shows; an average has 38 digits, and none if no item has its attribute."""
+    zero = Decimal()
+    shown = {declared.count: amounts.get(ITEMS, zero)} if declared.count else {}
+    shown |= {output: amounts.get(f"sum:{output}", zero) for output in declared.sum}
+    shown |= {output: different.get(set_name(output, source), zero) for output, source in declared.distinct.items()}
+    for output in declared.average:
+        if many := amounts.get(f"of:{output}"):
+            shown[output] = average(amounts.get(f"total:{output}", zero), many)
+    return {name: {"N": number_text(number, name)} for name, number in shown.items()}
+
+
+def average(total: Decimal, many: Decimal) -> Decimal:
+    """To 38 digits; what is too small for DynamoDB is 0."""
+    quotient = _QUOTIENT.divide(total, many)
+    return quotient if quotient.adjusted() >= _SMALLEST else Decimal()

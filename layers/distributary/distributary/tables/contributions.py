@@ -1,0 +1,224 @@
+"""What one item contributes to one view, as it is, as the ledger keeps it, and the difference of the two."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
+from typing import Any
+
+from distributary.codec import Typed, number_text
+from distributary.keys import PARTITION_KEY_BYTES, bounded
+
+Key = tuple[str, str]
+"""A derived row's pk and sk."""
+Row = Mapping[str, Typed]
+MemberName = tuple[str, str]
+"""The set that a member belongs to, and its place in the set's order."""
+
+ITEMS = "items"
+"""The amount by which every share counts its item: a group of none is gone."""
+
+_DIGEST_BYTES = 12
+_WIDE = Context(prec=600, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
+"""Room for any sum of numbers that a table can hold: a difference is never rounded on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The first or last member of a set, shown in the group's row: under a name, or spread if the name is None."""
+
+    of: str
+    last: bool
+    output: str | None
+
+    @property
+    def name(self) -> str:
+        """What the group's row calls it among its edges."""
+        return f"{self.of}:{'last' if self.last else 'first'}"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How a view's group rows look: `present` makes the visible attributes of the amounts and of the count of
+    different members of each set (`{set: count}`)."""
+
+    present: Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], Row]
+    edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """An item's part in one group: what it adds to each amount, and the members that it counts for."""
+
+    amounts: Mapping[str, Decimal]
+    members: Mapping[MemberName, Typed] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """`rows` are the item's own (with their keys, as boto3 takes them), `shares` its parts in groups."""
+
+    rows: Mapping[Key, Row] = field(default_factory=dict)
+    shares: Mapping[Key, Share] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's."""
+
+    id: str
+    view: str
+    version: int
+    contribution: Contribution
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the ledger remembers: keys with digests of what stands there, never the content itself."""
+
+    rows: Mapping[Key, str] = field(default_factory=dict)
+    shares: Mapping[Key, tuple[Mapping[str, Decimal], Mapping[MemberName, str]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, contribution: Contribution) -> "Standing":
+        """The memory of a contribution."""
+        return cls(
+            {key: digest(row) for key, row in contribution.rows.items()},
+            {
+                key: (share.amounts, {name: digest(value) for name, value in share.members.items()})
+                for key, share in contribution.shares.items()
+            },
+        )
+
+    @classmethod
+    def read(cls, row: Row) -> "Standing":
+        """From a ledger row; empty if there is none."""
+        rows = {(pk, sk): kept for pk, sk, kept in map(_strings, row.get("rows", {"L": []})["L"])}
+        shares = {}
+        for each in row.get("shares", {"L": []})["L"]:
+            pk, sk, amounts, members = each["L"]
+            shares[pk["S"], sk["S"]] = (
+                {name: Decimal(number["N"]) for name, number in amounts["M"].items()},
+                {(of, sort): kept for of, sort, kept in map(_strings, members["L"])},
+            )
+        return cls(rows, shares)
+
+    def written(self) -> dict[str, Typed]:
+        """Attributes of a ledger row; what is empty is left out."""
+        content: dict[str, Typed] = {}
+        if self.rows:
+            content["rows"] = {"L": [_list(*key, kept) for key, kept in self.rows.items()]}
+        if self.shares:
+            content["shares"] = {"L": [_share(key, *share) for key, share in self.shares.items()]}
+        return content
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDelta:
+    """What changes in a group; a member's count by so many, and what stands for it now."""
+
+    amounts: Mapping[str, Decimal]
+    members: Mapping[MemberName, tuple[int, Typed | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """Contribution minus standing: only what differs is written."""
+
+    puts: Mapping[Key, Row]
+    deletes: frozenset[Key]
+    groups: Mapping[Key, GroupDelta]
+
+    def touched(self, view: str) -> set[Key]:
+        """The rows that must be written, besides the ledger's."""
+        members = {member_key(view, group, name) for group, delta in self.groups.items() for name in delta.members}
+        return {*self.puts, *self.deletes, *self.groups, *members}
+
+
+def difference(standing: Standing, contribution: Contribution) -> Delta:
+    """What must be written for the contribution to stand in the place of what stands."""
+    puts = {key: row for key, row in contribution.rows.items() if standing.rows.get(key) != digest(row)}
+    groups = {}
+    for key in {**standing.shares, **contribution.shares}:
+        delta = _group_delta(standing.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
+        if delta.amounts or delta.members:
+            groups[key] = delta
+    return Delta(puts, frozenset(standing.rows.keys() - contribution.rows.keys()), groups)
+
+
+def _group_delta(old: tuple[Mapping[str, Decimal], Mapping[MemberName, str]], new: Share) -> GroupDelta:
+    amounts, digests = old
+    changed = {name: subtract(new.amounts.get(name, Decimal()), amounts.get(name, Decimal())) for name in amounts}
+    added = {name: amount for name, amount in new.amounts.items() if name not in amounts}
+    members: dict[MemberName, tuple[int, Typed | None]] = {n: (-1, None) for n in digests if n not in new.members}
+    for name, value in new.members.items():
+        if digests.get(name) != digest(value):
+            members[name] = (0 if name in digests else 1, value)
+    return GroupDelta({name: amount for name, amount in {**changed, **added}.items() if amount}, members)
+
+
+def fold(deltas: Iterable[GroupDelta]) -> GroupDelta:
+    """Many items' deltas for one group as one."""
+    amounts: dict[str, Decimal] = {}
+    members: dict[MemberName, tuple[int, Typed | None]] = {}
+    for delta in deltas:
+        for name, amount in delta.amounts.items():
+            amounts[name] = add(amounts.get(name, Decimal()), amount)
+        for member, (count, value) in delta.members.items():
+            before, earlier = members.get(member, (0, None))
+            members[member] = (before + count, value or earlier)
+    return GroupDelta(amounts, members)
+
+
+def add(one: Decimal, other: Decimal) -> Decimal:
+    """The sum, exactly."""
+    return _WIDE.add(one, other)
+
+
+def subtract(one: Decimal, other: Decimal) -> Decimal:
+    """The difference, exactly."""
+    return _WIDE.subtract(one, other)
+
+
+def member_key(view: str, group: Key, member: MemberName) -> Key:
+    """Where a member is counted. No template can write `%m`, so no view's row is ever met."""
+    return member_partition(view, group, member[0]), member[1]
+
+
+def member_partition(view: str, group: Key, of: str) -> str:
+    """The partition that holds the members of one set of one group, in their order."""
+    return bounded(f"%m{view}|{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
+
+
+def digest(content: Any) -> str:
+    """Short and stable; two contents that differ have two digests."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=lambda raw: {"bytes": raw.hex()})
+    raw = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
+    return base64.b64encode(raw).decode()
+
+
+def _list(*texts: str) -> Typed:
+    return {"L": [{"S": text} for text in texts]}
+
+
+def _strings(typed: Typed) -> tuple[str, ...]:
+    return tuple(each["S"] for each in typed["L"])
+
+
+def _share(key: Key, amounts: Mapping[str, Decimal], members: Mapping[MemberName, str]) -> Typed:
+    numbers = {name: {"N": number_text(amount, name)} for name, amount in amounts.items()}
+    return {
+        "L": [
+            *({"S": text} for text in key),
+            {"M": numbers},
+            {"L": [_list(*name, kept) for name, kept in members.items()]},
+        ]
+    }
+
+
+def is_member(row: Row) -> bool:
+    """Whether a row of the derived table counts a member, and is no view's: no key that a template makes begins so."""
+    return row["pk"]["S"].startswith(("%m", "%h"))

@@ -1,0 +1,173 @@
+"""A group's row and its counted members, as they are and as a delta leaves them: pure decisions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from distributary.codec import Typed, number_text
+from distributary.errors import Rejected
+from distributary.tables.contributions import (
+    ITEMS,
+    Edge,
+    GroupDelta,
+    Key,
+    MemberName,
+    Row,
+    Shape,
+    add,
+    member_key,
+)
+
+STATE = "_distributary_group"
+"""The attribute of a group's row that holds what the visible attributes are made from."""
+
+REVISION = "_distributary_revision"
+"""A new random text at each write: a group that went and came again is never taken for the one before."""
+
+
+class Torn(Rejected):
+    """The rows do not agree: they were read while someone wrote them, or somebody else writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group as read: its row (empty if there is none) and the members at hand, absent ones with an empty row."""
+
+    row: Row
+    members: Mapping[MemberName, Row] = field(default_factory=dict)
+
+    @property
+    def revision(self) -> str | None:
+        """None if there is no row. Raises Rejected for a row that Distributary did not write."""
+        if self.row and REVISION not in self.row:
+            raise Rejected("a row that is no group's stands under the group's key: remove it, or correct the key")
+        return self.row[REVISION]["S"] if self.row else None
+
+    @property
+    def amounts(self) -> dict[str, Decimal]:
+        """By name."""
+        return _numbers(self._state.get("amounts"))
+
+    @property
+    def different(self) -> dict[str, Decimal]:
+        """How many members each set has."""
+        return _numbers(self._state.get("different"))
+
+    def edge(self, edge: Edge) -> str | None:
+        """The place of the member that stands at an edge."""
+        known = self._state.get("edges", {"M": {}})["M"].get(edge.name)
+        return known["S"] if known else None
+
+    def count(self, member: MemberName) -> int:
+        """How many items count for a member."""
+        return int(self.members[member].get("items", {"N": "0"})["N"])
+
+    @property
+    def _state(self) -> Mapping[str, Typed]:
+        return self.row.get(STATE, {"M": {}})["M"]
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """What the group's row and members become; None is gone."""
+
+    row: Row | None
+    members: Mapping[MemberName, Row | None]
+
+
+Neighbours = Mapping[Edge, Sequence[tuple[str, Typed]]]
+"""Of an edge: members from that end inwards, place and value."""
+
+
+def lost_edges(group: Group, shape: Shape, delta: GroupDelta) -> list[Edge]:
+    """Edges whose member goes: whoever stands next must be looked up."""
+    gone = {name for name, (count, _) in delta.members.items() if group.count(name) + count == 0}
+    return [edge for edge in shape.edges if (edge.of, group.edge(edge)) in gone]
+
+
+def advance(
+    view: str, key: Key, shape: Shape, group: Group, delta: GroupDelta, neighbours: Neighbours, revision: str
+) -> Next:
+    """The group with the delta. Raises Rejected for an amount beyond 38 digits."""
+    members = {name: _member(view, key, name, group, *change) for name, change in delta.members.items()}
+    amounts = group.amounts
+    for name, amount in delta.amounts.items():
+        amounts[name] = add(amounts.get(name, Decimal()), amount)
+    if amounts.get(ITEMS, Decimal()) < 0:
+        raise Torn("the group holds fewer items than the ledger says: rebuild the view under a new generation")
+    if not amounts.get(ITEMS):
+        return Next(None, members)
+    different = group.different
+    for (of, _), grown in _grown(group, delta).items():
+        different[of] = different.get(of, Decimal()) + grown
+    places, shown = _edges(group, shape, members, neighbours)
+    state: dict[str, Typed] = {
+        "amounts": {"M": _typed(amounts)},
+        "different": {"M": _typed(different)},
+        "edges": {"M": {name: {"S": place} for name, place in places.items()}},
+    }
+    visible = {**shown, **shape.present(amounts, different)}
+    own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}, REVISION: {"S": revision}}
+    return Next({**visible, **own}, members)
+
+
+def _member(view: str, key: Key, name: MemberName, group: Group, count: int, value: Typed | None) -> Row | None:
+    now = group.count(name) + count
+    if now < 0:
+        raise Torn("a member is counted less often than the ledger says: rebuild the view under a new generation")
+    if now == 0:
+        return None
+    pk, sk = member_key(view, key, name)
+    content = value if value is not None else group.members[name]["value"]
+    return {"pk": {"S": pk}, "sk": {"S": sk}, "items": {"N": str(now)}, "value": content}
+
+
+def _grown(group: Group, delta: GroupDelta) -> dict[MemberName, int]:
+    """By how many each set has more members: 1 for who came, -1 for who went."""
+    return {
+        name: (group.count(name) + count > 0) - (group.count(name) > 0) for name, (count, _) in delta.members.items()
+    }
+
+
+def _edges(
+    group: Group,
+    shape: Shape,
+    members: Mapping[MemberName, Row | None],
+    neighbours: Neighbours,
+) -> tuple[dict[str, str], dict[str, Typed]]:
+    """Each edge's place, and the attributes that show who stands there."""
+    places: dict[str, str] = {}
+    shown: dict[str, Typed] = {}
+    for edge in shape.edges:
+        there = {sort: row["value"] for (of, sort), row in members.items() if of == edge.of and row is not None}
+        gone = {sort for (of, sort), row in members.items() if of == edge.of and row is None}
+        for place, value in neighbours.get(edge, ()):
+            if place not in gone:
+                there.setdefault(place, value)
+        before = group.edge(edge)
+        stays = before is not None and before not in gone
+        candidates = {*there, *([before] if before is not None and stays else [])}
+        if not candidates:
+            continue
+        place = max(candidates, key=str.encode) if edge.last else min(candidates, key=str.encode)
+        places[edge.name] = place
+        shown |= _shown(edge, there[place]) if place in there else _kept(edge, group.row)
+    return places, shown
+
+
+def _shown(edge: Edge, value: Typed) -> dict[str, Typed]:
+    return {edge.output: value} if edge.output else dict(value["M"])
+
+
+def _kept(edge: Edge, row: Row) -> dict[str, Typed]:
+    if edge.output:
+        return {edge.output: row[edge.output]}
+    return {name: typed for name, typed in row.items() if name not in ("pk", "sk", STATE, REVISION)}
+
+
+def _numbers(typed: Typed | None) -> dict[str, Decimal]:
+    return {name: Decimal(number["N"]) for name, number in typed["M"].items()} if typed else {}
+
+
+def _typed(numbers: Mapping[str, Decimal]) -> dict[str, Typed]:
+    return {name: {"N": number_text(number, name)} for name, number in numbers.items() if number}

@@ -1,0 +1,233 @@
+"""Transactions that share groups, one after the other, until each entry has its outcome."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from distributary import outcome as outcomes
+from distributary.clients import AwsError, classify, code_of
+from distributary.codec import Typed
+from distributary.deadline import Deadline
+from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.tables.actions import entry_actions, group_actions
+from distributary.tables.books import Books
+from distributary.tables.contributions import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
+from distributary.tables.groups import Group, Next, Torn, advance, lost_edges
+from distributary.tables.transactions import (
+    ACTIONS,
+    CANCELLED,
+    Action,
+    Case,
+    Verdict,
+    halves,
+    is_busy,
+    overtaken,
+    verdict,
+)
+
+TRIES = 12
+"""Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Cases to be written together, at the so-manieth try; `fresh`: everything is read anew for it."""
+
+    cases: list[Case]
+    tries: int = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A group, as all the cases of one transaction change it."""
+
+    view: str
+    shape: Shape
+    delta: GroupDelta
+    cases: list[Case]
+
+
+class Lane:
+    """One consumer of a list of transactions; it knows the groups that it has written itself."""
+
+    def __init__(self, books: Books, deadline: Deadline) -> None:
+        self._books, self._deadline = books, deadline
+        self._rows: dict[Key, Row] = {}
+        self._ends: dict[str, Outcome] = {}
+        self._jobs: deque[Job] = deque()
+
+    def run(self, transactions: Sequence[list[Case]]) -> dict[str, Outcome]:
+        """An outcome for each entry, by id."""
+        self._jobs.extend(map(Job, transactions))
+        while self._jobs:
+            job = self._jobs.popleft()
+            try:
+                self._deadline.check()
+                if job.tries:
+                    self._books.pause(job.tries, self._deadline)
+                self._attempt(job)
+            except DistributaryError as error:
+                self._rows.clear()
+                self._end(job.cases, outcomes.failed(error))
+        return self._ends
+
+    def _end(self, cases: Sequence[Case], end: Outcome) -> None:
+        self._ends |= {case.entry.id: end for case in cases}
+
+    def _attempt(self, job: Job) -> None:
+        touched = _touched(job.cases)
+        try:
+            nexts = self._nexts(touched)
+            actions = self._actions(job.cases, nexts, touched)
+            if len(actions) > ACTIONS:
+                raise Rejected(f"the change would take {len(actions)} actions, and a transaction holds {ACTIONS}")
+        except Rejected as error:
+            self._divide(job, error)
+            return
+        self._transact(job, actions, nexts, touched)
+
+    def _divide(self, job: Job, error: DistributaryError) -> None:
+        """Halves, until the culprit stands alone; it is rejected if it fails against rows that were read anew, too:
+        what someone else has written meanwhile is nobody's fault."""
+        if not job.fresh or (isinstance(error, Torn) and job.tries + 1 < TRIES):
+            self._rows.clear()
+            again = self._decide_again({case.entry.id: case for case in job.cases}, {})
+            if again:
+                self._jobs.appendleft(Job(again, job.tries + isinstance(error, Torn), fresh=True))
+        elif len(job.cases) == 1:
+            self._end(job.cases, outcomes.parked(Rejected(f"view '{job.cases[0].entry.view}': {error}", error.detail)))
+        else:
+            self._jobs.extendleft(Job(half, job.tries) for half in reversed(halves(job.cases)))
+
+    def _nexts(self, touched: Mapping[Key, Touched]) -> dict[Key, Next]:
+        """What each group becomes. Raises Rejected for an amount beyond 38 digits."""
+        self._read(touched)
+        nexts = {}
+        for key, each in touched.items():
+            group = self._group(key, each)
+            neighbours = {edge: self._neighbours(key, each, edge) for edge in lost_edges(group, each.shape, each.delta)}
+            nexts[key] = advance(each.view, key, each.shape, group, each.delta, neighbours, self._books.revision())
+        return nexts
+
+    def _group(self, key: Key, touched: Touched) -> Group:
+        members = {name: self._rows[member_key(touched.view, key, name)] for name in touched.delta.members}
+        return Group(self._rows[key], members)
+
+    def _read(self, touched: Mapping[Key, Touched]) -> None:
+        wanted = [key for group, each in touched.items() for key in (group, *_member_keys(group, each))]
+        missing = [key for key in wanted if key not in self._rows]
+        self._rows |= self._books.derived_rows(missing, self._deadline)
+
+    def _neighbours(self, key: Key, touched: Touched, edge: Edge) -> list[tuple[str, Typed]]:
+        """From an edge inwards, as many members as may go, and one more."""
+        many = sum(1 for of, _ in touched.delta.members if of == edge.of) + 1
+        return self._books.members(member_partition(touched.view, key, edge.of), many, edge.last)
+
+    def _actions(
+        self, cases: Sequence[Case], nexts: Mapping[Key, Next], touched: Mapping[Key, Touched]
+    ) -> list[Action]:
+        books, actions = self._books, []
+        for case in cases:
+            actions += entry_actions(case, books.row(case.entry), books.ledger, books.derived)
+        for key, following in nexts.items():
+            group = self._group(key, touched[key])
+            actions += group_actions(touched[key].view, key, group, following, books.derived)
+        return actions
+
+    def _transact(
+        self, job: Job, actions: Sequence[Action], nexts: Mapping[Key, Next], touched: Mapping[Key, Touched]
+    ) -> None:
+        try:
+            self._books.client.transact_write_items(TransactItems=[dict(action.request) for action in actions])
+        except AwsError as error:
+            self._rows.clear()
+            self._after(job, actions, error)
+            return
+        for key, following in nexts.items():
+            self._rows[key] = following.row or {}
+            for name, row in following.members.items():
+                self._rows[member_key(touched[key].view, key, name)] = row or {}
+        self._end(job.cases, APPLIED)
+
+    def _after(self, job: Job, actions: Sequence[Action], error: Exception) -> None:
+        reasons = (getattr(error, "response", None) or {}).get("CancellationReasons", [])
+        if code_of(error) == CANCELLED and len(reasons) == len(actions):
+            self._judge(job, verdict(actions, reasons))
+        elif is_busy(error):
+            self._again(
+                job.cases, job.tries, Unavailable(str(classify(error, "ledger TransactWriteItems")), str(error))
+            )
+        else:
+            found = classify(error, "ledger TransactWriteItems")
+            if isinstance(found, Rejected):
+                self._divide(job, found)
+            else:
+                self._end(job.cases, outcomes.failed(found))
+
+    def _judge(self, job: Job, found: Verdict) -> None:
+        """The guilty apart from the innocent, who go on at once."""
+        innocent: list[Case] = []
+        contended: list[Case] = []
+        suspected: list[Case] = []
+        changed: dict[str, Case] = {}
+        for case in job.cases:
+            id, groups = case.entry.id, case.delta.groups.keys()
+            if id in found.refused:
+                cause = f"view '{case.entry.view}': ledger TransactWriteItems: {found.refused[id]}"
+                self._end([case], outcomes.parked(Rejected(cause)))
+            elif id in found.overtaken:
+                changed[id] = case
+            elif found.busy & {id, *groups} or found.moved & groups:
+                contended.append(case)
+            elif found.refused_groups.keys() & groups:
+                suspected.append(case)
+            else:
+                innocent.append(case)
+        innocent += self._decide_again(changed, found.overtaken) if changed else []
+        if suspected:
+            causes = ", ".join(sorted(set(found.refused_groups.values())))
+            self._divide(Job(suspected, job.tries), Rejected(f"ledger TransactWriteItems: {causes}"))
+        if contended:
+            late = Unavailable("ledger TransactWriteItems: rows were busy or changed at every try")
+            self._again(contended, job.tries, late, divide=bool(found.busy))
+        if innocent:
+            tries = job.tries if len(innocent) < len(job.cases) or found.overtaken else job.tries + 1
+            self._jobs.appendleft(Job(innocent, tries))
+
+    def _decide_again(self, cases: Mapping[str, Case], met: Mapping[str, Row]) -> list[Case]:
+        """Against the ledger rows that were met, or that stand there now."""
+        unknown = [id for id in cases if not met.get(id)]
+        rows = {**met, **(self._books.ledger_rows(unknown, self._deadline) if unknown else {})}
+        again = []
+        for id, case in cases.items():
+            if overtaken(case.entry, rows.get(id, {})):
+                self._end([case], SUPERSEDED)
+            else:
+                again.append(Case.of(case.entry, rows.get(id, {})))
+        return again
+
+    def _again(self, cases: list[Case], tries: int, error: Unavailable, divide: bool = True) -> None:
+        """Later, and smaller from the second time on: who is always busy keeps nobody else waiting."""
+        if tries + 1 >= TRIES:
+            self._end(cases, outcomes.failed(error))
+        elif divide and tries:
+            self._jobs.extend(Job(half, tries + 1) for half in halves(cases))
+        else:
+            self._jobs.append(Job(cases, tries + 1))
+
+
+def _touched(cases: Sequence[Case]) -> dict[Key, Touched]:
+    by_group: dict[Key, list[Case]] = {}
+    for case in cases:
+        for key in case.delta.groups:
+            by_group.setdefault(key, []).append(case)
+    return {
+        key: Touched(each[0].entry.view, each[0].entry.shape, fold(case.delta.groups[key] for case in each), each)
+        for key, each in by_group.items()
+    }
+
+
+def _member_keys(group: Key, touched: Touched) -> list[Key]:
+    return [member_key(touched.view, group, name) for name in touched.delta.members]

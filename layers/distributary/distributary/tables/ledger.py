@@ -1,0 +1,83 @@
+"""Views whose rows move, multiply or add up: what each item contributed is remembered, and replaced exactly once.
+
+A row per view and item holds the version last applied and what the item contributed. A change is applied as the
+contribution of its new image minus what the ledger remembers, in one transaction with the ledger's row, on condition
+that this is as it was read. So neither order nor repetition matters; whoever comes second, a redelivery or a zombie's
+successor, finds the newer version and does nothing.
+
+Group rows are read, added to here, and written on condition that their revision is as read; not with DynamoDB's ADD:
+- exact to 38 digits whatever the endpoint does, and an overflow is known before the write, and whose it is;
+- an empty group's row goes, and minimum, maximum, distinct count and latest need the group as it stands anyway;
+- in a transaction ADD is no better under contention: two transactions on one row conflict either way.
+It costs one BatchGetItem per transaction, none for a group that the transaction before has just written. A hot group
+is written once per transaction of up to 99 items; where many shards write one group at once, give the view `shards=N`.
+
+Ledger rows live in a table of their own: derived tables hold nothing that a reader did not ask for, and the ledger's
+key (`id`), TTL and permissions are its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distributary import outcome as outcomes
+from distributary.deadline import Deadline
+from distributary.errors import DistributaryError
+from distributary.outcome import SUPERSEDED, Outcome
+from distributary.parallel import Parallel
+from distributary.tables.books import BATCH_GET_KEYS, Books
+from distributary.tables.contributions import Entry, Row
+from distributary.tables.lane import Lane
+from distributary.tables.transactions import Case, lanes, overtaken
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Costs per item: 2 write units for its ledger row, 2 for each derived row that differs, 2 for each group and
+    member row of the transaction, whatever the number of items that share it; 1 read unit for each of them."""
+
+    books: Books
+    parallel: Parallel
+
+    def write(self, entries: Sequence[Entry], deadline: Deadline) -> list[Outcome]:
+        """One outcome per entry, in order."""
+        newest = _newest(entries)
+        ends: dict[str, Outcome] = {}
+        cases: list[Case] = []
+        for entry, row in zip(newest, self._rows(newest, deadline), strict=True):
+            if isinstance(row, DistributaryError):
+                ends[entry.id] = outcomes.failed(row)
+            elif overtaken(entry, row):
+                ends[entry.id] = SUPERSEDED
+            else:
+                cases.append(Case.of(entry, row))
+        ends |= self._settle(lanes(cases), deadline)
+        chosen = set(map(id, newest))
+        return [ends[entry.id] if id(entry) in chosen else SUPERSEDED for entry in entries]
+
+    def _settle(self, planned: Sequence[list[list[Case]]], deadline: Deadline) -> dict[str, Outcome]:
+        ends: dict[str, Outcome] = {}
+        done = self.parallel.run(lambda lane: Lane(self.books, deadline).run(lane), planned, deadline)
+        for lane, end in zip(planned, done, strict=True):
+            if isinstance(end, DistributaryError):
+                ends |= {case.entry.id: outcomes.failed(end) for transaction in lane for case in transaction}
+            else:
+                ends |= end
+        return ends
+
+    def _rows(self, entries: Sequence[Entry], deadline: Deadline) -> list[Row | DistributaryError]:
+        chunks = [entries[at : at + BATCH_GET_KEYS] for at in range(0, len(entries), BATCH_GET_KEYS)]
+        found = self.parallel.run(
+            lambda chunk: self.books.ledger_rows([each.id for each in chunk], deadline), chunks, deadline
+        )
+        rows: list[Row | DistributaryError] = []
+        for chunk, answer in zip(chunks, found, strict=True):
+            rows += [answer if isinstance(answer, DistributaryError) else answer.get(each.id, {}) for each in chunk]
+        return rows
+
+
+def _newest(entries: Sequence[Entry]) -> list[Entry]:
+    best: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.id not in best or entry.version > best[entry.id].version:
+            best[entry.id] = entry
+    return list(best.values())

@@ -1,0 +1,172 @@
+"""Which changes share a transaction, and what a cancelled one says of each of them: pure decisions."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distributary import version as versions
+from distributary.clients import AwsError, code_of
+from distributary.tables.contributions import Delta, Entry, Key, Row, Standing, difference
+
+ACTIONS = 100
+BYTES = 3_500_000
+"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+100 actions and 4 MB; what is kept back makes room for group rows."""
+
+CANCELLED = "TransactionCanceledException"
+UNMET = "ConditionalCheckFailed"
+_BUSY = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
+_BUSY_ERRORS = {
+    "ThrottlingException",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "TransactionInProgressException",
+    "TransactionConflictException",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An entry beside the ledger row that it was compared with: `read` is that row's version, None if absent."""
+
+    entry: Entry
+    read: str | None
+    delta: Delta
+
+    @classmethod
+    def of(cls, entry: Entry, row: Row) -> "Case":
+        """Of an entry and its ledger row as read, empty if there is none."""
+        version = row["version"]["S"] if row else None
+        return cls(entry, version, difference(Standing.read(row), entry.contribution))
+
+    def touched(self) -> set[Key]:
+        """The rows that it writes, besides the ledger's."""
+        return self.delta.touched(self.entry.view)
+
+    def size(self) -> int:
+        """About how many bytes it adds to a request."""
+        content = [*self.delta.puts.values(), *(d.members for d in self.delta.groups.values())]
+        return 500 + _size(content) + _size(self.entry.contribution)
+
+
+def overtaken(entry: Entry, row: Row) -> bool:
+    """Whether the ledger has seen this version of the item, or a newer one."""
+    return bool(row) and versions.from_text(row["version"]["S"]) >= entry.version
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One action of a transaction: of one entry's ledger or derived row, or of a group that several entries share."""
+
+    request: Mapping[str, Any]
+    entry: str | None = None
+    group: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a cancelled transaction says. Entries: `refused` for ever, `overtaken` with the ledger row that was met
+    (empty if it did not come along). Groups: `refused_groups`, `moved` by someone else meanwhile. `busy` of both."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+    overtaken: dict[str, Row] = field(default_factory=dict)
+    refused_groups: dict[Key, str] = field(default_factory=dict)
+    moved: set[Key] = field(default_factory=set)
+    busy: set[str | Key] = field(default_factory=set)
+
+
+def verdict(actions: Sequence[Action], reasons: Sequence[Mapping[str, Any]]) -> Verdict:
+    """Of the reasons, one per action, in order."""
+    found = Verdict()
+    for action, reason in zip(actions, reasons, strict=True):
+        code = reason.get("Code", "None")
+        if code == "None":
+            continue
+        if code == UNMET and action.entry is not None:
+            found.overtaken[action.entry] = reason.get("Item") or {}
+        elif code == UNMET and action.group is not None:
+            found.moved.add(action.group)
+        elif code in _BUSY:
+            found.busy.add(action.entry if action.group is None else action.group)  # type: ignore[arg-type]
+        elif action.group is not None:
+            found.refused_groups[action.group] = code
+        elif action.entry is not None:
+            found.refused[action.entry] = code
+    return found
+
+
+def is_busy(error: Exception) -> bool:
+    """Whether the same request may succeed in a moment, and certainly did nothing."""
+    return isinstance(error, AwsError) and code_of(error) in _BUSY_ERRORS
+
+
+def lanes(cases: Sequence[Case]) -> list[list[list[Case]]]:
+    """Transactions, in lanes: those of one lane share groups and go one after the other, lanes go side by side.
+
+    What shares a group goes into as few transactions as hold it; what shares none fills up the others.
+    """
+    alone: list[list[Case]] = []
+    result = []
+    for component in _components(cases):
+        packed = pack([[case] for case in component])
+        if len(packed) > 1:
+            result.append(packed)
+        else:
+            alone += packed
+    return result + [[transaction] for transaction in pack(alone)]
+
+
+def pack(pieces: Iterable[list[Case]]) -> list[list[Case]]:
+    """The pieces, in order, in as few transactions as hold them; a piece is never divided."""
+    packed: list[list[Case]] = []
+    keys: set[Key] = set()
+    size = 0
+    for piece in pieces:
+        touched = set().union(*(case.touched() for case in piece))
+        weight = sum(case.size() for case in piece)
+        fits = packed and len(packed[-1]) + len(piece) + len(keys | touched) <= ACTIONS and size + weight <= BYTES
+        if fits:
+            packed[-1] += piece
+            keys, size = keys | touched, size + weight
+        else:
+            packed.append(list(piece))
+            keys, size = touched, weight
+    return packed
+
+
+def _components(cases: Sequence[Case]) -> list[list[Case]]:
+    """Cases that share a group, directly or through others; within one, those of the same groups side by side."""
+    root: dict[Any, Any] = {}
+
+    def find(node: Any) -> Any:
+        while root.setdefault(node, node) != node:
+            root[node] = root[root[node]]
+            node = root[node]
+        return node
+
+    for case in cases:
+        for group in case.delta.groups:
+            root[find(group)] = find(case.entry.id)
+    members: dict[Any, list[Case]] = defaultdict(list)
+    for case in cases:
+        members[find(case.entry.id)].append(case)
+    return [sorted(each, key=lambda case: sorted(case.delta.groups)) for each in members.values()]
+
+
+def halves(cases: list[Case]) -> list[list[Case]]:
+    """Two halves, or the one."""
+    middle = len(cases) // 2
+    return [half for half in (cases[:middle], cases[middle:]) if half]
+
+
+def _size(content: Any) -> int:
+    """About the bytes of anything made of typed attributes."""
+    match content:
+        case str() | bytes():
+            return 4 * len(content) if isinstance(content, str) and not content.isascii() else len(content)
+        case Mapping():
+            return sum(3 + _size(name) + _size(value) for name, value in content.items())
+        case list() | tuple():
+            return 3 + sum(1 + _size(member) for member in content)
+    return 24

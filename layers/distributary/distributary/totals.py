@@ -1,0 +1,55 @@
+"""A group's figures, whether one row holds them or many shards."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import reduce
+from typing import Any
+
+from distributary.branches.contribute import present, shards_of
+from distributary.codec import Value, decode, decode_item, encode
+from distributary.sorting import sortable
+from distributary.tables.contributions import Row, add
+from distributary.tables.groups import Group
+from distributary.views.checked import View
+from distributary.views.declarations import Aggregate
+
+_ANY_BYTES = 4096
+
+
+def read(client: Any, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
+    """What an Aggregate's row shows, of all its shards together; None if the group is empty.
+
+    `group` gives the attributes that the view's keys name. One BatchGetItem, 1 read unit a shard; shards are read one
+    by one, so a total may miss what is written meanwhile. Raises Rejected for a key that cannot be made.
+    """
+    declared = view.declared
+    if not isinstance(declared, Aggregate):
+        raise TypeError(f"view '{view.name}' is no Aggregate")
+    keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in shards_of(declared, view.key(group))]
+    rows: list[Row] = []
+    while keys:
+        answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        rows += next(iter(answer["Responses"].values()), [])
+        keys = next(iter(answer.get("UnprocessedKeys", {}).values()), {"Keys": []})["Keys"]
+    return combined(declared, rows) if rows else None
+
+
+def combined(declared: Aggregate, rows: Sequence[Row]) -> dict[str, Value]:
+    """The shards' rows as one row would show them."""
+    groups = [Group(row) for row in rows]
+    amounts = reduce(_added, (group.amounts for group in groups))
+    shown = decode_item(present(declared, amounts, groups[0].different))
+    for outputs, choose in ((declared.min, min), (declared.max, max)):
+        for output in outputs:
+            values = [decode(row[output], output) for row in rows if output in row]
+            if values:
+                shown[output] = decode(encode(choose(values, key=_order)), output)
+    return shown
+
+
+def _order(value: Value) -> bytes:
+    return sortable(value, _ANY_BYTES).encode()
+
+
+def _added(one: Mapping[str, Decimal], other: Mapping[str, Decimal]) -> dict[str, Decimal]:
+    return {name: add(one.get(name, Decimal()), other.get(name, Decimal())) for name in {**one, **other}}

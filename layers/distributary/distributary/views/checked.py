@@ -1,0 +1,112 @@
+"""Checked declarations, ready for use."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from distributary.change import Change, Image, Kind, Origin
+from distributary.codec import Value
+from distributary.errors import Rejected
+from distributary.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+from distributary.views.declarations import Aggregate, Declaration, Predicate, Projection, guarded
+
+KEY_ATTRIBUTES = ("pk", "sk")
+"""The derived table's key; both strings."""
+
+EXPIRY = "expires_at"
+"""The derived table's TTL attribute; N, epoch seconds."""
+
+EACH = "each"
+"""What templates call a member of what a Projection's `each` names."""
+
+MAX_ROWS = 49
+"""Of one item: as many may go while as many come, in one transaction with the ledger's row."""
+
+
+class Primitive(StrEnum):
+    """On what a view stands; see the package `tables`."""
+
+    REGISTER = "Register"
+    LEDGER = "Ledger"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A declaration with its templates parsed and its copied attributes by the name that the row gives them."""
+
+    declared: Declaration
+    pk: Template
+    sk: Template
+    copied: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """The view's name."""
+        return self.declared.name
+
+    @property
+    def primitive(self) -> Primitive:
+        """Register if the item has one row whose key cannot change, Ledger for everything else."""
+        fixed = {*self.pk.attributes, *self.sk.attributes} <= set(self.declared.of.keys)
+        alone = isinstance(self.declared, Projection) and self.declared.each is None
+        return Primitive.REGISTER if fixed and alone else Primitive.LEDGER
+
+    def key(self, keys: Mapping[str, Value]) -> tuple[str, str]:
+        """The row's key. Raises Rejected for a key that cannot be made."""
+        return self.pk.render(keys, PARTITION_KEY_BYTES), self.sk.render(keys, SORT_KEY_BYTES)
+
+    def keys(self, item: Image) -> list[tuple[str, str]]:
+        """Those of all rows; none if the item lacks an attribute of them. Raises Rejected as `key`, and for more rows
+        than one transaction can move."""
+        if any(name not in item for name in (*self.pk.attributes, *self.sk.attributes) if name != EACH):
+            return []
+        if not isinstance(self.declared, Projection) or self.declared.each is None:
+            return [self.key(item)]
+        named = (*self.pk.attributes, *self.sk.attributes)
+        plain = {name: item[name] for name in named if name != EACH}
+        keys = list(dict.fromkeys(self.key({**plain, EACH: member}) for member in self._each(item)))
+        if len(keys) > MAX_ROWS:
+            raise Rejected(f"the item would have {len(keys)} rows, and may have {MAX_ROWS}")
+        return keys
+
+    def _each(self, item: Image) -> Iterable[Value]:
+        each = self.declared.each if isinstance(self.declared, Projection) else None
+        found = guarded("each", each, item) if callable(each) else item.get(str(each), ())
+        if not isinstance(found, frozenset | set | list | tuple):
+            raise Rejected(f"each: {type(found).__name__} has no members; name a set or a list")
+        return found
+
+    def holds(self, item: Image) -> bool:
+        """Whether the view is about the item. Raises Rejected if a predicate fails on it."""
+        where = self.declared.where
+        return self.declared.of.claims(item) and (where is None or bool(guarded("where", where, item)))
+
+    def concerned(self, change: Change) -> bool:
+        """See `concerns`. With `on_expiry="keep"` a delete by TTL is nothing to the view, and so an item that is
+        inserted may find what it left behind."""
+        if self.declared.on_expiry == "keep":
+            return not change.expired and (change.kind is Kind.INSERT or concerns(change, self.holds))
+        return concerns(change, self.holds)
+
+    def computed(self, item: Image) -> dict[str, Value]:
+        """The computed attributes. Raises Rejected if a function fails on the item."""
+        if isinstance(self.declared, Aggregate):
+            return {}
+        functions = self.declared.compute.items()
+        return {name: guarded(f"compute '{name}'", function, item) for name, function in functions}
+
+
+def concerns(change: Change, holds: Predicate) -> bool:
+    """Whether the change can make, alter or remove what stands for the item downstream; `holds`: an image has one.
+
+    An item that had none before the change and has none after it is left alone: had it ever had one, an earlier
+    change took it away. A snapshot knows no before. Raises Rejected if `holds` fails on the new image.
+    """
+    if change.new is not None and holds(change.new):
+        return True
+    if change.old is None:
+        return change.kind is not Kind.INSERT or change.origin is Origin.SNAPSHOT
+    try:
+        return holds(change.old)
+    except Rejected:
+        return True

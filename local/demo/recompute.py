@@ -1,0 +1,66 @@
+"""What declared views must hold, recomputed from items by plain arithmetic, without the ledger."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, localcontext
+from typing import Any
+
+from distributary.branches.content import content_of
+from distributary.branches.contribute import shard_of
+from distributary.change import Change, Image
+from distributary.codec import decode_item
+from distributary.keys import identity
+from distributary.views import Aggregate, Latest, View
+
+Rows = dict[tuple[str, str], dict[str, Any]]
+Source = str | Callable[[Image], Any]
+
+
+def rows(view: View, changes: Sequence[Change]) -> Rows:
+    """A ledger view's rows, decoded and without their keys, by key. Raises Rejected for an item it cannot take."""
+    items = [change for change in changes if change.new is not None and view.holds(change.new)]
+    match view.declared:
+        case Aggregate() as declared:
+            groups = _grouped(view, items, lambda key, name: shard_of(declared, key, name))
+            return {key: _figures(declared, [item for _, item in group]) for key, group in groups.items()}
+        case Latest(by=by):
+            groups = _grouped(view, [each for each in items if each.new and by in each.new], lambda key, _: key)
+            newest = {key: max(group, key=lambda each: (each[1][by], each[0]))[1] for key, group in groups.items()}
+            return {key: decode_item(content_of(view, item)) for key, item in newest.items()}
+    return {key: decode_item(content_of(view, each.new)) for each in items if each.new for key in view.keys(each.new)}
+
+
+def _grouped(
+    view: View, items: Sequence[Change], place: Callable[[tuple[str, str], str], tuple[str, str]]
+) -> Mapping[tuple[str, str], list[tuple[str, Image]]]:
+    groups: dict[tuple[str, str], list[tuple[str, Image]]] = defaultdict(list)
+    for change in items:
+        name = identity(change.keys.raw)
+        for key in view.keys(change.new) if change.new is not None else ():
+            groups[place(key, name)].append((name, change.new))  # type: ignore[arg-type]
+    return groups
+
+
+def _figures(declared: Aggregate, items: Sequence[Image]) -> dict[str, Any]:
+    figures: dict[str, Any] = {declared.count: Decimal(len(items))} if declared.count else {}
+    for output, source in declared.sum.items():
+        figures[output] = _sum(_values(source, items))
+    for output, source in declared.average.items():
+        if found := _values(source, items):
+            with localcontext(prec=38):
+                figures[output] = _sum(found) / len(found)
+    for chosen, by_output in ((min, declared.min), (max, declared.max)):
+        for output, each in by_output.items():
+            if found := _values(each, items):
+                figures[output] = chosen(found)
+    return figures | {output: Decimal(len(set(_values(each, items)))) for output, each in declared.distinct.items()}
+
+
+def _values(source: Source, items: Sequence[Image]) -> list[Any]:
+    found = [source(item) if callable(source) else item.get(source) for item in items]
+    return [value for value in found if value is not None]
+
+
+def _sum(numbers: Sequence[Any]) -> Decimal:
+    with localcontext(prec=200):
+        return sum(map(Decimal, numbers), Decimal())

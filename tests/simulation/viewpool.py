@@ -1,0 +1,189 @@
+"""Views of every kind, and what each must hold: recomputed from the items, without the views' code."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+from typing import Any
+
+from distributary.views import Aggregate, Entity, Latest, Projection, type_is
+
+ITEM = Entity(name="item", keys=("id",), attributes=("type", "status", "total", "tags", "when", "name"))
+KIND = Entity(name="kind", keys=ITEM.keys, attributes=ITEM.attributes, where=type_is("a"))
+
+Image = dict[str, Any]
+Rows = dict[tuple[str, str], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A declaration; `wants` says which images it is about, `takes` which of these it can take, `rows` what stands."""
+
+    declared: Any
+    rows: Callable[[list[Image]], Rows]
+    wants: Callable[[Image], bool] = lambda image: True
+    takes: Callable[[Image], bool] = lambda image: True
+
+
+def escaped(text: str) -> str:
+    return text.replace("%", "%25").replace("#", "%23")
+
+
+def numeric(image: Image) -> bool:
+    return "total" not in image or "N" in image["total"]
+
+
+def is_a(image: Image) -> bool:
+    return image["type"] == {"S": "a"}
+
+
+def total(image: Image) -> Decimal | None:
+    return Decimal(image["total"]["N"]) if "total" in image else None
+
+
+def projected(images: Iterable[Image]) -> Rows:
+    return {("ITEM", image["id"]["S"]): {"name": image["name"]["S"]} for image in images}
+
+
+def by_status(images: Iterable[Image]) -> Rows:
+    return {
+        (f"STATUS#{escaped(image['status']['S'])}", image["id"]["S"]): {"name": image["name"]["S"]}
+        for image in images
+        if "status" in image
+    }
+
+
+def by_tag(images: Iterable[Image]) -> Rows:
+    return {
+        (f"TAG#{escaped(tag)}", image["id"]["S"]): {"label": image["name"]["S"]}
+        for image in images
+        for tag in image.get("tags", {"SS": []})["SS"]
+    }
+
+
+def letters(images: Iterable[Image]) -> Rows:
+    return {
+        ("LETTER", f"{letter}#{i['id']['S']}"): {} for i in images for letter in i["name"]["S"] * 2 + i["type"]["S"]
+    }
+
+
+def grouped(images: Iterable[Image]) -> dict[str, list[Image]]:
+    groups: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if "status" in image:
+            groups[image["status"]["S"]].append(image)
+    return groups
+
+
+def figures(images: list[Image]) -> dict[str, Any]:
+    totals = [number for image in images if (number := total(image)) is not None]
+    row: dict[str, Any] = {
+        "items": Decimal(len(images)),
+        "revenue": sum(totals, Decimal()),
+        "names": Decimal(len({image["name"]["S"] for image in images})),
+        "amounts": Decimal(len(set(totals))),
+    }
+    if totals:
+        with localcontext(prec=38):
+            mean = sum(totals) / len(totals)
+        row |= {"least": min(totals), "most": max(totals), "mean": mean}
+    return row
+
+
+def sums(images: Iterable[Image]) -> Rows:
+    return {("SUM", escaped(status)): figures(each) for status, each in grouped(images).items()}
+
+
+def spread(images: list[Image]) -> Rows:
+    if not images:
+        return {}
+    row = figures(images)
+    return {("ALL", "ALL"): {name: row[name] for name in ("items", "revenue", "least", "most") if name in row}}
+
+
+def newest(images: Iterable[Image]) -> Rows:
+    rows = {}
+    for status, each in grouped(images).items():
+        timed = [(Decimal(image["when"]["N"]), image["id"]["S"], image) for image in each if "when" in image]
+        if timed:
+            _, _, image = max(timed, key=lambda entry: entry[:2])
+            rows["LATEST", escaped(status)] = {"item": image["id"]["S"], "name": image["name"]["S"]}
+    return rows
+
+
+def pool(keep: bool, shards: int) -> list[Pooled]:
+    """One of each kind."""
+    expiry: Any = {"on_expiry": "keep" if keep else "remove"}
+    status: Any = {"pk": "SUM", "sk": "{status}"}
+    return [
+        Pooled(Projection(name="fixed", of=ITEM, pk="ITEM", sk="{id}", keep=("name",), **expiry), projected),
+        Pooled(
+            Projection(name="moving", of=KIND, pk="STATUS#{status}", sk="{id}", keep=("name",), **expiry),
+            by_status,
+            is_a,
+        ),
+        Pooled(
+            Projection(
+                name="tags", of=ITEM, pk="TAG#{each}", sk="{id}", each="tags", rename={"name": "label"}, **expiry
+            ),
+            by_tag,
+        ),
+        Pooled(
+            Projection(
+                name="letters",
+                of=KIND,
+                pk="LETTER",
+                sk="{each}#{id}",
+                each=lambda item: list(str(item["name"]) * 2 + str(item["type"])),
+                **expiry,
+            ),
+            letters,
+            is_a,
+        ),
+        Pooled(
+            Aggregate(
+                name="sums",
+                of=ITEM,
+                **status,
+                count="items",
+                sum={"revenue": "total"},
+                average={"mean": "total"},
+                min={"least": "total"},
+                max={"most": "total"},
+                distinct={"names": "name", "amounts": "total"},
+                **expiry,
+            ),
+            sums,
+            takes=lambda image: "status" not in image or numeric(image),
+        ),
+        Pooled(
+            Aggregate(
+                name="spread",
+                of=KIND,
+                pk="ALL",
+                sk="ALL",
+                count="items",
+                sum={"revenue": lambda item: item.get("total")},
+                min={"least": "total"},
+                max={"most": "total"},
+                shards=shards,
+                **expiry,
+            ),
+            spread,
+            is_a,
+            numeric,
+        ),
+        Pooled(
+            Latest(
+                name="newest",
+                of=ITEM,
+                pk="LATEST",
+                sk="{status}",
+                by="when",
+                keep=("name",),
+                rename={"id": "item"},
+                **expiry,
+            ),
+            newest,
+        ),
+    ]

@@ -1,0 +1,332 @@
+"""What an item contributed is replaced exactly once, in few calls, and what cannot be written stands alone."""
+
+from decimal import Decimal
+
+import pytest
+from botocore.exceptions import ClientError
+
+from distributary import totals
+from distributary.branches.derive import Derive
+from distributary.codec import decode_item
+from distributary.deadline import Deadline
+from distributary.outcome import Status
+from distributary.tables.books import Books
+from distributary.tables.ledger import Ledger
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.views import Aggregate, Entity, Latest, Projection, check
+from tests.fakes.answers import refusal
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
+from tests.unit.records import change
+
+ORDER = Entity(name="order", keys=("user_id",), attributes=("day", "total", "tags", "when"))
+SALES = Aggregate(
+    name="sales",
+    of=ORDER,
+    pk="SALES#{day}",
+    sk="TOTAL",
+    count="orders",
+    sum={"revenue": "total"},
+)
+TAGS = Projection(name="tags", of=ORDER, pk="TAG#{each}", sk="{user_id}", each="tags")
+SCHEMAS = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+FOREVER = Deadline(float("inf"))
+
+
+class World:
+    """A branch on fakes, with the pauses that it took."""
+
+    def __init__(self, *views, client=None):
+        self.service = DynamoDB(SCHEMAS)
+        client = client(self.service) if client else self.service
+        self.pauses = []
+        self.views = check(views)
+        books = Books(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, lambda low, high: high)
+        register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
+        self.branch = Derive(self.views, register, Ledger(books, Serial()))
+
+    def apply(self, *changes):
+        return self.branch.apply(changes, FOREVER)
+
+    def statuses(self, *changes):
+        return [end.status for end in self.apply(*changes)]
+
+    def rows(self):
+        shown = {}
+        for key, row in self.service.state["derived"].items():
+            if not key[0].startswith("%"):
+                shown[key] = {n: v for n, v in decode_item(row).items() if n[0] != "_" and n not in ("pk", "sk")}
+        return shown
+
+
+class Refusing:
+    """Refuses transactions that `refuses` names a code for, action by action."""
+
+    def __init__(self, service, refuses, times=10**9):
+        self.service, self.refuses, self.times = service, refuses, times
+
+    def __getattr__(self, operation):
+        return getattr(self.service, operation)
+
+    def transact_write_items(self, **arguments):
+        codes = [self.refuses(action) for action in arguments["TransactItems"]]
+        if any(codes) and self.times:
+            self.times -= 1
+            reasons = [{"Code": code or "None"} for code in codes]
+            raise refusal("TransactWriteItems", "TransactionCanceledException", "no", CancellationReasons=reasons)
+        return self.service.transact_write_items(**arguments)
+
+
+def order(place, user, **attributes):
+    return change(place, user=user, new={"day": {"S": "mon"}, "total": {"N": "1"}, **attributes})
+
+
+def edit(place, user, **attributes):
+    return change(place, "MODIFY", user=user, new={"day": {"S": "mon"}, **attributes}, old={"day": {"S": "mon"}})
+
+
+def gone(place, user):
+    return change(place, "REMOVE", user=user, old={"day": {"S": "mon"}})
+
+
+def test_a_thousand_changes_of_ten_items_cost_ten_items_writes():
+    world = World(SALES)
+    changes = [edit(n, f"u-{n % 10}", total={"N": str(n)}) for n in range(1000)]
+    assert world.statuses(*changes).count(Status.APPLIED) == 10
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 10, "revenue": sum(range(990, 1000))}}
+    assert world.service.calls == {"BatchGetItem": 2, "TransactWriteItems": 1}
+    assert world.service.write_units == 2 * 11
+
+
+def test_a_thousand_items_of_one_group_cost_one_update_of_it_per_transaction():
+    world = World(SALES)
+    world.apply(*(order(n, f"u-{n}") for n in range(1000)))
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 1000, "revenue": 1000}}
+    assert world.service.calls == {"BatchGetItem": 10 + 1, "TransactWriteItems": 11}
+    assert world.service.write_units == 2 * (1000 + 11)
+
+
+def test_groups_that_share_no_item_share_transactions():
+    world = World(SALES)
+    world.apply(*(order(n, f"u-{n}", day={"S": f"d{n}"}) for n in range(100)))
+    assert world.service.calls["TransactWriteItems"] == 2
+
+
+def test_an_edit_that_changes_no_amount_writes_the_ledger_row_and_nothing_else():
+    world = World(SALES)
+    world.apply(order(1, "u"))
+    before = world.service.write_units
+    assert world.statuses(edit(2, "u", total={"N": "1.0"})) == [Status.APPLIED]
+    assert world.service.write_units == before + 2
+
+
+def test_a_row_that_stays_as_it_is_is_not_written_again():
+    world = World(TAGS)
+    world.apply(order(1, "u", tags={"SS": ["a", "b", "c"]}))
+    before = world.service.write_units
+    world.apply(edit(2, "u", tags={"SS": ["b", "c", "d"]}))
+    assert sorted(pk for pk, _ in world.rows()) == ["TAG#b", "TAG#c", "TAG#d"]
+    assert world.service.write_units == before + 2 * 3
+
+
+def test_a_delete_before_its_insert_leaves_a_tombstone_that_the_insert_meets():
+    world = World(SALES)
+    assert world.statuses(gone(2, "u")) == [Status.APPLIED]
+    (row,) = world.service.state["ledger"].values()
+    assert row["expires_at"] == {"N": str(1000 + 7 * 86_400)}
+    assert world.statuses(order(1, "u")) == [Status.SUPERSEDED]
+    assert world.rows() == {}
+
+
+def test_an_item_that_comes_again_takes_the_expiry_off_its_ledger_row():
+    world = World(SALES)
+    world.apply(gone(2, "u"))
+    world.apply(order(3, "u"))
+    (row,) = world.service.state["ledger"].values()
+    assert "expires_at" not in row
+
+
+def test_sums_are_exact_to_38_digits():
+    world = World(SALES)
+    world.apply(order(1, "a", total={"N": "12345678901234567890123456789012345678"}))
+    world.apply(order(2, "b", total={"N": "-1"}))
+    assert world.rows()["SALES#mon", "TOTAL"]["revenue"] == Decimal("12345678901234567890123456789012345677")
+
+
+def test_only_the_change_that_overflows_a_sum_is_parked():
+    world = World(SALES)
+    huge = {"N": "9" * 38}
+    ends = world.apply(*(order(n, f"u-{n}", total=huge if n == 7 else {"N": "1"}) for n in range(20)))
+    assert [n for n, end in enumerate(ends) if end.status is Status.PARKED] == [7]
+    assert "view 'sales'" in ends[7].cause
+    assert "at most 38 digits" in ends[7].cause
+    assert world.rows()["SALES#mon", "TOTAL"] == {"orders": 19, "revenue": 19}
+
+
+def test_a_sum_over_what_is_no_number_is_parked_by_name():
+    world = World(SALES)
+    (end,) = world.apply(order(1, "u", total={"S": "much"}))
+    assert (end.status, end.cause) == (
+        Status.PARKED,
+        "view 'sales': sum 'revenue': 'total' is str, and only numbers add up",
+    )
+
+
+def test_an_empty_group_has_no_row_and_leaves_no_member():
+    world = World(
+        Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", min={"least": "total"}, distinct={"days": "day"})
+    )
+    world.apply(order(1, "a"), order(2, "b", total={"N": "5"}))
+    assert world.rows() == {("ALL", "ALL"): {"n": 2, "least": 1, "days": 1}}
+    world.apply(gone(3, "a"))
+    assert world.rows() == {("ALL", "ALL"): {"n": 1, "least": 5, "days": 1}}
+    world.apply(gone(4, "b"))
+    assert world.service.state["derived"] == {}
+
+
+def test_latest_shows_the_next_when_the_newest_goes():
+    world = World(Latest(name="latest", of=ORDER, pk="L", sk="L", by="when", rename={"user_id": "user"}))
+    world.apply(*(order(n, f"u-{n}", when={"N": str(n)}) for n in range(5)))
+    world.apply(gone(9, "u-4"), gone(10, "u-3"))
+    assert world.rows() == {("L", "L"): {"user": "u-2"}}
+
+
+def test_a_row_per_member_beyond_what_a_transaction_moves_is_parked():
+    world = World(TAGS)
+    (end,) = world.apply(order(1, "u", tags={"SS": [f"t{n}" for n in range(50)]}))
+    assert (end.status, end.cause) == (Status.PARKED, "view 'tags': the item would have 50 rows, and may have 49")
+    (end,) = world.apply(order(2, "u", tags={"SS": [f"t{n}" for n in range(49)]}))
+    (end,) = world.apply(edit(3, "u", tags={"SS": [f"s{n}" for n in range(49)]}))
+    assert end.status is Status.APPLIED
+    assert len(world.rows()) == 49
+
+
+def test_the_shards_of_a_group_add_up():
+    views = Aggregate(
+        name="hot", of=ORDER, pk="HOT", sk="{day}", count="n", sum={"s": "total"}, max={"m": "total"}, shards=4
+    )
+    world = World(views)
+    world.apply(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(100)))
+    assert len(world.rows()) == 4
+    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 100, "s": 4950, "m": 99}
+    assert totals.read(world.service, "derived", world.views[0], {"day": "tue"}) is None
+
+
+def user_7(action):
+    return "sales|user_id=S:u-7" in repr(action)
+
+
+def test_what_the_service_will_never_accept_is_parked_alone():
+    world = World(SALES, client=lambda s: Refusing(s, lambda a: "ValidationError" if user_7(a) else None))
+    statuses = world.statuses(*(order(n, f"u-{n}") for n in range(20)))
+    assert [n for n, status in enumerate(statuses) if status is Status.PARKED] == [7]
+    assert world.rows()["SALES#mon", "TOTAL"]["orders"] == 19
+
+
+@pytest.mark.parametrize("code", ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"])
+def test_a_busy_row_is_tried_again_and_keeps_nobody_else_waiting(code):
+    world = World(SALES, client=lambda s: Refusing(s, lambda a: code if user_7(a) else None))
+    statuses = world.statuses(*(order(n, f"u-{n}") for n in range(20)))
+    assert [n for n, status in enumerate(statuses) if status is Status.FAILED] == [7]
+    assert world.rows()["SALES#mon", "TOTAL"]["orders"] == 19
+    assert max(world.pauses) <= 2.0
+
+
+def test_a_row_that_is_busy_for_a_moment_is_written_in_the_end():
+    world = World(SALES, client=lambda s: Refusing(s, lambda a: "TransactionConflict" if user_7(a) else None, times=3))
+    assert set(world.statuses(*(order(n, f"u-{n}") for n in range(20)))) == {Status.APPLIED}
+
+
+class Refused(Refusing):
+    """Refuses whole requests with an error of its own."""
+
+    def transact_write_items(self, **arguments):
+        if any(map(self.refuses, arguments["TransactItems"])):
+            raise ClientError({"Error": {"Code": self.times, "Message": "no"}}, "TransactWriteItems")
+        return self.service.transact_write_items(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("ValidationException", Status.PARKED), ("ThrottlingException", Status.FAILED)],
+)
+def test_a_request_that_is_refused_whole_is_divided_until_the_culprit_stands_alone(code, status):
+    world = World(SALES, client=lambda s: Refused(s, user_7, code))
+    statuses = world.statuses(*(order(n, f"u-{n}") for n in range(20)))
+    assert [n for n, each in enumerate(statuses) if each is status] == [7]
+    assert world.rows()["SALES#mon", "TOTAL"]["orders"] == 19
+
+
+def test_a_missing_permission_fails_at_once():
+    world = World(SALES, client=lambda s: Refused(s, user_7, "AccessDeniedException"))
+    (end,) = world.apply(order(1, "u-7"))
+    assert end.status is Status.FAILED
+    assert "grant the function's role" in end.cause
+    assert world.pauses == []
+
+
+def test_nothing_begins_after_the_deadline():
+    world = World(SALES)
+    (end,) = world.branch.apply([order(1, "u")], Deadline(0.0))
+    assert end.status is Status.FAILED
+    assert world.service.calls == {}
+
+
+def test_a_row_that_is_no_groups_is_never_overwritten():
+    world = World(SALES)
+    foreign = {"pk": {"S": "SALES#mon"}, "sk": {"S": "TOTAL"}, "mine": {"S": "yes"}}
+    world.service.put_item(TableName="derived", Item=foreign)
+    (end,) = world.apply(order(1, "u"))
+    assert (end.status, "no group's" in end.cause) == (Status.PARKED, True)
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"mine": "yes"}}
+
+
+class Overtaken(Refusing):
+    """Somebody else writes just before the first transaction of ours."""
+
+    def transact_write_items(self, **arguments):
+        if self.times:
+            self.times = 0
+            self.refuses()
+        return self.service.transact_write_items(**arguments)
+
+
+def test_a_group_that_moved_meanwhile_is_read_anew_and_added_to():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.apply(order(1, "b", total={"N": "2"})), 1))
+    other.service.state = world.service.state
+    other.apply(order(1, "a"))
+    assert world.statuses(order(2, "c"), order(3, "d")) == [Status.APPLIED] * 2
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 4, "revenue": 5}}
+
+
+def test_an_item_that_moved_meanwhile_is_decided_again():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.apply(edit(2, "a", total={"N": "7"})), 1))
+    other.service.state = world.service.state
+    assert world.statuses(order(1, "a"), order(3, "b")) == [Status.SUPERSEDED, Status.APPLIED]
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 2, "revenue": 8}}
+
+
+class Between(Refusing):
+    """Somebody else writes between our reading of the ledger and of the group."""
+
+    def batch_get_item(self, **arguments):
+        if "derived" in arguments["RequestItems"] and self.times:
+            self.times = 0
+            self.refuses()
+        return self.service.batch_get_item(**arguments)
+
+    def transact_write_items(self, **arguments):
+        return self.service.transact_write_items(**arguments)
+
+
+def test_a_change_is_never_parked_for_what_somebody_else_wrote_meanwhile():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: Between(s, lambda: other.apply(edit(2, "a", day={"S": "tue"})), 0))
+    other.service.state = world.service.state
+    world.apply(order(1, "a"))
+    world.branch.ledger.books.client.times = 1
+    assert world.statuses(edit(3, "a", day={"S": "wed"}, total={"N": "4"})) == [Status.APPLIED]
+    assert world.rows() == {("SALES#wed", "TOTAL"): {"orders": 1, "revenue": 4}}

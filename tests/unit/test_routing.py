@@ -1,0 +1,37 @@
+"""Entities that share a table are told apart by key, type attribute or ElectroDB's marker."""
+
+import pytest
+
+from distributary.change import Image
+from distributary.views import electro_entity, key_prefix, type_is
+
+ORDER = Image(
+    {
+        "pk": {"S": "ORDER#1"},
+        "n": {"N": "1"},
+        "type": {"S": "order"},
+        "__edb_e__": {"S": "order"},
+        "__edb_v__": {"S": "1"},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("where", "answer"),
+    [
+        (key_prefix("pk", "ORDER#"), True),
+        (key_prefix("pk", "USER#"), False),
+        (key_prefix("sk", "ORDER#"), False),
+        (key_prefix("n", "1"), False),
+        (type_is("order"), True),
+        (type_is("user"), False),
+        (type_is("order", attribute="kind"), False),
+        (electro_entity("order"), True),
+        (electro_entity("order", version="1"), True),
+        (electro_entity("order", version="2"), False),
+        (electro_entity("user"), False),
+    ],
+)
+def test_an_item_is_of_the_entity_that_its_marks_name(where, answer):
+    assert where(ORDER) is answer
+    assert where(Image({"other": {"S": "x"}})) is False
