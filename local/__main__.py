@@ -105,7 +105,7 @@ def _attach(options: argparse.Namespace) -> int:
         backfill=options.backfill,
         parameters=parameters,
     )
-    return attach(order, Project(), Console(width=max(100, Console().width)))
+    return attach(order, Project(), Console(width=max(130, Console().width)))
 
 
 def _invoke(options: argparse.Namespace) -> int:

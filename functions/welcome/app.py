@@ -23,7 +23,7 @@ def deployed() -> Deployment:
     """What the environment asks for, put together once per process."""
     settings = WelcomeSettings.load(os.environ)
     claims, parallel = Claims(client("dynamodb"), settings.claim_table, settings.claim_days), Parallel()
-    channel = Ses(client("sesv2", attempts=1), settings.sender)
+    channel = Ses(client("sesv2", attempts=1, read_seconds=5.0), settings.sender)
     branch = Welcome(check(RULES), claims, channel, parallel, settings.max_age_seconds)
     parking = Parking(client("s3"), settings.parking_bucket, "welcome", parallel)
     return Deployment(branch, parking, Telemetry("welcome"), settings.generation)

@@ -100,7 +100,7 @@ WHAT_HAPPENS = {
     "insert": ([BOTH], ["+"], ["+"], (["Applied"], ["ada@example.com"])),
     "modify": ([BOTH], ["+"], ["+"], (["Ignored"], [])),
     "remove": (["profile- active-"], ["-"], ["-"], (["Ignored"], [])),
-    "ttl-expiry": (["profile-"], ["-"], ["-"], (["Ignored"], [])),
+    "ttl-expiry": (["profile- active-"], ["-"], ["-"], (["Ignored"], [])),
     "leaves-a-view": (["profile+ active-"], ["+"], ["+"], (["Ignored"], [])),
     "insert-then-remove": (
         [BOTH, "profile- active-"],

@@ -38,6 +38,7 @@ def test_a_good_index_gives_its_id_and_an_index_of_its_own_to_each_generation():
         ({"of": Entity(name="order", keys=("user_id", "order_id"), attributes=("email",))}, "all and only"),
         ({"fields": {"emial": KEYWORD}}, "entity 'user' does not declare 'emial'; add it"),
         ({"fields": {"email": {}}}, "needs a mapping with a type"),
+        ({"fields": {"email": {"type": "object"}}}, "needs 'properties', or 'dynamic'"),
         ({"fields": {DELETED_AT: {"type": "date"}}}, "another name"),
     ],
 )

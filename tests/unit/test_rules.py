@@ -26,6 +26,12 @@ def test_a_message_is_what_the_rule_says():
     assert (message.to, message.subject, message.text) == ("ada@example.com", "Welcome, Ada", "Hello Ada!")
 
 
+def test_a_name_is_no_room_for_a_message_of_its_own():
+    message = compose(rule(), item(name={"S": "Ada\n\nYou have won: " + "x" * 1000}))
+    assert "\n" not in message.text
+    assert len(message.text) < 250
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -21,18 +21,20 @@ _DEPLOYMENT = {
     "ResourceNotFoundException": "correct the table's name and region in the stack's parameters",
     "UnrecognizedClientException": "check the function's credentials and region",
 }
-_WRONG_KEY = ("does not match the schema", "Missing the key")
+_WRONG_KEY = ("does not match the schema", "Missing the key", "Type mismatch for key")
 """What DynamoDB says of a table that has another key than the one written to: no item is to blame."""
 
 
-def client(service: str, region: str | None = None, attempts: int = 3) -> Any:
-    """A boto3 client that fails fast: 2 s to connect, 5 s to read, at most `attempts` tries in standard mode.
+def client(service: str, region: str | None = None, attempts: int = 3, read_seconds: float = 2.0) -> Any:
+    """A boto3 client that fails fast: 1 s to connect, `read_seconds` to answer, at most `attempts` tries.
+
+    A service that hangs can hold a call for all of these tries beyond a deadline; Lambda then ends the function.
 
     https://boto3.amazonaws.com/v1/documentation/api/latest/guide/retries.html
     """
     config = Config(
-        connect_timeout=2,
-        read_timeout=5,
+        connect_timeout=1,
+        read_timeout=read_seconds,
         max_pool_connections=WORKERS,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )

@@ -55,6 +55,8 @@ def check(index: Index) -> Template:
     for name, mapping in index.fields.items():
         if name not in {*entity.keys, *entity.attributes}:
             faults.append(f"index '{index.name}': entity '{entity.name}' does not declare '{name}'; add it")
+        if mapping.get("type") in ("object", "nested") and "properties" not in mapping and "dynamic" not in mapping:
+            faults.append(f"index '{index.name}': field '{name}' needs 'properties', or 'dynamic': true to take any")
         if name == DELETED_AT or "type" not in mapping:
             faults.append(f"index '{index.name}': field '{name}' needs a mapping with a type and another name")
     if faults:

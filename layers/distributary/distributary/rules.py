@@ -16,6 +16,9 @@ ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-
 """An addr-spec of plain ASCII: nothing in it can end a header or add a second recipient."""
 
 _ADDRESS_BYTES = 254
+_VALUE_CHARACTERS = 200
+"""Of a value in a message: a name has room, an advertisement has not."""
+
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
@@ -81,8 +84,14 @@ def _fields(template: str) -> list[str]:
 
 def _fill(template: str, item: Image) -> str:
     return "".join(
-        literal + (_text(item, name) if name is not None else "") for literal, name, _, _ in Formatter().parse(template)
+        literal + (_shown(item, name) if name is not None else "")
+        for literal, name, _, _ in Formatter().parse(template)
     )
+
+
+def _shown(item: Image, name: str) -> str:
+    """An attribute as it may stand in a message: one line, and not a long one."""
+    return _HIDDEN.sub(" ", _text(item, name))[:_VALUE_CHARACTERS]
 
 
 def _text(item: Image, name: str) -> str:

@@ -25,7 +25,7 @@ class Telemetry:
     def batch(
         self, request_id: str, entries: Sequence[Change | Undecodable], ends: Sequence[Outcome], now: float
     ) -> None:
-        """Counts a batch; names each parked change and each cause of failure, and nothing of an item's content."""
+        """Counts a batch; names each parked change and each other cause, and nothing of an item's content."""
         counts = Counter(end.status for end in ends)
         self._metrics.add_dimension(name="branch", value=self._branch)
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
@@ -39,5 +39,6 @@ class Telemetry:
         for entry, end in zip(entries, ends, strict=True):
             if end.status is Status.PARKED:
                 self._logger.warning("parked", branch=self._branch, event_id=entry.event_id, cause=end.cause)
-        for cause, many in Counter(end.cause for end in ends if end.status is Status.FAILED).items():
-            self._logger.warning("failed", branch=self._branch, changes=many, cause=cause)
+        rest = Counter((end.status, end.cause) for end in ends if end.cause and end.status is not Status.PARKED)
+        for (status, cause), many in rest.items():
+            self._logger.warning(status.lower(), branch=self._branch, changes=many, cause=cause)

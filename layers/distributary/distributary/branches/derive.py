@@ -33,7 +33,7 @@ class Derive:
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept."""
         ends: list[list[Outcome]] = [[] for _ in changes]
-        self._through(plan, self.register.write, changes, ends, deadline)
+        self._through(plan, self.register.write, changes, ends, deadline.halved())
         self._through(entries, self.ledger.write, changes, ends, deadline)
         return [outcomes.combine(each) for each in ends]
 

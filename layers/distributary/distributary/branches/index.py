@@ -51,7 +51,7 @@ class Documents:
     def plan(self, change: Change) -> Action | None:
         """The document as the change leaves it, None if the item is no concern of this index."""
         claims = self.index.of.claims
-        if not concerns(change, claims):
+        if not concerns(change, claims, claims):
             return None
         id = bounded(self.id.render(change.keys, 1 << 16), DOCUMENT_ID_BYTES)
         present = change.new is not None and claims(change.new)

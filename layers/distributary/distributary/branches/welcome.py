@@ -11,7 +11,7 @@ from distributary.channels import Channel, MaybeSent
 from distributary.deadline import Deadline
 from distributary.errors import Rejected, Unavailable
 from distributary.keys import bounded, identity
-from distributary.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
+from distributary.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.parallel import Parallel
 from distributary.rules import Message, Rule, compose
 from distributary.tables.claims import Claim, Claims
@@ -22,7 +22,9 @@ LEASE_MARGIN_SECONDS = 5.0
 """How far clocks may differ, and how long a call in flight may outlast the function that made it."""
 
 SEND_SECONDS = 6.0
-"""Claim, one try at sending and confirmation take less than this: with less left, nothing is begun."""
+"""A claim, a send and a confirmation take far less, unless a service hangs: with less left, nothing is begun."""
+
+_LATE = Outcome(Status.IGNORED, "older than MAX_AGE_SECONDS: nobody is greeted that late")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,9 @@ class Welcome:
         """See `consume.Branch`. A new user is an INSERT from the stream itself, not older than `max_age_seconds`:
         replays, backfills and replicated items greet nobody, and neither does a user who comes back."""
         ends: list[Outcome] = [IGNORED] * len(changes)
+        for place, change in enumerate(changes):
+            if change.kind is Kind.INSERT and change.origin is Origin.STREAM and self._is_late(change):
+                ends[place] = _LATE
         groups = _by_item(changes, [place for place, change in enumerate(changes) if self._is_news(change)])
         served = self.parallel.run(lambda group: [self._one(changes[i], deadline) for i in group], groups, deadline)
         for group, result in zip(groups, served, strict=True):
@@ -56,8 +61,11 @@ class Welcome:
             change.kind is Kind.INSERT
             and change.origin is Origin.STREAM
             and not change.replicated
-            and self.now() - change.created <= self.max_age_seconds
+            and not self._is_late(change)
         )
+
+    def _is_late(self, change: Change) -> bool:
+        return self.now() - change.created > self.max_age_seconds
 
     def _serve(self, rule: Rule, change: Change, deadline: Deadline) -> Outcome:
         try:

@@ -21,6 +21,13 @@ MAX_ACTIONS = 1000
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _BUSY = {429, 500, 502, 503, 504}
 _STOPPED = outcomes.failed(Unavailable("bulk: stopped before the function's timeout"))
+_UNDECLARED = "strict_dynamic_mapping_exception"
+_NOT_DEPLOYED = {
+    "index_closed_exception": "open the index",
+    _UNDECLARED: "a declared field is not in the index yet: run `make index-apply`",
+}
+"""Refusals that no document is to blame for: at its top level, only declared fields are written."""
+
 _MEND = {
     401: "check the credentials that sign the requests",
     403: "grant the function's role this domain, and see whether the index is blocked for writing",
@@ -105,6 +112,8 @@ def _end(status: int, kind: str, detail: str) -> _End:
         return _End(APPLIED)
     if status == 409:
         return _End(SUPERSEDED)
+    if kind in _NOT_DEPLOYED and (kind != _UNDECLARED or "within [_doc]" in detail):
+        return _End(outcomes.failed(Unavailable(f"bulk: {kind}; {_NOT_DEPLOYED[kind]}", detail)))
     if status in (400, 413):
         return _End(outcomes.parked(Rejected(f"bulk: OpenSearch answered {status} {kind}", detail)))
     mend = _MEND.get(status)

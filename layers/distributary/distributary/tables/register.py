@@ -63,10 +63,15 @@ class Register:
     parallel: Parallel
 
     def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
-        """One outcome per write, in order."""
+        """One outcome per write, in order.
+
+        Writes and looks go in steps of 100, so that what is behind them when the deadline comes is done for good.
+        """
         places = newest(writes)
-        tasks = [writes[place] for place in places]
-        ends = self._settle(tasks, self.parallel.run(self._first_step, tasks, deadline), deadline)
+        ends: list[Outcome] = []
+        for at in range(0, len(places), BATCH_GET_KEYS):
+            tasks = [writes[place] for place in places[at : at + BATCH_GET_KEYS]]
+            ends += self._settle(tasks, self.parallel.run(self._first_step, tasks, deadline), deadline)
         result = [SUPERSEDED] * len(writes)
         for place, end in zip(places, ends, strict=True):
             result[place] = end
@@ -105,17 +110,16 @@ class Register:
         """Looks at the tombstones of all puts, also of superseded ones, and takes back what they outrank."""
         ends = [_outcome(first) for first in firsts]
         puts = [i for i, (task, first) in enumerate(zip(tasks, firsts, strict=True)) if _was_put(task, first)]
-        chunks = [puts[at : at + BATCH_GET_KEYS] for at in range(0, len(puts), BATCH_GET_KEYS)]
-        looks = self.parallel.run(
-            lambda chunk: self.tombstones.find([tasks[i].id for i in chunk], deadline), chunks, deadline
-        )
         outranked = []
-        for chunk, found in zip(chunks, looks, strict=True):
-            for i in chunk:
-                if isinstance(found, DistributaryError):
-                    ends[i] = _outcome(found)
-                elif found.get(tasks[i].id, -1) > tasks[i].version:
-                    outranked.append((i, found[tasks[i].id]))
+        try:
+            found = self.tombstones.find([tasks[i].id for i in puts], deadline) if puts else {}
+        except DistributaryError as error:
+            found = {}
+            for i in puts:
+                ends[i] = _outcome(error)
+        for i in puts:
+            if found.get(tasks[i].id, -1) > tasks[i].version:
+                outranked.append((i, found[tasks[i].id]))
         backs = self.parallel.run(lambda each: self._remove(tasks[each[0]].key, each[1]), outranked, deadline)
         for (i, _), back in zip(outranked, backs, strict=True):
             ends[i] = SUPERSEDED if back is None else _outcome(back)

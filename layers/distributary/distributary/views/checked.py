@@ -85,8 +85,10 @@ class View:
         """See `concerns`. With `on_expiry="keep"` a delete by TTL is nothing to the view, and so an item that is
         inserted may find what it left behind."""
         if self.declared.on_expiry == "keep":
-            return not change.expired and (change.kind is Kind.INSERT or concerns(change, self.holds))
-        return concerns(change, self.holds)
+            return not change.expired and (
+                change.kind is Kind.INSERT or concerns(change, self.holds, self.declared.of.claims)
+            )
+        return concerns(change, self.holds, self.declared.of.claims)
 
     def computed(self, item: Image) -> dict[str, Value]:
         """The computed attributes. Raises Rejected if a function fails on the item."""
@@ -96,17 +98,20 @@ class View:
         return {name: guarded(f"compute '{name}'", function, item) for name, function in functions}
 
 
-def concerns(change: Change, holds: Predicate) -> bool:
-    """Whether the change can make, alter or remove what stands for the item downstream; `holds`: an image has one.
+def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
+    """Whether the change can make, alter or remove what stands for the item downstream.
 
-    An item that had none before the change and has none after it is left alone: had it ever had one, an earlier
-    change took it away. A snapshot knows no before. Raises Rejected if `holds` fails on the new image.
+    `holds` says whether an image has something there, `claims` whether it is of the entity at all. An update of an item
+    that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
+    that away. A delete is never left alone, so that nothing outlives its item, even if the change that should have
+    taken it away is parked, or `holds` was another when the item came in. A snapshot knows no before. Raises Rejected
+    if `holds` fails on the new image.
     """
     if change.new is not None and holds(change.new):
         return True
     if change.old is None:
         return change.kind is not Kind.INSERT or change.origin is Origin.SNAPSHOT
     try:
-        return holds(change.old)
+        return (claims if change.kind is Kind.REMOVE else holds)(change.old)
     except Rejected:
         return True
