@@ -33,7 +33,8 @@ class Derive:
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept."""
         ends: list[list[Outcome]] = [[] for _ in changes]
-        self._through(plan, self.register.write, changes, ends, deadline.halved())
+        shared = len({view.primitive for view in self.views}) > 1
+        self._through(plan, self.register.write, changes, ends, deadline.halved() if shared else deadline)
         self._through(entries, self.ledger.write, changes, ends, deadline)
         return [outcomes.combine(each) for each in ends]
 
