@@ -14,7 +14,8 @@ ROUNDS = 7
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `ratio` is ours / peer; `target` the highest ratio that is wanted, None if it is only recorded."""
+    """One figure. `ratio` is ours / peer, None beside a peer's 0; `target` the highest ratio that is wanted, None if it
+    is only recorded."""
 
     branch: str
     workload: str
@@ -23,7 +24,7 @@ class Row:
     ours: float
     peer: float
     peer_name: str
-    ratio: float
+    ratio: float | None
     target: float | None
     holds: bool
 
@@ -39,9 +40,9 @@ def row(
     target: float | None = None,
 ) -> Row:
     """A row with its ratio and verdict."""
-    ratio = ours / peer
-    holds = target is None or ratio <= target
-    return Row(branch, workload, figure, unit, ours, peer, peer_name, round(ratio, 4), target, holds)
+    ratio = round(ours / peer, 4) if peer else None
+    holds = target is None or ours <= target * peer
+    return Row(branch, workload, figure, unit, ours, peer, peer_name, ratio, target, holds)
 
 
 def paired(ours: Callable[[], float], peer: Callable[[], float], rounds: int = ROUNDS) -> tuple[float, float]:
@@ -58,7 +59,8 @@ def publish(rows: Sequence[Row], path: Path) -> int:
         table.add_column(heading, overflow="fold")
     for each in rows:
         target = "" if each.target is None else f"<= {each.target:g}"
-        figures = [f"{each.ours:,.2f}", f"{each.peer:,.2f}", each.peer_name, f"{each.ratio:.3f}", target]
+        ratio = "" if each.ratio is None else f"{each.ratio:.3f}"
+        figures = [f"{each.ours:,.2f}", f"{each.peer:,.2f}", each.peer_name, ratio, target]
         table.add_row(each.branch, each.workload, each.figure, each.unit, *figures, "yes" if each.holds else "NO")
     Console(width=160).print(table)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Requests and write units of a DynamoDB client, counted exactly from what it asks for."""
+"""Requests and capacity units of a DynamoDB client, counted exactly from what it asks for."""
 
 import threading
 from collections import Counter
@@ -10,10 +10,10 @@ _WRITES = ("Put", "Update", "Delete", "ConditionCheck")
 
 
 class Meter:
-    """Counts every request of the clients that it watches, and the write units of rows that are as large as asked for.
+    """Counts every request of the clients that it watches, and the capacity units of rows as large as asked for.
 
-    An update or a delete names only a key: its row is taken for one unit, as all of the benchmarks' rows are. In a
-    transaction each write costs twice
+    An update or a delete names only a key, and so does a read: such a row is taken for one unit, as all of the
+    benchmarks' rows are. In a transaction each write costs twice; a read that is not consistent costs half
     (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html).
     """
 
@@ -21,6 +21,7 @@ class Meter:
         self._lock = threading.Lock()
         self.requests: Counter[str] = Counter()
         self.write_units = 0
+        self.read_units = 0.0
 
     def watch(self, client: Any) -> Any:
         """The client, watched."""
@@ -28,23 +29,33 @@ class Meter:
         return client
 
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        units = _units(model.name, params)
+        written, read = _units(model.name, params)
         with self._lock:
             self.requests[model.name] += 1
-            self.write_units += units
+            self.write_units += written
+            self.read_units += read
 
 
-def _units(operation: str, params: Mapping[str, Any]) -> int:
-    if operation in ("PutItem", "UpdateItem", "DeleteItem"):
-        return _row_units(params)
-    if operation == "TransactWriteItems":
-        actions = [(kind, each[kind]) for each in params["TransactItems"] for kind in _WRITES if kind in each]
-        return 2 * sum(_row_units(action) for kind, action in actions)
-    return 0
+def _units(operation: str, params: Mapping[str, Any]) -> tuple[int, float]:
+    match operation:
+        case "PutItem" | "UpdateItem" | "DeleteItem":
+            return _row_units(params), 0.0
+        case "TransactWriteItems":
+            actions = [each[kind] for each in params["TransactItems"] for kind in _WRITES if kind in each]
+            return 2 * sum(map(_row_units, actions)), 0.0
+        case "GetItem":
+            return 0, _read_units(params, 1)
+        case "BatchGetItem":
+            return 0, sum(_read_units(each, len(each["Keys"])) for each in params["RequestItems"].values())
+    raise ValueError(f"{operation} has no price here: say what it costs")
 
 
 def _row_units(write: Mapping[str, Any]) -> int:
     return max(1, -(-_bytes(write.get("Item", {})) // UNIT_BYTES))
+
+
+def _read_units(read: Mapping[str, Any], rows: int) -> float:
+    return float(rows) if read.get("ConsistentRead") else rows / 2
 
 
 def _bytes(item: Mapping[str, Any]) -> int:

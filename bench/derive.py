@@ -1,0 +1,87 @@
+"""Orders and revenue by store, by derive and by the usual hand-written handler: cost, speed, and error after faults."""
+
+import os
+import statistics
+from collections.abc import Callable
+from unittest import mock
+
+from bench.handwritten import NAME
+from bench.harness import Row, row
+from bench.sides import Side, handwritten, ours
+from bench.workloads import BATCH, HOT, UNIFORM, ZIPF, Orders, Workload
+from local.emulators import embedded
+
+ROUNDS = 5
+REQUESTS_TARGET, TIME_TARGET, ERROR_TARGET = 0.1, 1.0, 0.0
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "POWERTOOLS_METRICS_NAMESPACE": "Distributary",
+    "POWERTOOLS_SERVICE_NAME": "bench",
+}
+
+
+def rows() -> list[Row]:
+    """Per 1,000 changes: requests, capacity units, milliseconds; and what is wrong after a crash and a rewind."""
+    with embedded() as endpoints, mock.patch.dict(os.environ, {**ENVIRONMENT, "AWS_ENDPOINT_URL": endpoints.aws}):
+        return [row for at, workload in enumerate((UNIFORM, ZIPF, HOT)) for row in _compared(workload, f"bench-{at}")]
+
+
+def _compared(workload: Workload, prefix: str) -> list[Row]:
+    orders, mine = Orders(workload), ours(prefix)
+    for batch in orders.placed():
+        mine.handle(batch)
+    sides = (mine, handwritten(prefix, orders.totals()))
+    _in_turn(orders, sides, Side.handle)
+    for side in sides:
+        side.meter.watch(side.client)
+    for _ in range(ROUNDS):
+        _in_turn(orders, sides, Side.timed)
+    for side in sides:
+        assert side.errors(orders.totals()) == (0, 0), f"{side.table} is wrong before anything went wrong"
+    costs = _costs(workload, *sides)
+    _faults(orders, sides)
+    return costs + _errors(workload, orders, *sides)
+
+
+def _in_turn(orders: Orders, sides: tuple[Side, Side], does: Callable[[Side, dict], None]) -> None:
+    batch = orders.batch()
+    for side in sides:
+        does(side, batch)
+
+
+def _faults(orders: Orders, sides: tuple[Side, Side]) -> None:
+    """A crash after half of a batch's writes, its redelivery, the next batch, and that one again: a rewind."""
+    broken, following = orders.batch(), orders.batch()
+    for side in sides:
+        side.crash(broken)
+        for batch in (broken, following, following):
+            side.handle(batch)
+
+
+def _costs(workload: Workload, mine: Side, peer: Side) -> list[Row]:
+    """Exact counts over all timed batches, medians of their times."""
+
+    def counted(figure: str, count: Callable[[Side], float], target: float | None = None) -> Row:
+        per = ROUNDS * BATCH / 1000
+        return row("derive", workload.name, figure, "per 1,000", count(mine) / per, count(peer) / per, NAME, target)
+
+    def timed(figure: str, times: Callable[[Side], list[float]]) -> Row:
+        ours, theirs = (statistics.median(times(side)) * 1000 / BATCH for side in (mine, peer))
+        return row("derive", workload.name, figure, "us", ours, theirs, NAME, TIME_TARGET)
+
+    return [
+        counted("requests", lambda side: side.meter.requests.total(), REQUESTS_TARGET if workload is ZIPF else None),
+        counted("write units", lambda side: side.meter.write_units),
+        counted("read units", lambda side: side.meter.read_units),
+        timed("wall time per change", lambda side: side.wall),
+        timed("CPU time per change", lambda side: side.cpu),
+    ]
+
+
+def _errors(workload: Workload, orders: Orders, mine: Side, peer: Side) -> list[Row]:
+    figures = ("wrong groups", "error of the counts")
+    found = zip(figures, mine.errors(orders.totals()), peer.errors(orders.totals()), strict=True)
+    name = f"{workload.name}; one crash, one rewind"
+    return [row("derive", name, figure, "", ours, theirs, NAME, ERROR_TARGET) for figure, ours, theirs in found]

@@ -1,0 +1,115 @@
+"""Derive and the hand-written handler, each with a table of its own at the same endpoint, driven by the same events."""
+
+import contextlib
+import gc
+import io
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from bench.consume import Context
+from bench.crash import WRITES, Crash, Fuse
+from bench.handwritten import Handwritten
+from bench.meter import Meter
+from bench.workloads import Totals
+from distributary.branches.derive import Derive
+from distributary.clients import client
+from distributary.consume import Deployment, consume
+from distributary.parallel import Parallel
+from distributary.parking import Parking
+from distributary.tables.books import Books
+from distributary.tables.ledger import Ledger
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.telemetry import Telemetry
+from distributary.views import Aggregate, Entity, check
+
+DAYS = 7
+ORDER = Entity(name="order", keys=("order_id",), attributes=("store", "amount"))
+STORES = Aggregate(
+    name="by-store", of=ORDER, pk="STORE#{store}", sk="TOTALS", count="orders", sum={"revenue": "amount"}
+)
+
+
+@dataclass
+class Side:
+    """A handler, the client that it calls, and what its batches cost."""
+
+    table: str
+    client: Any
+    handler: Callable[[dict[str, Any]], Mapping[str, Any]]
+    meter: Meter = field(default_factory=Meter)
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+
+    def handle(self, batch: dict[str, Any]) -> None:
+        """Everything succeeds."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            answer = self.handler(batch)
+        assert not answer["batchItemFailures"], answer
+
+    def timed(self, batch: dict[str, Any]) -> None:
+        """Adds a batch's milliseconds of wall time, and of CPU in this process."""
+        gc.collect()
+        wall, cpu = time.perf_counter(), time.process_time()
+        self.handle(batch)
+        self.cpu.append((time.process_time() - cpu) * 1e3)
+        self.wall.append((time.perf_counter() - wall) * 1e3)
+
+    def crash(self, batch: dict[str, Any]) -> None:
+        """After half as many writes as a timed batch took."""
+        writes = sum(self.meter.requests[name] for name in WRITES) // len(self.wall)
+        with contextlib.suppress(Crash), Fuse(max(1, writes // 2)).burning(self.client):
+            self.handle(batch)
+            raise AssertionError(f"{self.table}: the batch was done before the crash")
+
+    def errors(self, truth: Totals) -> tuple[int, int]:
+        """How many groups are wrong, and by how much their counts are, together."""
+        found = self.totals()
+        stores = [(found.get(each, (0, 0)), truth.get(each, (0, 0))) for each in found.keys() | truth.keys()]
+        return sum(is_ != should for is_, should in stores), sum(abs(is_[0] - should[0]) for is_, should in stores)
+
+    def totals(self) -> Totals:
+        """What the table shows; a row without orders and revenue is none."""
+        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.table)
+        rows = {
+            row["pk"]["S"].removeprefix("STORE#"): (int(row["orders"]["N"]), int(row["revenue"]["N"]))
+            for page in pages
+            for row in page["Items"]
+        }
+        return {store: row for store, row in rows.items() if row != (0, 0)}
+
+
+def ours(prefix: str) -> Side:
+    """As functions/derive/app.py puts it together."""
+    derived, ledger, tombstones = (f"{prefix}-{name}" for name in ("derived", "ledger", "tombstones"))
+    _create(derived, "pk", "sk")
+    _create(ledger, "id")
+    dynamodb, parallel = client("dynamodb"), Parallel()
+    register = Register(dynamodb, derived, Tombstones(dynamodb, tombstones, DAYS), parallel)
+    branch = Derive(check([STORES]), register, Ledger(Books(dynamodb, ledger, derived, DAYS), parallel))
+    deployed = Deployment(branch, Parking(None, "bench", "derive", parallel), Telemetry("derive"), 0)
+    return Side(derived, dynamodb, lambda event: consume(event, Context(), deployed))
+
+
+def handwritten(prefix: str, totals: Totals) -> Side:
+    """On a table that holds the totals already."""
+    name = f"{prefix}-handwritten"
+    _create(name, "pk", "sk")
+    table = boto3.resource("dynamodb").Table(name)
+    with table.batch_writer() as batch:
+        for store, (orders, revenue) in totals.items():
+            batch.put_item(Item={"pk": f"STORE#{store}", "sk": "TOTALS", "orders": orders, "revenue": revenue})
+    return Side(name, table.meta.client, Handwritten(table))
+
+
+def _create(name: str, *key: str) -> None:
+    boto3.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": each, "KeyType": kind} for each, kind in zip(key, ("HASH", "RANGE"))],
+        AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in key],
+        BillingMode="PAY_PER_REQUEST",
+    )
