@@ -73,7 +73,7 @@ def _costs(workload: Workload, mine: Side, peer: Side) -> list[Row]:
 
     return [
         counted("requests", lambda side: side.meter.requests.total(), REQUESTS_TARGET if workload is ZIPF else None),
-        counted("write units", lambda side: side.meter.write_units),
+        counted("write units, transactions twice", lambda side: side.meter.write_units),
         counted("read units", lambda side: side.meter.read_units),
         timed("wall time per change", lambda side: side.wall),
         timed("CPU time per change", lambda side: side.cpu),
@@ -81,7 +81,7 @@ def _costs(workload: Workload, mine: Side, peer: Side) -> list[Row]:
 
 
 def _errors(workload: Workload, orders: Orders, mine: Side, peer: Side) -> list[Row]:
-    figures = ("wrong groups", "error of the counts")
+    figures = (("wrong groups", "groups"), ("error of the counts", "orders"))
     found = zip(figures, mine.errors(orders.totals()), peer.errors(orders.totals()), strict=True)
     name = f"{workload.name}; one crash, one rewind"
-    return [row("derive", name, figure, "", ours, theirs, NAME, ERROR_TARGET) for figure, ours, theirs in found]
+    return [row("derive", name, *figure, ours, theirs, NAME, ERROR_TARGET) for figure, ours, theirs in found]

@@ -109,7 +109,9 @@ def handwritten(prefix: str, totals: Totals) -> Side:
 def _create(name: str, *key: str) -> None:
     boto3.client("dynamodb").create_table(
         TableName=name,
-        KeySchema=[{"AttributeName": each, "KeyType": kind} for each, kind in zip(key, ("HASH", "RANGE"))],
+        KeySchema=[
+            {"AttributeName": each, "KeyType": kind} for each, kind in zip(key, ("HASH", "RANGE"), strict=False)
+        ],
         AttributeDefinitions=[{"AttributeName": each, "AttributeType": "S"} for each in key],
         BillingMode="PAY_PER_REQUEST",
     )

@@ -10,8 +10,8 @@ from typing import Any
 ORDERS = 5000
 BATCH = 1000
 SKEW = 0.99
-"""The exponent of YCSB's Zipf (https://github.com/brianfrankcooper/YCSB, ZipfianGenerator): of 5,000 orders, the 50
-busiest take half of the edits."""
+"""The exponent of YCSB's Zipf (https://github.com/brianfrankcooper/YCSB, ZipfianGenerator): of 5,000 orders, the 70
+busiest take half of the changes."""
 
 MOVED, CANCELLED = 0.1, 0.1
 _FIRST_SEQUENCE = 6200000000002513011398
