@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 CHANGES ?= 5000
+SCHEDULES ?= 100000
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
@@ -44,6 +45,9 @@ bench: $(VENV)/.installed ## Ratios against named peers, in .bench/report.json
 
 views: $(VENV)/.installed ## Each declared view, the primitive it stands on, and its write units
 	@PYTHONPATH=layers/distributary:functions/derive $(BIN)/python functions/derive/costs.py
+
+soak: $(VENV)/.installed ## Random schedules of derive against a plain recomputation (SCHEDULES=100000)
+	@PYTHONPATH=.:layers/distributary $(BIN)/python -m tests.simulation $(SCHEDULES)
 
 deploy-check: $(VENV)/.installed ## sam validate, sam build, and a real sam deploy to the emulator
 	$(BIN)/python -m deploy.check

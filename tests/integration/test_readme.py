@@ -31,6 +31,8 @@ def test_a_command_of_the_readme_is_a_target_that_make_knows(command):
 
 def test_the_readmes_make_table_names_every_target_for_users():
     offered = set(re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"\n{target}: " in makefile for target in offered)
     assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench", "views", "soak"}
 
 

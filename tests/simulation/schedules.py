@@ -1,31 +1,30 @@
 """One schedule: a table's life, delivered to two consumers in any order and through any fault, from one seed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from threading import Semaphore, Thread
 from typing import Any
 
-from distributary import sources, totals
+from distributary import sources
 from distributary.branches.derive import Derive
-from distributary.codec import decode_item
 from distributary.deadline import Deadline
 from distributary.outcome import Status
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
-from distributary.views import check
+from distributary.views import View, check
 from tests.fakes import dynamodb
 from tests.fakes.answers import refusal
 from tests.fakes.faults import Crash, broken, crash_after, crash_before, throttled, unanswered
 from tests.fakes.serial import Serial
+from tests.simulation.settled import check_settled
 from tests.simulation.tables import Table
 from tests.simulation.viewpool import Pooled, pool
 
 SCHEMAS = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
 FOREVER = Deadline(float("inf"))
-HIDDEN = ("pk", "sk", "_distributary_version", "_distributary_group", "_distributary_revision")
 EFFECTS = (crash_before, crash_after, throttled, broken, unanswered)
 
 Record = dict[str, Any]
@@ -45,6 +44,14 @@ def conflict(random: Random) -> Callable[[Any, Any], Any]:
         return refusal("TransactWriteItems", "TransactionCanceledException", "cancelled", CancellationReasons=reasons)
 
     return lambda arguments, call: refuse(arguments)
+
+
+def assembled(client: Any, views: tuple[View, ...], name: Callable[[str], str], revision: Callable[[], str]) -> Derive:
+    """The branch as app.py puts it together, but that nobody waits."""
+    derived = name("derived")
+    tombstones = Tombstones(client, name("tombstones"), 7, lambda: 0.0)
+    books = Books(client, name("ledger"), derived, 7, lambda: 0.0, lambda _: None, lambda a, b: b, revision)
+    return Derive(views, Register(client, derived, tombstones, Serial()), Ledger(books, Serial()))
 
 
 class Stage:
@@ -130,9 +137,11 @@ class _Client:
 
 @dataclass
 class Schedule:
-    """Everything that one seed brings about."""
+    """Everything that one seed brings about; on the fake table, or on a service where its tables have this prefix."""
 
     seed: int
+    service: Any = field(default_factory=lambda: dynamodb.DynamoDB(SCHEMAS))
+    prefix: str = ""
     items: int = 5
     edits: int = 36
 
@@ -142,7 +151,6 @@ class Schedule:
         self.pooled: list[Pooled] = self.random.sample(pooled, self.random.randint(1, 4))
         self.views = check([each.declared for each in self.pooled])
         self.table = Table(self.random, self.random.randint(1, self.items), self.random.randint(1, self.edits))
-        self.service = dynamodb.DynamoDB(SCHEMAS)
         self.stage = Stage(self.service, self.random, self.random.choice((0, 4, 10)))
         self._sizes = self.random.choice(((1,), (1, 3), (3, 10), (1, 3, 10, 40)))
         self.revisions = 0
@@ -159,11 +167,13 @@ class Schedule:
         self.stage.play([self.consumer([self.table.empty()])])
         self._settled("after the table was emptied")
 
+    def name(self, of: str) -> str:
+        """What a table is called here."""
+        return f"{self.prefix}{of}"
+
     def branch(self, client: Any) -> Derive:
         """As app.py puts it together."""
-        tombstones = Tombstones(client, "tombstones", 7, lambda: 0.0)
-        books = Books(client, "ledger", "derived", 7, lambda: 0.0, lambda _: None, lambda a, b: b, self._revision)
-        return Derive(self.views, Register(client, "derived", tombstones, Serial()), Ledger(books, Serial()))
+        return assembled(client, self.views, self.name, self._revision)
 
     def consumer(self, batches: list[list[Record]]) -> Callable[[Any], None]:
         """Each batch again and again, from its first failed record on, until none fails; a crash repeats it whole."""
@@ -213,33 +223,7 @@ class Schedule:
         return str(self.revisions)
 
     def _settled(self, when: str) -> None:
-        standing = self._standing()
-        right: dict[tuple[str, str], Any] = {}
-        for each in self.pooled:
-            right |= each.rows([image for name in self.table.history if (image := self._image(each, name))])
-        if standing != right:
-            raise AssertionError(f"seed {self.seed} {when}:\n  stands {standing}\n  right  {right}")
-        if not self.table.items and not right and self.service.state["derived"]:
-            raise AssertionError(f"seed {self.seed} {when}: left over {self.service.state['derived']}")
-
-    def _image(self, each: Pooled, name: str) -> dict[str, Any] | None:
-        """The item's newest image that the view can take; a delete by TTL is none if the view keeps such items."""
-        for _, image, expired in reversed(self.table.history[name]):
-            if expired and each.declared.on_expiry == "keep":
-                continue
-            if image is None or not each.wants(image):
-                return None
-            if each.takes(image):
-                return image
-        return None
-
-    def _standing(self) -> dict[tuple[str, str], Any]:
-        rows = {}
-        for key, row in self.service.state["derived"].items():
-            if not key[0].startswith("%") and "%s" not in key[0]:
-                rows[key] = {name: value for name, value in decode_item(row).items() if name not in HIDDEN}
-        for view in self.views:
-            if getattr(view.declared, "shards", 1) > 1:
-                total = totals.read(self.service, "derived", view, {})
-                rows |= {("ALL", "ALL"): total} if total else {}
-        return rows
+        try:
+            check_settled(self.service, self.name("derived"), self.table, self.pooled, self.views)
+        except AssertionError as error:
+            raise AssertionError(f"seed {self.seed} {when}: {error}") from None

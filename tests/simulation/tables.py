@@ -34,21 +34,22 @@ class Table:
         """Deletes what there is, and answers the records."""
         since = len(self.records)
         for name in list(self.items):
-            self._put(name, None, False)
+            self.put(name, None, False)
         return self.records[since:]
 
     def _edit(self, name: str) -> None:
         if name in self.items and self._random.random() < 0.3:
-            self._put(name, None, self._random.random() < 0.4)
+            self.put(name, None, self._random.random() < 0.4)
         elif name in self.items and self._random.random() < 0.5:
             image = dict(self.items[name])
             fresh = self._image(name)
             changed = self._random.choice(list(fresh))
-            self._put(name, {**image, changed: fresh[changed]}, False)
+            self.put(name, {**image, changed: fresh[changed]}, False)
         else:
-            self._put(name, self._image(name), False)
+            self.put(name, self._image(name), False)
 
-    def _put(self, name: str, image: dict[str, Any] | None, expired: bool) -> None:
+    def put(self, name: str, image: dict[str, Any] | None, expired: bool = False) -> None:
+        """An item written, or deleted if there is no image; what changes nothing leaves no record."""
         old = self.items.pop(name, None)
         if image is not None:
             self.items[name] = image
