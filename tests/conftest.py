@@ -7,7 +7,8 @@ import pytest
 
 from local.emulators import Endpoints, embedded
 
-pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in ("derive", "index", "replicate", "welcome")))
+HARNESSES = ("derive", "derive_ledger", "index", "replicate", "welcome")
+pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES))
 
 
 @pytest.fixture(scope="session")

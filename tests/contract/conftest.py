@@ -7,13 +7,14 @@ import pytest
 
 from tests.contract import world as worlds
 from tests.contract.derive import DeriveHarness
+from tests.contract.derive_ledger import LedgerHarness
 from tests.contract.harness import Harness
 from tests.contract.index import IndexHarness
 from tests.contract.replicate import ReplicateHarness
 from tests.contract.source import SENTINELS
 from tests.contract.welcome import WelcomeHarness
 
-HARNESSES = (DeriveHarness(), IndexHarness(), WelcomeHarness(), ReplicateHarness())
+HARNESSES = (DeriveHarness(), LedgerHarness(), IndexHarness(), WelcomeHarness(), ReplicateHarness())
 ENDS = ("Applied", "Superseded", "Ignored", "Parked", "Failed")
 
 

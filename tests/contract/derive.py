@@ -11,7 +11,7 @@ from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
-from distributary.views import Entity, Projection, check
+from distributary.views import Entity, Projection, View, check
 from tests.contract.harness import Wrap, key_template, plain
 from tests.contract.source import Source
 from tests.contract.world import World
@@ -52,6 +52,15 @@ def views(schema: dict[str, str]) -> list[Projection]:
     ]
 
 
+def assembled(world: World, wrap: Wrap, views: tuple[View, ...]) -> Derive:
+    """As `app.py` does it, but that nobody waits between two tries."""
+    client = wrap(world.dynamodb, dynamodb)
+    tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
+    register = Register(client, world.name("derived"), tombstones, world.parallel)
+    books = Books(client, world.name("ledger"), world.name("derived"), 7, world.now, lambda _: None)
+    return Derive(views, register, Ledger(books, world.parallel))
+
+
 class DeriveHarness:
     """See `Harness`."""
 
@@ -65,11 +74,7 @@ class DeriveHarness:
 
     def branch(self, world: World, wrap: Wrap, generation: int) -> Derive:
         """See `Harness`."""
-        client = wrap(world.dynamodb, dynamodb)
-        tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
-        register = Register(client, world.name("derived"), tombstones, world.parallel)
-        books = Books(client, world.name("ledger"), world.name("derived"), 7, world.now)
-        return Derive(check(views(world.schema)), register, Ledger(books, world.parallel))
+        return assembled(world, wrap, check(views(world.schema)))
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

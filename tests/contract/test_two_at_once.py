@@ -20,7 +20,8 @@ PAIRS = (
 
 @pytest.fixture(autouse=True)
 def owners(monkeypatch):
-    """Claims' owners: each life of each program has its own, the same whenever its calls are played again."""
+    """Claims' owners and groups' revisions: each life of each program has its own, the same whenever its calls are
+    played again."""
     drawn = SimpleNamespace(life="", count=0)
 
     def uuid4():
@@ -28,6 +29,7 @@ def owners(monkeypatch):
         return SimpleNamespace(hex=f"{drawn.life}-{drawn.count}")
 
     monkeypatch.setattr("distributary.branches.welcome.uuid4", uuid4)
+    monkeypatch.setattr("distributary.tables.books.uuid", SimpleNamespace(uuid4=uuid4))
     return drawn
 
 

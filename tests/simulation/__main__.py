@@ -20,7 +20,7 @@ def failures(seeds: range) -> tuple[int, list[tuple[int, str]]]:
     for played, seed in enumerate(seeds, 1):
         try:
             Schedule(seed).run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             return played, [(seed, f"{type(error).__name__}: {error}")]
     return len(seeds), []
 
