@@ -3,26 +3,16 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tests.simulation.schedules import Schedule
+from tests.simulation.seeds import failures
 
 CHUNK = 50
 REPLAY = "SEED={seed} .venv/bin/python -m pytest tests/simulation/test_schedules.py"
-
-
-def failures(seeds: range) -> tuple[int, list[tuple[int, str]]]:
-    """How many schedules were played, and the first that failed, if one did."""
-    for played, seed in enumerate(seeds, 1):
-        try:
-            Schedule(seed).run()
-        except Exception as error:  # noqa: BLE001
-            return played, [(seed, f"{type(error).__name__}: {error}")]
-    return len(seeds), []
 
 
 def soak(pool: Pool, seeds: range) -> Iterator[tuple[int, list[tuple[int, str]]]]:
@@ -31,14 +21,19 @@ def soak(pool: Pool, seeds: range) -> Iterator[tuple[int, list[tuple[int, str]]]
     return pool.imap_unordered(failures, chunks)
 
 
-def main(arguments: Sequence[str]) -> int:
+def on_all_cores() -> Pool:
+    """A process per core."""
+    return get_context("spawn").Pool(os.cpu_count())
+
+
+def main(arguments: Sequence[str], workers: Callable[[], Pool] = on_all_cores) -> int:
     """0 if all went well, 1 after the first failure, with the command that plays it again."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("schedules", type=int, nargs="?", default=100_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     asked = parser.parse_args(arguments)
     columns = (TextColumn("schedules"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with get_context("spawn").Pool(os.cpu_count()) as pool, Progress(*columns) as progress:
+    with workers() as pool, Progress(*columns) as progress:
         task = progress.add_task("schedules", total=asked.schedules)
         for played, failed in soak(pool, range(asked.first, asked.first + asked.schedules)):
             progress.advance(task, played)

@@ -21,3 +21,14 @@ def play(seed: int) -> None:
     except Exception as error:
         traceback.print_exc()
         raise AssertionError(f"replay with SEED={seed}: {error}") from error
+
+
+def failures(seeds: range) -> tuple[int, list[tuple[int, str]]]:
+    """How many schedules were played, and the first that failed, if one did. Soak's processes find it here: a
+    package's `__main__` is not imported by them."""
+    for played, seed in enumerate(seeds, 1):
+        try:
+            Schedule(seed).run()
+        except Exception as error:  # noqa: BLE001
+            return played, [(seed, f"{type(error).__name__}: {error}")]
+    return len(seeds), []

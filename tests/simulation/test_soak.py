@@ -1,0 +1,34 @@
+"""The soak: all schedules are played on all cores, and the first that ends wrong stops it and is named."""
+
+import subprocess
+import sys
+from multiprocessing.pool import ThreadPool
+from pathlib import Path
+
+import pytest
+
+from tests.simulation.__main__ import main
+from tests.simulation.schedules import Schedule
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_command_plays_every_schedule() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "60", "--first", "7"]
+    path = {"PYTHONPATH": ".:layers/distributary"}
+    run = subprocess.run(command, cwd=ROOT, env=path, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "60 schedules from seed 7 on" in run.stdout
+
+
+def test_a_schedule_that_ends_wrong_stops_it_and_its_seed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(schedule: Schedule) -> None:
+        assert schedule.seed != 73, "the views differ"
+
+    monkeypatch.setattr(Schedule, "run", run)
+    assert main(["200"], lambda: ThreadPool(2)) == 1
+    told = capsys.readouterr().err
+    assert "seed 73 fails" in told
+    assert "SEED=73" in told
