@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHANGES ?= 5000
 SCHEDULES ?= 100000
+WHAT ?= derived
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-opensearch lint format bench views soak deploy-check invoke index-apply lock clean
+.PHONY: help demo test test-opensearch lint format bench views verify soak deploy-check invoke index-apply lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -45,6 +46,9 @@ bench: $(VENV)/.installed ## Ratios against named peers, in .bench/report.json
 
 views: $(VENV)/.installed ## Each declared view, the primitive it stands on, and its write units
 	@PYTHONPATH=layers/distributary:functions/derive $(BIN)/python functions/derive/costs.py
+
+verify: $(VENV)/.installed ## What stands downstream against the source: make verify WHAT=derived ARGS="users --repair"
+	@PYTHONPATH=layers/distributary:functions/derive $(BIN)/python -m distributary.verify $(WHAT) $(ARGS)
 
 soak: $(VENV)/.installed ## Random schedules of derive against a plain recomputation (SCHEDULES=100000)
 	@PYTHONPATH=.:layers/distributary $(BIN)/python -m tests.simulation $(SCHEDULES)

@@ -2,6 +2,7 @@
 
 import copy
 import math
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ UNANSWERED = ReadTimeoutError(endpoint_url="https://dynamodb")
 BATCH_KEYS = 100
 TRANSACTION_ACTIONS = 100
 TRANSACTION_BYTES = 4 * 1024 * 1024
+
+SCAN_ITEMS = 1000
 
 Arguments = Mapping[str, Any]
 
@@ -142,11 +145,28 @@ class DynamoDB:
         expressions.finish()
         return arguments["TableName"], place, new, reason
 
-    def scan(self, *, TableName: str) -> dict[str, Any]:
-        """A whole table in one page."""
-        with self._lock:
-            table, _ = self._table("Scan", TableName)
-            return {"Items": copy.deepcopy(list(table.values()))}
+    def scan(
+        self,
+        *,
+        TableName: str,
+        Segment: int = 0,
+        TotalSegments: int = 1,
+        Limit: int = SCAN_ITEMS,
+        ExclusiveStartKey: Arguments | None = None,
+        ConsistentRead: bool = False,
+    ) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html, in the order of a hash. A page
+        ends after a number of items, not after 1 MB."""
+        with self._lock, _validated("Scan"):
+            self.calls["Scan"] += 1
+            table, schema = self._table("Scan", TableName)
+            after = _place(key_of(ExclusiveStartKey, schema)) if ExclusiveStartKey else (-1, "")
+            own = {_place(key): key for key in table if _place(key)[0] % TotalSegments == Segment}
+            left = [own[place] for place in sorted(own) if place > after]
+            page = [table[key] for key in left[:Limit]]
+            self.read_units += sum(_read_units(item, ConsistentRead) for item in page)
+            last = {"LastEvaluatedKey": _keys(page[-1], schema)} if len(left) > Limit else {}
+            return {"Items": copy.deepcopy(page), **last}
 
     def _batch_of(self, name: str, request: Arguments) -> list[dict[str, Any]]:
         table, schema = self._table("BatchGetItem", name)
@@ -197,6 +217,10 @@ def _validated(operation: str) -> Iterator[None]:
         yield
     except Malformed as error:
         raise refusal(operation, "ValidationException", str(error)) from None
+
+
+def _place(key: tuple) -> tuple[int, str]:
+    return zlib.crc32(repr(key).encode()), repr(key)
 
 
 def _conditional(arguments: Arguments) -> bool:

@@ -33,7 +33,7 @@ def test_the_readmes_make_table_names_every_target_for_users():
     offered = set(re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"\n{target}: " in makefile for target in offered)
-    assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench", "views", "soak"}
+    assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench", "views", "verify", "soak"}
 
 
 def test_the_readmes_invoke_runs_the_built_function():
@@ -56,7 +56,7 @@ def test_python_of_the_readme_declares_valid_views(code):
 def test_parameters_that_the_readme_names_are_the_templates():
     text = re.sub(r"!\w+", "", (ROOT / "template.yaml").read_text())
     declared = set(yaml.safe_load(text)["Parameters"])
-    named = set(re.findall(r"\b([A-Z][A-Za-z]+)=", CONSOLE)) - {"StreamEnabled", "StreamViewType"}
+    named = set(re.findall(r"\b([A-Z][A-Za-z]+)=", CONSOLE)) - {"StreamEnabled", "StreamViewType", "ARGS"}
     table = README.split("## The functions")[1].split("### What a change costs")[0]
     named |= set(re.findall(r"`([A-Z][a-z]+[A-Za-z]+)`", table))
     assert named <= declared, named - declared

@@ -1,0 +1,157 @@
+"""Derived tables against their source: each item's rows, ledger row and groups, looked at twice before they count."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from distributary import version as versions
+from distributary.clients import AwsError, code_of
+from distributary.errors import ConfigError
+from distributary.parallel import Parallel
+from distributary.tables.books import Books
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.verify import exports
+from distributary.verify.derived.items import Eye
+from distributary.verify.derived.repair import Repair
+from distributary.verify.derived.run import Verify
+from distributary.verify.derived.standing import Scan
+from distributary.verify.progress import Progress, progress
+from distributary.verify.report import Report, printable
+from distributary.views import View, check
+
+_TABLES = ("derived", "ledger", "tombstone")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Table names default to the function's own environment variables."""
+    parser.add_argument("table", help="the source table")
+    for name in _TABLES:
+        variable = f"{name.upper()}_TABLE"
+        parser.add_argument(f"--{name}-table", default=os.environ.get(variable), help=f"default: ${variable}")
+    parser.add_argument("--endpoint-url")
+    parser.add_argument("--region")
+    parser.add_argument("--segments", type=int, default=4, help="of each scan, read side by side (4)")
+    parser.add_argument("--view", action="append", default=[], help="only this view; may be repeated")
+    parser.add_argument("--repair", action="store_true", help="set right what differs, where that is safe")
+    parser.add_argument("--json", help="write the report there")
+    parser.add_argument("--export", help="a folder or s3://bucket/prefix with a full export, in place of the scan")
+    parser.add_argument("--pause", type=float, default=10.0, help="seconds between looks; longer than the lag (10)")
+    parser.add_argument("--generation", type=int, default=0, help="the function's GENERATION (0)")
+    parser.add_argument("--tombstone-days", type=int, default=7, help="the function's TOMBSTONE_DAYS (7)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit status. Raises ConfigError with every fault at once, and Unavailable."""
+    client = _client(options, "dynamodb")
+    chosen, others = _views(options.view)
+    _check(options)
+    keys, items = _described(client, options.table, (*chosen, *others))
+    expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
+    with progress(expected) as told:
+        verify = _assembled(options, client, chosen, others, keys, told)
+        pages = exports.pages(options.export, lambda: _client(options, "s3")) if options.export else None
+        report = verify.run(pages)
+    print(*lines(report), sep="\n")
+    return _written(report, options.json)
+
+
+def _check(options: argparse.Namespace) -> None:
+    faults = [
+        f"--{name}-table is missing: give the table's name"
+        for name in _TABLES
+        if not getattr(options, f"{name}_table") and (options.repair or name != "tombstone")
+    ]
+    faults += [] if 1 <= options.segments <= 64 else ["--segments: give 1 to 64"]
+    faults += [] if 0 <= options.pause <= 3600 else ["--pause: give 0 to 3600 seconds"]
+    faults += [] if 0 <= options.generation < versions.GENERATIONS else ["--generation: give the function's GENERATION"]
+    faults += [] if 1 <= options.tombstone_days <= 3650 else ["--tombstone-days: give 1 to 3650"]
+    if options.export and not options.export.startswith("s3://") and not Path(options.export).is_dir():
+        faults.append("--export: there is no such folder")
+    if faults:
+        raise ConfigError(faults)
+
+
+def _assembled(
+    options: argparse.Namespace,
+    client: Any,
+    chosen: tuple[View, ...],
+    others: tuple[View, ...],
+    keys: tuple[str, ...],
+    told: Progress,
+) -> Verify:
+    books = Books(client, options.ledger_table, options.derived_table, options.tombstone_days)
+    parallel = Parallel(options.segments)
+    eye = Eye(options.table, chosen, books, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause)
+    tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
+    repair = Repair(books, Register(client, options.derived_table, tombstones, Parallel(1))) if options.repair else None
+    return Verify(eye, Scan(books, parallel, options.segments), keys, others, repair, told)
+
+
+def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:
+    try:
+        views = check(import_module("views").VIEWS)
+    except ModuleNotFoundError as error:
+        if error.name != "views":
+            raise
+        raise ConfigError("there is no views.py on PYTHONPATH: add functions/derive to it") from None
+    if unknown := sorted(set(names) - {view.name for view in views}):
+        raise ConfigError(f"--view: no view is called {', '.join(unknown)}")
+    chosen = tuple(view for view in views if not names or view.name in names)
+    return chosen, tuple(view for view in views if view not in chosen)
+
+
+def _client(options: argparse.Namespace, service: str) -> Any:
+    config = Config(max_pool_connections=64, retries={"mode": "adaptive", "total_max_attempts": 10})
+    session = boto3.Session(region_name=options.region)
+    try:
+        return session.client(service, endpoint_url=options.endpoint_url, config=config)  # type: ignore[call-overload]
+    except (*AwsError, ValueError) as error:
+        raise ConfigError(str(error)) from None
+
+
+def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[str, ...], int]:
+    """The source's key attributes, and about how many items it has."""
+    try:
+        description = client.describe_table(TableName=table)["Table"]
+    except AwsError as error:
+        raise ConfigError(f"table {table}: {code_of(error)}; correct its name, --region or --endpoint-url") from None
+    keys = tuple(str(each["AttributeName"]) for each in description["KeySchema"])
+    faults = [
+        f"view '{view.name}': entity '{view.declared.of.name}' has the keys {', '.join(view.declared.of.keys)}, "
+        f"and the table {', '.join(keys)}"
+        for view in views
+        if set(view.declared.of.keys) != set(keys)
+    ]
+    if faults:
+        raise ConfigError(faults)
+    return keys, int(description.get("ItemCount", 0))
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The report for people: what differs, then the counts."""
+    for each in report.samples.get("differences", []):
+        yield printable(f"{each['kind']:<8} view {each['view']}  {each['item']}  {each['where']}")
+    for what in ("rejected", "moving", "unknown"):
+        for each in report.samples.get(what, [])[:20]:
+            yield printable(f"{what:<8} {'  '.join(each.values())}")
+    names = ("items", "rows", "ledger rows", "groups", "rejected", "moving", "unknown", "differences", "repaired")
+    yield ", ".join(f"{name} {report[name]}" for name in names)
+
+
+def _written(report: Report, path: str | None) -> int:
+    try:
+        if path:
+            Path(path).write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        print(f"verify: --json: {error}", file=sys.stderr)
+        return 2
+    return 0 if report.equal else 1

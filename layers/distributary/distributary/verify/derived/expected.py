@@ -1,0 +1,118 @@
+"""What the views make of an item as it stands, and how that differs from what is there: pure decisions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distributary.branches.contribute import entry_of
+from distributary.branches.derive import row_of
+from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin
+from distributary.codec import Typed, decode_item
+from distributary.errors import Rejected
+from distributary.tables.contributions import ITEMS, Entry, Key, Row, Standing, member_key
+from distributary.tables.register import Write
+from distributary.views import Latest, Primitive, View
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What one view makes of one item: `write` on the Register, `entry` on the ledger; `rows` are the item's own,
+    `values` what must stand in the member rows that show the item."""
+
+    view: View
+    rows: Mapping[Key, Row]
+    write: Write | None = None
+    entry: Entry | None = None
+    values: Mapping[Key, Typed] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str | None:
+        """The ledger row's id."""
+        return self.entry.id if self.entry else None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`missing`, `stale` or `dead` (stands and should not), and where."""
+
+    kind: str
+    where: str
+
+
+def wants(
+    views: Sequence[View], keys: Mapping[str, Typed], item: Row | None, version: int
+) -> tuple[list[Want], list[tuple[str, str]]]:
+    """Of each view, and the views that reject the item with their reasons. A view that keeps what TTL deletes leave
+    says nothing of an item that is gone."""
+    change = _snapshot(keys, item, version)
+    found: list[Want] = []
+    rejected: list[tuple[str, str]] = []
+    for view in views:
+        if item is None and view.declared.on_expiry == "keep":
+            continue
+        try:
+            held = change.new is not None and view.holds(change.new)
+        except Rejected as error:
+            rejected.append((view.name, str(error)))
+            continue
+        try:
+            found.append(_want(view, change))
+        except Rejected as error:
+            rejected += [(view.name, str(error))] if held else []
+    return found, rejected
+
+
+def _snapshot(keys: Mapping[str, Typed], item: Row | None, version: int) -> Change:
+    kind, new = (Kind.INSERT, Image(item)) if item is not None else (Kind.REMOVE, None)
+    return Change("", kind, Image(keys), None, new, version, 0.0, "", False, False, Origin.SNAPSHOT, "", {})
+
+
+def _want(view: View, change: Change) -> Want:
+    if view.primitive is Primitive.REGISTER:
+        write = row_of(view, change)
+        key = write.key["pk"]["S"], write.key["sk"]["S"]
+        return Want(view, {key: write.row} if write.row is not None else {}, write=write)
+    entry = entry_of(view, change)
+    values: dict[Key, Typed] = {}
+    if isinstance(view.declared, Latest):
+        for group, share in entry.contribution.shares.items():
+            values |= {member_key(view.name, group, name): value for name, value in share.members.items()}
+    return Want(view, entry.contribution.rows, entry=entry, values=values)
+
+
+def problems(want: Want, ledger: Row, derived: Mapping[Key, Row]) -> tuple[Problem, ...]:
+    """`derived` holds every row that may be the item's, empty where there is none."""
+    found = []
+    for key, row in derived.items():
+        if key in want.values:
+            if not row or decode_item({"value": row["value"]}) != decode_item({"value": want.values[key]}):
+                found.append(Problem("stale" if row else "missing", name_of(key)))
+        elif key not in want.rows:
+            found += [Problem("dead", name_of(key))] if row else []
+        elif not row:
+            found.append(Problem("missing", name_of(key)))
+        elif shown(row) != shown(want.rows[key]):
+            found.append(Problem("stale", name_of(key)))
+    if want.entry is not None and _parts(Standing.read(ledger)) != _parts(Standing.of(want.entry.contribution)):
+        kind = "missing" if not ledger else "stale" if want.entry.contribution.rows or _held(want.entry) else "dead"
+        found.append(Problem(kind, f"ledger {want.entry.id}"))
+    return tuple(found)
+
+
+def _held(entry: Entry) -> bool:
+    return any(share.amounts.get(ITEMS) for share in entry.contribution.shares.values())
+
+
+def _parts(standing: Standing) -> Any:
+    """A contribution without digests: a set's order in a scan may be another than in the stream."""
+    return set(standing.rows), {key: (dict(amounts), set(names)) for key, (amounts, names) in standing.shares.items()}
+
+
+def shown(row: Row) -> dict[str, Any]:
+    """A row's values, without its version."""
+    return decode_item({name: typed for name, typed in row.items() if name != REPLICA_VERSION})
+
+
+def name_of(key: Key) -> str:
+    """A derived row's name in a report."""
+    return f"{key[0]} | {key[1]}"

@@ -1,0 +1,125 @@
+"""Items and their rows: looked at, and looked at again before a difference counts."""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from distributary.codec import Typed
+from distributary.keys import identity
+from distributary.tables.books import BATCH_GET_KEYS, Books
+from distributary.tables.contributions import Key, Row, Standing, digest
+from distributary.verify import reading
+from distributary.verify.derived.expected import Problem, Want, problems, wants
+from distributary.views import View
+
+LOOKS = 4
+"""Who changes between any two of so many looks is reported as moving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An item to look at, and rows that seem to be its own, each with its view's name."""
+
+    keys: Mapping[str, Typed]
+    also: frozenset[tuple[str, Key]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong with one item in one view; `evidence` is a digest of all that was looked at."""
+
+    subject: Subject
+    want: Want
+    problems: tuple[Problem, ...]
+    evidence: str
+    ledger: Row
+    derived: Mapping[Key, Row]
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """View and item."""
+        return self.want.view.name, identity(self.subject.keys)
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look found; `rejected` by view and item, with the reason."""
+
+    findings: list[Finding] = field(default_factory=list)
+    rejected: dict[tuple[str, str], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """Looks at items; `version` is what a snapshot of the generation carries, `pause` in seconds."""
+
+    source: str
+    views: tuple[View, ...]
+    books: Books
+    version: int
+    pause: float = 10.0
+    sleep: Callable[[float], None] = time.sleep
+
+    def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Look:
+        """At each item in each view; `known` are the items as just scanned, by identity, read if not given."""
+        found = known if known is not None else self.source_items(subjects)
+        result = Look()
+        tasks: list[tuple[Subject, Row | None, Want]] = []
+        for subject in subjects:
+            name = identity(subject.keys)
+            wanted, rejected = wants(self.views, subject.keys, found.get(name), self.version)
+            result.rejected |= {(view, name): reason for view, reason in rejected}
+            tasks += [(subject, found.get(name), want) for want in wanted]
+        ledger = self._ledger([want.id for _, _, want in tasks if want.id])
+        keys = [_keys(subject, want, ledger.get(want.id or "", {})) for subject, _, want in tasks]
+        rows = self.books.derived_rows(list({key for each in keys for key in each}), reading.FOREVER)
+        for (subject, item, want), each in zip(tasks, keys, strict=True):
+            entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
+            if wrong := problems(want, entry, derived):
+                evidence = digest([item, entry, sorted(derived.items())])
+                result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
+        return result
+
+    def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+        """Those that stand, and those that keep moving; those that the stream has mended are neither."""
+        before = {each.name: each for each in suspects}
+        if len(before) < len(suspects):
+            before = {each.name: each for each in self.look(merged(suspects)).findings}
+        confirmed: list[Finding] = []
+        for _ in range(LOOKS - 1):
+            if not before:
+                break
+            self.sleep(self.pause)
+            after = {each.name: each for each in self.look(merged(before.values())).findings}
+            same = [name for name in after if name in before and before[name].evidence == after[name].evidence]
+            confirmed += [after[name] for name in same]
+            before = {name: each for name, each in after.items() if name in before and name not in same}
+        return confirmed, list(before.values())
+
+    def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
+        """By identity, those that exist."""
+        return reading.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
+
+    def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
+        found: dict[str, Row] = {}
+        unique = list(dict.fromkeys(ids))
+        for at in range(0, len(unique), BATCH_GET_KEYS):
+            found |= self.books.ledger_rows(unique[at : at + BATCH_GET_KEYS], reading.FOREVER)
+        return found
+
+
+def merged(findings: Iterable[Finding]) -> list[Subject]:
+    """One subject an item, with all rows that were found to be its own, each by itself."""
+    by_item: dict[str, Subject] = {}
+    for each in findings:
+        name = identity(each.subject.keys)
+        also = by_item[name].also if name in by_item else frozenset()
+        by_item[name] = Subject(each.subject.keys, also | each.subject.also)
+    return list(by_item.values())
+
+
+def _keys(subject: Subject, want: Want, ledger: Row) -> list[Key]:
+    """All rows that may be the item's in this view."""
+    own = {(want.write.key["pk"]["S"], want.write.key["sk"]["S"])} if want.write else set()
+    also = {key for view, key in subject.also if view == want.view.name}
+    return sorted({*own, *want.rows, *want.values, *Standing.read(ledger).rows, *also})

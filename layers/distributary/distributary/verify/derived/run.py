@@ -1,0 +1,213 @@
+"""The whole verification: derived table and ledger, then groups, then every item of the source."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+from distributary.codec import Typed
+from distributary.errors import ConfigError
+from distributary.keys import identity
+from distributary.tables.contributions import Key, Row, Standing, is_member
+from distributary.tables.groups import REVISION
+from distributary.verify import reading
+from distributary.verify.derived.attribution import item_of_entry, item_of_row, view_of, view_of_member
+from distributary.verify.derived.expected import wants
+from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
+from distributary.verify.derived.items import LOOKS, Eye, Finding, Subject
+from distributary.verify.derived.repair import Repair
+from distributary.verify.derived.standing import GroupFinding, Scan, look_at_groups
+from distributary.verify.report import Report
+from distributary.views import Projection, View
+
+SUSPECTS = 1000
+"""So many wait for their second look at most: it bounds the memory."""
+
+_BATCH = 100
+
+
+@dataclass(slots=True)
+class Verify:
+    """One run. `keys` are the source table's key attributes; `others` are views that are not to be
+    verified, whose rows are passed over; `progress` is told what was read, and how much of it."""
+
+    eye: Eye
+    scan: Scan
+    keys: tuple[str, ...]
+    others: tuple[View, ...] = ()
+    repair: Repair | None = None
+    progress: Callable[[str, int], None] = lambda what, number: None  # noqa: ARG005
+    report: Report = field(default_factory=Report)
+    _suspects: list[Finding] = field(default_factory=list)
+    _lock: Lock = field(default_factory=Lock)
+    _sums: Sums = field(default_factory=Sums)
+    _members: dict[str, Members] = field(default_factory=dict)
+    _groups: dict[Key, tuple[View, Row]] = field(default_factory=dict)
+    _orphans: dict[str, str] = field(default_factory=dict)
+
+    def run(self, export: Iterable[list[Row]] | None = None) -> Report:
+        """`export`: pages of a full export, read in the place of the source's scan. An item's second look is always at
+        the table, so that an item that has changed since is no difference; one that is newer is not looked at.
+        Raises Unavailable."""
+        self.scan.each_page(self.eye.books.derived, self._derived_page)
+        self.scan.each_page(self.eye.books.ledger, self._ledger_page)
+        self._settle_groups()
+        self._settle()
+        if export is None:
+            self.scan.each_page(self.eye.source, self._source_page)
+        else:
+            for page in export:
+                self._source_page(page)
+        self._settle()
+        return self.report
+
+    def _source_page(self, page: list[Row]) -> None:
+        for at in range(0, len(page), _BATCH):
+            batch = {identity(self._key(item)): item for item in page[at : at + _BATCH]}
+            found = self.eye.look([Subject(self._key(item)) for item in batch.values()], batch)
+            for (view, item), reason in found.rejected.items():
+                self.report.name("rejected", view=view, item=item, reason=reason)
+            self._suspect(found.findings)
+            self._read("items", len(batch))
+
+    def _derived_page(self, page: list[Row]) -> None:
+        owned: list[tuple[View, Key, Subject]] = []
+        for row in page:
+            key = row["pk"]["S"], row["sk"]["S"]
+            view = None if is_member(row) else view_of((*self.eye.views, *self.others), key)
+            if is_member(row):
+                self._member(row)
+            elif view is None:
+                self.report.name("unknown", where=" | ".join(key))
+            elif view in self.others:
+                continue
+            elif not isinstance(view.declared, Projection):
+                with self._lock:
+                    self._groups[key] = view, row if REVISION in row else {}
+            elif (keys := item_of_row(view, key)) is None:
+                self.report.name("unknown", where=" | ".join(key))
+            else:
+                owned.append((view, key, Subject(keys, frozenset({(view.name, key)}))))
+        for at in range(0, len(owned), _BATCH):
+            self._ownerless(owned[at : at + _BATCH])
+        self._read("rows", len(page))
+
+    def _ownerless(self, owned: Sequence[tuple[View, Key, Subject]]) -> None:
+        """Rows that their items do not make."""
+        items = self.eye.source_items([subject for _, _, subject in owned])
+        dead = []
+        for view, key, subject in owned:
+            wanted, _ = wants([view], subject.keys, items.get(identity(subject.keys)), self.eye.version)
+            if any(key not in want.rows for want in wanted):
+                dead.append(subject)
+        self._suspect(self.eye.look(dead).findings if dead else [])
+
+    def _member(self, row: Row) -> None:
+        if view_of_member(self.others, row):
+            return
+        with self._lock:
+            self._members.setdefault(row["pk"]["S"], Members()).count(row)
+            self._orphans[row["pk"]["S"]] = view_of_member(self.eye.views, row) or ""
+
+    def _ledger_page(self, page: list[Row]) -> None:
+        subjects = []
+        for row in page:
+            view = row["id"]["S"].partition("|")[0]
+            if any(each.name == view for each in self.others):
+                continue
+            standing, owner = Standing.read(row), item_of_entry(self.eye.views, row["id"]["S"])
+            if any(each.name == view for each in self.eye.views):
+                with self._lock:
+                    self._sums.count(view, standing)
+            if standing != Standing() and owner is not None:
+                subjects.append(Subject(owner[1]))
+            elif standing != Standing():
+                self.report.name("unknown", where=f"ledger {row['id']['S']}")
+        items = self.eye.source_items(subjects)
+        gone = {identity(each.keys): each for each in subjects if identity(each.keys) not in items}
+        self._suspect(self.eye.look(list(gone.values())).findings if gone else [])
+        self._read("ledger rows", len(page))
+
+    def _suspect(self, findings: list[Finding]) -> None:
+        with self._lock:
+            self._suspects += findings
+            full = len(self._suspects) >= SUSPECTS
+        if full:
+            self._settle()
+
+    def _settle(self) -> None:
+        with self._lock:
+            suspects, self._suspects = self._suspects, []
+        confirmed, moving = self.eye.settle(suspects)
+        for each in moving:
+            self.report.name("moving", view=each.name[0], item=each.name[1])
+        for each in confirmed:
+            for problem in each.problems:
+                where = {"kind": problem.kind, "where": problem.where}
+                self.report.name("differences", view=each.name[0], item=each.name[1], **where)
+            if self.repair is not None:
+                self.repair.item(each)
+        if self.repair is not None and confirmed:
+            left = {each.name: each for each in self.eye.look([each.subject for each in confirmed]).findings}
+            for each in confirmed:
+                self._mended(len(each.problems), len(left[each.name].problems) if each.name in left else 0)
+
+    def _mended(self, before: int, after: int) -> None:
+        self.report.add("repaired", max(0, before - after))
+
+    def _settle_groups(self) -> None:
+        suspects = [(view, key) for view, key in self._known_groups() if self._looks_wrong(view, key)]
+        wrong: list[GroupFinding] = []
+        for tries in range(LOOKS):
+            if not suspects:
+                break
+            self.eye.sleep(self.eye.pause if tries else 0)
+            found, moving = look_at_groups(self.scan, suspects)
+            wrong += found
+            suspects = [(each.view, each.key) for each in moving]
+        for view, key in suspects:
+            self.report.name("moving", view=view.name, item=" | ".join(key))
+        for each in wrong:
+            for problem in each.problems:
+                where = {"kind": problem.kind, "where": problem.where}
+                self.report.name("differences", view=each.view.name, item="", **where)
+            if self.repair is not None:
+                self.repair.group(each)
+        if self.repair is not None and wrong:
+            left, moved = look_at_groups(self.scan, [(each.view, each.key) for each in wrong])
+            after = {each.key: len(each.problems) for each in (*left, *moved)}
+            for each in wrong:
+                self._mended(len(each.problems), after.get(each.key, 0))
+        self._report_orphans()
+
+    def _known_groups(self) -> list[tuple[View, Key]]:
+        views = {view.name: view for view in self.eye.views}
+        known = {key: view for key, (view, _) in self._groups.items()}
+        known |= {key: views[name] for key, name in self._sums.owners.items()}
+        self._read("groups", len(known))
+        return [(view, key) for key, view in known.items()]
+
+    def _looks_wrong(self, view: View, key: Key) -> bool:
+        for at in partitions(view, key).values():
+            self._orphans.pop(at, None)
+        _, row = self._groups.get(key, (view, {}))
+        return bool(group_problems(view, key, row, self._sums, self._members))
+
+    def _report_orphans(self) -> None:
+        """Members of groups that nobody knows, if they still stand there and the ledger still knows nothing of them."""
+        for partition, view in self._orphans.items():
+            again = Members()
+            for row in reading.partition(self.eye.books.client, self.eye.books.derived, partition):
+                again.count(row)
+            if not view:
+                self.report.name("unknown", where=partition)
+            elif again.number and again == self._members[partition]:
+                self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
+
+    def _key(self, item: Row) -> Mapping[str, Typed]:
+        if any(name not in item for name in self.keys):
+            raise ConfigError(f"an item has no {', '.join(self.keys)}: the export is another table's")
+        return {name: item[name] for name in self.keys}
+
+    def _read(self, what: str, number: int) -> None:
+        self.report.add(what, number)
+        self.progress(what, number)

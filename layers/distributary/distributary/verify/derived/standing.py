@@ -1,0 +1,85 @@
+"""Groups looked at again: their rows, members and ledger sums, all at one moment of the group's."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from distributary.parallel import Parallel
+from distributary.tables.books import Books
+from distributary.tables.contributions import Key, Row, Standing
+from distributary.tables.groups import REVISION
+from distributary.verify import reading
+from distributary.verify.derived.expected import Problem
+from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
+from distributary.views import View
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFinding:
+    """What is wrong with one group, and all that it was judged by."""
+
+    view: View
+    key: Key
+    row: Row
+    sums: Sums
+    members: dict[str, Members]
+    problems: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """A segmented scan, its pages handed to `take` from several threads."""
+
+    books: Books
+    parallel: Parallel
+    segments: int
+
+    def each_page(self, table: str, take: Callable[[list[Row]], None]) -> None:
+        """Raises the first segment's error."""
+
+        def segment(number: int) -> None:
+            for page in reading.pages(self.books.client, table, number, self.segments):
+                take(page)
+
+        for end in self.parallel.run(segment, range(self.segments), reading.FOREVER):
+            if isinstance(end, Exception):
+                raise end
+
+
+def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[list[GroupFinding], list[GroupFinding]]:
+    """Those that are wrong, and those that changed meanwhile, which may be either. One scan of the ledger."""
+    books, keys = scan.books, [key for _, key in suspects]
+    before = books.derived_rows(keys, reading.FOREVER)
+    members: dict[str, Members] = {}
+    for view, key in suspects:
+        for at in partitions(view, key).values():
+            members[at] = Members()
+            for row in reading.partition(books.client, books.derived, at):
+                members[at].count(row)
+    sums = ledger_sums(scan, {(view.name, key) for view, key in suspects})
+    after = books.derived_rows(keys, reading.FOREVER)
+    wrong: list[GroupFinding] = []
+    moving: list[GroupFinding] = []
+    for view, key in suspects:
+        found = group_problems(view, key, after[key], sums, members)
+        finding = GroupFinding(view, key, after[key], sums, members, found)
+        if before[key].get(REVISION) != after[key].get(REVISION):
+            moving.append(finding)
+        elif found:
+            wrong.append(finding)
+    return wrong, moving
+
+
+def ledger_sums(scan: Scan, only: set[tuple[str, Key]]) -> Sums:
+    """Of some groups."""
+    sums, lock = Sums(), Lock()
+
+    def take(page: list[Row]) -> None:
+        for row in page:
+            view, standing = row["id"]["S"].partition("|")[0], Standing.read(row)
+            shares = {key: share for key, share in standing.shares.items() if (view, key) in only}
+            with lock:
+                sums.count(view, Standing(shares=shares))
+
+    scan.each_page(scan.books.ledger, take)
+    return sums

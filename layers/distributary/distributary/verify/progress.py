@@ -1,0 +1,48 @@
+"""How far a verification is: bars on a terminal that has rich, else a line now and then."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TextIO
+
+Progress = Callable[[str, int], None]
+"""Told what was read, and how many more of it. May be called from several threads."""
+
+SECONDS = 10.0
+"""Between two lines."""
+
+
+@contextmanager
+def progress(
+    expected: Mapping[str, int], to: TextIO | None = None, now: Callable[[], float] = time.monotonic
+) -> Iterator[Progress]:
+    """`expected` says how much there is of each kind, 0 where nobody knows; a table's count is hours old."""
+    stream = to or sys.stderr
+    if not stream.isatty() or find_spec("rich") is None:
+        yield _Lines(expected, stream, now)
+        return
+    rich, console = import_module("rich.progress"), import_module("rich.console")
+    columns = ("{task.description:<12}", rich.BarColumn(), "{task.completed:>12,.0f}", rich.TimeRemainingColumn())
+    with rich.Progress(*columns, console=console.Console(file=stream)) as bars:
+        tasks = {what: bars.add_task(what, total=many or None) for what, many in expected.items()}
+        yield lambda what, number: bars.update(tasks[what], advance=number)
+
+
+class _Lines:
+    def __init__(self, expected: Mapping[str, int], stream: TextIO, now: Callable[[], float]) -> None:
+        self._expected, self._stream, self._now = expected, stream, now
+        self._read = dict.fromkeys(expected, 0)
+        self._next = now() + SECONDS
+
+    def __call__(self, what: str, number: int) -> None:
+        self._read[what] += number
+        if self._now() >= self._next:
+            self._next = self._now() + SECONDS
+            print(", ".join(self._told()), file=self._stream, flush=True)
+
+    def _told(self) -> Iterator[str]:
+        for what, many in self._expected.items():
+            yield f"{what} {self._read[what]:,}" + (f" of about {many:,}" if many else "")

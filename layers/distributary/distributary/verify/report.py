@@ -1,0 +1,47 @@
+"""What a verification found."""
+
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+SAMPLES = 1000
+"""Of each kind so many are named; all are counted."""
+
+
+def printable(text: str) -> str:
+    """A name in a report: whatever a user wrote into a key, it stays on its line."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape", "replace").decode() for each in text)
+
+
+@dataclass(slots=True)
+class Report:
+    """Counts, and samples of what was found. Filled from several threads."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    samples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    _lock: Any = field(default_factory=Lock, repr=False)
+
+    def add(self, what: str, number: int = 1) -> None:
+        """So many more."""
+        with self._lock:
+            self.counts[what] = self.counts.get(what, 0) + number
+
+    def name(self, what: str, **sample: str) -> None:
+        """One more, with its name."""
+        with self._lock:
+            self.counts[what] = self.counts.get(what, 0) + 1
+            named = self.samples.setdefault(what, [])
+            if len(named) < SAMPLES:
+                named.append(sample)
+
+    def __getitem__(self, what: str) -> int:
+        return self.counts.get(what, 0)
+
+    @property
+    def equal(self) -> bool:
+        """Whether no difference is left; `moving` and `rejected` are none."""
+        return self["differences"] == self["repaired"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: `{"equal": ..., "counts": {...}, "differences": [{"view", "item", "kind", "where"}], ...}`."""
+        return {"equal": self.equal, "counts": dict(self.counts), **self.samples}

@@ -1,0 +1,114 @@
+"""`python -m distributary.verify` against an emulator: what it says, and its exit status."""
+
+import json
+import os
+import subprocess
+import sys
+
+import boto3
+import pytest
+
+from distributary.branches.derive import Derive
+from distributary.change import Change, Image, Kind, Origin
+from distributary.deadline import Deadline
+from distributary.outcome import Status
+from distributary.parallel import Parallel
+from distributary.tables.books import Books
+from distributary.tables.ledger import Ledger
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.views import check
+from local.emulators import Endpoints
+from views import VIEWS
+
+TABLES = {"source": ("user_id",), "derived": ("pk", "sk"), "ledger": ("id",), "tombstones": ("id",)}
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture
+def dynamodb(emulators: Endpoints):
+    """Tables of this test's own, filled through the branch by 30 users."""
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    client = session.client("dynamodb", endpoint_url=emulators.aws)
+    for name, keys in TABLES.items():
+        client.create_table(
+            TableName=f"verify-{name}",
+            KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in zip(keys, ("HASH", "RANGE"), strict=False)],
+            AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in keys],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    parallel = Parallel(4)
+    register = Register(client, "verify-derived", Tombstones(client, "verify-tombstones", 7), parallel)
+    branch = Derive(check(VIEWS), register, Ledger(Books(client, "verify-ledger", "verify-derived", 7), parallel))
+    changes = [inserted(client, n) for n in range(30)]
+    ends = branch.apply(changes, Deadline(float("inf")))
+    assert {end.status for end in ends} == {Status.APPLIED}
+    yield client
+    for name in TABLES:
+        client.delete_table(TableName=f"verify-{name}")
+
+
+def inserted(client, n: int) -> Change:
+    item = {
+        "user_id": {"S": f"u#{n}"},
+        "name": {"S": f"name {n % 7}"},
+        "email": {"S": f"{n}@example.com"},
+        "status": {"S": ("active", "gone")[n % 2]},
+        "visits": {"N": str(n * 10**30)},
+        "tags": {"SS": [f"t{n % 3}", "all"]},
+        "avatar": {"B": bytes([n])},
+    }
+    client.put_item(TableName="verify-source", Item=item)
+    keys = Image({"user_id": item["user_id"]})
+    return Change("", Kind.INSERT, keys, None, Image(item), n + 1, 0.0, "", False, False, Origin.STREAM, "", {})
+
+
+def verify(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "distributary.verify",
+            "derived",
+            *arguments,
+            "--endpoint-url",
+            endpoint,
+            "--pause",
+            "0.2",
+        ],
+        env={**os.environ, **CREDENTIALS, "PYTHONPATH": os.pathsep.join(["layers/distributary", "functions/derive"])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_verify_says_what_differs_repairs_it_and_then_says_that_all_is_equal(dynamodb, emulators, tmp_path):
+    tables = ("verify-source", "--derived-table", "verify-derived", "--ledger-table", "verify-ledger")
+    tables = (*tables, "--tombstone-table", "verify-tombstones")
+    healthy = verify(emulators.aws, *tables)
+    assert (healthy.returncode, healthy.stderr) == (0, ""), healthy.stdout
+    dynamodb.delete_item(TableName="verify-derived", Key={"pk": {"S": "TAG#t1"}, "sk": {"S": "USER#u%234"}})
+    dynamodb.delete_item(TableName="verify-source", Key={"user_id": {"S": "u#7"}})
+    found = verify(emulators.aws, *tables, "--json", str(tmp_path / "report.json"))
+    assert found.returncode == 1, found.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert {each["view"] for each in report["differences"]} == {
+        "profile",
+        "by-tag",
+        "by-status",
+        "most-visited",
+    }
+    repaired = verify(emulators.aws, *tables, "--repair")
+    assert repaired.returncode == 0, repaired.stdout + repaired.stderr
+    again = verify(emulators.aws, *tables, "--view", "by-status", "--view", "profile")
+    assert (again.returncode, again.stdout.count("\n")) == (0, 1), again.stdout
+
+
+def test_wrong_usage_is_one_line_and_status_2(emulators):
+    missing = verify(emulators.aws, "no-such-table", "--derived-table", "d")
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)
+    assert "--ledger-table is missing" in missing.stderr
+    unknown = verify(emulators.aws, "no-such-table", "--derived-table", "d", "--ledger-table", "l")
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+    assert "no-such-table" in unknown.stderr

@@ -1,0 +1,438 @@
+"""Verification finds what is wrong and nothing else, and a repair never wins over what is newer."""
+
+import gzip
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from distributary.branches.derive import Derive
+from distributary.deadline import Deadline
+from distributary.errors import ConfigError, Unavailable
+from distributary.tables.books import Books
+from distributary.tables.ledger import Ledger
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.verify import exports
+from distributary.verify.derived.command import lines
+from distributary.verify.derived.items import Eye, Subject
+from distributary.verify.derived.repair import Repair
+from distributary.verify.derived.run import Verify
+from distributary.verify.derived.standing import Scan
+from distributary.verify.progress import progress
+from distributary.views import Aggregate, Entity, Latest, Projection, check
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
+from tests.unit.records import change
+
+USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
+VIEWS = check(
+    [
+        Projection(name="profile", of=USER, pk="USER#{user_id}", sk="PROFILE", keep=("name",)),
+        Projection(name="by-tag", of=USER, pk="TAG#{each}", sk="{user_id}", each="tags", keep=("name",)),
+        Projection(name="kept", of=USER, pk="KEPT", sk="{user_id}", on_expiry="keep"),
+        Aggregate(
+            name="sums",
+            of=USER,
+            pk="SUM",
+            sk="{status}",
+            count="users",
+            sum={"total": "total"},
+            min={"least": "total"},
+            max={"most": "total"},
+            distinct={"names": "name"},
+        ),
+        Aggregate(name="spread", of=USER, pk="ALL", sk="ALL", count="users", shards=3),
+        Latest(name="newest", of=USER, pk="NEWEST", sk="{status}", by="total", keep=("name",)),
+    ]
+)
+SCHEMAS = {
+    "source": {"user_id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+}
+FOREVER = Deadline(float("inf"))
+
+
+class Scanning(DynamoDB):
+    """Scans in pages of three rows."""
+
+    def scan(self, **arguments: Any) -> Any:
+        assert arguments["ConsistentRead"]
+        return super().scan(**arguments, Limit=3)
+
+
+class Bucket:
+    """An S3 bucket, its listing in pages of one."""
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        self.files = files
+
+    def get_paginator(self, operation: str) -> "Bucket":
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> Any:
+        assert Bucket == "bucket"
+        return [{"Contents": [{"Key": key}]} for key in self.files if key.startswith(Prefix)] or [{}]
+
+    def get_object(self, *, Bucket: str, Key: str) -> Any:
+        return {"Body": io.BytesIO(self.files[Key])}
+
+
+class World:
+    """A source table, its derived tables, and a stream that delivers when it is told to."""
+
+    def __init__(self) -> None:
+        self.service = Scanning(SCHEMAS)
+        self.books = Books(self.service, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+        self.register = Register(self.service, "derived", Tombstones(self.service, "tombstones", 7), Serial())
+        self.branch = Derive(VIEWS, self.register, Ledger(self.books, Serial()))
+        self.place = 0
+        self.pauses: list[Any] = []
+
+    def put(self, user: str, deliver: bool = True, **attributes: Mapping[str, Any]) -> Any:
+        old = self.service.state["source"].get((user,))
+        self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})
+        before = {name: typed for name, typed in old.items() if name != "user_id"} if old else None
+        return self._streamed("MODIFY" if old else "INSERT", user, dict(attributes), before, deliver)
+
+    def delete(self, user: str, deliver: bool = True) -> Any:
+        old = self.service.state["source"].pop((user,))
+        before = {name: typed for name, typed in old.items() if name != "user_id"}
+        return self._streamed("REMOVE", user, None, before, deliver)
+
+    def _streamed(self, kind: str, user: str, new: Any, old: Any, deliver: bool) -> Any:
+        self.place += 1
+        made = change(self.place, kind, user, new, old)
+        if deliver:
+            self.branch.apply([made], FOREVER)
+        return made
+
+    def verify(self, repair: bool = False, meanwhile: Any = None, export: Any = None) -> Any:
+        def pause(seconds: float) -> None:
+            self.pauses.append(seconds)
+            if meanwhile:
+                meanwhile()
+
+        eye = Eye("source", VIEWS, self.books, 0, 5.0, pause)
+        mending = Repair(self.books, self.register) if repair else None
+        return Verify(eye, Scan(self.books, Serial(), 2), ("user_id",), repair=mending).run(export)
+
+    @property
+    def derived(self) -> Any:
+        return self.service.state["derived"]
+
+    def items(self) -> Any:
+        return list(self.service.state["source"].values())
+
+    def figures(self) -> Any:
+        return {key: row.get("users") for key, row in self.derived.items() if key[0] != "KEPT"}
+
+    def mended(self) -> None:
+        """One run repairs, the next finds nothing."""
+        first = self.verify(repair=True)
+        assert first["differences"] > 0
+        assert self.verify().counts.get("differences", 0) == 0, self.verify().samples
+
+
+def user(name: str, status: str = "a#b", total: str = "1", tags: tuple[str, ...] = ("x", "y")) -> dict[str, Any]:
+    return {"name": {"S": name}, "status": {"S": status}, "total": {"N": total}, "tags": {"SS": list(tags)}}
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    for n in range(7):
+        world.put(f"u-{n}", **user("ab"[n % 2], ("a#b", "c")[n % 2], str(n)))
+    world.put("u-1", **user("z", "a#b", "2.50", ("y",)))
+    world.delete("u-2")
+    return world
+
+
+def kinds(report: Any, view: str) -> set[str]:
+    return {each["kind"] for each in report.samples.get("differences", []) if each["view"] == view}
+
+
+def test_a_healthy_table_has_no_differences_and_costs_no_pause(world: World) -> None:
+    report = world.verify()
+    assert report.equal
+    assert report.as_json() == {"equal": True, "counts": report.counts}
+    assert (report["items"], world.pauses) == (6, [])
+
+
+@pytest.mark.parametrize(
+    ("key", "view"), [(("USER#u-3", "PROFILE"), "profile"), (("TAG#y", "u-1"), "by-tag"), (("KEPT", "u-0"), "kept")]
+)
+def test_a_missing_a_stale_and_a_dead_row_are_found_and_repaired(world: World, key: Any, view: str) -> None:
+    row = world.derived.pop(key)
+    assert kinds(world.verify(), view) == {"missing"}
+    world.mended()
+    world.derived[key] = {**row, "name": {"S": "other"}}
+    assert kinds(world.verify(), view) == {"stale"}
+    world.mended()
+    dead = {"pk": row["pk"], "sk": row["sk"]}
+    gone = tuple(part.replace("u-1", "u-9").replace("u-3", "u-9").replace("u-0", "u-9") for part in key)
+    dead = {**row, "pk": {"S": gone[0]}, "sk": {"S": gone[1]}}
+    world.derived[gone] = dead
+    if view != "kept":
+        assert kinds(world.verify(), view) == {"dead"}
+        world.mended()
+        assert gone not in world.derived
+
+
+@pytest.mark.parametrize("key", [("SUM", "a%23b"), ("NEWEST", "c")])
+def test_a_group_row_that_is_missing_or_shows_a_wrong_figure_is_found_and_repaired(world: World, key: Any) -> None:
+    row = world.derived[key]
+    shown = "users" if "users" in row else "name"
+    world.derived[key] = {**row, shown: {"N": "77"}}
+    assert len(world.verify().samples["differences"]) == 1
+    world.mended()
+    healthy = {name: typed for name, typed in row.items() if name != "_distributary_revision"}
+    assert {name: typed for name, typed in world.derived[key].items() if name in healthy} == healthy
+    world.derived.pop(key)
+    world.mended()
+
+
+def test_a_wrong_shard_and_a_dead_group_are_found_and_repaired(world: World) -> None:
+    shard = next(key for key in world.derived if key[0].startswith("ALL%s"))
+    world.derived[shard] = {**world.derived[shard], "users": {"N": "9"}}
+    row = world.derived["SUM", "c"]
+    world.derived["SUM", "q"] = {**row, "sk": {"S": "q"}}
+    report = world.verify()
+    assert (kinds(report, "spread"), kinds(report, "sums")) == ({"stale"}, {"dead"})
+    world.mended()
+    assert ("SUM", "q") not in world.derived
+
+
+def test_members_that_disagree_are_found_and_left_alone(world: World) -> None:
+    member = next(key for key in world.derived if key[0].startswith("%msums|name"))
+    world.derived.pop(member)
+    report = world.verify(repair=True)
+    assert kinds(report, "sums") == {"stale"}
+    assert not report.equal
+
+
+def test_an_item_that_the_ledger_counts_otherwise_is_found_and_its_groups_are_repaired(world: World) -> None:
+    lost = world.put("u-0", deliver=False, **user("lost", "c", "12"))
+    deleted = world.delete("u-5", deliver=False)
+    report = world.verify()
+    assert kinds(report, "sums") == {"stale", "dead"}
+    world.mended()
+    assert world.derived["SUM", "c"]["most"] == {"N": "12"}
+    before = world.figures()
+    world.branch.apply([lost, deleted], FOREVER)
+    assert world.figures() == before
+    world.put("u-0", **user("after", "d"))
+    assert world.verify().equal
+
+
+def test_what_is_merely_late_is_no_difference(world: World) -> None:
+    late = [world.put("u-0", deliver=False, **user("late")), world.put("u-8", deliver=False, **user("new"))]
+    late.append(world.delete("u-3", deliver=False))
+    report = world.verify(meanwhile=lambda: world.branch.apply(late, FOREVER))
+    assert report["differences"] == 0
+    assert world.pauses
+
+
+def test_an_item_that_never_stands_still_is_reported_as_moving(world: World) -> None:
+    world.derived.pop(("USER#u-3", "PROFILE"))
+    counter = iter(range(100))
+    report = world.verify(meanwhile=lambda: world.put("u-3", deliver=False, **user(f"n{next(counter)}")))
+    assert report["differences"] == 0
+    assert ("profile", "user_id=S:u-3") in {(each["view"], each["item"]) for each in report.samples["moving"]}
+
+
+class Busy:
+    """A client whose stream goes on whenever the ledger is scanned."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self.world.service, operation)
+
+    def scan(self, **arguments: Any) -> Any:
+        if arguments["TableName"] == "ledger" and "ExclusiveStartKey" not in arguments:
+            self.world.put(f"busy-{self.world.place}", **user("busy", "c", str(self.world.place)))
+        return self.world.service.scan(**arguments)
+
+
+def test_a_group_that_changes_whenever_it_is_looked_at_is_no_difference_and_is_not_repaired(world: World) -> None:
+    books = Books(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    eye = Eye("source", VIEWS, books, 0, 5.0, lambda _: None)
+    report = Verify(eye, Scan(books, Serial(), 2), ("user_id",), repair=Repair(world.books, world.register)).run()
+    assert report["differences"] == 0, report.samples
+    assert {"view": "sums", "item": "SUM | c"} in report.samples["moving"]
+    assert world.verify().equal
+
+
+def test_an_item_that_a_view_rejects_is_no_difference(world: World) -> None:
+    world.put("u-4", **{**user("b"), "total": {"S": "much"}})
+    report = world.verify()
+    assert report.equal
+    assert {each["view"] for each in report.samples["rejected"]} == {"sums"}
+
+
+def test_a_row_of_no_view_is_reported_apart(world: World) -> None:
+    world.derived["MINE", "1"] = {"pk": {"S": "MINE"}, "sk": {"S": "1"}}
+    report = world.verify(repair=True)
+    assert (report.equal, report.samples["unknown"]) == (True, [{"where": "MINE | 1"}])
+    assert ("MINE", "1") in world.derived
+
+
+class Interrupting:
+    """A client that lets the stream in before its first write."""
+
+    def __init__(self, world: World, meanwhile: Any) -> None:
+        self.world, self.meanwhile = world, meanwhile
+
+    def __getattr__(self, operation: str) -> Any:
+        if operation in ("put_item", "delete_item", "transact_write_items"):
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        return getattr(self.world.service, operation)
+
+
+@pytest.mark.parametrize("damage", ["missing", "stale", "lost", "dead"])
+def test_a_repair_never_overwrites_what_the_stream_writes_meanwhile(world: World, damage: str) -> None:
+    register = ("USER#u-3", "PROFILE")
+    if damage == "missing":
+        world.derived.pop(register)
+    elif damage == "stale":
+        world.derived[register] = {**world.derived[register], "name": {"S": "other"}}
+        world.derived["TAG#x", "u-3"] = {**world.derived["TAG#x", "u-3"], "name": {"S": "other"}}
+    elif damage == "lost":
+        world.put("u-3", deliver=False, **user("lost", "c", "50"))
+    else:
+        world.delete("u-3", deliver=False)
+    client = Interrupting(world, lambda: world.put("u-3", **user("newest", "d", "99", ("w",))))
+    books = Books(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    repair = Repair(books, Register(client, "derived", Tombstones(client, "tombstones", 7), Serial()))
+    eye = Eye("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=repair).run()
+    assert world.derived[register]["name"] == {"S": "newest"}
+    assert world.verify().equal, world.verify().samples
+
+
+def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
+    world.put("u-3", deliver=False, **user("lost", "c", "50"))
+    eye = Eye("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    found = eye.look([Subject({"user_id": {"S": "u-3"}})]).findings
+    repair = Repair(world.books, world.register)
+    assert [repair.item(each) for each in found] == [True] * len(found)
+    ledger = [repair.item(each) for each in found if each.want.entry is not None]
+    assert not any(ledger)
+    assert world.verify().equal, world.verify().samples
+
+
+def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(world: World) -> None:
+    world.derived["SUM", "c"] = {**world.derived["SUM", "c"], "users": {"N": "77"}}
+    client = Interrupting(world, lambda: world.put("u-8", **user("newest", "c", "99", ("w",))))
+    books = Books(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    eye = Eye("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=Repair(books, world.register)).run()
+    assert world.derived["SUM", "c"]["most"] == {"N": "99"}
+    assert world.verify().equal, world.verify().samples
+
+
+def test_an_item_whose_values_look_like_keys_is_told_by_its_rows(world: World) -> None:
+    for name in ("a#b", "50%", "ü|&=", "%s1", " ", "TAG#x"):
+        world.put(name, **user(name, name, "-1.50", (name, "x")))
+    assert world.verify().equal, world.verify().samples
+    world.service.state["source"].clear()
+    found = {(each["view"], each["kind"]) for each in world.verify().samples["differences"]}
+    assert found == {(view.name, "dead") for view in VIEWS if view.name != "kept"}
+    world.mended()
+    assert {key[0] for key in world.derived} == {"KEPT"}
+
+
+def test_an_older_change_never_brings_back_a_row_that_a_repair_took_away(world: World) -> None:
+    old = world.put("u-8", **user("old"))
+    world.delete("u-8", deliver=False)
+    world.mended()
+    world.branch.apply([old], FOREVER)
+    assert world.verify().equal, world.verify().samples
+
+
+def test_an_export_stands_for_the_scan_and_what_has_changed_since_is_no_difference(world: World, tmp_path: Any) -> None:
+    folder = tmp_path / "AWSDynamoDB" / "1" / "data"
+    folder.mkdir(parents=True)
+    with gzip.open(folder / "a.json.gz", "wt") as file:
+        for item in world.service.state["source"].values():
+            file.write(json.dumps({"Item": item}) + "\n")
+    world.put("u-3", **user("changed"))
+    world.delete("u-4")
+    assert world.verify(export=exports.pages(str(tmp_path), lambda: None)).equal
+    world.derived.pop(("USER#u-5", "PROFILE"))
+    assert kinds(world.verify(export=exports.pages(str(tmp_path), lambda: None)), "profile") == {"missing"}
+
+
+def test_an_item_set_right_keeps_its_version_so_that_an_older_change_does_nothing(world: World) -> None:
+    old = world.put("u-8", **user("old", "c", "70"))
+    world.put("u-8", **user("new", "d", "80"))
+    world.derived.pop(("TAG#y", "u-8"))
+    world.mended()
+    world.branch.apply([old], FOREVER)
+    assert world.verify().equal, world.verify().samples
+
+
+def test_a_lost_row_put_again_outlives_the_delete_that_came_before_it(world: World) -> None:
+    world.put("u-8", **user("old"))
+    deleted = world.delete("u-8")
+    world.put("u-8", **user("new"))
+    world.derived.pop(("USER#u-8", "PROFILE"))
+    world.mended()
+    world.branch.apply([deleted], FOREVER)
+    assert world.verify().equal, world.verify().samples
+
+
+def test_an_export_in_s3_is_read_as_one_in_a_folder_is(world: World) -> None:
+    data = gzip.compress("".join(json.dumps({"Item": item}) + "\n" for item in world.items()).encode())
+    s3 = Bucket({"exports/1/data/a.json.gz": data, "exports/1/manifest-summary.json": b"{}"})
+    assert world.verify(export=exports.pages("s3://bucket/exports/", lambda: s3))["items"] == 6
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        ({"a.json": b""}, "there is no data file"),
+        ({"a.json.gz": b"no gzip"}, "a.json.gz is no file of a full export"),
+        ({"a.json.gz": gzip.compress(b'{"NewImage": {}}\n')}, "a.json.gz is no file of a full export"),
+    ],
+)
+def test_what_is_no_export_is_told_by_name(files: dict[str, bytes], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        list(exports.pages("s3://bucket/", lambda: Bucket(files)))
+
+
+def test_an_export_that_breaks_off_is_no_verdict() -> None:
+    class Broken(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            raise ReadTimeoutError(endpoint_url="s3")
+
+    bucket = Bucket({"a.json.gz": b""})
+    bucket.get_object = lambda **_: {"Body": Broken()}  # type: ignore[method-assign, assignment]
+    with pytest.raises(Unavailable, match="ReadTimeoutError"):
+        list(exports.pages("s3://bucket/", lambda: bucket))
+
+
+def test_a_report_keeps_to_its_lines_whatever_a_key_holds(world: World) -> None:
+    pk = "USER#\x1b[2J\nequal"
+    world.derived[pk, "PROFILE"] = {**world.derived["USER#u-3", "PROFILE"], "pk": {"S": pk}}
+    told = list(lines(world.verify()))
+    assert any("\\x1b[2J\\nequal" in line for line in told)
+    assert all(line.isprintable() for line in told)
+
+
+def test_off_a_terminal_progress_is_a_line_now_and_then() -> None:
+    clock, out = iter((0.0, 1.0, 10.0, 10.0, 11.0)), io.StringIO()
+    with progress({"items": 2000, "rows": 0}, out, lambda: next(clock)) as told:
+        told("items", 1000)
+        told("rows", 5)
+        told("items", 1)
+    assert out.getvalue() == "items 1,000 of about 2,000, rows 5\n"
