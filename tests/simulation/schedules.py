@@ -20,14 +20,12 @@ from tests.fakes.answers import refusal
 from tests.fakes.faults import Crash, broken, crash_after, crash_before, throttled, unanswered
 from tests.fakes.serial import Serial
 from tests.simulation.settled import check_settled
-from tests.simulation.tables import Table
+from tests.simulation.tables import Life, Record
 from tests.simulation.viewpool import Pooled, pool
 
 SCHEMAS = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
 FOREVER = Deadline(float("inf"))
 EFFECTS = (crash_before, crash_after, throttled, broken, unanswered)
-
-Record = dict[str, Any]
 
 
 def conflict(random: Random) -> Callable[[Any, Any], Any]:
@@ -52,6 +50,24 @@ def assembled(client: Any, views: tuple[View, ...], name: Callable[[str], str], 
     tombstones = Tombstones(client, name("tombstones"), 7, lambda: 0.0)
     books = Books(client, name("ledger"), derived, 7, lambda: 0.0, lambda _: None, lambda a, b: b, revision)
     return Derive(views, Register(client, derived, tombstones, Serial()), Ledger(books, Serial()))
+
+
+def consumer(branch: Callable[[Any], Derive], batches: list[list[Record]]) -> Callable[[Any], None]:
+    """Each batch again and again, from its first failed record on, until none fails; a crash repeats it whole."""
+
+    def program(client: Any) -> None:
+        for batch in batches:
+            left = batch
+            while left:
+                changes = sources.decode({"Records": left}, 0)
+                try:
+                    ends = branch(client).apply(changes, FOREVER)
+                except Crash:
+                    continue
+                first = next((at for at, end in enumerate(ends) if end.status is Status.FAILED), len(left))
+                left = left[first:]
+
+    return program
 
 
 class Stage:
@@ -150,7 +166,7 @@ class Schedule:
         pooled = pool(self.random.random() < 0.4, self.random.choice((1, 3)))
         self.pooled: list[Pooled] = self.random.sample(pooled, self.random.randint(1, 4))
         self.views = check([each.declared for each in self.pooled])
-        self.table = Table(self.random, self.random.randint(1, self.items), self.random.randint(1, self.edits))
+        self.table = Life(self.random, self.random.randint(1, self.items), self.random.randint(1, self.edits))
         self.stage = Stage(self.service, self.random, self.random.choice((0, 4, 10)))
         self._sizes = self.random.choice(((1,), (1, 3), (3, 10), (1, 3, 10, 40)))
         self.revisions = 0
@@ -176,21 +192,8 @@ class Schedule:
         return assembled(client, self.views, self.name, self._revision)
 
     def consumer(self, batches: list[list[Record]]) -> Callable[[Any], None]:
-        """Each batch again and again, from its first failed record on, until none fails; a crash repeats it whole."""
-
-        def program(client: Any) -> None:
-            for batch in batches:
-                left = batch
-                while left:
-                    changes = sources.decode({"Records": left}, 0)
-                    try:
-                        ends = self.branch(client).apply(changes, FOREVER)
-                    except Crash:
-                        continue
-                    first = next((at for at, end in enumerate(ends) if end.status is Status.FAILED), len(left))
-                    left = left[first:]
-
-        return program
+        """See `consumer`."""
+        return consumer(self.branch, batches)
 
     def _deliveries(self, records: list[Record]) -> list[list[list[Record]]]:
         """To two consumers: of two shards that share groups, or of one shard, the second a zombie that has seen a

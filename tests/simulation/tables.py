@@ -1,4 +1,4 @@
-"""A source table that lives at random: its items, and every record and snapshot that it leaves."""
+"""A source table: its items, and every record and snapshot that it leaves; and one that lives at random."""
 
 from random import Random
 from typing import Any
@@ -9,61 +9,81 @@ STATUSES = ("new", "open", "closed#", "%s1")
 TAGS = ("red", "green", "blue", "a#b")
 TOTALS = ("1", "-2.50", "3", "1E+20", "0.1", "0", "1.0")
 
+Image = dict[str, Any]
+Record = dict[str, Any]
+
 
 class Table:
-    """`history` of each item: (position, image or None, expired), oldest first; `records` as a stream holds them."""
+    """`items` as they stand; `history` of each: (position, image or None, expired), oldest first; `records` as a stream
+    holds them, and snapshots of items, at position 0."""
 
-    def __init__(self, random: Random, items: int, edits: int) -> None:
-        self._random = random
-        self._statuses = random.sample(STATUSES, random.randint(1, 4))
+    def __init__(self) -> None:
+        self.items: dict[str, Image] = {}
+        self.history: dict[str, list[tuple[int, Image | None, bool]]] = {}
+        self.records: list[Record] = []
         self._position = 10**20
-        self.items: dict[str, dict[str, Any]] = {}
-        self.history: dict[str, list[tuple[int, dict[str, Any] | None, bool]]] = {}
-        self.records: list[dict[str, Any]] = []
-        names = [f"i{n}" for n in range(items)]
-        for name in random.sample(names, random.randint(0, items // 2)):
-            self.items[name] = self._image(name)
-            self.history[name] = [(0, self.items[name], False)]
-        self._before = dict(self.items)
-        for _ in range(edits):
-            self._edit(random.choice(names))
-        for name, image in self._before.items():
-            self.records.append(self._record("INSERT", name, None, image, 0))
 
-    def empty(self) -> list[dict[str, Any]]:
-        """Deletes what there is, and answers the records."""
-        since = len(self.records)
-        for name in list(self.items):
-            self.put(name, None, False)
-        return self.records[since:]
+    def hold(self, items: dict[str, Image]) -> None:
+        """Items that were there before there was a stream."""
+        self.items |= items
+        self.history |= {name: [(0, image, False)] for name, image in items.items()}
 
-    def _edit(self, name: str) -> None:
-        if name in self.items and self._random.random() < 0.3:
-            self.put(name, None, self._random.random() < 0.4)
-        elif name in self.items and self._random.random() < 0.5:
-            image = dict(self.items[name])
-            fresh = self._image(name)
-            changed = self._random.choice(list(fresh))
-            self.put(name, {**image, changed: fresh[changed]}, False)
-        else:
-            self.put(name, self._image(name), False)
-
-    def put(self, name: str, image: dict[str, Any] | None, expired: bool = False) -> None:
+    def put(self, name: str, image: Image | None, expired: bool = False, gap: int = 1) -> None:
         """An item written, or deleted if there is no image; what changes nothing leaves no record."""
         old = self.items.pop(name, None)
         if image is not None:
             self.items[name] = image
         if image == old:
             return
-        self._position += self._random.randint(1, 10**19)
+        self._position += gap
         kind = "REMOVE" if image is None else "MODIFY" if old else "INSERT"
         self.history.setdefault(name, []).append((self._position, image, expired))
-        record = self._record(kind, name, old, image, self._position)
+        record = _record(kind, name, old, image, self._position)
         self.records.append({**record, **({"userIdentity": TTL} if expired else {})})
 
-    def _image(self, name: str) -> dict[str, Any]:
+    def scan(self, items: dict[str, Image] | None = None) -> None:
+        """Snapshots of the items as they stand, or as they stood at another time."""
+        for name, image in (self.items if items is None else items).items():
+            self.records.append(_record("INSERT", name, None, image, 0))
+
+    def empty(self) -> list[Record]:
+        """Deletes what there is, and answers the records."""
+        since = len(self.records)
+        for name in list(self.items):
+            self.put(name, None)
+        return self.records[since:]
+
+
+class Life(Table):
+    """One that the random source determines: some items before the stream, and edits of any kind."""
+
+    def __init__(self, random: Random, items: int, edits: int) -> None:
+        super().__init__()
+        self._random = random
+        self._statuses = random.sample(STATUSES, random.randint(1, 4))
+        names = [f"i{n}" for n in range(items)]
+        self.hold(
+            {name: self._image() | {"id": {"S": name}} for name in random.sample(names, random.randint(0, items // 2))}
+        )
+        before = dict(self.items)
+        for _ in range(edits):
+            self._edit(random.choice(names))
+        self.scan(before)
+
+    def _edit(self, name: str) -> None:
+        gap = self._random.randint(1, 10**19)
+        fresh = {"id": {"S": name}, **self._image()}
+        if name in self.items and self._random.random() < 0.3:
+            self.put(name, None, self._random.random() < 0.4, gap)
+        elif name in self.items and self._random.random() < 0.5:
+            changed = self._random.choice(list(fresh))
+            self.put(name, {**self.items[name], changed: fresh[changed]}, gap=gap)
+        else:
+            self.put(name, fresh, gap=gap)
+
+    def _image(self) -> Image:
         random = self._random
-        image: dict[str, Any] = {"id": {"S": name}, "type": {"S": random.choice("aab")}}
+        image: Image = {"type": {"S": random.choice("aab")}}
         if random.random() < 0.9:
             image["status"] = {"S": random.choice(self._statuses)}
         if random.random() < 0.8:
@@ -75,12 +95,13 @@ class Table:
         image["name"] = {"S": random.choice("xyz")}
         return image
 
-    def _record(self, kind: str, name: str, old: Any, new: Any, position: int) -> dict[str, Any]:
-        body = {"ApproximateCreationDateTime": 1_795_341_600, "Keys": {"id": {"S": name}}, "SizeBytes": 1}
-        body |= {"NewImage": new} if new else {}
-        body |= {"OldImage": old} if old else {}
-        record = {"eventID": f"e{position}-{name}", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": body}
-        if position == 0:
-            return {**record, "eventSourceARN": ARN, "distributary": {"origin": "snapshot"}}
-        body["SequenceNumber"] = str(position)
-        return {**record, "eventSourceARN": ARN}
+
+def _record(kind: str, name: str, old: Image | None, new: Image | None, position: int) -> Record:
+    body: Record = {"ApproximateCreationDateTime": 1_795_341_600, "Keys": {"id": {"S": name}}, "SizeBytes": 1}
+    body |= {"NewImage": new} if new else {}
+    body |= {"OldImage": old} if old else {}
+    record = {"eventID": f"e{position}-{name}", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": body}
+    if position == 0:
+        return {**record, "eventSourceARN": ARN, "distributary": {"origin": "snapshot"}}
+    body["SequenceNumber"] = str(position)
+    return {**record, "eventSourceARN": ARN}

@@ -217,6 +217,15 @@ def test_members_that_disagree_are_found_and_left_alone(world: World) -> None:
     assert not report.equal
 
 
+def test_a_member_that_shows_its_item_wrongly_is_found_and_repaired(world: World) -> None:
+    member = next(key for key, row in world.derived.items() if key[0].startswith("%mnewest") and "u-5" in str(row))
+    healthy = world.derived[member]
+    world.derived[member] = {**healthy, "value": {"M": {"name": {"S": "other"}}}}
+    assert kinds(world.verify(), "newest") == {"stale"}
+    world.mended()
+    assert world.derived[member] == healthy
+
+
 def test_an_item_that_the_ledger_counts_otherwise_is_found_and_its_groups_are_repaired(world: World) -> None:
     lost = world.put("u-0", deliver=False, **user("lost", "c", "12"))
     deleted = world.delete("u-5", deliver=False)

@@ -1,7 +1,7 @@
 """Wrong rows set right, each on condition that it is as it was looked at: what the stream writes meanwhile wins.
 
 - Register, a stale row: put again at the version that it has, on condition that it still has it. Any newer change wins.
-- Register, a missing row: put as a snapshot, or just newer than its tombstone if there is one, as any change is put.
+- Register, a missing row: put as a snapshot, or at its tombstone's version if there is one, as any change is put.
 - Register, a dead row: deleted as by a change just newer than the row, with a tombstone, so that nothing as old as the
   row comes back. An insert newer than the row wins over both.
 - Ledger, an item: what it contributes instead of what its ledger row says, and its rows, in one transaction, on
@@ -71,8 +71,8 @@ class Repair:
         if write.row is None and version is not None:
             task = replace(write, version=versions.from_text(version["S"]) + 1)
         elif write.row is not None:
-            entombed = self.register.tombstones.find([write.id], FOREVER).get(write.id)
-            task = write if entombed is None else replace(write, version=max(write.version, entombed + 1))
+            entombed = self.register.tombstones.find([write.id], FOREVER).get(write.id, 0)
+            task = replace(write, version=max(write.version, entombed))
         else:
             task = write
         return self.register.write([task], FOREVER)[0].status is Status.APPLIED
