@@ -17,6 +17,15 @@ def emulators() -> Iterator[Endpoints]:
         yield endpoints
 
 
+DYNAMODBS = ["ministack", *(["dynamodb-local"] if os.environ.get("DYNAMODB_LOCAL_URL") else [])]
+
+
+@pytest.fixture(scope="session", params=DYNAMODBS)
+def dynamodb_url(request, emulators: Endpoints) -> str:
+    """A DynamoDB that runs: the embedded one, and Amazon's DynamoDB Local where `DYNAMODB_LOCAL_URL` points at one."""
+    return emulators.aws if request.param == "ministack" else os.environ["DYNAMODB_LOCAL_URL"]
+
+
 @pytest.fixture(scope="session")
 def opensearch_url() -> str:
     """A node on which tests may make indexes (make test-opensearch)."""

@@ -1,4 +1,5 @@
-"""The contract on ministack and osmem-server, through the real clients and with the real threads."""
+"""The contract on ministack and osmem-server, through the real clients and with the real threads; and on DynamoDB Local
+where `DYNAMODB_LOCAL_URL` points at one."""
 
 from random import Random
 
@@ -14,8 +15,8 @@ from tests.contract.test_delivery import deliver
 
 
 @pytest.fixture
-def emulate(emulators):
-    return lambda source: worlds.emulated(source.table, emulators)
+def emulate(emulators, dynamodb_url):
+    return lambda source: worlds.emulated(source.table, emulators, dynamodb_url)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

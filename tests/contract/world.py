@@ -108,8 +108,9 @@ def _own_prefix() -> str:
     return f"w{uuid.uuid4().hex[:8]}-"
 
 
-def emulated(table: Table, endpoints: Endpoints) -> World:
-    """On ministack and osmem-server, through the real clients and with the real threads."""
+def emulated(table: Table, endpoints: Endpoints, dynamodb_url: str | None = None) -> World:
+    """On ministack and osmem-server, through the real clients and with the real threads; `dynamodb_url` is another
+    DynamoDB."""
     prefix = _own_prefix()
     at = {
         "endpoint_url": endpoints.aws,
@@ -117,7 +118,10 @@ def emulated(table: Table, endpoints: Endpoints) -> World:
         "aws_access_key_id": "test",
         "aws_secret_access_key": "test",
     }
-    dynamodb, s3 = boto3.client("dynamodb", **at), boto3.client("s3", **at)
+    dynamodb, s3 = (
+        boto3.client("dynamodb", **{**at, "endpoint_url": dynamodb_url or endpoints.aws}),
+        boto3.client("s3", **at),
+    )
     for name, schema in schemas(table).items():
         create_table(dynamodb, f"{prefix}{name}", schema)
     s3.create_bucket(Bucket=f"{prefix}parking", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})

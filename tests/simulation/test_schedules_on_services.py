@@ -1,6 +1,5 @@
 """Schedules on a DynamoDB that runs: ministack, and DynamoDB Local where `DYNAMODB_LOCAL_URL` points at one."""
 
-import os
 import uuid
 from typing import Any
 
@@ -13,21 +12,12 @@ from tests.simulation.schedules import SCHEMAS, Schedule
 MANY = 24
 
 
-@pytest.fixture(params=["ministack", "dynamodb-local"])
-def endpoint(request) -> str:
-    if request.param == "ministack":
-        return request.getfixturevalue("emulators").aws
-    if "DYNAMODB_LOCAL_URL" not in os.environ:
-        pytest.skip("no DYNAMODB_LOCAL_URL")
-    return os.environ["DYNAMODB_LOCAL_URL"]
-
-
 @pytest.fixture
-def service(endpoint) -> Any:
+def service(dynamodb_url) -> Any:
     """To DynamoDB Local a new access key is a new database; it must be alphanumeric."""
     return boto3.client(
         "dynamodb",
-        endpoint_url=endpoint,
+        endpoint_url=dynamodb_url,
         region_name="eu-west-1",
         aws_access_key_id=f"key{uuid.uuid4().hex}",
         aws_secret_access_key="test",
