@@ -1,5 +1,9 @@
-"""What can befall a call: the function dies, the service refuses, the answer is lost, time runs out."""
+"""What can befall a call: the function dies, the service refuses, the answer is lost, time runs out.
 
+An error is raised as a copy: one that is raised again and again keeps the frames of each time.
+"""
+
+import copy
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,18 +31,18 @@ def crash_after(call: Call, service: Any) -> Any:
 
 def throttled(call: Call, service: Any) -> Any:
     """The service refuses for now."""
-    raise service.THROTTLED
+    raise copy.copy(service.THROTTLED)
 
 
 def broken(call: Call, service: Any) -> Any:
     """The service fails before it does anything."""
-    raise service.BROKEN
+    raise copy.copy(service.BROKEN)
 
 
 def unanswered(call: Call, service: Any) -> Any:
     """The call takes effect and its answer is lost."""
     call()
-    raise service.UNANSWERED
+    raise copy.copy(service.UNANSWERED)
 
 
 def slow(seconds: float) -> Effect:

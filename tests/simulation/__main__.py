@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+from distributary.verify.progress import progress
 from tests.simulation.seeds import failures
 
 CHUNK = 50
@@ -32,13 +31,10 @@ def main(arguments: Sequence[str], workers: Callable[[], Pool] = on_all_cores) -
     parser.add_argument("schedules", type=int, nargs="?", default=100_000)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     asked = parser.parse_args(arguments)
-    columns = (TextColumn("schedules"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with workers() as pool, Progress(*columns) as progress:
-        task = progress.add_task("schedules", total=asked.schedules)
+    with workers() as pool, progress({"schedules": asked.schedules}) as told:
         for played, failed in soak(pool, range(asked.first, asked.first + asked.schedules)):
-            progress.advance(task, played)
+            told("schedules", played)
             for seed, error in failed:
-                progress.stop()
                 print(f"{error}\n\nseed {seed} fails; replay: {REPLAY.format(seed=seed)}", file=sys.stderr)
                 return 1
     print(f"{asked.schedules} schedules from seed {asked.first} on: every view right after each")
