@@ -8,14 +8,12 @@ from distributary.codec import Typed
 from distributary.errors import ConfigError
 from distributary.keys import identity
 from distributary.tables.contributions import Key, Row, Standing, is_member
-from distributary.tables.groups import REVISION
-from distributary.verify import reading
 from distributary.verify.derived.attribution import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.verify.derived.expected import wants
-from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
-from distributary.verify.derived.items import LOOKS, Eye, Finding, Subject
+from distributary.verify.derived.group_check import GroupCheck
+from distributary.verify.derived.items import Eye, Finding, Subject
 from distributary.verify.derived.repair import Repair
-from distributary.verify.derived.standing import GroupFinding, Scan, look_at_groups
+from distributary.verify.derived.standing import Scan
 from distributary.verify.report import Report
 from distributary.views import Projection, View
 
@@ -39,10 +37,10 @@ class Verify:
     report: Report = field(default_factory=Report)
     _suspects: list[Finding] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
-    _sums: Sums = field(default_factory=Sums)
-    _members: dict[str, Members] = field(default_factory=dict)
-    _groups: dict[Key, tuple[View, Row]] = field(default_factory=dict)
-    _orphans: dict[str, str] = field(default_factory=dict)
+    _groups: GroupCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._groups = GroupCheck(self.eye, self.scan, self.report, self.repair)
 
     def run(self, export: Iterable[list[Row]] | None = None) -> Report:
         """`export`: pages of a full export, read in the place of the source's scan. An item's second look is always at
@@ -50,7 +48,7 @@ class Verify:
         Raises Unavailable."""
         self.scan.each_page(self.eye.books.derived, self._derived_page)
         self.scan.each_page(self.eye.books.ledger, self._ledger_page)
-        self._settle_groups()
+        self._read("groups", self._groups.settle())
         self._settle()
         if export is None:
             self.scan.each_page(self.eye.source, self._source_page)
@@ -75,14 +73,14 @@ class Verify:
             key = row["pk"]["S"], row["sk"]["S"]
             view = None if is_member(row) else view_of((*self.eye.views, *self.others), key)
             if is_member(row):
-                self._member(row)
+                if not view_of_member(self.others, row):
+                    self._groups.member(row)
             elif view is None:
                 self.report.name("unknown", where=" | ".join(key))
             elif view in self.others:
                 continue
             elif not isinstance(view.declared, Projection):
-                with self._lock:
-                    self._groups[key] = view, row if REVISION in row else {}
+                self._groups.row(view, key, row)
             elif (keys := item_of_row(view, key)) is None:
                 self.report.name("unknown", where=" | ".join(key))
             else:
@@ -101,13 +99,6 @@ class Verify:
                 dead.append(subject)
         self._suspect(self.eye.look(dead).findings if dead else [])
 
-    def _member(self, row: Row) -> None:
-        if view_of_member(self.others, row):
-            return
-        with self._lock:
-            self._members.setdefault(row["pk"]["S"], Members()).count(row)
-            self._orphans[row["pk"]["S"]] = view_of_member(self.eye.views, row) or ""
-
     def _ledger_page(self, page: list[Row]) -> None:
         subjects = []
         for row in page:
@@ -116,8 +107,7 @@ class Verify:
                 continue
             standing, owner = Standing.read(row), item_of_entry(self.eye.views, row["id"]["S"])
             if any(each.name == view for each in self.eye.views):
-                with self._lock:
-                    self._sums.count(view, standing)
+                self._groups.share(view, standing)
             if standing != Standing() and owner is not None:
                 subjects.append(Subject(owner[1]))
             elif standing != Standing():
@@ -149,59 +139,8 @@ class Verify:
         if self.repair is not None and confirmed:
             left = {each.name: each for each in self.eye.look([each.subject for each in confirmed]).findings}
             for each in confirmed:
-                self._mended(len(each.problems), len(left[each.name].problems) if each.name in left else 0)
-
-    def _mended(self, before: int, after: int) -> None:
-        self.report.add("repaired", max(0, before - after))
-
-    def _settle_groups(self) -> None:
-        suspects = [(view, key) for view, key in self._known_groups() if self._looks_wrong(view, key)]
-        wrong: list[GroupFinding] = []
-        for tries in range(LOOKS):
-            if not suspects:
-                break
-            self.eye.sleep(self.eye.pause if tries else 0)
-            found, moving = look_at_groups(self.scan, suspects)
-            wrong += found
-            suspects = [(each.view, each.key) for each in moving]
-        for view, key in suspects:
-            self.report.name("moving", view=view.name, item=" | ".join(key))
-        for each in wrong:
-            for problem in each.problems:
-                where = {"kind": problem.kind, "where": problem.where}
-                self.report.name("differences", view=each.view.name, item="", **where)
-            if self.repair is not None:
-                self.repair.group(each)
-        if self.repair is not None and wrong:
-            left, moved = look_at_groups(self.scan, [(each.view, each.key) for each in wrong])
-            after = {each.key: len(each.problems) for each in (*left, *moved)}
-            for each in wrong:
-                self._mended(len(each.problems), after.get(each.key, 0))
-        self._report_orphans()
-
-    def _known_groups(self) -> list[tuple[View, Key]]:
-        views = {view.name: view for view in self.eye.views}
-        known = {key: view for key, (view, _) in self._groups.items()}
-        known |= {key: views[name] for key, name in self._sums.owners.items()}
-        self._read("groups", len(known))
-        return [(view, key) for key, view in known.items()]
-
-    def _looks_wrong(self, view: View, key: Key) -> bool:
-        for at in partitions(view, key).values():
-            self._orphans.pop(at, None)
-        _, row = self._groups.get(key, (view, {}))
-        return bool(group_problems(view, key, row, self._sums, self._members))
-
-    def _report_orphans(self) -> None:
-        """Members of groups that nobody knows, if they still stand there and the ledger still knows nothing of them."""
-        for partition, view in self._orphans.items():
-            again = Members()
-            for row in reading.partition(self.eye.books.client, self.eye.books.derived, partition):
-                again.count(row)
-            if not view:
-                self.report.name("unknown", where=partition)
-            elif again.number and again == self._members[partition]:
-                self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
+                after = len(left[each.name].problems) if each.name in left else 0
+                self.report.add("repaired", max(0, len(each.problems) - after))
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
         if any(name not in item for name in self.keys):

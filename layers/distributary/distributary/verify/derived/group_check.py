@@ -1,0 +1,110 @@
+"""Every group: what the scans of derived table and ledger say of it, then a second look at those that look wrong."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from threading import Lock
+
+from distributary.tables.contributions import Key, Row, Standing
+from distributary.tables.groups import REVISION
+from distributary.verify import reading
+from distributary.verify.derived.attribution import view_of_member
+from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
+from distributary.verify.derived.items import LOOKS, Eye
+from distributary.verify.derived.repair import Repair
+from distributary.verify.derived.standing import GroupFinding, Scan, look_at_groups
+from distributary.verify.report import Report
+from distributary.views import View
+
+
+@dataclass(slots=True)
+class GroupCheck:
+    """Filled page by page, from several threads, then settled once."""
+
+    eye: Eye
+    scan: Scan
+    report: Report
+    repair: Repair | None
+    _sums: Sums = field(default_factory=Sums)
+    _members: dict[str, Members] = field(default_factory=dict)
+    _rows: dict[Key, tuple[View, Row]] = field(default_factory=dict)
+    _orphans: dict[str, str] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def row(self, view: View, key: Key, row: Row) -> None:
+        """A row under a key of the view's groups; without a revision it is none that the branch wrote."""
+        with self._lock:
+            self._rows[key] = view, row if REVISION in row else {}
+
+    def member(self, row: Row) -> None:
+        """A counted member."""
+        partition = row["pk"]["S"]
+        with self._lock:
+            self._members.setdefault(partition, Members()).count(row)
+            self._orphans[partition] = view_of_member(self.eye.views, row) or ""
+
+    def share(self, view: str, standing: Standing) -> None:
+        """What a ledger row says that its item contributed."""
+        with self._lock:
+            self._sums.count(view, standing)
+
+    def settle(self) -> int:
+        """How many groups there are; what differs is in the report, and repaired if that is wanted."""
+        known = self._known()
+        suspects = [(view, key) for view, key in known if self._looks_wrong(view, key)]
+        wrong = self._looked_at_again(suspects)
+        for each in wrong:
+            for problem in each.problems:
+                where = {"kind": problem.kind, "where": problem.where}
+                self.report.name("differences", view=each.view.name, item="", **where)
+        if self.repair is not None and wrong:
+            self._mend(self.repair, wrong)
+        for partition, view in self._orphans.items():
+            self._orphan(partition, view)
+        return len(known)
+
+    def _known(self) -> list[tuple[View, Key]]:
+        views = {view.name: view for view in self.eye.views}
+        known = {key: view for key, (view, _) in self._rows.items()}
+        known |= {key: views[name] for key, name in self._sums.owners.items()}
+        return [(view, key) for key, view in known.items()]
+
+    def _looks_wrong(self, view: View, key: Key) -> bool:
+        for at in partitions(view, key).values():
+            self._orphans.pop(at, None)
+        _, row = self._rows.get(key, (view, {}))
+        return bool(group_problems(view, key, row, self._sums, self._members))
+
+    def _looked_at_again(self, suspects: Sequence[tuple[View, Key]]) -> list[GroupFinding]:
+        wrong: list[GroupFinding] = []
+        for tries in range(LOOKS):
+            if not suspects:
+                break
+            self.eye.sleep(self.eye.pause if tries else 0)
+            found, moving = look_at_groups(self.scan, suspects)
+            wrong += found
+            suspects = [(each.view, each.key) for each in moving]
+        for view, key in suspects:
+            self.report.name("moving", view=view.name, item=" | ".join(key))
+        return wrong
+
+    def _mend(self, repair: Repair, wrong: Sequence[GroupFinding]) -> None:
+        for each in wrong:
+            repair.group(each)
+        left, moved = look_at_groups(self.scan, [(each.view, each.key) for each in wrong])
+        after = {each.key: len(each.problems) for each in (*left, *moved)}
+        for each in wrong:
+            self.report.add("repaired", max(0, len(each.problems) - after.get(each.key, 0)))
+
+    def _orphan(self, partition: str, view: str) -> None:
+        """Members of a group that nobody knows, if they still stand there."""
+        if not view:
+            self.report.name("unknown", where=partition)
+            return
+        again = Members()
+        for row in self._rows_of(partition):
+            again.count(row)
+        if again.number and again == self._members[partition]:
+            self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
+
+    def _rows_of(self, partition: str) -> Iterator[Row]:
+        return reading.partition(self.eye.books.client, self.eye.books.derived, partition)
