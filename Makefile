@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-opensearch lint format bench views verify soak deploy-check invoke index-apply lock clean
+.PHONY: help demo test test-opensearch lint format bench views verify soak deploy-check invoke preview index-apply lock clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -59,6 +59,9 @@ deploy-check: $(VENV)/.installed ## sam validate, sam build, and a real sam depl
 invoke: $(VENV)/.installed ## One function with one event: make invoke FUNCTION=derive EVENT=events/insert.json
 	@$(BIN)/python -m local invoke $(FUNCTION) -e $(EVENT)
 
+preview: $(VENV)/.installed ## A message as files to look at: make preview RULE=welcome EVENT=events/insert.json
+	@PYTHONPATH=layers/distributary:functions/welcome $(BIN)/python functions/welcome/preview.py $(RULE) $(EVENT)
+
 index-apply: $(VENV)/.installed ## Makes the declared index: make index-apply OPENSEARCH_ENDPOINT=https://... [GENERATION=0]
 	@PYTHONPATH=layers/distributary:functions/index $(BIN)/python functions/index/apply.py $(OPENSEARCH_ENDPOINT) \
 		--service $(or $(OPENSEARCH_SERVICE),es) --generation $(or $(GENERATION),0)
@@ -70,4 +73,4 @@ lock: $(VENV)/.installed ## Writes the lock files anew from the .in files
 	$(LOCK) -c requirements.txt local/runtime-requirements.in -o local/runtime-requirements.txt
 
 clean: ## Removes what the other targets made, but for the environment
-	rm -rf .build .aws-sam .demo .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .build .aws-sam .demo .bench .preview .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,19 +1,21 @@
-"""The welcome function: one message for each new user of a table."""
+"""The welcome function: messages for what happens to a table's items, each sent once."""
 
 import os
 from functools import cache
 from typing import Any
 
 from distributary.branches.welcome import Welcome
-from distributary.channels import Ses
+from distributary.channels import Connections
 from distributary.clients import client
 from distributary.consume import Deployment, Response, consume
 from distributary.deadline import Context
+from distributary.pacing import Pace
 from distributary.parallel import Parallel
 from distributary.parking import Parking
 from distributary.rules import check
 from distributary.settings import WelcomeSettings
 from distributary.tables.claims import Claims
+from distributary.tables.suppressions import Suppressions
 from distributary.telemetry import Telemetry
 from rules import RULES
 
@@ -22,9 +24,17 @@ from rules import RULES
 def deployed() -> Deployment:
     """What the environment asks for, put together once per process."""
     settings = WelcomeSettings.load(os.environ)
-    claims, parallel = Claims(client("dynamodb"), settings.claim_table, settings.claim_days), Parallel()
-    channel = Ses(client("sesv2", attempts=1, read_seconds=5.0), settings.sender)
-    branch = Welcome(check(RULES), claims, channel, parallel, settings.max_age_seconds)
+    rules, dynamodb, parallel = check(RULES, settings.event_names), client("dynamodb"), Parallel()
+    connections = Connections(settings, cache(lambda service: client(service, attempts=1, read_seconds=5.0)))
+    branch = Welcome(
+        rules,
+        Claims(dynamodb, settings.claim_table, settings.claim_days),
+        Suppressions(dynamodb, settings.claim_table),
+        {channel: channel.connect(connections) for channel in {rule.channel for rule in rules}},
+        Pace(settings.send_rate / settings.concurrency),
+        parallel,
+        settings.max_age_seconds,
+    )
     parking = Parking(client("s3"), settings.parking_bucket, "welcome", parallel)
     return Deployment(branch, parking, Telemetry("welcome"), settings.generation)
 

@@ -1,16 +1,14 @@
-"""Your messages to new users; see README.md."""
+"""Your messages; see README.md."""
 
+from pathlib import Path
+
+from distributary.messages import contents
 from distributary.rules import Rule
 from distributary.views import Entity
 
-USER = Entity(name="user", keys=("user_id",), attributes=("email", "name"))
+TEMPLATES = Path(__file__).parent / "templates"
+USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "language"))
 
 RULES = [
-    Rule(
-        name="welcome",
-        of=USER,
-        to="email",
-        subject="Welcome, {name}",
-        text="Hello {name},\n\ngood to have you with us.\n",
-    ),
+    Rule(name="welcome", of=USER, to="email", locale="language", content=contents(TEMPLATES / "welcome")),
 ]

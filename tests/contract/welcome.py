@@ -6,8 +6,11 @@ from typing import Any, ClassVar
 
 from distributary.branches.welcome import SEND_SECONDS, Welcome
 from distributary.channels import Ses
+from distributary.messages import Content
+from distributary.pacing import Pace
 from distributary.rules import Rule, check
 from distributary.tables.claims import Claims
+from distributary.tables.suppressions import Suppressions
 from distributary.views import Entity
 from tests.contract.harness import Wrap
 from tests.contract.source import Source, address
@@ -23,7 +26,18 @@ def rules(schema: dict[str, str]) -> list[Rule]:
     person = Entity(
         name="person", keys=tuple(schema), attributes=("email", "name"), where=lambda item: item.get("kind") != "robot"
     )
-    return [Rule(name="welcome", of=person, to="email", subject="Welcome", text="Hello {email}")]
+    content = Content("Welcome", "Hello {{email}}", "<p>Hello {{email}}</p>")
+    return [Rule(name="welcome", of=person, to="email", content={"en": content})]
+
+
+class Unhurried(Pace):
+    """As fast as the fakes are; a refusal shuts nothing, so that the next try follows at once."""
+
+    def __init__(self) -> None:
+        super().__init__(1e9)
+
+    def refused(self) -> None:
+        """See `Pace`."""
 
 
 class WelcomeHarness:
@@ -40,9 +54,17 @@ class WelcomeHarness:
 
     def branch(self, world: World, wrap: Wrap, generation: int) -> Welcome:
         """See `Harness`."""
-        claims = Claims(wrap(world.dynamodb, dynamodb), world.name("claims"), 30, world.now)
-        channel = Ses(wrap(world.ses, ses), f"{world.name('')}sender@example.com")
-        return Welcome(check(rules(world.schema)), claims, channel, world.parallel, MAX_AGE_SECONDS, world.now)
+        client, table = wrap(world.dynamodb, dynamodb), world.name("claims")
+        return Welcome(
+            check(rules(world.schema)),
+            Claims(client, table, 30, world.now),
+            Suppressions(client, table, world.now),
+            {Ses: Ses(wrap(world.ses, ses), f"{world.name('')}sender@example.com")},
+            Unhurried(),
+            world.parallel,
+            MAX_AGE_SECONDS,
+            world.now,
+        )
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distributary.views import View, check
+from distributary import rules, views
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,7 +33,18 @@ def test_the_readmes_make_table_names_every_target_for_users():
     offered = set(re.findall(r"^\| `make ([a-z-]+)`", README, re.MULTILINE))
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"\n{target}: " in makefile for target in offered)
-    assert offered == {"demo", "test", "test-opensearch", "lint", "deploy-check", "bench", "views", "verify", "soak"}
+    assert offered == {
+        "demo",
+        "test",
+        "test-opensearch",
+        "lint",
+        "deploy-check",
+        "bench",
+        "views",
+        "verify",
+        "preview",
+        "soak",
+    }
 
 
 def test_the_readmes_invoke_runs_the_built_function():
@@ -47,10 +58,10 @@ def test_the_readmes_invoke_runs_the_built_function():
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_of_the_readme_declares_valid_views(code):
+def test_python_of_the_readme_declares_what_is_valid(code):
     names: dict = {}
     exec(code, names)
-    assert all(isinstance(view, View) for view in check(names["VIEWS"]))
+    assert rules.check(names["RULES"]) if "RULES" in names else views.check(names["VIEWS"])
 
 
 def test_parameters_that_the_readme_names_are_the_templates():

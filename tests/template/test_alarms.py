@@ -5,6 +5,9 @@ import json
 import pytest
 
 from deploy.template import BRANCHES
+from distributary.branches.welcome import UNKNOWN
+from distributary.change import Undecodable
+from distributary.outcome import Outcome, Status
 from distributary.telemetry import Telemetry
 
 WATCHED = {"IteratorAge": "AWS/Lambda", "Errors": "AWS/Lambda", "Throttles": "AWS/Lambda", "Parked": "Distributary"}
@@ -31,7 +34,24 @@ def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, tem
 
 def test_there_are_no_other_alarms(template):
     expected = {f"{name}{metric}Alarm" for name in BRANCHES for metric in WATCHED}
-    assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected
+    more = {"WelcomeUnknownAlarm", "SuppressErrorsAlarm"}
+    assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more
+
+
+def test_a_message_of_which_nobody_knows_rings(template, monkeypatch, capsys):
+    variables = template.function("Welcome")["Environment"]["Variables"]
+    for variable in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(variable, variables[variable])
+    end = Outcome(Status.PARKED, "unknown", metric=UNKNOWN)
+    Telemetry("welcome").batch("request", [Undecodable("e", "e", {}, "")], [end], 0.0)
+    emitted = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
+    alarm = template.properties("WelcomeUnknownAlarm")
+    assert emitted[alarm["MetricName"]] == [1]
+    assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
+
+
+def test_a_bounce_that_is_not_remembered_rings(template):
+    assert dimensions(template.properties("SuppressErrorsAlarm")) == {"FunctionName": {"Ref": "SuppressFunction"}}
 
 
 @pytest.mark.parametrize("metric", ["IteratorAge", "Errors", "Throttles"])

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from deploy.template import BRANCHES, resolved
+from local import template as local
 
 SETTINGS = {
     "Stream",
@@ -67,11 +68,20 @@ def test_a_failing_record_is_given_up_before_the_stream_forgets_it(mapping, temp
     assert 0 < oldest < 24 * 60 * 60
 
 
-@pytest.mark.parametrize("name", BRANCHES)
-def test_only_welcome_leaves_kinds_of_change_out(name, template):
+@pytest.mark.parametrize("name", [name for name in BRANCHES if name != "Welcome"])
+def test_a_branch_sees_every_kind_of_change(name, template):
     (one,) = template.mapping(name)["FilterCriteria"]["Filters"]
-    kinds = ["INSERT"] if name == "Welcome" else ["INSERT", "MODIFY", "REMOVE"]
-    assert json.loads(one["Pattern"]) == {"eventName": kinds}
+    assert json.loads(one["Pattern"]) == {"eventName": ["INSERT", "MODIFY", "REMOVE"]}
+
+
+def test_welcome_sees_what_its_parameter_names(root, template):
+    declared = template.document["Parameters"]["WelcomeEventNames"]
+    assert declared["Default"] == "INSERT"
+    for names in declared["AllowedValues"]:
+        given = {"WelcomeSourceArn": "arn:aws:dynamodb:eu-west-1:1:table/t/stream/s", "WelcomeEventNames": names}
+        spec = local.Template(root / "template.yaml").function("welcome", given, "eu-west-1")
+        assert spec.mappings[0].patterns == ({"eventName": names.split(",")},)
+        assert spec.environment["EVENT_NAMES"] == names
 
 
 @pytest.mark.parametrize("name", BRANCHES)

@@ -27,6 +27,9 @@ LAMBDAS_OWN = ANYWHERE | {
 }
 """What the Lambda service does in the function's name."""
 
+SERVICES = {"dynamodb": "dynamodb", "s3": "s3", "sesv2": "ses", "sns": "sns", "events": "events"}
+"""boto3's names, and IAM's prefixes."""
+
 OVER_HTTP = {"bulk": {"es:ESHttpPost", "aoss:APIAccessAll"}}
 """What opensearch-py's methods need, which no model of boto3 tells."""
 
@@ -46,7 +49,7 @@ def action_of():
     """boto3's method names to IAM actions."""
     session = botocore.session.get_session()
     methods = dict(OVER_HTTP)
-    for service, prefix in (("dynamodb", "dynamodb"), ("s3", "s3"), ("sesv2", "ses")):
+    for service, prefix in SERVICES.items():
         for operation in session.get_service_model(service).operation_names:
             methods[xform_name(operation)] = {f"{prefix}:{operation}"}
     return methods | IN_A_TRANSACTION
@@ -91,7 +94,9 @@ def test_a_role_allows_exactly_what_the_code_calls_and_lambda_needs(name, templa
 def test_no_statement_reaches_everywhere_but_where_iam_knows_no_resource(name, template):
     for statement in template.statements(name):
         assert statement["Effect"] == "Allow"
-        if "*" in listed(statement["Resource"]):
+        if "NotResource" in statement:
+            assert (statement["Sid"], listed(statement["Action"])) == ("SendTexts", ["sns:Publish"])
+        elif "*" in listed(statement["Resource"]):
             assert set(listed(statement["Action"])) <= ANYWHERE
 
 
@@ -117,10 +122,19 @@ def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     fresh = Template.read(root / "template.yaml")
     for each in fresh.document["Resources"].values():
-        for place in {"CodeUri", "ContentUri"} & set(each["Properties"]):
+        for place in {"CodeUri", "ContentUri"} & set(each.get("Properties", {})):
             each["Properties"][place] = "s3://bucket/key"
     made = transform(dict(fresh.document), {}, None)["Resources"]
     kinds = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
     assert {logical_id for logical_id, each in made.items() if each["Type"] in kinds} == {
         logical_id for kind in kinds for logical_id in template.of_type(kind)
     }
+
+
+def test_suppress_may_write_into_the_claim_table_and_nothing_else(template, root, action_of):
+    own = template.properties("SuppressRole")["Policies"][0]["PolicyDocument"]["Statement"]
+    allowed = {action for statement in own for action in listed(statement["Action"])}
+    assert allowed - LAMBDAS_OWN == {"dynamodb:PutItem"}
+    assert called(root / "functions" / "suppress" / "app.py", action_of) >= {"dynamodb:PutItem"}
+    (keeping,) = [each for each in own if listed(each["Action"]) == ["dynamodb:PutItem"]]
+    assert keeping["Resource"] == {"Fn::GetAtt": ["ClaimTable", "Arn"]}

@@ -10,6 +10,7 @@ POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERT
 GIVEN = {
     "OpenSearchEndpoint": "https://search.example.com",
     "WelcomeSender": "hello@example.com",
+    "WelcomeConfigurationSet": "stack-welcome",
     "ReplicaTableName": "users-replica",
     "ReplicaRegion": "eu-west-1",
     "ParkingBucket": "parking-bucket",

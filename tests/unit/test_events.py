@@ -7,42 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from distributary import indexes, rules, sources, views
+from distributary import indexes, sources, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
 from distributary.branches.replicate import Mirror
-from distributary.branches.welcome import Welcome
 from distributary.change import Change, Undecodable
-from distributary.deadline import Deadline
 from distributary.errors import ConfigError, Rejected
 from distributary.indexes import DELETED_AT
-from distributary.parallel import Parallel
-from distributary.tables.claims import Claim
 from indexes import INDEX
 from rules import RULES
+from tests.unit.mail import Office
 from views import VIEWS
 
 EVENTS = Path(__file__).parents[2] / "events"
 VIEW = views.check(VIEWS)
 INDEXED = Documents(INDEX, indexes.check(INDEX), INDEX.write_alias(0), None)
 MIRROR = Mirror(None, "us-west-2/users")
-
-
-class Mail:
-    """Claims that are all granted, and a channel that keeps what went out."""
-
-    def __init__(self):
-        self.sent = []
-
-    def take(self, id, owner, lease_seconds):
-        return Claim.GRANTED
-
-    def confirm(self, id, owner, message_id):
-        pass
-
-    def send(self, message):
-        self.sent.append(message.to)
-        return "id"
 
 
 def read(name):
@@ -75,11 +55,10 @@ def mirrored(name):
 
 
 def welcomed(name):
-    mail = Mail()
-    changes = [each for each in entries(name) if isinstance(each, Change)]
-    branch = Welcome(rules.check(RULES), mail, mail, Parallel(2), 3600, lambda: 1_795_341_660.0)
-    ends = branch.apply(changes, Deadline(float("inf")))
-    return [end.status.value for end in ends], sorted(mail.sent)
+    office = Office(*RULES)
+    office.clock = 1_795_341_660.0
+    ends = office.apply(*(each for each in entries(name) if isinstance(each, Change)))
+    return [end.status.value for end in ends], sorted(office.sent)
 
 
 def _document(change):

@@ -1,19 +1,25 @@
 """A message goes to one address and says what was declared: no value adds a header or a recipient."""
 
+from html.parser import HTMLParser
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.change import Image
+from distributary.change import Image, Kind
+from distributary.channels import Sms, Topic
 from distributary.errors import ConfigError, Rejected
-from distributary.rules import ADDRESS, Rule, check, compose
+from distributary.messages import ADDRESS, Content, Stored, contents
+from distributary.rules import Rule, check, compose
+from distributary.triggers import EXPIRED, became
 from distributary.views import Entity
 
-USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "visits"))
+USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "visits", "language", "news"))
 
 
-def rule(**changes):
-    parts = {"name": "welcome", "of": USER, "to": "email", "subject": "Welcome, {name}", "text": "Hello {name}!"}
+def rule(subject="Welcome, {{name}}", text="Hello {{name}}!", html=None, **changes):
+    parts = {"name": "welcome", "of": USER, "to": "email", "content": {"en": Content(subject, text, html)}}
     return Rule(**{**parts, **changes})
 
 
@@ -99,11 +105,13 @@ def test_hidden_characters_in_a_subject_become_spaces(hidden):
 
 
 def test_a_value_is_never_taken_for_a_template():
-    assert compose(rule(), item(name={"S": "{email} {user_id.__class__}"})).text == "Hello {email} {user_id.__class__}!"
+    made = compose(rule(html="<p>{{name}}</p>"), item(name={"S": "{{email}} {user_id.__class__}"}))
+    assert made.text == "Hello {{email}} {user_id.__class__}!"
+    assert made.html == "<p>{{email}} {user_id.__class__}</p>"
 
 
 def test_a_number_is_written_with_every_digit():
-    made = compose(rule(text="Visit {visits}"), item(visits={"N": "12345678901234567890123456789012345678"}))
+    made = compose(rule(text="Visit {{visits}}"), item(visits={"N": "12345678901234567890123456789012345678"}))
     assert made.text == "Visit 12345678901234567890123456789012345678"
 
 
@@ -136,14 +144,27 @@ def test_a_missing_attribute_is_rejected_by_name(missing):
         ({"name": "two words"}, "a name is unique"),
         ({"name": ""}, "a name is unique"),
         ({"to": "mail"}, "'mail' is not declared by 'user'; add it"),
-        ({"to": ""}, "write a field as {name}"),
-        ({"subject": "Hi {nick}"}, "'nick' is not declared by 'user'"),
-        ({"text": "Hi {nick}"}, "'nick' is not declared by 'user'"),
-        ({"text": "Hi {}"}, "write a field as {name}"),
-        ({"text": "Hi {name!r}"}, "write a field as {name}"),
-        ({"text": "Hi {name:>9}"}, "write a field as {name}"),
-        ({"text": "Hi {name.__class__}"}, "'name.__class__' is not declared"),
-        ({"text": "Hi {name"}, "template 'Hi {name'"),
+        ({"to": ""}, "'' is not declared by 'user'"),
+        ({"to": None}, "Ses needs recipients: give 'to'"),
+        ({"channel": Topic}, "Topic has no recipients: leave out 'to'"),
+        ({"subject": "Hi {{nick}}"}, "'nick' is not declared by 'user'"),
+        ({"text": "Hi {{nick}}"}, "'nick' is not declared by 'user'"),
+        ({"html": "<p>{{nick}}</p>"}, "'nick' is not declared by 'user'"),
+        ({"text": "Hi {{}}"}, "write a field as {{name}}"),
+        ({"text": "Hi {{name!r}}"}, "'name!r' is not declared"),
+        ({"text": "Hi {{name.__class__}}"}, "'name.__class__' is not declared"),
+        ({"text": "Hi {{name"}, "write a field as {{name}}"),
+        ({"text": "Hi {{{{name}}}}"}, "write a field as {{name}}"),
+        ({"locale": "tongue"}, "'tongue' is not declared by 'user'"),
+        ({"consent": "wants"}, "'wants' is not declared by 'user'"),
+        ({"on": became("state", "active")}, "'state' is not declared by 'user'"),
+        ({"content": {}}, "it has no content"),
+        ({"content": {"en": Stored("x", ("nick",))}}, "'nick' is not declared by 'user'"),
+        ({"content": {"en": Stored("x")}, "channel": Sms}, "Sms keeps no templates"),
+        ({"again": "always"}, "again is 'always': give one of never, each"),
+        ({"on_unknown": "ignore"}, "on_unknown is 'ignore': give one of park, resend"),
+        ({"tags": {"a b": "c"}}, "tags are"),
+        ({"tags": {f"t{n}": "v" for n in range(50)}}, "tags are at most 49"),
     ],
 )
 def test_a_faulty_rule_is_refused_by_name(changes, fault):
@@ -154,10 +175,108 @@ def test_a_faulty_rule_is_refused_by_name(changes, fault):
 
 def test_every_fault_of_every_rule_is_named_at_once():
     with pytest.raises(ConfigError) as caught:
-        check([rule(to="mail", text="{nick}"), rule(subject="{")])
+        check([rule(to="mail", text="{{nick}}"), rule(subject="{{")])
     assert len(caught.value.faults) == 5
 
 
 def test_no_rule_at_all_is_a_fault():
     with pytest.raises(ConfigError, match="no rule is declared"):
         check([])
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_no_value_adds_to_the_html(name):
+    made = compose(rule(html='<a title="{{name}}">{{name}}</a>'), item(name={"S": name})).html
+
+    class Seen(HTMLParser):
+        def __init__(self):
+            super().__init__()
+            self.tags, self.words = [], ""
+
+        def handle_starttag(self, tag, attrs):
+            self.tags.append((tag, [each for each, _ in attrs]))
+
+        def handle_data(self, data):
+            self.words += data
+
+    seen = Seen()
+    seen.feed(made)
+    seen.close()
+    assert seen.tags == [("a", ["title"])]
+
+
+def test_a_stored_template_gets_its_values_escaped_and_once_more_as_they_are():
+    made = compose(rule(content={"en": Stored("hello", ("name",))}), item(name={"S": "<b>Ada & Co</b>"}))
+    assert made.stored == "hello"
+    assert made.values == {"name": "&lt;b&gt;Ada &amp; Co&lt;/b&gt;", "name_text": "<b>Ada & Co</b>"}
+
+
+def test_a_stored_template_s_missing_value_is_rejected_by_name():
+    with pytest.raises(Rejected, match="no attribute 'visits'"):
+        compose(rule(content={"en": Stored("hello", ("visits",))}), item())
+
+
+@pytest.mark.parametrize(
+    ("language", "subject"),
+    [("de", "Hallo"), ("de-AT", "Hallo"), ("en-GB", "Hello, dear"), ("fr", "Hello"), ("", "Hello"), ("../de", "Hello")],
+)
+def test_a_locale_falls_back_to_its_language_and_then_to_the_first(language, subject):
+    spoken = {"en": "Hello", "de": "Hallo", "en-GB": "Hello, dear"}
+    declared = rule(locale="language", content={name: Content(each, "x") for name, each in spoken.items()})
+    assert compose(declared, item(language={"S": language})).subject == subject
+
+
+def test_an_item_without_a_language_gets_the_first():
+    declared = rule(locale="language", content={"en": Content("Hello", "x"), "de": Content("Hallo", "x")})
+    assert compose(declared, item()).subject == "Hello"
+
+
+def test_recipient_and_locale_may_be_functions_of_the_item():
+    declared = rule(to=lambda item: f"{item['name']}@example.com".lower(), locale=lambda item: "en")
+    assert compose(declared, item()).to == "ada@example.com"
+
+
+@pytest.mark.parametrize("to", [lambda item: item["nothing"], lambda item: 7, lambda item: "no address"])
+def test_a_function_that_names_no_recipient_rejects_the_item(to):
+    with pytest.raises(Rejected):
+        compose(rule(to=to), item())
+
+
+@pytest.mark.parametrize("number", ["+441632960960", "+15005550006"])
+def test_a_phone_number_is_e164(number):
+    declared = rule(channel=Sms, to="name")
+    assert compose(declared, item(name={"S": number})).to == number
+    for wrong in (number[1:], f"{number}\n", f"{number} ", "+0123456789", "+1", "++15005550006"):
+        with pytest.raises(Rejected, match="'name' is no phone number"):
+            compose(declared, item(name={"S": wrong}))
+
+
+@pytest.mark.parametrize(
+    ("news", "wanted"),
+    [({"BOOL": True}, True), ({"BOOL": False}, False), ({"S": "true"}, False), ({"N": "1"}, False), (None, False)],
+)
+def test_only_who_agreed_is_written_to(news, wanted):
+    assert rule(consent="news").wants(item(**({"news": news} if news else {}))) is wanted
+
+
+def test_a_rule_that_waits_for_what_the_mapping_leaves_out_is_a_fault():
+    with pytest.raises(ConfigError, match=r"waits for REMOVE.*WelcomeEventNames"):
+        check([rule(on=EXPIRED)], frozenset({Kind.INSERT}))
+
+
+def test_the_deployed_templates_are_whole_and_the_first_is_the_default():
+    found = contents(Path(__file__).parents[2] / "functions/welcome/templates/welcome")
+    assert list(found) == ["en", "de"]
+    assert all(each.html for each in found.values())
+
+
+def test_a_folder_without_a_text_or_with_a_wrong_default_is_told_by_name(tmp_path):
+    with pytest.raises(ConfigError, match=r"no \*\.subject\.txt"):
+        contents(tmp_path)
+    (tmp_path / "en.subject.txt").write_text("Hello")
+    with pytest.raises(ConfigError, match=r"en\.txt is missing"):
+        contents(tmp_path)
+    (tmp_path / "en.txt").write_text("Hello")
+    (tmp_path / "default").write_text("de")
+    with pytest.raises(ConfigError, match="names 'de'"):
+        contents(tmp_path)

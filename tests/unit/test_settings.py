@@ -24,7 +24,14 @@ GOOD = {
         "CLAIM_TABLE": "claims",
         "CLAIM_DAYS": "30",
         "MAX_AGE_SECONDS": "3600",
+        "EVENT_NAMES": "INSERT,MODIFY",
+        "SEND_RATE": "14",
+        "CONCURRENCY": "2",
         "SENDER": "hello@example.com",
+        "REPLY_TO": "help@example.com",
+        "CONFIGURATION_SET": "distributary-welcome",
+        "TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:news",
+        "EVENT_BUS": "default",
     },
     ReplicateSettings: {
         **EVERYWHERE,
@@ -47,9 +54,18 @@ BAD = {
     "CLAIM_DAYS": ["0", "x"],
     "MAX_AGE_SECONDS": ["59", "86401", "1h"],
     "SENDER": ["hello", "Hello <hello@example.com>", "a@b@c", "a b@example.com", "a@example.com\r\nBcc: x@y.zz"],
+    "EVENT_NAMES": ["insert", "INSERT, MODIFY", "UPDATE", ","],
+    "SEND_RATE": ["0", "-1", "1e3", "fast", "inf", "14/s"],
+    "CONCURRENCY": ["0", "1001", "two"],
+    "REPLY_TO": ["hello", "Hello <hello@example.com>", "a@example.com\r\nBcc: x@y.zz"],
+    "CONFIGURATION_SET": ["two words", "x" * 65, "set\n"],
+    "TOPIC_ARN": ["news", "arn:aws:sqs:eu-west-1:123456789012:news"],
+    "EVENT_BUS": ["two words", "bus\n"],
     "REPLICA_TABLE": ["a", "x y z"],
     "REPLICA_REGION": ["us", "us-west", "US-WEST-2", "us_west_2"],
 }
+
+OPTIONAL = {"REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS"}
 
 classes = pytest.mark.parametrize("settings", GOOD, ids=lambda each: each.__name__)
 
@@ -66,16 +82,24 @@ def test_good_settings_load_and_every_variable_counts(settings):
 def test_all_missing_variables_are_named_at_once(settings):
     with pytest.raises(ConfigError) as caught:
         settings.load({})
-    assert len(caught.value.faults) == len(GOOD[settings])
-    for variable in GOOD[settings]:
+    needed = GOOD[settings].keys() - OPTIONAL
+    assert len(caught.value.faults) == len(needed)
+    for variable in needed:
         assert f"{variable} is missing: set it on the function" in str(caught.value)
 
 
 @classes
 def test_an_empty_variable_is_a_missing_one(settings):
-    for variable in GOOD[settings]:
+    for variable in GOOD[settings].keys() - OPTIONAL:
         with pytest.raises(ConfigError, match=f"^{variable} is missing"):
             settings.load({**GOOD[settings], variable: ""})
+
+
+def test_what_is_optional_may_be_missing_or_empty():
+    given = {name: text for name, text in GOOD[WelcomeSettings].items() if name not in OPTIONAL}
+    for more in ({}, dict.fromkeys(OPTIONAL, "")):
+        loaded = WelcomeSettings.load({**given, **more})
+        assert {loaded.reply_to, loaded.configuration_set, loaded.topic_arn, loaded.event_bus} == {""}
 
 
 @pytest.mark.parametrize(

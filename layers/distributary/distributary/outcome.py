@@ -18,11 +18,13 @@ class Status(StrEnum):
 
 
 class Outcome(NamedTuple):
-    """`cause` is safe to log; `detail` may quote the item and goes only into the parked object."""
+    """`cause` is safe to log; `detail` may quote the item and goes only into the parked object. `metric` names a count
+    of the branch's own that this change adds to, beside its status."""
 
     status: Status
     cause: str = ""
     detail: str = ""
+    metric: str = ""
 
 
 APPLIED = Outcome(Status.APPLIED)
@@ -44,5 +46,9 @@ _FOREMOST = (Status.FAILED, Status.PARKED, Status.APPLIED, Status.SUPERSEDED, St
 
 
 def combine(ends: Iterable[Outcome]) -> Outcome:
-    """The outcome of a change that several writes served: the one that asks most of the caller; none is ignored."""
-    return min(ends, key=lambda end: _FOREMOST.index(end.status), default=IGNORED)
+    """The outcome of a change that several writes served: the one that asks most of the caller; none is ignored. A
+    metric of any of them is kept."""
+    found = sorted(ends, key=lambda end: (_FOREMOST.index(end.status), not end.cause))
+    if not found:
+        return IGNORED
+    return found[0]._replace(metric=next((end.metric for end in found if end.metric), ""))

@@ -1,106 +1,131 @@
-"""Declarations of messages to new users, checked before the first change."""
+"""Declarations of messages, checked before the first change."""
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from string import Formatter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
-from distributary.change import Image
-from distributary.codec import number_text
+from distributary.change import Image, Kind
+from distributary.channels import Channel, Ses
 from distributary.errors import ConfigError, Rejected
 from distributary.keys import NAME
-from distributary.views import Entity, Predicate
+from distributary.messages import Content, Message, Stored, faults, filled, text_of
+from distributary.triggers import INSERTED, Trigger
+from distributary.views import Entity, Predicate, guarded
 
-ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
-"""An addr-spec of plain ASCII: nothing in it can end a header or add a second recipient."""
+Again = Literal["never", "each"]
+OnUnknown = Literal["park", "resend"]
+Text = str | Callable[[Image], str]
+"""An attribute's name, or a function of the item."""
 
-_ADDRESS_BYTES = 254
-_VALUE_CHARACTERS = 200
-"""Of a value in a message: a name has room, an advertisement has not."""
-
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_MAX_TAGS = 49
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One message for each new item of an entity.
+    """One message for what happens to an item of an entity.
 
-    `to` names the attribute with the address; `subject` and `text` are templates over the entity's attributes, such
-    as `Welcome, {name}`. `where` leaves items out.
+    `on` is what happens (INSERTED, EXPIRED, `became("status", "active")`); `channel` how the message goes out, and `to`
+    whom to, where the channel has recipients. `content` is what it says, by locale; `locale` says which (`de-AT` falls
+    back to `de`, and then to the first). `where` leaves items out; so does an item whose `consent` attribute is not
+    true. `again="each"` sends at each such event of an item, such as a user who was deleted and comes back, "never"
+    only once. `on_unknown` settles what nobody can know after a crash: whether a message went out. "park" never sends
+    it twice, "resend" never leaves it unsent. A record older than `max_age_seconds` (the setting's, if None) sends
+    nothing. `tags` go to the provider.
     """
 
     name: str
     of: Entity
-    to: str
-    subject: str
-    text: str
+    content: Mapping[str, Content | Stored]
+    to: Text | None = None
+    on: Trigger = INSERTED
+    channel: type[Channel] = Ses
+    locale: Text | None = None
     where: Predicate | None = None
+    consent: str | None = None
+    again: Again = "never"
+    on_unknown: OnUnknown = "park"
+    max_age_seconds: int | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    def wants(self, item: Image) -> bool:
+        """Whether the rule is about the item at all. Raises Rejected if a predicate fails on it."""
+        if not self.of.claims(item) or (self.where is not None and not guarded("where", self.where, item)):
+            return False
+        return self.consent is None or (self.consent in item and item[self.consent] is True)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A plain-text e-mail to one address."""
-
-    to: str
-    subject: str
-    text: str
-
-
-def compose(rule: Rule, item: Image) -> Message:
-    """The rule's message for an item. Raises Rejected for a missing attribute and for what is no e-mail address."""
-    address = _text(item, rule.to)
-    if not ADDRESS.fullmatch(address) or len(address) > _ADDRESS_BYTES:
-        raise Rejected(f"'{rule.to}' is no e-mail address")
-    return Message(address, _HIDDEN.sub(" ", _fill(rule.subject, item)), _fill(rule.text, item))
+def compose(rule: Rule, item: Image, id: str = "") -> Message:
+    """The rule's message for an item. Raises Rejected for a missing attribute and for what is no recipient."""
+    pattern, to = rule.channel.recipient, ""
+    if pattern is not None and rule.to is not None:
+        to = _text(rule.to, "to", item)
+        if not pattern.fullmatch(to):
+            named = f"'{rule.to}'" if isinstance(rule.to, str) else "what 'to' answers"
+            raise Rejected(f"{named} is no {'phone number' if '+' in pattern.pattern[:2] else 'e-mail address'}")
+    return filled(content(rule, item), item, id, rule.name, to, rule.tags)
 
 
-def check(rules: Sequence[Rule]) -> tuple[Rule, ...]:
-    """The rules as they stand. Raises ConfigError that names every fault of every rule at once."""
-    faults = [] if rules else ["no rule is declared: add one to rules.py"]
+def content(rule: Rule, item: Image) -> Content | Stored:
+    """What the rule says in the item's locale, or the nearest that there is. Raises Rejected if `locale` fails."""
+    default = next(iter(rule.content))
+    if rule.locale is None or (isinstance(rule.locale, str) and rule.locale not in item):
+        return rule.content[default]
+    asked = _text(rule.locale, "locale", item)
+    found = next((each for each in (asked, asked.partition("-")[0]) if each in rule.content), default)
+    return rule.content[found]
+
+
+def _text(given: Text, what: str, item: Image) -> str:
+    if isinstance(given, str):
+        return text_of(item, given)
+    answer = guarded(what, given, item)
+    if not isinstance(answer, str):
+        raise Rejected(f"'{what}' answers {type(answer).__name__}, and should answer text")
+    return answer
+
+
+def check(rules: Sequence[Rule], kinds: frozenset[Kind] = frozenset(Kind)) -> tuple[Rule, ...]:
+    """The rules as they stand; `kinds` are the event names that the mapping lets through.
+
+    Raises ConfigError that names every fault of every rule at once.
+    """
+    found = [] if rules else ["no rule is declared: add one to rules.py"]
     names = [rule.name for rule in rules]
     for rule in rules:
-        declared = {*rule.of.keys, *rule.of.attributes}
         if not NAME.fullmatch(rule.name) or names.count(rule.name) > 1:
-            faults.append(f"rule '{rule.name}': a name is unique and made of letters, digits, '_', '.', '-'")
-        for template in (f"{{{rule.to}}}", rule.subject, rule.text):
-            try:
-                unknown = [name for name in _fields(template) if name not in declared]
-            except ValueError as error:
-                faults.append(f"rule '{rule.name}': template '{template}': {error}")
-                continue
-            faults += [f"rule '{rule.name}': '{name}' is not declared by '{rule.of.name}'; add it" for name in unknown]
-    if faults:
-        raise ConfigError(faults)
+            found.append(f"rule '{rule.name}': a name is unique and made of letters, digits, '_', '.', '-'")
+        found += [f"rule '{rule.name}': {fault}" for fault in _faults(rule, kinds)]
+    if found:
+        raise ConfigError(found)
     return tuple(rules)
 
 
-def _fields(template: str) -> list[str]:
-    pieces = list(Formatter().parse(template))
-    if any(spec or conversion or name == "" for _, name, spec, conversion in pieces):
-        raise ValueError("write a field as {name}")
-    return [name for _, name, _, _ in pieces if name is not None]
+def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
+    recipient = rule.channel.recipient
+    if (recipient is None) != (rule.to is None):
+        wrong = "needs recipients: give 'to'" if recipient else "has no recipients: leave out 'to'"
+        yield f"{rule.channel.__name__} {wrong}"
+    if not rule.content:
+        yield "it has no content: give one for each locale, the default first"
+    for name in _named(rule):
+        if name not in (*rule.of.keys, *rule.of.attributes):
+            yield f"'{name}' is not declared by '{rule.of.name}'; add it"
+    for each in rule.content.values():
+        yield from faults(each)
+        if isinstance(each, Stored) and not rule.channel.templates:
+            yield f"{rule.channel.__name__} keeps no templates: give its content itself"
+    for what, given, choice in (("again", rule.again, Again), ("on_unknown", rule.on_unknown, OnUnknown)):
+        if given not in get_args(choice):
+            yield f"{what} is '{given}': give one of {', '.join(get_args(choice))}"
+    if missing := sorted(rule.on.kinds - kinds):
+        yield f"it waits for {', '.join(missing)}, which the mapping leaves out: add it to WelcomeEventNames"
+    if len(rule.tags) > _MAX_TAGS or not all(NAME.fullmatch(tag) for pair in rule.tags.items() for tag in pair):
+        yield f"tags are at most {_MAX_TAGS}, names and values made of letters, digits, '_', '.', '-'"
 
 
-def _fill(template: str, item: Image) -> str:
-    return "".join(
-        literal + (_shown(item, name) if name is not None else "")
-        for literal, name, _, _ in Formatter().parse(template)
-    )
-
-
-def _shown(item: Image, name: str) -> str:
-    """An attribute as it may stand in a message: one line, and not a long one."""
-    return _HIDDEN.sub(" ", _text(item, name))[:_VALUE_CHARACTERS]
-
-
-def _text(item: Image, name: str) -> str:
-    """An attribute as text; attributes of the user's own naming are looked up, never evaluated."""
-    if name not in item:
-        raise Rejected(f"the item has no attribute '{name}'")
-    value = item[name]
-    if isinstance(value, str):
-        return value
-    if isinstance(value, Decimal):
-        return number_text(value)
-    raise Rejected(f"'{name}' is neither a string nor a number")
+def _named(rule: Rule) -> list[str]:
+    """Every attribute that the rule names, each once."""
+    named = [each for each in (rule.to, rule.locale, rule.consent) if isinstance(each, str)]
+    for each in rule.content.values():
+        named += sorted(each.fields() - {""})
+    return list(dict.fromkeys([*named, *rule.on.attributes()]))

@@ -5,12 +5,26 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from distributary.change import Kind
 from distributary.errors import ConfigError
 from distributary.version import GENERATIONS
 
 
 def _setting(variable: str, parse: Callable[[str], Any]) -> Any:
     return field(metadata={"variable": variable, "parse": parse})
+
+
+def _optional(parse: Callable[[str], str]) -> Callable[[str], str]:
+    """Also the empty text, which a variable that is missing counts as."""
+    return _Optional(parse)
+
+
+class _Optional:
+    def __init__(self, parse: Callable[[str], str]) -> None:
+        self._parse = parse
+
+    def __call__(self, text: str) -> str:
+        return self._parse(text) if text else ""
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -36,7 +50,23 @@ _table = _matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,255
 _region = _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "an AWS region such as eu-west-1")
 _endpoint = _matching(r"https?://[A-Za-z0-9.\[\]:-]+(:[0-9]+)?/?", "an address such as https://search.example.com")
 _service = _matching(r"es|aoss|none", "es, aoss or none")
-_sender = _matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
+_address = _matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
+_name = _matching(r"[A-Za-z0-9_.-]{1,64}", "a name of letters, digits, '_', '.', '-'")
+_topic = _matching(r"arn:[^\s]+:sns:[^\s]+:[A-Za-z0-9_-]{1,256}", "an SNS topic's ARN")
+_bus = _matching(r"[A-Za-z0-9_./-]{1,256}|arn:[^\s]+:event-bus/[A-Za-z0-9_./-]{1,256}", "an event bus's name or ARN")
+
+
+def _rate(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not float(text):
+        raise ValueError("give messages per second, more than 0, such as 14")
+    return float(text)
+
+
+def _kinds(text: str) -> frozenset[Kind]:
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(Kind)):
+        raise ValueError(f"give some of {', '.join(Kind)}, parted by commas alone, not {', '.join(unknown)}")
+    return frozenset(map(Kind, names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +81,12 @@ class Settings:
         """Raises ConfigError that names every missing or malformed variable at once."""
         values, faults = {}, []
         for each in fields(cls):
-            variable = each.metadata["variable"]
-            if not environment.get(variable):
+            variable, parse = each.metadata["variable"], each.metadata["parse"]
+            if not environment.get(variable) and not isinstance(parse, _Optional):
                 faults.append(f"{variable} is missing: set it on the function (template.yaml does)")
                 continue
             try:
-                values[each.name] = each.metadata["parse"](environment[variable])
+                values[each.name] = parse(environment.get(variable, ""))
             except ValueError as error:
                 faults.append(f"{variable}: {error}")
         if faults:
@@ -89,12 +119,28 @@ class IndexSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomeSettings(Settings):
-    """A claim outlives its user's news by `claim_days`; a record older than `max_age_seconds` greets nobody."""
+    """A claim outlives its user's news by `claim_days`; a record older than `max_age_seconds` sends nothing.
+    `send_rate` is messages per second, of all execution environments together, of which there are `concurrency` at
+    most; `event_names` are what the mapping lets through."""
 
     claim_table: str = _setting("CLAIM_TABLE", _table)
     claim_days: int = _setting("CLAIM_DAYS", _whole(1, 3650))
     max_age_seconds: int = _setting("MAX_AGE_SECONDS", _whole(60, 86_400))
-    sender: str = _setting("SENDER", _sender)
+    event_names: frozenset[Kind] = _setting("EVENT_NAMES", _kinds)
+    send_rate: float = _setting("SEND_RATE", _rate)
+    concurrency: int = _setting("CONCURRENCY", _whole(1, 1000))
+    sender: str = _setting("SENDER", _address)
+    reply_to: str = _setting("REPLY_TO", _optional(_address))
+    configuration_set: str = _setting("CONFIGURATION_SET", _optional(_name))
+    topic_arn: str = _setting("TOPIC_ARN", _optional(_topic))
+    event_bus: str = _setting("EVENT_BUS", _optional(_bus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressSettings:
+    """Where bounces and complaints are remembered."""
+
+    claim_table: str = _setting("CLAIM_TABLE", _table)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

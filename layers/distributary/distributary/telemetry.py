@@ -14,7 +14,8 @@ class Telemetry:
     """CloudWatch metrics (EMF) and structured logs of one branch.
 
     Per batch: Received, Applied, Superseded, Ignored, Parked, Failed (counts; Received is the sum of the rest) and
-    Lag, the seconds from the oldest streamed change's creation to its outcome. Dimensions: branch, service.
+    Lag, the seconds from the oldest streamed change's creation to its outcome; and what outcomes name beside their
+    status. Dimensions: branch, service.
     """
 
     def __init__(self, branch: str) -> None:
@@ -31,6 +32,8 @@ class Telemetry:
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
         for status in Status:
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
+        for metric, many in sorted(Counter(end.metric for end in ends if end.metric).items()):
+            self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=many)
         created = [e.created for e in entries if isinstance(e, Change) and e.origin is Origin.STREAM]
         if created:
             self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))

@@ -26,6 +26,11 @@ def of(generation: int, position: int) -> int:
     return generation * POSITIONS + position
 
 
+def position_of(version: int) -> int:
+    """The position alone: the same in every generation."""
+    return version % POSITIONS
+
+
 def to_text(version: int) -> str:
     """Zero-padded to 46 characters, so that DynamoDB's string comparison is numeric comparison.
 
@@ -45,5 +50,5 @@ def to_external(version: int) -> int:
     Monotone: it never reverses two positions. Two that share length and leading 17 digits tie, and `external_gte`
     lets the later arrival win. The generation is left out: a generation is an index of its own.
     """
-    digits = str(version % POSITIONS)
+    digits = str(position_of(version))
     return len(digits) << _LEADING_BITS | int(digits[:_LEADING_DIGITS])

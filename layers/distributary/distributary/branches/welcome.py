@@ -1,21 +1,24 @@
-"""One message per new user: claimed, sent, confirmed."""
+"""Messages by rule: claimed, sent, confirmed, each once."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
 from distributary import outcome as outcomes
-from distributary.change import Change, Kind, Origin
+from distributary import version as versions
+from distributary.change import Change, Image, Origin
 from distributary.channels import Channel, MaybeSent
 from distributary.deadline import Deadline
-from distributary.errors import Rejected, Unavailable
+from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.keys import bounded, identity
+from distributary.messages import Message
 from distributary.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
+from distributary.pacing import Pace
 from distributary.parallel import Parallel
-from distributary.rules import Message, Rule, compose
+from distributary.rules import Rule, compose
 from distributary.tables.claims import Claim, Claims
-from distributary.views import guarded
+from distributary.tables.suppressions import Suppressions
 
 CLAIM_ID_BYTES = 1024
 LEASE_MARGIN_SECONDS = 5.0
@@ -24,90 +27,153 @@ LEASE_MARGIN_SECONDS = 5.0
 SEND_SECONDS = 6.0
 """A claim, a send and a confirmation take far less, unless a service hangs: with less left, nothing is begun."""
 
-_LATE = Outcome(Status.IGNORED, "older than MAX_AGE_SECONDS: nobody is greeted that late")
+UNKNOWN = "Unknown"
+"""The metric that counts messages of which nobody could know whether they had gone out."""
+
+_LATE = Outcome(Status.IGNORED, "older than its rule allows: nobody is written to that late")
+_SUPPRESSED = Outcome(Status.IGNORED, "the address is suppressed: it bounced or complained")
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A message that a rule asks for; a late one is not begun, but what was begun in time is settled."""
+
+    rule: Rule
+    message: Message
+    late: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The declared rules over one channel."""
+    """The declared rules, each over its channel. `max_age_seconds` is that of rules without one of their own."""
 
     rules: tuple[Rule, ...]
     claims: Claims
-    channel: Channel
+    suppressions: Suppressions
+    channels: Mapping[type[Channel], Channel]
+    pace: Pace
     parallel: Parallel
     max_age_seconds: int
     now: Callable[[], float] = time.time
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`. A new user is an INSERT from the stream itself, not older than `max_age_seconds`:
-        replays, backfills and replicated items greet nobody, and neither does a user who comes back."""
-        ends: list[Outcome] = [IGNORED] * len(changes)
-        for place, change in enumerate(changes):
-            if change.kind is Kind.INSERT and change.origin is Origin.STREAM and self._is_late(change):
-                ends[place] = _LATE
-        groups = _by_item(changes, [place for place, change in enumerate(changes) if self._is_news(change)])
-        served = self.parallel.run(lambda group: [self._one(changes[i], deadline) for i in group], groups, deadline)
-        for group, result in zip(groups, served, strict=True):
+        """See `consume.Branch`. Replays, backfills and replicated items are no news, and send nothing."""
+        planned = [[self._plan(rule, change) for rule in self.rules] for change in changes]
+        sendings = [each for plan in planned for each in plan if isinstance(each, Sending)]
+        suppressed = self._suppressed(sendings, deadline)
+        groups = _by_item(changes, [at for at, plan in enumerate(planned) if any(isinstance(p, Sending) for p in plan)])
+
+        def serve(group: list[int]) -> list[Outcome]:
+            return [self._ended(planned[at], suppressed, deadline) for at in group]
+
+        ends = [outcomes.combine(each for each in plan if isinstance(each, Outcome)) for plan in planned]
+        for group, result in zip(groups, self.parallel.run(serve, groups, deadline), strict=True):
             each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
             for place, end in zip(group, each, strict=True):
                 ends[place] = end
         return ends
 
-    def _one(self, change: Change, deadline: Deadline) -> Outcome:
-        return outcomes.combine([self._serve(rule, change, deadline) for rule in self.rules])
+    def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
+        if change.origin is not Origin.STREAM or change.replicated:
+            return IGNORED
+        try:
+            item = rule.on.item(change)
+            if item is None or not rule.wants(item):
+                return IGNORED
+            return self._sending(rule, change, item)
+        except Rejected as error:
+            return outcomes.parked(_named(rule, error))
 
-    def _is_news(self, change: Change) -> bool:
-        return (
-            change.kind is Kind.INSERT
-            and change.origin is Origin.STREAM
-            and not change.replicated
-            and not self._is_late(change)
+    def _sending(self, rule: Rule, change: Change, item: Image) -> Sending:
+        of = f"{rule.name}|{identity(change.keys.raw)}"
+        if rule.again == "each":
+            of += f"|{versions.position_of(change.version)}"
+        age = self.max_age_seconds if rule.max_age_seconds is None else rule.max_age_seconds
+        late = self.now() - change.created > age
+        return Sending(rule, compose(rule, item, bounded(of, CLAIM_ID_BYTES)), late)
+
+    def _suppressed(self, sendings: Sequence[Sending], deadline: Deadline) -> set[str] | Unavailable:
+        """One look for the whole batch."""
+        addresses = {each.message.to for each in sendings if each.message.to}
+        try:
+            deadline.check()
+            return self.suppressions.among(addresses) if addresses else set()
+        except Unavailable as error:
+            return error
+
+    def _ended(
+        self, plan: Sequence[Sending | Outcome], suppressed: set[str] | Unavailable, deadline: Deadline
+    ) -> Outcome:
+        return outcomes.combine(
+            self._serve(each, suppressed, deadline) if isinstance(each, Sending) else each for each in plan
         )
 
-    def _is_late(self, change: Change) -> bool:
-        return self.now() - change.created > self.max_age_seconds
-
-    def _serve(self, rule: Rule, change: Change, deadline: Deadline) -> Outcome:
+    def _serve(self, sending: Sending, suppressed: set[str] | Unavailable, deadline: Deadline) -> Outcome:
         try:
-            message = self._message(rule, change)
-            if message is None:
-                return IGNORED
-            if deadline.left() < SEND_SECONDS:
-                raise Unavailable("not begun: a message is only begun if its confirmation fits the time left")
-            claim_id = bounded(f"{rule.name}|{identity(change.keys.raw)}", CLAIM_ID_BYTES)
-            return self._send(claim_id, message, deadline)
+            if isinstance(suppressed, Unavailable):
+                raise suppressed
+            if sending.message.to in suppressed:
+                return _SUPPRESSED
+            if sending.late:
+                return self._settled(sending, self.claims.look(sending.message.id), deadline)
+            return self._claimed(sending, self.claims.take, deadline)
         except Rejected as error:
-            return outcomes.parked(Rejected(f"rule '{rule.name}': {error}", error.detail))
+            return outcomes.parked(_named(sending.rule, error))
         except Unavailable as error:
-            return outcomes.failed(Unavailable(f"rule '{rule.name}': {error}", error.detail))
+            return outcomes.failed(_named(sending.rule, error))
 
-    def _message(self, rule: Rule, change: Change) -> Message | None:
-        item = change.new
-        if item is None or not rule.of.claims(item):
-            return None
-        if rule.where is not None and not guarded("where", rule.where, item):
-            return None
-        return compose(rule, item)
-
-    def _send(self, id: str, message: Message, deadline: Deadline) -> Outcome:
+    def _claimed(self, sending: Sending, take: Callable[[str, str, float], Claim], deadline: Deadline) -> Outcome:
+        """Only what can be confirmed in the time left is claimed."""
+        self.pace.take(deadline, SEND_SECONDS)
+        if deadline.left() < SEND_SECONDS:
+            self.pace.give_back()
+            raise Unavailable("not begun: a message is only begun if its confirmation fits the time left")
         owner = uuid4().hex
-        match self.claims.take(id, owner, deadline.left() + deadline.reserve + LEASE_MARGIN_SECONDS):
+        claim = take(sending.message.id, owner, deadline.left() + deadline.reserve + LEASE_MARGIN_SECONDS)
+        if claim is Claim.GRANTED:
+            return self._sent(sending, owner)
+        self.pace.give_back()
+        return self._settled(sending, claim, deadline)
+
+    def _settled(self, sending: Sending, claim: Claim | None, deadline: Deadline) -> Outcome:
+        """By what others did, or began and left open."""
+        match claim:
+            case None:
+                return _LATE
             case Claim.SENT:
                 return SUPERSEDED
-            case Claim.SENDING:
-                raise Unavailable("another invocation is sending this message, or died doing so: its lease runs")
+            case Claim.UNKNOWN if sending.rule.on_unknown == "resend":
+                return self._claimed(sending, self.claims.take_over, deadline)._replace(metric=UNKNOWN)
             case Claim.UNKNOWN:
-                raise Rejected("unknown: a crash came between sending and its confirmation")
+                return self._unknown(sending, "a crash came between sending and its confirmation")
+        raise Unavailable("another invocation is sending this message, or died doing so: its lease runs")
+
+    def _sent(self, sending: Sending, owner: str) -> Outcome:
+        id = sending.message.id
         try:
-            message_id = self.channel.send(message)
+            message_id = self.channels[sending.rule.channel].send(sending.message)
         except MaybeSent as error:
             self.claims.give_up(id, owner)
-            raise Rejected(f"unknown: {error}", error.detail) from error
-        except (Rejected, Unavailable):
+            return self._unknown(sending, str(error), error.detail)
+        except Rejected:
             self.claims.release(id, owner)
             raise
+        except Unavailable:
+            self.pace.refused()
+            self.claims.release(id, owner)
+            raise
+        self.pace.accepted()
         self.claims.confirm(id, owner, message_id)
         return APPLIED
+
+    def _unknown(self, sending: Sending, cause: str, detail: str = "") -> Outcome:
+        """Parked, or left to the next delivery, which sends it again."""
+        ended = outcomes.failed if sending.rule.on_unknown == "resend" else outcomes.parked
+        return ended(_named(sending.rule, Rejected(f"unknown: {cause}", detail)))._replace(metric=UNKNOWN)
+
+
+def _named(rule: Rule, error: DistributaryError) -> DistributaryError:
+    return type(error)(f"rule '{rule.name}': {error}", error.detail)
 
 
 def _by_item(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:

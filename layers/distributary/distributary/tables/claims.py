@@ -38,6 +38,29 @@ class Claims:
         SENT: a message went out. SENDING: someone holds a lease, so ask again later. UNKNOWN: a claimant died between
         claim and confirmation, and nobody can know whether the message went out. 1 write unit; raises Unavailable.
         """
+        return self._put(id, owner, lease_seconds, ConditionExpression="attribute_not_exists(id)")
+
+    def take_over(self, id: str, owner: str, lease_seconds: float) -> Claim:
+        """As `take`, of a claim that is unknown: GRANTED to one claimant only. 1 write unit; raises Unavailable."""
+        return self._put(
+            id,
+            owner,
+            lease_seconds,
+            ConditionExpression="#state = :unknown OR (#state = :sending AND #lease < :now)",
+            ExpressionAttributeNames={"#state": "state", "#lease": "lease"},
+            ExpressionAttributeValues={
+                ":unknown": {"S": "unknown"},
+                ":sending": {"S": "sending"},
+                ":now": {"N": str(int(self.now()))},
+            },
+        )
+
+    def look(self, id: str) -> Claim | None:
+        """What stands, None if nothing does. 1 read unit; raises Unavailable."""
+        item = self._read(id)
+        return _standing(item, "", self.now()) if item else None
+
+    def _put(self, id: str, owner: str, lease_seconds: float, **condition: Any) -> Claim:
         now = self.now()
         item = {
             "id": {"S": id},
@@ -46,13 +69,9 @@ class Claims:
             "lease": {"N": str(int(now + lease_seconds) + 1)},
             "expires_at": {"N": str(self._expiry())},
         }
+        met = "ReturnValuesOnConditionCheckFailure"
         try:
-            self.client.put_item(
-                TableName=self.table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(id)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
+            self.client.put_item(TableName=self.table, Item=item, **condition, **{met: "ALL_OLD"})
         except AwsError as error:
             if code_of(error) != "ConditionalCheckFailedException":
                 raise classify(error, "claim PutItem") from error
@@ -89,7 +108,7 @@ class Claims:
                 raise classify(error, f"claim {call}") from error
 
     def _read(self, id: str) -> dict[str, Any]:
-        """For endpoints that do not return the item with a failed condition."""
+        """Consistent; also for endpoints that do not return the item with a failed condition."""
         try:
             answer = self.client.get_item(TableName=self.table, Key={"id": {"S": id}}, ConsistentRead=True)
         except AwsError as error:

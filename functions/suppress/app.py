@@ -1,0 +1,22 @@
+"""The suppress function: whoever bounced or complained is written to no more."""
+
+import os
+from functools import cache
+from typing import Any
+
+from distributary.bounces import suppress
+from distributary.clients import client
+from distributary.deadline import Context
+from distributary.settings import SuppressSettings
+from distributary.tables.suppressions import Suppressions
+
+
+@cache
+def suppressions() -> Suppressions:
+    """What the environment asks for, put together once per process."""
+    return Suppressions(client("dynamodb"), SuppressSettings.load(os.environ).claim_table)
+
+
+def handler(event: Any, context: Context) -> None:  # noqa: ARG001
+    """SES's events through SNS in. What raises, Lambda tries again, and then keeps in the parking bucket."""
+    suppress(event, suppressions())

@@ -1,0 +1,54 @@
+"""EventBridge: the message as an event, so that any other system can send it."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from distributary.channels.channel import Connections, MaybeSent, meaning
+from distributary.clients import AwsError
+from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.messages import Message
+
+SOURCE = "distributary.welcome"
+_NEVER = {"ValidationException", "MalformedDetail", "InvalidArgument"}
+_MAY_BE_THERE = {"InternalFailure", "InternalException"}
+
+
+@dataclass(frozen=True, slots=True)
+class EventBridge:
+    """An event of source `distributary.welcome`, its detail type the rule's name; `id` in its detail is the same
+    however often it comes. https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
+
+    recipient: ClassVar[re.Pattern[str] | None] = None
+    templates: ClassVar[bool] = True
+
+    client: Any
+    bus: str
+
+    @classmethod
+    def connect(cls, connections: Connections) -> Self:
+        """See `Channel`."""
+        if not connections.settings.event_bus:
+            raise ConfigError("a rule sends events: set EVENT_BUS (WelcomeEventBus)")
+        return cls(connections.client("events"), connections.settings.event_bus)
+
+    def send(self, message: Message) -> str:
+        """See `Channel`. A refused entry comes back with an answer of 200."""
+        texts = {"subject": message.subject, "text": message.text, "html": message.html, "template": message.stored}
+        detail = {"id": message.id, "rule": message.rule, "values": dict(message.values), **texts}
+        entry = {
+            "EventBusName": self.bus,
+            "Source": SOURCE,
+            "DetailType": message.rule,
+            "Detail": json.dumps(detail, ensure_ascii=False),
+        }
+        try:
+            (answer,) = self.client.put_events(Entries=[entry])["Entries"]
+        except AwsError as error:
+            raise meaning(error, "EventBridge PutEvents", _NEVER) from error
+        if "EventId" in answer:
+            return str(answer["EventId"])
+        code, detail_text = answer.get("ErrorCode", "Unknown"), str(answer.get("ErrorMessage", ""))
+        kind = Rejected if code in _NEVER else MaybeSent if code in _MAY_BE_THERE else Unavailable
+        raise kind(f"EventBridge PutEvents: {code}", detail_text)

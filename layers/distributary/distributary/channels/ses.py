@@ -1,0 +1,67 @@
+"""E-mail through SES v2."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from distributary.channels.channel import Connections, meaning
+from distributary.clients import AwsError
+from distributary.messages import ADDRESS, Message
+
+_NEVER = {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
+"""A refused address, an unverified sender, a template or a variable of it that is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ses:
+    """`configuration_set` carries bounces and complaints; empty is none.
+    https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html"""
+
+    recipient: ClassVar[re.Pattern[str] | None] = ADDRESS
+    templates: ClassVar[bool] = True
+
+    client: Any
+    sender: str
+    reply_to: str = ""
+    configuration_set: str = ""
+
+    @classmethod
+    def connect(cls, connections: Connections) -> Self:
+        """See `Channel`."""
+        settings = connections.settings
+        return cls(connections.client("sesv2"), settings.sender, settings.reply_to, settings.configuration_set)
+
+    def send(self, message: Message) -> str:
+        """See `Channel`."""
+        try:
+            answer = self.client.send_email(**self._request(message))
+        except AwsError as error:
+            raise meaning(error, "SES SendEmail", _NEVER) from error
+        return str(answer["MessageId"])
+
+    def _request(self, message: Message) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "FromEmailAddress": self.sender,
+            "Destination": {"ToAddresses": [message.to]},
+            "Content": _content(message),
+        }
+        if self.reply_to:
+            request["ReplyToAddresses"] = [self.reply_to]
+        if self.configuration_set:
+            request["ConfigurationSetName"] = self.configuration_set
+        if message.tags:
+            request["EmailTags"] = [{"Name": name, "Value": value} for name, value in message.tags.items()]
+        return request
+
+
+def _content(message: Message) -> dict[str, Any]:
+    if message.stored is not None:
+        data = json.dumps(dict(message.values), ensure_ascii=False)
+        return {"Template": {"TemplateName": message.stored, "TemplateData": data}}
+    body = {"Text": _utf8(message.text), **({"Html": _utf8(message.html)} if message.html is not None else {})}
+    return {"Simple": {"Subject": _utf8(message.subject), "Body": body}}
+
+
+def _utf8(text: str) -> dict[str, str]:
+    return {"Data": text, "Charset": "UTF-8"}

@@ -1,0 +1,141 @@
+"""What a message says: declared texts filled with an item's attributes, none of which can break out of its place."""
+
+import html
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from distributary.change import Image
+from distributary.codec import number_text
+from distributary.errors import ConfigError, Rejected
+
+ADDRESS = re.compile(r"(?=.{3,254}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+"""An addr-spec of plain ASCII, 254 characters at most: nothing in it can end a header or add a second recipient."""
+
+PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
+"""E.164: https://docs.aws.amazon.com/sns/latest/dg/sns-mobile-phone-number-as-subscriber.html"""
+
+_FIELD = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_VALUE_CHARACTERS = 200
+"""Of a value in a message: a name has room, an advertisement has not."""
+
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Templates over an entity's attributes, such as `Welcome, {{name}}`. In `html` values are escaped."""
+
+    subject: str
+    text: str
+    html: str | None = None
+
+    def fields(self) -> set[str]:
+        """The attributes that the templates name."""
+        return {name for part in (self.subject, self.text, self.html or "") for name in _FIELD.findall(part)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A template that the provider keeps, and the attributes that it is filled with.
+
+    SES escapes nothing, so a template's `{{name}}` is escaped for HTML beforehand; `{{name_text}}` is the same for
+    subject and text. https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-api.html
+    """
+
+    name: str
+    values: tuple[str, ...] = ()
+
+    def fields(self) -> set[str]:
+        """The attributes that it is filled with."""
+        return set(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one recipient. `id` is the same however often it is tried; `to` is empty where the channel has
+    no recipients; `stored` names the provider's template, which `values` fill instead of the three texts."""
+
+    id: str
+    rule: str
+    to: str
+    subject: str = ""
+    text: str = ""
+    html: str | None = None
+    stored: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def filled(content: Content | Stored, item: Image, id: str, rule: str, to: str, tags: Mapping[str, str]) -> Message:
+    """The content for an item. Raises Rejected for an attribute that is missing or is no text."""
+    values = {name: shown(item, name) for name in sorted(content.fields())}
+    escaped = {name: html.escape(value) for name, value in values.items()}
+    if isinstance(content, Stored):
+        plain = {f"{name}_text": value for name, value in values.items()}
+        return Message(id, rule, to, stored=content.name, values={**escaped, **plain}, tags=tags)
+    return Message(
+        id,
+        rule,
+        to,
+        _HIDDEN.sub(" ", _fill(content.subject, values)),
+        _fill(content.text, values),
+        None if content.html is None else _fill(content.html, escaped),
+        values=values,
+        tags=tags,
+    )
+
+
+def shown(item: Image, name: str) -> str:
+    """An attribute as it may stand in a message: one line, and not a long one. Raises Rejected."""
+    return _HIDDEN.sub(" ", text_of(item, name))[:_VALUE_CHARACTERS]
+
+
+def text_of(item: Image, name: str) -> str:
+    """An attribute as text; attributes of the user's own naming are looked up, never evaluated. Raises Rejected."""
+    if name not in item:
+        raise Rejected(f"the item has no attribute '{name}'")
+    value = item[name]
+    if isinstance(value, str):
+        return value
+    if isinstance(value, Decimal):
+        return number_text(value)
+    raise Rejected(f"'{name}' is neither a string nor a number")
+
+
+def faults(content: Content | Stored) -> Iterator[str]:
+    """What is wrong with the templates themselves."""
+    parts = (content.subject, content.text, content.html or "") if isinstance(content, Content) else ()
+    for part in parts:
+        rest = _FIELD.sub("", part)
+        if "{{" in rest or "}}" in rest or "" in _FIELD.findall(part):
+            yield f"template '{part[:40]}': write a field as {{{{name}}}}"
+
+
+def contents(folder: Path) -> dict[str, Content]:
+    """The contents of a folder by locale: `en.subject.txt`, `en.txt`, and `en.html` if there is one. The locale that is
+    taken for want of another is the one in `default`, a file with its name. Raises ConfigError."""
+    names = sorted(path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt"))
+    missing = [f"{folder.name}/{name}.txt is missing: write the text" for name in names if not _at(folder, name)]
+    if not names or missing:
+        raise ConfigError(missing or f"{folder.name}: there is no *.subject.txt in this folder of templates")
+    default = (folder / "default").read_text().strip() if (folder / "default").exists() else names[0]
+    if default not in names:
+        raise ConfigError(f"{folder.name}/default names '{default}', for which there is no template")
+    return {name: _read(folder, name) for name in sorted(names, key=lambda name: (name != default, name))}
+
+
+def _at(folder: Path, name: str) -> bool:
+    return (folder / f"{name}.txt").exists()
+
+
+def _read(folder: Path, name: str) -> Content:
+    html = folder / f"{name}.html"
+    subject, text = (folder / f"{name}{ending}" for ending in (".subject.txt", ".txt"))
+    return Content(subject.read_text().strip(), text.read_text(), html.read_text() if html.exists() else None)
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    return _FIELD.sub(lambda match: values[match[1]], template)

@@ -1,0 +1,83 @@
+"""What happens to an item that a rule waits for."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from distributary.change import Change, Image, Kind
+from distributary.codec import Value
+
+
+class Trigger(Protocol):
+    """`kinds`: the stream's event names that it can occur in."""
+
+    kinds: ClassVar[frozenset[Kind]]
+
+    def item(self, change: Change) -> Image | None:
+        """The item that the message is about, None if the change is not what is waited for."""
+
+    def attributes(self) -> tuple[str, ...]:
+        """The attributes that it looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A new item."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.INSERT})
+
+    def item(self, change: Change) -> Image | None:
+        """See `Trigger`."""
+        return change.new if change.kind is Kind.INSERT else None
+
+    def attributes(self) -> tuple[str, ...]:
+        """See `Trigger`."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """An attribute took a value that it did not have: by an update, or because the item came with it."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.INSERT, Kind.MODIFY})
+    attribute: str
+    value: Value
+
+    def item(self, change: Change) -> Image | None:
+        """See `Trigger`."""
+        if change.new is None or not self._has(change.new) or (change.old is not None and self._has(change.old)):
+            return None
+        return change.new
+
+    def attributes(self) -> tuple[str, ...]:
+        """See `Trigger`."""
+        return (self.attribute,)
+
+    def _has(self, item: Image) -> bool:
+        if self.attribute not in item:
+            return False
+        value = item[self.attribute]
+        return value == self.value and isinstance(value, bool) is isinstance(self.value, bool)
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """DynamoDB's TTL deleted the item; the message is about what it was."""
+
+    kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.REMOVE})
+
+    def item(self, change: Change) -> Image | None:
+        """See `Trigger`."""
+        return change.old if change.expired else None
+
+    def attributes(self) -> tuple[str, ...]:
+        """See `Trigger`."""
+        return ()
+
+
+INSERTED = Inserted()
+EXPIRED = Expired()
+
+
+def became(attribute: str, value: Value) -> Became:
+    """For rules: `on=became("status", "active")`."""
+    return Became(attribute, value)
