@@ -66,11 +66,12 @@ def source(aws: Aws) -> str:
 
 
 def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
-    """What a deployment of these branches is given."""
+    """What a deployment of these branches is given. The emulator's CloudFormation knows no template of SES."""
     return {f"{branch}SourceArn": stream for branch in branches} | {
         "OpenSearchService": "none",
         "OpenSearchEndpoint": search,
         "WelcomeSender": "welcome@example.com",
+        "WelcomeStoresTemplate": "false",
         "ReplicaTableName": "users-replica",
         "ReplicaRegion": "eu-west-1",
         "Generation": GENERATION,

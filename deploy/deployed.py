@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.template import BRANCHES, Template, resolved
-from local.aws import Aws
+from local.aws import ACCOUNT, Aws
+from local.intrinsics import Scope, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Deployed:
         wanted |= {
             "EventSourceArn": source,
             "State": "Enabled" if enabled else "Disabled",
+            "FilterCriteria": self._evaluated(self.template.mapping(name)["FilterCriteria"]),
             "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
         }
         mappings = self.aws.client("lambda").list_event_source_mappings(FunctionName=self.ids[f"{name}Function"])
@@ -71,6 +73,11 @@ class Deployed:
             yield f"{name}Function: has {len(mappings['EventSourceMappings'])} event source mappings, not 1"
         for actual in mappings["EventSourceMappings"]:
             yield from self._expect(f"{name} event source mapping", wanted, actual)
+
+    def _evaluated(self, value: Any) -> Any:
+        """With every intrinsic function, not only references."""
+        given = {name: str(each) for name, each in self.parameters.items()}
+        return resolve(value, Scope(given, {}, {}, self.aws.region, ACCOUNT, ""))
 
     def _logs(self, name: str) -> Iterator[str]:
         group = self.ids[f"{name}Logs"]

@@ -26,10 +26,16 @@ def test_what_suppress_could_not_take_is_kept(template):
 
 
 def test_all_of_it_is_there_wherever_welcome_is(template):
-    parts = ("ConfigurationSet", "Template")
-    own = [f"Welcome{part}" for part in parts] + [f"Suppress{part}" for part in ("Function", "Role", "Logs")]
+    own = ["WelcomeConfigurationSet", *(f"Suppress{part}" for part in ("Function", "Role", "Logs"))]
     for name in [*own, "BounceTopic", "BounceTopicPolicy", "BounceDestination", "SuppressInvocations"]:
         assert template.document["Resources"][name]["Condition"] == "WelcomeDeployed"
+
+
+def test_the_stored_template_is_there_unless_it_is_not_wanted(template):
+    assert template.document["Resources"]["WelcomeTemplate"]["Condition"] == "WelcomeStores"
+    wanted = {"Fn::Equals": [{"Ref": "WelcomeStoresTemplate"}, "true"]}
+    assert template.document["Conditions"]["WelcomeStores"] == {"Fn::And": [{"Condition": "WelcomeDeployed"}, wanted]}
+    assert template.defaults()["WelcomeStoresTemplate"] == "true"
 
 
 def test_the_stored_template_says_what_the_files_say(template, root):

@@ -1,5 +1,7 @@
 """No more messages in a second than the provider takes; none while it refuses; none that could not be confirmed."""
 
+from dataclasses import replace
+
 import pytest
 
 from distributary.branches.welcome import SEND_SECONDS
@@ -93,6 +95,15 @@ def test_a_refusal_shuts_for_twice_as_long_each_time_until_one_is_accepted(clock
     pace.refused()
     clock.now += FIRST_PAUSE
     pace.take(deadline, 0.0)
+
+
+def test_what_was_sent_already_takes_nobody_s_turn(clock):
+    office, new = Office(), change(0, new=user())
+    branch = replace(office.branch(), pace=paced(clock, 1))
+    for _ in range(50):
+        branch.apply([new], Deadline(1e9, 0.0, clock))
+    assert len(office.sent) == 1
+    assert clock.now <= 101.0
 
 
 def test_a_daily_quota_fails_the_rest_without_a_call_each():
