@@ -352,6 +352,30 @@ def test_a_row_that_changed_since_it_was_seen_is_not_overwritten(world):
     assert seen == [False, True]
 
 
+@pytest.mark.parametrize("user", ["a", "x"])
+def test_a_repair_of_what_the_stream_has_written_since_does_nothing(world, user):
+    """A stale row, and a dead one whose item comes back."""
+    world.tamper(user, **name("wrong"), **{REPLICA_VERSION: {"S": versions.to_text(7)}})
+    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    (finding,) = eye.again([{"user_id": {"S": user}}]).findings
+    world.put(user, **name("newest"))
+    before = dict(world.replica[user,])
+    assert Repair(world.mirror.register, 0).write(finding) is False
+    assert world.replica[user,] == before
+
+
+def test_a_row_without_a_version_that_the_stream_has_given_one_is_not_overwritten(world):
+    """Even if nothing else of it changed: at a snapshot's version, older changes would win over it again."""
+    old = world.put("a", deliver=False, **name("old"))
+    world.put("a", deliver=False, **name("new"))
+    world.tamper("a", **name("old"), **{REPLICA_VERSION: None})
+    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    (finding,) = eye.again([{"user_id": {"S": "a"}}]).findings
+    world.deliver(old)
+    assert Repair(world.mirror.register, 0).write(finding) is False
+    assert world.replica["a",][REPLICA_VERSION] == {"S": versions.to_text(old.version)}
+
+
 def test_a_row_of_a_later_generation_is_left_alone(world):
     world.tamper("a", **name("wrong"), **{REPLICA_VERSION: {"S": versions.to_text(versions.of(2, 5))}})
     report = world.verify(repair=True)
