@@ -73,6 +73,7 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
         "WelcomeSender": "welcome@example.com",
         "ReplicaTableName": "users-replica",
         "ReplicaRegion": "eu-west-1",
+        "DriftPauseSeconds": 1,
         "Generation": GENERATION,
     }
 

@@ -39,6 +39,10 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        if "Replicate" in names:
+            found += [*self._function("Drift"), *self._logs("Drift"), *self._schedule()]
+        elif "DriftFunction" in self.ids:
+            found.append("Drift: deployed without replicate")
         for table in self.template.of_type("AWS::DynamoDB::Table"):
             found += self._table(table)
         return found + list(self._bucket())
@@ -71,6 +75,11 @@ class Deployed:
             yield f"{name}Function: has {len(mappings['EventSourceMappings'])} event source mappings, not 1"
         for actual in mappings["EventSourceMappings"]:
             yield from self._expect(f"{name} event source mapping", wanted, actual)
+
+    def _schedule(self) -> Iterator[str]:
+        rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])
+        expected = {"ScheduleExpression": self.parameters["DriftSchedule"], "State": "ENABLED"}
+        yield from self._expect("Drift schedule", expected, rule)
 
     def _logs(self, name: str) -> Iterator[str]:
         group = self.ids[f"{name}Logs"]

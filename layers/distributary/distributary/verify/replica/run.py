@@ -69,7 +69,7 @@ class Verify:
             return False
         for page in side.pages(segment, of):
             for at in range(0, len(page), BATCH_GET_KEYS):
-                if self._stopping.is_set():
+                if self._stopping.is_set() or self.enough():
                     return False
                 batch = page[at : at + BATCH_GET_KEYS]
                 self._seen(what, len(batch), look(batch))
