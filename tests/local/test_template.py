@@ -48,10 +48,11 @@ def test_the_projects_own_template_resolves_for_every_function():
     template = Project(ROOT).template
     parameters = samconfig_parameters(ROOT / "samconfig.toml")
     for name in template.functions():
-        source = {template.source_parameter(name): ARN}
+        scheduled = name == "drift"
+        source = {"ReplicateSourceArn" if scheduled else template.source_parameter(name): ARN}
         spec = template.function(name, {**parameters, **source}, "us-east-1")
         assert spec.environment["POWERTOOLS_SERVICE_NAME"] == name
-        assert len(spec.mappings) == 1
+        assert len(spec.mappings) == (0 if scheduled else 1)
 
 
 @pytest.mark.parametrize(
