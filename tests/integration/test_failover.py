@@ -18,6 +18,7 @@ from local.stack import Project, Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "failover.md").read_text()
+README = (ROOT / "README.md").read_text()
 HOME, AWAY = ("us-east-1", "users"), ("eu-west-1", "users-replica")
 KEY = {
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -70,9 +71,9 @@ class Regions:
         ]
         return name
 
-    def run(self, module, at, *more, **words):
+    def run(self, module, at, *more, page=PAGE, **words):
         """The `at`-th command of the page that runs this module, as it stands there."""
-        command = commands(module)[at]
+        command = commands(module, page)[at]
         arguments = [words.get(word, word) for word in shlex.split(command)[1:]]
         there = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "layers" / "distributary"), **there}
@@ -129,6 +130,9 @@ def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
         mirror.drain()
         examined = regions.run("distributary.doctor", 0, "--tombstone-table", regions.tombstones(HOME[0]))
         assert examined.returncode == 0, examined.stdout + examined.stderr
+        for module, more in (("distributary.doctor", ["--json"]), ("distributary.verify replica", ["--pause", "0"])):
+            done = regions.run(module, 0, *more, page=README)
+            assert done.returncode == (0 if "verify" in module else 2), done.stdout + done.stderr
     assert regions.names(home) == regions.names(away)
 
     # 1. Stop: the mirror is gone, and what the lost region took last never came over.
