@@ -333,6 +333,27 @@ def test_an_error_in_one_segment_ends_the_run(world):
         world.verify()
 
 
+@pytest.mark.parametrize("wrong", ["stale", "missing", "dead"])
+def test_a_repair_that_the_service_refuses_ends_the_run_and_one_that_it_never_takes_is_named(world, wrong):
+    if wrong == "missing":
+        del world.replica["a",]
+    else:
+        world.tamper("a" if wrong == "stale" else "x", **name("wrong"))
+    for code in ("InternalServerError", "ValidationException"):
+
+        def fails(code=code, **_: Any) -> Any:
+            raise refusal("PutItem", code, "no", 500)
+
+        world.service.put_item = world.service.delete_item = fails
+        if code == "InternalServerError":
+            with pytest.raises(Unavailable, match=code):
+                world.verify(repair=True)
+        else:
+            report = world.verify(repair=True)
+            assert (report.left, report["rejected"], report["repaired"]) == (1, 1, 0)
+            assert code in report.samples["rejected"][0]["reason"]
+
+
 def test_named_items_alone_are_looked_at(world):
     del world.replica["a",]
     del world.replica["b",]

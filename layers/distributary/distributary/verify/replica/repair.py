@@ -22,6 +22,7 @@ from distributary import version as versions
 from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, classify, code_of
 from distributary.deadline import Deadline
+from distributary.errors import Rejected, Unavailable
 from distributary.outcome import Status
 from distributary.tables.register import Register, Write
 from distributary.verify.replica.look import Finding, version_of
@@ -57,6 +58,8 @@ class Repair:
     def _missing(self, write: Write) -> bool:
         entombed = self.register.tombstones.find([write.id], FOREVER).get(write.id, 0)
         (end,) = self.register.write([replace(write, version=max(write.version, entombed))], FOREVER)
+        if end.status in (Status.FAILED, Status.PARKED):
+            raise (Unavailable if end.status is Status.FAILED else Rejected)(end.cause, end.detail)
         return end.status is Status.APPLIED
 
     def _dead(self, write: Write, row: Row, version: int) -> bool:
