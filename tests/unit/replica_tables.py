@@ -26,6 +26,10 @@ class Service(DynamoDB):
     unprocessed = 0
     item_count: int | None = None
 
+    def __init__(self, schemas: Any) -> None:
+        super().__init__(schemas)
+        self.consistent: list[tuple[str, bool]] = []
+
     def describe_table(self, *, TableName: str) -> Any:
         (key,) = SCHEMAS[TableName].items()
         schema = [{"AttributeName": key[0], "KeyType": "HASH"}]
@@ -45,6 +49,7 @@ class Service(DynamoDB):
     def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> Any:
         ((table, request),) = RequestItems.items()
         keys, rest = request["Keys"], []
+        self.consistent.append((table, request["ConsistentRead"]))
         if self.unprocessed and len(keys) > 1:
             self.unprocessed -= 1
             keys, rest = keys[:1], keys[1:]

@@ -62,6 +62,7 @@ CASES = {
     "one table": (judge.not_global(HERE, HERE), "fault"),
     "its own global replica": (judge.not_global(GLOBAL, table("eu-west-1")), "fault"),
     "a global table's other namesake": (judge.not_global(GLOBAL, table("us-west-2")), "ok"),
+    "a table of its own beside a global one": (judge.not_global(GLOBAL, THERE), "ok"),
     "the replica is global": (
         judge.not_global(HERE, table("eu-west-1", "copy", Replicas=[{"RegionName": "x"}])),
         "note",

@@ -102,6 +102,15 @@ def test_a_difference_counts_only_if_neither_side_moved_between_two_looks(world)
     assert world.verify()["differences"] == 1
 
 
+def test_the_first_look_costs_half_and_the_second_sees_what_was_just_written(world):
+    world.service.consistent.clear()
+    world.verify()
+    assert set(world.service.consistent) == {("source", False), ("replica", False)}
+    del world.replica["a",]
+    world.verify()
+    assert [each for each in world.service.consistent if each[1]] == [("replica", True), ("source", True)]
+
+
 def test_no_look_comes_before_its_pause_is_over(world):
     del world.replica["a",]
     world.verify()
