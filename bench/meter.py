@@ -2,8 +2,12 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+from unittest import mock
+
+import boto3
 
 UNIT_BYTES = 1024
 _WRITES = ("Put", "Update", "Delete", "ConditionCheck")
@@ -28,6 +32,18 @@ class Meter:
         client.meta.events.register("provide-client-params.dynamodb", self._seen)
         return client
 
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Every DynamoDB client that is made within the block, whoever makes it."""
+        make: Any = boto3.Session.client
+
+        def made(session: Any, service: str, *arguments: Any, **more: Any) -> Any:
+            client = make(session, service, *arguments, **more)
+            return self.watch(client) if service == "dynamodb" else client
+
+        with mock.patch.object(boto3.Session, "client", made):
+            yield
+
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         written, read = _units(model.name, params)
         with self._lock:
@@ -43,6 +59,9 @@ def _units(operation: str, params: Mapping[str, Any]) -> tuple[int, float]:
         case "TransactWriteItems":
             actions = [each[kind] for each in params["TransactItems"] for kind in _WRITES if kind in each]
             return 2 * sum(map(_row_units, actions)), 0.0
+        case "BatchWriteItem":
+            requests = [each for table in params["RequestItems"].values() for each in table]
+            return sum(_row_units(each.get("PutRequest", {})) for each in requests), 0.0
         case "GetItem":
             return 0, _read_units(params, 1)
         case "BatchGetItem":
@@ -60,4 +79,9 @@ def _read_units(read: Mapping[str, Any], rows: int) -> float:
 
 def _bytes(item: Mapping[str, Any]) -> int:
     """Close enough to DynamoDB's own count for rows far below or above a unit's edge."""
-    return sum(len(name) + len(str(next(iter(typed.values())))) for name, typed in item.items())
+    return sum(len(name) + len(str(_content(value))) for name, value in item.items())
+
+
+def _content(value: Any) -> Any:
+    """A resource's clients are asked with Python's values, others with typed ones."""
+    return next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else value

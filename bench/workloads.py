@@ -67,6 +67,10 @@ class Orders:
             found[store] = orders + 1, revenue + amount
         return found
 
+    def held(self) -> dict[str, dict[str, Any]]:
+        """What the table holds after every change so far, by order."""
+        return {image["order_id"]["S"]: image for image in self._held.values()}
+
     def _change(self, order: int) -> dict[str, Any]:
         old, new = self._held.get(order), self._next(order)
         if new is None:

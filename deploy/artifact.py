@@ -11,6 +11,7 @@ from typing import Any
 from local.aws import Aws
 from local.build import Built, build
 from local.runtime import Function
+from local.runtime_api import Answer
 from local.template import Template
 
 FUNCTIONS = ("derive", "index", "welcome", "replicate")
@@ -23,7 +24,7 @@ class Artifact:
     def __init__(self, root: Path, folder: Path, aws: Aws, stack: str) -> None:
         self._root, self._aws, self._stack = root, aws, stack
         self._template = Template(root / "template.yaml")
-        functions = {name: folder / f"{name.capitalize()}Function" for name in FUNCTIONS}
+        functions = {name: folder / f"{name.capitalize()}Function" for name in (*FUNCTIONS, "drift")}
         layer = folder / "DistributaryLayer" / "python"
         runtime = build(self._template, (), root / ".build" / "local").runtime
         self._built = Built(functions, (layer,), runtime)
@@ -38,7 +39,8 @@ class Artifact:
         self._make_replica()
         change = json.loads(event.read_text())
         change["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = int(time.time())
-        return [fault for name in FUNCTIONS for fault in self._invoke(name, change)] + self._missing()
+        faults = [fault for name in FUNCTIONS for fault in self._invoke(name, change)] + self._missing()
+        return faults + self._drift(change["Records"][0]["dynamodb"]["NewImage"])
 
     def _environment(self, name: str) -> dict[str, str]:
         """As deployed: tables and bucket under their physical names."""
@@ -50,15 +52,27 @@ class Artifact:
         configuration = self._aws.client("lambda").get_function_configuration(FunctionName=physical)
         return dict(configuration["Environment"]["Variables"])
 
-    def _invoke(self, name: str, event: dict[str, Any]) -> list[str]:
+    def _answer(self, name: str, event: dict[str, Any]) -> tuple[Answer, dict[str, int]]:
+        """What a function says, and the metrics that it emits."""
         spec = self._template.function(name, {}, self._aws.region)
         deployed = dataclasses.replace(spec, environment=self._environment(name))
         function = Function(deployed, self._built, self._aws.environment(), lambda _, line: self.said.append(line))
         try:
-            answer = function.invoke(json.dumps(event).encode())
+            return function.invoke(json.dumps(event).encode()), function.metrics.counts()
         finally:
             function.close()
-        applied = function.metrics.counts().get("Applied")
+
+    def _drift(self, image: dict[str, Any]) -> list[str]:
+        """The copy has no item in the source table, until it is put there."""
+        found = [self._answer("drift", {})[0].payload]
+        self._aws.client("dynamodb").put_item(TableName="users", Item=image)
+        found.append(self._answer("drift", {})[0].payload)
+        expected = [{"drift": 1, "compared": 1}, {"drift": 0, "compared": 2}]
+        return [] if found == expected else [f"drift: {found}, expected {expected}", *self.said[-5:]]
+
+    def _invoke(self, name: str, event: dict[str, Any]) -> list[str]:
+        answer, metrics = self._answer(name, event)
+        applied = metrics.get("Applied")
         if answer.function_error or answer.payload != {"batchItemFailures": []} or applied != 1:
             return [f"{name}: {answer.function_error or ''} {answer.payload} applied {applied}", *self.said[-5:]]
         return []

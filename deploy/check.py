@@ -74,6 +74,7 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
         "WelcomeStoresTemplate": "false",
         "ReplicaTableName": "users-replica",
         "ReplicaRegion": "eu-west-1",
+        "DriftPauseSeconds": 1,
         "Generation": GENERATION,
     }
 

@@ -40,6 +40,10 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        if "Replicate" in names:
+            found += [*self._function("Drift"), *self._logs("Drift"), *self._schedule()]
+        elif "DriftFunction" in self.ids:
+            found.append("Drift: deployed without replicate")
         for table in self.template.of_type("AWS::DynamoDB::Table"):
             found += self._table(table)
         return found + list(self._bucket())
@@ -78,6 +82,11 @@ class Deployed:
         """With every intrinsic function, not only references."""
         given = {name: str(each) for name, each in self.parameters.items()}
         return resolve(value, Scope(given, {}, {}, self.aws.region, ACCOUNT, ""))
+
+    def _schedule(self) -> Iterator[str]:
+        rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])
+        expected = {"ScheduleExpression": self.parameters["DriftSchedule"], "State": "ENABLED"}
+        yield from self._expect("Drift schedule", expected, rule)
 
     def _logs(self, name: str) -> Iterator[str]:
         group = self.ids[f"{name}Logs"]

@@ -53,10 +53,12 @@ class Template:
 
 
 def resolved(value: Any, parameters: Mapping[str, Any]) -> Any:
-    """`value` with every Ref to a parameter replaced; other intrinsic functions stay."""
+    """`value` with every Ref to a parameter replaced, split and selected from; other intrinsic functions stay."""
     match value:
         case {"Ref": str(name)} if name in parameters:
             return parameters[name]
+        case {"Fn::Select": [int(place), {"Fn::Split": [separator, {"Ref": str(name)}]}]} if name in parameters:
+            return str(parameters[name]).split(separator)[place]
         case dict():
             return {key: resolved(member, parameters) for key, member in value.items()}
         case list():

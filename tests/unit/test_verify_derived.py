@@ -22,7 +22,6 @@ from distributary.verify.derived.items import Eye, Subject
 from distributary.verify.derived.repair import Repair
 from distributary.verify.derived.run import Verify
 from distributary.verify.derived.standing import Scan
-from distributary.verify.progress import progress
 from distributary.views import Aggregate, Entity, Latest, Projection, check
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
@@ -436,12 +435,3 @@ def test_a_report_keeps_to_its_lines_whatever_a_key_holds(world: World) -> None:
     told = list(lines(world.verify()))
     assert any("\\x1b[2J\\nequal" in line for line in told)
     assert all(line.isprintable() for line in told)
-
-
-def test_off_a_terminal_progress_is_a_line_now_and_then() -> None:
-    clock, out = iter((0.0, 1.0, 10.0, 10.0, 11.0)), io.StringIO()
-    with progress({"items": 2000, "rows": 0}, out, lambda: next(clock)) as told:
-        told("items", 1000)
-        told("rows", 5)
-        told("items", 1)
-    assert out.getvalue() == "items 1,000 of about 2,000, rows 5\n"

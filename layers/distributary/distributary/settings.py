@@ -151,3 +151,14 @@ class ReplicateSettings(Settings):
     replica_region: str = _setting("REPLICA_REGION", _region)
     tombstone_table: str = _setting("TOMBSTONE_TABLE", _table)
     tombstone_days: int = _setting("TOMBSTONE_DAYS", _whole(1, 3650))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftSettings(Settings):
+    """`read_units` are what one run may read of both tables together; `pause_seconds` are longer than the lag."""
+
+    source_table_arn: str = _setting("SOURCE_TABLE_ARN", _table)
+    replica_table: str = _setting("REPLICA_TABLE", _table)
+    replica_region: str = _setting("REPLICA_REGION", _region)
+    read_units: int = _setting("DRIFT_READ_UNITS", _whole(1, 1_000_000))
+    pause_seconds: int = _setting("DRIFT_PAUSE_SECONDS", _whole(0, 120))

@@ -1,4 +1,4 @@
-"""`python -m distributary.verify derived ...`: status 0 if all is equal, 1 if not, 2 if it cannot be told."""
+"""`python -m distributary.verify derived|replica ...`: status 0 if all is equal, 1 if not, 2 if it cannot be told."""
 
 import argparse
 import sys
@@ -8,7 +8,10 @@ from typing import NoReturn
 
 from distributary.errors import ConfigError, DistributaryError
 
-COMMANDS = {"derived": "derived tables: functions/derive/views.py"}
+COMMANDS = {
+    "derived": "derived tables against the table that they are made from",
+    "replica": "a mirror against its source",
+}
 
 
 class _Parser(argparse.ArgumentParser):

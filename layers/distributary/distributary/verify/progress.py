@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from threading import Lock
 from typing import TextIO
 
 Progress = Callable[[str, int], None]
@@ -35,13 +36,15 @@ class _Lines:
     def __init__(self, expected: Mapping[str, int], stream: TextIO, now: Callable[[], float]) -> None:
         self._expected, self._stream, self._now = expected, stream, now
         self._read = dict.fromkeys(expected, 0)
-        self._next = now() + SECONDS
+        self._lock, self._said = Lock(), now()
 
     def __call__(self, what: str, number: int) -> None:
-        self._read[what] += number
-        if self._now() >= self._next:
-            self._next = self._now() + SECONDS
-            print(", ".join(self._told()), file=self._stream, flush=True)
+        with self._lock:
+            self._read[what] += number
+            if self._now() - self._said < SECONDS:
+                return
+            self._said = self._now()
+            print("verify: " + ", ".join(self._told()), file=self._stream, flush=True)
 
     def _told(self) -> Iterator[str]:
         for what, many in self._expected.items():

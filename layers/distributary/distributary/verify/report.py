@@ -38,9 +38,14 @@ class Report:
         return self.counts.get(what, 0)
 
     @property
+    def left(self) -> int:
+        """Differences that were not repaired; `moving` and `rejected` are none."""
+        return self["differences"] - self["repaired"]
+
+    @property
     def equal(self) -> bool:
-        """Whether no difference is left; `moving` and `rejected` are none."""
-        return self["differences"] == self["repaired"]
+        """Whether no difference is left."""
+        return self.left == 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: `{"equal": ..., "counts": {...}, "differences": [{"view", "item", "kind", "where"}], ...}`."""

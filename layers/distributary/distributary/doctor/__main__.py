@@ -1,0 +1,67 @@
+"""`python -m distributary.doctor TABLE`: 0 if all is well, 1 if something must be mended, 2 if it cannot be told."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from distributary.doctor.examine import Patient, examine
+from distributary.doctor.finding import Finding, status
+from distributary.errors import ConfigError
+from distributary.verify.replica.sides import Place
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit status."""
+    options = parser().parse_args(arguments)
+    missing = [name for name in ("replica_table", "replica_region") if not getattr(options, name)]
+    if missing:
+        names = "; ".join(f"--{name.replace('_', '-')} is missing: give it, or set {name.upper()}" for name in missing)
+        return _stopped(names)
+    try:
+        findings = list(examine(_patient(options)))
+    except ConfigError as error:
+        return _stopped(str(error))
+    if options.json:
+        print(json.dumps({"status": status(findings), "findings": [each.as_json() for each in findings]}, indent=2))
+    else:
+        print(*map(_line, findings), sep="\n")
+    return status(findings)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; the replica's names default to the function's own environment variables."""
+    parser = argparse.ArgumentParser("distributary.doctor", description=__doc__)
+    parser.add_argument("table", help="the source table")
+    parser.add_argument("--region", help="of the source (default: as boto3 finds it)")
+    parser.add_argument("--endpoint-url", help="of the source, its stream, Lambda, and the tombstones")
+    parser.add_argument("--replica-table", default=os.environ.get("REPLICA_TABLE"), help="(default: $REPLICA_TABLE)")
+    parser.add_argument("--replica-region", default=os.environ.get("REPLICA_REGION"), help="(default: $REPLICA_REGION)")
+    parser.add_argument("--target-endpoint-url", help="of the replica (default: --endpoint-url)")
+    parser.add_argument("--tombstone-table", default=os.environ.get("TOMBSTONE_TABLE"), help="the stack's output")
+    parser.add_argument("--function", help="name of the replicate function, attached or about to be")
+    parser.add_argument("--json", action="store_true", help="for programs")
+    return parser
+
+
+def _patient(options: argparse.Namespace) -> Patient:
+    home = Place(options.table, options.region, options.endpoint_url)
+    away = Place(options.replica_table, options.replica_region, options.target_endpoint_url or options.endpoint_url)
+    tombs = options.tombstone_table
+    tombstones = Place(tombs, options.region, options.endpoint_url) if tombs else None
+    return Patient(home, away, tombstones, options.function)
+
+
+def _line(finding: Finding) -> str:
+    mend = f"\n{'':8} mend: {finding.mend}" if finding.mend else ""
+    return f"{finding.level:<8} {finding.check}: {finding.found}{mend}"
+
+
+def _stopped(why: str) -> int:
+    print(f"doctor: {why}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Asks the services, and has their answers judged."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import boto3
+
+from distributary.clients import AwsError, code_of
+from distributary.doctor import dry_run, judge
+from distributary.doctor.finding import Finding, unknown
+from distributary.errors import ConfigError
+from distributary.verify.replica.sides import Place, described
+
+SAMPLE = 100
+"""So many items of each table are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """What is examined. `function` is the name or ARN of the function that is, or will be, attached."""
+
+    source: Place
+    replica: Place
+    tombstones: Place | None
+    function: str | None
+
+
+def examine(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
+    """Every finding. Without either table nothing else can be told. Raises ConfigError."""
+    client, other = patient.source.client(), patient.replica.client()
+    source, replica = described(client, patient.source.table), described(other, patient.replica.table)
+    yield judge.stream(source)
+    yield judge.keys(source, replica)
+    yield _readers(patient, source)
+    yield judge.not_global(source, replica)
+    asked = patient.source.region or str(client.meta.region_name), patient.replica.region
+    yield judge.regions(source, replica, asked, _known())
+    dates = {"the source's region": _date(client, source), "the replica's region": _date(other, replica)}
+    yield judge.clock(dates, now())
+    yield _sampled("version attribute", client, source, lambda items: judge.unused(items, source))
+    yield _sampled("replica's rows", other, replica, judge.written_by_us)
+    yield from dry_run.reads(client, "source", source)
+    if arn := source.get("LatestStreamArn"):
+        yield from dry_run.stream(patient.source.client("dynamodbstreams"), arn)
+    yield from dry_run.writes(other, "replica", replica)
+    yield from dry_run.reads(other, "replica", replica)
+    yield from _tombstones(patient)
+
+
+def _tombstones(patient: Patient) -> Iterator[Finding]:
+    if patient.tombstones is None:
+        mend = "give --tombstone-table (the stack's output TombstoneTableName)"
+        yield unknown("permission", "the tombstones' table is not named", mend)
+        return
+    client = patient.tombstones.client()
+    try:
+        table = described(client, patient.tombstones.table)
+    except ConfigError as error:
+        yield unknown("permission", str(error), "deploy the stack, or correct --tombstone-table")
+        return
+    tried = [*dry_run.writes(client, "tombstone", table), *dry_run.reads(client, "tombstone", table)]
+    yield from (each for each in tried if "PutItem" in each.found or "BatchGetItem" in each.found)
+
+
+def _readers(patient: Patient, source: dict[str, Any]) -> Finding:
+    if not source.get("LatestStreamArn"):
+        return unknown("readers", "the source has no stream", "enable it first")
+    try:
+        pages = patient.source.client("lambda").get_paginator("list_event_source_mappings")
+        found = pages.paginate(EventSourceArn=source["LatestStreamArn"])
+        mappings = [each for page in found for each in page["EventSourceMappings"] if each.get("State") != "Deleting"]
+    except AwsError as error:
+        mend = "allow lambda:ListEventSourceMappings to these credentials"
+        return unknown("readers", f"the event source mappings cannot be listed: {code_of(error)}", mend)
+    return judge.readers(source, mappings, patient.function)
+
+
+def _sampled(check: str, client: Any, table: dict[str, Any], judged: Callable[[Any], Finding]) -> Finding:
+    try:
+        return judged(client.scan(TableName=table["TableName"], Limit=SAMPLE)["Items"])
+    except AwsError as error:
+        return unknown(check, f"table {table['TableName']}: Scan: {code_of(error)}", "allow dynamodb:Scan on it")
+
+
+def _date(client: Any, table: dict[str, Any]) -> datetime | None:
+    """Of an answer just given. https://datatracker.ietf.org/doc/html/rfc9110#section-6.6.1"""
+    with suppress(*AwsError, ValueError, KeyError, TypeError):
+        answer = client.describe_table(TableName=table["TableName"])
+        date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
+    return None
+
+
+def _known() -> list[str]:
+    session = boto3.Session()
+    partitions = session.get_available_partitions()
+    return [region for each in partitions for region in session.get_available_regions("dynamodb", each)]

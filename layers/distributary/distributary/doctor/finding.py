@@ -1,0 +1,54 @@
+"""One thing that was looked up: how it is, and how to mend it if it is wrong."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Level(StrEnum):
+    """`NOTE` is worth reading and needs no mending; `UNKNOWN` could not be looked up."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAULT = "fault"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`mend` is empty where there is nothing to mend."""
+
+    check: str
+    level: Level
+    found: str
+    mend: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"check": self.check, "level": str(self.level), "found": self.found, "mend": self.mend}
+
+
+def ok(check: str, found: str) -> Finding:
+    """As it should be."""
+    return Finding(check, Level.OK, found)
+
+
+def note(check: str, found: str, mend: str) -> Finding:
+    """Right for some, and worth knowing."""
+    return Finding(check, Level.NOTE, found, mend)
+
+
+def fault(check: str, found: str, mend: str) -> Finding:
+    """Replication would not work, or would do harm."""
+    return Finding(check, Level.FAULT, found, mend)
+
+
+def unknown(check: str, why: str, mend: str) -> Finding:
+    """Nobody can tell."""
+    return Finding(check, Level.UNKNOWN, why, mend)
+
+
+def status(findings: list[Finding]) -> int:
+    """1 if there is a fault, else 2 if something is unknown, else 0."""
+    levels = {each.level for each in findings}
+    return 1 if Level.FAULT in levels else 2 if Level.UNKNOWN in levels else 0

@@ -1,0 +1,142 @@
+"""What the answers of the services say: pure decisions."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from distributary.change import REPLICA_VERSION
+from distributary.doctor.finding import Finding, fault, note, ok, unknown
+from distributary.verify.replica.sides import key_of, shown
+from distributary.version import TEXT_LENGTH
+
+Table = Mapping[str, Any]
+"""DescribeTable's `Table`."""
+
+READERS, READERS_OF_A_GLOBAL_TABLE = 2, 1
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
+
+SKEW_SECONDS = 60.0
+"""Signatures fail at five minutes (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html)."""
+
+_REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
+_VERSION = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}")
+
+
+def stream(table: Table) -> Finding:
+    """It is on, with both images."""
+    found = table.get("StreamSpecification") or {}
+    update = f"aws dynamodb update-table --table-name {table['TableName']} --stream-specification"
+    enable = f"{update} StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"
+    if not found.get("StreamEnabled"):
+        return fault("stream", "the source has no stream", enable)
+    view = found.get("StreamViewType")
+    if view != "NEW_AND_OLD_IMAGES":
+        return fault("stream", f"its view type is {view}", f"{update} StreamEnabled=false, then: {enable}")
+    return ok("stream", "on, with NEW_AND_OLD_IMAGES")
+
+
+def keys(source: Table, replica: Table) -> Finding:
+    """Names, roles and types are the same."""
+    one, other = key_of(source), key_of(replica)
+    if one != other:
+        found = f"the source's key is {shown(one)}, the replica's {shown(other)}"
+        return fault("keys", found, "make the replica with the source's key, names and types alike")
+    return ok("keys", f"{shown(one)} on both sides")
+
+
+def readers(source: Table, mappings: Sequence[Mapping[str, Any]], function: str | None) -> Finding:
+    """So many event source mappings as the stream serves, the one of `function` among them."""
+    most = READERS_OF_A_GLOBAL_TABLE if _replicas(source) else READERS
+    names = sorted({str(each["FunctionArn"]).rpartition(":")[2] for each in mappings})
+    wanted = {*names, *([function.rpartition(":")[2]] if function else [])}
+    found = f"{len(names)} of {most} event source mappings are taken: {', '.join(names) or 'none'}"
+    if len(wanted) > most:
+        return fault(
+            "readers",
+            found + (f"; with {function} there would be {len(wanted)}" if len(wanted) > len(names) else ""),
+            "detach a function, or feed the others through Kinesis Data Streams; shards are throttled beyond that",
+        )
+    return ok("readers", f"{found}; readers of other accounts and other programs are not seen from here")
+
+
+def not_global(source: Table, replica: Table) -> Finding:
+    """DynamoDB does not itself replicate one to the other."""
+    if source["TableArn"] == replica["TableArn"]:
+        return fault("global table", "source and replica are one table", "name another table or region")
+    region = str(replica["TableArn"]).split(":")[3]
+    own = {each.get("RegionName") for each in _replicas(source)}
+    if region in own and source["TableName"] == replica["TableName"]:
+        mend = "choose another table: what DynamoDB replicates already, replicate would write twice"
+        return fault("global table", f"the replica is the source's own global table replica in {region}", mend)
+    if _replicas(replica):
+        mend = "its other regions receive every row that replicate writes: make sure that this is meant"
+        return note("global table", "the replica is itself a global table", mend)
+    return ok("global table", "the two tables have nothing to do with each other")
+
+
+def regions(source: Table, replica: Table, asked: tuple[str, str | None], known: Sequence[str]) -> Finding:
+    """What the ARNs say is what was asked for, and what AWS calls a region."""
+    told = [str(each["TableArn"]).split(":")[3] for each in (source, replica)]
+    for what, region, wanted in zip(("source", "replica"), told, asked, strict=True):
+        if not _REGION.fullmatch(region):
+            mend = "nothing, if this is an emulator; the function takes names such as eu-west-1 only"
+            return unknown("regions", f"the {what} says that its region is '{region}'", mend)
+        if wanted and region != wanted:
+            mend = "correct the region, or the endpoint that answers for another one"
+            return fault("regions", f"the {what} is in {region}, not in {wanted}", mend)
+        if region not in known:
+            mend = "check the spelling; a newer region needs a newer boto3"
+            return note("regions", f"boto3 knows of no region {region}", mend)
+    if told[0] == told[1]:
+        return note("regions", f"both tables are in {told[0]}", "give the replica another region, if a region may fail")
+    return ok("regions", f"{told[0]} to {told[1]}")
+
+
+def clock(dates: Mapping[str, datetime | None], now: datetime) -> Finding:
+    """This machine's, against what the services' answers are dated. Dates are whole seconds."""
+    if missing := [name for name, date in dates.items() if date is None]:
+        return unknown("clock", f"{', '.join(missing)} did not date its answer", "ask an endpoint that does")
+    skews = {name: (now - date).total_seconds() for name, date in dates.items() if date is not None}
+    worst = max(skews, key=lambda name: abs(skews[name]))
+    found = f"this machine is {abs(skews[worst]):.0f} s {'ahead of' if skews[worst] > 0 else 'behind'} {worst}"
+    if abs(skews[worst]) > SKEW_SECONDS:
+        return fault(
+            "clock", found, "set this machine's clock (NTP): --since and alarms lean on it, and AWS refuses more"
+        )
+    return ok("clock", found)
+
+
+def unused(items: Sequence[Mapping[str, Any]], table: Table) -> Finding:
+    """The application has no attribute of the version's name; seen in a sample, and in the indexes' keys."""
+    declared = {each["AttributeName"] for each in table["AttributeDefinitions"]}
+    holding = sum(REPLICA_VERSION in item for item in items)
+    if holding or REPLICA_VERSION in declared:
+        where = f"{holding} of {len(items)} sampled items" if holding else "an index"
+        mend = (
+            "replicate would overwrite it: rename the application's attribute; if Distributary wrote it, the source "
+            "is a mirror itself, and two mirrors must not face each other"
+        )
+        return fault("version attribute", f"{where} of the source hold {REPLICA_VERSION}", mend)
+    return ok("version attribute", f"none of {len(items)} sampled items of the source holds {REPLICA_VERSION}")
+
+
+def written_by_us(rows: Sequence[Mapping[str, Any]]) -> Finding:
+    """Every row of the replica carries a version; in a sample."""
+    strange = sum(REPLICA_VERSION in row and not _versioned(row) for row in rows)
+    bare = sum(REPLICA_VERSION not in row for row in rows)
+    verify = "python -m distributary.verify replica says whether they agree with the source"
+    if strange:
+        found = f"{strange} of {len(rows)} sampled rows hold a {REPLICA_VERSION} that is no version"
+        return fault("replica's rows", found, "no change would win over these: verify --repair gives them one")
+    if bare:
+        return note("replica's rows", f"{bare} of {len(rows)} sampled rows were not written by replicate", verify)
+    return ok("replica's rows", f"all of {len(rows)} sampled rows were written by replicate")
+
+
+def _versioned(row: Mapping[str, Any]) -> bool:
+    return _VERSION.fullmatch(row[REPLICA_VERSION].get("S", "")) is not None
+
+
+def _replicas(table: Table) -> Sequence[Mapping[str, Any]]:
+    return table.get("Replicas") or ()

@@ -1,0 +1,170 @@
+"""A mirror's table against its source: 0 if equal, 1 if something differs, 2 if it cannot be told."""
+
+import argparse
+import json
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from distributary import version as versions
+from distributary.errors import ConfigError, DistributaryError
+from distributary.parallel import Parallel
+from distributary.tables.tombstones import Tombstones
+from distributary.verify.progress import progress
+from distributary.verify.replica import sample
+from distributary.verify.replica.look import Eye
+from distributary.verify.replica.pace import Pace
+from distributary.verify.replica.reading import Side
+from distributary.verify.replica.repair import Repair
+from distributary.verify.replica.report import MirrorReport
+from distributary.verify.replica.run import Verify
+from distributary.verify.replica.sides import Place, described, key_names, mirror
+from distributary.verify.replica.since import SECONDS_KEPT, changed
+from distributary.verify.replica.suspects import Suspects
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Names of tables and regions default to the function's own environment variables."""
+    parser.add_argument("table", help="the source table")
+    parser.add_argument("--region", help="of the source (default: as boto3 finds it)")
+    parser.add_argument("--endpoint-url", help="of the source, and of the tombstones")
+    for name, what in (("replica-table", "its mirror"), ("replica-region", "the mirror's region")):
+        variable = name.upper().replace("-", "_")
+        parser.add_argument(f"--{name}", default=os.environ.get(variable), help=f"{what} (default: ${variable})")
+    parser.add_argument("--target-endpoint-url", help="of the mirror (default: --endpoint-url)")
+    parser.add_argument("--segments", type=int, default=4, help="read side by side (4)")
+    parser.add_argument("--read-units", type=float, help="a second, of each table at most (default: no limit)")
+    scope = parser.add_mutually_exclusive_group()
+    scope.add_argument("--sample", type=float, metavar="SHARE", help="only a random share, such as 0.01")
+    scope.add_argument("--since", metavar="AGO", help="only what changed in the last 30m or 24h (at most)")
+    parser.add_argument("--pause", type=float, default=10.0, help="seconds between looks; longer than the lag (10)")
+    parser.add_argument("--repair", action="store_true", help="set right what differs")
+    parser.add_argument(
+        "--tombstone-table", default=os.environ.get("TOMBSTONE_TABLE"), help="for --repair (default: $TOMBSTONE_TABLE)"
+    )
+    parser.add_argument("--tombstone-days", type=int, default=7, help="the function's TOMBSTONE_DAYS (7)")
+    parser.add_argument("--generation", type=int, default=0, help="the function's GENERATION (0)")
+    parser.add_argument("--json", metavar="FILE", help="write the report there, - for standard output")
+
+
+def run(options: argparse.Namespace) -> int:
+    """The exit status."""
+    try:
+        report = _verified(options)
+    except ConfigError as error:
+        return _stopped(str(error))
+    except DistributaryError as error:
+        return _stopped(f"stopped: {error}; run it again")
+    except KeyboardInterrupt:
+        return _stopped("interrupted")
+    text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
+    if options.json == "-":
+        sys.stdout.write(text)
+        return min(1, report.left)
+    print(*lines(report), sep="\n")
+    try:
+        if options.json:
+            Path(options.json).write_text(text)
+    except OSError as error:
+        return _stopped(f"--json: {error}")
+    return min(1, report.left)
+
+
+def _stopped(why: str) -> int:
+    print(f"verify: {why}", file=sys.stderr)
+    return 2
+
+
+def _verified(options: argparse.Namespace) -> MirrorReport:
+    """Raises ConfigError, every fault at once, or what a read raised."""
+    if faults := [*_faults(options)]:
+        raise ConfigError(faults)
+    home = Place(options.table, options.region, options.endpoint_url)
+    away = Place(options.replica_table, options.replica_region, options.target_endpoint_url or options.endpoint_url)
+    client, other = home.client(), away.client()
+    table, replica = described(client, home.table), described(other, away.table)
+    tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
+    branch = mirror(other, away, tombstones)
+    eye = Eye(
+        Side(client, home.table, Pace(options.read_units)),
+        Side(other, away.table, Pace(options.read_units)),
+        key_names(table, replica),
+        branch.plan,
+        options.generation,
+    )
+    repair = Repair(branch.register, options.generation) if options.repair else None
+    share = options.sample or 1.0
+    if options.since:
+        share = 0.0
+    counts = {"items": round(share * table["ItemCount"]), "rows": round(share * replica["ItemCount"])}
+    with progress({**counts, "second looks": 0}) as told:
+        verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, told)
+        if not options.since:
+            return _scanned(verify, options, int(table["ItemCount"]))
+        return _streamed(verify, home, table.get("LatestStreamArn"), _ago(options.since))
+
+
+def _scanned(verify: Verify, options: argparse.Namespace, items: int) -> MirrorReport:
+    if options.sample is None:
+        return verify.scan(range(options.segments), options.segments)
+    segments = sample.segments_of(items)
+    return verify.scan(sample.drawn(options.sample, segments, random.Random()), segments)
+
+
+def _streamed(verify: Verify, home: Place, stream: str | None, ago: float) -> MirrorReport:
+    if not stream:
+        raise ConfigError(f"--since: table {home.table} has no stream; leave --since out")
+    now = time.time()
+    return verify.named(changed(home.client("dynamodbstreams"), stream, now - ago, now))
+
+
+def _faults(options: argparse.Namespace) -> Iterator[str]:
+    for name in ("replica_table", "replica_region", *(["tombstone_table"] if options.repair else [])):
+        if not getattr(options, name):
+            yield f"--{name.replace('_', '-')} is missing: give it, or set {name.upper()}"
+    if not 1 <= options.segments <= 64:
+        yield "--segments: give 1 to 64"
+    if options.read_units is not None and not 1 <= options.read_units <= 1e6:
+        yield "--read-units: give 1 or more a second"
+    if options.sample is not None and not 0 < options.sample < 1:
+        yield "--sample: give a share between 0 and 1, such as 0.01"
+    if options.since and not 0 < _ago(options.since) <= SECONDS_KEPT:
+        yield "--since: give 90s, 30m or 24h at most, as long as a stream keeps its records; for more, leave it out"
+    if not 0 <= options.pause <= 3600:
+        yield "--pause: give 0 to 3600 seconds"
+    if not 0 <= options.generation < versions.GENERATIONS:
+        yield "--generation: give the function's GENERATION"
+    if not 1 <= options.tombstone_days <= 3650:
+        yield "--tombstone-days: give 1 to 3650"
+
+
+def _ago(text: str) -> float:
+    """Seconds; 0 for what is no time."""
+    match = re.fullmatch(r"([0-9]{1,6})([smh])", text)
+    return float(match[1]) * _SECONDS[match[2]] if match else 0.0
+
+
+def lines(report: MirrorReport) -> Iterator[str]:
+    """The report for people: what differs, the counts, and what a sample says."""
+    for each in report.samples.get("differences", []):
+        yield f"{each['kind']:<8} {each['item']}"
+    for what in ("rejected", "moving"):
+        for each in report.samples.get(what, [])[:20]:
+            yield f"{what:<8} {'  '.join(each.values())}"
+    names = ("items", "rows", "rejected", "moving", "differences", "repaired")
+    yield ", ".join(f"{name} {report[name]:,}" for name in names)
+    yield "read units: " + ", ".join(f"{side} {units:,.0f}" for side, units in report.units.items())
+    if found := report.sampled:
+        yield f"a sample: {found['segments_read']:,} of {found['segments']:,} segments" + _rest(found)
+
+
+def _rest(found: dict[str, float]) -> str:
+    if "share_at_most" not in found:
+        return ""
+    return f"; with {found['confidence']:.0%} confidence at most {found['share_at_most']:.2%} of them hold a difference"

@@ -1,0 +1,135 @@
+"""Items and their rows, looked at on both sides, and judged by the mirror's own plan."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from distributary import version as versions
+from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin
+from distributary.codec import Typed
+from distributary.errors import Rejected
+from distributary.keys import identity
+from distributary.tables.contributions import digest
+from distributary.tables.register import Write
+from distributary.verify.replica.reading import Keys, Side
+from distributary.verify.replica.same import Row, same
+
+Plan = Callable[[Change], Write | None]
+"""What the mirror makes of a change; None or a write without a row: there should be none."""
+
+_VERSION = re.compile(rf"[0-9]{{{versions.TEXT_LENGTH}}}")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One item that differs. `kind`: `missing`, `stale`, `dead` (stands and should not), or `frozen` (equal, but its
+    version is none that a later change would win over). `evidence` is a digest of both sides."""
+
+    kind: str
+    keys: Keys
+    write: Write
+    row: Row | None
+    evidence: str
+
+    @property
+    def name(self) -> str:
+        """The item's."""
+        return identity(self.keys)
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look found; `rejected` by item, with the reason: the mirror parks these."""
+
+    findings: list[Finding] = field(default_factory=list)
+    rejected: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Eye:
+    """Looks at both sides. `keys` are the tables' key attributes, `generation` the function's."""
+
+    source: Side
+    replica: Side
+    keys: tuple[str, ...]
+    plan: Plan
+    generation: int = 0
+
+    def items(self, page: Sequence[Row]) -> Look:
+        """At source items just scanned."""
+        by_name = {identity(self._key(item)): item for item in page}
+        rows = self.replica.rows([self._key(item) for item in page], consistent=False)
+        return self._judged((self._key(item), item, rows.get(name)) for name, item in by_name.items())
+
+    def orphans(self, page: Sequence[Row]) -> Look:
+        """At replica rows just scanned: only at those without an item, since the items are looked at on their side."""
+        by_name = {identity(self._key(row)): row for row in page}
+        items = self.source.rows([self._key(row) for row in page], consistent=False)
+        return self._judged((self._key(row), None, row) for name, row in by_name.items() if name not in items)
+
+    def again(self, keys: Sequence[Keys]) -> Look:
+        """At both sides, consistently. The replica first: what is newer on the source's side is then merely late."""
+        rows, items = self.replica.rows(keys, consistent=True), self.source.rows(keys, consistent=True)
+        by_name = {identity(each): each for each in keys}
+        return self._judged((each, items.get(name), rows.get(name)) for name, each in by_name.items())
+
+    def _judged(self, pairs: Iterable[tuple[Keys, Row | None, Row | None]]) -> Look:
+        look = Look()
+        for keys, item, row in pairs:
+            try:
+                write = self._wanted(keys, item)
+            except Rejected as error:
+                look.rejected[identity(keys)] = str(error)
+                continue
+            if kind := difference(write, row, self.generation):
+                look.findings.append(Finding(kind, keys, write, row, digest([item, row])))
+        return look
+
+    def _wanted(self, keys: Keys, item: Row | None) -> Write:
+        change = snapshot(keys, item, self.generation)
+        return self.plan(change) or Write(identity(keys), keys, None, change.version)
+
+    def _key(self, row: Row) -> Keys:
+        return {name: row[name] for name in self.keys}
+
+
+def snapshot(keys: Mapping[str, Typed], item: Row | None, generation: int) -> Change:
+    """An item as it stands, as a change that any streamed one wins over."""
+    return Change(
+        event_id="",
+        kind=Kind.REMOVE if item is None else Kind.INSERT,
+        keys=Image(keys),
+        old=None,
+        new=None if item is None else Image(item),
+        version=versions.of(generation, versions.SNAPSHOT_POSITION),
+        created=0.0,
+        source="",
+        expired=False,
+        replicated=False,
+        origin=Origin.SNAPSHOT,
+        identifier="",
+        record={},
+    )
+
+
+def difference(write: Write, row: Row | None, generation: int) -> str:
+    """The kind, empty if the row is as it should be."""
+    if write.row is None:
+        return "" if row is None else "dead"
+    if row is None:
+        return "missing"
+    if not same(_bare(write.row), _bare(row)):
+        return "stale"
+    return "" if REPLICA_VERSION not in row or version_of(row, generation) is not None else "frozen"
+
+
+def version_of(row: Row, generation: int) -> int | None:
+    """The version that a row carries; None if it is not of this generation or an earlier one, or no version at all."""
+    text = row.get(REPLICA_VERSION, {}).get("S", "")
+    if not _VERSION.fullmatch(text) or versions.from_text(text) >= (generation + 1) * versions.POSITIONS:
+        return None
+    return versions.from_text(text)
+
+
+def _bare(row: Mapping[str, Typed]) -> dict[str, Typed]:
+    return {name: typed for name, typed in row.items() if name != REPLICA_VERSION}

@@ -1,0 +1,50 @@
+"""Reads held to a number of read units a second, by what DynamoDB says that they consumed."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+UNSAID = 1.0
+"""What a request is taken for where the endpoint does not say what it consumed."""
+
+
+class Pace:
+    """A bucket of one second's units, paid after each request, since nobody knows before what a page will cost.
+
+    A request starts once the bucket is not in debt, so that over any time the average holds; None = without a limit.
+    """
+
+    def __init__(
+        self,
+        units_per_second: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Any] = time.sleep,
+    ) -> None:
+        self._rate, self._clock, self._sleep = units_per_second, clock, sleep
+        self._lock = threading.Lock()
+        self._balance, self._at = units_per_second or 0.0, clock()
+        self.units = 0.0
+
+    def wait(self) -> None:
+        """Returns when another request may be made."""
+        while (seconds := self._due()) > 0:
+            self._sleep(seconds)
+
+    def paid(self, answer: Mapping[str, Any]) -> None:
+        """Takes what an answer with ReturnConsumedCapacity=TOTAL says from the bucket."""
+        said = answer.get("ConsumedCapacity")
+        tables = said if isinstance(said, list) else [said] if said else []
+        units = sum(float(each["CapacityUnits"]) for each in tables) if tables else UNSAID
+        with self._lock:
+            self.units += units
+            self._balance -= units
+
+    def _due(self) -> float:
+        if self._rate is None:
+            return 0.0
+        with self._lock:
+            now = self._clock()
+            self._balance = min(self._rate, self._balance + (now - self._at) * self._rate)
+            self._at = now
+            return 0.0 if self._balance > 0 else (1e-3 - self._balance) / self._rate

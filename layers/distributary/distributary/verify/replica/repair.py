@@ -1,0 +1,98 @@
+"""Wrong rows set right, each on condition that it is as it was looked at: what the stream writes meanwhile wins.
+
+- A stale row is put again at the version that it has, on condition that all of it is as seen: a snapshot's version
+  would lose against the row's own, and a higher one could win over a change that is under way. Any newer one wins.
+- A missing row is put as a snapshot, or at its tombstone's version if there is one, by the Register: a newer delete
+  takes it back.
+- A dead row goes as by a delete just newer than it: the tombstone first, so that nothing as old as the row comes back,
+  then the row, if it is as seen. An insert newer than the row wins over both.
+- A frozen row (its version is no version, so no change would win over it) is put again as a snapshot. A row whose
+  version is of a later generation is left: then this run was given the wrong one.
+
+Afterwards both sides are looked at again, and what moved meanwhile is set right again. What remains: a change that is
+newer than the row, older than the item as it stands, and comes late (a redrive) overwrites a repaired row, if the
+change that made the item as it stands never comes. So redrive what is parked first, then repair.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from distributary import version as versions
+from distributary.change import REPLICA_VERSION
+from distributary.clients import AwsError, classify, code_of
+from distributary.deadline import Deadline
+from distributary.errors import Rejected, Unavailable
+from distributary.outcome import Status
+from distributary.tables.register import Register, Write
+from distributary.verify.replica.look import Finding, version_of
+from distributary.verify.replica.same import Row
+
+FOREVER = Deadline(float("inf"))
+
+COMPARED = 100
+"""So many attributes are compared at most, the version first: an expression has at most 300 operators.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """Writes as the mirror writes. `generation` is the function's."""
+
+    register: Register
+    generation: int
+
+    def write(self, finding: Finding) -> bool:
+        """Whether something was written; False if it was overtaken, or is not to be touched. Raises Unavailable, and
+        Rejected for a row that the table refuses."""
+        if finding.row is None:
+            return self._missing(finding.write)
+        version = self._version(finding.row)
+        if version is None:
+            return False
+        if finding.write.row is None:
+            return self._dead(finding.write, finding.row, version)
+        item = {**finding.write.row, REPLICA_VERSION: {"S": versions.to_text(version)}}
+        return self._conditionally("put_item", Item=item, **as_seen(finding.row))
+
+    def _missing(self, write: Write) -> bool:
+        entombed = self.register.tombstones.find([write.id], FOREVER).get(write.id, 0)
+        (end,) = self.register.write([replace(write, version=max(write.version, entombed))], FOREVER)
+        if end.status in (Status.FAILED, Status.PARKED):
+            raise (Unavailable if end.status is Status.FAILED else Rejected)(end.cause, end.detail)
+        return end.status is Status.APPLIED
+
+    def _dead(self, write: Write, row: Row, version: int) -> bool:
+        self.register.tombstones.entomb(write.id, version + 1 if REPLICA_VERSION in row else version)
+        return self._conditionally("delete_item", Key=write.key, **as_seen(row))
+
+    def _version(self, row: Row) -> int | None:
+        """Which version the row is written at; None if it is of a later generation."""
+        if (standing := version_of(row, self.generation)) is not None:
+            return standing
+        if version_of(row, versions.GENERATIONS - 1) is not None:
+            return None
+        return versions.of(self.generation, versions.SNAPSHOT_POSITION)
+
+    def _conditionally(self, call: str, **arguments: Any) -> bool:
+        try:
+            getattr(self.register.client, call)(TableName=self.register.table, **arguments)
+        except AwsError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise classify(error, f"replica {call}") from error
+        return True
+
+
+def as_seen(row: Row) -> Mapping[str, Any]:
+    """The condition that a row is as it was read, in all of its attributes, or the first COMPARED."""
+    names = sorted(row, key=lambda name: (name != REPLICA_VERSION, name))[:COMPARED]
+    parts = [f"#s{at} = :s{at}" for at in range(len(names))]
+    if REPLICA_VERSION not in row:
+        parts.append("attribute_not_exists(#v)")
+    shown = {f"#s{at}": name for at, name in enumerate(names)}
+    return {
+        "ConditionExpression": " AND ".join(parts),
+        "ExpressionAttributeNames": shown | ({} if REPLICA_VERSION in row else {"#v": REPLICA_VERSION}),
+        "ExpressionAttributeValues": {f":s{at}": row[name] for at, name in enumerate(names)},
+    }

@@ -1,0 +1,71 @@
+"""Both tables, reached and compared before anything is read; and the mirror between them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from distributary.branches.replicate import Mirror
+from distributary.clients import AwsError, code_of
+from distributary.errors import ConfigError
+from distributary.parallel import Parallel
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a table is; None as everywhere in boto3: from the environment."""
+
+    table: str
+    region: str | None
+    endpoint: str | None
+
+    def client(self, service: str = "dynamodb") -> Any:
+        """Patient, and with as many connections as segments. Raises ConfigError."""
+        config = Config(
+            connect_timeout=5, max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 5}
+        )
+        try:
+            return boto3.Session(region_name=self.region).client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+        except (*AwsError, ValueError) as error:
+            raise ConfigError(str(error)) from None
+
+
+def described(client: Any, table: str) -> dict[str, Any]:
+    """DescribeTable's answer. Raises ConfigError."""
+    try:
+        return dict(client.describe_table(TableName=table)["Table"])
+    except AwsError as error:
+        raise ConfigError(
+            f"table {table}: {code_of(error)}; correct its name, region or endpoint, or your credentials"
+        ) from None
+
+
+def key_names(source: Mapping[str, Any], replica: Mapping[str, Any]) -> tuple[str, ...]:
+    """The key attributes of both. Raises ConfigError if the tables have not the same key."""
+    one, other = key_of(source), key_of(replica)
+    if one != other:
+        raise ConfigError(
+            f"the source's key is {shown(one)}, the replica's {shown(other)}: make the replica with the source's key"
+        )
+    return tuple(name for name, _, _ in one)
+
+
+def key_of(table: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Name, role (HASH, RANGE) and type of each key attribute."""
+    types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
+    keys = sorted(table["KeySchema"], key=lambda each: str(each["KeyType"]))
+    return tuple((each["AttributeName"], each["KeyType"], types[each["AttributeName"]]) for each in keys)
+
+
+def shown(key: tuple[tuple[str, str, str], ...]) -> str:
+    """For people: `pk (S), sk (N)`."""
+    return ", ".join(f"{name} ({type})" for name, _, type in key)
+
+
+def mirror(replica: Any, place: Place, tombstones: Tombstones) -> Mirror:
+    """As functions/replicate/app.py puts it together."""
+    return Mirror(Register(replica, place.table, tombstones, Parallel(1)), f"{place.region}/{place.table}")

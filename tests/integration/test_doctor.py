@@ -1,0 +1,96 @@
+"""`python -m distributary.doctor` between two emulated regions."""
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.aws import Aws
+
+LAYER = Path(__file__).resolve().parents[2] / "layers" / "distributary"
+KEY = {
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+STREAM = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+_runs = itertools.count()
+
+
+class Regions:
+    def __init__(self, emulators):
+        self.aws, self.name = Aws.at_emulator(emulators.aws, "us-east-1"), f"examined-{next(_runs)}"
+        self.home, self.away = self.aws.client("dynamodb"), self.aws.client("dynamodb", "eu-west-1")
+
+    def make(self, **source):
+        self.home.create_table(TableName=self.name, **{**KEY, "StreamSpecification": STREAM, **source})
+        self.home.create_table(TableName=f"{self.name}-tombstones", **KEY)
+        self.away.create_table(TableName=self.name, **KEY)
+        return self
+
+    def contents(self):
+        names = [(self.home, self.name), (self.away, self.name), (self.home, f"{self.name}-tombstones")]
+        return [client.scan(TableName=name)["Items"] for client, name in names]
+
+    def examine(self, *options):
+        names = ["--replica-table", self.name, "--replica-region", "eu-west-1"]
+        tombs = ["--tombstone-table", f"{self.name}-tombstones"]
+        command = [sys.executable, "-m", "distributary.doctor", self.name, *names, *tombs, *options]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(LAYER), **self.aws.environment()}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def regions(emulators):
+    return Regions(emulators)
+
+
+def test_all_is_well_and_nothing_was_changed(regions):
+    regions.make()
+    regions.home.put_item(TableName=regions.name, Item={"id": {"S": "u1"}})
+    before = regions.contents()
+    done = regions.examine("--json", "--function", "replicate")
+    said = json.loads(done.stdout)
+    assert (done.returncode, said["status"]) == (0, 0), done.stdout + done.stderr
+    assert {each["check"] for each in said["findings"]} == {
+        "stream",
+        "keys",
+        "readers",
+        "global table",
+        "regions",
+        "clock",
+        "version attribute",
+        "replica's rows",
+        "permission",
+    }
+    tried = [each["found"] for each in said["findings"] if each["check"] == "permission"]
+    assert len(tried) == 9, tried
+    assert regions.contents() == before
+
+
+def test_what_is_wrong_is_1_and_says_its_mend(regions):
+    regions.make(StreamSpecification={**STREAM, "StreamViewType": "KEYS_ONLY"})
+    regions.home.put_item(TableName=regions.name, Item={"id": {"S": "u1"}, "_distributary_version": {"S": "mine"}})
+    done = regions.examine()
+    assert done.returncode == 1
+    assert "fault    stream: its view type is KEYS_ONLY\n         mend: aws dynamodb update-table" in done.stdout
+    assert "fault    version attribute: 1 of 1 sampled items" in done.stdout
+
+
+def test_what_cannot_be_told_is_2(regions):
+    regions.make()
+    done = regions.examine("--tombstone-table", "elsewhere")
+    assert done.returncode == 2, done.stdout
+    assert "unknown  permission: table elsewhere: ResourceNotFoundException" in done.stdout
+    done = regions.examine("--replica-table", "elsewhere")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_missing_option_is_2_in_one_line(regions):
+    done = regions.make().examine("--replica-table", "", "--replica-region", "")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--replica-table is missing" in done.stderr

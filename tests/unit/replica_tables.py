@@ -1,0 +1,120 @@
+"""A source table, its mirror, and a stream between them that delivers when it is told to."""
+
+from typing import Any
+
+from distributary.branches.replicate import Mirror
+from distributary.deadline import Deadline
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.verify.replica.look import Eye
+from distributary.verify.replica.reading import Side
+from distributary.verify.replica.repair import Repair
+from distributary.verify.replica.run import Verify
+from distributary.verify.replica.suspects import Suspects
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
+from tests.unit.records import change
+
+FOREVER = Deadline(float("inf"))
+SCHEMAS = {"source": {"user_id": "S"}, "replica": {"user_id": "S"}, "tombstones": {"id": "S"}}
+PAUSE = 5.0
+
+
+class Service(DynamoDB):
+    """Scans in segments, pages of three rows; says what it consumed; leaves some keys unprocessed when told."""
+
+    unprocessed = 0
+    item_count: int | None = None
+
+    def __init__(self, schemas: Any) -> None:
+        super().__init__(schemas)
+        self.consistent: list[tuple[str, bool]] = []
+
+    def describe_table(self, *, TableName: str) -> Any:
+        (key,) = SCHEMAS[TableName].items()
+        schema = [{"AttributeName": key[0], "KeyType": "HASH"}]
+        attributes = [{"AttributeName": key[0], "AttributeType": key[1]}]
+        count = len(self.state[TableName]) if self.item_count is None else self.item_count
+        return {"Table": {"KeySchema": schema, "AttributeDefinitions": attributes, "ItemCount": count}}
+
+    def scan(
+        self, *, TableName: str, Segment: int, TotalSegments: int, ReturnConsumedCapacity: str, **start: Any
+    ) -> Any:
+        self.calls["Scan"] += 1
+        rows = super().scan(TableName=TableName)["Items"][Segment::TotalSegments]
+        at = start.get("ExclusiveStartKey", {"at": 0})["at"]
+        more = {"LastEvaluatedKey": {"at": at + 3}} if at + 3 < len(rows) else {}
+        return {"Items": rows[at : at + 3], "ConsumedCapacity": {"CapacityUnits": 2.0}, **more}
+
+    def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> Any:
+        ((table, request),) = RequestItems.items()
+        keys, rest = request["Keys"], []
+        self.consistent.append((table, request["ConsistentRead"]))
+        if self.unprocessed and len(keys) > 1:
+            self.unprocessed -= 1
+            keys, rest = keys[:1], keys[1:]
+        answer = super().batch_get_item(RequestItems={table: {**request, "Keys": keys}})
+        left = {table: {**request, "Keys": rest}} if rest else {}
+        consumed = [{"TableName": table, "CapacityUnits": len(keys) / 2}]
+        return {**answer, "UnprocessedKeys": left, "ConsumedCapacity": consumed}
+
+
+class World:
+    """A source, its mirror, a stream that delivers when it is told to, and a clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.service, self.clock, self.place = Service(SCHEMAS), 0.0, 0
+        self.tombstones = Tombstones(self.service, "tombstones", 7, lambda: 1000.0)
+        self.mirror = Mirror(Register(self.service, "replica", self.tombstones, Serial()), "eu-west-1/replica")
+
+    def put(self, user: str, deliver: bool = True, **attributes: Any) -> Any:
+        self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})
+        return self._streamed("INSERT", user, attributes, deliver)
+
+    def delete(self, user: str, deliver: bool = True) -> Any:
+        self.service.delete_item(TableName="source", Key={"user_id": {"S": user}})
+        return self._streamed("REMOVE", user, None, deliver)
+
+    def _streamed(self, kind: str, user: str, new: Any, deliver: bool) -> Any:
+        self.place += 1
+        made = change(self.place, kind, user, new)
+        if deliver:
+            self.deliver(made)
+        return made
+
+    def deliver(self, *changes: Any) -> None:
+        self.mirror.apply(changes, FOREVER)
+
+    def tamper(self, user: str, **attributes: Any) -> None:
+        """Somebody writes to the replica: what is not named stays."""
+        row = {**self.service.state["replica"].get((user,), {"user_id": {"S": user}}), **attributes}
+        self.service.put_item(TableName="replica", Item={k: v for k, v in row.items() if v is not None})
+
+    def verify(self, repair: bool = False, meanwhile: Any = None, **more: Any) -> Any:
+        def sleep(seconds: float) -> None:
+            self.clock += seconds
+            if meanwhile:
+                meanwhile()
+
+        keys, plan = ("user_id",), more.pop("plan", self.mirror.plan)
+        generation = more.pop("generation", 0)
+        eye = Eye(Side(self.service, "source"), Side(self.service, "replica"), keys, plan, generation)
+        mending = more.pop("mending", Repair(self.mirror.register, generation)) if repair else None
+        segments = more.pop("segments", 2)
+        run = Verify(eye, Suspects(PAUSE, lambda: self.clock), Serial(), mending, sleep=sleep, **more)
+        return run.scan(range(segments), segments)
+
+    @property
+    def replica(self) -> Any:
+        return self.service.state["replica"]
+
+    def names(self) -> Any:
+        return {key: row.get("name") for (key,), row in self.replica.items()}
+
+
+def name(text: str) -> Any:
+    return {"name": {"S": text}}
+
+
+def differences(report: Any) -> list[tuple[str, str]]:
+    return sorted((each["kind"], each["item"]) for each in report.samples.get("differences", []))

@@ -1,0 +1,405 @@
+"""Verification of a mirror finds what is wrong and nothing else, and a repair never wins over what is newer."""
+
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from distributary import version as versions
+from distributary.change import REPLICA_VERSION
+from distributary.errors import Rejected, Unavailable
+from distributary.verify.replica import suspects as waiting
+from distributary.verify.replica.look import Eye
+from distributary.verify.replica.pace import Pace
+from distributary.verify.replica.reading import Side
+from distributary.verify.replica.repair import COMPARED, Repair
+from distributary.verify.replica.run import Verify
+from distributary.verify.replica.suspects import Suspects
+from tests.fakes.answers import refusal
+from tests.fakes.serial import Serial
+from tests.unit.records import FIRST_SEQUENCE
+from tests.unit.replica_tables import PAUSE, World, differences, name
+
+
+@pytest.fixture
+def world() -> World:
+    found = World()
+    for each in "abcdefg":
+        found.put(each, **name(each))
+    return found
+
+
+def test_a_mirror_that_follows_is_equal(world):
+    world.delete("a")
+    report = world.verify()
+    assert (report.left, report["items"], report["rows"]) == (0, 6, 6)
+    assert report.units["source"] > 0
+
+
+def test_each_kind_of_difference_is_found_and_named(world):
+    del world.replica["a",]
+    world.tamper("b", **name("other"))
+    world.tamper("x", **name("nobody"))
+    world.tamper("c", **{REPLICA_VERSION: {"S": "zzz"}})
+    world.tamper("d", extra={"N": "1"})
+    assert differences(world.verify()) == [
+        ("dead", "user_id=S:x"),
+        ("frozen", "user_id=S:c"),
+        ("missing", "user_id=S:a"),
+        ("stale", "user_id=S:b"),
+        ("stale", "user_id=S:d"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"BOOL": True}, {"N": "1"}),
+        ({"S": "1"}, {"N": "1"}),
+        ({"SS": ["1"]}, {"NS": ["1"]}),
+        ({"L": [{"BOOL": False}]}, {"L": [{"N": "0"}]}),
+        ({"N": "1.0000000000000000000000000000000000001"}, {"N": "1.0000000000000000000000000000000000002"}),
+        ({"B": b"1"}, {"S": "1"}),
+        ({"NULL": True}, {"S": ""}),
+        ({"M": {"a": {"S": "1"}}}, {"M": {"a": {"S": "1"}, "b": {"NULL": True}}}),
+    ],
+)
+def test_types_are_compared_exactly(world, one, other):
+    world.put("a", value=one)
+    assert world.verify().left == 0
+    world.tamper("a", value=other)
+    assert differences(world.verify()) == [("stale", "user_id=S:a")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"N": "100"}, {"N": "1E2"}),
+        ({"SS": ["a", "b"]}, {"SS": ["b", "a"]}),
+        ({"NS": ["1", "2.0"]}, {"NS": ["2", "1"]}),
+    ],
+)
+def test_what_dynamodb_holds_for_equal_is_equal(world, one, other):
+    world.put("a", value=one)
+    world.replica["a",]["value"] = other
+    assert world.verify().left == 0
+
+
+def test_what_is_merely_late_is_no_difference(world):
+    late = [world.put("a", deliver=False, **name("new")), world.delete("b", deliver=False)]
+    report = world.verify(meanwhile=lambda: world.deliver(*late))
+    assert report["differences"] == 0
+
+
+def test_a_difference_counts_only_if_neither_side_moved_between_two_looks(world):
+    def busy() -> None:
+        world.put("a", deliver=False, **name(str(world.place)))
+
+    busy()
+    report = world.verify(meanwhile=busy)
+    assert (report["differences"], report["moving"]) == (0, 1)
+    assert world.verify()["differences"] == 1
+
+
+def test_the_first_look_costs_half_and_the_second_sees_what_was_just_written(world):
+    world.service.consistent.clear()
+    world.verify()
+    assert set(world.service.consistent) == {("source", False), ("replica", False)}
+    del world.replica["a",]
+    world.verify()
+    assert [each for each in world.service.consistent if each[1]] == [("replica", True), ("source", True)]
+
+
+def test_no_look_comes_before_its_pause_is_over(world):
+    del world.replica["a",]
+    world.verify()
+    assert world.clock == PAUSE
+
+
+def test_a_filtered_item_should_have_no_row_and_a_masked_one_is_compared_as_masked(world):
+    """Whatever the mirror's plan makes of an item: verification follows."""
+
+    def plan(each: Any) -> Any:
+        write = world.mirror.plan(each)
+        if each.keys["user_id"] == "a":
+            return None
+        return replace(write, row={"user_id": write.key["user_id"]}) if each.keys["user_id"] == "b" else write
+
+    assert differences(world.verify(plan=plan)) == [("dead", "user_id=S:a"), ("stale", "user_id=S:b")]
+    assert world.verify(plan=plan, repair=True).left == 0
+    assert world.verify(plan=plan)["differences"] == 0
+    assert set(world.replica["b",]) == {"user_id", REPLICA_VERSION}
+
+
+def test_an_item_that_the_mirror_rejects_is_counted_and_is_no_difference(world):
+    def plan(each: Any) -> Any:
+        if each.keys["user_id"] == "a":
+            raise Rejected("the mask of 'name' raised ValueError")
+        return world.mirror.plan(each)
+
+    report = world.verify(plan=plan)
+    assert (report.left, report["rejected"]) == (0, 1)
+    assert report.samples["rejected"] == [{"item": "user_id=S:a", "reason": "the mask of 'name' raised ValueError"}]
+
+
+def test_a_repair_mends_every_kind_and_the_next_run_finds_nothing(world):
+    world.delete("g")
+    world.put("g", deliver=False, **name("again"))
+    del world.replica["a",]
+    world.tamper("b", **name("other"), extra={"L": []})
+    world.tamper("x", **name("nobody"))
+    world.tamper("y", **{REPLICA_VERSION: {"S": versions.to_text(5)}})
+    world.tamper("c", **{REPLICA_VERSION: {"S": "zzz"}})
+    world.tamper("d", **{REPLICA_VERSION: None}, **name("old"))
+    report = world.verify(repair=True)
+    assert (report["differences"], report["repaired"], report.left) == (7, 7, 0)
+    assert world.verify()["differences"] == 0
+    assert world.names() == {each: {"S": each} for each in "abcdef"} | {"g": {"S": "again"}}
+
+
+@pytest.mark.parametrize("wrong", ["stale", "missing", "dead", "frozen"])
+def test_after_a_repair_the_stream_still_has_the_last_word(world, wrong):
+    if wrong == "missing":
+        del world.replica["a",]
+    else:
+        frozen = {REPLICA_VERSION: {"S": "zzz"}} if wrong == "frozen" else {}
+        world.tamper("a" if wrong != "dead" else "x", **name("wrong"), **frozen)
+    assert world.verify(repair=True)["repaired"] == 1
+    user = "x" if wrong == "dead" else "a"
+    world.put(user, **name("next"))
+    assert world.names()[user] == {"S": "next"}
+    world.delete(user)
+    assert user not in world.names()
+    assert world.verify()["differences"] == 0
+
+
+def test_a_dead_rows_repair_keeps_what_is_as_old_as_the_row_from_coming_back(world):
+    lost = world.put("a", **name("last"))
+    world.delete("a", deliver=False)
+    assert world.verify(repair=True)["repaired"] == 1
+    world.deliver(lost)
+    assert "a" not in world.names()
+
+
+def test_an_insert_that_follows_a_dead_row_by_one_position_wins_over_its_repair(world):
+    """Sequence numbers may be neighbours: the tombstone is one above the row's version, and a tie is the put's."""
+    world.service.state["source"].pop(("g",))
+    assert world.verify(repair=True)["repaired"] == 1
+    world.put("g", **name("again"))
+    assert int(world.replica["g",][REPLICA_VERSION]["S"]) == FIRST_SEQUENCE + world.place
+    assert world.names()["g"] == {"S": "again"}
+
+
+class Interposed:
+    """Something happens between the second look and the repair's write, and again after it."""
+
+    def __init__(self, world: World, happenings: Any) -> None:
+        self._repair, self._happenings = Repair(world.mirror.register, 0), list(happenings)
+
+    def write(self, finding: Any) -> bool:
+        self._happen()
+        done = self._repair.write(finding)
+        self._happen()
+        return done
+
+    def _happen(self) -> None:
+        if self._happenings:
+            self._happenings.pop(0)()
+
+
+@pytest.mark.parametrize("wrong", ["stale", "missing", "dead"])
+@pytest.mark.parametrize("act", ["put", "delete", "put late", "delete late"])
+def test_what_the_stream_writes_beside_a_repair_is_never_overwritten(world, wrong, act):
+    """Whether the source changes just before or just after the repair writes, and whether its change is delivered
+    before or after: in the end the replica is what the source says."""
+    user = "x" if wrong == "dead" else "a"
+    if wrong == "missing":
+        del world.replica["a",]
+    else:
+        world.tamper(
+            user, **name("wrong"), **({REPLICA_VERSION: {"S": versions.to_text(7)}} if wrong == "dead" else {})
+        )
+    pending: list[Any] = []
+
+    def happens() -> None:
+        late = act.endswith("late")
+        made = world.put(user, not late, **name("newest")) if "put" in act else world.delete(user, not late)
+        pending.append(made) if late else None
+
+    def settles() -> None:
+        world.deliver(*pending)
+
+    for steps in permutations([happens, lambda: None]):
+        pending.clear()
+        mending = Interposed(world, steps)
+        world.verify(repair=True, mending=mending)
+        settles()
+        assert world.verify()["differences"] == 0, steps
+        assert (user in world.names()) is ("put" in act)
+
+
+def test_two_repairs_at_once_leave_what_the_source_holds_after_the_last(world):
+    """The first one's write comes after the source moved on and the second repaired that: it looks again, and sees."""
+    world.tamper("a", **name("wrong"))
+
+    def second() -> None:
+        world.put("a", deliver=False, **name("newest"))
+        world.verify(repair=True)
+
+    world.verify(repair=True, mending=Interposed(world, [second]))
+    assert world.names()["a"] == {"S": "newest"}
+
+
+def test_a_row_that_changed_since_it_was_seen_is_not_overwritten(world):
+    """Also where its version did not change: somebody else wrote."""
+    world.tamper("a", **name("wrong"))
+    seen: list[Any] = []
+
+    class Once(Repair):
+        def write(self, finding: Any) -> bool:
+            if not seen:
+                world.tamper("a", **name("other"))
+            seen.append(Repair.write(self, finding))
+            return seen[-1]
+
+    assert world.verify(repair=True, mending=Once(world.mirror.register, 0))["repaired"] == 1
+    assert seen == [False, True]
+
+
+@pytest.mark.parametrize("user", ["a", "x"])
+def test_a_repair_of_what_the_stream_has_written_since_does_nothing(world, user):
+    """A stale row, and a dead one whose item comes back."""
+    world.tamper(user, **name("wrong"), **{REPLICA_VERSION: {"S": versions.to_text(7)}})
+    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    (finding,) = eye.again([{"user_id": {"S": user}}]).findings
+    world.put(user, **name("newest"))
+    before = dict(world.replica[user,])
+    assert Repair(world.mirror.register, 0).write(finding) is False
+    assert world.replica[user,] == before
+
+
+def test_a_row_without_a_version_that_the_stream_has_given_one_is_not_overwritten(world):
+    """Even if nothing else of it changed: at a snapshot's version, older changes would win over it again."""
+    old = world.put("a", deliver=False, **name("old"))
+    world.put("a", deliver=False, **name("new"))
+    world.tamper("a", **name("old"), **{REPLICA_VERSION: None})
+    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    (finding,) = eye.again([{"user_id": {"S": "a"}}]).findings
+    world.deliver(old)
+    assert Repair(world.mirror.register, 0).write(finding) is False
+    assert world.replica["a",][REPLICA_VERSION] == {"S": versions.to_text(old.version)}
+
+
+def test_a_row_of_a_later_generation_is_left_alone(world):
+    world.tamper("a", **name("wrong"), **{REPLICA_VERSION: {"S": versions.to_text(versions.of(2, 5))}})
+    report = world.verify(repair=True)
+    assert (report["repaired"], report.left) == (0, 1)
+    assert world.names()["a"] == {"S": "wrong"}
+    assert world.verify(repair=True, generation=2).left == 0
+
+
+def test_a_row_with_more_attributes_than_an_expression_compares_is_repaired(world):
+    many = {f"a{i}": {"N": "1"} for i in range(2 * COMPARED)}
+    world.put("a", **many)
+    world.tamper("a", a7={"N": "2"})
+    assert world.verify(repair=True).left == 0
+    assert world.verify()["differences"] == 0
+
+
+def test_keys_left_unprocessed_are_asked_for_again(world):
+    world.service.unprocessed = 5
+    assert world.verify().left == 0
+    assert world.service.unprocessed == 0
+
+
+def test_so_many_suspects_wait_at_most(world, monkeypatch):
+    monkeypatch.setattr("distributary.verify.replica.run.MOST", 3)
+    world.replica.clear()
+    most = 0
+
+    def watched(*_: Any) -> None:
+        nonlocal most
+        most = max(most, len(run.suspects))
+
+    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+
+    def sleep(seconds: float) -> None:
+        world.clock += seconds
+
+    run = Verify(eye, Suspects(PAUSE, lambda: world.clock), Serial(), progress=watched, sleep=sleep)
+    assert run.scan(range(1), 1)["differences"] == 7
+    assert most <= 3 + 3
+    assert waiting.MOST == 20_000
+
+
+def test_an_error_in_one_segment_ends_the_run(world):
+    def fails(**_: Any) -> Any:
+        raise refusal("Scan", "InternalServerError", "oops", 500)
+
+    world.service.scan = fails
+    with pytest.raises(Unavailable, match="table source: scan: InternalServerError"):
+        world.verify()
+
+
+@pytest.mark.parametrize("wrong", ["stale", "missing", "dead"])
+def test_a_repair_that_the_service_refuses_ends_the_run_and_one_that_it_never_takes_is_named(world, wrong):
+    if wrong == "missing":
+        del world.replica["a",]
+    else:
+        world.tamper("a" if wrong == "stale" else "x", **name("wrong"))
+    for code in ("InternalServerError", "ValidationException"):
+
+        def fails(code=code, **_: Any) -> Any:
+            raise refusal("PutItem", code, "no", 500)
+
+        world.service.put_item = world.service.delete_item = fails
+        if code == "InternalServerError":
+            with pytest.raises(Unavailable, match=code):
+                world.verify(repair=True)
+        else:
+            report = world.verify(repair=True)
+            assert (report.left, report["rejected"], report["repaired"]) == (1, 1, 0)
+            assert code in report.samples["rejected"][0]["reason"]
+
+
+def test_named_items_alone_are_looked_at(world):
+    del world.replica["a",]
+    del world.replica["b",]
+    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    run = Verify(eye, Suspects(0, lambda: 0.0), Serial(), sleep=lambda _: None)
+    report = run.named([[{"user_id": {"S": "a"}}, {"user_id": {"S": "c"}}]])
+    assert differences(report) == [("missing", "user_id=S:a")]
+    assert report["items"] == 2
+
+
+class Clock:
+    now = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_reads_keep_to_their_units_a_second_over_any_time():
+    clock = Clock()
+    pace = Pace(10, lambda: clock.now, clock.sleep)
+    for _ in range(20):
+        pace.wait()
+        pace.paid({"ConsumedCapacity": {"CapacityUnits": 25.0}})
+    assert pace.units == 500
+    assert 500 / 10 - 25 / 10 - 1.1 <= clock.now <= 500 / 10
+
+
+def test_without_a_limit_nothing_waits():
+    clock = Clock()
+    pace = Pace(None, lambda: clock.now, clock.sleep)
+    for _ in range(20):
+        pace.wait()
+        pace.paid({"ConsumedCapacity": [{"CapacityUnits": 1000.0}]})
+    assert (clock.now, pace.units) == (0, 20_000)
+
+
+def test_an_answer_that_says_nothing_counts_for_one_unit():
+    pace = Pace(5)
+    pace.paid({})
+    assert pace.units == 1
