@@ -4,11 +4,11 @@ import json
 import uuid
 
 import pytest
-from opensearchpy.exceptions import TransportError
 
 from distributary.errors import ConfigError
 from distributary.indexes import Index
 from distributary.search.connect import connect
+from distributary.search.refusals import Refused
 from distributary.search.schema import apply
 from distributary.views import Entity
 from tests.fakes.opensearch import OpenSearch
@@ -110,7 +110,7 @@ def test_declared_types_are_kept(client, index, write):
 
 @pytest.mark.parametrize(("id", "version"), [("x" * 513, 1), ("a", 2**63)], ids=["long id", "large version"])
 def test_a_faulty_header_fails_the_whole_request(client, index, write, id, version):
-    with pytest.raises(TransportError) as caught:
+    with pytest.raises(Refused) as caught:
         write(id, version, {"word": "x"})
     assert caught.value.status_code == 400
 

@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from opensearchpy.exceptions import ConnectionTimeout, RequestError, TransportError
+from opensearchpy.exceptions import ConflictError, RequestError
 
-THROTTLED = TransportError(429, "rejected_execution_exception", {"status": 429})
-BROKEN = TransportError(503, "cluster_block_exception", {"status": 503})
-UNANSWERED = ConnectionTimeout("TIMEOUT", "read timed out", None)
+from distributary.search.refusals import Refused
+
+THROTTLED = Refused(429, "rejected_execution_exception")
+BROKEN = Refused(503, "cluster_block_exception")
+UNANSWERED = Refused(0, "ReadTimeoutError", "read timed out")
 ID_BYTES = 512
 KEYWORD_BYTES = 32_766
 LONGS = range(-(2**63), 2**63)
@@ -32,7 +34,7 @@ class OpenSearch:
     def bulk(self, *, body: bytes, request_timeout: float) -> dict[str, Any]:
         """https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
         if len(body) > self._max_bytes:
-            raise TransportError(413, "request_entity_too_large", {"status": 413})
+            raise Refused(413, "request_entity_too_large")
         lines = [json.loads(line) for line in body.decode().splitlines()]
         pairs = [(header["index"], source) for header, source in zip(lines[::2], lines[1::2], strict=True)]
         for header, _ in pairs:
@@ -47,6 +49,28 @@ class OpenSearch:
         docs = self.state["docs"][alias["index"]].items()
         hits = [{"_id": id, "_source": copy.deepcopy(doc)} for id, (_, doc) in docs if not hidden & set(doc)]
         return {"hits": {"hits": hits[: body["size"]]}}
+
+    def index(self, *, index: str, id: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """One document, versioned or not."""
+        docs = self.state["docs"][index]
+        if id in docs and params["version"] < docs[id][0]:
+            raise ConflictError(409, "version_conflict_engine_exception", {"status": 409})
+        docs[id] = [params["version"], copy.deepcopy(dict(body))]
+
+    def delete(self, *, index: str, id: str) -> None:
+        """For good: no version is kept."""
+        del self.state["docs"][index][id]
+
+    def delete_by_query(
+        self, *, index: str, body: Mapping[str, Any], params: Mapping[str, Any], request_timeout: float
+    ) -> dict[str, Any]:
+        """Of what a range query finds behind an alias, `max_docs` at most."""
+        docs = self.state["docs"][self.state["aliases"][index]["index"]]
+        ((field, bounds),) = body["query"]["range"].items()
+        found = [id for id, (_, doc) in docs.items() if field in doc and doc[field] < bounds["lt"]]
+        for id in found[: params["max_docs"]]:
+            del docs[id]
+        return {"deleted": len(found[: params["max_docs"]]), "version_conflicts": 0}
 
     def _index(self, header: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         alias, id = self.state["aliases"].get(header["_index"]), header["_id"]
@@ -75,6 +99,8 @@ class Indices:
         return index in self._node.state["docs"]
 
     def create(self, *, index: str, body: Mapping[str, Any]) -> None:
+        if index in self._node.state["docs"]:
+            raise RequestError(400, "resource_already_exists_exception", {"status": 400})
         self._node.state["docs"][index] = {}
         self._node.state["mappings"][index] = copy.deepcopy(body["mappings"])
 
@@ -82,7 +108,16 @@ class Indices:
         return {index: {"mappings": copy.deepcopy(self._node.state["mappings"][index])}}
 
     def put_mapping(self, *, index: str, body: Mapping[str, Any]) -> None:
-        self._node.state["mappings"][index]["properties"].update(body["properties"])
+        """Only adds: a field's type stays what it is."""
+        standing = self._node.state["mappings"][index]
+        for name, mapping in body["properties"].items():
+            if name in standing["properties"] and standing["properties"][name]["type"] != mapping["type"]:
+                raise RequestError(400, "illegal_argument_exception", {"status": 400})
+        properties = {**standing["properties"], **copy.deepcopy(body["properties"])}
+        self._node.state["mappings"][index] = {**standing, **copy.deepcopy(dict(body)), "properties": properties}
+
+    def put_settings(self, *, index: str, body: Mapping[str, Any]) -> None:
+        """None of them matters here."""
 
     def exists_alias(self, *, name: str) -> bool:
         return name in self._node.state["aliases"]
@@ -99,9 +134,9 @@ class Indices:
 def _check_header(header: Mapping[str, Any]) -> None:
     """Faults for which the engine refuses the request as a whole."""
     if len(header["_id"].encode()) > ID_BYTES:
-        raise RequestError(400, "action_request_validation_exception", {"status": 400})
+        raise Refused(400, "action_request_validation_exception")
     if header["version"] not in LONGS:
-        raise RequestError(400, "illegal_argument_exception", {"status": 400})
+        raise Refused(400, "illegal_argument_exception")
     if header["version_type"] != "external_gte" or header["require_alias"] is not True:
         raise AssertionError(f"this fake knows external_gte behind an alias only: {header}")
 

@@ -29,8 +29,8 @@ def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, tem
     assert alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven"
 
 
-def test_there_are_no_other_alarms(template):
-    expected = {f"{name}{metric}Alarm" for name in BRANCHES for metric in WATCHED}
+def test_there_are_no_other_alarms_but_that_of_the_purge(template):
+    expected = {f"{name}{metric}Alarm" for name in BRANCHES for metric in WATCHED} | {"IndexPurgeErrorsAlarm"}
     assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected
 
 

@@ -4,11 +4,11 @@ import json
 import time
 
 import pytest
-from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from distributary.deadline import Deadline
 from distributary.search import bulk
 from distributary.search.bulk import Action, Bulk, chunks
+from distributary.search.refusals import Refused
 from tests.fakes import opensearch
 from tests.fakes.faults import Faults, broken, throttled, unanswered
 from tests.fakes.opensearch import OpenSearch
@@ -139,7 +139,7 @@ def test_a_wrong_deployment_fails_at_once_with_its_mend(status, mend):
 
         def bulk(self, **_):
             self.calls += 1
-            raise TransportError(status, "security_exception", {})
+            raise Refused(status, "security_exception")
 
     client = Closed()
     (end,) = Bulk(client).send([action("a")], FOREVER)
@@ -151,7 +151,7 @@ def test_a_wrong_deployment_fails_at_once_with_its_mend(status, mend):
 def test_no_answer_is_busy():
     class Silent:
         def bulk(self, **_):
-            raise ConnectionTimeout("TIMEOUT", "read timed out", None)
+            raise Refused(0, "ReadTimeoutError", "read timed out")
 
     (end,) = Bulk(Silent(), lambda _: None).send([action("a")], soon())
     assert end.status.value == "Failed"
@@ -160,10 +160,9 @@ def test_no_answer_is_busy():
 
 def test_chunks_keep_order_and_limits(monkeypatch):
     monkeypatch.setattr(bulk, "MAX_ACTIONS", 3)
-    monkeypatch.setattr(bulk, "MAX_BYTES", 100)
     sizes = [30, 30, 30, 30, 90, 200, 1]
     actions = [Action(str(at), b"x" * size) for at, size in enumerate(sizes)]
-    made = list(chunks(actions))
+    made = list(chunks(actions, 100))
     assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
     assert [each for chunk in made for each in chunk] == actions
-    assert list(chunks([])) == []
+    assert list(chunks([], 100)) == []
