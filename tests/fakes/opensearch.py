@@ -4,6 +4,7 @@ import base64
 import binascii
 import copy
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,6 +29,7 @@ class OpenSearch:
     def __init__(self, max_bytes: int = 10 * 1024 * 1024) -> None:
         self.state: dict[str, dict[str, Any]] = {"docs": {}, "mappings": {}, "aliases": {}}
         self.busy: set[str] = set()
+        self._writes: Counter[tuple[str, str]] = Counter()
         self.indices = Indices(self)
         self._max_bytes = max_bytes
 
@@ -36,18 +38,25 @@ class OpenSearch:
         if len(body) > self._max_bytes:
             raise Refused(413, "request_entity_too_large")
         lines = [json.loads(line) for line in body.decode().splitlines()]
+        if all("delete" in line for line in lines):
+            return {"items": [{"delete": {"status": self._delete(line["delete"])}} for line in lines]}
         pairs = [(header["index"], source) for header, source in zip(lines[::2], lines[1::2], strict=True)]
         for header, _ in pairs:
             _check_header(header)
         return {"items": [{"index": self._index(header, source)} for header, source in pairs]}
 
     def search(self, *, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """All hits; of an alias with a filter, those without the field that the filter bars."""
+        """All hits, or those of a range query; of an alias with a filter, those without the field that it bars."""
         alias = self.state["aliases"].get(index, {"index": index})
         barred = alias.get("filter", {}).get("bool", {}).get("must_not", [])
         hidden = {each["exists"]["field"] for each in barred}
-        docs = self.state["docs"][alias["index"]].items()
-        hits = [{"_id": id, "_source": copy.deepcopy(doc)} for id, (_, doc) in docs if not hidden & set(doc)]
+        name = alias["index"]
+        docs = self.state["docs"][name].items()
+        hits = [
+            {"_id": id, "_source": copy.deepcopy(doc), "_seq_no": self._writes[name, id], "_primary_term": 1}
+            for id, (_, doc) in docs
+            if not hidden & set(doc) and _asked_for(body.get("query", {}), doc)
+        ]
         return {"hits": {"hits": hits[: body["size"]]}}
 
     def index(self, *, index: str, id: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> None:
@@ -61,16 +70,16 @@ class OpenSearch:
         """For good: no version is kept."""
         del self.state["docs"][index][id]
 
-    def delete_by_query(
-        self, *, index: str, body: Mapping[str, Any], params: Mapping[str, Any], request_timeout: float
-    ) -> dict[str, Any]:
-        """Of what a range query finds behind an alias, `max_docs` at most."""
-        docs = self.state["docs"][self.state["aliases"][index]["index"]]
-        ((field, bounds),) = body["query"]["range"].items()
-        found = [id for id, (_, doc) in docs.items() if field in doc and doc[field] < bounds["lt"]]
-        for id in found[: params["max_docs"]]:
-            del docs[id]
-        return {"deleted": len(found[: params["max_docs"]]), "version_conflicts": 0}
+    def _delete(self, header: Mapping[str, Any]) -> int:
+        """Only if the document was not written since the search found it."""
+        name = self.state["aliases"][header["_index"]]["index"]
+        docs = self.state["docs"][name]
+        if header["_id"] not in docs:
+            return 404
+        if self._writes[name, header["_id"]] != header["if_seq_no"]:
+            return 409
+        del docs[header["_id"]]
+        return 200
 
     def _index(self, header: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         alias, id = self.state["aliases"].get(header["_index"]), header["_id"]
@@ -86,6 +95,7 @@ class OpenSearch:
             return _refused(id, 409, "version_conflict_engine_exception")
         status = 200 if id in docs else 201
         docs[id] = [header["version"], source]
+        self._writes[alias["index"], id] += 1
         return {"_id": id, "status": status}
 
 
@@ -129,6 +139,10 @@ class Indices:
 
     def refresh(self, *, index: str) -> None:
         """Writes are searchable at once."""
+
+
+def _asked_for(query: Mapping[str, Any], doc: Mapping[str, Any]) -> bool:
+    return all(name in doc and doc[name] < bounds["lt"] for name, bounds in query.get("range", {}).items())
 
 
 def _check_header(header: Mapping[str, Any]) -> None:

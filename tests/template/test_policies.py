@@ -29,7 +29,8 @@ LAMBDAS_OWN = ANYWHERE | {
 
 OVER_HTTP = {
     "bulk": {"es:ESHttpPost", "aoss:APIAccessAll"},
-    "delete_by_query": {"es:ESHttpPost"},
+    "refresh": {"es:ESHttpPost"},
+    "search": {"es:ESHttpPost"},
     "get_secret": {"secretsmanager:GetSecretValue"},
     "get_parameter": {"ssm:GetParameter"},
 }
@@ -93,14 +94,14 @@ def test_a_role_allows_exactly_what_the_code_calls_and_lambda_needs(name, templa
     assert allowed >= LAMBDAS_OWN
 
 
-def test_the_purge_reads_its_credentials_and_deletes_by_query_and_nothing_else(template, root, action_of):
+def test_the_purge_searches_and_deletes_with_its_credentials_and_nothing_else(template, root, action_of):
     """A collection (aoss) has no purge."""
     statements = list(template.own_statements("IndexPurge"))
     allowed = {action for statement in statements for action in listed(statement["Action"])}
     assert allowed - LAMBDAS_OWN == called(root / "functions/index/purge.py", action_of) - {"aoss:APIAccessAll"}
     assert [each["Sid"] for each in statements if "*" in listed(each["Resource"])] == ["Trace"]
     (purging,) = [each["Resource"] for each in statements if "es:ESHttpPost" in listed(each["Action"])]
-    assert purging == {"Fn::Sub": "${OpenSearchArn}/*/_delete_by_query"}
+    assert purging == [{"Fn::Sub": f"${{OpenSearchArn}}/{path}"} for path in ("_bulk", "*/_refresh", "*/_search")]
 
 
 def test_a_secret_is_read_only_if_one_is_given_and_only_that_one(template):
