@@ -182,6 +182,21 @@ def test_credentials_that_cannot_be_had_fail_with_their_mend_and_park_nothing():
     assert (end.status.value, end.cause) == ("Failed", "the secret must be JSON")
 
 
+def test_a_400_that_is_not_opensearch_s_parks_nothing_and_is_not_searched_for_a_culprit():
+    class Gate:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            raise Refused(400, "", "<html>sentinel")
+
+    gate = Gate()
+    ends = Bulk(gate, lambda _: None).send([action("a"), action("b")], FOREVER)
+    assert {end.status.value for end in ends} == {"Failed"}
+    assert "OpenSearchEndpoint" in ends[0].cause
+    assert gate.calls == 1
+
+
 class Counting:
     """A node that is busy for some requests, and notes how many came at a time and how large they were."""
 

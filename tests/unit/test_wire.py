@@ -311,6 +311,16 @@ def test_a_password_that_is_wrong_and_unchanged_is_refused_without_another_try()
     assert len(server.seen) == 1
 
 
+def test_of_two_requests_in_flight_that_meet_a_401_both_go_on_with_the_new_password():
+    vault = Vault(OLD, NEW)
+    given = Basic(vault)
+    one, other = given("POST", "", b""), given("POST", "", b"")
+    assert given.renew(one)
+    assert given.renew(other)
+    assert vault.asked == [False, True]
+    assert not given.renew(given("POST", "", b""))
+
+
 @pytest.mark.parametrize("text", ["", "sentinel", "[]", '{"username": "app"}', "null"])
 def test_a_secret_that_is_no_name_and_password_is_a_wrong_deployment(text):
     with pytest.raises(ConfigError, match="the secret must be JSON") as caught:

@@ -13,7 +13,7 @@ from distributary.errors import DistributaryError, Unavailable
 from distributary.outcome import Outcome
 from distributary.parallel import Parallel
 from distributary.search.pace import LANES, Pace
-from distributary.search.refusals import End, Refused, end, of_item
+from distributary.search.refusals import End, Refused, of_item
 
 MAX_BYTES = 5 * 1024 * 1024
 """Half of the smallest request limit of an OpenSearch Service domain.
@@ -92,12 +92,12 @@ class Bulk:
 
     def _refused(self, actions: Sequence[Action], error: Refused, deadline: Deadline) -> list[End]:
         """A faulty header fails a request as a whole, and so does its size: the culprit is looked for by halves."""
-        if error.status_code in (400, 413) and len(actions) > 1:
+        if error.refuses_content and len(actions) > 1:
             if not deadline.left():
                 return [_STOPPED] * len(actions)
             middle = len(actions) // 2
             return self._once(actions[:middle], deadline) + self._once(actions[middle:], deadline)
-        return [end(error.status_code, error.kind or "request", error.detail)] * len(actions)
+        return [error.end()] * len(actions)
 
 
 def chunks(actions: Iterable[Action], most: int = MAX_BYTES) -> Iterator[list[Action]]:

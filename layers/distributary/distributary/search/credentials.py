@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import boto3
@@ -20,8 +20,8 @@ class Credentials(Protocol):
     def __call__(self, method: str, url: str, body: bytes | None, /) -> dict[str, str]:
         """For a request with this body, as it is sent."""
 
-    def renew(self) -> bool:
-        """After a 401: whether other credentials were found, so that another try makes sense."""
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """After a 401 for these headers: whether there are others by now, so that another try makes sense."""
 
 
 class Unsigned:
@@ -31,7 +31,7 @@ class Unsigned:
         """None."""
         return {}
 
-    def renew(self) -> bool:
+    def renew(self, _: Mapping[str, str]) -> bool:
         """Nothing is there to renew."""
         return False
 
@@ -55,7 +55,7 @@ class Signed:
         signer.add_auth(request)
         return dict(request.headers.items())
 
-    def renew(self) -> bool:
+    def renew(self, _: Mapping[str, str]) -> bool:
         """Botocore has done so already."""
         return False
 
@@ -73,10 +73,11 @@ class Basic:
         """The Authorization header. Raises ConfigError for a secret without a name and password."""
         return {"Authorization": self._header or self._read(afresh=False)}
 
-    def renew(self) -> bool:
-        """Whether the secret holds something else by now."""
-        before = self._header
-        return self._read(afresh=True) != before
+    def renew(self, refused: Mapping[str, str]) -> bool:
+        """Reads the secret anew, unless another request in flight has done so meanwhile."""
+        if self._header == refused.get("Authorization"):
+            self._read(afresh=True)
+        return self._header != refused.get("Authorization")
 
     def _read(self, afresh: bool) -> str:
         try:

@@ -9,6 +9,7 @@ from distributary.outcome import APPLIED, SUPERSEDED, Outcome
 
 UNKNOWN_HOST = "unknown_host"
 UNTRUSTED = "untrusted_certificate"
+_NOT_OPENSEARCH = "not_opensearch"
 
 _BUSY = {429, 500, 502, 503, 504}
 _BLOCKED = "cluster_block_exception"
@@ -17,6 +18,7 @@ _UNDECLARED = "strict_dynamic_mapping_exception"
 _NOT_DEPLOYED = {
     UNKNOWN_HOST: "correct OpenSearchEndpoint, or let the function's network find it",
     UNTRUSTED: "give the endpoint a trusted certificate for its name, or name its CA in SSL_CERT_FILE",
+    _NOT_OPENSEARCH: "something before OpenSearch refuses the request: see whether OpenSearchEndpoint is its address",
     "index_closed_exception": "open the index",
     _BLOCKED: "the index is blocked for writing: free disk space, or take the block away",
     _UNDECLARED: "a declared field is not in the index yet: run `make index-apply`",
@@ -41,6 +43,17 @@ class Refused(Exception):
     def __init__(self, status_code: int, kind: str = "", detail: str = "") -> None:
         super().__init__(f"{status_code} {kind}")
         self.status_code, self.kind, self.detail = status_code, kind, detail
+
+    @property
+    def refuses_content(self) -> bool:
+        """Whether a document in it may be to blame: a 400 without OpenSearch's error type is somebody else's."""
+        return self.status_code == 413 or (self.status_code == 400 and bool(self.kind))
+
+    def end(self) -> "End":
+        """That of each document in it."""
+        if self.status_code == 400 and not self.kind:
+            return end(400, _NOT_OPENSEARCH, self.detail)
+        return end(self.status_code, self.kind or "request", self.detail)
 
 
 @dataclass(frozen=True, slots=True)

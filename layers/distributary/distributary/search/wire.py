@@ -1,7 +1,9 @@
 """One HTTP request to OpenSearch at a time, lean: urllib3, gzip, verified TLS, and no retries of its own."""
 
 import gzip
+import os
 import ssl
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -40,9 +42,11 @@ class Wire:
         ConfigError and Unavailable as the credentials do.
         https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
         packed = gzip.compress(body, _COMPRESSION, mtime=0)
-        status, text = self._post(_BULK, packed, request_timeout)
-        if status == 401 and self._credentials.renew():
-            status, text = self._post(_BULK, packed, request_timeout)
+        headers = self._credentials("POST", self._endpoint + _BULK, packed)
+        status, text = self._post(headers, packed, request_timeout)
+        if status == 401 and self._credentials.renew(headers):
+            headers = self._credentials("POST", self._endpoint + _BULK, packed)
+            status, text = self._post(headers, packed, request_timeout)
         if status != 200:
             raise Refused(status, _kind(text), text.decode(errors="replace"))
         try:
@@ -51,23 +55,20 @@ class Wire:
         except (ValueError, LookupError, TypeError) as error:
             raise Refused(0, "an answer that is none", str(error)) from error
 
-    def _post(self, path: str, packed: bytes, seconds: float) -> tuple[int, bytes]:
-        signed = self._credentials("POST", self._endpoint + path, packed)
+    def _post(self, headers: Mapping[str, str], packed: bytes, seconds: float) -> tuple[int, bytes]:
         timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
         try:
-            answer = self._pool.urlopen("POST", path, packed, {**_HEADERS, **signed}, timeout=timeout)
+            answer = self._pool.urlopen("POST", _BULK, packed, {**_HEADERS, **headers}, timeout=timeout)
             return int(answer.status), bytes(answer.data)
         except HTTPError as error:
             raise Refused(0, _obstacle(error), str(error)) from error
 
 
 def trusting() -> ssl.SSLContext:
-    """Verifies certificate and name, by the system's authorities (or SSL_CERT_FILE's) and Mozilla's."""
+    """Verifies certificate and name, by the authorities in the file that SSL_CERT_FILE names, or else Mozilla's."""
     import certifi
 
-    context = ssl.create_default_context()
-    context.load_verify_locations(certifi.where())
-    return context
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
 
 
 def _obstacle(error: HTTPError) -> str:
