@@ -159,8 +159,16 @@ def test_what_a_deployment_that_died_left_undone_is_done(client, index):
 def test_a_new_field_is_added_and_a_changed_type_asks_for_a_new_generation(client, index):
     apply(client, index, 0)
     assert "brought up" in apply(client, wider(index, more={"type": "keyword"}), 0)
-    with pytest.raises(ConfigError, match="raise Generation"):
+    with pytest.raises(ConfigError, match=r"field 'count' is long in '.*', keyword declared; raise Generation"):
         apply(client, wider(index, count={"type": "keyword"}), 0)
+
+
+def test_what_opensearch_itself_will_not_change_asks_for_a_new_generation(client, index):
+    apply(client, wider(index, more={"type": "keyword", "doc_values": True}), 0)
+    if isinstance(client, OpenSearch):
+        pytest.skip("the fake knows a field's type alone")
+    with pytest.raises(ConfigError, match=r"cannot become what is declared: .*raise Generation"):
+        apply(client, wider(index, more={"type": "keyword", "doc_values": False}), 0)
 
 
 def test_a_template_s_settings_are_the_index_s_and_those_that_cannot_change_ask_for_a_new_generation(client, index):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from distributary import indexes
 from distributary.views import View, check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,10 +48,13 @@ def test_the_readmes_invoke_runs_the_built_function():
 
 
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_of_the_readme_declares_valid_views(code):
+def test_python_of_the_readme_declares_valid_views_or_indexes(code):
     names: dict = {}
     exec(code, names)
-    assert all(isinstance(view, View) for view in check(names["VIEWS"]))
+    if "VIEWS" in names:
+        assert all(isinstance(view, View) for view in check(names["VIEWS"]))
+    else:
+        assert all(isinstance(source, indexes.Source) for source in indexes.check(names["INDEXES"]))
 
 
 def test_parameters_that_the_readme_names_are_the_templates():

@@ -95,6 +95,29 @@ def test_what_stays_busy_until_the_deadline_is_failed_and_the_rest_is_written(no
     assert send(node, action("a"), action("b"), action("c"), deadline=soon()) == ["Applied", "Failed", "Applied"]
 
 
+def test_what_stays_busy_does_not_keep_the_rest_waiting(node, monkeypatch):
+    monkeypatch.setattr(bulk, "MAX_ACTIONS", 1)
+    node.busy = {str(each) for each in range(LANES)}
+    ends = send(node, *(action(str(each)) for each in range(20)), deadline=Deadline(time.monotonic() + 0.5))
+    assert ends == ["Failed"] * LANES + ["Applied"] * (20 - LANES)
+
+
+def test_whenever_the_time_ends_the_last_answer_is_the_cause():
+    class Broken:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            raise opensearch.BROKEN
+
+    for moments in range(1, 40):
+        ticks, node = iter([0.0] * moments), Broken()
+        deadline = Deadline(1.0, 0.0, lambda ticks=ticks: next(ticks, 2.0))
+        (end,) = Bulk(node, lambda _: None, Serial()).send([action("a")], deadline)
+        assert end.status.value == "Failed"
+        assert ("503" in end.cause) == (node.calls > 0)
+
+
 def test_after_the_deadline_nothing_is_sent(node):
     assert send(node, action("a"), deadline=Deadline(0.0)) == ["Failed"]
     assert documents(node) == {}

@@ -80,6 +80,25 @@ def test_a_wrong_deployment_is_one_line_and_a_1(node, monkeypatch, capsys):
     assert capsys.readouterr().err.splitlines() == ["no index is declared: add one to indexes.py"]
 
 
+def test_a_marker_is_purged_on_the_shard_that_it_was_routed_to(deployed, monkeypatch):
+    hits = [{"_id": "a", "_seq_no": 4, "_primary_term": 1, "_routing": "tenant"}]
+    sent = []
+
+    class Routed:
+        indices = deployed.indices
+
+        def search(self, **_):
+            return {"hits": {"hits": [] if sent else hits}}
+
+        def bulk(self, *, body, request_timeout):
+            sent.append(json.loads(body)["delete"])
+            return {"items": [{"delete": {"status": 200}}]}
+
+    monkeypatch.setattr(purge, "connect", lambda *_: Routed())
+    assert purge.handler({}, Context())["users"]["Purged"] == 1
+    assert (sent[0]["routing"], sent[0]["if_seq_no"], sent[0]["_index"]) == ("tenant", 4, "users-g3-write")
+
+
 def test_the_purge_takes_what_is_beyond_the_horizon_out_of_every_index_and_counts_it(deployed, monkeypatch, capsys):
     now = 2_000_000_000.0
     monkeypatch.setattr(purge.time, "time", lambda: now)
