@@ -11,6 +11,8 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 from distributary.deadline import Deadline
 from distributary.errors import ConfigError, Unavailable
 from distributary.indexes import Index
+from distributary.outcome import Status
+from distributary.search.bulk import Action, Bulk
 from distributary.search.connect import connect
 from distributary.search.purge import purge
 from distributary.search.refusals import Refused
@@ -104,6 +106,48 @@ def test_a_document_that_the_mapping_refuses_fails_alone(client, index, write, d
     assert write("a", 1, document)["status"] == 400
     assert write("b", 1, {"word": "neighbour"})["status"] == 201
     assert documents(client, index) == {"b": {"word": "neighbour"}}
+
+
+def test_a_field_that_the_index_lacks_is_the_deployment_s_fault_and_one_within_an_object_the_document_s(client, index):
+    kept = wider(index, more={"type": "object", "dynamic": "strict", "properties": {"a": {"type": "keyword"}}})
+    if isinstance(client, OpenSearch):
+        pytest.skip("the fake knows no objects")
+    apply(client, kept, 0)
+    assert outcome(client, kept, {"unknown": 1}).status is Status.FAILED
+    assert "make index-apply" in outcome(client, kept, {"unknown": 1}).cause
+    assert outcome(client, kept, {"more": {"unknown": 1}}).status is Status.PARKED
+    assert outcome(client, kept, {"more": {"x] within [_doc": {"y": 1}}}).status is Status.PARKED
+
+
+def outcome(client, index, document, **header):
+    """Of one document, sent as the branch sends it."""
+    place = {"_index": index.write_alias(0), "_id": "a", "version": 1, "version_type": "external_gte", **header}
+    lines = f"{json.dumps({'index': place | {'require_alias': True}})}\n{json.dumps(document)}\n".encode()
+    (end,) = Bulk(client).send([Action("a", lines)], Deadline(time.monotonic() + 10))
+    return end
+
+
+@pytest.mark.opensearch
+def test_a_missing_pipeline_is_the_deployment_s_fault(opensearch_url, index):
+    """Only on a node: osmem knows no pipelines."""
+    node = connect(opensearch_url, "none")
+    apply(node, index, 0)
+    end = outcome(node, index, {"word": "x"}, pipeline="nowhere")
+    assert end.status is Status.FAILED
+    assert "pipeline is missing" in end.cause
+
+
+@pytest.mark.opensearch
+@pytest.mark.parametrize("block", ["blocks.write", "blocks.read_only_allow_delete"])
+def test_a_block_fails_with_its_mend_and_parks_nothing(opensearch_url, index, block):
+    node = connect(opensearch_url, "none")
+    apply(node, index, 0)
+    node.indices.put_settings(index=index.physical(0), body={f"index.{block}": True})
+    end = outcome(node, index, {"word": "x"})
+    assert end.status is Status.FAILED
+    assert "blocked for writing" in end.cause
+    node.indices.put_settings(index=index.physical(0), body={f"index.{block}": None})
+    assert outcome(node, index, {"word": "x"}).status is Status.APPLIED
 
 
 def test_declared_types_are_kept(client, index, write):

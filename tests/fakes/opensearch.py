@@ -156,7 +156,9 @@ def _check_header(header: Mapping[str, Any]) -> None:
 
 
 def _refused(id: str, status: int, kind: str) -> dict[str, Any]:
-    return {"_id": id, "status": status, "error": {"type": kind, "reason": kind}}
+    strict = "mapping set to strict, dynamic introduction of [x] within [_doc] is not allowed"
+    reason = strict if kind == "strict_dynamic_mapping_exception" else kind
+    return {"_id": id, "status": status, "error": {"type": kind, "reason": reason}}
 
 
 def _mapping_fault(source: Mapping[str, Any], mapping: Mapping[str, Any]) -> str:

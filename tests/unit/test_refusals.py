@@ -37,10 +37,32 @@ SENTINEL = "sentinel"
     ],
 )
 def test_a_refusal_has_its_outcome_and_says_its_mend(status, kind, reason, outcome, again, busy, cause):
-    found = end(status, kind, f"{reason} {SENTINEL}")
+    found = end(status, kind, reason, SENTINEL)
     assert (found.outcome.status.value, found.again, found.busy) == (outcome, again, busy)
     assert cause in found.outcome.cause
     assert SENTINEL not in found.outcome.cause
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("mapper_parsing_exception", "pipeline with id [x] does not exist"),
+        ("illegal_argument_exception", "failed on 'pipeline with id [x] does not exist'"),
+        ("illegal_argument_exception", "failed on 'Document ID is not supported'"),
+        (
+            "strict_dynamic_mapping_exception",
+            "mapping set to strict, dynamic introduction of [x] within [settings.y] within [_doc] is not allowed",
+        ),
+        (
+            "strict_dynamic_mapping_exception",
+            "mapping set to strict, dynamic introduction of [x] within [settings.dynamic introduction of [x] within "
+            "[_doc] is not allowed",
+        ),
+    ],
+)
+def test_what_an_item_holds_cannot_make_of_its_own_fault_one_of_the_deployment(kind, reason):
+    """Such a change would hold up its shard instead of being parked."""
+    assert end(400, kind, reason).outcome.status.value == "Parked"
 
 
 def test_what_opensearch_quotes_stands_in_the_detail_alone():

@@ -1,5 +1,6 @@
 """What OpenSearch, or the way to it, says instead of yes: one outcome for each, and whether to try again."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ _BUSY = {429, 500, 502, 503, 504}
 _BLOCKED = "cluster_block_exception"
 _UNDECLARED = "strict_dynamic_mapping_exception"
 
+_TOP_LEVEL = re.compile(r"(mapping set to strict, )?dynamic introduction of \[[^][]*\] within \[_doc\] is not allowed")
+_MEANT = {"pipeline with id [": "missing_pipeline", "Document ID is not supported": "unsupported"}
+
 _NOT_DEPLOYED = {
     UNKNOWN_HOST: "correct OpenSearchEndpoint, or let the function's network find it",
     UNTRUSTED: "give the endpoint a trusted certificate for its name, or name its CA in SSL_CERT_FILE",
@@ -23,7 +27,7 @@ _NOT_DEPLOYED = {
     _BLOCKED: "the index is blocked for writing: free disk space, or take the block away",
     _UNDECLARED: "a declared field is not in the index yet: run `make index-apply`",
     "missing_pipeline": "the declared ingest pipeline is missing: make it, or correct its name",
-    "unsupported": "this collection takes no ids or versions of one's own: use a search collection or a domain",
+    "unsupported": "this collection takes no ids of one's own: use a search collection or a domain",
 }
 """Refusals that no document is to blame for: at its top level, only declared fields are written."""
 
@@ -52,8 +56,8 @@ class Refused(Exception):
     def end(self) -> "End":
         """That of each document in it."""
         if self.status_code == 400 and not self.kind:
-            return end(400, _NOT_OPENSEARCH, self.detail)
-        return end(self.status_code, self.kind or "request", self.detail)
+            return end(400, _NOT_OPENSEARCH, "", self.detail)
+        return end(self.status_code, self.kind or "request", "", self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +73,16 @@ def of_item(item: dict[str, Any]) -> End:
     """`item`: a member of a bulk answer, with its status and perhaps an error."""
     error = item.get("error") or {}
     said = error if isinstance(error, dict) else {"type": "", "reason": str(error)}
-    return end(int(item["status"]), str(said.get("type", "")), str(said))
+    return end(int(item["status"]), str(said.get("type", "")), str(said.get("reason", "")), str(said))
 
 
-def end(status: int, kind: str, detail: str) -> End:
-    """The outcome of a status, with OpenSearch's error type and everything that it said."""
+def end(status: int, kind: str, reason: str, detail: str = "") -> End:
+    """The outcome of a status, with OpenSearch's error type, its reason, and everything that it said."""
     if status in (200, 201):
         return End(APPLIED)
     if status == 409:
         return End(SUPERSEDED)
-    kind = _kind(status, kind, detail)
+    kind, detail = _kind(status, kind, reason), detail or reason
     if kind in _NOT_DEPLOYED:
         return End(outcomes.failed(Unavailable(f"bulk: {kind}; {_NOT_DEPLOYED[kind]}", detail)))
     if status in (400, 413):
@@ -88,14 +92,17 @@ def end(status: int, kind: str, detail: str) -> End:
     return End(outcomes.failed(Unavailable(cause, detail)), not status or status in _BUSY, status == 429)
 
 
-def _kind(status: int, kind: str, detail: str) -> str:
-    """The error's type, told apart where one type stands for what a document did and for what a deployment lacks."""
-    if kind == _UNDECLARED and "within [_doc]" not in detail:
+def _kind(status: int, kind: str, reason: str) -> str:
+    """The error's type, told apart where one type stands for what a document did and for what a deployment lacks.
+
+    A reason may quote an item, so only one that as a whole, or from its beginning, is the engine's own says anything:
+    or an item could hold up its shard by what is written in it.
+    """
+    if kind == _UNDECLARED and not _TOP_LEVEL.fullmatch(reason):
         return "strict_dynamic_mapping_exception below a declared field"
     if kind == _BLOCKED and status == 503:
         return "cluster_block_exception, no index of one's own"
-    if kind == "illegal_argument_exception" and "pipeline with id" in detail:
-        return "missing_pipeline"
-    if "Document ID is not supported" in detail or "version type" in detail.lower():
-        return "unsupported"
+    for beginning, meant in _MEANT.items() if kind == "illegal_argument_exception" else ():
+        if reason.startswith(beginning):
+            return meant
     return kind
