@@ -51,15 +51,14 @@ class Source:
         """The fields as JSON values. Raises Rejected, naming the field, for what does not fit its mapping."""
         document = {}
         for name, (field, write) in self.fields.items():
-            if isinstance(field.of, str | None):
-                source = field.of or name
-                if source not in item:
-                    continue
-                value: Any = item[source]
-            else:
+            if callable(field.of):
                 value = guarded(f"field '{name}'", field.of, item)
                 if value is None:
                     continue
+            elif (source := field.of or name) in item:
+                value = item[source]
+            else:
+                continue
             document[name] = write(_expanded(name, value) if field.json else value)
         return document
 

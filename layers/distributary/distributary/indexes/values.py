@@ -30,6 +30,8 @@ _FLOATING = {
     "float": 3.4028234e38,
     "half_float": 65_504.0,
 }
+_SINGLE = (str, Decimal)
+_NUMBERS = (Decimal, int, float)
 _LONGEST_EXPONENT = 400
 _EPOCH_DIGITS = 19
 
@@ -76,18 +78,22 @@ def digits(name: str, number: int | float | Decimal) -> str:
     """The one exact text of a number. Raises Rejected for what is infinite or none."""
     try:
         exact = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
-        if not exact.is_finite():
-            raise Rejected(f"field '{name}': a number is finite")
-        plain_sized = -130 <= exact.adjusted() <= 125 and len(exact.as_tuple().digits) <= 38
-        return number_text(exact) if plain_sized else str(exact)
     except (ValueError, ArithmeticError):
         raise Rejected(f"field '{name}': the number cannot be written") from None
+    if not exact.is_finite():
+        raise Rejected(f"field '{name}': a number is finite")
+    try:
+        return number_text(exact)
+    except Rejected:
+        return str(exact)
 
 
 def _each(one: Writer) -> Writer:
     """Every field takes an array of its type, https://docs.opensearch.org/latest/field-types/"""
 
     def write(value: Any) -> Any:
+        if type(value) in _SINGLE:
+            return one(value)
         match value:
             case None:
                 return None
@@ -113,7 +119,7 @@ def _refuse(name: str, kind: str, value: Any) -> Rejected:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+    return isinstance(value, _NUMBERS) and not isinstance(value, bool)
 
 
 def _whole(name: str, kind: str) -> Writer:
@@ -125,7 +131,7 @@ def _whole(name: str, kind: str) -> Writer:
         if not _is_number(value):
             raise _refuse(name, kind, value)
         text = digits(name, value)
-        if type(value) is not int and Decimal(text).adjusted() > _LONGEST_EXPONENT:
+        if isinstance(value, Decimal) and value.adjusted() > _LONGEST_EXPONENT:
             raise Rejected(f"field '{name}': the number is outside {kind}")
         if int(value) != value or int(value) not in span:
             raise Rejected(f"field '{name}': the number is no whole one inside {kind}; declare it double or keyword")
@@ -157,14 +163,16 @@ def _text(name: str, mapping: Mapping[str, Any]) -> Writer:
     bounds = [_longest(each) for each in keywords]
 
     def write(value: Any) -> Any:
-        if isinstance(value, bytes | bytearray):
-            value = base64.b64encode(value).decode()
-        elif _is_number(value):
+        if type(value) is str and len(value) * 4 <= KEYWORD_BYTES:
+            return value
+        if _is_number(value):
             text = digits(name, value)
             return text if kind == "keyword" else orjson.Fragment(text)
+        if isinstance(value, bytes | bytearray):
+            value = base64.b64encode(value).decode()
         elif not isinstance(value, str | bool):
             raise _refuse(name, kind, value)
-        if isinstance(value, str) and len(value) * 4 > KEYWORD_BYTES and any(immense(value) for immense in bounds):
+        if isinstance(value, str) and any(immense(value) for immense in bounds):
             raise Rejected(
                 f"field '{name}': a keyword has at most {KEYWORD_BYTES} bytes; give its mapping ignore_above"
             )
