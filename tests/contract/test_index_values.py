@@ -16,6 +16,13 @@ from distributary.views import Entity
 DIGITS = Decimal("12345678901234567890123456789012345678")
 
 
+def named(value):
+    """The same in every process, whatever order a set has there."""
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    return "huge" if isinstance(value, int) and value > 10**40 else repr(value)[:40]
+
+
 @pytest.fixture(params=["osmem", pytest.param("node", marks=pytest.mark.opensearch)])
 def client(request):
     if request.param == "osmem":
@@ -60,7 +67,7 @@ def status(client, mapping, value):
         ({"type": "nested", "properties": {"t": {"type": "keyword"}}}, [{"t": "a"}, {"t": "b"}]),
         ({"type": "long"}, None),
     ],
-    ids=lambda each: repr(each)[:50],
+    ids=named,
 )
 def test_what_is_written_is_taken(client, mapping, value):
     assert status(client, mapping, writer("f", mapping)(value)) == 201
@@ -83,7 +90,7 @@ ONLY_ON_A_NODE = [
 """Where osmem differs: it takes keywords of any size and floats beyond their range."""
 
 
-@pytest.mark.parametrize(("mapping", "value"), [*REFUSED, *ONLY_ON_A_NODE], ids=lambda each: repr(each)[:50])
+@pytest.mark.parametrize(("mapping", "value"), [*REFUSED, *ONLY_ON_A_NODE], ids=named)
 def test_what_is_rejected_here_the_engine_would_refuse(request, client, mapping, value):
     with pytest.raises(Rejected):
         writer("f", mapping)(value)
