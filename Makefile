@@ -62,9 +62,10 @@ invoke: $(VENV)/.installed ## One function with one event: make invoke FUNCTION=
 preview: $(VENV)/.installed ## A message as files to look at: make preview RULE=welcome EVENT=events/insert.json
 	@PYTHONPATH=layers/distributary:functions/welcome $(BIN)/python functions/welcome/preview.py $(RULE) $(EVENT)
 
-index-apply: $(VENV)/.installed ## Makes the declared index: make index-apply OPENSEARCH_ENDPOINT=https://... [GENERATION=0]
+index-apply: $(VENV)/.installed ## Makes the declared indexes, or brings them up to date: make index-apply OPENSEARCH_ENDPOINT=https://... [GENERATION=0]
 	@PYTHONPATH=layers/distributary:functions/index $(BIN)/python functions/index/apply.py $(OPENSEARCH_ENDPOINT) \
-		--service $(or $(OPENSEARCH_SERVICE),es) --generation $(or $(GENERATION),0)
+		--service $(or $(OPENSEARCH_SERVICE),es) --secret $(or $(OPENSEARCH_SECRET_ARN),none) \
+		--generation $(or $(GENERATION),0)
 
 lock: $(VENV)/.installed ## Writes the lock files anew from the .in files
 	$(LOCK) requirements.in -o requirements.txt

@@ -47,6 +47,10 @@ class Template:
     def statements(self, name: str) -> Iterator[dict[str, Any]]:
         """What a function's role allows, with what every function's role does."""
         yield from self.properties("FunctionPolicy")["PolicyDocument"]["Statement"]
+        yield from self.own_statements(name)
+
+    def own_statements(self, name: str) -> Iterator[dict[str, Any]]:
+        """What a function's role allows by itself."""
         for policy in self.properties(f"{name}Role")["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield statement["Fn::If"][1] if "Fn::If" in statement else statement

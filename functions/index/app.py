@@ -1,4 +1,4 @@
-"""The index function: one declared OpenSearch index, kept in step with a table's stream."""
+"""The index function: the declared OpenSearch indexes, kept in step with a table's stream."""
 
 import os
 from functools import cache
@@ -15,16 +15,18 @@ from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
 from distributary.settings import IndexSettings
 from distributary.telemetry import Telemetry
-from indexes import INDEX
+from indexes import INDEXES
 
 
 @cache
 def deployed() -> Deployment:
     """What the environment asks for, put together once per process."""
     settings = IndexSettings.load(os.environ)
-    bulk = Bulk(connect(settings.endpoint, settings.service))
-    branch = Documents(INDEX, check(INDEX), INDEX.write_alias(settings.generation), bulk)
-    parking = Parking(client("s3"), settings.parking_bucket, "index", Parallel())
+    parallel = Parallel()
+    search = connect(settings.endpoint, settings.service, settings.secret)
+    bulk = Bulk(search, parallel=parallel, max_bytes=settings.request_bytes)
+    branch = Documents(check(INDEXES), settings.generation, bulk)
+    parking = Parking(client("s3"), settings.parking_bucket, "index", parallel)
     return Deployment(branch, parking, Telemetry("index"), settings.generation)
 
 

@@ -1,34 +1,52 @@
-"""Makes the declared index and its aliases: run once per generation, before the function is attached."""
+"""Makes the declared indexes and their aliases: run once per generation before the function is attached, and after a
+change of indexes.py."""
 
 import argparse
+import json
 import sys
+from pathlib import Path
 
 from opensearchpy.exceptions import TransportError
 
-from distributary.errors import ConfigError
-from distributary.indexes import check
+from distributary.errors import ConfigError, DistributaryError
+from distributary.indexes import Index, check, whole
 from distributary.search.connect import connect
-from distributary.search.schema import apply
-from indexes import INDEX
+from distributary.search.schema import Template, apply
+from indexes import INDEXES
 
 
 def main() -> int:
     """0 if the index stands as declared, 1 with one line that says why not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("endpoint", help="such as https://search.example.com")
-    parser.add_argument("--service", choices=("es", "aoss", "none"), default="es", help="what to sign requests for")
+    parser.add_argument("--service", choices=("es", "aoss", "basic", "none"), default="es", help="what requests carry")
+    parser.add_argument("--secret", default="none", help="ARN of the secret with name and password, for basic")
     parser.add_argument("--generation", type=int, default=0)
     options = parser.parse_args()
     try:
-        check(INDEX)
-        print(apply(connect(options.endpoint, options.service), INDEX, options.generation))
-    except ConfigError as error:
+        check(INDEXES)
+        client = connect(options.endpoint, options.service, options.secret)
+        for index in whole(INDEXES):
+            print(apply(client, index, options.generation, template_of(index)))
+    except DistributaryError as error:
         print(error, file=sys.stderr)
         return 1
     except TransportError as error:
         print(f"OpenSearch at {options.endpoint}: {error.status_code} {error.error}", file=sys.stderr)
         return 1
     return 0
+
+
+def template_of(index: Index) -> Template:
+    """What <index>.json beside this file says of the index, nothing if there is none."""
+    path = Path(__file__).with_name(f"{index.name}.json")
+    try:
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ConfigError(f"{path.name} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path.name} holds no JSON object")
+    return found
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Your OpenSearch index: which items, under which id, with which fields; see README.md."""
+"""Your OpenSearch indexes: which items, under which id, with which fields; see README.md."""
 
 from distributary.indexes import Index
 from distributary.views import Entity
@@ -7,14 +7,14 @@ USER = Entity(
     name="user", keys=("user_id",), attributes=("email", "name", "status", "balance", "avatar", "tags", "visits")
 )
 
-INDEX = Index(
+USERS = Index(
     name="users",
     of=USER,
     id="{user_id}",
     fields={
         "user_id": {"type": "keyword"},
         "email": {"type": "keyword"},
-        "name": {"type": "text", "fields": {"exact": {"type": "keyword", "ignore_above": 256}}},
+        "name": {"type": "text", "analyzer": "folded", "fields": {"exact": {"type": "keyword", "ignore_above": 256}}},
         "status": {"type": "keyword"},
         "balance": {"type": "keyword"},
         "visits": {"type": "long"},
@@ -22,3 +22,5 @@ INDEX = Index(
         "avatar": {"type": "binary"},
     },
 )
+
+INDEXES = [USERS]

@@ -7,21 +7,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("layers/distributary", "functions/derive", "functions/index")]
 
 from distributary import views as declared_views  # noqa: E402
 from distributary.branches.derive import plan  # noqa: E402
-from distributary.branches.index import Documents  # noqa: E402
 from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
 from distributary.codec import decode_item  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
-from distributary.indexes import check as check_index  # noqa: E402
+from distributary.indexes import check as check_indexes  # noqa: E402
+from distributary.indexes import whole  # noqa: E402
 from distributary.keys import identity  # noqa: E402
 from distributary.tables.contributions import is_member  # noqa: E402
 from distributary.tables.groups import REVISION, STATE  # noqa: E402
 from distributary.views import Primitive  # noqa: E402
-from indexes import INDEX  # noqa: E402
+from indexes import INDEXES  # noqa: E402
 from local.demo import recompute  # noqa: E402
 from views import VIEWS  # noqa: E402
 
@@ -92,16 +94,21 @@ def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -
 
 
 def documents(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
-    """Documents of the index by id."""
-    template, expected = check_index(INDEX), Expectation()
-    branch = Documents(INDEX, template, INDEX.write_alias(0), None)  # type: ignore[arg-type]
-    for item in items:
-        change = snapshot(item, key_names)
-        action = branch.plan(change)
-        if action is not None:
-            expected.rows[action.id] = json.loads(action.lines.split(b"\n")[1])
-            if parked.holds(change.keys.raw, item):
-                expected.excused.add(action.id)
+    """Documents of all indexes, by index and id."""
+    sources, expected = check_indexes(INDEXES), Expectation()
+    for change in (snapshot(item, key_names) for item in items):
+        for source in sources:
+            if not source.claims(change.new) or change.new is None:
+                continue
+            name = f"{source.declared.name}/{source.place(change.keys)['_id']}"
+            excused = parked.holds(change.keys.raw, change.new.raw)
+            try:
+                document = source.document(change.new)
+            except Rejected:
+                expected.unparked += [] if excused else [identity(change.keys.raw)]
+            else:
+                expected.rows[name] = json.loads(orjson.dumps(document))
+            expected.excused |= {name} if excused else set()
     return expected
 
 
@@ -147,6 +154,6 @@ def item_name(item: Item, key_names: Iterable[str]) -> str:
     return identity({name: item[name] for name in key_names})
 
 
-def index_names() -> tuple[str, str]:
-    """The index's alias for readers, and the index of generation 0 behind it."""
-    return INDEX.name, INDEX.physical(0)
+def index_names() -> list[tuple[str, str]]:
+    """Each index's alias for readers, and the index of generation 0 behind it."""
+    return [(index.name, index.physical(0)) for index in whole(INDEXES)]

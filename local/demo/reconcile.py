@@ -60,15 +60,14 @@ def scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
 
 
 def search(url: str) -> dict[str, Any]:
-    """Every document that a reader of the alias finds, by id."""
-    client = OpenSearch(hosts=[url])
-    alias, physical = oracle.index_names()
-    client.indices.refresh(index=physical)
-    found: dict[str, Any] = {}
-    body: dict[str, Any] = {"size": 1000, "sort": [{"user_id": "asc"}], "query": {"match_all": {}}}
-    while hits := client.search(index=alias, body=body)["hits"]["hits"]:
-        found |= {hit["_id"]: hit["_source"] for hit in hits}
-        body["search_after"] = hits[-1]["sort"]
+    """Every document that readers of the aliases find, by alias and id."""
+    client, found = OpenSearch(hosts=[url]), dict[str, Any]()
+    for alias, physical in oracle.index_names():
+        client.indices.refresh(index=physical)
+        body: dict[str, Any] = {"size": 1000, "sort": [{"user_id": "asc"}], "query": {"match_all": {}}}
+        while hits := client.search(index=alias, body=body)["hits"]["hits"]:
+            found |= {f"{alias}/{hit['_id']}": hit["_source"] for hit in hits}
+            body["search_after"] = hits[-1]["sort"]
     return found
 
 

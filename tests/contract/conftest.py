@@ -1,5 +1,6 @@
 """The branches that keep the contract, and the books that every invocation must leave in order."""
 
+import gc
 import json
 from collections.abc import Iterator
 
@@ -36,6 +37,13 @@ def anywhere(request):
         return lambda source: worlds.imagined(source.table)
     endpoints = request.getfixturevalue("emulators")
     return lambda source: worlds.emulated(source.table, endpoints)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def still() -> None:
+    """A pass of Python's collector over all that pytest holds takes longer than some invocations here have time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -59,8 +59,8 @@ class IndexHarness:
     def branch(self, world: World, wrap: Wrap, generation: int) -> Documents:
         """See `Harness`."""
         index = declared(world)
-        bulk = Bulk(wrap(world.opensearch, opensearch), at_once)
-        return Documents(index, check(index), index.write_alias(generation), bulk)
+        bulk = Bulk(wrap(world.opensearch, opensearch), at_once, world.parallel)
+        return Documents(check([index]), generation, bulk, world.now)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`. Of the first generation, what the read alias shows; of a later one, what its index holds."""

@@ -4,14 +4,17 @@ import base64
 import binascii
 import copy
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from opensearchpy.exceptions import ConnectionTimeout, RequestError, TransportError
+from opensearchpy.exceptions import ConflictError, RequestError
 
-THROTTLED = TransportError(429, "rejected_execution_exception", {"status": 429})
-BROKEN = TransportError(503, "cluster_block_exception", {"status": 503})
-UNANSWERED = ConnectionTimeout("TIMEOUT", "read timed out", None)
+from distributary.search.refusals import Refused
+
+THROTTLED = Refused(429, "rejected_execution_exception")
+BROKEN = Refused(503, "cluster_block_exception")
+UNANSWERED = Refused(0, "ReadTimeoutError", "read timed out")
 ID_BYTES = 512
 KEYWORD_BYTES = 32_766
 LONGS = range(-(2**63), 2**63)
@@ -26,27 +29,57 @@ class OpenSearch:
     def __init__(self, max_bytes: int = 10 * 1024 * 1024) -> None:
         self.state: dict[str, dict[str, Any]] = {"docs": {}, "mappings": {}, "aliases": {}}
         self.busy: set[str] = set()
+        self._writes: Counter[tuple[str, str]] = Counter()
         self.indices = Indices(self)
         self._max_bytes = max_bytes
 
     def bulk(self, *, body: bytes, request_timeout: float) -> dict[str, Any]:
         """https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
         if len(body) > self._max_bytes:
-            raise TransportError(413, "request_entity_too_large", {"status": 413})
+            raise Refused(413, "request_entity_too_large")
         lines = [json.loads(line) for line in body.decode().splitlines()]
+        if all("delete" in line for line in lines):
+            return {"items": [{"delete": {"status": self._delete(line["delete"])}} for line in lines]}
         pairs = [(header["index"], source) for header, source in zip(lines[::2], lines[1::2], strict=True)]
         for header, _ in pairs:
             _check_header(header)
         return {"items": [{"index": self._index(header, source)} for header, source in pairs]}
 
     def search(self, *, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """All hits; of an alias with a filter, those without the field that the filter bars."""
+        """All hits, or those of a range query; of an alias with a filter, those without the field that it bars."""
         alias = self.state["aliases"].get(index, {"index": index})
         barred = alias.get("filter", {}).get("bool", {}).get("must_not", [])
         hidden = {each["exists"]["field"] for each in barred}
-        docs = self.state["docs"][alias["index"]].items()
-        hits = [{"_id": id, "_source": copy.deepcopy(doc)} for id, (_, doc) in docs if not hidden & set(doc)]
+        name = alias["index"]
+        docs = self.state["docs"][name].items()
+        hits = [
+            {"_id": id, "_source": copy.deepcopy(doc), "_seq_no": self._writes[name, id], "_primary_term": 1}
+            for id, (_, doc) in docs
+            if not hidden & set(doc) and _asked_for(body.get("query", {}), doc)
+        ]
         return {"hits": {"hits": hits[: body["size"]]}}
+
+    def index(self, *, index: str, id: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """One document, versioned or not."""
+        docs = self.state["docs"][index]
+        if id in docs and params["version"] < docs[id][0]:
+            raise ConflictError(409, "version_conflict_engine_exception", {"status": 409})
+        docs[id] = [params["version"], copy.deepcopy(dict(body))]
+
+    def delete(self, *, index: str, id: str) -> None:
+        """For good: no version is kept."""
+        del self.state["docs"][index][id]
+
+    def _delete(self, header: Mapping[str, Any]) -> int:
+        """Only if the document was not written since the search found it."""
+        name = self.state["aliases"][header["_index"]]["index"]
+        docs = self.state["docs"][name]
+        if header["_id"] not in docs:
+            return 404
+        if self._writes[name, header["_id"]] != header["if_seq_no"]:
+            return 409
+        del docs[header["_id"]]
+        return 200
 
     def _index(self, header: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         alias, id = self.state["aliases"].get(header["_index"]), header["_id"]
@@ -62,6 +95,7 @@ class OpenSearch:
             return _refused(id, 409, "version_conflict_engine_exception")
         status = 200 if id in docs else 201
         docs[id] = [header["version"], source]
+        self._writes[alias["index"], id] += 1
         return {"_id": id, "status": status}
 
 
@@ -75,6 +109,8 @@ class Indices:
         return index in self._node.state["docs"]
 
     def create(self, *, index: str, body: Mapping[str, Any]) -> None:
+        if index in self._node.state["docs"]:
+            raise RequestError(400, "resource_already_exists_exception", {"status": 400})
         self._node.state["docs"][index] = {}
         self._node.state["mappings"][index] = copy.deepcopy(body["mappings"])
 
@@ -82,7 +118,16 @@ class Indices:
         return {index: {"mappings": copy.deepcopy(self._node.state["mappings"][index])}}
 
     def put_mapping(self, *, index: str, body: Mapping[str, Any]) -> None:
-        self._node.state["mappings"][index]["properties"].update(body["properties"])
+        """Only adds: a field's type stays what it is."""
+        standing = self._node.state["mappings"][index]
+        for name, mapping in body["properties"].items():
+            if name in standing["properties"] and standing["properties"][name]["type"] != mapping["type"]:
+                raise RequestError(400, "illegal_argument_exception", {"status": 400})
+        properties = {**standing["properties"], **copy.deepcopy(body["properties"])}
+        self._node.state["mappings"][index] = {**standing, **copy.deepcopy(dict(body)), "properties": properties}
+
+    def put_settings(self, *, index: str, body: Mapping[str, Any]) -> None:
+        """None of them matters here."""
 
     def exists_alias(self, *, name: str) -> bool:
         return name in self._node.state["aliases"]
@@ -96,18 +141,24 @@ class Indices:
         """Writes are searchable at once."""
 
 
+def _asked_for(query: Mapping[str, Any], doc: Mapping[str, Any]) -> bool:
+    return all(name in doc and doc[name] < bounds["lt"] for name, bounds in query.get("range", {}).items())
+
+
 def _check_header(header: Mapping[str, Any]) -> None:
     """Faults for which the engine refuses the request as a whole."""
     if len(header["_id"].encode()) > ID_BYTES:
-        raise RequestError(400, "action_request_validation_exception", {"status": 400})
+        raise Refused(400, "action_request_validation_exception")
     if header["version"] not in LONGS:
-        raise RequestError(400, "illegal_argument_exception", {"status": 400})
+        raise Refused(400, "illegal_argument_exception")
     if header["version_type"] != "external_gte" or header["require_alias"] is not True:
         raise AssertionError(f"this fake knows external_gte behind an alias only: {header}")
 
 
 def _refused(id: str, status: int, kind: str) -> dict[str, Any]:
-    return {"_id": id, "status": status, "error": {"type": kind, "reason": kind}}
+    strict = "mapping set to strict, dynamic introduction of [x] within [_doc] is not allowed"
+    reason = strict if kind == "strict_dynamic_mapping_exception" else kind
+    return {"_id": id, "status": status, "error": {"type": kind, "reason": reason}}
 
 
 def _mapping_fault(source: Mapping[str, Any], mapping: Mapping[str, Any]) -> str:

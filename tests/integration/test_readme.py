@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distributary import rules, views
+from distributary import indexes, rules, views
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -61,7 +61,13 @@ def test_the_readmes_invoke_runs_the_built_function():
 def test_python_of_the_readme_declares_what_is_valid(code):
     names: dict = {}
     exec(code, names)
-    assert rules.check(names["RULES"]) if "RULES" in names else views.check(names["VIEWS"])
+    checked = [
+        each.check(names[declared])
+        for declared, each in (("VIEWS", views), ("INDEXES", indexes), ("RULES", rules))
+        if declared in names
+    ]
+    assert checked
+    assert all(checked)
 
 
 def test_parameters_that_the_readme_names_are_the_templates():

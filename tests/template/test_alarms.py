@@ -34,7 +34,7 @@ def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, tem
 
 def test_there_are_no_other_alarms(template):
     expected = {f"{name}{metric}Alarm" for name in BRANCHES for metric in WATCHED}
-    more = {"WelcomeUnknownAlarm", "SuppressErrorsAlarm", "DriftAlarm", "DriftErrorsAlarm"}
+    more = {"WelcomeUnknownAlarm", "SuppressErrorsAlarm", "DriftAlarm", "DriftErrorsAlarm", "IndexPurgeErrorsAlarm"}
     assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more
 
 

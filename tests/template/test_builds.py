@@ -14,12 +14,12 @@ def pins(path):
     return dict(PIN.findall(path.read_text()))
 
 
-@pytest.mark.parametrize("name", BRANCHES)
+@pytest.mark.parametrize("name", [*BRANCHES, "IndexPurge"])
 def test_every_function_is_built_by_the_target_of_its_logical_id(name, template, root):
     function = template.document["Resources"][f"{name}Function"]
     assert function["Metadata"] == {"BuildMethod": "makefile"}
     makefile = (root / function["Properties"]["CodeUri"] / "Makefile").read_text()
-    assert f"\nbuild-{name}Function:\n" in makefile
+    assert re.search(rf"^build-{name}Function:", makefile, re.MULTILINE)
 
 
 def test_the_layer_is_built_by_the_target_of_its_logical_id(template, root):

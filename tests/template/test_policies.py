@@ -30,8 +30,14 @@ LAMBDAS_OWN = ANYWHERE | {
 SERVICES = {"dynamodb": "dynamodb", "s3": "s3", "sesv2": "ses", "sns": "sns", "events": "events"}
 """boto3's names, and IAM's prefixes."""
 
-OVER_HTTP = {"bulk": {"es:ESHttpPost", "aoss:APIAccessAll"}}
-"""What opensearch-py's methods need, which no model of boto3 tells."""
+OVER_HTTP = {
+    "bulk": {"es:ESHttpPost", "aoss:APIAccessAll"},
+    "refresh": {"es:ESHttpPost"},
+    "search": {"es:ESHttpPost"},
+    "get_secret": {"secretsmanager:GetSecretValue"},
+    "get_parameter": {"ssm:GetParameter"},
+}
+"""What the methods of OpenSearch's clients and of Powertools need, which no model of boto3 tells."""
 
 
 @pytest.fixture(params=BRANCHES)
@@ -89,6 +95,26 @@ def test_a_role_allows_exactly_what_the_code_calls_and_lambda_needs(name, templa
     allowed = {action for statement in template.statements(name) for action in listed(statement["Action"])}
     assert allowed - LAMBDAS_OWN == called(root / "functions" / BRANCHES[name] / "app.py", action_of)
     assert allowed >= LAMBDAS_OWN
+
+
+def test_the_purge_searches_and_deletes_with_its_credentials_and_nothing_else(template, root, action_of):
+    """A collection (aoss) has no purge."""
+    statements = list(template.own_statements("IndexPurge"))
+    allowed = {action for statement in statements for action in listed(statement["Action"])}
+    assert allowed - LAMBDAS_OWN == called(root / "functions/index/purge.py", action_of) - {"aoss:APIAccessAll"}
+    assert [each["Sid"] for each in statements if "*" in listed(each["Resource"])] == ["Trace"]
+    (purging,) = [each["Resource"] for each in statements if "es:ESHttpPost" in listed(each["Action"])]
+    assert purging == [{"Fn::Sub": f"${{OpenSearchArn}}/{path}"} for path in ("_bulk", "*/_refresh", "*/_search")]
+
+
+def test_a_secret_is_read_only_if_one_is_given_and_only_that_one(template):
+    for name in ("Index", "IndexPurge"):
+        policies = template.properties(f"{name}Role")["Policies"]
+        found = [s for p in policies for s in p["PolicyDocument"]["Statement"] if "ReadCredentials" in str(s)]
+        ((condition, statement, otherwise),) = [each["Fn::If"] for each in found]
+        assert condition == "OpenSearchSecretGiven"
+        assert statement["Resource"] == {"Ref": "OpenSearchSecretArn"}
+        assert otherwise == {"Ref": "AWS::NoValue"}
 
 
 def test_no_statement_reaches_everywhere_but_where_iam_knows_no_resource(name, template):

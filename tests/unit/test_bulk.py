@@ -1,17 +1,21 @@
 """One outcome for each document of a bulk request, whatever OpenSearch makes of it."""
 
 import json
+import threading
 import time
 
 import pytest
-from opensearchpy.exceptions import ConnectionTimeout, TransportError
 
 from distributary.deadline import Deadline
+from distributary.errors import ConfigError
 from distributary.search import bulk
 from distributary.search.bulk import Action, Bulk, chunks
+from distributary.search.pace import LANES
+from distributary.search.refusals import Refused
 from tests.fakes import opensearch
 from tests.fakes.faults import Faults, broken, throttled, unanswered
 from tests.fakes.opensearch import OpenSearch
+from tests.fakes.serial import Serial
 
 FOREVER = Deadline(float("inf"))
 PROPERTIES = {"word": {"type": "keyword"}, "count": {"type": "long"}}
@@ -91,6 +95,29 @@ def test_what_stays_busy_until_the_deadline_is_failed_and_the_rest_is_written(no
     assert send(node, action("a"), action("b"), action("c"), deadline=soon()) == ["Applied", "Failed", "Applied"]
 
 
+def test_what_stays_busy_does_not_keep_the_rest_waiting(node, monkeypatch):
+    monkeypatch.setattr(bulk, "MAX_ACTIONS", 1)
+    node.busy = {str(each) for each in range(LANES)}
+    ends = send(node, *(action(str(each)) for each in range(20)), deadline=Deadline(time.monotonic() + 0.5))
+    assert ends == ["Failed"] * LANES + ["Applied"] * (20 - LANES)
+
+
+def test_whenever_the_time_ends_the_last_answer_is_the_cause():
+    class Broken:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            raise opensearch.BROKEN
+
+    for moments in range(1, 40):
+        ticks, node = iter([0.0] * moments), Broken()
+        deadline = Deadline(1.0, 0.0, lambda ticks=ticks: next(ticks, 2.0))
+        (end,) = Bulk(node, lambda _: None, Serial()).send([action("a")], deadline)
+        assert end.status.value == "Failed"
+        assert ("503" in end.cause) == (node.calls > 0)
+
+
 def test_after_the_deadline_nothing_is_sent(node):
     assert send(node, action("a"), deadline=Deadline(0.0)) == ["Failed"]
     assert documents(node) == {}
@@ -139,7 +166,7 @@ def test_a_wrong_deployment_fails_at_once_with_its_mend(status, mend):
 
         def bulk(self, **_):
             self.calls += 1
-            raise TransportError(status, "security_exception", {})
+            raise Refused(status, "security_exception")
 
     client = Closed()
     (end,) = Bulk(client).send([action("a")], FOREVER)
@@ -151,19 +178,111 @@ def test_a_wrong_deployment_fails_at_once_with_its_mend(status, mend):
 def test_no_answer_is_busy():
     class Silent:
         def bulk(self, **_):
-            raise ConnectionTimeout("TIMEOUT", "read timed out", None)
+            raise Refused(0, "ReadTimeoutError", "read timed out")
 
     (end,) = Bulk(Silent(), lambda _: None).send([action("a")], soon())
     assert end.status.value == "Failed"
     assert "nothing" in end.cause
 
 
+def test_an_answer_for_fewer_documents_is_no_answer():
+    """Whose answer is missing, nobody can know; what was written is written again, at the same version."""
+
+    class Short:
+        def bulk(self, **_):
+            return {"items": [{"index": {"status": 201}}]}
+
+    ends = Bulk(Short(), lambda _: None).send([action("a"), action("b")], soon())
+    assert {end.status.value for end in ends} == {"Failed"}
+
+
+def test_credentials_that_cannot_be_had_fail_with_their_mend_and_park_nothing():
+    class Keyless:
+        def bulk(self, **_):
+            raise ConfigError("the secret must be JSON")
+
+    (end,) = Bulk(Keyless(), lambda _: None).send([action("a")], FOREVER)
+    assert (end.status.value, end.cause) == ("Failed", "the secret must be JSON")
+
+
+def test_a_400_that_is_not_opensearch_s_parks_nothing_and_is_not_searched_for_a_culprit():
+    class Gate:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            raise Refused(400, "", "<html>sentinel")
+
+    gate = Gate()
+    ends = Bulk(gate, lambda _: None).send([action("a"), action("b")], FOREVER)
+    assert {end.status.value for end in ends} == {"Failed"}
+    assert "OpenSearchEndpoint" in ends[0].cause
+    assert gate.calls == 1
+
+
+class Counting:
+    """A node that is busy for some requests, and notes how many came at a time and how large they were."""
+
+    def __init__(self, busy=()):
+        self.busy, self.sizes, self.at_once, self.most = set(busy), [], 0, 0
+        self.lock = threading.Lock()
+
+    def bulk(self, *, body, request_timeout):
+        with self.lock:
+            number = len(self.sizes)
+            self.sizes.append(len(body))
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        time.sleep(0.01)
+        with self.lock:
+            self.at_once -= 1
+        if number in self.busy:
+            raise opensearch.THROTTLED
+        return {"items": [{"index": {"status": 201}}] * (body.count(b"\n") // 2)}
+
+
+def many(count, size=1000):
+    return [action(str(each), word="x" * size) for each in range(count)]
+
+
+def test_several_requests_are_in_flight_each_below_the_limit():
+    node = Counting()
+    ends = Bulk(node, max_bytes=100_000).send(many(500), FOREVER)
+    assert {end.status.value for end in ends} == {"Applied"}
+    assert 1 < node.most <= LANES
+    assert max(node.sizes) <= 100_000
+
+
+def test_after_a_429_fewer_and_smaller_requests_follow_and_grow_back_across_batches():
+    node = Counting(busy={0})
+    sender = Bulk(node, lambda _: None, Serial(), max_bytes=400_000)
+    assert {end.status.value for end in sender.send(many(3000), FOREVER)} == {"Applied"}
+    assert max(node.sizes[:LANES]) > 390_000
+    assert max(node.sizes[LANES : LANES + 2]) <= 200_000
+    for _ in range(3):
+        node.sizes.clear()
+        sender.send(many(3000), FOREVER)
+    assert min(node.sizes[:LANES]) > 380_000
+
+
+def test_a_fault_that_is_no_429_does_not_slow_the_pace():
+    class Broken(Counting):
+        def bulk(self, **arguments):
+            if not self.sizes:
+                self.sizes.append(0)
+                raise opensearch.BROKEN
+            return super().bulk(**arguments)
+
+    node = Broken()
+    Bulk(node, lambda _: None, Serial(), max_bytes=100_000).send(many(300), FOREVER)
+    assert max(node.sizes[1:3]) > 90_000
+
+
 def test_chunks_keep_order_and_limits(monkeypatch):
     monkeypatch.setattr(bulk, "MAX_ACTIONS", 3)
-    monkeypatch.setattr(bulk, "MAX_BYTES", 100)
     sizes = [30, 30, 30, 30, 90, 200, 1]
     actions = [Action(str(at), b"x" * size) for at, size in enumerate(sizes)]
-    made = list(chunks(actions))
+    made = list(chunks(actions, 100))
     assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
     assert [each for chunk in made for each in chunk] == actions
-    assert list(chunks([])) == []
+    assert list(chunks([], 100)) == []

@@ -14,14 +14,14 @@ from distributary.branches.replicate import Mirror
 from distributary.change import Change, Undecodable
 from distributary.errors import ConfigError, Rejected
 from distributary.indexes import DELETED_AT
-from indexes import INDEX
+from indexes import INDEXES
 from rules import RULES
 from tests.unit.mail import Office
 from views import VIEWS
 
 EVENTS = Path(__file__).parents[2] / "events"
 VIEW = views.check(VIEWS)
-INDEXED = Documents(INDEX, indexes.check(INDEX), INDEX.write_alias(0), None)
+INDEXED = Documents(indexes.check(INDEXES), 0, None)
 MIRROR = Mirror(None, "us-west-2/users")
 
 
@@ -62,7 +62,11 @@ def welcomed(name):
 
 
 def _document(change):
-    return json.loads(INDEXED.plan(change).lines.splitlines()[1])
+    actions, rejections = INDEXED.plan(change)
+    for rejection in rejections:
+        raise rejection
+    (action,) = actions.values()
+    return json.loads(action.lines.splitlines()[1])
 
 
 def _one(entry, made):

@@ -15,13 +15,13 @@ from distributary.change import Change
 from distributary.errors import Rejected
 from distributary.parallel import Parallel
 from distributary.parking import Parking
-from indexes import INDEX
+from indexes import INDEXES
 from rules import RULES
 from tests.unit.records import event, stream_record
 from views import VIEWS
 
 VIEW, (RULE,) = views.check(VIEWS), rules.check(RULES)
-INDEXED = Documents(INDEX, indexes.check(INDEX), INDEX.write_alias(0), None)
+INDEXED = Documents(indexes.check(INDEXES), 0, None)
 MIRROR = Mirror(None, "us-west-2/users")
 PARKING = Parking(None, "parking", "derive", Parallel(1))
 RECORD = stream_record(

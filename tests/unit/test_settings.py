@@ -3,7 +3,7 @@
 import pytest
 
 from distributary.errors import ConfigError
-from distributary.settings import DeriveSettings, IndexSettings, ReplicateSettings, WelcomeSettings
+from distributary.settings import DeriveSettings, IndexSettings, PurgeSettings, ReplicateSettings, WelcomeSettings
 
 EVERYWHERE = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
 GOOD = {
@@ -18,6 +18,15 @@ GOOD = {
         **EVERYWHERE,
         "OPENSEARCH_ENDPOINT": "https://search.example.com",
         "OPENSEARCH_SERVICE": "es",
+        "OPENSEARCH_SECRET": "none",
+        "OPENSEARCH_REQUEST_MIB": "5",
+    },
+    PurgeSettings: {
+        **EVERYWHERE,
+        "OPENSEARCH_ENDPOINT": "https://search.example.com",
+        "OPENSEARCH_SERVICE": "basic",
+        "OPENSEARCH_SECRET": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:search-AbCdEf",
+        "MARKER_DAYS": "8",
     },
     WelcomeSettings: {
         **EVERYWHERE,
@@ -48,8 +57,18 @@ BAD = {
     "LEDGER_TABLE": ["ab", "table!"],
     "TOMBSTONE_TABLE": ["ab", "table!"],
     "TOMBSTONE_DAYS": ["0", "3651", "7 days"],
-    "OPENSEARCH_ENDPOINT": ["search.example.com", "https://", "https://x/index", "https://user:pw@x", "ftp://x"],
+    "OPENSEARCH_ENDPOINT": [
+        "search.example.com",
+        "https://",
+        "https://x/index",
+        "https://user:pw@x",
+        "ftp://x",
+        "http://x",
+    ],
     "OPENSEARCH_SERVICE": ["ES", "s3"],
+    "OPENSEARCH_SECRET": ["search", "arn:aws:s3:::bucket", "arn:aws:ssm:eu-west-1:1:parameter/a b"],
+    "OPENSEARCH_REQUEST_MIB": ["0", "91", "5.5"],
+    "MARKER_DAYS": ["0", "3651"],
     "CLAIM_TABLE": ["a"],
     "CLAIM_DAYS": ["0", "x"],
     "MAX_AGE_SECONDS": ["59", "86401", "1h"],

@@ -48,7 +48,7 @@ _FOREMOST = (Status.FAILED, Status.PARKED, Status.APPLIED, Status.SUPERSEDED, St
 def combine(ends: Iterable[Outcome]) -> Outcome:
     """The outcome of a change that several writes served: the one that asks most of the caller; none is ignored. A
     metric of any of them is kept."""
-    found = sorted(ends, key=lambda end: (_FOREMOST.index(end.status), not end.cause))
-    if not found:
-        return IGNORED
-    return found[0]._replace(metric=next((end.metric for end in found if end.metric), ""))
+    found = list(ends)
+    foremost = min(found, key=lambda end: _FOREMOST.index(end.status), default=IGNORED)
+    metric = next((end.metric for end in found if end.metric), "")
+    return foremost if foremost.metric == metric else foremost._replace(metric=metric)

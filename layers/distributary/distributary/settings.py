@@ -48,8 +48,12 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
 _bucket = _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")
 _table = _matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name or ARN")
 _region = _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "an AWS region such as eu-west-1")
-_endpoint = _matching(r"https?://[A-Za-z0-9.\[\]:-]+(:[0-9]+)?/?", "an address such as https://search.example.com")
-_service = _matching(r"es|aoss|none", "es, aoss or none")
+_endpoint = _matching(
+    r"(https://[A-Za-z0-9.\[\]:-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]+)?/?",
+    "an address such as https://search.example.com",
+)
+_service = _matching(r"es|aoss|basic|none", "es, aoss, basic or none")
+_secret = _matching(r"none|arn:[^\s]+:(secretsmanager|ssm):[^\s]+", "a secret's or parameter's ARN, or none")
 _address = _matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
 _name = _matching(r"[A-Za-z0-9_.-]{1,64}", "a name of letters, digits, '_', '.', '-'")
 _topic = _matching(r"arn:[^\s]+:sns:[^\s]+:[A-Za-z0-9_-]{1,256}", "an SNS topic's ARN")
@@ -111,10 +115,28 @@ class DeriveSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSettings(Settings):
-    """`service` is what requests are signed for; none sends them unsigned."""
+    """`service` is what requests are signed for; basic sends name and password of `secret`, none nothing.
+    `request_mib` bounds a bulk request before compression."""
 
     endpoint: str = _setting("OPENSEARCH_ENDPOINT", _endpoint)
     service: str = _setting("OPENSEARCH_SERVICE", _service)
+    secret: str = _setting("OPENSEARCH_SECRET", _secret)
+    request_mib: int = _setting("OPENSEARCH_REQUEST_MIB", _whole(1, 90))
+
+    @property
+    def request_bytes(self) -> int:
+        """`request_mib` in bytes."""
+        return self.request_mib << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeSettings(Settings):
+    """`marker_days`: longer than the longest redrive or backfill."""
+
+    endpoint: str = _setting("OPENSEARCH_ENDPOINT", _endpoint)
+    service: str = _setting("OPENSEARCH_SERVICE", _service)
+    secret: str = _setting("OPENSEARCH_SECRET", _secret)
+    marker_days: int = _setting("MARKER_DAYS", _whole(1, 3650))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What the outside sees of a batch: metrics that add up, and log lines without anybody's data."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -45,3 +45,10 @@ class Telemetry:
         rest = Counter((end.status, end.cause) for end in ends if end.cause and end.status is not Status.PARKED)
         for (status, cause), many in rest.items():
             self._logger.warning(status.lower(), branch=self._branch, changes=many, cause=cause)
+
+    def purge(self, counts: Mapping[str, int]) -> None:
+        """Purged and PurgeConflicts (counts) of one run over all indexes, with the same dimensions as a batch."""
+        self._metrics.add_dimension(name="branch", value=self._branch)
+        for name, value in counts.items():
+            self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
+        self._metrics.flush_metrics()

@@ -1,7 +1,7 @@
-"""An OpenSearch index: each item's newest state as a document, a deleted item's as a hidden marker."""
+"""OpenSearch indexes: each item's newest state as documents, a deleted item's as hidden markers."""
 
-import base64
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,83 +9,90 @@ import orjson
 
 from distributary import outcome as outcomes
 from distributary import version as versions
-from distributary.change import Change, Image
-from distributary.codec import Value, number_text
+from distributary.change import Change
 from distributary.deadline import Deadline
 from distributary.errors import Rejected
-from distributary.indexes import DELETED_AT, DOCUMENT_ID_BYTES, Index
-from distributary.keys import Template, bounded
-from distributary.outcome import IGNORED, SUPERSEDED, Outcome
+from distributary.indexes import DELETED_AT, Source
+from distributary.outcome import SUPERSEDED, Outcome
 from distributary.search.bulk import Action, Bulk
-from distributary.views import concerns
+
+Place = tuple[str, str]
+"""A document's write alias and id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """One declared index. A hard delete forgets its version when the engine restarts; hence marker documents."""
+    """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents."""
 
-    index: Index
-    id: Template
-    alias: str
+    sources: tuple[Source, ...]
+    generation: int
     bulk: Bulk
+    now: Callable[[], float] = time.time
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`."""
-        ends: list[Outcome] = [SUPERSEDED] * len(changes)
-        newest: dict[str, tuple[int, int, Action]] = {}
-        for place, change in enumerate(changes):
-            try:
-                action = self.plan(change)
-            except Rejected as error:
-                ends[place] = outcomes.parked(error)
-                continue
-            if action is None:
-                ends[place] = IGNORED
-            elif action.id not in newest or change.version > newest[action.id][0]:
-                newest[action.id] = change.version, place, action
+        """See `consume.Branch`. A change that any index rejects is parked; what the others make of it is kept."""
+        ends: list[list[Outcome]] = [[] for _ in changes]
+        newest: dict[Place, tuple[int, int, Action]] = {}
+        for at, change in enumerate(changes):
+            actions, rejections = self.plan(change)
+            ends[at] += map(outcomes.parked, rejections)
+            for place, action in actions.items():
+                standing = newest.get(place)
+                if standing is not None and change.version <= standing[0]:
+                    ends[at].append(SUPERSEDED)
+                    continue
+                if standing is not None:
+                    ends[standing[1]].append(SUPERSEDED)
+                newest[place] = change.version, at, action
         sent = self.bulk.send([action for _, _, action in newest.values()], deadline)
-        for (_, place, _), end in zip(newest.values(), sent, strict=True):
-            ends[place] = end
-        return ends
+        for (_, at, _), end in zip(newest.values(), sent, strict=True):
+            ends[at].append(end)
+        return [outcomes.combine(each) for each in ends]
 
-    def plan(self, change: Change) -> Action | None:
-        """The document as the change leaves it, None if the item is no concern of this index."""
-        claims = self.index.of.claims
-        if not concerns(change, claims, claims):
-            return None
-        id = bounded(self.id.render(change.keys, 1 << 16), DOCUMENT_ID_BYTES)
-        present = change.new is not None and claims(change.new)
-        body = self.document(change.new) if present and change.new else {DELETED_AT: int(change.created)}
+    def plan(self, change: Change) -> tuple[dict[Place, Action], list[Rejected]]:
+        """What a change leaves in each place that it concerns, and why an index cannot take it.
+
+        Where one entity's document ends and another's begins under one id, the document stands.
+        """
+        actions: dict[Place, Action] = {}
+        owners: dict[Place, str] = {}
+        rejections = []
+        for source in self.sources:
+            try:
+                place, action, holds = self._action(source, change)
+                if action is None or (place in actions and not holds):
+                    continue
+                if holds and place in owners:
+                    raise Rejected(f"entities '{owners[place]}' and '{source.declared.of.name}' both claim the item")
+            except Rejected as error:
+                rejections.append(Rejected(f"index '{source.declared.name}': {error}", error.detail))
+                continue
+            actions[place] = action
+            if holds:
+                owners[place] = source.declared.of.name
+        return actions, rejections
+
+    def _action(self, source: Source, change: Change) -> tuple[Place, Action | None, bool]:
+        alias = source.declared.write_alias(self.generation)
+        holds = source.claims(change.new)
+        if not holds and not source.concerned(change):
+            return (alias, ""), None, False
+        place = source.place(change.keys)
         header = {
-            "_index": self.alias,
-            "_id": id,
+            "_index": alias,
+            **place,
             "version": versions.to_external(change.version),
             "version_type": "external_gte",
             "require_alias": True,
         }
-        return Action(id, orjson.dumps({"index": header}) + b"\n" + orjson.dumps(body) + b"\n")
-
-    def document(self, item: Image) -> dict[str, Any]:
-        """The kept attributes as JSON values. Raises Rejected for content that is no DynamoDB value."""
-        return {
-            name: json_value(item[name], mapping["type"] == "keyword")
-            for name, mapping in self.index.fields.items()
-            if name in item
-        }
+        if holds and source.declared.pipeline is not None:
+            header["pipeline"] = source.declared.pipeline
+        body = source.document(change.new) if holds and change.new else {DELETED_AT: int(self.now())}
+        return (alias, place["_id"]), Action(place["_id"], _line({"index": header}) + _line(body)), holds
 
 
-def json_value(value: Value, exact: bool = False) -> Any:
-    """A DynamoDB value for orjson; numbers keep every digit, as text if `exact`."""
-    match value:
-        case bool() | None | str():
-            return value
-        case bytes():
-            return base64.b64encode(value).decode()
-        case dict():
-            return {name: json_value(member, exact) for name, member in value.items()}
-        case list():
-            return [json_value(member, exact) for member in value]
-        case frozenset():
-            return [json_value(member, exact) for member in sorted(value)]
-    text = number_text(value)
-    return text if exact else orjson.Fragment(text)
+def _line(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_APPEND_NEWLINE)
+    except (TypeError, RecursionError) as error:
+        raise Rejected("the document cannot be written as JSON", str(error)) from error

@@ -1,24 +1,62 @@
-"""A connection to OpenSearch: signed for AWS, verified, and with no retries of its own."""
+"""A connection to OpenSearch: authentic, verified, and with no retries of its own."""
 
+from functools import cached_property
 from typing import Any
+from urllib.parse import urlsplit
 
-import boto3
-from opensearchpy import OpenSearch, Urllib3AWSV4SignerAuth, Urllib3HttpConnection
+from distributary.errors import ConfigError
+from distributary.search.credentials import Basic, Credentials, Signed, Unsigned, secret
+from distributary.search.wire import Wire
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def connect(endpoint: str, service: str) -> Any:
-    """`service`: es (OpenSearch Service), aoss (Serverless) or none (unsigned)."""
-    auth = None
-    if service != "none":
-        session = boto3.Session()
-        auth = Urllib3AWSV4SignerAuth(session.get_credentials(), session.region_name, service)
-    return OpenSearch(
-        hosts=[endpoint],
-        http_auth=auth,
-        connection_class=Urllib3HttpConnection,
-        verify_certs=True,
-        max_retries=0,
-        retry_on_timeout=False,
-        http_compress=True,
-        timeout=10,
-    )
+class Client:
+    """`bulk` goes over a wire of our own; everything else is opensearch-py's, imported when it is first asked for:
+    a function that only writes starts without it."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        self._endpoint, self._credentials = endpoint, credentials
+        self._wire = Wire(endpoint, credentials)
+
+    def bulk(self, *, body: bytes, request_timeout: float) -> Any:
+        """See `Wire.bulk`."""
+        return self._wire.bulk(body=body, request_timeout=request_timeout)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._whole, name)
+
+    @cached_property
+    def _whole(self) -> Any:
+        from opensearchpy import OpenSearch, Urllib3HttpConnection
+
+        return OpenSearch(
+            hosts=[self._endpoint],
+            http_auth=None if isinstance(self._credentials, Unsigned) else self._credentials,
+            connection_class=Urllib3HttpConnection,
+            verify_certs=True,
+            max_retries=0,
+            retry_on_timeout=False,
+            http_compress=True,
+            timeout=10,
+        )
+
+
+def connect(endpoint: str, service: str, secret_arn: str = "none") -> Client:
+    """`service`: es (OpenSearch Service), aoss (Serverless), basic (name and password of `secret_arn`) or none.
+
+    Raises ConfigError for an endpoint in the clear beyond this machine, and for credentials that are not there.
+    """
+    address = urlsplit(endpoint)
+    if address.scheme != "https" and address.hostname not in _LOOPBACK:
+        raise ConfigError(f"{endpoint} would send items in the clear: give an address that begins with https://")
+    if service == "basic" and secret_arn == "none":
+        raise ConfigError("the service is basic: give the ARN of the secret with its name and password")
+    credentials: Credentials = Unsigned()
+    if service in ("es", "aoss"):
+        credentials = Signed(service)
+    elif service == "basic":
+        credentials = Basic(secret(secret_arn))
+    return Client(endpoint, credentials)

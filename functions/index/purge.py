@@ -1,0 +1,33 @@
+"""The purge: once a day, the markers of deletions beyond the horizon leave the indexes."""
+
+import os
+import time
+from functools import cache
+from typing import Any
+
+from distributary.deadline import Context, Deadline
+from distributary.indexes import whole
+from distributary.search.connect import connect
+from distributary.search.purge import DAY_SECONDS, purge
+from distributary.settings import PurgeSettings
+from distributary.telemetry import Telemetry
+from indexes import INDEXES
+
+
+@cache
+def deployed() -> tuple[PurgeSettings, Any, Telemetry]:
+    """What the environment asks for, put together once per process."""
+    settings = PurgeSettings.load(os.environ)
+    return settings, connect(settings.endpoint, settings.service, settings.secret), Telemetry("index")
+
+
+def handler(_: Any, context: Context) -> dict[str, dict[str, int]]:
+    """By index, what was deleted and what had changed meanwhile. An error is Lambda's to report: its alarm rings."""
+    settings, client, telemetry = deployed()
+    deadline, before = Deadline.of(context), time.time() - settings.marker_days * DAY_SECONDS
+    found = {}
+    for index in whole(INDEXES):
+        purged = purge(client, index.write_alias(settings.generation), before, deadline)
+        found[index.name] = {"Purged": purged.deleted, "PurgeConflicts": purged.conflicts}
+    telemetry.purge({name: sum(each[name] for each in found.values()) for name in ("Purged", "PurgeConflicts")})
+    return found

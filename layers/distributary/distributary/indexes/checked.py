@@ -1,0 +1,77 @@
+"""Checked declarations, ready to say which documents an item is."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from distributary.change import Change, Image
+from distributary.codec import Value
+from distributary.errors import Rejected
+from distributary.indexes.declarations import Field, Index
+from distributary.indexes.values import Writer
+from distributary.keys import Template, bounded
+from distributary.views import concerns, guarded
+
+DELETED_AT = "distributary_deleted_at"
+"""What a marker document holds instead of an item: when the marker was written, in epoch seconds."""
+
+DOCUMENT_ID_BYTES = 512
+"""https://docs.opensearch.org/latest/field-types/metadata-fields/id/"""
+
+_UNBOUNDED = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A declaration with its templates parsed and a writer for each field."""
+
+    declared: Index
+    id: Template
+    routing: Template | None
+    fields: Mapping[str, tuple[Field, Writer]]
+
+    def concerned(self, change: Change) -> bool:
+        """See `views.concerns`. Raises Rejected if the entity's `where` fails on the new image."""
+        return concerns(change, self.declared.of.claims, self.declared.of.claims)
+
+    def claims(self, image: Image | None) -> bool:
+        """Whether the item is a document of this index. Raises Rejected as `concerned`."""
+        return image is not None and self.declared.of.claims(image)
+
+    def place(self, keys: Mapping[str, Value]) -> dict[str, str]:
+        """Where the document stands: `_id`, and `routing` if it is declared. Raises Rejected for mistyped keys."""
+        place = {"_id": bounded(self.id.render(keys, _UNBOUNDED), DOCUMENT_ID_BYTES)}
+        if self.routing is not None:
+            place["routing"] = bounded(self.routing.render(keys, _UNBOUNDED), DOCUMENT_ID_BYTES)
+        return place
+
+    def document(self, item: Image) -> dict[str, Any]:
+        """The fields as JSON values. Raises Rejected, naming the field, for what does not fit its mapping."""
+        document = {}
+        for name, (field, write) in self.fields.items():
+            if callable(field.of):
+                value = guarded(f"field '{name}'", field.of, item)
+                if value is None:
+                    continue
+            elif (source := field.of or name) in item:
+                value = item[source]
+            else:
+                continue
+            document[name] = write(_expanded(name, value) if field.json else value)
+        return document
+
+
+def _expanded(name: str, value: Any) -> Any:
+    """What a string holds as JSON, numbers exact. Raises Rejected for what is no JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value, parse_float=Decimal, parse_constant=_no_number)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise Rejected(f"field '{name}': the string holds no JSON", f"{type(error).__name__}: {error}") from None
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")

@@ -1,0 +1,56 @@
+"""What a user declares: which items become documents of which index, and of which fields."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributary.change import Image
+from distributary.views import Entity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A field of a document that is more than an attribute under its own name.
+
+    `mapping` is OpenSearch's, `of` the attribute that the field is taken from, or a function of the item (None leaves
+    the field out). With `json`, a string is expanded as the JSON that it holds.
+    """
+
+    mapping: Mapping[str, Any]
+    of: str | Callable[[Image], Any] | None = None
+    json: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """The documents that one entity's items are in one index; several declarations may share an index.
+
+    `name` is the alias that readers use, `id` a template (see `keys.Template`) over the entity's keys, all and only,
+    `fields` each kept attribute with its OpenSearch mapping, such as `{"email": {"type": "keyword"}}`, or a `Field`.
+    The mapping's type says how a value is written (`values.writer`): a number in a keyword as its exact text, in a
+    long or double as a JSON number; sets as sorted arrays, binaries as base64. `routing` is a template over the keys,
+    `pipeline` the ingest pipeline that a document goes through.
+    """
+
+    name: str
+    of: Entity
+    id: str
+    fields: Mapping[str, Mapping[str, Any] | Field]
+    routing: str | None = None
+    pipeline: str | None = None
+
+    def write_alias(self, generation: int) -> str:
+        """Where the function writes; it must exist, so that a missing index is never made by guesswork."""
+        return f"{self.physical(generation)}-write"
+
+    def physical(self, generation: int) -> str:
+        """The index behind the aliases: each generation has its own."""
+        return f"{self.name}-g{generation}"
+
+    def mappings(self) -> dict[str, dict[str, Any]]:
+        """Each field's mapping."""
+        return {name: dict(each.mapping) for name, each in self.declared().items()}
+
+    def declared(self) -> dict[str, Field]:
+        """Each field in full."""
+        return {name: each if isinstance(each, Field) else Field(mapping=each) for name, each in self.fields.items()}

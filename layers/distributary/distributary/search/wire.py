@@ -1,0 +1,88 @@
+"""One HTTP request to OpenSearch at a time, lean: urllib3, gzip, verified TLS, and no retries of its own."""
+
+import gzip
+import os
+import ssl
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import urllib3
+from urllib3.exceptions import HTTPError, NameResolutionError, SSLError
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from distributary.search.credentials import Credentials
+from distributary.search.pace import LANES
+from distributary.search.refusals import UNKNOWN_HOST, UNTRUSTED, Refused
+
+_BULK = "/_bulk?filter_path=items.%2A.status%2Citems.%2A.error"
+"""Of the answer, only this is read. Encoded, for a signature covers the query as it is sent."""
+
+_CONNECT_SECONDS = 3.0
+_HEADERS = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Connection": "keep-alive"}
+_COMPRESSION = 1
+"""A bulk body shrinks to a fifth already at gzip's quickest."""
+
+
+class Wire:
+    """A pool of connections to one endpoint."""
+
+    def __init__(self, endpoint: str, credentials: Credentials) -> None:
+        parts = urlsplit(endpoint)
+        self._endpoint, self._credentials = f"{parts.scheme}://{parts.netloc}", credentials
+        pool: Any = urllib3.HTTPConnectionPool
+        options: dict[str, Any] = {"maxsize": LANES, "retries": False}
+        if parts.scheme == "https":
+            pool, options["ssl_context"] = urllib3.HTTPSConnectionPool, trusting()
+        self._pool = pool(parts.hostname, parts.port, **options)
+
+    def bulk(self, *, body: bytes, request_timeout: float) -> Any:
+        """The answer to NDJSON: `items`, each with its status and error. Raises Refused for any other answer or none,
+        ConfigError and Unavailable as the credentials do.
+        https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
+        packed = gzip.compress(body, _COMPRESSION, mtime=0)
+        headers = self._credentials("POST", self._endpoint + _BULK, packed)
+        status, text = self._post(headers, packed, request_timeout)
+        if status == 401 and self._credentials.renew(headers):
+            headers = self._credentials("POST", self._endpoint + _BULK, packed)
+            status, text = self._post(headers, packed, request_timeout)
+        if status != 200:
+            raise Refused(status, _kind(text), text.decode(errors="replace"))
+        try:
+            answer = orjson.loads(text)
+            return {"items": answer["items"]}
+        except (ValueError, LookupError, TypeError) as error:
+            raise Refused(0, "an answer that is none", str(error)) from error
+
+    def _post(self, headers: Mapping[str, str], packed: bytes, seconds: float) -> tuple[int, bytes]:
+        timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
+        try:
+            answer = self._pool.urlopen("POST", _BULK, packed, {**_HEADERS, **headers}, timeout=timeout)
+            return int(answer.status), bytes(answer.data)
+        except HTTPError as error:
+            raise Refused(0, _obstacle(error), str(error)) from error
+
+
+def trusting() -> ssl.SSLContext:
+    """Verifies certificate and name, by the authorities in the file that SSL_CERT_FILE names, or else Mozilla's."""
+    import certifi
+
+    return ssl.create_default_context(cafile=os.environ.get("SSL_CERT_FILE") or certifi.where())
+
+
+def _obstacle(error: HTTPError) -> str:
+    """What stood in the way: a connection that broke may come back, a wrong name or certificate will not."""
+    if isinstance(error, NameResolutionError):
+        return UNKNOWN_HOST
+    cause = error.args[0] if isinstance(error, SSLError) and error.args else None
+    return UNTRUSTED if isinstance(cause, ssl.CertificateError | CertificateError) else type(error).__name__
+
+
+def _kind(text: bytes) -> str:
+    """OpenSearch's error type, where the body tells one."""
+    try:
+        error = orjson.loads(text)["error"]
+        return str(error["type"]) if isinstance(error, dict) else ""
+    except (ValueError, LookupError, TypeError):
+        return ""

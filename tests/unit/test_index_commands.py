@@ -1,0 +1,111 @@
+"""What runs beside the index function: the step that makes indexes, and the purge."""
+
+import json
+import sys
+
+import pytest
+
+import apply
+import purge
+from distributary.errors import ConfigError
+from distributary.indexes import DELETED_AT
+from distributary.search import schema
+from indexes import USERS
+from tests.fakes.opensearch import OpenSearch
+from tests.unit.branches import Context
+
+DAY = 86_400
+ENVIRONMENT = {
+    "PARKING_BUCKET": "distributary-parking",
+    "GENERATION": "3",
+    "OPENSEARCH_ENDPOINT": "https://search.example.com",
+    "OPENSEARCH_SERVICE": "none",
+    "OPENSEARCH_SECRET": "none",
+    "MARKER_DAYS": "8",
+}
+
+
+@pytest.fixture
+def node(monkeypatch):
+    """One that both commands find at every endpoint."""
+    node = OpenSearch()
+    for module in (apply, purge):
+        monkeypatch.setattr(module, "connect", lambda *_: node)
+    return node
+
+
+@pytest.fixture
+def deployed(node, monkeypatch):
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    purge.deployed.cache_clear()
+    schema.apply(node, USERS, 3)
+    yield node
+    purge.deployed.cache_clear()
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["apply.py", *arguments])
+    return apply.main()
+
+
+def test_the_declared_indexes_are_made_with_what_stands_beside_them(node, monkeypatch, capsys):
+    assert run(monkeypatch, "https://search.example.com", "--service", "none", "--generation", "2") == 0
+    assert run(monkeypatch, "https://search.example.com", "--service", "none", "--generation", "2") == 0
+    assert list(node.state["docs"]) == ["users-g2"]
+    made, found = capsys.readouterr().out.splitlines()
+    assert "made" in made
+    assert "found as declared" in found
+
+
+def test_the_sample_s_template_is_one_that_an_index_can_be_made_of():
+    made = schema.definition(USERS, apply.template_of(USERS))
+    assert "folded" in made["settings"]["analysis"]["analyzer"]
+    assert made["mappings"]["properties"]["name"]["analyzer"] == "folded"
+
+
+@pytest.mark.parametrize(("text", "fault"), [("{", "is no JSON"), ("[]", "holds no JSON object")])
+def test_a_template_that_is_none_is_named(tmp_path, monkeypatch, text, fault):
+    (tmp_path / "users.json").write_text(text)
+    monkeypatch.setattr(apply, "__file__", str(tmp_path / "apply.py"))
+    with pytest.raises(ConfigError, match=f"^users.json {fault}"):
+        apply.template_of(USERS)
+    (tmp_path / "users.json").unlink()
+    assert apply.template_of(USERS) == {}
+
+
+def test_a_wrong_deployment_is_one_line_and_a_1(node, monkeypatch, capsys):
+    monkeypatch.setattr(apply, "INDEXES", [])
+    assert run(monkeypatch, "https://search.example.com") == 1
+    assert capsys.readouterr().err.splitlines() == ["no index is declared: add one to indexes.py"]
+
+
+def test_a_marker_is_purged_on_the_shard_that_it_was_routed_to(deployed, monkeypatch):
+    hits = [{"_id": "a", "_seq_no": 4, "_primary_term": 1, "_routing": "tenant"}]
+    sent = []
+
+    class Routed:
+        indices = deployed.indices
+
+        def search(self, **_):
+            return {"hits": {"hits": [] if sent else hits}}
+
+        def bulk(self, *, body, request_timeout):
+            sent.append(json.loads(body)["delete"])
+            return {"items": [{"delete": {"status": 200}}]}
+
+    monkeypatch.setattr(purge, "connect", lambda *_: Routed())
+    assert purge.handler({}, Context())["users"]["Purged"] == 1
+    assert (sent[0]["routing"], sent[0]["if_seq_no"], sent[0]["_index"]) == ("tenant", 4, "users-g3-write")
+
+
+def test_the_purge_takes_what_is_beyond_the_horizon_out_of_every_index_and_counts_it(deployed, monkeypatch, capsys):
+    now = 2_000_000_000.0
+    monkeypatch.setattr(purge.time, "time", lambda: now)
+    days = {"old": 9, "older": 400, "young": 7}
+    docs = deployed.state["docs"]["users-g3"]
+    docs |= {id: [1, {DELETED_AT: int(now - each * DAY)}] for id, each in days.items()} | {"alive": [1, {"name": "x"}]}
+    assert purge.handler({}, Context()) == {"users": {"Purged": 2, "PurgeConflicts": 0}}
+    assert set(docs) == {"young", "alive"}
+    metrics = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
+    assert (metrics["Purged"], metrics["PurgeConflicts"], metrics["branch"]) == ([2.0], [0.0], "index")

@@ -1,0 +1,165 @@
+"""Which documents a change leaves, in which indexes, under which ids."""
+
+import json
+
+import pytest
+
+from distributary.branches.index import Documents
+from distributary.deadline import Deadline
+from distributary.errors import Rejected
+from distributary.indexes import DELETED_AT, Field, Index, check
+from distributary.outcome import APPLIED
+from distributary.views import Entity, type_is
+from tests.unit.records import change
+
+KEYWORD = {"type": "keyword"}
+ADMIN = Entity(name="admin", keys=("user_id",), attributes=("email",), where=type_is("admin"))
+GUEST = Entity(name="guest", keys=("user_id",), attributes=("email",), where=type_is("guest"))
+EVERYONE = Entity(name="everyone", keys=("user_id",), attributes=("email",))
+NOW = 1_800_000_000.9
+
+
+class Written:
+    """A bulk client's place: keeps what it is sent, applies everything."""
+
+    def __init__(self):
+        self.lines = []
+
+    def send(self, actions, deadline):
+        self.lines += [tuple(map(json.loads, action.lines.splitlines())) for action in actions]
+        return [APPLIED] * len(actions)
+
+    def documents(self):
+        return {
+            (header["index"]["_index"], header["index"]["_id"]): "marker" if DELETED_AT in body else body["email"]
+            for header, body in self.lines
+        }
+
+
+def index(of=EVERYONE, name="users", id="{user_id}", **more):
+    return Index(**{"name": name, "of": of, "id": id, "fields": {"email": KEYWORD}, **more})
+
+
+def apply(indexes, *changes):
+    bulk = Written()
+    branch = Documents(check(indexes), 0, bulk, lambda: NOW)
+    ends = branch.apply(changes, Deadline(float("inf")))
+    return bulk, ends
+
+
+def user(place=0, kind="INSERT", type=None, old=None, email="a@example.com"):
+    image = lambda each: {"type": {"S": each}, "email": {"S": email}}  # noqa: E731
+    return change(place, kind, new=image(type) if type else None, old=image(old) if old else None)
+
+
+def statuses(ends):
+    return [end.status.value for end in ends]
+
+
+def test_an_item_is_a_document_in_every_index_that_claims_it():
+    bulk, ends = apply([index(), index(name="people", of=ADMIN), index(name="none", of=GUEST)], user(type="admin"))
+    assert bulk.documents() == {
+        ("users-g0-write", "u-1"): "a@example.com",
+        ("people-g0-write", "u-1"): "a@example.com",
+    }
+    assert statuses(ends) == ["Applied"]
+
+
+def test_an_item_that_no_index_claims_is_ignored():
+    bulk, ends = apply([index(of=GUEST)], user(type="admin"))
+    assert (bulk.lines, statuses(ends)) == ([], ["Ignored"])
+
+
+def test_an_item_that_leaves_its_entity_leaves_a_marker_and_a_delete_does():
+    for gone in (user(kind="MODIFY", type="guest", old="admin"), user(kind="REMOVE", old="admin")):
+        bulk, _ = apply([index(of=ADMIN)], gone)
+        assert bulk.documents() == {("users-g0-write", "u-1"): "marker"}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_item_that_changes_its_entity_stays_one_document_under_one_id(order):
+    bulk, ends = apply([index(of=ADMIN), index(of=GUEST)][::order], user(kind="MODIFY", type="guest", old="admin"))
+    assert bulk.documents() == {("users-g0-write", "u-1"): "a@example.com"}
+    assert statuses(ends) == ["Applied"]
+
+
+def test_under_another_id_it_leaves_a_marker_where_it_was():
+    both = [index(of=ADMIN, id="A#{user_id}"), index(of=GUEST, id="G#{user_id}")]
+    bulk, _ = apply(both, user(kind="MODIFY", type="guest", old="admin"))
+    assert bulk.documents() == {
+        ("users-g0-write", "A#u-1"): "marker",
+        ("users-g0-write", "G#u-1"): "a@example.com",
+    }
+
+
+def test_an_item_that_two_entities_claim_under_one_id_is_parked_with_both_names():
+    bulk, ends = apply([index(of=ADMIN), index()], user(type="admin"))
+    assert statuses(ends) == ["Parked"]
+    assert "entities 'admin' and 'everyone' both claim the item" in ends[0].cause
+    assert len(bulk.lines) == 1
+
+
+def test_what_one_index_rejects_is_parked_and_what_the_others_make_of_it_is_kept():
+    def wrong(item):
+        raise LookupError(item["email"])
+
+    broken = index(name="broken", fields={"email": Field(mapping=KEYWORD, of=wrong)})
+    bulk, ends = apply([broken, index()], user(type="admin"))
+    assert bulk.documents() == {("users-g0-write", "u-1"): "a@example.com"}
+    assert ends[0].status.value == "Parked"
+    assert ends[0].cause == "index 'broken': field 'email' raised LookupError"
+    assert "a@example.com" in ends[0].detail
+
+
+def test_only_an_item_s_newest_change_of_a_batch_is_written():
+    changes = [
+        user(2, "MODIFY", "admin", "admin", "c@x"),
+        user(1, "MODIFY", "admin", "admin", "b@x"),
+        user(0, type="admin"),
+    ]
+    bulk, ends = apply([index()], *changes)
+    assert bulk.documents() == {("users-g0-write", "u-1"): "c@x"}
+    assert statuses(ends) == ["Applied", "Superseded", "Superseded"]
+    _, ends = apply([index()], *changes[::-1])
+    assert statuses(ends) == ["Superseded", "Superseded", "Applied"]
+
+
+def test_a_header_carries_version_alias_routing_and_pipeline():
+    bulk, _ = apply([index(routing="{user_id}", pipeline="embed")], user(type="admin"), user(1, "REMOVE", old="x"))
+    bulk, _ = apply([index(routing="{user_id}", pipeline="embed")], user(type="admin"))
+    ((header, _),) = bulk.lines
+    header = header["index"]
+    assert (header["routing"], header["pipeline"], header["require_alias"]) == ("u-1", "embed", True)
+    assert header["version_type"] == "external_gte"
+
+
+def test_a_marker_goes_where_the_document_is_by_no_pipeline_and_counts_from_now():
+    bulk, _ = apply([index(routing="{user_id}", pipeline="embed")], user(1, "REMOVE", old="x"))
+    ((header, body),) = bulk.lines
+    assert header["index"]["routing"] == "u-1"
+    assert "pipeline" not in header["index"]
+    assert body == {DELETED_AT: int(NOW)}
+
+
+def test_two_ids_differ_and_none_is_longer_than_opensearch_takes():
+    bulk, _ = apply([index()], change(0, user="x" * 2000), change(1, user="x" * 1999), change(2, user="x"))
+    ids = [header["index"]["_id"] for header, _ in bulk.lines]
+    assert len(set(ids)) == 3
+    assert all(len(id.encode()) <= 512 for id in ids)
+
+
+def test_text_that_is_no_unicode_is_rejected_and_nothing_is_raised():
+    wrong = index(fields={"email": Field(mapping=KEYWORD, of=lambda item: "\ud800")})
+    _, ends = apply([wrong], user(type="admin"))
+    assert statuses(ends) == ["Parked"]
+
+
+def test_a_where_that_fails_parks_the_change_with_its_entity():
+    def where(item):
+        raise Rejected("no such thing")
+
+    _, ends = apply(
+        [index(of=Entity(name="odd", keys=("user_id",), attributes=("email",), where=where))], user(type="x")
+    )
+    assert statuses(ends) == ["Parked"]
+    assert "entity 'odd': where" in ends[0].cause

@@ -1,0 +1,185 @@
+"""A value is written as its field's mapping says, or its change is rejected by the field's name."""
+
+import json
+from decimal import Decimal
+
+import orjson
+import pytest
+
+from distributary.change import Image
+from distributary.codec import encode_item
+from distributary.errors import Rejected
+from distributary.indexes import Field, Index, check
+from distributary.indexes.values import writer
+from distributary.views import Entity
+
+DIGITS = Decimal("12345678901234567890123456789012345678")
+
+
+def named(value):
+    """The same in every process, whatever order a set has there."""
+    if isinstance(value, frozenset):
+        value = sorted(value)
+    return "huge" if isinstance(value, int) and value > 10**40 else repr(value)[:40]
+
+
+SECRET = "sentinel"
+
+
+def written(mapping, value):
+    return orjson.dumps(writer("f", mapping)(value)).decode()
+
+
+@pytest.mark.parametrize(
+    ("type", "value", "text"),
+    [
+        ("long", Decimal(2**63 - 1), str(2**63 - 1)),
+        ("long", Decimal(-(2**63)), str(-(2**63))),
+        ("long", Decimal("1E3"), "1000"),
+        ("long", Decimal("7.0"), "7"),
+        ("long", "12", '"12"'),
+        ("long", None, "null"),
+        ("long", frozenset({Decimal(10), Decimal(9)}), "[9,10]"),
+        ("unsigned_long", Decimal(2**64 - 1), str(2**64 - 1)),
+        ("byte", Decimal(127), "127"),
+        ("double", Decimal("0.1"), "0.1"),
+        ("double", DIGITS, str(DIGITS)),
+        ("double", 0.5, "0.5"),
+        ("keyword", DIGITS, f'"{DIGITS}"'),
+        ("keyword", Decimal("1.50"), '"1.5"'),
+        ("keyword", frozenset("ba"), '["a","b"]'),
+        ("keyword", True, "true"),
+        ("keyword", b"\x00\xff", '"AP8="'),
+        ("text", Decimal("1.50"), "1.5"),
+        ("boolean", False, "false"),
+        ("boolean", "true", '"true"'),
+        ("binary", b"\x00\xff", '"AP8="'),
+        ("binary", frozenset({b"b", b"a"}), '["YQ==","Yg=="]'),
+        ("date", "2026-11-23T01:02:03Z", '"2026-11-23T01:02:03Z"'),
+        ("date", Decimal(1_795_341_600_000), "1795341600000"),
+        ("date", Decimal("1795341600.5"), "1795341600.5"),
+        ("geo_point", {"lat": Decimal("1.5"), "lon": Decimal(2)}, '{"lat":1.5,"lon":2}'),
+        ("flat_object", {"a": [DIGITS]}, f'{{"a":[{DIGITS}]}}'),
+    ],
+    ids=named,
+)
+def test_a_value_that_fits_is_written_exactly(type, value, text):
+    assert written({"type": type}, value) == text
+
+
+@pytest.mark.parametrize(
+    ("mapping", "value"),
+    [
+        ({"type": "long"}, DIGITS),
+        ({"type": "long"}, Decimal(2**63)),
+        ({"type": "long"}, Decimal("1.5")),
+        ({"type": "long"}, Decimal("1E+999999")),
+        ({"type": "long"}, 10**5000),
+        ({"type": "long"}, [Decimal(1), Decimal(2**63)]),
+        ({"type": "long"}, True),
+        ({"type": "long"}, {"a": SECRET}),
+        ({"type": "long"}, float("inf")),
+        ({"type": "integer"}, Decimal(2**31)),
+        ({"type": "unsigned_long"}, Decimal(-1)),
+        ({"type": "double"}, float("nan")),
+        ({"type": "double"}, Decimal("NaN")),
+        ({"type": "double"}, Decimal("1E+309")),
+        ({"type": "double"}, Decimal("1E+9999999")),
+        ({"type": "float"}, Decimal("1E+39")),
+        ({"type": "half_float"}, Decimal(65_505)),
+        ({"type": "double"}, b"x"),
+        ({"type": "keyword"}, {"a": SECRET}),
+        ({"type": "keyword"}, "x" * 32_767),
+        ({"type": "keyword"}, ["fine", "\u00e4" * 16_384]),
+        ({"type": "keyword", "ignore_above": 20_000}, "\u4e00" * 12_000),
+        ({"type": "keyword", "index": False}, "x" * 32_767),
+        ({"type": "text", "fields": {"exact": {"type": "keyword"}}}, "x" * 32_767),
+        ({"type": "text"}, {"a": SECRET}),
+        ({"type": "boolean"}, Decimal(1)),
+        ({"type": "binary"}, Decimal(1)),
+        ({"type": "date"}, True),
+        ({"type": "date"}, {"a": SECRET}),
+        ({"type": "date"}, Decimal("1E+50")),
+        ({"type": "date", "format": "strict_date"}, Decimal(1_795_341_600)),
+        ({"type": "knn_vector", "dimension": 2}, [Decimal(1)]),
+        ({"type": "knn_vector", "dimension": 2}, [Decimal(1), "x"]),
+        ({"type": "knn_vector", "dimension": 1}, [Decimal("1E+100")]),
+        ({"type": "knn_vector", "dimension": 1}, SECRET),
+        ({"type": "object", "properties": {"n": {"type": "long"}}}, {"n": DIGITS}),
+        ({"type": "nested", "properties": {}}, [SECRET]),
+    ],
+    ids=named,
+)
+def test_a_value_that_does_not_fit_is_rejected_by_its_field_and_says_nothing_of_itself(mapping, value):
+    with pytest.raises(Rejected, match=r"^field 'f(\.n)?'") as caught:
+        written(mapping, value)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"type": "keyword", "ignore_above": 256},
+        {"type": "keyword", "index": False, "doc_values": False},
+        {"type": "text"},
+        {"type": "text", "fields": {"exact": {"type": "keyword", "ignore_above": 256}}},
+    ],
+    ids=named,
+)
+def test_a_long_text_is_written_where_no_term_is_made_of_the_whole_of_it(mapping):
+    assert len(written(mapping, "x" * 40_000)) == 40_002
+
+
+def test_a_keyword_of_the_longest_length_is_written():
+    assert len(written({"type": "keyword"}, "x" * 32_766)) == 32_768
+
+
+def test_a_vector_is_passed_on_and_objects_by_their_members():
+    assert written({"type": "knn_vector", "dimension": 2}, [Decimal("0.1"), Decimal(2)]) == "[0.1,2]"
+    mapping = {"type": "object", "properties": {"n": {"type": "long"}, "t": {"type": "keyword"}}}
+    assert written(mapping, {"n": Decimal(1), "t": DIGITS, "x": b"a"}) == f'{{"n":1,"t":"{DIGITS}","x":"YQ=="}}'
+    assert written(mapping, [{"n": Decimal(1)}, None]) == '[{"n":1},null]'
+    assert written({"type": "object", "enabled": False}, {"n": DIGITS}) == f'{{"n":{DIGITS}}}'
+
+
+THING = Entity(name="thing", keys=("id",), attributes=("name", "raw", "total"))
+
+
+def document(fields, **item):
+    (source,) = check([Index(name="things", of=THING, id="{id}", fields=fields)])
+    return json.loads(orjson.dumps(source.document(Image(encode_item({"id": "a", **item})))))
+
+
+def test_fields_are_kept_renamed_and_computed_and_what_is_missing_stays_away():
+    fields = {
+        "name": {"type": "keyword"},
+        "sum": Field(mapping={"type": "double"}, of="total"),
+        "twice": Field(mapping={"type": "long"}, of=lambda item: item["total"] * 2 if "total" in item else None),
+    }
+    assert document(fields, name="x", total=Decimal(2), raw="left out") == {"name": "x", "sum": 2, "twice": 4}
+    assert document(fields) == {}
+
+
+def test_json_in_a_string_is_expanded_with_its_digits():
+    fields = {"raw": Field(mapping={"type": "object", "properties": {"n": {"type": "keyword"}}}, json=True)}
+    assert document(fields, raw='{"n": 12345678901234567890.123, "m": [1]}') == {
+        "raw": {"n": "12345678901234567890.123", "m": [1]}
+    }
+    assert document(fields, raw={"n": "a map already"}) == {"raw": {"n": "a map already"}}
+
+
+@pytest.mark.parametrize("text", ["{", SECRET, '{"n": NaN}', "[" * 100_000, "", "9" * 5000], ids=lambda each: each[:8])
+def test_malformed_json_is_rejected_by_its_field(text):
+    fields = {"raw": Field(mapping={"type": "object", "dynamic": True}, json=True)}
+    with pytest.raises(Rejected, match="field 'raw'") as caught:
+        document(fields, raw=text)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_function_that_raises_is_rejected_by_its_field_and_type_alone():
+    def wrong(item):
+        raise ValueError(SECRET)
+
+    with pytest.raises(Rejected, match=r"^field 'name' raised ValueError$") as caught:
+        document({"name": Field(mapping={"type": "keyword"}, of=wrong)})
+    assert SECRET in caught.value.detail
