@@ -13,6 +13,7 @@ SKEW = 0.99
 """The exponent of YCSB's Zipf (https://github.com/brianfrankcooper/YCSB, ZipfianGenerator): of 5,000 orders, the 70
 busiest take half of the changes."""
 
+NOTE = "Leave it with the neighbour on the left, who is at home from nine to five but for Tuesdays. "
 MOVED, CANCELLED = 0.1, 0.1
 _FIRST_SEQUENCE = 6200000000002513011398
 Totals = dict[str, tuple[int, int]]
@@ -40,13 +41,16 @@ HOT = Workload("one hot group, 5,000 orders in 1 store", [1.0] * ORDERS, [1.0])
 
 
 class Orders:
-    """The source table: its changes as batches of a stream, and what its totals are. Seeded: each run is the same."""
+    """The source table: its changes as batches of a stream, and what its totals are. Seeded: each run is the same.
+    Each order has a note of so many bytes."""
 
-    def __init__(self, workload: Workload) -> None:
+    def __init__(self, workload: Workload, note_bytes: int = 0) -> None:
+        self._note = (NOTE * (note_bytes // len(NOTE) + 1))[:note_bytes]
         self._random = random.Random(workload.name)
         self._orders, self._stores = list(accumulate(workload.orders)), list(accumulate(workload.stores))
         self._held: dict[int, dict[str, Any]] = {}
         self._place = 0
+        self._last: dict[str, Any] = {}
 
     def placed(self) -> Iterator[dict[str, Any]]:
         """Every order is placed, in batches."""
@@ -56,7 +60,16 @@ class Orders:
     def batch(self) -> dict[str, Any]:
         """The next changes, as Lambda delivers them."""
         drawn = self._random.choices(range(ORDERS), cum_weights=self._orders, k=BATCH)
-        return {"Records": [self._change(order) for order in drawn]}
+        self._last = {"Records": [self._change(order) for order in drawn]}
+        return self._last
+
+    def same(self) -> dict[str, Any]:
+        """The last batch again."""
+        return self._last
+
+    def images(self) -> dict[str, dict[str, Any]]:
+        """The items as they stand, DynamoDB JSON, by key."""
+        return {image["order_id"]["S"]: image for image in self._held.values()}
 
     def totals(self) -> Totals:
         """What every change so far amounts to."""
@@ -100,6 +113,7 @@ class Orders:
             "customer": {"S": f"customer-{order % 700}"},
             "status": {"S": "open"},
             "address": {"S": "12 Long Acre, London WC2E 9LH"},
+            **({"note": {"S": self._note}} if self._note else {}),
             "lines": {"L": [{"M": {"product": {"S": f"product-{order % 90}"}, "quantity": {"N": "2"}}}]},
         }
 

@@ -5,12 +5,14 @@ from decimal import Decimal
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from distributary.change import Image
-from distributary.codec import encode_item
+from distributary.codec import decode, encode_item
 from distributary.errors import Rejected
 from distributary.indexes import Field, Index, check
-from distributary.indexes.values import writer
+from distributary.indexes.values import MISSED, shortcut, writer
 from distributary.views import Entity
 
 DIGITS = Decimal("12345678901234567890123456789012345678")
@@ -183,3 +185,30 @@ def test_a_function_that_raises_is_rejected_by_its_field_and_type_alone():
     with pytest.raises(Rejected, match=r"^field 'name' raised ValueError$") as caught:
         document({"name": Field(mapping={"type": "keyword"}, of=wrong)})
     assert SECRET in caught.value.detail
+
+
+@given(
+    st.sampled_from(["keyword", "text", "date", "long", "double"]),
+    st.one_of(
+        st.text(max_size=9).map(lambda text: {"S": text}),
+        st.sampled_from(["0", "-0", "7", "-12", "007", "1E+3", "0.50", "9" * 18, "9" * 19, "1" * 38]).map(
+            lambda text: {"N": text}
+        ),
+        st.sampled_from([{"S": "x" * 40_000}, {"BOOL": True}, {"NULL": True}, {"SS": ["a"]}, {"B": "AA=="}]),
+    ),
+)
+def test_a_shortcut_writes_what_the_writer_writes_or_leaves_it_to_it(kind, typed):
+    mapping = {"type": kind}
+    written = shortcut(mapping)(typed)
+    if written is not MISSED:
+        whole = writer("f", mapping)(decode(typed, "f"))
+        assert orjson.dumps(written) == orjson.dumps(whole)
+
+
+def test_a_short_text_and_a_short_number_take_the_shortcut_and_what_is_no_value_does_not():
+    assert shortcut({"type": "keyword"})({"S": "Zoë"}) == "Zoë"
+    assert shortcut({"type": "long"})({"N": "-12"}) is not MISSED
+    for typed in ({}, {"S": 7}, {"S": "a", "N": "1"}, {"N": 1}):
+        assert shortcut({"type": "keyword"})(typed) is MISSED
+        assert shortcut({"type": "long"})(typed) is MISSED
+    assert shortcut({"type": "integer"}) is None

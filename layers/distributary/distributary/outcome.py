@@ -49,6 +49,8 @@ def combine(ends: Iterable[Outcome]) -> Outcome:
     """The outcome of a change that several writes served: the one that asks most of the caller; none is ignored. A
     metric of any of them is kept."""
     found = list(ends)
+    if len(found) == 1:
+        return found[0]
     foremost = min(found, key=lambda end: _FOREMOST.index(end.status), default=IGNORED)
     metric = next((end.metric for end in found if end.metric), "")
     return foremost if foremost.metric == metric else foremost._replace(metric=metric)

@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributary.change import Change, Image
 from distributary.codec import Value
 from distributary.errors import Rejected
 from distributary.indexes.declarations import Field, Index
-from distributary.indexes.values import Writer
+from distributary.indexes.values import MISSED, Shortcut, Writer
 from distributary.keys import Template, bounded
 from distributary.views import concerns, guarded
 
@@ -23,6 +23,14 @@ DOCUMENT_ID_BYTES = 512
 _UNBOUNDED = 1 << 16
 
 
+class Written(NamedTuple):
+    """A field and how it is written: `shortcut` for an attribute as it is in DynamoDB JSON, if there is one."""
+
+    field: Field
+    write: Writer
+    shortcut: Shortcut | None
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A declaration with its templates parsed and a writer for each field."""
@@ -30,7 +38,7 @@ class Source:
     declared: Index
     id: Template
     routing: Template | None
-    fields: Mapping[str, tuple[Field, Writer]]
+    fields: Mapping[str, Written]
 
     def concerned(self, change: Change) -> bool:
         """See `views.concerns`. Raises Rejected if the entity's `where` fails on the new image."""
@@ -49,16 +57,22 @@ class Source:
 
     def document(self, item: Image) -> dict[str, Any]:
         """The fields as JSON values. Raises Rejected, naming the field, for what does not fit its mapping."""
-        document = {}
-        for name, (field, write) in self.fields.items():
+        document, raw = {}, item.raw
+        for name, (field, write, shortcut) in self.fields.items():
             if callable(field.of):
                 value = guarded(f"field '{name}'", field.of, item)
                 if value is None:
                     continue
-            elif (source := field.of or name) in item:
-                value = item[source]
             else:
-                continue
+                attribute = field.of or name
+                typed = raw.get(attribute)
+                if typed is None and attribute not in raw:
+                    continue
+                written = shortcut(typed) if shortcut is not None and type(typed) is dict else MISSED
+                if written is not MISSED:
+                    document[name] = written
+                    continue
+                value = item[attribute]
             document[name] = write(_expanded(name, value) if field.json else value)
         return document
 

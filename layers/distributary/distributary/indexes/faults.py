@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.indexes.checked import DELETED_AT, DOCUMENT_ID_BYTES, Source
+from distributary.indexes.checked import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
 from distributary.indexes.declarations import Field, Index
-from distributary.indexes.values import writer
+from distributary.indexes.values import shortcut, writer
 from distributary.keys import Template
 
 _NAME_BYTES = 230
@@ -28,14 +28,21 @@ def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
         wrong = [*wrong, *strayed, *_faults(index, id, routing)]
         faults += [f"index '{index.name}': {fault}" for fault in wrong]
         if not wrong and id is not None:
-            fields = {name: (field, writer(name, field.mapping)) for name, field in index.declared().items()}
-            sources.append(Source(index, id, routing, fields))
+            sources.append(Source(index, id, routing, _written(index)))
     for one, other in combinations(sources, 2):
         if one.declared.name == other.declared.name:
             faults += [f"index '{one.declared.name}': {fault}" for fault in _contradictions(one, other)]
     if faults:
         raise ConfigError(faults)
     return tuple(sources)
+
+
+def _written(index: Index) -> dict[str, Written]:
+    found = {}
+    for name, field in index.declared().items():
+        plain = not field.json and not callable(field.of)
+        found[name] = Written(field, writer(name, field.mapping), shortcut(field.mapping) if plain else None)
+    return found
 
 
 def whole(indexes: Sequence[Index]) -> list[Index]:

@@ -1,17 +1,24 @@
 """DynamoDB values as JSON for the mapping they are declared with: what does not fit is refused here, by its field."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
-from distributary.codec import number_text
+from distributary.codec import Typed, number_text
 from distributary.errors import Rejected
 
 Writer = Callable[[Any], Any]
 """A value to what orjson writes. Raises Rejected, naming the field and nothing of the value."""
+
+Shortcut = Callable[[Typed], Any]
+"""A DynamoDB JSON value to what orjson writes, or MISSED where the writer must see it."""
+
+MISSED = object()
+_WHOLE_TEXT = re.compile(r"0|-?[1-9][0-9]{0,17}").fullmatch
 
 KEYWORD_BYTES = 32_766
 """Lucene's longest term; what exceeds it fails its document as an `immense term`.
@@ -54,6 +61,24 @@ def writer(name: str, mapping: Mapping[str, Any]) -> Writer:
     if kind == "boolean":
         return _each(_only(name, kind, bool, str))
     return _each(_only(name, kind, bytes, str)) if kind == "binary" else plain
+
+
+def shortcut(mapping: Mapping[str, Any]) -> Shortcut | None:
+    """For the commonest values of a mapping, straight from DynamoDB JSON: what their writer would make of them."""
+    kind = mapping.get("type", "object")
+    if kind in ("keyword", "text", "date"):
+        return _short_text
+    return _short_number if kind in ("long", "double") else None
+
+
+def _short_text(typed: Typed) -> Any:
+    text = typed.get("S")
+    return text if type(text) is str and len(text) * 4 <= KEYWORD_BYTES and len(typed) == 1 else MISSED
+
+
+def _short_number(typed: Typed) -> Any:
+    text = typed.get("N")
+    return orjson.Fragment(text) if type(text) is str and _WHOLE_TEXT(text) and len(typed) == 1 else MISSED
 
 
 def plain(value: Any) -> Any:

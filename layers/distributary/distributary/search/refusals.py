@@ -69,8 +69,13 @@ class End:
     busy: bool = False
 
 
+_WRITTEN, _OVERTAKEN = End(APPLIED), End(SUPERSEDED)
+
+
 def of_item(item: dict[str, Any]) -> End:
     """`item`: a member of a bulk answer, with its status and perhaps an error."""
+    if item["status"] in (200, 201):
+        return _WRITTEN
     error = item.get("error") or {}
     said = error if isinstance(error, dict) else {"type": "", "reason": str(error)}
     return end(int(item["status"]), str(said.get("type", "")), str(said.get("reason", "")), str(said))
@@ -79,9 +84,9 @@ def of_item(item: dict[str, Any]) -> End:
 def end(status: int, kind: str, reason: str, detail: str = "") -> End:
     """The outcome of a status, with OpenSearch's error type, its reason, and everything that it said."""
     if status in (200, 201):
-        return End(APPLIED)
+        return _WRITTEN
     if status == 409:
-        return End(SUPERSEDED)
+        return _OVERTAKEN
     kind, detail = _kind(status, kind, reason), detail or reason
     if kind in _NOT_DEPLOYED:
         return End(outcomes.failed(Unavailable(f"bulk: {kind}; {_NOT_DEPLOYED[kind]}", detail)))
