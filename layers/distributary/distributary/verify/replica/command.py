@@ -26,6 +26,9 @@ from distributary.verify.replica.sides import Place, described, key_names, mirro
 from distributary.verify.replica.since import SECONDS_KEPT, changed
 from distributary.verify.replica.suspects import Suspects
 
+REPAIRS = 32
+"""So many rows are repaired side by side: each takes some five round trips to the other region."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -102,7 +105,7 @@ def _verified(options: argparse.Namespace) -> Report:
     share = options.sample or 1.0
     expected = {"items": round(share * table["ItemCount"]), "rows": round(share * replica["ItemCount"])}
     with progress({} if options.since else expected) as told:
-        verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, told)
+        verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
         if not options.since:
             return _scanned(verify, options, int(table["ItemCount"]))
         return _streamed(verify, home, table.get("LatestStreamArn"), _ago(options.since))
