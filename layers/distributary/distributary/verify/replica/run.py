@@ -37,7 +37,7 @@ class Verify:
     suspects: Suspects
     parallel: Parallel
     repair: Repair | None = None
-    hands: Parallel | None = None
+    hands: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = _in_silence
     enough: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
@@ -117,7 +117,7 @@ class Verify:
         self.suspects.back(moved)
         for finding in confirmed:
             self.report.name("differences", kind=finding.kind, item=finding.name)
-        if self.repair is not None and self.hands is not None:
+        if self.repair is not None:
             _risen(self.hands.run(partial(self._repaired, self.repair), confirmed, FOREVER))
         self.progress("second looks", len(due))
 
