@@ -94,8 +94,8 @@ def plain(table: str) -> Side:
 
 
 def batched(table: str) -> Side:
-    """As `replicate` in https://github.com/mapbox/dynamodb-replicator/blob/master/index.js does it, whose package the
-    registry no longer has: no conditions, up to 100 requests at once, unprocessed items again."""
+    """As `replicate` in https://github.com/mapbox/dynamodb-replicator/blob/master/index.js does it, whose package npm
+    did not have (404): no conditions, up to 100 requests at once, unprocessed items again."""
     meter = Meter()
     config = Config(max_pool_connections=REQUESTS_AT_ONCE)
     client = meter.watch(boto3.client("dynamodb", region_name=AWAY, config=config))

@@ -101,7 +101,7 @@ class World:
         eye = Eye(Side(self.service, "source"), Side(self.service, "replica"), keys, plan, generation)
         mending = more.pop("mending", Repair(self.mirror.register, generation)) if repair else None
         segments = more.pop("segments", 2)
-        run = Verify(eye, Suspects(PAUSE, lambda: self.clock), Serial(), mending, sleep=sleep, **more)
+        run = Verify(eye, Suspects(PAUSE, lambda: self.clock), Serial(), mending, Serial(), sleep=sleep, **more)
         return run.scan(range(segments), segments)
 
     @property

@@ -1,5 +1,6 @@
 """Verification of a mirror finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
+import tracemalloc
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -331,6 +332,53 @@ def test_so_many_suspects_wait_at_most(world, monkeypatch):
     assert run.scan(range(1), 1)["differences"] == 7
     assert most <= 3 + 3
     assert waiting.MOST == 20_000
+
+
+class Endless:
+    """A client of a table of so many pages, made as they are asked for; one in `wrong` rows is missing by key."""
+
+    def __init__(self, pages: int, wrong: int) -> None:
+        self._pages, self._wrong = pages, wrong
+
+    def scan(self, *, ExclusiveStartKey: Any = None, **_: Any) -> Any:
+        at = (ExclusiveStartKey or {"at": 0})["at"]
+        items = [_sized(f"u{at}-{each}") for each in range(100)]
+        more = {"LastEvaluatedKey": {"at": at + 1}} if at + 1 < self._pages else {}
+        return {"Items": items, "ConsumedCapacity": {"CapacityUnits": 1.0}, **more}
+
+    def batch_get_item(self, *, RequestItems: Any, **_: Any) -> Any:
+        ((table, request),) = RequestItems.items()
+        names = [key["user_id"]["S"] for key in request["Keys"]]
+        rows = [_sized(each) for at, each in enumerate(names) if not self._wrong or at % self._wrong]
+        return {"Responses": {table: rows}}
+
+
+def _sized(user: str) -> Any:
+    return {"user_id": {"S": user}, "text": {"S": user * 100}}
+
+
+@pytest.mark.parametrize("wrong", [0, 2])
+def test_memory_does_not_grow_with_the_table(world, monkeypatch, wrong):
+    """Neither with its items nor with its differences."""
+    monkeypatch.setattr("distributary.verify.replica.run.MOST", 200)
+    monkeypatch.setattr("distributary.verify.report.SAMPLES", 50)
+
+    def peak(pages: int) -> int:
+        def sleep(seconds: float) -> None:
+            world.clock += seconds
+
+        source, replica = Side(Endless(pages, 0), "source"), Side(Endless(pages, wrong), "replica")
+        eye, suspects = Eye(source, replica, ("user_id",), world.mirror.plan), Suspects(PAUSE, lambda: world.clock)
+        tracemalloc.start()
+        report = Verify(eye, suspects, Serial(), sleep=sleep).scan(range(1), 1)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert report["items"] == 100 * pages
+        assert (report["differences"] > 20 * pages) is bool(wrong)
+        return most
+
+    peak(5)
+    assert peak(80) < 1.2 * peak(8)
 
 
 def test_an_error_in_one_segment_ends_the_run(world):

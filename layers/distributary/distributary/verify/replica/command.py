@@ -26,6 +26,9 @@ from distributary.verify.replica.sides import Place, described, key_names, mirro
 from distributary.verify.replica.since import SECONDS_KEPT, changed
 from distributary.verify.replica.suspects import Suspects
 
+REPAIRS = 32
+"""So many rows are repaired side by side: each takes some five round trips to the other region."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -104,7 +107,7 @@ def _verified(options: argparse.Namespace) -> MirrorReport:
         share = 0.0
     counts = {"items": round(share * table["ItemCount"]), "rows": round(share * replica["ItemCount"])}
     with progress({**counts, "second looks": 0}) as told:
-        verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, told)
+        verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
         if not options.since:
             return _scanned(verify, options, int(table["ItemCount"]))
         return _streamed(verify, home, table.get("LatestStreamArn"), _ago(options.since))

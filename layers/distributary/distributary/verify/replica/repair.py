@@ -25,10 +25,13 @@ from distributary.deadline import Deadline
 from distributary.errors import Rejected, Unavailable
 from distributary.outcome import Status
 from distributary.tables.register import Register, Write
-from distributary.verify.replica.look import Finding, version_of
+from distributary.verify.replica.look import Eye, Finding, version_of
 from distributary.verify.replica.same import Row
 
 FOREVER = Deadline(float("inf"))
+
+TRIES = 3
+"""A row that moves under its repair is repaired so often."""
 
 COMPARED = 100
 """So many attributes are compared at most, the version first: an expression has at most 300 operators.
@@ -82,6 +85,17 @@ class Repair:
                 return False
             raise classify(error, f"replica {call}") from error
         return True
+
+
+def mended(eye: Eye, repair: Repair, finding: Finding) -> bool:
+    """Whether both sides agree after the repair. What moved meanwhile is judged, and repaired, anew."""
+    for _ in range(TRIES):
+        repair.write(finding)
+        left = eye.again([finding.keys]).findings
+        if not left:
+            return True
+        (finding,) = left
+    return False
 
 
 def as_seen(row: Row) -> Mapping[str, Any]:

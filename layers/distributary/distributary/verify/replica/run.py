@@ -3,7 +3,9 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
+from typing import TypeVar
 
 from distributary.errors import DistributaryError, Rejected
 from distributary.parallel import Parallel
@@ -12,13 +14,12 @@ from distributary.verify.progress import Progress
 from distributary.verify.replica import sample
 from distributary.verify.replica.look import Eye, Finding, Look
 from distributary.verify.replica.reading import Keys, Side
-from distributary.verify.replica.repair import FOREVER, Repair
+from distributary.verify.replica.repair import FOREVER, Repair, mended
 from distributary.verify.replica.report import MirrorReport
 from distributary.verify.replica.same import Row
 from distributary.verify.replica.suspects import LOOKS, MOST, Suspect, Suspects
 
-TRIES = 3
-"""A row that moves under its repair is repaired so often."""
+End = TypeVar("End")
 
 
 def _in_silence(_what: str, _number: int) -> None:
@@ -27,12 +28,16 @@ def _in_silence(_what: str, _number: int) -> None:
 
 @dataclass(slots=True)
 class Verify:
-    """One run. `progress` is told of items, rows and second looks; `enough` ends a sampled run before its time."""
+    """One run. `progress` is told of items, rows and second looks; `enough` ends a sampled run before its time.
+
+    `hands` repair side by side; they are other threads than those of `parallel`, which wait for them.
+    """
 
     eye: Eye
     suspects: Suspects
     parallel: Parallel
     repair: Repair | None = None
+    hands: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = _in_silence
     enough: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
@@ -98,31 +103,27 @@ class Verify:
             return
         found = {each.name: each for each in self.eye.again([each.keys for each in due]).findings}
         moved: list[tuple[Suspect, Finding]] = []
+        confirmed: list[Finding] = []
         for suspect in due:
             finding = found.get(suspect.name)
             if finding is None:
                 continue
             if finding.evidence == suspect.evidence:
-                self._confirmed(finding)
+                confirmed.append(finding)
             elif suspect.looks + 1 < LOOKS:
                 moved.append((suspect, finding))
             else:
                 self.report.name("moving", item=suspect.name)
         self.suspects.back(moved)
+        for finding in confirmed:
+            self.report.name("differences", kind=finding.kind, item=finding.name)
+        if self.repair is not None:
+            _risen(self.hands.run(partial(self._repaired, self.repair), confirmed, FOREVER))
         self.progress("second looks", len(due))
 
-    def _confirmed(self, finding: Finding) -> None:
-        self.report.name("differences", kind=finding.kind, item=finding.name)
-        if self.repair is None:
-            return
+    def _repaired(self, repair: Repair, finding: Finding) -> None:
         try:
-            for _ in range(TRIES):
-                self.repair.write(finding)
-                left = self.eye.again([finding.keys]).findings
-                if not left:
-                    self.report.add("repaired")
-                    return
-                (finding,) = left
+            self.report.add("repaired", mended(self.eye, repair, finding))
         except Rejected as error:
             self.report.name("rejected", item=finding.name, reason=str(error))
 
@@ -141,11 +142,16 @@ class Verify:
         except BaseException:
             self._stopping.set()
             raise
-        for end in ends:
-            if isinstance(end, DistributaryError):
-                raise end
-        return [end for end in ends if not isinstance(end, DistributaryError)]
+        return _risen(ends)
 
     def _finished(self) -> MirrorReport:
         self.report.units = {"source": self.eye.source.pace.units, "replica": self.eye.replica.pace.units}
         return self.report
+
+
+def _risen(ends: Sequence[End | DistributaryError]) -> list[End]:
+    """The ends, unless one of them is an error: that is raised."""
+    for end in ends:
+        if isinstance(end, DistributaryError):
+            raise end
+    return [end for end in ends if not isinstance(end, DistributaryError)]
