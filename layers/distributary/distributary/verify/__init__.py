@@ -1,0 +1,1 @@
+"""What stands downstream, held against the source table."""
