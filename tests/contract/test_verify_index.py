@@ -1,43 +1,21 @@
 """Verification of an index finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
-import json
-import time
-import uuid
 from random import Random
 
 import orjson
 import pytest
 
 from distributary import version as versions
-from distributary.branches.index import Documents
-from distributary.deadline import Deadline
 from distributary.errors import ConfigError, Unavailable
 from distributary.indexes import DELETED_AT, Index
 from distributary.search import standing
 from distributary.search.bulk import Action
 from distributary.search.connect import connect
 from distributary.search.declared import Declared
-from distributary.search.schema import apply
 from distributary.verify.index import run
-from distributary.verify.index.look import Eye
-from distributary.verify.index.report import KINDS
-from distributary.verify.index.run import Verify
 from distributary.views import Entity
-from tests.fakes.scanned import Scanned
+from tests.contract.place import FIELDS, USER, Place
 from tests.unit.records import change
-
-USER = Entity(
-    name="user",
-    keys=("user_id",),
-    attributes=("name", "balance", "visits", "avatar"),
-    where=lambda item: item.get("kind") != "robot",
-)
-FIELDS = {
-    "name": {"type": "keyword"},
-    "balance": {"type": "keyword"},
-    "visits": {"type": "long"},
-    "avatar": {"type": "binary"},
-}
 
 
 @pytest.fixture(params=["osmem", pytest.param("node", marks=pytest.mark.opensearch)])
@@ -50,59 +28,6 @@ def client(request):
 @pytest.fixture
 def place(client):
     return Place(client)
-
-
-class Place:
-    """A table and its index, with a way to write to either."""
-
-    def __init__(self, client):
-        self.search = client
-        self.index = Index(name=f"v{uuid.uuid4().hex[:8]}", of=USER, id="USER#{user_id}", fields=FIELDS)
-        self.dynamodb = Scanned({"users": {"user_id": "S"}})
-        apply(client, self.index, 0)
-        self.declared = Declared.of(self.index, client, 0)
-        self.branch: Documents = self.declared.branch
-        self.sequence = 0
-
-    def put(self, user, deliver=True, **attributes):
-        new = {"name": {"S": user}, **attributes}
-        self.dynamodb.put_item(TableName="users", Item={"user_id": {"S": user}, **new})
-        return self._tell(change(self._next(), kind="INSERT", user=user, new=new), deliver)
-
-    def delete(self, user, deliver=True):
-        self.dynamodb.delete_item(TableName="users", Key={"user_id": {"S": user}})
-        return self._tell(change(self._next(), kind="REMOVE", user=user), deliver)
-
-    def _next(self):
-        self.sequence += 10**10
-        return self.sequence
-
-    def _tell(self, each, deliver):
-        return self.deliver(each) if deliver else each
-
-    def deliver(self, each):
-        (end,) = self.branch.apply([each], Deadline(time.monotonic() + 10))
-        return end.status.value
-
-    def write(self, id, version, **document):
-        """What somebody else wrote."""
-        header = {"_index": self.index.physical(0), "_id": id, "version": version, "version_type": "external_gte"}
-        answer = self.search.bulk(body=f"{json.dumps({'index': header})}\n{json.dumps(document)}\n".encode())
-        assert not answer["errors"], answer
-
-    def verify(self, repair=False, during=lambda: None, **more):
-        eye = Eye(self.declared, self.search, self.dynamodb, "users", ("user_id",))
-        return Verify(eye, segments=2, pause=1.0, repair=repair, sleep=lambda _: during(), **more).run()
-
-    def found(self):
-        """By kind, the users of whom it was found."""
-        report = self.verify()
-        return {kind: sorted(each["id"] for each in report.samples.get(kind, [])) for kind in KINDS}
-
-    def shown(self):
-        standing.refresh(self.search, self.index.name)
-        hits = self.search.search(index=self.index.name, body={"size": 1000})["hits"]["hits"]
-        return {hit["_id"]: hit["_source"]["name"] for hit in hits}
 
 
 def test_what_the_branch_wrote_is_equal(place):
