@@ -9,7 +9,6 @@ from tests.contract.index import IndexHarness
 from tests.contract.source import Source
 from tests.contract.world import World
 
-
 APART = 10
 """The second generation is one that no test raises the first to: streamed to already, it would not be empty."""
 
