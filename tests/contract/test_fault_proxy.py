@@ -3,6 +3,7 @@
 The branch is the real one, through the real client, over real sockets: on osmem-server, and on a real node.
 """
 
+import time
 from dataclasses import replace
 from random import Random
 
@@ -105,7 +106,9 @@ def test_an_answer_that_never_comes_after_the_write_took_effect_fails_the_batch_
     world, function = behind(source)
     deployment = deploy(harness, function)
     proxy.faults.append(silent)
+    began = time.monotonic()
     assert invoke(deployment, source.records, 1.5) == sequence(source.records[0])
+    assert time.monotonic() - began < 5
     harness.check(world, source)
     newer = len(source.records)
     for user in range(3):
