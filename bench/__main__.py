@@ -6,13 +6,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "layers/distributary")]
 
-from bench import consume, derive, footprint  # noqa: E402
+from bench import consume, derive, footprint, index_engine  # noqa: E402
 from bench.harness import publish  # noqa: E402
 
 
 def main() -> int:
     """0 if every target holds."""
-    rows = [*consume.rows(), *derive.rows(), *footprint.rows()]
+    rows = [*consume.rows(), *derive.rows(), *index_engine.rows(ROOT / ".bench" / "npm"), *footprint.rows()]
     return publish(rows, ROOT / ".bench" / "report.json")
 
 

@@ -19,6 +19,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 VERSION = "2.19.3"
 ARTIFACT = f"org.opensearch.distribution.integ-test-zip:opensearch:{VERSION}:zip"
@@ -149,7 +150,7 @@ def _unpacked(zipped: Path, folder: Path) -> Path:
     return home
 
 
-def _unprivileged() -> dict[str, object]:
+def _unprivileged() -> dict[str, Any]:
     """OpenSearch refuses to run as root."""
     return {"user": UNPRIVILEGED, "extra_groups": []} if os.geteuid() == 0 else {}
 

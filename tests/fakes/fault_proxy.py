@@ -73,17 +73,19 @@ def slow(seconds: float) -> Fault:
 
 
 class Proxy(ThreadingHTTPServer):
-    """`faults` befall the next bulk requests, one each; `bulks` counts these. `always` befalls all while it is set."""
+    """`faults` befall the next bulk requests, one each; `bulks` counts these. `always` befalls all while it is set.
+    `requests` counts all, `body_bytes` what they carried."""
 
     daemon_threads = True
     block_on_close = False
 
     def __init__(self, upstream: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.upstream = urlsplit(upstream)
+        at = urlsplit(upstream)
+        self.upstream = at.hostname or "127.0.0.1", at.port or 80
         self.faults: deque[Fault | None] = deque()
         self.always: Fault | None = None
-        self.bulks = 0
+        self.bulks = self.requests = self.body_bytes = 0
         self.closing = threading.Event()
         self._lock = threading.Lock()
 
@@ -95,6 +97,11 @@ class Proxy(ThreadingHTTPServer):
         with self._lock:
             self.bulks += 1
             return self.faults.popleft() if self.faults else self.always
+
+    def count(self, body_bytes: int) -> None:
+        with self._lock:
+            self.requests += 1
+            self.body_bytes += body_bytes
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that is gone is what these tests are about."""
@@ -108,6 +115,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.count(len(self.body))
         fault = self.server.next_fault() if self.path.split("?")[0].endswith("/_bulk") else None
         if fault is None:
             self.answer(*self.forwarded())
@@ -118,7 +126,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def forwarded(self) -> tuple[int, dict[str, str], bytes]:
         """What the engine answers."""
-        upstream = http.client.HTTPConnection(self.server.upstream.hostname, self.server.upstream.port, timeout=60)
+        upstream = http.client.HTTPConnection(*self.server.upstream, timeout=60)
         try:
             kept = {name: value for name, value in self.headers.items() if name.lower() not in (*_HOP, "host")}
             upstream.request(self.command, self.path, self.body, kept)
@@ -129,7 +137,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def half_sent(self) -> None:
         """A request whose announced length does not come."""
-        with socket.create_connection((self.server.upstream.hostname, self.server.upstream.port)) as upstream:
+        with socket.create_connection(self.server.upstream) as upstream:
             lines = [f"{self.command} {self.path} HTTP/1.1", "Host: engine", f"Content-Length: {len(self.body)}"]
             lines += [
                 f"{name}: {self.headers[name]}" for name in ("Content-Type", "Content-Encoding") if name in self.headers
