@@ -17,6 +17,7 @@ class BothHarness(IndexHarness):
     """See `Harness`. What holds of the branch holds of each generation."""
 
     name: ClassVar[str] = "both"
+    begins_with: ClassVar[float] = 0.05
 
     def prepare(self, world: World, generation: int) -> None:
         """See `Harness`."""
