@@ -7,7 +7,7 @@ import pytest
 
 from local.emulators import Endpoints, embedded
 
-HARNESSES = ("derive", "derive_ledger", "index", "replicate", "welcome")
+HARNESSES = ("both", "derive", "derive_ledger", "index", "replicate", "welcome")
 pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES))
 
 

@@ -7,9 +7,11 @@ import json
 import os
 import shutil
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +28,8 @@ CACHE = Path(__file__).resolve().parents[1] / ".build" / "opensearch"
 HEAP = "-Xms512m -Xmx512m"
 START_SECONDS = 120
 UNPRIVILEGED = "nobody"
+CONTROL = "OPENSEARCH_NODE_CONTROL"
+"""Set beside OPENSEARCH_URL if the node was started here, so that tests may restart it."""
 
 
 class NoNode(Exception):
@@ -47,12 +51,11 @@ def distribution() -> Path:
     return zipped
 
 
-@contextmanager
-def node() -> Iterator[str]:
-    """A single node with 512 MB of heap on 127.0.0.1, its files gone with it."""
-    zipped = distribution()
-    with tempfile.TemporaryDirectory(prefix="opensearch-") as folder:
-        home = _unpacked(zipped, Path(folder))
+class Node:
+    """A single node with 512 MB of heap on 127.0.0.1. Its data outlive `stop` and `kill`, and go with the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home, self._log = _unpacked(distribution(), folder), folder / "node.log"
         port, transport = _free_port(), _free_port()
         settings = {
             "network.host": "127.0.0.1",
@@ -60,27 +63,78 @@ def node() -> Iterator[str]:
             "transport.port": transport,
             "discovery.type": "single-node",
             "cluster.routing.allocation.disk.threshold_enabled": "false",
-            "path.repo": str(home / "repo"),
+            "path.repo": str(self._home / "repo"),
         }
-        arguments = [f"-E{name}={value}" for name, value in settings.items()]
-        log = (Path(folder) / "node.log").open("w+")
-        process = subprocess.Popen(
-            [str(home / "bin" / "opensearch"), *arguments],
-            env={**os.environ, "OPENSEARCH_JAVA_OPTS": HEAP, "OPENSEARCH_JAVA_HOME": _java_home()},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=home,
-            start_new_session=True,
-            **_unprivileged(),
-        )
+        self._arguments = [f"-E{name}={value}" for name, value in settings.items()]
+        self._process: subprocess.Popen | None = None
+        self.url = f"http://127.0.0.1:{port}"
+
+    def start(self) -> None:
+        """Returns once it answers. Raises NoNode."""
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [str(self._home / "bin" / "opensearch"), *self._arguments],
+                env={**os.environ, "OPENSEARCH_JAVA_OPTS": HEAP, "OPENSEARCH_JAVA_HOME": _java_home()},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._home,
+                start_new_session=True,
+                **_unprivileged(),
+            )
+        _wait(self.url, self._process, self._log)
+
+    def stop(self) -> None:
+        """In order, as a deployment ends it."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(30)
+
+    def kill(self) -> None:
+        """As a machine that fails ends it."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+
+
+@contextmanager
+def node() -> Iterator[Node]:
+    """A node, started."""
+    with tempfile.TemporaryDirectory(prefix="opensearch-") as folder:
+        one = Node(Path(folder))
         try:
-            url = f"http://127.0.0.1:{port}"
-            _wait(url, process, Path(log.name))
-            yield url
+            one.start()
+            yield one
         finally:
-            process.terminate()
-            process.wait(30)
-            log.close()
+            one.stop()
+
+
+@contextmanager
+def controlled(one: Node) -> Iterator[str]:
+    """Where the command's tests may have their node ended and started again: see `order`."""
+
+    class Orders(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            word = self.rfile.readline().decode().strip()
+            try:
+                {"start": one.start, "stop": one.stop, "kill": one.kill}[word]()
+                self.wfile.write(b"done\n")
+            except Exception as error:  # noqa: BLE001  it is the test that must hear of it
+                self.wfile.write(f"{error}\n".encode())
+
+    with socketserver.TCPServer(("127.0.0.1", 0), Orders) as server:
+        threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def order(word: str) -> None:
+    """Ends the tests' own node (`stop`, `kill`) or starts it again (`start`), and waits until that is done."""
+    host, port = os.environ[CONTROL].split(":")
+    with socket.create_connection((host, int(port)), timeout=START_SECONDS + 60) as connection:
+        connection.sendall(f"{word}\n".encode())
+        said = connection.makefile().readline().strip()
+    if said != "done":
+        raise NoNode(f"{word}: {said}")
 
 
 def _unpacked(zipped: Path, folder: Path) -> Path:
@@ -130,8 +184,8 @@ def main() -> int:
     if os.environ.get("OPENSEARCH_URL"):
         return subprocess.run(command).returncode
     try:
-        with node() as url:
-            return subprocess.run(command, env={**os.environ, "OPENSEARCH_URL": url}).returncode
+        with node() as one, controlled(one) as control:
+            return subprocess.run(command, env={**os.environ, "OPENSEARCH_URL": one.url, CONTROL: control}).returncode
     except NoNode as error:
         print(error, file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
+from distributary.branches.both import Both
 from distributary.branches.index import Documents
 from distributary.clients import client
 from distributary.consume import Deployment, Response, consume
@@ -25,9 +26,18 @@ def deployed() -> Deployment:
     parallel = Parallel()
     search = connect(settings.endpoint, settings.service, settings.secret)
     bulk = Bulk(search, parallel=parallel, max_bytes=settings.request_bytes)
-    branch = Documents(check(INDEXES), settings.generation, bulk)
+    branch = written(settings, bulk)
     parking = Parking(client("s3"), settings.parking_bucket, "index", parallel)
     return Deployment(branch, parking, Telemetry("index"), settings.generation)
+
+
+def written(settings: IndexSettings, bulk: Bulk) -> Documents | Both:
+    """One generation, or two while readers move from one to the other."""
+    sources = check(INDEXES)
+    here = Documents(sources, settings.generation, bulk)
+    if settings.also_generation is None:
+        return here
+    return Both(here, Documents(sources, settings.also_generation, bulk))
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -2,16 +2,15 @@
 change of indexes.py."""
 
 import argparse
-import json
 import sys
-from pathlib import Path
 
 from opensearchpy.exceptions import TransportError
 
-from distributary.errors import ConfigError, DistributaryError
-from distributary.indexes import Index, check, whole
+from distributary.errors import DistributaryError
+from distributary.indexes import check, whole
 from distributary.search.connect import connect
-from distributary.search.schema import Template, apply
+from distributary.search.declared import template
+from distributary.search.schema import apply
 from indexes import INDEXES
 
 
@@ -27,7 +26,7 @@ def main() -> int:
         check(INDEXES)
         client = connect(options.endpoint, options.service, options.secret)
         for index in whole(INDEXES):
-            print(apply(client, index, options.generation, template_of(index)))
+            print(apply(client, index, options.generation, template(index)))
     except DistributaryError as error:
         print(error, file=sys.stderr)
         return 1
@@ -35,18 +34,6 @@ def main() -> int:
         print(f"OpenSearch at {options.endpoint}: {error.status_code} {error.error}", file=sys.stderr)
         return 1
     return 0
-
-
-def template_of(index: Index) -> Template:
-    """What <index>.json beside this file says of the index, nothing if there is none."""
-    path = Path(__file__).with_name(f"{index.name}.json")
-    try:
-        found = json.loads(path.read_text()) if path.exists() else {}
-    except ValueError as error:
-        raise ConfigError(f"{path.name} is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ConfigError(f"{path.name} holds no JSON object")
-    return found
 
 
 if __name__ == "__main__":

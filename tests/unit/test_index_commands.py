@@ -6,10 +6,11 @@ import sys
 import pytest
 
 import apply
+import indexes
 import purge
 from distributary.errors import ConfigError
 from distributary.indexes import DELETED_AT
-from distributary.search import schema
+from distributary.search import declared, schema
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch
 from tests.unit.branches import Context
@@ -59,7 +60,7 @@ def test_the_declared_indexes_are_made_with_what_stands_beside_them(node, monkey
 
 
 def test_the_sample_s_template_is_one_that_an_index_can_be_made_of():
-    made = schema.definition(USERS, apply.template_of(USERS))
+    made = schema.definition(USERS, declared.template(USERS))
     assert "folded" in made["settings"]["analysis"]["analyzer"]
     assert made["mappings"]["properties"]["name"]["analyzer"] == "folded"
 
@@ -67,11 +68,11 @@ def test_the_sample_s_template_is_one_that_an_index_can_be_made_of():
 @pytest.mark.parametrize(("text", "fault"), [("{", "is no JSON"), ("[]", "holds no JSON object")])
 def test_a_template_that_is_none_is_named(tmp_path, monkeypatch, text, fault):
     (tmp_path / "users.json").write_text(text)
-    monkeypatch.setattr(apply, "__file__", str(tmp_path / "apply.py"))
+    monkeypatch.setattr(indexes, "__file__", str(tmp_path / "indexes.py"))
     with pytest.raises(ConfigError, match=f"^users.json {fault}"):
-        apply.template_of(USERS)
+        declared.template(USERS)
     (tmp_path / "users.json").unlink()
-    assert apply.template_of(USERS) == {}
+    assert declared.template(USERS) == {}
 
 
 def test_a_wrong_deployment_is_one_line_and_a_1(node, monkeypatch, capsys):

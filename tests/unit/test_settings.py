@@ -16,6 +16,7 @@ GOOD = {
     },
     IndexSettings: {
         **EVERYWHERE,
+        "ALSO_GENERATION": "1",
         "OPENSEARCH_ENDPOINT": "https://search.example.com",
         "OPENSEARCH_SERVICE": "es",
         "OPENSEARCH_SECRET": "none",
@@ -65,6 +66,7 @@ BAD = {
         "ftp://x",
         "http://x",
     ],
+    "ALSO_GENERATION": ["-1", "one", "1000000"],
     "OPENSEARCH_SERVICE": ["ES", "s3"],
     "OPENSEARCH_SECRET": ["search", "arn:aws:s3:::bucket", "arn:aws:ssm:eu-west-1:1:parameter/a b"],
     "OPENSEARCH_REQUEST_MIB": ["0", "91", "5.5"],
@@ -84,7 +86,7 @@ BAD = {
     "REPLICA_REGION": ["us", "us-west", "US-WEST-2", "us_west_2"],
 }
 
-OPTIONAL = {"REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS"}
+OPTIONAL = {"ALSO_GENERATION", "REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS"}
 
 classes = pytest.mark.parametrize("settings", GOOD, ids=lambda each: each.__name__)
 

@@ -14,17 +14,14 @@ def _setting(variable: str, parse: Callable[[str], Any]) -> Any:
     return field(metadata={"variable": variable, "parse": parse})
 
 
-def _optional(parse: Callable[[str], str]) -> Callable[[str], str]:
-    """Also the empty text, which a variable that is missing counts as."""
-    return _Optional(parse)
-
-
 class _Optional:
-    def __init__(self, parse: Callable[[str], str]) -> None:
-        self._parse = parse
+    """Also the empty text, which a variable that is missing counts as."""
 
-    def __call__(self, text: str) -> str:
-        return self._parse(text) if text else ""
+    def __init__(self, parse: Callable[[str], Any], missing: Any = "") -> None:
+        self._parse, self._missing = parse, missing
+
+    def __call__(self, text: str) -> Any:
+        return self._parse(text) if text else self._missing
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:
@@ -116,8 +113,10 @@ class DeriveSettings(Settings):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSettings(Settings):
     """`service` is what requests are signed for; basic sends name and password of `secret`, none nothing.
-    `request_mib` bounds a bulk request before compression."""
+    `request_mib` bounds a bulk request before compression. `also_generation` is written to as well while readers move
+    there."""
 
+    also_generation: int | None = _setting("ALSO_GENERATION", _Optional(_whole(0, GENERATIONS - 1), None))
     endpoint: str = _setting("OPENSEARCH_ENDPOINT", _endpoint)
     service: str = _setting("OPENSEARCH_SERVICE", _service)
     secret: str = _setting("OPENSEARCH_SECRET", _secret)
@@ -152,10 +151,10 @@ class WelcomeSettings(Settings):
     send_rate: float = _setting("SEND_RATE", _rate)
     concurrency: int = _setting("CONCURRENCY", _whole(1, 1000))
     sender: str = _setting("SENDER", _address)
-    reply_to: str = _setting("REPLY_TO", _optional(_address))
-    configuration_set: str = _setting("CONFIGURATION_SET", _optional(_name))
-    topic_arn: str = _setting("TOPIC_ARN", _optional(_topic))
-    event_bus: str = _setting("EVENT_BUS", _optional(_bus))
+    reply_to: str = _setting("REPLY_TO", _Optional(_address))
+    configuration_set: str = _setting("CONFIGURATION_SET", _Optional(_name))
+    topic_arn: str = _setting("TOPIC_ARN", _Optional(_topic))
+    event_bus: str = _setting("EVENT_BUS", _Optional(_bus))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,8 @@ def _amend(client: Any, name: str, wanted: Mapping[str, Any]) -> str:
         try:
             if changeable:
                 client.indices.put_settings(index=name, body={"index": changeable})
-            client.indices.put_mapping(index=name, body=wanted["mappings"])
+            kept = {**standing.get("_meta", {}), **wanted["mappings"]["_meta"]}
+            client.indices.put_mapping(index=name, body={**wanted["mappings"], "_meta": kept})
         except RequestError as error:
             faults.append(f"'{name}' cannot become what is declared: {error.error}: {error.info!s:.300}")
     if faults:

@@ -1,4 +1,4 @@
-"""`python -m distributary.verify derived|replica ...`: status 0 if all is equal, 1 if not, 2 if it cannot be told."""
+"""`python -m distributary.verify derived|index|replica ...`: 0 if all is equal, 1 if not, 2 if it cannot be told."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from distributary.errors import ConfigError, DistributaryError
 
 COMMANDS = {
     "derived": "derived tables against the table that they are made from",
+    "index": "an OpenSearch index against the table that it is made from",
     "replica": "a mirror against its source",
 }
 

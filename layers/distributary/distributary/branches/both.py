@@ -1,0 +1,24 @@
+"""Two generations of one branch, written side by side while readers move from the one to the other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distributary import outcome as outcomes
+from distributary.change import Change
+from distributary.consume import Branch
+from distributary.deadline import Deadline
+from distributary.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Both:
+    """`current` gets half of the time that is left, so that `next` comes to its turn."""
+
+    current: Branch
+    next: Branch
+
+    def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+        """See `consume.Branch`. A change is done only when both are done with it: what either fails comes again."""
+        first = self.current.apply(changes, deadline.halved())
+        second = self.next.apply(changes, deadline)
+        return [outcomes.combine(ends) for ends in zip(first, second, strict=True)]

@@ -1,0 +1,71 @@
+"""What the table holds, written into an index by the branch's own code."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from distributary.change import Change
+from distributary.deadline import Deadline
+from distributary.errors import Unavailable
+from distributary.outcome import Status
+from distributary.search.declared import Declared
+from distributary.tables import snapshot
+
+_BATCH = 500
+_SECONDS = 60.0
+_TRIES = 10
+
+Progress = Callable[[str, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """Snapshots at position 0: any streamed change of the generation wins, whether it comes before or after.
+    `counts` are outcomes, and causes of what was parked; such an item stays without a document, and only that is said
+    of it here, for the table still holds it."""
+
+    declared: Declared
+    dynamodb: Any
+    table: str
+    keys: tuple[str, ...]
+    progress: Progress = lambda what, number: None  # noqa: ARG005
+    sleep: Callable[[float], None] = time.sleep
+    counts: Counter[str] = field(default_factory=Counter)
+    _lock: Any = field(default_factory=Lock, repr=False)
+
+    def run(self, left: Sequence[int], segments: int, done: Callable[[int], None]) -> None:
+        """Side by side; `done` is told, one at a time, of each segment that is complete. Raises Unavailable."""
+
+        def one(segment: int) -> None:
+            for page in snapshot.pages(self.dynamodb, self.table, segment, segments):
+                for at in range(0, len(page), _BATCH):
+                    self._write(page[at : at + _BATCH])
+            with self._lock:
+                done(segment)
+
+        with ThreadPoolExecutor(len(left) or 1, thread_name_prefix="backfill") as pool:
+            list(pool.map(one, left))
+
+    def _write(self, items: Sequence[snapshot.Item]) -> None:
+        generation = self.declared.generation
+        waiting = [snapshot.change(item, self.keys, generation, time.time()) for item in items]
+        self.progress("items", len(waiting))
+        for _ in range(_TRIES):
+            waiting, cause = self._once(waiting)
+            if not waiting:
+                return
+            self.sleep(1.0)
+        raise Unavailable(f"backfill: {len(waiting)} of {len(items)} documents failed {_TRIES} times, {cause}")
+
+    def _once(self, changes: Sequence[Change]) -> tuple[list[Change], str]:
+        """Those that failed, and why."""
+        ends = self.declared.branch.apply(changes, Deadline(time.monotonic() + _SECONDS))
+        with self._lock:
+            self.counts.update(end.status.value for end in ends if end.status is not Status.FAILED)
+            self.counts.update(end.cause for end in ends if end.status is Status.PARKED)
+        failed = [(each, end.cause) for each, end in zip(changes, ends, strict=True) if end.status is Status.FAILED]
+        return [each for each, _ in failed], failed[0][1] if failed else ""

@@ -1,0 +1,151 @@
+"""plan, start, compare, swap, rollback: each may be repeated, and refuses to come before its time."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from distributary.errors import ConfigError
+from distributary.reindex import state as states
+from distributary.reindex.backfill import Backfill
+from distributary.reindex.state import State
+from distributary.reindex.writers import Writers
+from distributary.search import schema
+from distributary.search.declared import Declared
+from distributary.search.schema import VISIBLE
+from distributary.search.standing import asked
+from distributary.verify.index.report import Report
+from distributary.verify.index.run import Verify
+
+FRESH_SECONDS = 86_400.0
+"""A comparison counts for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reindex:
+    """A move of readers to the generation of `target`, all that stands there made by the same declaration.
+
+    Nothing is deleted. The order: `start` makes the index, asks for a function that writes to both, and fills it;
+    `compare` holds it against the table; `swap` moves the read alias in one call; `rollback` moves it back, as long as
+    the function writes to both. What was done is written after it was done, so a step that was cut off is run again.
+    """
+
+    target: Declared
+    writers: Writers
+    backfill: Backfill
+    verify: Verify
+    now: Callable[[], float] = time.time
+    template: schema.Template = field(default_factory=dict)
+
+    def plan(self) -> Iterator[str]:
+        """Where things stand, and what comes next; changes nothing. Raises Unavailable, ConfigError."""
+        readers, state = self._readers(), self._state()
+        yield f"readers: {self.target.index.physical(readers)}"
+        if state is None:
+            yield f"next generation: {self.target.physical}, not begun"
+            yield "run: start"
+            return
+        compared = "not compared" if state.compared is None else f"{state.differences} differences when compared"
+        yield f"next generation: {self.target.physical}, {len(state.done)} of {state.segments} segments, {compared}"
+        if readers == self.target.generation:
+            old = self.target.index.physical(state.origin)
+            yield "readers are on it. run: rollback, as long as the function writes to both"
+            yield f"or deploy with Generation={readers} and AlsoGeneration={readers}, and delete {old}"
+            return
+        fault = self._unready(state)
+        yield "run: swap" if fault is None else fault
+
+    def start(self, segments: int, again: bool = False) -> Iterator[str]:
+        """Makes and fills the index; `again` fills it anew. Raises Unavailable, and ConfigError while the function does
+        not write to both."""
+        readers, target = self._readers(), self.target.generation
+        if target <= readers:
+            raise ConfigError(f"readers are on generation {readers}: there is nothing to start for {target}")
+        yield schema.apply(self._client, self.target.index, target, self.template)
+        state = self._state()
+        if state is None or again:
+            state = State(origin=readers)
+            self._keep(state)
+        if state.filled:
+            yield "filled already. run: compare"
+            return
+        since = self.writers.both(readers, target, state.started)
+        if state.started is None:
+            state = replace(state, started=since, segments=segments)
+            self._keep(state)
+        self._fill(state)
+        counts = sorted(self.backfill.counts.items())
+        yield ", ".join(["filled", *(f"{what} {number}" for what, number in counts)]) + ". run: compare"
+
+    def compare(self) -> Report:
+        """The index against the table, kept in mind for `swap`. Raises Unavailable, ConfigError."""
+        state = self._state()
+        if state is None or not state.filled:
+            raise ConfigError(f"{self.target.physical} is not filled: run start")
+        report = self.verify.run()
+        self._keep(replace(state, compared=self.now(), differences=report.left))
+        return report
+
+    def swap(self, differences: int = 0) -> str:
+        """Moves readers to the target in one call; up to so many differences are accepted. Raises Unavailable,
+        ConfigError."""
+        readers, state = self._readers(), self._state()
+        if readers == self.target.generation:
+            return f"readers are on {self.target.physical} already"
+        fault = self._unready(state, differences)
+        if fault is not None or state is None:
+            raise ConfigError(fault or "run start")
+        self.writers.both(readers, self.target.generation, state.started)
+        return self._move(readers, self.target.generation)
+
+    def rollback(self) -> str:
+        """Moves readers back to where they came from. Raises Unavailable, ConfigError."""
+        readers, state = self._readers(), self._state()
+        if state is None or readers not in (self.target.generation, state.origin):
+            raise ConfigError(f"no move to {self.target.physical} was begun: there is nothing to take back")
+        if readers == state.origin:
+            return f"readers are on {self.target.index.physical(readers)} already"
+        self.writers.both(state.origin, readers, state.started)
+        return self._move(readers, state.origin)
+
+    @property
+    def _client(self) -> Any:
+        return self.verify.eye.search
+
+    def _readers(self) -> int:
+        return states.read_by(self._client, self.target.index)
+
+    def _state(self) -> State | None:
+        there = states.exists(self._client, self.target.physical)
+        return states.read(self._client, self.target.physical) if there else None
+
+    def _keep(self, state: State) -> None:
+        states.write(self._client, self.target.physical, state)
+
+    def _fill(self, state: State) -> None:
+        finished = list(state.done)
+
+        def done(segment: int) -> None:
+            finished.append(segment)
+            self._keep(replace(state, done=tuple(finished)))
+
+        left = [segment for segment in range(state.segments) if segment not in state.done]
+        self.backfill.run(left, state.segments, done)
+
+    def _unready(self, state: State | None, accepted: int = 0) -> str | None:
+        if state is None or not state.filled:
+            return f"{self.target.physical} is not filled. run: start"
+        if state.compared is None or self.now() - state.compared > FRESH_SECONDS:
+            return f"{self.target.physical} was not compared in the last {FRESH_SECONDS / 3600:.0f} hours. run: compare"
+        if state.differences > accepted:
+            many = state.differences
+            return f"{many} differences were left. run: compare --repair, or swap --differences {many}"
+        return None
+
+    def _move(self, origin: int, target: int) -> str:
+        """One atomic call: it fails as a whole if readers are no longer where they were."""
+        index = self.target.index
+        old = {"index": index.physical(origin), "alias": index.name, "must_exist": True}
+        new = {"index": index.physical(target), "alias": index.name, "filter": VISIBLE}
+        asked("swap", lambda: self._client.indices.update_aliases(body={"actions": [{"remove": old}, {"add": new}]}))
+        return f"readers moved from {index.physical(origin)} to {index.physical(target)}"

@@ -1,0 +1,70 @@
+"""Whether the live function writes to both generations, and has since a given moment."""
+
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from distributary.clients import AwsError, code_of
+from distributary.errors import ConfigError
+
+GENERATION, ALSO = "GENERATION", "ALSO_GENERATION"
+
+
+class Writers(Protocol):
+    """Who can tell of the writers."""
+
+    def both(self, origin: int, target: int, since: float | None) -> float:
+        """A moment, in epoch seconds, since which every invocation has written to both; waits for those to end that
+        began before. Raises ConfigError, with what to deploy, if that is not so, or not since `since`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """The user says so: for functions that run elsewhere than in Lambda."""
+
+    now: Callable[[], float] = time.time
+
+    def both(self, origin: int, target: int, since: float | None) -> float:  # noqa: ARG002
+        """See `Writers`."""
+        return self.now() if since is None else since
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """The function's configuration says so. `client` is boto3's for Lambda.
+    https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html"""
+
+    client: Any
+    function: str
+    now: Callable[[], float] = time.time
+    sleep: Callable[[float], None] = time.sleep
+
+    def both(self, origin: int, target: int, since: float | None) -> float:
+        """See `Writers`. An invocation that began before the last change of the configuration ends within Timeout."""
+        try:
+            found = self.client.get_function_configuration(FunctionName=self.function)
+        except AwsError as error:
+            raise ConfigError(f"--function {self.function}: {code_of(error)}; correct its name or region") from None
+        given = found.get("Environment", {}).get("Variables", {})
+        if {given.get(GENERATION), given.get(ALSO)} != {str(origin), str(target)}:
+            raise ConfigError(
+                f"{self.function} does not write to generations {origin} and {target}: deploy the stack with "
+                f"Generation={origin} and AlsoGeneration={target}, then run this again"
+            )
+        if found.get("LastUpdateStatus", "Successful") != "Successful":
+            raise ConfigError(f"{self.function} is being updated: wait until that is done, then run this again")
+        settled = _seconds(found["LastModified"]) + found["Timeout"]
+        if since is not None and settled > since:
+            raise ConfigError(
+                f"{self.function} was deployed after the backfill had begun: if it has written to both generations all "
+                "the time, say so with --writing-both; if not, run start --again"
+            )
+        if since is None:
+            self.sleep(max(0.0, settled - self.now()))
+        return self.now() if since is None else since
+
+
+def _seconds(modified: str) -> float:
+    return datetime.datetime.strptime(modified, "%Y-%m-%dT%H:%M:%S.%f%z").timestamp()

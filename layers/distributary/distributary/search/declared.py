@@ -1,0 +1,154 @@
+"""A declared index as verification and reindexing see it: what an item's document is, and whose a document is."""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from distributary.branches.index import Documents
+from distributary.change import Change
+from distributary.errors import ConfigError
+from distributary.indexes import DELETED_AT, Index, check, whole
+from distributary.keys import SEPARATORS, Template
+from distributary.search.bulk import Action, Bulk
+from distributary.tables.snapshot import Item
+
+_FIELD = f"([^{re.escape(SEPARATORS)}]*)"
+
+
+@dataclass(frozen=True, slots=True)
+class Intended:
+    """The document that an item makes, as the line that the branch writes; `routing` if it chooses a shard."""
+
+    id: str
+    routing: str | None
+    line: bytes
+    pipeline: str | None = None
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """As a client reads it back."""
+        body: dict[str, Any] = json.loads(self.line)
+        return body
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One index in one generation. Documents are planned by the very branch that writes them, with all declarations
+    that share the index."""
+
+    index: Index
+    branch: Documents
+    generation: int
+
+    @classmethod
+    def of(cls, indexes: Sequence[Index], client: Any, generation: int) -> "Declared":
+        """As functions/index/app.py puts the branch together; `indexes` share one name. Raises ConfigError."""
+        (index,) = whole(indexes)
+        return cls(index, Documents(check(indexes), generation, Bulk(client)), generation)
+
+    @property
+    def physical(self) -> str:
+        """The index itself, behind its aliases."""
+        return self.index.physical(self.generation)
+
+    def intended(self, change: Change) -> Intended | None:
+        """The document that a change leaves, None if it leaves none. Raises Rejected."""
+        actions, rejections = self.branch.plan(change)
+        if rejections:
+            raise rejections[0]
+        left = (_read(action) for action in actions.values())
+        return next((each for each in left if not is_marker(each.body)), None)
+
+    def keys_of(self, id: str) -> Item | None:
+        """The key of the item whose document this is; None if the id is a digest, or none of the templates'."""
+        found = (_keys(source.id, id) for source in self.branch.sources)
+        return None if id.startswith("%h") else next((keys for keys in found if keys is not None), None)
+
+    def action(self, document: Intended, version: int) -> Action:
+        """A write that loses against whatever stands there with this version or a higher one."""
+        routing = document.routing
+        header = {
+            "_index": self.index.write_alias(self.generation),
+            "_id": document.id,
+            "version": version,
+            "version_type": "external",
+            "require_alias": True,
+            **({"routing": routing} if routing is not None else {}),
+            **({"pipeline": document.pipeline} if document.pipeline is not None else {}),
+        }
+        return Action(document.id, orjson.dumps({"index": header}) + b"\n" + document.line + b"\n")
+
+
+def load(name: str | None = None) -> list[Index]:
+    """The declarations of one index that `indexes.py` on PYTHONPATH holds. Raises ConfigError."""
+    try:
+        module = import_module("indexes")
+    except ModuleNotFoundError as error:
+        if error.name != "indexes":
+            raise
+        raise ConfigError("there is no indexes.py on PYTHONPATH: add functions/index to it") from None
+    declared: Sequence[Index] = module.INDEXES
+    names = list(dict.fromkeys(index.name for index in declared))
+    if name is None and len(names) > 1:
+        raise ConfigError(f"--index is missing: indexes.py declares {', '.join(names)}")
+    if name is not None and name not in names:
+        raise ConfigError(f"--index: no index is called '{name}'; indexes.py declares {', '.join(names)}")
+    return [index for index in declared if index.name == (name or names[0])]
+
+
+def template(index: Index) -> Mapping[str, Any]:
+    """What <index>.json beside indexes.py says, nothing if there is none. Raises ConfigError."""
+    path = Path(str(import_module("indexes").__file__)).with_name(f"{index.name}.json")
+    try:
+        found = json.loads(path.read_text()) if path.exists() else {}
+    except ValueError as error:
+        raise ConfigError(f"{path.name} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path.name} holds no JSON object")
+    return found
+
+
+def marker(id: str, routing: str | None, now: float) -> Intended:
+    """What stands for a deleted item."""
+    return Intended(id, routing, orjson.dumps({DELETED_AT: int(now)}))
+
+
+def is_marker(body: Mapping[str, Any]) -> bool:
+    """Whether a document only remembers that its item was deleted."""
+    return DELETED_AT in body
+
+
+def _read(action: Action) -> Intended:
+    header, line = action.lines.splitlines()
+    head = json.loads(header)["index"]
+    return Intended(action.id, head.get("routing"), line, head.get("pipeline"))
+
+
+def _keys(template: Template, id: str) -> Item | None:
+    fields = [part for part in template.parts if not isinstance(part, str)]
+    pattern = "".join(re.escape(part) if isinstance(part, str) else _FIELD for part in template.parts)
+    match = re.fullmatch(pattern, id, re.DOTALL)
+    if match is None:
+        return None
+    try:
+        return {field.name: _typed(field.type, plain) for field, plain in zip(fields, match.groups(), strict=True)}
+    except (ValueError, binascii.Error):
+        return None
+
+
+def _typed(type: str, plain: str) -> dict[str, Any]:
+    match type:
+        case "B":
+            return {"B": base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))}
+        case "N":
+            return {"N": plain}
+    return {"S": unquote(plain, errors="strict")}

@@ -1,0 +1,111 @@
+"""What an OpenSearch index holds: documents by id, and all of them in pages, each with its version."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from opensearchpy.exceptions import SerializationError, TransportError
+
+from distributary.errors import ConfigError, Unavailable
+from distributary.search.schema import VISIBLE
+
+Result = TypeVar("Result")
+
+PAGE = 1000
+_KEPT_ALIVE = "5m"
+_TRIES, _FIRST_PAUSE = 6, 0.2
+_WRONG = {
+    400: "its detail says why; Serverless has no scroll, and cannot be verified",
+    401: "check the credentials that sign the requests",
+    403: "grant these credentials the domain",
+    404: "there is no such index: run `make index-apply` for this generation, or correct --generation",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """`body` is empty if it was not asked for."""
+
+    id: str
+    routing: str | None
+    version: int
+    body: Mapping[str, Any]
+
+
+def find(client: Any, index: str, wanted: Sequence[tuple[str, str | None]]) -> dict[str, Document]:
+    """Documents by id, those that exist, as they were last written (a get is realtime); `wanted` are ids with routing.
+    Raises Unavailable, ConfigError.
+    https://docs.opensearch.org/latest/api-reference/document-apis/multi-get/"""
+    if not wanted:
+        return {}
+    docs = [{"_id": id, **({"routing": routing} if routing is not None else {})} for id, routing in wanted]
+    answer = asked("documents", lambda: client.mget(index=index, body={"docs": docs}))
+    faults = [each["error"] for each in answer["docs"] if "error" in each]
+    if faults:
+        raise Unavailable("documents: OpenSearch could not read some of them", str(faults[0]))
+    return {each["_id"]: _document(each) for each in answer["docs"] if each["found"]}
+
+
+def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[Document]]:
+    """One slice of the documents that are no markers, without their bodies, in pages, as they stood at the first.
+    Raises Unavailable, ConfigError.
+
+    A scroll, not a point in time: paging through that needs a sort value that is the document's own, and outside of
+    its fields there is none that costs nothing. https://docs.opensearch.org/latest/api-reference/scroll/
+    """
+    body: dict[str, Any] = {
+        "size": PAGE,
+        "query": VISIBLE,
+        "version": True,
+        "_source": False,
+        "sort": ["_doc"],
+        **({"slice": {"id": slice, "max": slices}} if slices > 1 else {}),
+    }
+    answer = asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE)))
+    try:
+        while answer["hits"]["hits"]:
+            yield [_document(hit) for hit in answer["hits"]["hits"]]
+            answer = asked("scan", partial(_next, client, answer["_scroll_id"]))
+    finally:
+        with suppress(TransportError):
+            client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
+
+
+def refresh(client: Any, index: str) -> None:
+    """What was written is found by the searches that follow. Raises Unavailable, ConfigError."""
+    asked("refresh", lambda: client.indices.refresh(index=index))
+
+
+def asked(what: str, call: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
+    """The answer; what is busy is asked again a few times, with full jitter. Raises Unavailable, ConfigError."""
+    for tried in range(1, _TRIES + 1):
+        try:
+            return call()
+        except (TransportError, SerializationError) as error:
+            status = error.status_code if isinstance(error, TransportError) else 0
+            if status in _WRONG:
+                raise ConfigError(f"{what}: OpenSearch answered {status}; {_WRONG[status]}") from error
+            if tried == _TRIES:
+                named = status if isinstance(status, int) and status else "nothing"
+                raise Unavailable(f"{what}: OpenSearch answered {named}", str(error)) from error
+            sleep(random.uniform(0, _FIRST_PAUSE * 2**tried))
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _next(client: Any, scroll: str) -> Any:
+    return _whole(client.scroll(body={"scroll_id": scroll, "scroll": _KEPT_ALIVE}))
+
+
+def _whole(answer: Any) -> Any:
+    """A page that a shard is missing from would pass over documents without a word."""
+    if answer["_shards"]["failed"] or answer.get("timed_out"):
+        raise TransportError(503, "search_phase_execution_exception", {"failed": answer["_shards"]["failed"]})
+    return answer
+
+
+def _document(hit: Mapping[str, Any]) -> Document:
+    return Document(hit["_id"], hit.get("_routing"), hit["_version"], hit.get("_source") or {})

@@ -1,0 +1,153 @@
+"""The whole verification of an index: every visible document, then every item of the table."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+
+from distributary import version as versions
+from distributary.deadline import Deadline
+from distributary.errors import Unavailable
+from distributary.outcome import Status
+from distributary.search import standing
+from distributary.search.standing import Document
+from distributary.tables import snapshot
+from distributary.tables.snapshot import Item
+from distributary.verify.index.look import Eye, Finding, Look, Subject
+from distributary.verify.index.report import Report
+
+SUSPECTS = 10_000
+"""At most so many wait for their second look, and so many ids that tell no item are kept: it bounds the memory."""
+
+LOOKS = 4
+"""What changes between any two of so many looks is reported as moving."""
+
+_BATCH = 200
+_REPAIR_SECONDS = 60.0
+Progress = Callable[[str, int], None]
+
+
+@dataclass(slots=True)
+class Verify:
+    """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag."""
+
+    eye: Eye
+    segments: int = 4
+    pause: float = 10.0
+    repair: bool = False
+    progress: Progress = lambda what, number: None  # noqa: ARG005
+    sleep: Callable[[float], None] = time.sleep
+    report: Report = field(default_factory=Report)
+    _suspects: list[Subject] = field(default_factory=list)
+    _strangers: dict[str, Subject] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def run(self) -> Report:
+        """Documents whose id is a digest do not tell their items: they are dead if the scan of the table, which comes
+        after, meets no item of theirs. Raises Unavailable, ConfigError."""
+        standing.refresh(self.eye.search, self.eye.declared.physical)
+        self._side_by_side(self._documents)
+        self._side_by_side(self._items)
+        self._suspect(list(self._strangers.values()))
+        self._settle()
+        return self.report
+
+    def _side_by_side(self, work: Callable[[int], None]) -> None:
+        with ThreadPoolExecutor(self.segments, thread_name_prefix="verify") as pool:
+            list(pool.map(work, range(self.segments)))
+
+    def _documents(self, slice: int) -> None:
+        for page in standing.visible(self.eye.search, self.eye.declared.physical, slice, self.segments):
+            for at in range(0, len(page), _BATCH):
+                self._document_batch(page[at : at + _BATCH])
+
+    def _document_batch(self, batch: Sequence[Document]) -> None:
+        dead, strangers = self.eye.ownerless(batch)
+        with self._lock:
+            self._strangers |= {each.id: each for each in strangers}
+            if len(self._strangers) > SUSPECTS:
+                raise Unavailable(f"more than {SUSPECTS} documents have ids that tell no item: rebuild the index")
+        self._suspect(dead)
+        self._read("documents", len(batch))
+
+    def _items(self, segment: int) -> None:
+        for page in snapshot.pages(self.eye.dynamodb, self.eye.table, segment, self.segments):
+            for at in range(0, len(page), _BATCH):
+                self._item_batch(page[at : at + _BATCH])
+
+    def _item_batch(self, batch: Sequence[Item]) -> None:
+        made, look = self.eye.items(batch)
+        with self._lock:
+            for each in made:
+                self._strangers.pop(each.id, None)
+        self._refused(look)
+        self._suspect([each.subject for each in look.findings])
+        self._read("items", len(batch))
+
+    def _suspect(self, subjects: Sequence[Subject]) -> None:
+        with self._lock:
+            self._suspects += subjects
+            full = len(self._suspects) >= SUSPECTS
+        if full:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Counts what stands at a second look, with the same document at the same version beside the same item."""
+        with self._lock:
+            suspects, self._suspects = self._suspects, []
+        before = self._look(suspects)
+        for _ in range(LOOKS - 1):
+            if not before:
+                return
+            self.sleep(self.pause)
+            after = self._look([each.subject for each in before.values()])
+            same = [each for id, each in after.items() if before[id].evidence == each.evidence]
+            self._confirmed(same)
+            before = {id: each for id, each in after.items() if before[id].evidence != each.evidence}
+        for id, each in before.items():
+            self.report.name("moving", id=id, version=each.version)
+
+    def _look(self, subjects: Sequence[Subject]) -> dict[str, Finding]:
+        found: dict[str, Finding] = {}
+        for at in range(0, len(subjects), _BATCH):
+            look = self.eye.documents(subjects[at : at + _BATCH])
+            found |= {each.subject.id: each for each in look.findings}
+        return found
+
+    def _confirmed(self, findings: Sequence[Finding]) -> None:
+        if not self.repair:
+            for each in findings:
+                self.report.name(each.kind, id=each.subject.id, version=each.version)
+            return
+        declared = self.eye.declared
+        actions = [declared.action(each.due, repaired_at(each, declared.generation)) for each in findings]
+        ends = declared.branch.bulk.send(actions, Deadline(time.monotonic() + _REPAIR_SECONDS))
+        for each, end in zip(findings, ends, strict=True):
+            overtaken = end.status is Status.SUPERSEDED
+            self.report.name("moving" if overtaken else each.kind, id=each.subject.id, version=each.version)
+            if end.status is Status.APPLIED:
+                self.report.add("repaired")
+            elif not overtaken:
+                self.report.name("refused", id=each.subject.id, cause=end.cause)
+
+    def _refused(self, look: Look) -> None:
+        for id, cause in look.refused:
+            self.report.name("refused", id=id, cause=cause)
+
+    def _read(self, what: str, number: int) -> None:
+        self.report.add(what, number)
+        self.progress(what, number)
+
+
+def repaired_at(finding: Finding, generation: int) -> int:
+    """The external version that a repair carries: the next after that of the document it replaces, else a snapshot's.
+
+    The write is refused if anything as high stands there by then (`external`). The item was read after the document, so
+    every change that it may lack is newer than the document, its version at least as high as the repair's, and it wins
+    (`external_gte`), before or after the repair. A repair knows no position in the stream: a change newer than the
+    document that it replaced, but older than the item, shows again if it is redriven after the repair.
+    """
+    if not finding.version:
+        return versions.to_external(versions.of(generation, versions.SNAPSHOT_POSITION))
+    return finding.version + 1

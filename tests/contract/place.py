@@ -1,0 +1,84 @@
+"""A source table and its index, with a way to write to either, and to lose a change between them."""
+
+import json
+import time
+import uuid
+
+from distributary.deadline import Deadline
+from distributary.indexes import Index
+from distributary.search import standing
+from distributary.search.declared import Declared
+from distributary.search.schema import apply
+from distributary.verify.index.look import Eye
+from distributary.verify.index.report import KINDS
+from distributary.verify.index.run import Verify
+from distributary.views import Entity
+from tests.fakes.scanned import Scanned
+from tests.unit.records import change
+
+USER = Entity(
+    name="user",
+    keys=("user_id",),
+    attributes=("name", "balance", "visits", "avatar"),
+    where=lambda item: item.get("kind") != "robot",
+)
+FIELDS = {
+    "name": {"type": "keyword"},
+    "balance": {"type": "keyword"},
+    "visits": {"type": "long"},
+    "avatar": {"type": "binary"},
+}
+
+
+class Place:
+    """`branch` is what changes are delivered to."""
+
+    def __init__(self, client):
+        self.search = client
+        self.index = Index(name=f"v{uuid.uuid4().hex[:8]}", of=USER, id="USER#{user_id}", fields=FIELDS)
+        self.dynamodb = Scanned({"users": {"user_id": "S"}})
+        apply(client, self.index, 0)
+        self.declared = Declared.of([self.index], client, 0)
+        self.branch = self.declared.branch
+        self.sequence = 0
+
+    def put(self, user, deliver=True, **attributes):
+        new = {"name": {"S": user}, **attributes}
+        self.dynamodb.put_item(TableName="users", Item={"user_id": {"S": user}, **new})
+        return self._tell(change(self._next(), kind="INSERT", user=user, new=new), deliver)
+
+    def delete(self, user, deliver=True):
+        self.dynamodb.delete_item(TableName="users", Key={"user_id": {"S": user}})
+        return self._tell(change(self._next(), kind="REMOVE", user=user), deliver)
+
+    def _next(self):
+        self.sequence += 10**10
+        return self.sequence
+
+    def _tell(self, each, deliver):
+        return self.deliver(each) if deliver else each
+
+    def deliver(self, each):
+        (end,) = self.branch.apply([each], Deadline(time.monotonic() + 10))
+        return end.status.value
+
+    def write(self, id, version, **document):
+        """What somebody else wrote."""
+        header = {"_index": self.index.physical(0), "_id": id, "version": version, "version_type": "external_gte"}
+        body = f"{json.dumps({'index': header})}\n{json.dumps(document)}\n".encode()
+        (item,) = self.search.bulk(body=body, request_timeout=10)["items"]
+        assert "error" not in item["index"], item
+
+    def verify(self, repair=False, during=lambda: None, **more):
+        eye = Eye(self.declared, self.search, self.dynamodb, "users", ("user_id",))
+        return Verify(eye, segments=2, pause=1.0, repair=repair, sleep=lambda _: during(), **more).run()
+
+    def found(self):
+        """By kind, the users of whom it was found."""
+        report = self.verify()
+        return {kind: sorted(each["id"] for each in report.samples.get(kind, [])) for kind in KINDS}
+
+    def shown(self):
+        standing.refresh(self.search, self.index.name)
+        hits = self.search.search(index=self.index.name, body={"size": 1000})["hits"]["hits"]
+        return {hit["_id"]: hit["_source"]["name"] for hit in hits}

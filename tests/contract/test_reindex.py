@@ -1,0 +1,322 @@
+"""Readers move to a new generation of an index, whatever happens meanwhile, and in no other order than the safe one."""
+
+import datetime
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from distributary.branches.both import Both
+from distributary.errors import ConfigError, Unavailable
+from distributary.reindex import backfill, state
+from distributary.reindex.backfill import Backfill
+from distributary.reindex.steps import FRESH_SECONDS, Reindex
+from distributary.reindex.writers import Deployed, Vouched
+from distributary.search import standing
+from distributary.search.connect import connect
+from distributary.search.declared import Declared
+from distributary.verify.index.look import Eye
+from distributary.verify.index.run import Verify
+from tests.contract.place import Place
+
+NOW = 1_795_341_600.0
+
+
+@pytest.fixture(params=["osmem", pytest.param("node", marks=pytest.mark.opensearch)])
+def client(request):
+    if request.param == "osmem":
+        return connect(request.getfixturevalue("emulators").opensearch, "none")
+    return connect(request.getfixturevalue("opensearch_url"), "none")
+
+
+@pytest.fixture
+def town(client):
+    return Town(client)
+
+
+class Lambda:
+    """The index function's configuration, as Lambda tells it."""
+
+    def __init__(self):
+        self.deploy(0, 0)
+
+    def deploy(self, generation, also, at=NOW - 3600, **more):
+        modified = datetime.datetime.fromtimestamp(at, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+        variables = {"GENERATION": str(generation), "ALSO_GENERATION": str(also)}
+        self.found = {"Environment": {"Variables": variables}, "LastModified": modified, "Timeout": 60, **more}
+
+    def get_function_configuration(self, *, FunctionName):
+        return self.found
+
+
+class Town(Place):
+    """A place whose function can be deployed to write to two generations."""
+
+    def __init__(self, client):
+        super().__init__(client)
+        self.clock, self.slept, self.function = NOW, [], Lambda()
+        self.next = Declared.of([self.index], client, 1)
+
+    def deploy_both(self, **more):
+        self.branch = Both(self.declared.branch, self.next.branch)
+        self.function.deploy(0, 1, **more)
+
+    def reindex(self, writers=None):
+        eye = Eye(self.next, self.search, self.dynamodb, "users", ("user_id",))
+        verify = Verify(eye, segments=2, pause=1.0, sleep=lambda _: None)
+        fill = Backfill(self.next, self.dynamodb, "users", ("user_id",), sleep=lambda _: None)
+        asked = writers or Deployed(self.function, "index", lambda: self.clock, self.slept.append)
+        return Reindex(self.next, asked, fill, verify, lambda: self.clock)
+
+    def start(self, segments=3, **more):
+        return list(self.reindex().start(segments, **more))
+
+    def ready(self):
+        """Everything up to the swap."""
+        with pytest.raises(ConfigError, match="AlsoGeneration=1"):
+            self.start()
+        self.deploy_both()
+        self.start()
+        assert self.reindex().compare().left == 0
+
+
+def names(place, users):
+    return {f"USER#{user}": user for user in users}
+
+
+def test_readers_move_and_come_back_and_see_every_change_on_either_side(town):
+    for user in ("a", "b", "c", "d"):
+        town.put(user)
+    town.ready()
+    town.put("e")
+    town.delete("a")
+    assert town.shown() == names(town, "bcde")
+    assert "readers moved" in town.reindex().swap()
+    assert list(town.search.indices.get_alias(name=town.index.name)) == [town.index.physical(1)]
+    assert town.shown() == names(town, "bcde")
+    town.put("f")
+    town.delete("b")
+    assert town.shown() == names(town, "cdef")
+    assert "readers moved" in town.reindex().rollback()
+    assert list(town.search.indices.get_alias(name=town.index.name)) == [town.index.physical(0)]
+    assert town.shown() == names(town, "cdef")
+
+
+def test_every_step_may_be_repeated(town):
+    town.put("a")
+    town.ready()
+    assert "filled already" in town.start()[-1]
+    assert town.reindex().compare().left == 0
+    town.reindex().swap()
+    assert "already" in town.reindex().swap()
+    town.reindex().rollback()
+    assert "already" in town.reindex().rollback()
+    town.reindex().swap()
+    assert town.shown() == {"USER#a": "a"}
+
+
+def test_a_step_before_its_time_is_refused_with_what_to_do_first(town):
+    reindex = town.reindex()
+    for step, first in ((reindex.compare, "run start"), (reindex.swap, "run: start"), (reindex.rollback, "nothing")):
+        with pytest.raises(ConfigError, match=first):
+            step()
+    with pytest.raises(ConfigError, match="Generation=0 and AlsoGeneration=1"):
+        town.start()
+    town.deploy_both()
+    town.start()
+    with pytest.raises(ConfigError, match="run: compare"):
+        town.reindex().swap()
+    assert list(town.search.indices.get_alias(name=town.index.name)) == [town.index.physical(0)]
+
+
+def test_plan_says_what_comes_next_and_changes_nothing(town):
+    assert list(town.reindex().plan())[-1] == "run: start"
+    assert not town.search.indices.exists(index=town.index.physical(1))
+    town.deploy_both()
+    town.start()
+    assert "run: compare" in list(town.reindex().plan())[-1]
+    town.reindex().compare()
+    assert list(town.reindex().plan())[-1] == "run: swap"
+    town.reindex().swap()
+    assert "run: rollback" in list(town.reindex().plan())[-2]
+
+
+def test_the_swap_is_refused_while_differences_are_left_and_after_a_day(town):
+    town.put("a")
+    town.ready()
+    town.put("b", deliver=False)
+    assert town.reindex().compare().left == 1
+    with pytest.raises(ConfigError, match="1 differences were left"):
+        town.reindex().swap()
+    town.clock += FRESH_SECONDS + 1
+    with pytest.raises(ConfigError, match="not compared in the last 24 hours"):
+        town.reindex().swap(differences=1)
+    town.clock -= FRESH_SECONDS
+    assert "readers moved" in town.reindex().swap(differences=1)
+
+
+def test_a_function_that_no_longer_writes_to_both_lets_readers_neither_go_nor_come_back(town):
+    town.put("a")
+    town.ready()
+    town.function.deploy(0, 0)
+    with pytest.raises(ConfigError, match="deploy the stack"):
+        town.reindex().swap()
+    town.function.deploy(0, 1)
+    town.reindex().swap()
+    town.function.deploy(1, 1)
+    with pytest.raises(ConfigError, match="Generation=0 and AlsoGeneration=1"):
+        town.reindex().rollback()
+
+
+def test_a_deployment_after_the_backfill_began_must_be_vouched_for(town):
+    town.put("a")
+    town.ready()
+    town.function.deploy(0, 1, at=NOW + 5)
+    town.clock += 3600
+    with pytest.raises(ConfigError, match="writing-both"):
+        town.reindex().swap()
+    assert "readers moved" in town.reindex(Vouched()).swap()
+
+
+def test_the_scan_begins_only_after_invocations_of_the_old_deployment_have_ended(town):
+    town.deploy_both(at=NOW - 10)
+    town.start()
+    assert town.slept == [50.0]
+    town.function.deploy(0, 1, LastUpdateStatus="InProgress")
+    with pytest.raises(ConfigError, match="being updated"):
+        town.start(again=True)
+
+
+def test_a_backfill_that_was_cut_off_goes_on_where_it_was(town, monkeypatch):
+    users = [f"u-{n}" for n in range(40)]
+    for user in users:
+        town.put(user)
+    town.deploy_both()
+    pages, scanned = town.dynamodb.scan, []
+
+    def dies(**arguments):
+        scanned.append(arguments["Segment"])
+        if len(scanned) == 6:
+            raise KeyboardInterrupt
+        return pages(**arguments)
+
+    monkeypatch.setattr(backfill, "ThreadPoolExecutor", OneByOne)
+    town.dynamodb.scan = dies
+    with pytest.raises(KeyboardInterrupt):
+        town.start(segments=8)
+    done = state.read(town.search, town.index.physical(1)).done
+    assert 0 < len(done) < 8
+    with pytest.raises(ConfigError, match="run start"):
+        town.reindex().compare()
+    scanned.extend([None] * 6)
+    first = len(scanned)
+    town.start(segments=3)
+    assert not set(scanned[first:]) & set(done), "a finished segment is not read again"
+    town.dynamodb.scan = pages
+    assert town.reindex().compare().left == 0
+    town.reindex().swap()
+    assert town.shown() == names(town, users)
+
+
+class OneByOne:
+    """A pool of one thread, this one."""
+
+    def __init__(self, *_, **__):
+        """As any pool."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+    map = staticmethod(map)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_changes_between_any_two_pages_of_the_backfill_lose_nothing(town, seed):
+    random, waiting = Random(seed), []
+
+    def something():
+        user = f"u-{random.randrange(20)}"
+        if random.random() < 0.4:
+            waiting.append(town.delete(user, deliver=False))
+        else:
+            waiting.append(town.put(user, deliver=False, visits={"N": str(random.randrange(9))}))
+        while waiting and random.random() < 0.7:
+            town.deliver(waiting.pop(random.randrange(len(waiting))))
+
+    for _ in range(40):
+        something()
+    while waiting:
+        town.deliver(waiting.pop())
+    town.deploy_both()
+    town.dynamodb.between = something
+    town.start(segments=2)
+    town.dynamodb.between = lambda: None
+    while waiting:
+        town.deliver(waiting.pop())
+    assert town.reindex().compare().differences == 0
+    before = town.shown()
+    town.reindex().swap()
+    assert town.shown() == before
+
+
+def test_readers_that_somebody_else_moved_meanwhile_are_not_moved(town, monkeypatch):
+    town.put("a")
+    town.ready()
+    reindex = town.reindex()
+    elsewhere = {"index": town.index.physical(0), "alias": town.index.name}
+    town.search.indices.update_aliases(body={"actions": [{"remove": elsewhere}]})
+    monkeypatch.setattr(state, "read_by", lambda *_: 0)
+    with pytest.raises(ConfigError):
+        reindex.swap()
+    assert not town.search.indices.exists_alias(name=town.index.name)
+
+
+def test_an_item_that_is_refused_is_counted_with_its_cause_and_the_rest_is_filled(town):
+    town.put("a")
+    town.put("bad", deliver=False, visits={"S": "no number"})
+    town.deploy_both()
+    said = town.start()
+    assert "Parked 1" in said[-1]
+    assert "400" in said[-1]
+    assert town.reindex().compare().left == 1
+    town.reindex().swap(differences=1)
+    assert town.shown() == {"USER#a": "a"}
+
+
+def test_a_backfill_whose_writes_keep_failing_stops_and_can_go_on(town):
+    town.put("a")
+    town.deploy_both()
+    good = town.next
+    town.next = replace(good, branch=replace(good.branch, generation=99))
+    with pytest.raises(Unavailable, match="failed 10 times, bulk: OpenSearch answered 404"):
+        town.start()
+    town.next = good
+    town.start()
+    assert town.reindex().compare().left == 0
+
+
+def test_generations_only_rise(town):
+    town.next = town.declared
+    with pytest.raises(ConfigError, match="readers are on generation 0"):
+        town.start()
+
+
+def test_without_a_read_alias_nothing_begins(town):
+    town.search.indices.delete_alias(index=town.index.physical(0), name=town.index.name)
+    with pytest.raises(ConfigError, match="make index-apply"):
+        list(town.reindex().plan())
+
+
+def test_what_else_the_index_keeps_in_its_meta_stays(town):
+    town.deploy_both()
+    town.start()
+    name = town.index.physical(1)
+    meta = town.search.indices.get_mapping(index=name)[name]["mappings"]["_meta"]
+    town.search.indices.put_mapping(index=name, body={"_meta": {**meta, "theirs": 1}})
+    town.reindex().compare()
+    meta = town.search.indices.get_mapping(index=name)[name]["mappings"]["_meta"]
+    assert meta["theirs"] == 1
+    assert standing.asked("x", lambda: state.read(town.search, name)).compared == NOW

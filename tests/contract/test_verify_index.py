@@ -1,0 +1,248 @@
+"""Verification of an index finds what is wrong and nothing else, and a repair never wins over what is newer."""
+
+from random import Random
+
+import orjson
+import pytest
+
+from distributary import version as versions
+from distributary.errors import ConfigError, Unavailable
+from distributary.indexes import DELETED_AT, Index
+from distributary.search import standing
+from distributary.search.bulk import Action
+from distributary.search.connect import connect
+from distributary.search.declared import Declared
+from distributary.verify.index import run
+from distributary.views import Entity
+from tests.contract.place import FIELDS, USER, Place
+from tests.unit.records import change
+
+
+@pytest.fixture(params=["osmem", pytest.param("node", marks=pytest.mark.opensearch)])
+def client(request):
+    if request.param == "osmem":
+        return connect(request.getfixturevalue("emulators").opensearch, "none")
+    return connect(request.getfixturevalue("opensearch_url"), "none")
+
+
+@pytest.fixture
+def place(client):
+    return Place(client)
+
+
+def test_what_the_branch_wrote_is_equal(place):
+    for user in range(25):
+        place.put(f"u-{user}", balance={"N": "12345678901234567890.123456789012345678"}, visits={"N": "7"})
+    place.put("gone")
+    place.delete("gone")
+    place.put("robot", kind={"S": "robot"})
+    place.put("ü / # %h", avatar={"B": b"\x00\xff"})
+    report = place.verify()
+    assert report.left == 0
+    assert (report.counts["items"], report.counts["documents"]) == (27, 26)
+
+
+def test_each_kind_of_difference_is_found_and_named(place):
+    for user in ("right", "old", "dead"):
+        place.put(user)
+    place.put("new", deliver=False)
+    place.put("old", deliver=False, visits={"N": "1"})
+    place.delete("dead", deliver=False)
+    place.write("USER#never", 5, name="never")
+    place.write("no such form", 5, name="stranger")
+    assert place.found() == {
+        "missing": ["USER#new"],
+        "dead": ["USER#dead", "USER#never", "no such form"],
+        "different": ["USER#old"],
+    }
+
+
+def test_a_marker_under_an_item_that_lives_is_a_missing_document(place):
+    place.put("u-1")
+    place.delete("u-1")
+    place.put("u-1", deliver=False)
+    assert place.found()["missing"] == ["USER#u-1"]
+
+
+def test_a_repair_sets_right_whatever_differs_and_the_next_run_finds_nothing(place):
+    test_each_kind_of_difference_is_found_and_named(place)
+    report = place.verify(repair=True)
+    assert (report.differences, report.left) == (5, 0)
+    assert place.verify().differences == 0
+    assert place.shown() == {"USER#right": "right", "USER#old": "old", "USER#new": "new"}
+
+
+def test_a_repaired_document_is_exact(place):
+    digits = "12345678901234567890.123456789012345678"
+    place.put("u-1", deliver=False, balance={"N": digits}, visits={"N": str(2**63 - 1)}, avatar={"B": b"\x00\xff"})
+    place.verify(repair=True)
+    (hit,) = place.search.mget(index=place.index.physical(0), body={"ids": ["USER#u-1"]})["docs"]
+    assert hit["_source"] == {"name": "u-1", "balance": digits, "visits": 2**63 - 1, "avatar": "AP8="}
+
+
+@pytest.mark.parametrize("lost", ["missing", "old", "dead"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_newer_change_wins_over_a_repair_whether_it_comes_before_or_after(place, monkeypatch, lost, when):
+    """The newer change is made once the item was read for the repair, and delivered around the repair's write."""
+    if lost != "missing":
+        place.put("u-1")
+    if lost == "dead":
+        place.delete("u-1", deliver=False)
+    else:
+        place.put("u-1", deliver=False, name={"S": "stale"})
+    send = place.branch.bulk.send
+
+    def around(bulk, actions, deadline):
+        newer = place.put("u-1", deliver=False, name={"S": "newest"})
+        if when == "before":
+            first = send([*place.branch.plan(newer)[0].values()], deadline)
+            assert first[0].status.value == "Applied"
+        ends = send(actions, deadline)
+        if when == "after":
+            assert send([*place.branch.plan(newer)[0].values()], deadline)[0].status.value == "Applied"
+        return ends
+
+    monkeypatch.setattr(type(place.branch.bulk), "send", around)
+    report = place.verify(repair=True)
+    assert place.shown() == {"USER#u-1": "newest"}
+    assert report.counts["moving"] == (when == "before")
+
+
+def test_a_change_that_was_lost_and_is_redelivered_does_not_undo_a_repair(place):
+    kept = place.put("u-1", deliver=False)
+    place.deliver(kept)
+    place.delete("u-1", deliver=False)
+    place.verify(repair=True)
+    assert place.deliver(kept) == "Superseded"
+    assert place.shown() == {}
+
+
+def test_what_the_stream_mends_during_the_pause_is_no_difference(place):
+    late = place.put("u-1", deliver=False)
+    report = place.verify(during=lambda: place.deliver(late))
+    assert report.differences == 0
+
+
+def test_what_keeps_changing_is_moving_and_is_not_repaired(place):
+    place.put("u-1", deliver=False)
+
+    def meanwhile():
+        place.put("u-1", deliver=False, visits={"N": str(place.sequence)})
+
+    report = place.verify(repair=True, during=meanwhile)
+    assert (report.differences, report.counts["moving"], place.shown()) == (0, 1, {})
+
+
+def test_an_item_that_the_declaration_rejects_is_refused_and_not_different(place):
+    place.dynamodb.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "name": {"S": "x"}})
+    broken = Entity(name="user", keys=("user_id",), attributes=USER.attributes, where=lambda item: 1 / 0)
+    place.index = Index(name=place.index.name, of=broken, id=place.index.id, fields=FIELDS)
+    place.declared = Declared.of([place.index], place.search, 0)
+    report = place.verify()
+    assert (report.counts["refused"], report.differences) == (1, 0)
+
+
+def test_a_document_that_opensearch_refuses_stays_a_difference_with_its_cause(place):
+    place.put("u-1", deliver=False, visits={"S": "not a number"})
+    report = place.verify(repair=True)
+    assert (report.counts["missing"], report.left, report.counts["refused"]) == (1, 1, 1)
+    assert "400" in report.samples["refused"][0]["cause"]
+
+
+def test_ids_too_long_to_tell_their_item_are_dead_only_if_no_item_makes_them(place):
+    place.put("x" * 600)
+    place.put("y" * 600)
+    place.delete("y" * 600, deliver=False)
+    report = place.verify(repair=True)
+    assert (report.counts["dead"], report.left) == (1, 0)
+    assert list(place.shown().values()) == ["x" * 600]
+
+
+def test_an_id_that_its_item_would_spell_otherwise_is_dead(place):
+    place.put("a b")
+    place.write("USER#a%20b ", 5, name="odd")
+    place.write("USER#a%20%62", 5, name="odd")
+    assert place.found()["dead"] == ["USER#a%20%62", "USER#a%20b "]
+
+
+def test_the_memory_for_what_waits_is_bounded(place, monkeypatch):
+    monkeypatch.setattr(run, "SUSPECTS", 4)
+    for user in range(20):
+        place.put(f"u-{user}", deliver=False)
+    waits = []
+    report = place.verify(repair=True, during=lambda: waits.append(len(waits)))
+    assert (report.differences, report.left) == (20, 0)
+    assert len(waits) >= 2
+
+
+def test_too_many_ids_that_tell_no_item_stop_the_run(place, monkeypatch):
+    monkeypatch.setattr(run, "SUSPECTS", 4)
+    for each in range(5):
+        place.write(f"stranger {each}", 5, name="x")
+    with pytest.raises(Unavailable, match="rebuild"):
+        place.verify()
+
+
+def test_a_missing_index_is_named_with_its_mend(place):
+    place.declared = Declared.of([place.index], place.search, 7)
+    with pytest.raises(ConfigError, match="make index-apply"):
+        place.verify()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_random_losses_a_repair_makes_the_index_equal_and_later_changes_win(place, seed):
+    random = Random(seed)
+    for _ in range(60):
+        user = f"u-{random.randrange(12)}"
+        lost = random.random() < 0.4
+        if random.random() < 0.3:
+            place.delete(user, deliver=not lost)
+        else:
+            place.put(user, deliver=not lost, visits={"N": str(random.randrange(5))})
+    place.verify(repair=True)
+    assert place.verify().differences == 0
+    for user in range(12):
+        assert place.put(f"u-{user}", visits={"N": "9"}) == "Applied"
+    assert place.verify().differences == 0
+
+
+def test_a_repair_after_a_backfill_of_the_same_snapshot_version_is_kept(place):
+    """A backfill that read the item before its delete may write once more after the repair."""
+    place.put("u-1", deliver=False)
+    snapshot = change(1, user="u-1", new={"name": {"S": "u-1"}}, distributary={"origin": "snapshot"})
+    assert versions.to_external(snapshot.version) == 1 << 57
+    place.deliver(snapshot)
+    place.delete("u-1", deliver=False)
+    place.verify(repair=True)
+    assert place.deliver(snapshot) == "Superseded"
+    assert place.shown() == {}
+
+
+def test_a_marker_body_is_what_the_branch_writes(place):
+    place.put("u-1")
+    place.delete("u-1", deliver=False)
+    place.verify(repair=True)
+    (hit,) = place.search.mget(index=place.index.physical(0), body={"ids": ["USER#u-1"]})["docs"]
+    assert list(hit["_source"]) == [DELETED_AT]
+
+
+def test_an_action_is_two_lines(place):
+    action = place.declared.action(place.declared.intended(change(1, new={"name": {"S": "x"}})), 3)
+    assert isinstance(action, Action)
+    header, body = map(orjson.loads, action.lines.splitlines())
+    assert (header["index"]["version_type"], header["index"]["require_alias"]) == ("external", True)
+    assert body == {"name": "x"}
+
+
+def test_pages_beyond_the_first_are_read_and_a_shard_that_fails_is_no_empty_page(place, monkeypatch):
+    monkeypatch.setattr(standing, "PAGE", 3)
+    for user in range(20):
+        place.put(f"u-{user}")
+    report = place.verify()
+    assert (report.counts["documents"], report.differences) == (20, 0)
+    whole = place.search.search
+    failed = {"failed": 1, "successful": 0, "total": 1}
+    monkeypatch.setattr(place.search, "search", lambda *a, **k: {**whole(*a, **k), "_shards": failed}, raising=False)
+    monkeypatch.setattr(standing.time, "sleep", lambda _: None)
+    with pytest.raises(Unavailable, match="503"):
+        place.verify()

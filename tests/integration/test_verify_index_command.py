@@ -1,0 +1,88 @@
+"""`verify index` as a command: exit status, lines, JSON; on a table and an index of the embedded services."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import boto3
+import pytest
+
+from distributary.search.connect import connect
+from distributary.search.declared import template
+from distributary.search.schema import apply
+from distributary.verify.index.command import add_arguments, run
+from indexes import INDEXES
+from tests.contract.world import create_table
+
+(INDEX,) = INDEXES
+
+AT = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+
+
+@pytest.fixture
+def table(emulators, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    dynamodb = boto3.client("dynamodb", endpoint_url=emulators.aws, **AT)
+    create_table(dynamodb, "verified", {"user_id": "S"})
+    apply(connect(emulators.opensearch, "none"), INDEX, 3, template(INDEX))
+    dynamodb.put_item(TableName="verified", Item={"user_id": {"S": "u-1"}, "avatar": {"B": b"\x00\xff"}})
+    yield dynamodb
+    dynamodb.delete_table(TableName="verified")
+    connect(emulators.opensearch, "none").indices.delete(index=INDEX.physical(3))
+
+
+@pytest.fixture
+def status(emulators):
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    given = ["--endpoint-url", emulators.aws, "--region", "eu-west-1", "--endpoint", emulators.opensearch]
+    given += ["--service", "none", "--pause", "0", "--generation", "3"]
+
+    def status(*more, table="verified"):
+        return run(parser.parse_args([table, *given, *more]))
+
+    return status
+
+
+def test_a_difference_is_1_a_repair_is_0_and_then_all_is_equal(table, status, capsys, tmp_path):
+    assert status("--json", str(tmp_path / "report.json")) == 1
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["equal"], report["missing"]) == (False, [{"id": "u-1", "version": 0}])
+    assert "missing   'u-1' at version 0" in capsys.readouterr().out
+    assert status("--repair") == 0
+    assert status() == 0
+    assert "missing 0, dead 0, different 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mend"),
+    [
+        (["--generation", "8"], "make index-apply"),
+        (["--index", "nobody"], "indexes.py declares users"),
+        (["--segments", "0", "--pause", "-1"], "--segments: give 1 to 64; --pause"),
+        (["--endpoint", ""], "--endpoint is missing"),
+        (["--json", "/proc/nowhere/report"], "--json"),
+    ],
+)
+def test_what_cannot_be_told_is_2_with_its_mend(table, status, capsys, wrong, mend):
+    assert status(*wrong) == 2
+    said = capsys.readouterr().err
+    assert mend in said
+    assert said.count("\n") == 1
+
+
+def test_no_such_table_is_2(table, status, capsys):
+    assert status(table="nowhere") == 2
+    assert "table nowhere: ResourceNotFoundException" in capsys.readouterr().err
+
+
+def test_no_function_imports_it():
+    code = "import sys, os; os.environ['AWS_DEFAULT_REGION'] = 'eu-west-1'; import app; print(sorted(sys.modules))"
+    for function in ("derive", "index", "welcome", "replicate"):
+        path = f"layers/distributary:functions/{function}"
+        done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        for module in ("distributary.verify", "distributary.reindex", "distributary.search.declared"):
+            assert f"'{module}" not in done.stdout
