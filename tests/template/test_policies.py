@@ -46,7 +46,7 @@ def action_of():
     """boto3's method names to IAM actions."""
     session = botocore.session.get_session()
     methods = dict(OVER_HTTP)
-    for service, prefix in (("dynamodb", "dynamodb"), ("s3", "s3"), ("sesv2", "ses")):
+    for service, prefix in (("dynamodb", "dynamodb"), ("s3", "s3"), ("sesv2", "ses"), ("sts", "sts")):
         for operation in session.get_service_model(service).operation_names:
             methods[xform_name(operation)] = {f"{prefix}:{operation}"}
     return methods | IN_A_TRANSACTION

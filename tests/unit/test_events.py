@@ -10,7 +10,7 @@ import pytest
 from distributary import indexes, rules, sources, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.branches.welcome import Welcome
 from distributary.change import Change, Undecodable
 from distributary.deadline import Deadline
@@ -25,7 +25,7 @@ from views import VIEWS
 EVENTS = Path(__file__).parents[2] / "events"
 VIEW = views.check(VIEWS)
 INDEXED = Documents(INDEX, indexes.check(INDEX), INDEX.write_alias(0), None)
-MIRROR = Mirror(None, "us-west-2/users")
+MIRROR = Replica(None, "us-west-2/users")
 
 
 class Mail:

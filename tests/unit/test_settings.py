@@ -30,6 +30,8 @@ GOOD = {
         **EVERYWHERE,
         "REPLICA_TABLE": "users",
         "REPLICA_REGION": "us-west-2",
+        "TARGET_ROLE_ARN": "none",
+        "VERSION_ATTRIBUTE": "_distributary_version",
         "TOMBSTONE_TABLE": "tombstones",
         "TOMBSTONE_DAYS": "7",
     },
@@ -48,6 +50,8 @@ BAD = {
     "MAX_AGE_SECONDS": ["59", "86401", "1h"],
     "SENDER": ["hello", "Hello <hello@example.com>", "a@b@c", "a b@example.com", "a@example.com\r\nBcc: x@y.zz"],
     "REPLICA_TABLE": ["a", "x y z"],
+    "TARGET_ROLE_ARN": ["None", "role", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:role/*", "arn:aws:s3:::x"],
+    "VERSION_ATTRIBUTE": ["1st", "a b", "#v", "x" * 101],
     "REPLICA_REGION": ["us", "us-west", "US-WEST-2", "us_west_2"],
 }
 

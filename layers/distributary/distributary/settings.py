@@ -33,6 +33,8 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
 
 _bucket = _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")
 _table = _matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name or ARN")
+_attribute = _matching(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", "an attribute's name that the application does not use")
+_role = _matching(r"none|arn:[^\s*?]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "a role's ARN, or none")
 _region = _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "an AWS region such as eu-west-1")
 _endpoint = _matching(r"https?://[A-Za-z0-9.\[\]:-]+(:[0-9]+)?/?", "an address such as https://search.example.com")
 _service = _matching(r"es|aoss|none", "es, aoss or none")
@@ -99,9 +101,12 @@ class WelcomeSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicateSettings(Settings):
-    """`tombstone_days`: longer than the longest redrive or backfill."""
+    """`tombstone_days`: longer than the longest redrive or backfill. `target_role` is what the replica's account lets
+    this function assume, none for the function's own."""
 
     replica_table: str = _setting("REPLICA_TABLE", _table)
     replica_region: str = _setting("REPLICA_REGION", _region)
+    target_role: str = _setting("TARGET_ROLE_ARN", _role)
+    version_attribute: str = _setting("VERSION_ATTRIBUTE", _attribute)
     tombstone_table: str = _setting("TOMBSTONE_TABLE", _table)
     tombstone_days: int = _setting("TOMBSTONE_DAYS", _whole(1, 3650))
