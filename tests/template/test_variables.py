@@ -12,6 +12,7 @@ GIVEN = {
     "WelcomeSender": "hello@example.com",
     "ReplicaTableName": "users-replica",
     "ReplicaRegion": "eu-west-1",
+    "AWS::Region": "us-east-1",
     "ParkingBucket": "parking-bucket",
     "DerivedTable": "Derived",
     "LedgerTable": "Ledger",

@@ -1,15 +1,24 @@
 """Declarations of replicas, checked before the first change."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Literal, get_args
 
 from distributary.change import Image
 from distributary.codec import Typed, Value, encode, for_client
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.settings import REGION
+from distributary.states import Time
 from distributary.views import Entity, Predicate, guarded
 
+MAX_REGIONS = 5
+
 Expired = Literal["propagate", "ignore"]
+Deletes = Literal["lose", "win"]
+Unit = Literal["seconds", "milliseconds", "text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +74,96 @@ class Mirror:
         return value.startswith(self.key_prefix)
 
 
-def check(declared: Mirror) -> Mirror:
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which of two states of an item wins: that with the greater answer of `greatest`. Equal answers: the region that
+    is declared first; within a region: the later edit. `name` stands in recorded conflicts."""
+
+    name: str
+    greatest: Callable[[Image], Value]
+    unit: Unit | None = None
+
+    def time(self, item: Image) -> Time:
+        """Raises Rejected if the function fails on the item."""
+        return Time.of(guarded(self.name, self.greatest, item))
+
+    def end_of(self, second: float) -> Time:
+        """The first moment after this second (since the epoch), as the application would write it."""
+        after = int(second) + 1
+        if self.unit == "text":
+            return Time.of(datetime.fromtimestamp(after, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+        return Time.of(Decimal(after) * (1000 if self.unit == "milliseconds" else 1))
+
+
+def last_writer(attribute: str, unit: Unit | None = None) -> Rule:
+    """The item whose `attribute` is greatest: the time at which the application wrote it, a number or a text that
+    sorts by time. An item without it loses to all that have it. `unit` (text: ISO 8601, UTC) is for `deletes="win"`."""
+    return Rule(f"last_writer({attribute})", lambda item: item.get(attribute), unit)
+
+
+def greatest(function: Callable[[Image], Value]) -> Rule:
+    """A rule of your own: the item for which a pure function answers the greatest number, or text."""
+    return Rule(f"greatest({getattr(function, '__name__', 'function')})", function)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiActive:
+    """Both ways: the application writes in each of `regions` (2 to 5), and all tables come to hold the same.
+
+    The whole item is what wins or loses, by `rule`; ties go to the region named first. `deletes="lose"`: a deletion
+    covers what was deleted and all that it outranks, so that a greater edit made elsewhere meanwhile survives;
+    `"win"`: also all edits up to the end of the second in which the item was deleted, in any region.
+    """
+
+    regions: tuple[str, ...]
+    rule: Rule
+    deletes: Deletes = "lose"
+
+
+Replica = Mirror | MultiActive
+
+
+def check(declared: Replica) -> Replica:
     """The declaration as it stands. Raises ConfigError that names every fault at once."""
-    if faults := list(_mirror_faults(declared)):
-        raise ConfigError(faults)
+    faults = _mirror_faults(declared) if isinstance(declared, Mirror) else _multi_active_faults(declared)
+    if found := list(faults):
+        raise ConfigError(found)
     return declared
+
+
+def target_of(there: tuple[str, ...]) -> str:
+    """A mirror's one region. Raises ConfigError if the stack's parameters name more."""
+    if len(there) > 1:
+        raise ConfigError(f"mirror: ReplicaRegion names {', '.join(there)}; give one, and deploy a stack for each")
+    return there[0]
+
+
+def peers_of(declared: MultiActive, here: str, there: tuple[str, ...]) -> tuple[str, ...]:
+    """The other regions, in their declared order. Raises ConfigError if the stack's parameters name others."""
+    faults = []
+    if here not in declared.regions:
+        faults.append(f"multi-active: this function runs in {here}, which `regions` does not name; add it")
+    peers = tuple(region for region in declared.regions if region != here)
+    if sorted(peers) != sorted(there):
+        faults.append(f"multi-active: ReplicaRegion names {', '.join(there)}; give the others: {','.join(peers)}")
+    if faults:
+        raise ConfigError(faults)
+    return peers
+
+
+def _multi_active_faults(declared: MultiActive) -> Iterable[str]:
+    regions = declared.regions
+    if not 2 <= len(set(regions)) == len(regions) <= MAX_REGIONS:
+        yield f"multi-active: give 2 to {MAX_REGIONS} regions, each once"
+    for region in regions:
+        if not re.fullmatch(REGION, region):
+            yield f"multi-active: '{region}' is no AWS region such as eu-west-1"
+    if declared.deletes not in get_args(Deletes):
+        yield f"multi-active: deletes is '{declared.deletes}': give one of {', '.join(get_args(Deletes))}"
+    if declared.rule.unit is not None and declared.rule.unit not in get_args(Unit):
+        yield f"multi-active: unit is '{declared.rule.unit}': give one of {', '.join(get_args(Unit))}"
+    if declared.deletes == "win" and declared.rule.unit is None:
+        yield 'multi-active: deletes="win" compares times: use last_writer(attribute, unit), with the unit it is in'
 
 
 def _mirror_faults(declared: Mirror) -> Iterable[str]:

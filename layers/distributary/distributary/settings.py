@@ -35,7 +35,17 @@ _bucket = _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")
 _table = _matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name or ARN")
 _attribute = _matching(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", "an attribute's name that the application does not use")
 _role = _matching(r"none|arn:[^\s*?]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "a role's ARN, or none")
-_region = _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "an AWS region such as eu-west-1")
+REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
+_region = _matching(REGION, "an AWS region such as eu-west-1")
+
+
+def _regions(text: str) -> tuple[str, ...]:
+    regions = tuple(text.split(","))
+    if not all(re.fullmatch(REGION, region) for region in regions) or len(set(regions)) < len(regions):
+        raise ValueError("give an AWS region such as eu-west-1, or several, separated by commas")
+    return regions
+
+
 _endpoint = _matching(r"https?://[A-Za-z0-9.\[\]:-]+(:[0-9]+)?/?", "an address such as https://search.example.com")
 _service = _matching(r"es|aoss|none", "es, aoss or none")
 _sender = _matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
@@ -102,10 +112,12 @@ class WelcomeSettings(Settings):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicateSettings(Settings):
     """`tombstone_days`: longer than the longest redrive or backfill. `target_role` is what the replica's account lets
-    this function assume, none for the function's own."""
+    this function assume, none for the function's own. Multi-active has tables and tombstones of the same names in
+    `source_region` and in all `replica_regions`."""
 
     replica_table: str = _setting("REPLICA_TABLE", _table)
-    replica_region: str = _setting("REPLICA_REGION", _region)
+    replica_regions: tuple[str, ...] = _setting("REPLICA_REGION", _regions)
+    source_region: str = _setting("SOURCE_REGION", _region)
     target_role: str = _setting("TARGET_ROLE_ARN", _role)
     version_attribute: str = _setting("VERSION_ATTRIBUTE", _attribute)
     tombstone_table: str = _setting("TOMBSTONE_TABLE", _table)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from threading import Lock
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -14,13 +15,21 @@ class Telemetry:
     """CloudWatch metrics (EMF) and structured logs of one branch.
 
     Per batch: Received, Applied, Superseded, Ignored, Parked, Failed (counts; Received is the sum of the rest) and
-    Lag, the seconds from the oldest streamed change's creation to its outcome. Dimensions: branch, service.
+    Lag, the seconds from the oldest streamed change's creation to its outcome; and what the branch itself counted.
+    Dimensions: branch, service.
     """
 
     def __init__(self, branch: str) -> None:
         self._branch = branch
         self._logger = Logger()
         self._metrics = EphemeralMetrics()
+        self._lock = Lock()
+        self._counted: Counter[str] = Counter()
+
+    def count(self, name: str) -> None:
+        """One more of a branch's own metric, published with the batch; from any thread."""
+        with self._lock:
+            self._counted[name] += 1
 
     def batch(
         self, request_id: str, entries: Sequence[Change | Undecodable], ends: Sequence[Outcome], now: float
@@ -31,6 +40,9 @@ class Telemetry:
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
         for status in Status:
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
+        for name, many in self._counted.items():
+            self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=many)
+        self._counted.clear()
         created = [e.created for e in entries if isinstance(e, Change) and e.origin is Origin.STREAM]
         if created:
             self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))
