@@ -7,6 +7,8 @@ from random import Random
 from typing import Any
 
 from distributary.change import REPLICA_VERSION
+from distributary.replicas import last_writer
+from distributary.tables.sites import Reading
 from tests.fakes.dynamodb import DynamoDB
 
 NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
@@ -72,6 +74,9 @@ class Entry:
     covers: tuple = ()
 
 
+_READING = Reading(last_writer(), NAMES, REPLICA_VERSION)
+
+
 class Histories:
     """All that the application ever did to each item; the greatest is what every region must hold."""
 
@@ -90,7 +95,8 @@ class Histories:
         entries = self._entries.setdefault(name, [])
         if "NewImage" in body:
             content = {k: v for k, v in body["NewImage"].items() if k != REPLICA_VERSION}
-            order = (Decimal(content[self._by]["N"]), self._ranks[region], position, 0)
+            time = self._second(region, body) if self._by == "second" else Decimal(content[self._by]["N"])
+            order = (time, self._ranks[region], position, 0)
             self._orders[content["value"]["S"]] = order
             self.edits += 1
             entries.append(Entry(order, content))
@@ -98,10 +104,19 @@ class Histories:
         self.deletions += 1
         covers = self._orders[body["OldImage"]["value"]["S"]]
         order = (*covers[:3], 1)
+        if self._by == "second":
+            order = (self._second(region, body), self._ranks[region], position, 1)
         end = Decimal(body["ApproximateCreationDateTime"] + 1)
         if self._deletes == "win" and end > order[0]:
             order = (end, order[1], 0, 1)
         entries.append(Entry(order, None, covers))
+
+    def _second(self, region: str, body: Any) -> Decimal:
+        """The record's second, or right after what it replaced, if that was a replicator's and of no earlier one."""
+        now = Decimal(body["ApproximateCreationDateTime"])
+        old = body.get("OldImage") and _READING.row(body["OldImage"], region)
+        stamped = old and old.stamped and old.time.kind == 1
+        return old.time.value + Decimal("0.000001") if stamped and old.time.value >= now else now
 
     def right(self) -> dict[str, tuple[Image | None, ...]]:
         """What may stand in each region, the same in all; None for no item. It is one thing, but where a deletion that

@@ -12,7 +12,7 @@ from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.sources import decode
-from distributary.tables.sites import Reading, Site
+from distributary.tables.sites import Place, Reading, Site
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
 from tests.fakes.s3 import S3
@@ -249,6 +249,100 @@ def test_a_rule_that_fails_on_an_item_parks_its_change():
     assert world.carry(US) == [Status.PARKED]
 
 
+class Meddling:
+    """A client before whose first put of an item the application edits it."""
+
+    def __init__(self, world, **edited):
+        self._world, self._edited = world, edited
+
+    def __getattr__(self, operation):
+        def call(**arguments):
+            if operation == "put_item" and self._edited:
+                edited, self._edited = self._edited, {}
+                self._world.put(EU, **edited)
+            return getattr(self._world.tables, operation)(**arguments)
+
+        return call
+
+
+@pytest.mark.parametrize(("at", "left"), [(9, "meddler"), (1, "us")])
+def test_an_edit_between_look_and_put_is_seen_and_judged(world, at, left):
+    """Not overwritten blindly: every attribute of the row as it was seen is in the put's condition."""
+    world.put(EU, 1, "eu", before={"S": "x"})
+    world.put(US, 5, "us")
+    world.wrap = lambda client, service: Meddling(world, at=at, value="meddler", before={"S": "x"})
+    world.carry(US)
+    assert world.values()[1] == {"x": left}
+    puts = [r["dynamodb"].get("NewImage", {}).get("value", {}).get("S") for r in world.tables.records[EU]]
+    assert puts == ["eu", "meddler", *(["us"] if left == "us" else [])]
+
+
+def test_the_condition_names_every_attribute_of_the_row_and_the_stamp_that_it_lacks(world):
+    world.put(EU, 1, "eu")
+    seen = world.branch(EU).here._as_seen(Place({"id": {"S": "x"}}, "x"), {"id": {"S": "x"}, "value": {"S": "eu"}})
+    assert seen["ConditionExpression"] == "#a0 = :a0 AND #a1 = :a1 AND attribute_not_exists(#stamp)"
+    assert set(seen["ExpressionAttributeNames"].values()) == {"id", "value", REPLICA_VERSION}
+
+
+class TestByTheStreamsSecond:
+    """`last_writer()` without an attribute."""
+
+    @pytest.fixture
+    def world(self):
+        return World(rule=last_writer())
+
+    def test_an_edit_costs_a_write_more_its_stamp_and_echoes_cost_nothing(self, world):
+        world.put(US, 0, "a")
+        world.spent()
+        assert world.carry(US) == [Status.APPLIED]
+        assert world.spent() == {"BatchGetItem": 2, "PutItem": 2, "GetItem": 2}
+        assert [world.carry(US), world.carry(EU)] == [[Status.SUPERSEDED], [Status.SUPERSEDED]]
+
+    @pytest.mark.parametrize("first", [US, EU])
+    def test_of_two_edits_in_one_second_that_of_the_region_named_first_stands(self, world, first):
+        world.put(EU, 0, "eu")
+        world.put(US, 0, "us")
+        world.carry(first)
+        world.settle()
+        assert world.values() == [{"x": "us"}] * 2
+
+    def test_a_conflict_is_recorded_by_the_function_that_knows_both_times(self, world):
+        world.put(EU, 0, "eu")
+        world.put(US, 0, "us")
+        world.carry(EU)
+        assert world.conflicts == 0
+        world.settle()
+        assert world.conflicts == 1
+        (body,) = [json.loads(each) for each in world.s3.state.values()]
+        assert (body["winner"]["region"], body["loser"]["region"]) == (US, EU)
+
+    def test_an_edit_on_top_of_another_stands_even_within_its_second(self, world):
+        for region, value in ((US, "a"), (EU, "b"), (US, "c"), (EU, "d")):
+            stamp = world.tables.state[f"items@{region}"].get(("x",), {})
+            world.put(region, 0, value, **{k: v for k, v in stamp.items() if k == REPLICA_VERSION})
+            world.settle()
+        assert world.values() == [{"x": "d"}] * 2
+        assert world.conflicts == 0
+
+    def test_the_later_second_stands(self, world):
+        world.put(US, 0, "earlier")
+        world.tables.clock += 1
+        world.put(EU, 0, "later")
+        world.settle()
+        assert world.values() == [{"x": "later"}] * 2
+
+    def test_a_delete_is_carried_and_an_item_that_comes_back_later_stands(self, world):
+        world.put(US, 0, "a")
+        world.settle()
+        world.delete(EU)
+        world.settle()
+        assert world.values() == [{}, {}]
+        world.tables.clock += 1
+        world.put(US, 0, "b")
+        world.settle()
+        assert world.values() == [{"x": "b"}] * 2
+
+
 @pytest.mark.parametrize(
     ("declared", "fault"),
     [
@@ -257,6 +351,7 @@ def test_a_rule_that_fails_on_an_item_parks_its_change():
         (MultiActive(regions=(US, "europe"), rule=RULE), "'europe' is no AWS region"),
         (MultiActive(regions=(US, EU), rule=RULE, deletes="maybe"), "give one of lose, win"),
         (MultiActive(regions=(US, EU), rule=last_writer("at"), deletes="win"), "with the unit"),
+        (MultiActive(regions=(US, EU), rule=last_writer(), deletes="win"), "with the unit"),
         (MultiActive(regions=(US, EU), rule=last_writer("at", "days")), "give one of seconds"),
     ],
 )

@@ -77,11 +77,13 @@ class Mirror:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Which of two states of an item wins: that with the greater answer of `greatest`. Equal answers: the region that
-    is declared first; within a region: the later edit. `name` stands in recorded conflicts."""
+    is declared first; within a region: the later edit. `name` stands in recorded conflicts. `by_stream`: an item itself
+    tells no time, only the record of its edit does."""
 
     name: str
     greatest: Callable[[Image], Value]
     unit: Unit | None = None
+    by_stream: bool = False
 
     def time(self, item: Image) -> Time:
         """Raises Rejected if the function fails on the item."""
@@ -95,9 +97,16 @@ class Rule:
         return Time.of(Decimal(after) * (1000 if self.unit == "milliseconds" else 1))
 
 
-def last_writer(attribute: str, unit: Unit | None = None) -> Rule:
+def last_writer(attribute: str | None = None, unit: Unit | None = None) -> Rule:
     """The item whose `attribute` is greatest: the time at which the application wrote it, a number or a text that
-    sorts by time. An item without it loses to all that have it. `unit` (text: ISO 8601, UTC) is for `deletes="win"`."""
+    sorts by time. An item without it loses to all that have it. `unit` (text: ISO 8601, UTC) is for `deletes="win"`.
+
+    Without an attribute: the second in which the stream says the edit was made. Of two edits in one second in two
+    regions, that of the region named first wins, whichever came first; one made on top of another still comes after
+    it. Each edit costs one write more, in its own region; until that is done, a change of another region may stand
+    over it."""
+    if attribute is None:
+        return Rule("last_writer()", lambda _: None, by_stream=True)
     return Rule(f"last_writer({attribute})", lambda item: item.get(attribute), unit)
 
 

@@ -38,6 +38,15 @@ class Time(NamedTuple):
 
 
 NEVER = Time(0, "")
+_INSTANT = Decimal("0.000001")
+
+
+def tick(second: float, last: "State | None") -> Time:
+    """The time of an edit that its record puts into this second, and that replaced `last`: later than that."""
+    now = Time.of(Decimal(int(second)))
+    if last is None or last.time < now or not isinstance(last.time.value, Decimal):
+        return now
+    return Time.of(last.time.value + _INSTANT)
 
 
 @dataclass(frozen=True, slots=True)

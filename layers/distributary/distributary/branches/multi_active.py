@@ -2,10 +2,10 @@
 the others, and puts right what an edit that loses has overwritten at home."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from distributary import outcome as outcomes
-from distributary.change import Change, Image, rewritten
+from distributary.change import Change, Image, Origin, rewritten
 from distributary.codec import Typed, for_client
 from distributary.conflicts import Conflicts
 from distributary.deadline import Deadline
@@ -14,7 +14,7 @@ from distributary.keys import bounded, identity
 from distributary.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
-from distributary.states import State
+from distributary.states import State, rank, tick
 from distributary.tables.sites import Place, Site
 
 TOMBSTONE_ID_BYTES = 1024
@@ -76,6 +76,8 @@ class Peers:
         if change.new is None:
             return self._carry_deletion(change, place, old, deadline)
         new = reading.row(_item(change.new), region, change.version, certain=True)
+        if reading.rule.by_stream and not new.stamped:
+            return self._carry_second(change, place, old, new, deadline)
         if old is not None and old.outranks(new):
             self.conflicts.record(place.id, place.key, new, old)
             return self.here.merge(place, old, region, deadline, _overtakes_nobody)
@@ -84,6 +86,13 @@ class Peers:
         if rewritten(change, reading.attribute) and new.stamped:
             return False
         return self._push(place, old, new, deadline)
+
+    def _carry_second(self, change: Change, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
+        """An edit that says nothing of its time: it is stamped at home, then carried."""
+        if change.origin is not Origin.SNAPSHOT:
+            new = replace(new, time=tick(change.created, _stamped(old)))
+        wrote = self.here.merge(place, new, self.here.region, deadline, _overtakes_nobody)
+        return self._push(place, old, new, deadline) or wrote
 
     def _is_outranked(self, place: Place, new: State, deadline: Deadline) -> bool:
         """An item that comes to life again before its deletion: it goes."""
@@ -94,17 +103,20 @@ class Peers:
         if old is None:
             raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
         grave = self.here.grave(place)
-        explained = grave is not None and grave.state.outranks(old)
+        told = old.stamped or not self.here.reading.rule.by_stream
+        explained = grave is not None and told and grave.state.outranks(old)
         if grave is not None and explained and grave.by != self.here.region:
             return False
-        deletion = grave.state if grave is not None and explained else self._deletion(old, change.created)
+        deletion = grave.state if grave is not None and explained else self._deletion(change, old)
         wrote = self.here.merge(place, deletion, self.here.region, deadline, _overtakes_nobody)
         return self._push(place, old, deletion, deadline) or wrote
 
-    def _deletion(self, old: State, created: float) -> State:
-        if self.declared.deletes == "lose":
-            return old.deletion()
-        return old.deletion(self.declared.rule.end_of(created))
+    def _deletion(self, change: Change, old: State) -> State:
+        rule, region = self.declared.rule, self.here.region
+        if rule.by_stream:
+            mine, time = rank(region, self.declared.regions), tick(change.created, _stamped(old))
+            return State(time, mine, change.version, old.digest, True, region, stamped=True)
+        return old.deletion(rule.end_of(change.created) if self.declared.deletes == "win" else None)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
@@ -121,14 +133,21 @@ class Peers:
         return wrote
 
     def _note(self, place: Place, old: State | None, new: State, stood: State | None) -> None:
-        """Records a conflict: what stood there was of another region, and the edit was made without knowing it."""
+        """Records a conflict: what stood there was of another region, and the edit was made without knowing it. A row
+        that tells no time is none yet: its own region's function judges it."""
         if stood is None or stood.region == self.here.region or not stood.outranks(old):
+            return
+        if self.here.reading.rule.by_stream and not stood.stamped:
             return
         self.conflicts.record(place.id, place.key, stood, new)
 
 
 def _item(image: Image) -> dict[str, Typed]:
     return {name: for_client(typed, name) for name, typed in image.raw.items()}
+
+
+def _stamped(state: State | None) -> State | None:
+    return state if state is not None and state.stamped else None
 
 
 def _overtakes_nobody(_: State | None) -> None:
