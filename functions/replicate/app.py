@@ -55,7 +55,7 @@ def multi_active(declared: MultiActive, settings: ReplicateSettings, parallel: P
         tables = settings.replica_table, settings.tombstone_table
         return Site(dynamodb, region, *tables, reading, settings.tombstone_days)
 
-    peers = peers_of(declared, settings.source_region, settings.replica_regions)
+    peers = peers_of(declared, settings.source_region, settings.replica_regions, settings.target_role)
     count = partial(telemetry.count, "Conflicts")
     conflicts = Conflicts(client("s3"), settings.parking_bucket, declared.rule.name, count)
     return Peers(declared, site(settings.source_region), tuple(map(site, peers)), conflicts, parallel)

@@ -125,3 +125,11 @@ def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):
     assert {logical_id for logical_id, each in made.items() if each["Type"] in kinds} == {
         logical_id for kind in kinds for logical_id in template.of_type(kind)
     }
+
+
+def test_replicate_reaches_other_regions_only_where_its_parameter_says(template):
+    for statement in template.statements("Replicate"):
+        if ":dynamodb:*:" in str(statement["Resource"]):
+            assert statement["Condition"] == {
+                "StringEquals": {"aws:RequestedRegion": {"Fn::Split": [",", {"Ref": "ReplicaRegion"}]}}
+            }

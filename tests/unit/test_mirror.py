@@ -13,7 +13,7 @@ from distributary.deadline import Deadline
 from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.parallel import Parallel
-from distributary.replicas import Mirror, check
+from distributary.replicas import Mirror, MultiActive, check, last_writer
 from distributary.settings import ReplicateSettings
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
@@ -241,6 +241,15 @@ def app(monkeypatch):
 def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
     register = app.deployed().branch.register
     assert register.client.meta.config.max_pool_connections == register.parallel._executor._max_workers == CALLS
+
+
+def test_the_function_of_several_regions_reads_its_own_table_and_writes_the_others(app, monkeypatch):
+    declared = MultiActive(regions=("us-east-1", "eu-west-1", "us-west-2"), rule=last_writer("at"))
+    monkeypatch.setattr(app, "REPLICA", declared)
+    monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")
+    branch = app.deployed().branch
+    assert [site.region for site in (branch.here, *branch.peers)] == ["us-east-1", "eu-west-1", "us-west-2"]
+    assert [site.client.meta.region_name for site in branch.peers] == ["eu-west-1", "us-west-2"]
 
 
 def test_a_role_is_assumed_only_for_the_replica(app, monkeypatch):

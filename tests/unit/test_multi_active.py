@@ -364,8 +364,8 @@ def test_the_stacks_regions_are_those_declared():
     declared = MultiActive(regions=(US, EU, AP), rule=RULE)
     assert peers_of(declared, EU, (AP, US)) == (US, AP)
     with pytest.raises(ConfigError) as caught:
-        peers_of(declared, "sa-east-1", (US,))
-    assert len(caught.value.faults) == 2
+        peers_of(declared, "sa-east-1", (US,), "arn:aws:iam::123456789012:role/x")
+    assert len(caught.value.faults) == 3
 
 
 def test_a_mirror_has_one_target():

@@ -35,6 +35,7 @@ HISTORIES = [
     [EARLY, OLD.deletion(), EARLY.deletion()],
     [OLD, OLD.deletion(), LATE],
     [OLD.deletion(), EARLY.deletion(), LATE],
+    [OLD.deletion(), EARLY, LATE.deletion()],
 ]
 
 

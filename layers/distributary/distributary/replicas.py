@@ -147,9 +147,11 @@ def target_of(there: tuple[str, ...]) -> str:
     return there[0]
 
 
-def peers_of(declared: MultiActive, here: str, there: tuple[str, ...]) -> tuple[str, ...]:
-    """The other regions, in their declared order. Raises ConfigError if the stack's parameters name others."""
+def peers_of(declared: MultiActive, here: str, there: tuple[str, ...], role: str = "none") -> tuple[str, ...]:
+    """The other regions, in their declared order. Raises ConfigError if the stack's parameters say otherwise."""
     faults = []
+    if role != "none":
+        faults.append("multi-active: TargetRoleArn is for a mirror; all regions' tables are of one account")
     if here not in declared.regions:
         faults.append(f"multi-active: this function runs in {here}, which `regions` does not name; add it")
     peers = tuple(region for region in declared.regions if region != here)
