@@ -331,6 +331,31 @@ class TestByTheStreamsSecond:
         world.settle()
         assert world.values() == [{"x": "later"}] * 2
 
+    def test_an_edit_that_a_later_delete_of_another_region_covers_goes_and_is_no_delete_of_its_own(self, world):
+        world.put(US, 0, "a")
+        world.settle()
+        world.put(EU, 0, "b")
+        world.tables.clock += 5
+        world.delete(US)
+        world.carry(US)
+        assert world.values()[1] == {"x": "b"}
+        world.carry(EU)
+        world.spent()
+        world.settle()
+        assert world.values() == [{}, {}]
+        assert "PutItem" not in world.spent()
+
+    def test_an_edit_made_before_a_delete_of_its_own_region_is_carried_with_it(self, world):
+        world.put(US, 0, "a")
+        world.settle()
+        world.delete(EU)
+        world.settle()
+        world.tables.clock += 1
+        world.put(US, 0, "b")
+        world.delete(US)
+        world.settle()
+        assert world.values() == [{}, {}]
+
     def test_a_delete_is_carried_and_an_item_that_comes_back_later_stands(self, world):
         world.put(US, 0, "a")
         world.settle()
