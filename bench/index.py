@@ -15,7 +15,7 @@ from bench.harness import Row, row
 from bench.index_sides import Missing, Npm, Ours, Powertools, Side, installed
 from bench.wire import Wire
 from bench.workloads import BATCH, UNIFORM, ZIPF, Orders, Workload
-from tests.opensearch_node import NoNode, node
+from tests.opensearch_node import Node, NoNode, node
 
 ROUNDS = 7
 NOTE_BYTES = 700
@@ -34,26 +34,27 @@ CPU_TARGETS = {Npm.name: 1 / 3, Powertools.name: 1 / 2}
 def rows() -> list[Row]:
     """Per change: CPU and wall time; per 1,000: requests and bytes; documents that are wrong after faults."""
     with ExitStack() as stack:
-        url = os.environ.get("OPENSEARCH_URL") or stack.enter_context(_node())
+        own = None if os.environ.get("OPENSEARCH_URL") else stack.enter_context(_node())
+        url = own.url if own else os.environ["OPENSEARCH_URL"]
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
         folder = installed(FOLDER)
         return [
             row
             for at, workload in enumerate((UNIFORM, ZIPF))
-            for row in _compared(workload, url, f"bench-{os.getpid()}-{at}", folder)
+            for row in _compared(workload, url, f"bench-{os.getpid()}-{at}", folder, own)
         ]
 
 
 @contextmanager
-def _node() -> Iterator[str]:
+def _node() -> Iterator[Node]:
     try:
-        with node() as url:
-            yield url
+        with node() as own:
+            yield own
     except NoNode as error:
         raise Missing(str(error)) from error
 
 
-def _compared(workload: Workload, url: str, prefix: str, folder: Path) -> list[Row]:
+def _compared(workload: Workload, url: str, prefix: str, folder: Path, own: Node | None) -> list[Row]:
     orders = Orders(workload, NOTE_BYTES)
     npm = Npm(url, prefix, folder)
     sides: list[Side] = [Ours(url, prefix), npm, Powertools(url, prefix)]
@@ -68,7 +69,7 @@ def _compared(workload: Workload, url: str, prefix: str, folder: Path) -> list[R
     costs = [_cost(url, side.__class__, prefix, folder, orders) for side in sides]
     client = OpenSearch(hosts=[url])
     calm = _all_wrong(client, sides, orders)
-    _faults(client, sides, orders)
+    _faults(client, sides, orders, own)
     wrong = [(sum(before), *after) for before, after in zip(calm, _all_wrong(client, sides, orders), strict=True)]
     npm.end()
     return [row for at in (1, 2) for row in _rows(workload, sides, times, costs, wrong, at)]
@@ -101,19 +102,23 @@ def _requests(client: Any) -> int:
     return sum(count for each in nodes for name, count in each["rest_actions"].items() if name != "nodes_usage_action")
 
 
-def _faults(client: Any, sides: Sequence[Side], orders: Orders) -> None:
-    """A rewind, a restart of the engine, a batch that is redriven long after newer ones, and the stream goes on."""
+def _faults(client: Any, sides: Sequence[Side], orders: Orders, own: Node | None) -> None:
+    """A rewind, a restart of the engine, a batch that is redriven long after newer ones, and the stream goes on. A node
+    that is not ours has its indexes closed and opened: that is a restart to them."""
     first, second, third = orders.batch(), orders.batch(), orders.batch()
-    for side in sides:
-        for batch in (first, second, first, second):
-            side.handle(batch)
-        _reopened(client, side.reader)
-        for batch in (first, third):
-            side.handle(batch)
+    for batch in (first, second, first, second):
+        _all(sides, batch)
+    if own is not None:
+        own.stop()
+        own.start()
+    else:
+        for side in sides:
+            _reopened(client, side.reader)
+    for batch in (first, third):
+        _all(sides, batch)
 
 
 def _reopened(client: Any, index: str) -> None:
-    """The engine forgets what it does not keep on disk."""
     client.indices.flush(index=index)
     for name in client.indices.get(index=index):
         client.indices.close(index=name)

@@ -28,7 +28,8 @@ class Deployed:
         pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         rows = [row for page in pages for row in page["StackResourceSummaries"]]
         ids = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
-        return cls(aws, template, {**template.defaults(), **parameters, **ids}, ids)
+        known = {"AWS::Region": aws.region, **template.defaults(), **parameters, **ids}
+        return cls(aws, template, known, ids)
 
     def faults(self) -> list[str]:
         """One line for each difference; none if the stack stands as the template says."""

@@ -1,32 +1,64 @@
-"""The replicate function: another region's table, kept equal to the source."""
+"""The replicate function: other regions' tables, kept as replica.py declares."""
 
 import os
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import CALLS, Replica
+from distributary.branches.multi_active import Peers
 from distributary.clients import client
-from distributary.consume import Deployment, Response, consume
+from distributary.conflicts import Conflicts
+from distributary.consume import Branch, Deployment, Response, consume
 from distributary.deadline import Context
 from distributary.parallel import Parallel
 from distributary.parking import Parking
+from distributary.replicas import Mirror, MultiActive, check, peers_of, target_of
+from distributary.roles import assumed
 from distributary.settings import ReplicateSettings
 from distributary.tables.register import Register
+from distributary.tables.sites import Reading, Site
 from distributary.tables.tombstones import Tombstones
 from distributary.telemetry import Telemetry
+from replica import REPLICA
 
 
 @cache
 def deployed() -> Deployment:
     """What the environment asks for, put together once per process."""
-    settings = ReplicateSettings.load(os.environ)
-    parallel = Parallel()
-    tombstones = Tombstones(client("dynamodb"), settings.tombstone_table, settings.tombstone_days)
-    replica = client("dynamodb", settings.replica_region)
-    name = f"{settings.replica_region}/{settings.replica_table}"
-    branch = Mirror(Register(replica, settings.replica_table, tombstones, parallel), name)
+    settings, declared = ReplicateSettings.load(os.environ), check(REPLICA)
+    parallel, telemetry = Parallel(CALLS), Telemetry("replicate")
+    branch: Branch
+    if isinstance(declared, Mirror):
+        branch = mirror(declared, settings, parallel)
+    else:
+        branch = multi_active(declared, settings, parallel, telemetry)
     parking = Parking(client("s3"), settings.parking_bucket, "replicate", parallel)
-    return Deployment(branch, parking, Telemetry("replicate"), settings.generation)
+    return Deployment(branch, parking, telemetry, settings.generation)
+
+
+def mirror(declared: Mirror, settings: ReplicateSettings, parallel: Parallel) -> Replica:
+    """One way, to one region."""
+    region = target_of(settings.replica_regions)
+    session = None if settings.target_role == "none" else assumed(client("sts"), settings.target_role)
+    tombstones = Tombstones(client("dynamodb"), settings.tombstone_table, settings.tombstone_days)
+    replica = client("dynamodb", region, connections=CALLS, session=session)
+    register = Register(replica, settings.replica_table, tombstones, parallel, settings.version_attribute)
+    return Replica(register, f"{region}/{settings.replica_table}", declared)
+
+
+def multi_active(declared: MultiActive, settings: ReplicateSettings, parallel: Parallel, telemetry: Telemetry) -> Peers:
+    """Both ways, between this region and all others."""
+    reading = Reading(declared.rule, declared.regions, settings.version_attribute)
+
+    def site(region: str) -> Site:
+        dynamodb = client("dynamodb", region, connections=CALLS)
+        tables = settings.replica_table, settings.tombstone_table
+        return Site(dynamodb, region, *tables, reading, settings.tombstone_days)
+
+    peers = peers_of(declared, settings.source_region, settings.replica_regions, settings.target_role)
+    count = partial(telemetry.count, "Conflicts")
+    conflicts = Conflicts(client("s3"), settings.parking_bucket, declared.rule.name, count)
+    return Peers(declared, site(settings.source_region), tuple(map(site, peers)), conflicts, parallel)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.codec import decode_item
 from distributary.keys import identity
 from distributary.tables.register import Register
@@ -26,11 +26,11 @@ class ReplicateHarness:
     def prepare(self, world: World, generation: int) -> None:
         """See `Harness`."""
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Mirror:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> Replica:
         """See `Harness`."""
         client = wrap(world.dynamodb, dynamodb)
         tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
-        return Mirror(Register(client, world.name("replica"), tombstones, world.parallel), "elsewhere/replica")
+        return Replica(Register(client, world.name("replica"), tombstones, world.parallel), "elsewhere/replica")
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

@@ -22,15 +22,22 @@ def variables(template):
     return template.function("Drift")["Environment"]["Variables"]
 
 
-def test_all_of_it_is_deployed_where_replicate_is(template):
+def test_all_of_it_is_deployed_where_replicate_keeps_a_mirror_in_this_account(template):
     parts = ("Function", "Role", "Logs", "Alarm", "ErrorsAlarm")
-    assert {template.document["Resources"][f"Drift{part}"]["Condition"] for part in parts} == {"ReplicateDeployed"}
+    assert {template.document["Resources"][f"Drift{part}"]["Condition"] for part in parts} == {"DriftDeployed"}
+    mirrored = [{"Condition": "ReplicaIsHere"}, {"Fn::Not": [{"Condition": "TombstonesAreShared"}]}]
+    assert template.document["Conditions"]["DriftDeployed"] == {
+        "Fn::And": [{"Condition": "ReplicateDeployed"}, *mirrored]
+    }
 
 
 def test_it_is_built_and_logs_as_every_function_does(template, root):
     function = template.document["Resources"]["DriftFunction"]
     assert function["Metadata"] == {"BuildMethod": "makefile"}
-    assert "\nbuild-DriftFunction:\n" in (root / function["Properties"]["CodeUri"] / "Makefile").read_text()
+    assert (
+        "\nbuild-DriftFunction: build-ReplicateFunction\n"
+        in (root / function["Properties"]["CodeUri"] / "Makefile").read_text()
+    )
     assert function["Properties"]["LoggingConfig"] == {"LogGroup": {"Ref": "DriftLogs"}}
     assert template.properties("DriftLogs")["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 

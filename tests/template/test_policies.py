@@ -27,7 +27,7 @@ LAMBDAS_OWN = ANYWHERE | {
 }
 """What the Lambda service does in the function's name."""
 
-SERVICES = {"dynamodb": "dynamodb", "s3": "s3", "sesv2": "ses", "sns": "sns", "events": "events"}
+SERVICES = {"dynamodb": "dynamodb", "s3": "s3", "sesv2": "ses", "sns": "sns", "events": "events", "sts": "sts"}
 """boto3's names, and IAM's prefixes."""
 
 OVER_HTTP = {
@@ -136,6 +136,7 @@ def test_a_function_parks_under_its_own_branch_and_lambda_under_its_own_prefix(n
     assert places == [
         {"Fn::Sub": "${ParkingBucket.Arn}/aws/lambda/*"},
         {"Fn::Sub": f"${{ParkingBucket.Arn}}/parked/{branch}/*"},
+        *([{"Fn::Sub": "${ParkingBucket.Arn}/conflicts/*"}] if branch == "replicate" else []),
     ]
 
 
@@ -164,3 +165,11 @@ def test_suppress_may_write_into_the_claim_table_and_nothing_else(template, root
     assert called(root / "functions" / "suppress" / "app.py", action_of) >= {"dynamodb:PutItem"}
     (keeping,) = [each for each in own if listed(each["Action"]) == ["dynamodb:PutItem"]]
     assert keeping["Resource"] == {"Fn::GetAtt": ["ClaimTable", "Arn"]}
+
+
+def test_replicate_reaches_other_regions_only_where_its_parameter_says(template):
+    for statement in template.statements("Replicate"):
+        if ":dynamodb:*:" in str(statement["Resource"]):
+            assert statement["Condition"] == {
+                "StringEquals": {"aws:RequestedRegion": {"Fn::Split": [",", {"Ref": "ReplicaRegion"}]}}
+            }

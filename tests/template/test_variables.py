@@ -13,6 +13,7 @@ GIVEN = {
     "WelcomeConfigurationSet": "stack-welcome",
     "ReplicaTableName": "users-replica",
     "ReplicaRegion": "eu-west-1",
+    "AWS::Region": "us-east-1",
     "ParkingBucket": "parking-bucket",
     "DerivedTable": "Derived",
     "LedgerTable": "Ledger",

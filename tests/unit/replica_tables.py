@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.deadline import Deadline
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
@@ -65,7 +65,7 @@ class World:
     def __init__(self) -> None:
         self.service, self.clock, self.place = Service(SCHEMAS), 0.0, 0
         self.tombstones = Tombstones(self.service, "tombstones", 7, lambda: 1000.0)
-        self.mirror = Mirror(Register(self.service, "replica", self.tombstones, Serial()), "eu-west-1/replica")
+        self.mirror = Replica(Register(self.service, "replica", self.tombstones, Serial()), "eu-west-1/replica")
 
     def put(self, user: str, deliver: bool = True, **attributes: Any) -> Any:
         self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})

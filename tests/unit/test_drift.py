@@ -33,6 +33,7 @@ def look(seconds=600.0, units=1000, pause=0):
         source_table_arn=SOURCE,
         replica_table="replica",
         replica_region="eu-west-1",
+        version_attribute="_distributary_version",
         read_units=units,
         pause_seconds=pause,
     )

@@ -10,7 +10,7 @@ import pytest
 from distributary import indexes, sources, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.change import Change, Undecodable
 from distributary.errors import ConfigError, Rejected
 from distributary.indexes import DELETED_AT
@@ -22,7 +22,7 @@ from views import VIEWS
 EVENTS = Path(__file__).parents[2] / "events"
 VIEW = views.check(VIEWS)
 INDEXED = Documents(indexes.check(INDEXES), 0, None)
-MIRROR = Mirror(None, "us-west-2/users")
+MIRROR = Replica(None, "us-west-2/users")
 
 
 def read(name):

@@ -10,7 +10,7 @@ import pytest
 from distributary import indexes, rules, sources, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.change import Change
 from distributary.errors import Rejected
 from distributary.parallel import Parallel
@@ -22,7 +22,7 @@ from views import VIEWS
 
 VIEW, (RULE,) = views.check(VIEWS), rules.check(RULES)
 INDEXED = Documents(indexes.check(INDEXES), 0, None)
-MIRROR = Mirror(None, "us-west-2/users")
+MIRROR = Replica(None, "us-west-2/users")
 PARKING = Parking(None, "parking", "derive", Parallel(1))
 RECORD = stream_record(
     kind="MODIFY",

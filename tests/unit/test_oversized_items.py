@@ -3,7 +3,7 @@
 import boto3
 from moto import mock_aws
 
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.consume import consume
 from distributary.parallel import Parallel
 from distributary.tables.register import Register
@@ -28,7 +28,7 @@ def test_an_image_over_400_kb_is_parked_and_its_neighbours_go_through(monkeypatc
     client, bucket, parallel = boto3.client("dynamodb", "eu-west-1"), Bucket(), Parallel(2)
     table(client, "replica", "user_id")
     table(client, "tombstones", "id")
-    mirror = Mirror(Register(client, "replica", Tombstones(client, "tombstones", 7), parallel), "here/replica")
+    mirror = Replica(Register(client, "replica", Tombstones(client, "tombstones", 7), parallel), "here/replica")
     huge = stream_record(1, user="u-1", new={"name": {"S": "x" * 410_000}})
     batch = event(stream_record(0, user="u-0"), huge, stream_record(2, user="u-2"))
     assert consume(batch, Context(), deployment(mirror, bucket, "replicate")) == {"batchItemFailures": []}

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from distributary import version as versions
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
 from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
 from distributary.tables.register import Register
@@ -78,7 +78,7 @@ class Tables:
 
 def mirror(client):
     tombstones = Tombstones(client, "tombstones", 7, lambda: 0.0)
-    return Mirror(Register(client, "replica", tombstones, Serial()), "eu-west-1/replica")
+    return Replica(Register(client, "replica", tombstones, Serial()), "eu-west-1/replica")
 
 
 def application(tables, history, wrap, lives):
@@ -135,7 +135,7 @@ def test_a_repair_that_dies_anywhere_is_made_good_by_the_next(beginning):
 @pytest.mark.parametrize("beginning", ["stale", "dead"])
 def test_without_its_condition_a_repair_would_undo_the_stream(beginning, monkeypatch):
     """So that the enumeration is known to find what it is there to find."""
-    monkeypatch.setattr(repairs, "as_seen", lambda row: {})
+    monkeypatch.setattr(repairs, "as_seen", lambda row, _: {})
     monkeypatch.setattr(repairs, "TRIES", 1)
     with pytest.raises(AssertionError):
         every_history(beginning)

@@ -47,6 +47,9 @@ GOOD = {
         **EVERYWHERE,
         "REPLICA_TABLE": "users",
         "REPLICA_REGION": "us-west-2",
+        "SOURCE_REGION": "us-east-1",
+        "TARGET_ROLE_ARN": "none",
+        "VERSION_ATTRIBUTE": "_distributary_version",
         "TOMBSTONE_TABLE": "tombstones",
         "TOMBSTONE_DAYS": "7",
     },
@@ -83,7 +86,18 @@ BAD = {
     "TOPIC_ARN": ["news", "arn:aws:sqs:eu-west-1:123456789012:news"],
     "EVENT_BUS": ["two words", "bus\n"],
     "REPLICA_TABLE": ["a", "x y z"],
-    "REPLICA_REGION": ["us", "us-west", "US-WEST-2", "us_west_2"],
+    "TARGET_ROLE_ARN": ["None", "role", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:role/*", "arn:aws:s3:::x"],
+    "VERSION_ATTRIBUTE": ["1st", "a b", "#v", "x" * 101],
+    "REPLICA_REGION": [
+        "us",
+        "us-west",
+        "US-WEST-2",
+        "us_west_2",
+        "us-west-2,",
+        "us-west-2,us-west-2",
+        "us-west-2, eu-west-1",
+    ],
+    "SOURCE_REGION": ["us", "us-west-2,eu-west-1"],
 }
 
 OPTIONAL = {"ALSO_GENERATION", "REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS"}
@@ -151,7 +165,12 @@ def test_a_table_is_a_name_or_an_arn(table):
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "ap-southeast-10", "cn-north-1"])
 def test_a_region_is_any_partition_s(region):
-    assert ReplicateSettings.load({**GOOD[ReplicateSettings], "REPLICA_REGION": region}).replica_region == region
+    assert ReplicateSettings.load({**GOOD[ReplicateSettings], "REPLICA_REGION": region}).replica_regions == (region,)
+
+
+def test_several_regions_are_separated_by_commas():
+    loaded = ReplicateSettings.load({**GOOD[ReplicateSettings], "REPLICA_REGION": "eu-west-1,us-west-2"})
+    assert loaded.replica_regions == ("eu-west-1", "us-west-2")
 
 
 @pytest.mark.parametrize("endpoint", ["https://search.example.com", "http://127.0.0.1:9200", "https://[::1]:9200/"])

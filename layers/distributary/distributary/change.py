@@ -84,6 +84,17 @@ class Change(NamedTuple):
     record: Mapping[str, Any]
 
 
+def rewritten(change: Change, attribute: str) -> bool:
+    """Whether a replicator wrote the new image: the attribute in which it keeps its version has changed. An
+    application's write leaves it as it was, or leaves it out."""
+    return wrote(attribute, change.old.raw if change.old else None, change.new.raw if change.new else None)
+
+
+def wrote(attribute: str, old: Mapping[str, Typed] | None, new: Mapping[str, Typed] | None) -> bool:
+    """See `rewritten`, of plain images."""
+    return new is not None and attribute in new and new[attribute] != (old or {}).get(attribute)
+
+
 @dataclass(frozen=True, slots=True)
 class Undecodable:
     """A record that is no change: it is parked as it came."""

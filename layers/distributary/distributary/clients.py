@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -25,8 +26,16 @@ _WRONG_KEY = ("does not match the schema", "Missing the key", "Type mismatch for
 """What DynamoDB says of a table that has another key than the one written to: no item is to blame."""
 
 
-def client(service: str, region: str | None = None, attempts: int = 3, read_seconds: float = 2.0) -> Any:
-    """A boto3 client that fails fast: 1 s to connect, `read_seconds` to answer, at most `attempts` tries.
+def client(
+    service: str,
+    region: str | None = None,
+    attempts: int = 3,
+    read_seconds: float = 2.0,
+    connections: int = WORKERS,
+    session: botocore.session.Session | None = None,
+) -> Any:
+    """A boto3 client that fails fast: 1 s to connect, `read_seconds` to answer, at most `attempts` tries; it keeps as
+    many connections open as there are calls at once. `session` brings other credentials than the function's own.
 
     A service that hangs can hold a call for all of these tries beyond a deadline; Lambda then ends the function.
 
@@ -35,11 +44,11 @@ def client(service: str, region: str | None = None, attempts: int = 3, read_seco
     config = Config(
         connect_timeout=1,
         read_timeout=read_seconds,
-        max_pool_connections=WORKERS,
+        max_pool_connections=connections,
         retries={"mode": "standard", "total_max_attempts": attempts},
     )
-    session = boto3.Session(region_name=region)
-    return session.client(service, config=config)  # type: ignore[call-overload]
+    made = boto3.Session(region_name=region, botocore_session=session)
+    return made.client(service, config=config)  # type: ignore[call-overload]
 
 
 def code_of(error: Exception) -> str:

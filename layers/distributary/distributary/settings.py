@@ -44,7 +44,19 @@ def _matching(pattern: str, what: str) -> Callable[[str], str]:
 
 _bucket = _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket's name")
 _table = _matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,255}", "a DynamoDB table's name or ARN")
-_region = _matching(r"[a-z]{2,}(-[a-z]+)+-[0-9]+", "an AWS region such as eu-west-1")
+_attribute = _matching(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", "an attribute's name that the application does not use")
+_role = _matching(r"none|arn:[^\s*?]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "a role's ARN, or none")
+REGION = r"[a-z]{2,}(-[a-z]+)+-[0-9]+"
+_region = _matching(REGION, "an AWS region such as eu-west-1")
+
+
+def _regions(text: str) -> tuple[str, ...]:
+    regions = tuple(text.split(","))
+    if not all(re.fullmatch(REGION, region) for region in regions) or len(set(regions)) < len(regions):
+        raise ValueError("give an AWS region such as eu-west-1, or several, separated by commas")
+    return regions
+
+
 _endpoint = _matching(
     r"(https://[A-Za-z0-9.\[\]:-]+|http://(localhost|127\.0\.0\.1|\[::1\]))(:[0-9]+)?/?",
     "an address such as https://search.example.com",
@@ -166,10 +178,15 @@ class SuppressSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicateSettings(Settings):
-    """`tombstone_days`: longer than the longest redrive or backfill."""
+    """`tombstone_days`: longer than the longest redrive or backfill. `target_role` is what the replica's account lets
+    this function assume, none for the function's own. Multi-active has tables and tombstones of the same names in
+    `source_region` and in all `replica_regions`."""
 
     replica_table: str = _setting("REPLICA_TABLE", _table)
-    replica_region: str = _setting("REPLICA_REGION", _region)
+    replica_regions: tuple[str, ...] = _setting("REPLICA_REGION", _regions)
+    source_region: str = _setting("SOURCE_REGION", _region)
+    target_role: str = _setting("TARGET_ROLE_ARN", _role)
+    version_attribute: str = _setting("VERSION_ATTRIBUTE", _attribute)
     tombstone_table: str = _setting("TOMBSTONE_TABLE", _table)
     tombstone_days: int = _setting("TOMBSTONE_DAYS", _whole(1, 3650))
 
@@ -181,5 +198,6 @@ class DriftSettings(Settings):
     source_table_arn: str = _setting("SOURCE_TABLE_ARN", _table)
     replica_table: str = _setting("REPLICA_TABLE", _table)
     replica_region: str = _setting("REPLICA_REGION", _region)
+    version_attribute: str = _setting("VERSION_ATTRIBUTE", _attribute)
     read_units: int = _setting("DRIFT_READ_UNITS", _whole(1, 1_000_000))
     pause_seconds: int = _setting("DRIFT_PAUSE_SECONDS", _whole(0, 120))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from threading import Lock
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -15,13 +16,20 @@ class Telemetry:
 
     Per batch: Received, Applied, Superseded, Ignored, Parked, Failed (counts; Received is the sum of the rest) and
     Lag, the seconds from the oldest streamed change's creation to its outcome; and what outcomes name beside their
-    status. Dimensions: branch, service.
+    status, or the branch itself counted. Dimensions: branch, service.
     """
 
     def __init__(self, branch: str) -> None:
         self._branch = branch
         self._logger = Logger()
         self._metrics = EphemeralMetrics()
+        self._lock = Lock()
+        self._counted: Counter[str] = Counter()
+
+    def count(self, name: str) -> None:
+        """One more of a branch's own metric, published with the batch; from any thread."""
+        with self._lock:
+            self._counted[name] += 1
 
     def batch(
         self, request_id: str, entries: Sequence[Change | Undecodable], ends: Sequence[Outcome], now: float
@@ -34,6 +42,9 @@ class Telemetry:
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
         for metric, many in sorted(Counter(end.metric for end in ends if end.metric).items()):
             self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=many)
+        for name, many in self._counted.items():
+            self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=many)
+        self._counted.clear()
         created = [e.created for e in entries if isinstance(e, Change) and e.origin is Origin.STREAM]
         if created:
             self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))

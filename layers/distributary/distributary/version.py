@@ -31,6 +31,17 @@ def position_of(version: int) -> int:
     return version % POSITIONS
 
 
+def generation_of(version: int) -> int:
+    """The generation alone."""
+    return version // POSITIONS
+
+
+def generation_in(text: object) -> int:
+    """That of a version as `to_text` wrote it; one beyond all generations for anything else."""
+    written = isinstance(text, str) and len(text) == TEXT_LENGTH and text.isascii() and text.isdigit()
+    return generation_of(int(str(text))) if written else GENERATIONS
+
+
 def to_text(version: int) -> str:
     """Zero-padded to 46 characters, so that DynamoDB's string comparison is numeric comparison.
 

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from distributary.change import REPLICA_VERSION
 from distributary.doctor.examine import Patient, examine
 from distributary.doctor.finding import Finding, status
 from distributary.errors import ConfigError
@@ -41,6 +42,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--target-endpoint-url", help="of the replica (default: --endpoint-url)")
     parser.add_argument("--tombstone-table", default=os.environ.get("TOMBSTONE_TABLE"), help="the stack's output")
     parser.add_argument("--function", help="name of the replicate function, attached or about to be")
+    attribute = os.environ.get("VERSION_ATTRIBUTE", REPLICA_VERSION)
+    parser.add_argument("--version-attribute", default=attribute, help="the function's VERSION_ATTRIBUTE")
     parser.add_argument("--json", action="store_true", help="for programs")
     return parser
 
@@ -50,7 +53,7 @@ def _patient(options: argparse.Namespace) -> Patient:
     away = Place(options.replica_table, options.replica_region, options.target_endpoint_url or options.endpoint_url)
     tombs = options.tombstone_table
     tombstones = Place(tombs, options.region, options.endpoint_url) if tombs else None
-    return Patient(home, away, tombstones, options.function)
+    return Patient(home, away, tombstones, options.function, options.version_attribute)
 
 
 def _line(finding: Finding) -> str:

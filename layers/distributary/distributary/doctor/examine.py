@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 
+from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, code_of
 from distributary.doctor import dry_run, judge
 from distributary.doctor.finding import Finding, unknown
@@ -27,6 +28,7 @@ class Patient:
     replica: Place
     tombstones: Place | None
     function: str | None
+    version_attribute: str = REPLICA_VERSION
 
 
 def examine(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
@@ -41,8 +43,9 @@ def examine(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now
     yield judge.regions(source, replica, asked, _known())
     dates = {"the source's region": _date(client, source), "the replica's region": _date(other, replica)}
     yield judge.clock(dates, now())
-    yield _sampled("version attribute", client, source, lambda items: judge.unused(items, source))
-    yield _sampled("replica's rows", other, replica, judge.written_by_us)
+    attribute = patient.version_attribute
+    yield _sampled("version attribute", client, source, lambda items: judge.unused(items, source, attribute))
+    yield _sampled("replica's rows", other, replica, lambda rows: judge.written_by_us(rows, attribute))
     yield from dry_run.reads(client, "source", source)
     if arn := source.get("LatestStreamArn"):
         yield from dry_run.stream(patient.source.client("dynamodbstreams"), arn)

@@ -107,35 +107,35 @@ def clock(dates: Mapping[str, datetime | None], now: datetime) -> Finding:
     return ok("clock", found)
 
 
-def unused(items: Sequence[Mapping[str, Any]], table: Table) -> Finding:
+def unused(items: Sequence[Mapping[str, Any]], table: Table, attribute: str = REPLICA_VERSION) -> Finding:
     """The application has no attribute of the version's name; seen in a sample, and in the indexes' keys."""
     declared = {each["AttributeName"] for each in table["AttributeDefinitions"]}
-    holding = sum(REPLICA_VERSION in item for item in items)
-    if holding or REPLICA_VERSION in declared:
+    holding = sum(attribute in item for item in items)
+    if holding or attribute in declared:
         where = f"{holding} of {len(items)} sampled items" if holding else "an index"
         mend = (
             "replicate would overwrite it: rename the application's attribute; if Distributary wrote it, the source "
             "is a mirror itself, and two mirrors must not face each other"
         )
-        return fault("version attribute", f"{where} of the source hold {REPLICA_VERSION}", mend)
-    return ok("version attribute", f"none of {len(items)} sampled items of the source holds {REPLICA_VERSION}")
+        return fault("version attribute", f"{where} of the source hold {attribute}", mend)
+    return ok("version attribute", f"none of {len(items)} sampled items of the source holds {attribute}")
 
 
-def written_by_us(rows: Sequence[Mapping[str, Any]]) -> Finding:
+def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VERSION) -> Finding:
     """Every row of the replica carries a version; in a sample."""
-    strange = sum(REPLICA_VERSION in row and not _versioned(row) for row in rows)
-    bare = sum(REPLICA_VERSION not in row for row in rows)
+    strange = sum(attribute in row and not _versioned(row, attribute) for row in rows)
+    bare = sum(attribute not in row for row in rows)
     verify = "python -m distributary.verify replica says whether they agree with the source"
     if strange:
-        found = f"{strange} of {len(rows)} sampled rows hold a {REPLICA_VERSION} that is no version"
+        found = f"{strange} of {len(rows)} sampled rows hold a {attribute} that is no version"
         return fault("replica's rows", found, "no change would win over these: verify --repair gives them one")
     if bare:
         return note("replica's rows", f"{bare} of {len(rows)} sampled rows were not written by replicate", verify)
     return ok("replica's rows", f"all of {len(rows)} sampled rows were written by replicate")
 
 
-def _versioned(row: Mapping[str, Any]) -> bool:
-    return _VERSION.fullmatch(row[REPLICA_VERSION].get("S", "")) is not None
+def _versioned(row: Mapping[str, Any], attribute: str) -> bool:
+    return _VERSION.fullmatch(row[attribute].get("S", "")) is not None
 
 
 def _replicas(table: Table) -> Sequence[Mapping[str, Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from distributary import version
-from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin, Undecodable
+from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin, Undecodable, wrote
 from distributary.errors import DistributaryError, Rejected
 
 EVENT_SOURCE = "aws:dynamodb"
@@ -64,7 +64,7 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         created=_seconds(created),
         source=record.get("eventSourceARN", ""),
         expired=kind is Kind.REMOVE and _expired(record),
-        replicated=new is not None and REPLICA_VERSION in new and _replicated(old, new),
+        replicated=wrote(REPLICA_VERSION, old, new),
         origin=origin,
         identifier=event_id if snapshot else sequence,
         record=record,
@@ -119,11 +119,6 @@ def _origin(record: Mapping[str, Any]) -> Origin:
 def _expired(record: Mapping[str, Any]) -> bool:
     """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html"""
     return (record.get("userIdentity") or {}).get("principalId") == _TTL_PRINCIPAL
-
-
-def _replicated(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> bool:
-    """A write by our own replicator changes the version attribute; an application's write leaves it as it was."""
-    return new[REPLICA_VERSION] != (old or {}).get(REPLICA_VERSION)
 
 
 def _identifier(record: Any) -> str:

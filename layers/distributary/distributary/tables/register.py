@@ -20,10 +20,7 @@ from distributary.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.parallel import Parallel
 from distributary.tables.tombstones import BATCH_GET_KEYS, Tombstones
 
-_OLDER = {
-    "ConditionExpression": "attribute_not_exists(#v) OR #v < :v",
-    "ExpressionAttributeNames": {"#v": REPLICA_VERSION},
-}
+_OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
 
 
@@ -61,6 +58,7 @@ class Register:
     table: str
     tombstones: Tombstones
     parallel: Parallel
+    version_attribute: str = REPLICA_VERSION
 
     def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
         """One outcome per write, in order.
@@ -82,7 +80,7 @@ class Register:
 
     def _put(self, write: Write) -> Outcome:
         text = {"S": versions.to_text(write.version)}
-        row = {**(write.row or {}), REPLICA_VERSION: text}
+        row = {**(write.row or {}), self.version_attribute: text}
         done = self._conditionally("put_item", Item=row, ExpressionAttributeValues={":v": text})
         return APPLIED if done else SUPERSEDED
 
@@ -97,7 +95,12 @@ class Register:
 
     def _conditionally(self, call: str, **arguments: Any) -> bool:
         try:
-            getattr(self.client, call)(TableName=self.table, **arguments, **_OLDER)
+            getattr(self.client, call)(
+                TableName=self.table,
+                ConditionExpression=_OLDER,
+                ExpressionAttributeNames={"#v": self.version_attribute},
+                **arguments,
+            )
         except AwsError as error:
             if code_of(error) == "ConditionalCheckFailedException":
                 return False

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from distributary import version as versions
+from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError, DistributaryError
 from distributary.parallel import Parallel
 from distributary.tables.tombstones import Tombstones
@@ -53,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--tombstone-days", type=int, default=7, help="the function's TOMBSTONE_DAYS (7)")
     parser.add_argument("--generation", type=int, default=0, help="the function's GENERATION (0)")
+    attribute = os.environ.get("VERSION_ATTRIBUTE", REPLICA_VERSION)
+    parser.add_argument("--version-attribute", default=attribute, help="the function's VERSION_ATTRIBUTE")
     parser.add_argument("--json", metavar="FILE", help="write the report there, - for standard output")
 
 
@@ -93,13 +96,15 @@ def _verified(options: argparse.Namespace) -> MirrorReport:
     client, other = home.client(), away.client()
     table, replica = described(client, home.table), described(other, away.table)
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
-    branch = mirror(other, away, tombstones)
+    branch = mirror(other, away, tombstones, options.version_attribute)
     eye = Eye(
         Side(client, home.table, Pace(options.read_units)),
         Side(other, away.table, Pace(options.read_units)),
         key_names(table, replica),
         branch.plan,
         options.generation,
+        options.version_attribute,
+        branch.declared.expired == "ignore",
     )
     repair = Repair(branch.register, options.generation) if options.repair else None
     share = options.sample or 1.0

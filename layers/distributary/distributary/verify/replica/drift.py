@@ -43,9 +43,16 @@ def measured(
     away = client("dynamodb", settings.replica_region, ATTEMPTS, READ_SECONDS)
     place = Place(settings.replica_table, settings.replica_region, None)
     source, replica = described(home, table), described(away, place.table)
-    branch = mirror(away, place, Tombstones(None, "", 0))
+    branch = mirror(away, place, Tombstones(None, "", 0), settings.version_attribute)
     sides = Side(home, table), Side(away, place.table)
-    eye = Eye(*sides, key_names(source, replica), branch.plan, settings.generation)
+    eye = Eye(
+        *sides,
+        key_names(source, replica),
+        branch.plan,
+        settings.generation,
+        settings.version_attribute,
+        branch.declared.expired == "ignore",
+    )
     half = deadline.halved()
 
     def enough() -> bool:

@@ -47,13 +47,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """Looks at both sides. `keys` are the tables' key attributes, `generation` the function's."""
+    """Looks at both sides. `keys` are the tables' key attributes, `generation` and `version_attribute` the function's;
+    a mirror that `keeps_expired` leaves rows whose items are gone, and nothing can be said of these."""
 
     source: Side
     replica: Side
     keys: tuple[str, ...]
     plan: Plan
     generation: int = 0
+    version_attribute: str = REPLICA_VERSION
+    keeps_expired: bool = False
 
     def items(self, page: Sequence[Row]) -> Look:
         """At source items just scanned."""
@@ -76,12 +79,14 @@ class Eye:
     def _judged(self, pairs: Iterable[tuple[Keys, Row | None, Row | None]]) -> Look:
         look = Look()
         for keys, item, row in pairs:
+            if item is None and self.keeps_expired:
+                continue
             try:
                 write = self._wanted(keys, item)
             except Rejected as error:
                 look.rejected[identity(keys)] = str(error)
                 continue
-            if kind := difference(write, row, self.generation):
+            if kind := difference(write, row, self.generation, self.version_attribute):
                 look.findings.append(Finding(kind, keys, write, row, digest([item, row])))
         return look
 
@@ -112,24 +117,24 @@ def snapshot(keys: Mapping[str, Typed], item: Row | None, generation: int) -> Ch
     )
 
 
-def difference(write: Write, row: Row | None, generation: int) -> str:
+def difference(write: Write, row: Row | None, generation: int, attribute: str = REPLICA_VERSION) -> str:
     """The kind, empty if the row is as it should be."""
     if write.row is None:
         return "" if row is None else "dead"
     if row is None:
         return "missing"
-    if not same(_bare(write.row), _bare(row)):
+    if not same(_bare(write.row, attribute), _bare(row, attribute)):
         return "stale"
-    return "" if REPLICA_VERSION not in row or version_of(row, generation) is not None else "frozen"
+    return "" if attribute not in row or version_of(row, generation, attribute) is not None else "frozen"
 
 
-def version_of(row: Row, generation: int) -> int | None:
+def version_of(row: Row, generation: int, attribute: str = REPLICA_VERSION) -> int | None:
     """The version that a row carries; None if it is not of this generation or an earlier one, or no version at all."""
-    text = row.get(REPLICA_VERSION, {}).get("S", "")
+    text = row.get(attribute, {}).get("S", "")
     if not _VERSION.fullmatch(text) or versions.from_text(text) >= (generation + 1) * versions.POSITIONS:
         return None
     return versions.from_text(text)
 
 
-def _bare(row: Mapping[str, Typed]) -> dict[str, Typed]:
-    return {name: typed for name, typed in row.items() if name != REPLICA_VERSION}
+def _bare(row: Mapping[str, Typed], attribute: str) -> dict[str, Typed]:
+    return {name: typed for name, typed in row.items() if name != attribute}

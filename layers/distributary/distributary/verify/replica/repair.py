@@ -55,8 +55,12 @@ class Repair:
             return False
         if finding.write.row is None:
             return self._dead(finding.write, finding.row, version)
-        item = {**finding.write.row, REPLICA_VERSION: {"S": versions.to_text(version)}}
-        return self._conditionally("put_item", Item=item, **as_seen(finding.row))
+        item = {**finding.write.row, self._attribute: {"S": versions.to_text(version)}}
+        return self._conditionally("put_item", Item=item, **as_seen(finding.row, self._attribute))
+
+    @property
+    def _attribute(self) -> str:
+        return self.register.version_attribute
 
     def _missing(self, write: Write) -> bool:
         entombed = self.register.tombstones.find([write.id], FOREVER).get(write.id, 0)
@@ -66,14 +70,14 @@ class Repair:
         return end.status is Status.APPLIED
 
     def _dead(self, write: Write, row: Row, version: int) -> bool:
-        self.register.tombstones.entomb(write.id, version + 1 if REPLICA_VERSION in row else version)
-        return self._conditionally("delete_item", Key=write.key, **as_seen(row))
+        self.register.tombstones.entomb(write.id, version + 1 if self._attribute in row else version)
+        return self._conditionally("delete_item", Key=write.key, **as_seen(row, self._attribute))
 
     def _version(self, row: Row) -> int | None:
         """Which version the row is written at; None if it is of a later generation."""
-        if (standing := version_of(row, self.generation)) is not None:
+        if (standing := version_of(row, self.generation, self._attribute)) is not None:
             return standing
-        if version_of(row, versions.GENERATIONS - 1) is not None:
+        if version_of(row, versions.GENERATIONS - 1, self._attribute) is not None:
             return None
         return versions.of(self.generation, versions.SNAPSHOT_POSITION)
 
@@ -98,15 +102,15 @@ def mended(eye: Eye, repair: Repair, finding: Finding) -> bool:
     return False
 
 
-def as_seen(row: Row) -> Mapping[str, Any]:
+def as_seen(row: Row, attribute: str = REPLICA_VERSION) -> Mapping[str, Any]:
     """The condition that a row is as it was read, in all of its attributes, or the first COMPARED."""
-    names = sorted(row, key=lambda name: (name != REPLICA_VERSION, name))[:COMPARED]
+    names = sorted(row, key=lambda name: (name != attribute, name))[:COMPARED]
     parts = [f"#s{at} = :s{at}" for at in range(len(names))]
-    if REPLICA_VERSION not in row:
+    if attribute not in row:
         parts.append("attribute_not_exists(#v)")
     shown = {f"#s{at}": name for at, name in enumerate(names)}
     return {
         "ConditionExpression": " AND ".join(parts),
-        "ExpressionAttributeNames": shown | ({} if REPLICA_VERSION in row else {"#v": REPLICA_VERSION}),
+        "ExpressionAttributeNames": shown | ({} if attribute in row else {"#v": attribute}),
         "ExpressionAttributeValues": {f":s{at}": row[name] for at, name in enumerate(names)},
     }

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
-from distributary.branches.replicate import Mirror
+from distributary.branches.mirror import Replica
+from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, code_of
 from distributary.errors import ConfigError
 from distributary.parallel import Parallel
+from distributary.replicas import Mirror, check
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 
@@ -66,6 +69,21 @@ def shown(key: tuple[tuple[str, str, str], ...]) -> str:
     return ", ".join(f"{name} ({type})" for name, _, type in key)
 
 
-def mirror(replica: Any, place: Place, tombstones: Tombstones) -> Mirror:
-    """As functions/replicate/app.py puts it together."""
-    return Mirror(Register(replica, place.table, tombstones, Parallel(1)), f"{place.region}/{place.table}")
+def declared() -> Mirror:
+    """What functions/replicate/replica.py on PYTHONPATH declares; all of the table where there is none. Raises
+    ConfigError."""
+    try:
+        found = check(import_module("replica").REPLICA)
+    except ModuleNotFoundError as error:
+        if error.name != "replica":
+            raise
+        return Mirror()
+    if not isinstance(found, Mirror):
+        raise ConfigError("replica.py declares MultiActive: only a mirror can be held against its source")
+    return found
+
+
+def mirror(replica: Any, place: Place, tombstones: Tombstones, version_attribute: str = REPLICA_VERSION) -> Replica:
+    """As functions/replicate/app.py puts it together. Raises ConfigError."""
+    register = Register(replica, place.table, tombstones, Parallel(1), version_attribute)
+    return Replica(register, f"{place.region}/{place.table}", declared())

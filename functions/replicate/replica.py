@@ -1,0 +1,5 @@
+"""Your replica: which items another region has, and what of them; see README.md."""
+
+from distributary.replicas import Mirror
+
+REPLICA = Mirror()

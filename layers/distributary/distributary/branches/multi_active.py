@@ -1,0 +1,160 @@
+"""A table that the application writes to in several regions: each region's function carries its own region's edits to
+the others, and puts right what an edit that loses has overwritten at home."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from distributary import outcome as outcomes
+from distributary.change import Change, Image, Origin, rewritten
+from distributary.codec import Typed, for_client
+from distributary.conflicts import Conflicts
+from distributary.deadline import Deadline
+from distributary.errors import Rejected, Unavailable
+from distributary.keys import bounded, identity
+from distributary.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.parallel import Parallel
+from distributary.replicas import MultiActive
+from distributary.states import State, rank, tick
+from distributary.tables.sites import Place, Site
+
+TOMBSTONE_ID_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """`here` is the table whose stream is read, `peers` those of the other regions.
+
+    Why all regions end equal: the greatest of all states that the application ever made is carried to every region by
+    the function of the region it was made in, and nothing but an edit of the application replaces it there; that edit's
+    record shows what it replaced, and its region's function brings it back.
+    """
+
+    declared: MultiActive
+    here: Site
+    peers: tuple[Site, ...]
+    conflicts: Conflicts
+    parallel: Parallel
+
+    def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+        """See `consume.Branch`. An item's changes are carried one after the other."""
+        groups: dict[str, list[int]] = {}
+        for at, change in enumerate(changes):
+            groups.setdefault(repr(change.keys.raw), []).append(at)
+
+        def one(group: list[int]) -> list[Outcome]:
+            return self._in_order([changes[at] for at in group], deadline)
+
+        ends: list[Outcome] = [SUPERSEDED] * len(changes)
+        for group, result in zip(groups.values(), self.parallel.run(one, groups.values(), deadline), strict=True):
+            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
+            for at, end in zip(group, each, strict=True):
+                ends[at] = end
+        return ends
+
+    def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+        """One item's. After a failed one the others fail as well, for it will come again before them."""
+        ends: list[Outcome] = []
+        for change in changes:
+            stuck = ends and ends[-1].status is Status.FAILED
+            ends.append(ends[-1] if stuck else self._outcome(change, deadline))
+        return ends
+
+    def _outcome(self, change: Change, deadline: Deadline) -> Outcome:
+        try:
+            deadline.check()
+            return APPLIED if self._carry(change, deadline) else SUPERSEDED
+        except Rejected as error:
+            return outcomes.parked(error)
+        except Unavailable as error:
+            return outcomes.failed(error)
+
+    def _carry(self, change: Change, deadline: Deadline) -> bool:
+        """Whether anything was written, anywhere."""
+        place = place_of(change)
+        reading, region = self.here.reading, self.here.region
+        old = reading.row(_item(change.old), region, change.version - 1) if change.old else None
+        if change.new is None:
+            return self._carry_deletion(change, place, old, deadline)
+        new = reading.row(_item(change.new), region, change.version, certain=True)
+        if reading.rule.by_stream and not new.stamped:
+            return self._carry_second(change, place, old, new, deadline)
+        if old is not None and old.outranks(new):
+            self.conflicts.record(place.id, place.key, new, old)
+            return self.here.merge(place, old, region, deadline, _overtakes_nobody)
+        if old is None and self._is_outranked(place, new, deadline):
+            return True
+        if rewritten(change, reading.attribute) and new.stamped:
+            return False
+        return self._push(place, old, new, deadline)
+
+    def _carry_second(self, change: Change, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
+        """An edit that says nothing of its time: it is stamped at home, then carried."""
+        if change.origin is not Origin.SNAPSHOT:
+            new = replace(new, time=tick(change.created, _stamped(old)))
+        wrote = self.here.merge(place, new, self.here.region, deadline, _overtakes_nobody)
+        return self._push(place, old, new, deadline) or wrote
+
+    def _is_outranked(self, place: Place, new: State, deadline: Deadline) -> bool:
+        """An item that comes to life again before its deletion: it goes."""
+        grave = self.here.grave(place)
+        return grave is not None and not new.outranks(grave.state) and self.here.bury(place, grave.state, deadline)
+
+    def _carry_deletion(self, change: Change, place: Place, old: State | None, deadline: Deadline) -> bool:
+        if old is None:
+            raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
+        grave = self.here.grave(place)
+        told = old.stamped or not self.here.reading.rule.by_stream
+        explained = grave is not None and told and grave.state.outranks(old)
+        if grave is not None and explained and grave.by != self.here.region:
+            return False
+        deletion = grave.state if grave is not None and explained else self._deletion(change, old)
+        wrote = self.here.merge(place, deletion, self.here.region, deadline, _overtakes_nobody)
+        return self._push(place, old, deletion, deadline) or wrote
+
+    def _deletion(self, change: Change, old: State) -> State:
+        rule, region = self.declared.rule, self.here.region
+        if rule.by_stream:
+            mine, time = rank(region, self.declared.regions), tick(change.created, _stamped(old))
+            return State(time, mine, change.version, old.digest, True, region, stamped=True)
+        return old.deletion(rule.end_of(change.created) if self.declared.deletes == "win" else None)
+
+    def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
+        """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
+        wrote, errors = False, []
+        for peer in self.peers:
+            try:
+                wrote |= peer.merge(
+                    place, new, self.here.region, deadline, lambda stood: self._note(place, old, new, stood)
+                )
+            except (Rejected, Unavailable) as error:
+                errors.append(error)
+        if errors:
+            raise min(errors, key=lambda error: isinstance(error, Rejected))
+        return wrote
+
+    def _note(self, place: Place, old: State | None, new: State, stood: State | None) -> None:
+        """Records a conflict: what stood there was of another region, and the edit was made without knowing it. A row
+        that tells no time is none yet: its own region's function judges it."""
+        if stood is None or stood.region == self.here.region or not stood.outranks(old):
+            return
+        if self.here.reading.rule.by_stream and not stood.stamped:
+            return
+        self.conflicts.record(place.id, place.key, stood, new)
+
+
+def _item(image: Image) -> dict[str, Typed]:
+    return {name: for_client(typed, name) for name, typed in image.raw.items()}
+
+
+def _stamped(state: State | None) -> State | None:
+    return state if state is not None and state.stamped else None
+
+
+def _overtakes_nobody(_: State | None) -> None:
+    """At home there is no conflict to be found."""
+
+
+def place_of(change: Change) -> Place:
+    """Where the item stands in each region. Raises Rejected for a key that is none."""
+    key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
+    return Place(key, bounded(f"multi-active/{identity(change.keys.raw)}", TOMBSTONE_ID_BYTES))

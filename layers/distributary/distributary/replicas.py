@@ -1,0 +1,196 @@
+"""Declarations of replicas, checked before the first change."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Literal, get_args
+
+from distributary.change import Image
+from distributary.codec import Typed, Value, encode, for_client
+from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.settings import REGION
+from distributary.states import Time
+from distributary.views import Entity, Predicate, guarded
+
+MAX_REGIONS = 5
+
+Expired = Literal["propagate", "ignore"]
+Deletes = Literal["lose", "win"]
+Unit = Literal["seconds", "milliseconds", "text"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """One way: the source's items under their own keys, in a table that nobody else writes to.
+
+    Without anything declared: the whole table, as it is. `of` names the items' entity; what it does not claim is not
+    replicated. `where` leaves items out, `key_prefix` those whose partition key (a string) begins otherwise; an item
+    that no longer fits leaves the replica. `drop` are attributes that stay at home, `mask` those that a function of
+    the value replaces (`{"email": lambda value: "-"}`); both are of the entity, and neither may be a key.
+    `expired="ignore"` keeps items in the replica that the source's TTL deleted, until its own TTL does.
+    """
+
+    of: Entity | None = None
+    where: Predicate | None = None
+    key_prefix: str = ""
+    drop: tuple[str, ...] = ()
+    mask: Mapping[str, Callable[[Value], Value]] = field(default_factory=dict)
+    expired: Expired = "propagate"
+
+    def claims(self, item: Image) -> bool:
+        """Whether the item is of the declared kind, by its entity and key. Raises Rejected, as `holds` does."""
+        if self.of is None:
+            return True
+        return self.of.claims(item) and self._begins(item)
+
+    def holds(self, item: Image) -> bool:
+        """Whether the replica has the item. Raises Rejected if a predicate fails on it."""
+        return self.claims(item) and (self.where is None or bool(guarded("where", self.where, item)))
+
+    def row(self, item: Image) -> dict[str, Typed]:
+        """What the replica has of it: all but the dropped, exactly, the masked by their functions' answers. Raises
+        Rejected for an image that is no DynamoDB item, and for a function that fails or answers no DynamoDB value."""
+        return {name: self._shown(item, name) for name in item.raw if name not in self.drop}
+
+    def check_keys(self, keys: Iterable[str]) -> None:
+        """Raises Unavailable if the stream's table has other keys than declared: mended, the change succeeds."""
+        if self.of is not None and set(keys) != set(self.of.keys):
+            raise Unavailable(f"entity '{self.of.name}': the source table has other keys; correct `keys` in replica.py")
+
+    def _shown(self, item: Image, name: str) -> Typed:
+        mask = self.mask.get(name)
+        if mask is None:
+            return for_client(item.raw[name], name)
+        return encode(guarded(f"mask '{name}'", lambda image: mask(image[name]), item), name)
+
+    def _begins(self, item: Image) -> bool:
+        if not self.key_prefix or self.of is None:
+            return True
+        value = item[self.of.keys[0]]
+        if not isinstance(value, str):
+            raise Rejected(f"key_prefix: '{self.of.keys[0]}' is no string")
+        return value.startswith(self.key_prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Which of two states of an item wins: that with the greater answer of `greatest`. Equal answers: the region that
+    is declared first; within a region: the later edit. `name` stands in recorded conflicts. `by_stream`: an item itself
+    tells no time, only the record of its edit does."""
+
+    name: str
+    greatest: Callable[[Image], Value]
+    unit: Unit | None = None
+    by_stream: bool = False
+
+    def time(self, item: Image) -> Time:
+        """Raises Rejected if the function fails on the item."""
+        return Time.of(guarded(self.name, self.greatest, item))
+
+    def end_of(self, second: float) -> Time:
+        """The first moment after this second (since the epoch), as the application would write it."""
+        after = int(second) + 1
+        if self.unit == "text":
+            return Time.of(datetime.fromtimestamp(after, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+        return Time.of(Decimal(after) * (1000 if self.unit == "milliseconds" else 1))
+
+
+def last_writer(attribute: str | None = None, unit: Unit | None = None) -> Rule:
+    """The item whose `attribute` is greatest: the time at which the application wrote it, a number or a text that
+    sorts by time. An item without it loses to all that have it. `unit` (text: ISO 8601, UTC) is for `deletes="win"`.
+
+    Without an attribute: the second in which the stream says the edit was made. Of two edits in one second in two
+    regions, that of the region named first wins, whichever came first; one made on top of another still comes after
+    it. Each edit costs one write more, in its own region; until that is done, a change of another region may stand
+    over it."""
+    if attribute is None:
+        return Rule("last_writer()", lambda _: None, by_stream=True)
+    return Rule(f"last_writer({attribute})", lambda item: item.get(attribute), unit)
+
+
+def greatest(function: Callable[[Image], Value]) -> Rule:
+    """A rule of your own: the item for which a pure function answers the greatest number, or text."""
+    return Rule(f"greatest({getattr(function, '__name__', 'function')})", function)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MultiActive:
+    """Both ways: the application writes in each of `regions` (2 to 5), and all tables come to hold the same.
+
+    The whole item is what wins or loses, by `rule`; ties go to the region named first. `deletes="lose"`: a deletion
+    covers what was deleted and all that it outranks, so that a greater edit made elsewhere meanwhile survives;
+    `"win"`: also all edits up to the end of the second in which the item was deleted, in any region.
+    """
+
+    regions: tuple[str, ...]
+    rule: Rule
+    deletes: Deletes = "lose"
+
+
+Replica = Mirror | MultiActive
+
+
+def check(declared: Replica) -> Replica:
+    """The declaration as it stands. Raises ConfigError that names every fault at once."""
+    faults = _mirror_faults(declared) if isinstance(declared, Mirror) else _multi_active_faults(declared)
+    if found := list(faults):
+        raise ConfigError(found)
+    return declared
+
+
+def target_of(there: tuple[str, ...]) -> str:
+    """A mirror's one region. Raises ConfigError if the stack's parameters name more."""
+    if len(there) > 1:
+        raise ConfigError(f"mirror: ReplicaRegion names {', '.join(there)}; give one, and deploy a stack for each")
+    return there[0]
+
+
+def peers_of(declared: MultiActive, here: str, there: tuple[str, ...], role: str = "none") -> tuple[str, ...]:
+    """The other regions, in their declared order. Raises ConfigError if the stack's parameters say otherwise."""
+    faults = []
+    if role != "none":
+        faults.append("multi-active: TargetRoleArn is for a mirror; all regions' tables are of one account")
+    if here not in declared.regions:
+        faults.append(f"multi-active: this function runs in {here}, which `regions` does not name; add it")
+    peers = tuple(region for region in declared.regions if region != here)
+    if sorted(peers) != sorted(there):
+        faults.append(f"multi-active: ReplicaRegion names {', '.join(there)}; give the others: {','.join(peers)}")
+    if faults:
+        raise ConfigError(faults)
+    return peers
+
+
+def _multi_active_faults(declared: MultiActive) -> Iterable[str]:
+    regions = declared.regions
+    if not 2 <= len(set(regions)) == len(regions) <= MAX_REGIONS:
+        yield f"multi-active: give 2 to {MAX_REGIONS} regions, each once"
+    for region in regions:
+        if not re.fullmatch(REGION, region):
+            yield f"multi-active: '{region}' is no AWS region such as eu-west-1"
+    if declared.deletes not in get_args(Deletes):
+        yield f"multi-active: deletes is '{declared.deletes}': give one of {', '.join(get_args(Deletes))}"
+    if declared.rule.unit is not None and declared.rule.unit not in get_args(Unit):
+        yield f"multi-active: unit is '{declared.rule.unit}': give one of {', '.join(get_args(Unit))}"
+    if declared.deletes == "win" and declared.rule.unit is None:
+        yield 'multi-active: deletes="win" compares times: use last_writer(attribute, unit), with the unit it is in'
+
+
+def _mirror_faults(declared: Mirror) -> Iterable[str]:
+    named = [*declared.drop, *declared.mask]
+    if declared.expired not in get_args(Expired):
+        yield f"mirror: expired is '{declared.expired}': give one of {', '.join(get_args(Expired))}"
+    for name in sorted({*declared.drop} & {*declared.mask}):
+        yield f"mirror: '{name}' is dropped and masked; leave out one of them"
+    if declared.of is None:
+        if named or declared.key_prefix:
+            yield "mirror: drop, mask and key_prefix need `of`, an Entity that names the table's keys and attributes"
+        return
+    if not 1 <= len(declared.of.keys) <= 2:
+        yield f"mirror: entity '{declared.of.name}' needs the source table's one or two key attributes"
+    for name in named:
+        if name in declared.of.keys:
+            yield f"mirror: '{name}' is a key, which can be neither dropped nor masked: use `where` to leave items out"
+        elif name not in declared.of.attributes:
+            yield f"mirror: '{name}' is not declared by '{declared.of.name}'; add it or correct the name"

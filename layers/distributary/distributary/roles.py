@@ -1,0 +1,35 @@
+"""Another account's credentials, fetched when they are needed and again before they expire."""
+
+from typing import Any
+
+import botocore.session
+from botocore.credentials import DeferredRefreshableCredentials
+
+from distributary.clients import AwsError, classify
+from distributary.errors import Unavailable
+
+SESSION_NAME = "distributary"
+
+
+def assumed(sts: Any, role_arn: str) -> botocore.session.Session:
+    """A session of the role, for an hour at a time; nothing is asked of STS before the first call.
+
+    A refused role makes that call Unavailable: once its trust policy allows the function's role, the call succeeds.
+    https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    """
+
+    def fetch() -> dict[str, str]:
+        try:
+            given = sts.assume_role(RoleArn=role_arn, RoleSessionName=SESSION_NAME)["Credentials"]
+        except AwsError as error:
+            raise Unavailable(str(classify(error, "AssumeRole")), str(error)) from error
+        return {
+            "access_key": given["AccessKeyId"],
+            "secret_key": given["SecretAccessKey"],
+            "token": given["SessionToken"],
+            "expiry_time": given["Expiration"].isoformat(),
+        }
+
+    session = botocore.session.Session()
+    session._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # type: ignore[attr-defined]
+    return session

@@ -1,0 +1,213 @@
+"""One region's table and its tombstones, into which states are merged: what stands there never becomes less.
+
+A put is: look, put on condition that the row is as it was seen, look at the tombstone again, take back. A deletion
+is: look, tombstone, look at the row, delete it on condition. Whichever of the two comes last sees the other.
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from distributary.change import Image
+from distributary.clients import AwsError, classify, code_of
+from distributary.codec import Typed
+from distributary.deadline import Deadline
+from distributary.errors import Unavailable
+from distributary.replicas import Rule
+from distributary.states import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
+
+TRIES = 8
+COMPARED_ATTRIBUTES = 100
+"""Of a row, in the condition that it is as it was seen; an expression may hold 300 operators
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
+
+Row = Mapping[str, Typed]
+Overtakes = Callable[[State | None], None]
+"""Told of the state that stands before it is overwritten."""
+
+
+class Place(NamedTuple):
+    """An item's key, and the id of its tombstone."""
+
+    key: Mapping[str, Typed]
+    id: str
+
+
+class Grave(NamedTuple):
+    """A tombstone: the deletion, in which region the application made it, and the tombstone's item."""
+
+    state: State
+    by: str
+    item: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How rows are read as states."""
+
+    rule: Rule
+    regions: tuple[str, ...]
+    attribute: str
+
+    def row(self, item: Row, region: str, position: int = UNKNOWN, certain: bool = False) -> State:
+        """A row of `region`'s table. It is the replicator's if it still has the content that its stamp was made for,
+        else the application's of that region, at `position` of its stream. Raises Rejected if the rule fails on it."""
+        content = {name: typed for name, typed in item.items() if name != self.attribute}
+        digest = digest_of(content)
+        try:
+            found = read_stamp(item[self.attribute]["M"], self.regions, False)
+        except MALFORMED:
+            found = None
+        if found is not None and found.digest == digest:
+            return replace(found, item=content)
+        moment = self.rule.time(Image(content))
+        return State(moment, rank(region, self.regions), position, digest, False, region, content, False, certain)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A region's table `table`, and the table `tombstones` (of `id`, `state`, `by`, `expires_at`) in the same region.
+
+    Costs of a merge: 2 reads; an item that wins 1 write and 1 read more, a deletion 2 writes (1 if there is no row)
+    and 1 read. What does not win costs no write. Raises Rejected, and Unavailable if the row keeps moving.
+    """
+
+    client: Any
+    region: str
+    table: str
+    tombstones: str
+    reading: Reading
+    days: int
+    now: Callable[[], float] = time.time
+    wait: Callable[[float], None] = time.sleep
+
+    def merge(self, place: Place, state: State, by: str, deadline: Deadline, overtakes: Overtakes) -> bool:
+        """Whether `state` won, and now stands here; `by` is the region whose application made it."""
+        for attempt in range(TRIES):
+            deadline.check()
+            if attempt:
+                self.wait(random.uniform(0, min(0.02 * 2**attempt, deadline.left())))
+            row, grave = self._look(place)
+            standing = self._read(row)
+            if grave is not None and (standing is None or grave.state.outranks(standing)):
+                standing = grave.state
+            if not state.outranks(standing):
+                if row is not None and grave is not None:
+                    if self._is_unread(row, state) and not self._put(place, state, row):
+                        continue
+                    self.bury(place, grave.state, deadline)
+                return False
+            overtakes(standing)
+            if state.deleted:
+                if self._entomb(place, state, by, grave):
+                    self.bury(place, state, deadline)
+                    return True
+            elif self._put(place, state, row):
+                later = self.grave(place)
+                if later is None or not later.state.outranks(state):
+                    return True
+                self.bury(place, later.state, deadline)
+                return False
+        raise Unavailable(f"{self.region}: the item is written to faster than it can be merged")
+
+    def bury(self, place: Place, deletion: State, deadline: Deadline) -> bool:
+        """Takes away the row if `deletion`, whose tombstone stands, outranks it; whether there was one. An edit whose
+        time only its record tells is left to its own region's function."""
+        for _ in range(TRIES):
+            deadline.check()
+            row = self._get(self.table, place.key)
+            standing = self._read(row)
+            if row is None or standing is None or not deletion.outranks(standing):
+                return False
+            if self.reading.rule.by_stream and not standing.stamped:
+                return False
+            if self._conditionally("delete_item", self.table, self._as_seen(place, row), Key=place.key):
+                return True
+        raise Unavailable(f"{self.region}: the item is written to faster than it can be deleted")
+
+    def _is_unread(self, row: Row, state: State) -> bool:
+        """Whether the row is the very edit `state`, and does not say so yet. Were it buried like this, nobody could
+        tell that from the application's own delete."""
+        found = self.reading.row(row, self.region)
+        own = self.reading.rule.by_stream and state.region == self.region and not state.deleted
+        return own and not found.stamped and found.digest == state.digest
+
+    def grave(self, place: Place) -> Grave | None:
+        """The tombstone that stands; 1 read unit."""
+        return self._grave(self._get(self.tombstones, {"id": {"S": place.id}}))
+
+    def _look(self, place: Place) -> tuple[Row | None, Grave | None]:
+        """Row and tombstone in one request; together they are no snapshot, which the order of writes makes up for."""
+        wanted: Any = {
+            self.table: {"Keys": [place.key], "ConsistentRead": True},
+            self.tombstones: {"Keys": [{"id": {"S": place.id}}], "ConsistentRead": True},
+        }
+        try:
+            answer = self.client.batch_get_item(RequestItems=wanted)
+        except AwsError as error:
+            raise Unavailable(f"{self.region}: {classify(error, 'BatchGetItem')}", str(error)) from error
+        if answer.get("UnprocessedKeys"):
+            raise Unavailable(f"{self.region}: BatchGetItem left keys unprocessed")
+        found = answer["Responses"]
+        rows, graves = found.get(self.table, []), found.get(self.tombstones, [])
+        return (rows[0] if rows else None), self._grave(graves[0] if graves else None)
+
+    def _get(self, table: str, key: Row) -> Row | None:
+        try:
+            return self.client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        except AwsError as error:
+            raise Unavailable(f"{self.region}: {classify(error, 'GetItem')}", str(error)) from error
+
+    def _read(self, row: Row | None) -> State | None:
+        return None if row is None else self.reading.row(row, self.region)
+
+    def _grave(self, item: Row | None) -> Grave | None:
+        if item is None:
+            return None
+        return Grave(read_stamp(item["state"]["M"], self.reading.regions, True), item["by"]["S"], item)
+
+    def _put(self, place: Place, state: State, row: Row | None) -> bool:
+        item = {**(state.item or {}), self.reading.attribute: {"M": stamp(state)}}
+        return self._conditionally("put_item", self.table, self._as_seen(place, row), Item=item)
+
+    def _entomb(self, place: Place, state: State, by: str, grave: Grave | None) -> bool:
+        expiry = {"N": str(int(self.now()) + self.days * 86_400)}
+        item = {"id": {"S": place.id}, "state": {"M": stamp(state)}, "by": {"S": by}, "expires_at": expiry}
+        seen = _equal({"state": grave.item["state"]}) if grave else _absent("id")
+        return self._conditionally("put_item", self.tombstones, seen, Item=item)
+
+    def _as_seen(self, place: Place, row: Row | None) -> dict[str, Any]:
+        """The condition that the row is as it was seen. An attribute that the application added meanwhile escapes it:
+        then the stream tells of the edit that was overwritten, and its own region's function brings it back."""
+        if row is None:
+            return _absent(next(iter(place.key)))
+        names = sorted(row, key=lambda name: (name != self.reading.attribute, name))[:COMPARED_ATTRIBUTES]
+        seen = _equal({name: row[name] for name in names})
+        if self.reading.attribute not in row:
+            seen["ConditionExpression"] += " AND attribute_not_exists(#stamp)"
+            seen["ExpressionAttributeNames"]["#stamp"] = self.reading.attribute
+        return seen
+
+    def _conditionally(self, call: str, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
+        try:
+            getattr(self.client, call)(TableName=table, **condition, **arguments)
+        except AwsError as error:
+            if code_of(error) == "ConditionalCheckFailedException":
+                return False
+            raise classify(error, f"{self.region}: {call}") from error
+        return True
+
+
+def _absent(name: str) -> dict[str, Any]:
+    return {"ConditionExpression": "attribute_not_exists(#k)", "ExpressionAttributeNames": {"#k": name}}
+
+
+def _equal(attributes: Row) -> dict[str, Any]:
+    numbered = list(enumerate(attributes.items()))
+    return {
+        "ConditionExpression": " AND ".join(f"#a{n} = :a{n}" for n, _ in numbered),
+        "ExpressionAttributeNames": {f"#a{n}": name for n, (name, _) in numbered},
+        "ExpressionAttributeValues": {f":a{n}": typed for n, (_, typed) in numbered},
+    }

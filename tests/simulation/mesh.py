@@ -1,0 +1,214 @@
+"""One schedule of multi-active: applications edit in every region while each region's function carries its stream."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from distributary import sources
+from distributary.branches.multi_active import Peers
+from distributary.change import REPLICA_VERSION
+from distributary.conflicts import Conflicts
+from distributary.deadline import Deadline
+from distributary.outcome import Status
+from distributary.replicas import MultiActive, check, greatest, last_writer
+from distributary.tables.sites import Reading, Site
+from tests.fakes import dynamodb
+from tests.fakes.faults import Crash
+from tests.fakes.s3 import S3
+from tests.fakes.serial import Serial
+from tests.simulation.regions import NAMES, Histories, Record, Streaming, edit
+from tests.simulation.schedules import Stage
+
+FOREVER = Deadline(float("inf"))
+RULES = {"at": last_writer("at", "seconds"), "priority": greatest(lambda item: item.get("priority"))}
+RULES["second"] = last_writer()
+
+
+class Services:
+    """What a program's calls go to: the tables of all regions and S3."""
+
+    def __init__(self, tables: Streaming, s3: S3) -> None:
+        self._tables, self._s3 = tables, s3
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self._s3 if operation == "put_object" else self._tables, operation)
+
+
+@dataclass
+class Cut:
+    """A region's view of the network: calls to tables of a region in `off` are refused."""
+
+    client: Any
+    off: set[str]
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> Any:
+            tables = arguments.get("RequestItems") or [arguments.get("TableName", "")]
+            if any(table.split("@")[-1] in self.off for table in tables):
+                raise copy.copy(dynamodb.THROTTLED)
+            return getattr(self.client, operation)(**arguments)
+
+        return call
+
+
+class Mesh:
+    """Everything that one seed brings about."""
+
+    def __init__(self, seed: int, regions: int | None = None, edits: int = 8) -> None:
+        self.seed, self.random = seed, Random(seed)
+        random = self.random
+        self.regions = NAMES[: regions or random.choice((2, 2, 3))]
+        by = random.choice(("at", "at", "priority", "second"))
+        deletes = random.choice(("lose", "win")) if by == "at" else "lose"
+        self.declared = check(MultiActive(regions=self.regions, rule=RULES[by], deletes=deletes))
+        self.tables, self.s3 = Streaming(self.regions, random), S3("parking")
+        self.histories = Histories(self.regions, by, deletes)
+        self.stage = Stage(Services(self.tables, self.s3), random, 0)
+        self.carried: dict[str, set[int]] = {region: set() for region in self.regions}
+        self.skew = {region: random.choice((0, 0, 1, -1, 300, -300)) for region in self.regions}
+        self.edits = random.randint(1, edits)
+        self.items = [f"i{n}" for n in range(random.randint(1, 2))]
+        cut = random.sample(self.regions, 2) if random.random() < 0.4 else None
+        self.off = {region: {cut[1]} if cut and cut[0] == region else set() for region in self.regions}
+        self.conflicts = 0
+        self.repeating = random.random() < 0.5
+        self.delivered: set[tuple[str, int]] = set()
+        self.repeats = 0
+
+    def run(self) -> None:
+        """Plays it; fails unless all regions hold what the rule says, and no more was written than it takes."""
+        self.stage.faults = self.random.choice((4, 12)) if self.repeating else 0
+        programs = [self._application(region) for region in self.regions]
+        programs += [self._function(region) for region in self.regions for _ in range(1 + self.repeating)]
+        self.stage.play(programs)
+        for region in self.regions:
+            self.off[region].clear()
+        self.stage.faults = min(self.stage.faults, 3)
+        while any(self._waiting(region) for region in self.regions):
+            self.stage.play([self._drain(region) for region in self.regions])
+        self.stage.faults = 0
+        written = self.tables.writes
+        self.stage.play([self._again(region) for region in self.regions])
+        self._settled(written)
+
+    def branch(self, region: str, client: Any) -> Peers:
+        """As app.py puts it together."""
+        reading = Reading(self.declared.rule, self.regions, REPLICA_VERSION)
+        sites = {
+            each: Site(client, each, f"items@{each}", f"tombstones@{each}", reading, 7, lambda: 0.0, lambda _: None)
+            for each in self.regions
+        }
+        conflicts = Conflicts(client, "parking", self.declared.rule.name, self._count)
+        return Peers(
+            self.declared, sites[region], tuple(s for r, s in sites.items() if r != region), conflicts, Serial()
+        )
+
+    def _count(self) -> None:
+        self.conflicts += 1
+
+    def _application(self, region: str) -> Callable[[Any], None]:
+        def program(client: Any) -> None:
+            for _ in range(self.edits):
+                edit(
+                    _Own(client, self, region),
+                    self.tables,
+                    self.histories,
+                    region,
+                    self.random.choice(self.items),
+                    self.random,
+                    self.skew[region],
+                )
+                self.tables.clock += self.random.choice((0, 0, 1, 2))
+
+        return program
+
+    def _waiting(self, region: str) -> list[int]:
+        return [at for at in range(len(self.tables.records[region])) if at not in self.carried[region]]
+
+    def _function(self, region: str) -> Callable[[Any], None]:
+        """Some batches of what there is: in order, or repeated, or shuffled, or from earlier on."""
+
+        def program(client: Any) -> None:
+            for _ in range(self.edits * 2):
+                known = len(self.tables.records[region])
+                waiting = self._waiting(region)
+                batch = waiting[: self.random.choice((1, 3, 10))]
+                if self.repeating and known and self.random.random() < 0.3:
+                    batch = batch + self.random.choices(range(known), k=2)
+                if self.random.random() < 0.2:
+                    self.random.shuffle(batch)
+                self._deliver(region, client, batch)
+
+        return program
+
+    def _drain(self, region: str) -> Callable[[Any], None]:
+        def program(client: Any) -> None:
+            while waiting := self._waiting(region):
+                self._deliver(region, client, waiting[: self.random.choice((1, 3, 10))])
+
+        return program
+
+    def _again(self, region: str) -> Callable[[Any], None]:
+        """A rewind to the beginning."""
+
+        def program(client: Any) -> None:
+            self._deliver(region, client, list(range(len(self.tables.records[region]))))
+
+        return program
+
+    def _deliver(self, region: str, client: Any, places: list[int]) -> None:
+        records: list[Record] = [self.tables.records[region][at] for at in places]
+        if not records:
+            client.pause()
+            return
+        self.repeats += sum((region, at) in self.delivered for at in places)
+        self.delivered |= {(region, at) for at in places}
+        changes = sources.decode({"Records": records}, 0)
+        try:
+            ends = self.branch(region, Cut(client, self.off[region])).apply(changes, FOREVER)
+        except Crash:
+            return
+        assert not [end for end in ends if end.status is Status.PARKED]
+        self.carried[region] |= {at for at, end in zip(places, ends, strict=True) if end.status is not Status.FAILED}
+
+    def _settled(self, written: int) -> None:
+        """An edit is written once in each other region, and at home if it tells no time; a deletion is a tombstone and
+        at most one delete in each region. A record that is delivered again may write again only while a losing edit has
+        undone what it wrote."""
+        right = self.histories.right()
+        said = f"seed {self.seed}"
+        for region in self.regions:
+            stands = self.tables.items(region)
+            assert stands == self.tables.items(self.regions[0]), f"{said}: {region} differs"
+            for name, allowed in right.items():
+                assert stands.get(name) in allowed, (
+                    f"{said}: {region} {name}\n  {stands.get(name)}\n  right\n  {allowed}"
+                )
+        assert self.tables.writes == written, f"{said}: a rewind wrote {self.tables.writes - written} times"
+        many, deletions = len(self.regions), self.histories.deletions
+        places = many - 1 + self.declared.rule.by_stream
+        bound = (self.histories.edits + self.repeats) * places + deletions * 2 * many
+        assert written <= bound, f"{said}: {written} writes, for {self.histories.edits} edits, {deletions} deletions"
+
+
+class _Own:
+    """The application's client: what it did is noted, and nothing befalls it."""
+
+    def __init__(self, client: Any, mesh: Mesh, region: str) -> None:
+        self._client, self._mesh, self._region = client, mesh, region
+
+    def __getattr__(self, operation: str) -> Any:
+        def call(**arguments: Any) -> None:
+            mesh = self._mesh
+            self._client.pause()
+            tables = mesh.tables
+            before = len(tables.records[self._region])
+            tables.application = True
+            getattr(tables, operation)(**arguments)
+            tables.application = False
+            for record in tables.records[self._region][before:]:
+                mesh.histories.note(self._region, record)
+
+        return call

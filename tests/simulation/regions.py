@@ -1,0 +1,164 @@
+"""Regions that an application writes to: each a table with its stream, and what the rule says must be there."""
+
+import copy
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+from distributary.change import REPLICA_VERSION
+from distributary.replicas import last_writer
+from distributary.tables.sites import Reading
+from tests.fakes.dynamodb import DynamoDB
+
+NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
+CREATED = 1_795_341_600
+
+Image = dict[str, Any]
+Record = dict[str, Any]
+
+
+class Streaming(DynamoDB):
+    """Tables whose every change leaves a record: `records` by region, `writes` counts those of the replicators."""
+
+    def __init__(self, regions: tuple[str, ...], random: Random) -> None:
+        super().__init__({f"{kind}@{region}": {"id": "S"} for region in regions for kind in ("items", "tombstones")})
+        self._random = random
+        self.records: dict[str, list[Record]] = {region: [] for region in regions}
+        self.clock = 0
+        self.writes = 0
+        self.application = False
+        self._position = 10**20
+
+    def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
+        table = arguments["TableName"]
+        before = copy.deepcopy(self.state[table])
+        answer = super()._write(operation, arguments, key, new)
+        kind, region = table.split("@")
+        for place in {*before, *self.state[table]}:
+            old, now = before.get(place), self.state[table].get(place)
+            if old != now:
+                self.writes += not self.application
+                if kind == "items":
+                    self._note(region, place[0], old, now)
+        return answer
+
+    def _note(self, region: str, name: str, old: Image | None, new: Image | None) -> None:
+        self._position += self._random.randint(1, 10**18)
+        body: Record = {"ApproximateCreationDateTime": CREATED + self.clock, "Keys": {"id": {"S": name}}}
+        body |= {"SequenceNumber": str(self._position), "SizeBytes": 1}
+        body |= {"NewImage": copy.deepcopy(new)} if new else {}
+        body |= {"OldImage": copy.deepcopy(old)} if old else {}
+        self.records[region].append(
+            {
+                "eventID": f"{region}-{self._position}",
+                "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
+                "eventSource": "aws:dynamodb",
+                "eventSourceARN": f"arn:aws:dynamodb:{region}:123456789012:table/items/stream/1",
+                "dynamodb": body,
+            }
+        )
+
+    def items(self, region: str) -> dict[str, Image]:
+        """What a reader sees."""
+        rows = self.state[f"items@{region}"].values()
+        return {r["id"]["S"]: {k: v for k, v in r.items() if k != REPLICA_VERSION} for r in rows}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One edit of the application: a plain tuple to compare by, and what stood there after it."""
+
+    order: tuple
+    content: Image | None
+    covers: tuple = ()
+
+
+_READING = Reading(last_writer(), NAMES, REPLICA_VERSION)
+
+
+class Histories:
+    """All that the application ever did to each item; the greatest is what every region must hold."""
+
+    def __init__(self, regions: tuple[str, ...], by: str, deletes: str) -> None:
+        self._ranks = {region: -at for at, region in enumerate(regions)}
+        self._by, self._deletes = by, deletes
+        self._entries: dict[str, list[Entry]] = {}
+        self._orders: dict[str, tuple] = {}
+        self.edits = 0
+        self.deletions = 0
+
+    def note(self, region: str, record: Record) -> None:
+        """The application did what the record tells."""
+        body = record["dynamodb"]
+        name, position = body["Keys"]["id"]["S"], int(body["SequenceNumber"])
+        entries = self._entries.setdefault(name, [])
+        if "NewImage" in body:
+            content = {k: v for k, v in body["NewImage"].items() if k != REPLICA_VERSION}
+            time = self._second(region, body) if self._by == "second" else Decimal(content[self._by]["N"])
+            order = (time, self._ranks[region], position, 0)
+            self._orders[content["value"]["S"]] = order
+            self.edits += 1
+            entries.append(Entry(order, content))
+            return
+        self.deletions += 1
+        covers = self._orders[body["OldImage"]["value"]["S"]]
+        order = (*covers[:3], 1)
+        if self._by == "second":
+            order = (self._second(region, body), self._ranks[region], position, 1)
+        end = Decimal(body["ApproximateCreationDateTime"] + 1)
+        if self._deletes == "win" and end > order[0]:
+            order = (end, order[1], 0, 1)
+        entries.append(Entry(order, None, covers))
+
+    def _second(self, region: str, body: Any) -> Decimal:
+        """The record's second, or right after what it replaced, if that was a replicator's and of no earlier one."""
+        now = Decimal(body["ApproximateCreationDateTime"])
+        old = body.get("OldImage") and _READING.row(body["OldImage"], region)
+        stamped = old and old.stamped and old.time.kind == 1
+        return old.time.value + Decimal("0.000001") if stamped and old.time.value >= now else now
+
+    def right(self) -> dict[str, tuple[Image | None, ...]]:
+        """What may stand in each region, the same in all; None for no item. It is one thing, but where a deletion that
+        wins over its whole second was of an item that another deletion covers as well: that it is news, is not said."""
+        return {name: (_last(entries), _last(_news(entries))) for name, entries in self._entries.items()}
+
+
+def _last(entries: list[Entry]) -> Image | None:
+    return max(entries, key=lambda entry: entry.order).content
+
+
+def _news(entries: list[Entry]) -> list[Entry]:
+    deletions = [entry for entry in entries if entry.content is None]
+    return [
+        entry
+        for entry in entries
+        if entry.content is not None or not any(entry.covers < other.order < entry.order for other in deletions)
+    ]
+
+
+def edit(
+    client: Any, tables: Streaming, histories: Histories, region: str, name: str, random: Random, skew: int
+) -> None:
+    """One thing that an application does to an item in its region: put, update, put what it read earlier, delete."""
+    table, place = f"items@{region}", (name,)
+    stood = copy.deepcopy(tables.state[table].get(place))
+    value = {"S": f"{region}-{len(tables.records[region])}-{random.randrange(10**9)}"}
+    stamps = {"at": {"N": str(CREATED + tables.clock // 3 + skew)}, "priority": {"N": str(random.randrange(3))}}
+    fresh = {"id": {"S": name}, "value": value, **stamps}
+    chosen = random.random()
+    mine = {"TableName": table}
+    if chosen < 0.25 and stood:
+        client.delete_item(**mine, Key={"id": {"S": name}})
+    elif chosen < 0.5:
+        client.update_item(
+            **mine,
+            Key={"id": {"S": name}},
+            UpdateExpression="SET #v = :v, #a = :a, #p = :p",
+            ExpressionAttributeNames={"#v": "value", "#a": "at", "#p": "priority"},
+            ExpressionAttributeValues={":v": value, ":a": stamps["at"], ":p": stamps["priority"]},
+        )
+    elif chosen < 0.75 and stood:
+        client.put_item(**mine, Item={**stood, **fresh})
+    else:
+        client.put_item(**mine, Item=fresh | ({"more": {"S": "x"}} if random.random() < 0.3 else {}))

@@ -1,0 +1,259 @@
+"""A mirror has what its declaration says, nothing of what stays at home, and pays what the design says."""
+
+import importlib.util
+import time
+from pathlib import Path
+from threading import Lock
+
+import pytest
+
+from distributary.branches.mirror import CALLS, Replica
+from distributary.change import REPLICA_VERSION
+from distributary.deadline import Deadline
+from distributary.errors import ConfigError
+from distributary.outcome import Status
+from distributary.parallel import Parallel
+from distributary.replicas import Mirror, MultiActive, check, last_writer
+from distributary.settings import ReplicateSettings
+from distributary.tables.register import Register
+from distributary.tables.tombstones import Tombstones
+from distributary.views import Entity
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
+from tests.unit.records import change
+from tests.unit.test_settings import GOOD
+
+FOREVER = Deadline(float("inf"))
+USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "home"))
+EXPIRED = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+
+
+class Region:
+    """A replica's table and its tombstones."""
+
+    def __init__(self, declared=None, **register):
+        self.client = DynamoDB({"users": {"user_id": "S"}, "tombstones": {"id": "S"}})
+        tombstones = Tombstones(self.client, "tombstones", 7)
+        declared = check(declared or Mirror())
+        self.branch = Replica(
+            Register(self.client, "users", tombstones, Serial(), **register), "eu-west-1/users", declared
+        )
+
+    def apply(self, *changes):
+        return [end.status for end in self.branch.apply(changes, FOREVER)]
+
+    def items(self):
+        rows = self.client.scan(TableName="users")["Items"]
+        return {r["user_id"]["S"]: {k: v for k, v in r.items() if k not in ("user_id", REPLICA_VERSION)} for r in rows}
+
+    def costs(self):
+        return dict(self.client.calls), self.client.write_units, self.client.read_units
+
+
+def text(**attributes):
+    return {name: {"S": value} for name, value in attributes.items()}
+
+
+def test_an_insert_and_an_update_are_one_write_and_one_read_each_and_a_delete_is_two_writes():
+    region = Region()
+    region.apply(change(0, new=text(name="Ada")))
+    assert region.costs() == ({"PutItem": 1, "BatchGetItem": 1}, 1, 1.0)
+    region.apply(change(1, "MODIFY", new=text(name="Bea"), old=text(name="Ada")))
+    assert region.costs() == ({"PutItem": 2, "BatchGetItem": 2}, 2, 2.0)
+    region.apply(change(2, "REMOVE", old=text(name="Bea")))
+    assert region.costs() == ({"PutItem": 3, "BatchGetItem": 2, "DeleteItem": 1}, 4, 2.0)
+
+
+def test_what_the_filter_leaves_out_costs_nothing():
+    region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu"))
+    assert region.apply(change(0, new=text(home="us")), change(1, "MODIFY", new=text(home="ca"), old=text(home="us")))
+    assert region.costs() == ({}, 0, 0)
+
+
+def test_an_item_that_leaves_the_filter_leaves_the_replica_and_one_that_enters_it_comes():
+    region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu"))
+    region.apply(change(0, new=text(home="eu")), change(0, user="u-2", new=text(home="us")))
+    assert region.items() == {"u-1": text(home="eu")}
+    region.apply(
+        change(1, "MODIFY", new=text(home="us"), old=text(home="eu")),
+        change(1, "MODIFY", user="u-2", new=text(home="eu"), old=text(home="us")),
+    )
+    assert region.items() == {"u-2": text(home="eu")}
+
+
+def test_an_old_state_that_comes_after_its_item_left_the_filter_stays_out():
+    region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu"))
+    entered, left = change(0, new=text(home="eu")), change(1, "MODIFY", new=text(home="us"), old=text(home="eu"))
+    region.apply(entered)
+    region.apply(left)
+    assert region.apply(entered) == [Status.SUPERSEDED]
+    assert region.items() == {}
+
+
+def test_a_key_prefix_chooses_items_by_their_partition_key():
+    region = Region(Mirror(of=USER, key_prefix="EU#"))
+    ends = region.apply(change(0, user="EU#1"), change(0, user="US#1"), change(1, "REMOVE", user="US#2"))
+    assert ends == [Status.APPLIED, Status.IGNORED, Status.IGNORED]
+    assert set(region.items()) == {"EU#1"}
+
+
+def test_a_dropped_attribute_stays_at_home_and_a_masked_one_goes_as_its_function_says():
+    region = Region(Mirror(of=USER, drop=("email",), mask={"name": lambda name: name[:1]}))
+    region.apply(change(0, new=text(email="ada@example.com", name="Ada", home="eu")), change(1, user="u-2"))
+    assert region.items() == {"u-1": text(name="A", home="eu"), "u-2": {}}
+
+
+@pytest.mark.parametrize("mask", [lambda name: 1 / 0, lambda name: 1.5])
+def test_a_mask_that_fails_parks_the_change_and_lets_nothing_through(mask):
+    region = Region(Mirror(of=USER, mask={"name": mask}))
+    (end,) = region.branch.apply([change(0, new=text(name="secret"))], FOREVER)
+    assert end.status is Status.PARKED
+    assert "'name'" in end.cause
+    assert "secret" not in end.cause
+    assert region.items() == {}
+
+
+@pytest.mark.parametrize(("expired", "left"), [("propagate", {}), ("ignore", {"u-1": text(home="eu")})])
+def test_a_delete_by_ttl_is_propagated_or_ignored(expired, left):
+    region = Region(Mirror(expired=expired))
+    region.apply(change(0, new=text(home="eu")), change(1, "REMOVE", old=text(home="eu"), **EXPIRED))
+    region.apply(change(0, new=text(home="eu")), change(1, "REMOVE", old=text(home="eu"), **EXPIRED))
+    assert region.items() == left
+
+
+def test_what_an_ignored_delete_by_ttl_left_goes_when_the_item_comes_back_outside_the_filter():
+    region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu", expired="ignore"))
+    region.apply(change(0, new=text(home="eu")))
+    region.apply(change(1, "REMOVE", old=text(home="eu"), **EXPIRED))
+    region.apply(change(2, new=text(home="us")))
+    assert region.items() == {}
+
+
+def test_the_version_attribute_is_the_settings():
+    region = Region(version_attribute="_v")
+    region.apply(change(0, new=text(home="eu")))
+    (row,) = region.client.scan(TableName="users")["Items"]
+    assert set(row) == {"user_id", "home", "_v"}
+
+
+def test_two_mirrors_that_face_each_other_do_not_loop():
+    """Each record of one table's stream goes to the other's mirror until no table changes any more."""
+    tables = [Region(), Region()]
+    waiting = [(0, change(0, new=text(name="Ada")))]
+    for turns in range(1, 10):
+        if not waiting:
+            break
+        at, record = waiting.pop()
+        other = tables[1 - at]
+        before = {row["user_id"]["S"]: row for row in other.client.scan(TableName="users")["Items"]}
+        other.apply(record)
+        for row in other.client.scan(TableName="users")["Items"]:
+            old = before.get(row["user_id"]["S"])
+            if old != row:
+                waiting.append((1 - at, change(turns, "MODIFY" if old else "INSERT", new=row, old=old)))
+    assert turns == 3
+    assert [t.client.calls["PutItem"] for t in tables] == [0, 1]
+
+
+def test_an_application_that_edits_a_replicated_item_is_heard():
+    region = Region()
+    version = {REPLICA_VERSION: {"S": "1"}}
+    edit = change(1, "MODIFY", new={**text(name="Bea"), **version}, old={**text(name="Ada"), **version})
+    assert region.apply(edit) == [Status.APPLIED]
+
+
+@pytest.mark.parametrize(
+    ("declared", "fault"),
+    [
+        (Mirror(of=USER, drop=("user_id",)), "'user_id' is a key"),
+        (Mirror(of=USER, mask={"user_id": len}), "'user_id' is a key"),
+        (Mirror(of=USER, drop=("emial",)), "'emial' is not declared"),
+        (Mirror(of=USER, drop=("email",), mask={"email": len}), "dropped and masked"),
+        (Mirror(drop=("email",)), "need `of`"),
+        (Mirror(key_prefix="x"), "need `of`"),
+        (Mirror(expired="maybe"), "give one of propagate, ignore"),
+        (Mirror(of=Entity(name="x", keys=())), "one or two key attributes"),
+    ],
+)
+def test_a_wrong_mirror_is_named_before_the_first_change(declared, fault):
+    with pytest.raises(ConfigError, match=fault):
+        check(declared)
+
+
+def test_all_faults_of_a_mirror_are_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        check(Mirror(of=USER, drop=("user_id", "emial"), mask={"user_id": len}, expired="maybe"))
+    assert len(caught.value.faults) == 5
+
+
+def test_a_source_with_other_keys_than_declared_fails_the_change_and_lets_nothing_through():
+    region = Region(Mirror(of=Entity(name="user", keys=("id",), attributes=("user_id",)), drop=("user_id",)))
+    (end,) = region.branch.apply([change(0)], FOREVER)
+    assert end.status is Status.FAILED
+    assert "other keys" in end.cause
+    assert region.items() == {}
+
+
+class Far:
+    """A client whose every call takes a round trip; `most` is how many were in flight at once."""
+
+    def __init__(self, client, seconds):
+        self._client, self._seconds = client, seconds
+        self.lock, self.flying, self.most = Lock(), 0, 0
+
+    def __getattr__(self, operation):
+        def call(**arguments):
+            with self.lock:
+                self.flying += 1
+                self.most = max(self.most, self.flying)
+            time.sleep(self._seconds)
+            with self.lock:
+                self.flying -= 1
+            return getattr(self._client, operation)(**arguments)
+
+        return call
+
+
+def test_a_round_trip_of_100_ms_leaves_hundreds_of_changes_a_second():
+    near = DynamoDB({"users": {"user_id": "S"}, "tombstones": {"id": "S"}})
+    far = Far(near, 0.1)
+    register = Register(far, "users", Tombstones(near, "tombstones", 7), Parallel(CALLS))
+    changes = [change(0, user=f"u-{n}") for n in range(100)]
+    began = time.monotonic()
+    ends = Replica(register, "far/users").apply(changes, FOREVER)
+    assert {end.status for end in ends} == {Status.APPLIED}
+    assert time.monotonic() - began < 1.0
+    assert far.most > 16
+
+
+@pytest.fixture
+def app(monkeypatch):
+    """The function's own module, in the environment of a deployment."""
+    for name, value in GOOD[ReplicateSettings].items():
+        monkeypatch.setenv(name, value)
+    path = Path(__file__).parents[2] / "functions" / "replicate" / "app.py"
+    spec = importlib.util.spec_from_file_location("replicate_app", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
+    register = app.deployed().branch.register
+    assert register.client.meta.config.max_pool_connections == register.parallel._executor._max_workers == CALLS
+
+
+def test_the_function_of_several_regions_reads_its_own_table_and_writes_the_others(app, monkeypatch):
+    declared = MultiActive(regions=("us-east-1", "eu-west-1", "us-west-2"), rule=last_writer("at"))
+    monkeypatch.setattr(app, "REPLICA", declared)
+    monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")
+    branch = app.deployed().branch
+    assert [site.region for site in (branch.here, *branch.peers)] == ["us-east-1", "eu-west-1", "us-west-2"]
+    assert [site.client.meta.region_name for site in branch.peers] == ["eu-west-1", "us-west-2"]
+
+
+def test_a_role_is_assumed_only_for_the_replica(app, monkeypatch):
+    monkeypatch.setenv("TARGET_ROLE_ARN", "arn:aws:iam::123456789012:role/replica")
+    register = app.deployed().branch.register
+    assert register.client._get_credentials().method == "assume-role"
+    assert getattr(register.tombstones.client._get_credentials(), "method", None) != "assume-role"

@@ -1,0 +1,411 @@
+"""Multi-active: what it costs, what it takes for its own echo, what it records, and what a declaration may say."""
+
+import json
+
+import pytest
+
+from distributary.branches.multi_active import Peers
+from distributary.change import REPLICA_VERSION
+from distributary.conflicts import Conflicts
+from distributary.deadline import Deadline
+from distributary.errors import ConfigError
+from distributary.outcome import Status
+from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
+from distributary.sources import decode
+from distributary.tables.sites import Place, Reading, Site
+from tests.fakes import dynamodb
+from tests.fakes.faults import Faults, throttled
+from tests.fakes.s3 import S3
+from tests.fakes.serial import Serial
+from tests.simulation.regions import Streaming
+
+US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
+FOREVER = Deadline(float("inf"))
+RULE = last_writer("at", "seconds")
+
+
+class World:
+    """Regions with their tables; `carry` delivers what a region's stream holds that is new."""
+
+    def __init__(self, regions=(US, EU), rule=RULE, deletes="lose", wrap=lambda client, service: client):
+        import random
+
+        self.declared = check(MultiActive(regions=regions, rule=rule, deletes=deletes))
+        self.tables, self.s3 = Streaming(regions, random.Random(0)), S3("parking")
+        self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
+
+    def branch(self, region):
+        client = self.wrap(self.tables, dynamodb)
+        reading = Reading(self.declared.rule, self.declared.regions, REPLICA_VERSION)
+        sites = {r: Site(client, r, f"items@{r}", f"tombstones@{r}", reading, 7) for r in self.declared.regions}
+        peers = tuple(site for r, site in sites.items() if r != region)
+        return Peers(self.declared, sites[region], peers, Conflicts(self.s3, "parking", "rule", self.count), Serial())
+
+    def count(self):
+        self.conflicts += 1
+
+    def put(self, region, at, value, name="x", **more):
+        self.tables.application = True
+        item = {"id": {"S": name}, "at": {"N": str(at)}, "value": {"S": value}, **more}
+        self.tables.put_item(TableName=f"items@{region}", Item=item)
+        self.tables.application = False
+
+    def delete(self, region, name="x"):
+        self.tables.application = True
+        self.tables.delete_item(TableName=f"items@{region}", Key={"id": {"S": name}})
+        self.tables.application = False
+
+    def carry(self, region, since=None):
+        records = self.tables.records[region][self.carried[region] if since is None else since :]
+        self.carried[region] = len(self.tables.records[region])
+        return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
+
+    def settle(self):
+        while any(self.carried[r] < len(self.tables.records[r]) for r in self.declared.regions):
+            for region in self.declared.regions:
+                self.carry(region)
+
+    def values(self):
+        return [{n: i["value"]["S"] for n, i in self.tables.items(r).items()} for r in self.declared.regions]
+
+    def spent(self):
+        calls = dict(self.tables.calls)
+        self.tables.calls.clear()
+        return calls
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_an_insert_is_one_write_and_an_update_too_and_its_echo_no_write(world):
+    world.put(US, 1, "a")
+    world.spent()
+    assert world.carry(US) == [Status.APPLIED]
+    assert world.spent() == {"GetItem": 2, "BatchGetItem": 1, "PutItem": 1}
+    assert world.carry(EU) == [Status.SUPERSEDED]
+    assert world.spent() == {"GetItem": 1}
+    world.put(US, 2, "b")
+    world.spent()
+    assert world.carry(US) == [Status.APPLIED]
+    assert world.spent() == {"GetItem": 1, "BatchGetItem": 1, "PutItem": 1}
+    assert world.carry(EU) == [Status.SUPERSEDED]
+    assert world.spent() == {}
+
+
+def test_a_delete_is_a_tombstone_in_each_region_and_one_delete_in_each_other_and_its_echo_no_write(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.spent()
+    assert world.carry(US) == [Status.APPLIED]
+    assert world.spent() == {"GetItem": 3, "BatchGetItem": 2, "PutItem": 2, "DeleteItem": 1}
+    assert world.carry(EU) == [Status.SUPERSEDED]
+    assert world.spent() == {"GetItem": 1}
+    assert world.values() == [{}, {}]
+
+
+def test_an_echo_of_a_delete_is_known_by_its_tombstone_not_by_its_image(world):
+    """The same REMOVE without the tombstone is the application's, and is carried."""
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(EU)
+    assert world.carry(EU) == [Status.APPLIED]
+    assert world.carry(US) == [Status.SUPERSEDED]
+
+
+def test_a_crash_between_a_tombstone_and_its_delete_is_mended_by_redelivery():
+    faults = Faults()
+    world = World(wrap=faults)
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    faults.when(lambda operation, _: operation == "delete_item", throttled)
+    assert world.carry(US) == [Status.FAILED]
+    assert world.values() == [{}, {"x": "a"}]
+    faults.cease()
+    world.carry(US, since=0)
+    world.settle()
+    assert world.values() == [{}, {}]
+
+
+def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_others():
+    faults = Faults()
+    world = World((US, EU, AP), wrap=faults)
+    faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
+    world.put(US, 1, "a")
+    assert world.carry(US) == [Status.FAILED]
+    assert world.values() == [{"x": "a"}, {}, {"x": "a"}]
+
+
+def test_after_a_failed_change_its_items_later_ones_fail_too_and_others_go_on():
+    faults = Faults()
+    world = World(wrap=faults)
+    world.put(US, 1, "a")
+    world.put(US, 2, "b")
+    world.put(US, 1, "c", name="y")
+    faults.at = {1: throttled}
+    assert world.carry(US) == [Status.FAILED, Status.FAILED, Status.APPLIED]
+
+
+@pytest.mark.parametrize("first", [US, EU])
+def test_concurrent_edits_of_one_time_go_to_the_region_named_first_everywhere(world, first):
+    world.put(US, 5, "us")
+    world.put(EU, 5, "eu")
+    world.carry(first)
+    world.settle()
+    assert world.values() == [{"x": "us"}, {"x": "us"}]
+
+
+def test_a_second_edit_within_one_time_stands_at_home_and_everywhere(world):
+    for value in "abc":
+        world.put(US, 5, value)
+        world.carry(US)
+    world.settle()
+    world.carry(US, since=0)
+    assert world.values() == [{"x": "c"}, {"x": "c"}]
+
+
+def test_an_edit_that_loses_to_what_it_overwrote_is_put_right_at_home_and_recorded(world):
+    world.put(EU, 100, "fast clock")
+    world.settle()
+    world.put(US, 50, "slow clock")
+    world.settle()
+    assert world.values() == [{"x": "fast clock"}, {"x": "fast clock"}]
+    assert world.conflicts == 1
+
+
+def test_a_put_of_an_item_as_it_was_read_earlier_stamp_and_all_is_no_echo(world):
+    world.put(EU, 1, "a")
+    world.settle()
+    stale = world.tables.state[f"items@{US}"][("x",)][REPLICA_VERSION]
+    world.put(EU, 2, "b")
+    world.settle()
+    world.put(US, 3, "c", **{REPLICA_VERSION: stale})
+    assert REPLICA_VERSION in world.tables.records[US][-1]["dynamodb"]["NewImage"]
+    world.settle()
+    assert world.values() == [{"x": "c"}, {"x": "c"}]
+
+
+@pytest.mark.parametrize(("deletes", "left"), [("lose", [{"x": "b"}] * 2), ("win", [{}, {}])])
+def test_a_late_update_against_a_delete_ends_by_the_rule(deletes, left):
+    world = World(deletes=deletes)
+    now = 1_795_341_600
+    world.put(US, now - 10, "a")
+    world.settle()
+    world.delete(US)
+    world.put(EU, now, "b")
+    world.settle()
+    assert world.values() == left
+
+
+def test_an_item_that_comes_back_after_its_deletion_stands_everywhere(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(EU)
+    world.settle()
+    world.put(EU, 2, "b")
+    world.settle()
+    assert world.values() == [{"x": "b"}, {"x": "b"}]
+
+
+def test_a_conflict_is_one_object_with_both_sides_winner_and_rule(world):
+    world.put(US, 1, "sentinel-us")
+    world.put(EU, 2, "sentinel-eu")
+    for _ in range(2):
+        world.carry(US, since=0)
+        world.carry(EU, since=0)
+    (body,) = [json.loads(each) for each in world.s3.state.values()]
+    (name,) = world.s3.state
+    assert name.startswith("conflicts/")
+    assert "sentinel" not in name
+    assert body["rule"] == "rule"
+    assert body["key"] == {"id": {"S": "x"}}
+    assert (body["winner"]["region"], body["winner"]["item"]["value"]["S"]) == (EU, "sentinel-eu")
+    assert (body["loser"]["region"], body["loser"]["item"]["value"]["S"]) == (US, "sentinel-us")
+
+
+def test_edits_one_after_the_other_are_no_conflict(world):
+    for at, region in enumerate([US, EU, US, US, EU]):
+        world.put(region, at, f"v{at}")
+        world.settle()
+    world.delete(US)
+    world.settle()
+    assert world.conflicts == 0
+
+
+def test_a_conflict_that_cannot_be_recorded_fails_the_change_before_anything_is_lost(world, monkeypatch):
+    world.put(US, 1, "us")
+    world.put(EU, 2, "eu")
+    monkeypatch.setattr(world, "s3", Faults({0: throttled})(world.s3, dynamodb))
+    assert world.carry(EU) == [Status.FAILED]
+    assert world.values()[0] == {"x": "us"}
+
+
+def test_a_rule_that_fails_on_an_item_parks_its_change():
+    world = World(rule=greatest(lambda item: item["missing"]))
+    world.put(US, 1, "a")
+    assert world.carry(US) == [Status.PARKED]
+
+
+class Meddling:
+    """A client before whose first put of an item the application edits it."""
+
+    def __init__(self, world, **edited):
+        self._world, self._edited = world, edited
+
+    def __getattr__(self, operation):
+        def call(**arguments):
+            if operation == "put_item" and self._edited:
+                edited, self._edited = self._edited, {}
+                self._world.put(EU, **edited)
+            return getattr(self._world.tables, operation)(**arguments)
+
+        return call
+
+
+@pytest.mark.parametrize(("at", "left"), [(9, "meddler"), (1, "us")])
+def test_an_edit_between_look_and_put_is_seen_and_judged(world, at, left):
+    """Not overwritten blindly: every attribute of the row as it was seen is in the put's condition."""
+    world.put(EU, 1, "eu", before={"S": "x"})
+    world.put(US, 5, "us")
+    world.wrap = lambda client, service: Meddling(world, at=at, value="meddler", before={"S": "x"})
+    world.carry(US)
+    assert world.values()[1] == {"x": left}
+    puts = [r["dynamodb"].get("NewImage", {}).get("value", {}).get("S") for r in world.tables.records[EU]]
+    assert puts == ["eu", "meddler", *(["us"] if left == "us" else [])]
+
+
+def test_the_condition_names_every_attribute_of_the_row_and_the_stamp_that_it_lacks(world):
+    world.put(EU, 1, "eu")
+    seen = world.branch(EU).here._as_seen(Place({"id": {"S": "x"}}, "x"), {"id": {"S": "x"}, "value": {"S": "eu"}})
+    assert seen["ConditionExpression"] == "#a0 = :a0 AND #a1 = :a1 AND attribute_not_exists(#stamp)"
+    assert set(seen["ExpressionAttributeNames"].values()) == {"id", "value", REPLICA_VERSION}
+
+
+class TestByTheStreamsSecond:
+    """`last_writer()` without an attribute."""
+
+    @pytest.fixture
+    def world(self):
+        return World(rule=last_writer())
+
+    def test_an_edit_costs_a_write_more_its_stamp_and_echoes_cost_nothing(self, world):
+        world.put(US, 0, "a")
+        world.spent()
+        assert world.carry(US) == [Status.APPLIED]
+        assert world.spent() == {"BatchGetItem": 2, "PutItem": 2, "GetItem": 2}
+        assert [world.carry(US), world.carry(EU)] == [[Status.SUPERSEDED], [Status.SUPERSEDED]]
+
+    @pytest.mark.parametrize("first", [US, EU])
+    def test_of_two_edits_in_one_second_that_of_the_region_named_first_stands(self, world, first):
+        world.put(EU, 0, "eu")
+        world.put(US, 0, "us")
+        world.carry(first)
+        world.settle()
+        assert world.values() == [{"x": "us"}] * 2
+
+    def test_a_conflict_is_recorded_by_the_function_that_knows_both_times(self, world):
+        world.put(EU, 0, "eu")
+        world.put(US, 0, "us")
+        world.carry(EU)
+        assert world.conflicts == 0
+        world.settle()
+        assert world.conflicts == 1
+        (body,) = [json.loads(each) for each in world.s3.state.values()]
+        assert (body["winner"]["region"], body["loser"]["region"]) == (US, EU)
+
+    def test_an_edit_on_top_of_another_stands_even_within_its_second(self, world):
+        for region, value in ((US, "a"), (EU, "b"), (US, "c"), (EU, "d")):
+            stamp = world.tables.state[f"items@{region}"].get(("x",), {})
+            world.put(region, 0, value, **{k: v for k, v in stamp.items() if k == REPLICA_VERSION})
+            world.settle()
+        assert world.values() == [{"x": "d"}] * 2
+        assert world.conflicts == 0
+
+    def test_the_later_second_stands(self, world):
+        world.put(US, 0, "earlier")
+        world.tables.clock += 1
+        world.put(EU, 0, "later")
+        world.settle()
+        assert world.values() == [{"x": "later"}] * 2
+
+    def test_an_edit_that_a_later_delete_of_another_region_covers_goes_and_is_no_delete_of_its_own(self, world):
+        world.put(US, 0, "a")
+        world.settle()
+        world.put(EU, 0, "b")
+        world.tables.clock += 5
+        world.delete(US)
+        world.carry(US)
+        assert world.values()[1] == {"x": "b"}
+        world.carry(EU)
+        world.spent()
+        world.settle()
+        assert world.values() == [{}, {}]
+        assert "PutItem" not in world.spent()
+
+    def test_an_edit_made_before_a_delete_of_its_own_region_is_carried_with_it(self, world):
+        world.put(US, 0, "a")
+        world.settle()
+        world.delete(EU)
+        world.settle()
+        world.tables.clock += 1
+        world.put(US, 0, "b")
+        world.delete(US)
+        world.settle()
+        assert world.values() == [{}, {}]
+
+    def test_a_delete_is_carried_and_an_item_that_comes_back_later_stands(self, world):
+        world.put(US, 0, "a")
+        world.settle()
+        world.delete(EU)
+        world.settle()
+        assert world.values() == [{}, {}]
+        world.tables.clock += 1
+        world.put(US, 0, "b")
+        world.settle()
+        assert world.values() == [{"x": "b"}] * 2
+
+
+@pytest.mark.parametrize(
+    ("declared", "fault"),
+    [
+        (MultiActive(regions=(US,), rule=RULE), "2 to 5 regions"),
+        (MultiActive(regions=(US, US), rule=RULE), "each once"),
+        (MultiActive(regions=(US, "europe"), rule=RULE), "'europe' is no AWS region"),
+        (MultiActive(regions=(US, EU), rule=RULE, deletes="maybe"), "give one of lose, win"),
+        (MultiActive(regions=(US, EU), rule=last_writer("at"), deletes="win"), "with the unit"),
+        (MultiActive(regions=(US, EU), rule=last_writer(), deletes="win"), "with the unit"),
+        (MultiActive(regions=(US, EU), rule=last_writer("at", "days")), "give one of seconds"),
+    ],
+)
+def test_a_wrong_declaration_is_named_before_the_first_change(declared, fault):
+    with pytest.raises(ConfigError, match=fault):
+        check(declared)
+
+
+def test_the_stacks_regions_are_those_declared():
+    declared = MultiActive(regions=(US, EU, AP), rule=RULE)
+    assert peers_of(declared, EU, (AP, US)) == (US, AP)
+    with pytest.raises(ConfigError) as caught:
+        peers_of(declared, "sa-east-1", (US,), "arn:aws:iam::123456789012:role/x")
+    assert len(caught.value.faults) == 3
+
+
+def test_a_mirror_has_one_target():
+    assert check(Mirror()) == Mirror()
+    assert target_of((EU,)) == EU
+    with pytest.raises(ConfigError, match="a stack for each"):
+        target_of((EU, US))
+
+
+@pytest.mark.parametrize(("unit", "end"), [("seconds", "11"), ("milliseconds", "11000")])
+def test_a_deletion_ends_with_its_second_in_the_applications_unit(unit, end):
+    assert str(last_writer("at", unit).end_of(10.0).value) == end
+
+
+def test_a_deletion_in_text_sorts_after_every_fraction_of_its_second():
+    end = last_writer("at", "text").end_of(10.0).value
+    assert "1970-01-01T00:00:10.999Z" < end < "1970-01-01T00:00:11Z"
+    assert "1970-01-01T00:00:10Z" < end < "1970-01-01T00:00:11.000Z"
