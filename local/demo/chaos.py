@@ -17,7 +17,8 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class Poison:
-    """Slips one malformed copy behind every `every`-th record of a mapping and stamps TTL deletes.
+    """Slips one malformed copy behind every `every`-th record of a mapping and stamps TTL deletes. A copy says that
+    it is an INSERT, which every mapping's filter lets through.
 
     The embedded DynamoDB makes no TTL deletes of its own: a REMOVE whose old image had expired becomes one.
     """
@@ -44,7 +45,7 @@ class Poison:
         body = {name: value for name, value in record["dynamodb"].items() if name != "Keys"}
         if self.slipped_in % 2:
             body["Keys"] = {"user_id": {"X": "no such type"}}
-        return {**record, "eventID": f"{record['eventID']}-poison", "dynamodb": body}
+        return {**record, "eventID": f"{record['eventID']}-poison", "eventName": "INSERT", "dynamodb": body}
 
     def _stamped(self, record: dict[str, Any]) -> dict[str, Any]:
         old = record["dynamodb"].get("OldImage", {}).get(self._ttl, {}).get("N")

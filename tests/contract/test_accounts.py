@@ -26,7 +26,7 @@ def test_received_is_the_number_of_records_and_the_sum_of_what_became_of_them(ha
     world, faults = imagine(source), Faults()
     harness.afflict(world, faults, source, 0)
     deployment = deploy(harness, world, faults)
-    invoke(deployment, batch, (harness.begins_with + 0.15) * 4 / 3)
+    invoke(deployment, batch, (harness.begins_with + 0.5) * 4 / 3)
     (counts,) = metrics(capsys)
     assert counts.pop("Received") == len(batch) == sum(counts.values())
     assert counts["Parked"] == len(world.parked(harness.name)) == 3

@@ -19,7 +19,7 @@ def newcomers(many=5):
 
 def seconds(harness):
     """Time enough to begin, and soon over."""
-    return (harness.begins_with + 0.15) * 4 / 3
+    return (harness.begins_with + 0.5) * 4 / 3
 
 
 @pytest.mark.parametrize("outage", [throttled, broken, unanswered], ids=lambda outage: outage.__name__)

@@ -7,6 +7,7 @@ from threading import Lock
 
 import pytest
 
+from distributary import version as versions
 from distributary.branches.mirror import CALLS, Replica
 from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
@@ -153,6 +154,13 @@ def test_two_mirrors_that_face_each_other_do_not_loop():
                 waiting.append((1 - at, change(turns, "MODIFY" if old else "INSERT", new=row, old=old)))
     assert turns == 3
     assert [t.client.calls["PutItem"] for t in tables] == [0, 1]
+
+
+@pytest.mark.parametrize(("written", "ends"), [(0, Status.APPLIED), (1, Status.IGNORED), (2, Status.IGNORED)])
+def test_a_mirror_that_resumes_carries_what_the_reversed_one_wrote_and_nothing_newer(written, ends):
+    version = {REPLICA_VERSION: {"S": versions.to_text(versions.of(written, 7))}}
+    edit = change(1, "MODIFY", new={**text(name="Bea"), **version}, old=text(name="Ada"), generation=1)
+    assert Region().apply(edit) == [ends]
 
 
 def test_an_application_that_edits_a_replicated_item_is_heard():
