@@ -6,6 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from distributary.codec import decode_item
 from distributary.errors import ConfigError, Rejected
 from distributary.keys import SEPARATORS, Template, bounded, escape
 from tests.unit.strategies import hostile, numbers, texts
@@ -204,3 +205,21 @@ def test_an_item_of_which_no_key_can_be_made_is_rejected(text, item, cause):
     with pytest.raises(Rejected) as caught:
         Template.parse(text).render(item, 64)
     assert cause in str(caught.value)
+
+
+PRINTABLE = st.text(max_size=12).filter(lambda text: text.isprintable())
+THREE = Template.parse("USER#{a}/{b:N}|{c:B}|{a}")
+
+
+@given(PRINTABLE, st.integers(-(10**30), 10**30), st.binary(max_size=9))
+def test_a_rendered_key_is_read_back_to_the_attributes_that_it_was_made_of(text, number, data):
+    item = {"a": text, "b": Decimal(number), "c": data}
+    assert decode_item(THREE.read(THREE.render(item, 1 << 16))) == item
+
+
+STRANGERS = ["", "USER#a", "USER#a/1|AA|b", "user#a/1|AA|a", "USER#a/1|AA|a#", "USER#%ff/1|AA|%ff"]
+
+
+@pytest.mark.parametrize("key", STRANGERS)
+def test_what_no_item_renders_is_not_read(key):
+    assert THREE.read(key) is None

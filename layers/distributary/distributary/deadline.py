@@ -52,3 +52,7 @@ class Deadline:
         """Raises Unavailable once the time is over."""
         if self.clock() >= self.ends:
             raise Unavailable("stopped before the function's timeout; raise Timeout or lower BatchSize if this recurs")
+
+
+FOREVER = Deadline(float("inf"))
+"""For commands, which have time."""

@@ -1,12 +1,14 @@
 """Key templates and item identities: no value can forge another's key."""
 
 import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
+from urllib.parse import unquote
 
 from distributary.codec import Typed, Value, decode, number_text
 from distributary.errors import ConfigError, Rejected
@@ -58,6 +60,20 @@ def _plain(value: Any, name: str) -> str:
         case bytes():
             return base64.urlsafe_b64encode(value).decode().rstrip("=")
     return number_text(value, name)
+
+
+_PLAIN = f"([^{re.escape(SEPARATORS)}]*)"
+"""What stands in a key for an attribute: `escape` leaves it no separator."""
+
+
+def read_plain(type: str, plain: str) -> Typed:
+    """The attribute that stands in a key as `plain`. Raises ValueError, binascii.Error."""
+    match type:
+        case "B":
+            return {"B": base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))}
+        case "N":
+            return {"N": plain}
+    return {"S": unquote(plain, errors="strict")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +128,24 @@ class Template:
         if not 0 < size <= limit:
             raise Rejected(f"template '{self.text}': the key would have {size} bytes, and may have 1 to {limit}")
         return key
+
+    def read(self, text: str) -> dict[str, Typed] | None:
+        """The attributes that a rendered key interpolates, as DynamoDB JSON; None for a text that it cannot have made.
+        A digest (see `bounded`) tells nothing."""
+        pattern = "".join(re.escape(part) if isinstance(part, str) else _PLAIN for part in self.parts)
+        match = re.fullmatch(pattern, text, re.DOTALL)
+        if match is None:
+            return None
+        found: dict[str, Typed] = {}
+        fields = [part for part in self.parts if isinstance(part, _Field)]
+        try:
+            for field, plain in zip(fields, match.groups(), strict=True):
+                typed = read_plain(field.type, plain)
+                if found.setdefault(field.name, typed) != typed:
+                    return None
+        except (ValueError, binascii.Error):
+            return None
+        return found
 
     def _interpolate(self, field: _Field, item: Mapping[str, Value]) -> str:
         if field.name not in item:

@@ -1,15 +1,11 @@
 """A declared index as verification and reindexing see it: what an item's document is, and whose a document is."""
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 import orjson
 
@@ -17,11 +13,8 @@ from distributary.branches.index import Documents
 from distributary.change import Change
 from distributary.errors import ConfigError
 from distributary.indexes import DELETED_AT, Index, check, whole
-from distributary.keys import SEPARATORS, Template
 from distributary.search.bulk import Action, Bulk
 from distributary.tables.snapshot import Item
-
-_FIELD = f"([^{re.escape(SEPARATORS)}]*)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ class Declared:
 
     def keys_of(self, id: str) -> Item | None:
         """The key of the item whose document this is; None if the id is a digest, or none of the templates'."""
-        found = (_keys(source.id, id) for source in self.branch.sources)
+        found = (source.id.read(id) for source in self.branch.sources)
         return None if id.startswith("%h") else next((keys for keys in found if keys is not None), None)
 
     def action(self, document: Intended, version: int) -> Action:
@@ -131,24 +124,3 @@ def _read(action: Action) -> Intended:
     header, line = action.lines.splitlines()
     head = json.loads(header)["index"]
     return Intended(action.id, head.get("routing"), line, head.get("pipeline"))
-
-
-def _keys(template: Template, id: str) -> Item | None:
-    fields = [part for part in template.parts if not isinstance(part, str)]
-    pattern = "".join(re.escape(part) if isinstance(part, str) else _FIELD for part in template.parts)
-    match = re.fullmatch(pattern, id, re.DOTALL)
-    if match is None:
-        return None
-    try:
-        return {field.name: _typed(field.type, plain) for field, plain in zip(fields, match.groups(), strict=True)}
-    except (ValueError, binascii.Error):
-        return None
-
-
-def _typed(type: str, plain: str) -> dict[str, Any]:
-    match type:
-        case "B":
-            return {"B": base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))}
-        case "N":
-            return {"N": plain}
-    return {"S": unquote(plain, errors="strict")}

@@ -42,6 +42,22 @@ def pages(client: Any, table: str, segment: int, segments: int) -> Iterator[list
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
+def partition(client: Any, table: str, pk: str) -> Iterator[Item]:
+    """All items of one partition of a derived table, consistent. Raises Unavailable."""
+    request: dict[str, Any] = {
+        "TableName": table,
+        "KeyConditionExpression": "pk = :pk",
+        "ExpressionAttributeValues": {":pk": {"S": pk}},
+        "ConsistentRead": True,
+    }
+    while True:
+        page = _called(client, "query", **request)
+        yield from page["Items"]
+        if not page.get("LastEvaluatedKey"):
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
 def items(
     client: Any, table: str, wanted: Sequence[Item], sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Item]:

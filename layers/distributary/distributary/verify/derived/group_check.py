@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.tables import snapshot
 from distributary.tables.contributions import Key, Row, Standing
 from distributary.tables.groups import REVISION
-from distributary.verify import reading
 from distributary.verify.derived.attribution import view_of_member
 from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
 from distributary.verify.derived.items import LOOKS, Eye
@@ -107,4 +107,4 @@ class GroupCheck:
             self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
 
     def _rows_of(self, partition: str) -> Iterator[Row]:
-        return reading.partition(self.eye.books.client, self.eye.books.derived, partition)
+        return snapshot.partition(self.eye.books.client, self.eye.books.derived, partition)

@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distributary.codec import Typed
+from distributary.deadline import FOREVER
 from distributary.keys import identity
+from distributary.tables import snapshot
 from distributary.tables.books import BATCH_GET_KEYS, Books
 from distributary.tables.contributions import Key, Row, Standing, digest
-from distributary.verify import reading
 from distributary.verify.derived.expected import Problem, Want, problems, wants
 from distributary.views import View
 
@@ -72,7 +73,7 @@ class Eye:
             tasks += [(subject, found.get(name), want) for want in wanted]
         ledger = self._ledger([want.id for _, _, want in tasks if want.id])
         keys = [_keys(subject, want, ledger.get(want.id or "", {})) for subject, _, want in tasks]
-        rows = self.books.derived_rows(list({key for each in keys for key in each}), reading.FOREVER)
+        rows = self.books.derived_rows(list({key for each in keys for key in each}), FOREVER)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
             if wrong := problems(want, entry, derived):
@@ -98,13 +99,13 @@ class Eye:
 
     def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
         """By identity, those that exist."""
-        return reading.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
+        return snapshot.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
 
     def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
         found: dict[str, Row] = {}
         unique = list(dict.fromkeys(ids))
         for at in range(0, len(unique), BATCH_GET_KEYS):
-            found |= self.books.ledger_rows(unique[at : at + BATCH_GET_KEYS], reading.FOREVER)
+            found |= self.books.ledger_rows(unique[at : at + BATCH_GET_KEYS], FOREVER)
         return found
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from distributary import version as versions
 from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, classify, code_of
+from distributary.deadline import FOREVER
 from distributary.outcome import Status
 from distributary.tables.books import Books
 from distributary.tables.contributions import Delta, GroupDelta, Key, Row, Standing, difference, member_key
@@ -31,7 +32,6 @@ from distributary.tables.transactions import Case
 from distributary.verify.derived.groups import group_row
 from distributary.verify.derived.items import Finding
 from distributary.verify.derived.standing import GroupFinding
-from distributary.verify.reading import FOREVER
 
 
 @dataclass(frozen=True, slots=True)

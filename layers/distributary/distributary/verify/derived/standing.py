@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
+from distributary.deadline import FOREVER
 from distributary.parallel import Parallel
+from distributary.tables import snapshot
 from distributary.tables.books import Books
 from distributary.tables.contributions import Key, Row, Standing
 from distributary.tables.groups import REVISION
-from distributary.verify import reading
 from distributary.verify.derived.expected import Problem
 from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
 from distributary.views import View
@@ -38,10 +39,10 @@ class Scan:
         """Raises the first segment's error."""
 
         def segment(number: int) -> None:
-            for page in reading.pages(self.books.client, table, number, self.segments):
+            for page in snapshot.pages(self.books.client, table, number, self.segments):
                 take(page)
 
-        for end in self.parallel.run(segment, range(self.segments), reading.FOREVER):
+        for end in self.parallel.run(segment, range(self.segments), FOREVER):
             if isinstance(end, Exception):
                 raise end
 
@@ -49,15 +50,15 @@ class Scan:
 def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[list[GroupFinding], list[GroupFinding]]:
     """Those that are wrong, and those that changed meanwhile, which may be either. One scan of the ledger."""
     books, keys = scan.books, [key for _, key in suspects]
-    before = books.derived_rows(keys, reading.FOREVER)
+    before = books.derived_rows(keys, FOREVER)
     members: dict[str, Members] = {}
     for view, key in suspects:
         for at in partitions(view, key).values():
             members[at] = Members()
-            for row in reading.partition(books.client, books.derived, at):
+            for row in snapshot.partition(books.client, books.derived, at):
                 members[at].count(row)
     sums = ledger_sums(scan, {(view.name, key) for view, key in suspects})
-    after = books.derived_rows(keys, reading.FOREVER)
+    after = books.derived_rows(keys, FOREVER)
     wrong: list[GroupFinding] = []
     moving: list[GroupFinding] = []
     for view, key in suspects:

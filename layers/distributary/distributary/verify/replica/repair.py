@@ -21,14 +21,12 @@ from typing import Any
 from distributary import version as versions
 from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, classify, code_of
-from distributary.deadline import Deadline
+from distributary.deadline import FOREVER
 from distributary.errors import Rejected, Unavailable
 from distributary.outcome import Status
 from distributary.tables.register import Register, Write
 from distributary.verify.replica.look import Eye, Finding, version_of
 from distributary.verify.replica.same import Row
-
-FOREVER = Deadline(float("inf"))
 
 TRIES = 3
 """A row that moves under its repair is repaired so often."""

@@ -7,6 +7,7 @@ from functools import partial
 from threading import Event
 from typing import TypeVar
 
+from distributary.deadline import FOREVER
 from distributary.errors import DistributaryError, Rejected
 from distributary.parallel import Parallel
 from distributary.tables.tombstones import BATCH_GET_KEYS
@@ -14,7 +15,7 @@ from distributary.verify.progress import Progress
 from distributary.verify.replica import sample
 from distributary.verify.replica.look import Eye, Finding, Look
 from distributary.verify.replica.reading import Keys, Side
-from distributary.verify.replica.repair import FOREVER, Repair, mended
+from distributary.verify.replica.repair import Repair, mended
 from distributary.verify.replica.report import MirrorReport
 from distributary.verify.replica.same import Row
 from distributary.verify.replica.suspects import LOOKS, MOST, Suspect, Suspects
