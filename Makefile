@@ -48,7 +48,7 @@ views: $(VENV)/.installed ## Each declared view, the primitive it stands on, and
 	@PYTHONPATH=layers/distributary:functions/derive $(BIN)/python functions/derive/costs.py
 
 verify: $(VENV)/.installed ## What stands downstream against the source: make verify WHAT=derived ARGS="users --repair"
-	@PYTHONPATH=layers/distributary:functions/derive $(BIN)/python -m distributary.verify $(WHAT) $(ARGS)
+	@PYTHONPATH=layers/distributary:functions/$(patsubst derived,derive,$(patsubst replica,replicate,$(WHAT))) $(BIN)/python -m distributary.verify $(WHAT) $(ARGS)
 
 soak: $(VENV)/.installed ## Random schedules of derive against a plain recomputation (SCHEDULES=100000)
 	@PYTHONPATH=.:layers/distributary $(BIN)/python -m tests.simulation $(SCHEDULES)

@@ -66,7 +66,7 @@ def test_time_that_runs_out_in_mid_batch_fails_the_rest_and_begins_nothing_more(
     source = newcomers()
     every = calls_of(harness, imagine, source, [], source.records)
     for at in (0, every // 2):
-        world, faults = imagine(source), Faults({at: slow(0.2)})
+        world, faults = imagine(source), Faults({at: slow(0.6)})
         answered = invoke(deploy(harness, world, faults), source.records, seconds(harness))
         assert answered in map(sequence, source.records)
         assert faults.calls < every

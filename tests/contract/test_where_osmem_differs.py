@@ -4,7 +4,6 @@ Each test runs on both and says what either does. The osmem half keeps the list 
 """
 
 import re
-import time
 import uuid
 from pathlib import Path
 
@@ -59,16 +58,6 @@ def test_refresh(client, engine, name):
     assert client.count(index=name)["count"] == {"osmem": 1, "node": 0}[engine]
     client.indices.refresh(index=name)
     assert client.count(index=name)["count"] == 1
-
-
-def test_hard_deletes(client, engine, name):
-    made(client, name, {"index": {"gc_deletes": "1ms"}}, a={"type": "long"})
-    versioned(client, name, 5, a=1)
-    client.delete(index=name, id="1", params={"version": 9, "version_type": "external_gte"})
-    for _ in range(2 if engine == "node" else 0):
-        time.sleep(1.2)
-        client.indices.refresh(index=name)
-    assert versioned(client, name, 4, a=1) == {"osmem": 409, "node": 201}[engine]
 
 
 def test_immense_terms(client, engine, name):

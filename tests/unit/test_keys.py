@@ -223,3 +223,19 @@ STRANGERS = ["", "USER#a", "USER#a/1|AA|b", "user#a/1|AA|a", "USER#a/1|AA|a#", "
 @pytest.mark.parametrize("key", STRANGERS)
 def test_what_no_item_renders_is_not_read(key):
     assert THREE.read(key) is None
+
+
+@given(PRINTABLE, PRINTABLE)
+def test_a_short_key_is_the_one_that_is_rendered(one, other):
+    template, raw = Template.parse("USER#{a}/{b}"), {"a": {"S": one}, "b": {"S": other}}
+    assert template.short(raw, 1 << 16) == template.render(decode_item(raw), 1 << 16)
+
+
+LONG = {"a": {"S": "x" * 30_000}, "b": {"S": ""}}
+
+
+@pytest.mark.parametrize(
+    "raw", [{}, {"a": {"S": "x"}}, {"a": {"S": 7}, "b": {"S": ""}}, {"a": {"N": "7"}, "b": {}}, LONG]
+)
+def test_what_is_no_short_string_is_left_to_the_rendering(raw):
+    assert Template.parse("USER#{a}/{b}").short(raw, 1 << 16) is None

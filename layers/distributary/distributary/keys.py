@@ -129,6 +129,21 @@ class Template:
             raise Rejected(f"template '{self.text}': the key would have {size} bytes, and may have 1 to {limit}")
         return key
 
+    def short(self, raw: Mapping[str, Typed], limit: int) -> str | None:
+        """What `render` makes of an item in DynamoDB JSON, if all of it is short strings; else None."""
+        texts = []
+        for part in self.parts:
+            if isinstance(part, str):
+                texts.append(part)
+                continue
+            typed = raw.get(part.name)
+            text = typed.get("S") if type(typed) is dict and len(typed) == 1 and part.type == "S" else None
+            if type(text) is not str:
+                return None
+            texts.append(text.translate(_ESCAPES))
+        key = "".join(texts)
+        return key if 0 < len(key) * 4 <= limit else None
+
     def read(self, text: str) -> dict[str, Typed] | None:
         """The attributes that a rendered key interpolates, as DynamoDB JSON; None for a text that it cannot have made.
         A digest (see `bounded`) tells nothing."""

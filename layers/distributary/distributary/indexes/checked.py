@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from distributary.change import Change, Image
-from distributary.codec import Value
 from distributary.errors import Rejected
 from distributary.indexes.declarations import Field, Index
 from distributary.indexes.values import MISSED, Shortcut, Writer
@@ -48,11 +47,11 @@ class Source:
         """Whether the item is a document of this index. Raises Rejected as `concerned`."""
         return image is not None and self.declared.of.claims(image)
 
-    def place(self, keys: Mapping[str, Value]) -> dict[str, str]:
+    def place(self, keys: Image) -> dict[str, str]:
         """Where the document stands: `_id`, and `routing` if it is declared. Raises Rejected for mistyped keys."""
-        place = {"_id": bounded(self.id.render(keys, _UNBOUNDED), DOCUMENT_ID_BYTES)}
+        place = {"_id": _rendered(self.id, keys)}
         if self.routing is not None:
-            place["routing"] = bounded(self.routing.render(keys, _UNBOUNDED), DOCUMENT_ID_BYTES)
+            place["routing"] = _rendered(self.routing, keys)
         return place
 
     def document(self, item: Image) -> dict[str, Any]:
@@ -75,6 +74,11 @@ class Source:
                 value = item[attribute]
             document[name] = write(_expanded(name, value) if field.json else value)
         return document
+
+
+def _rendered(template: Template, keys: Image) -> str:
+    short = template.short(keys.raw, DOCUMENT_ID_BYTES)
+    return bounded(template.render(keys, _UNBOUNDED), DOCUMENT_ID_BYTES) if short is None else short
 
 
 def _expanded(name: str, value: Any) -> Any:
