@@ -99,19 +99,20 @@ GOOD = {"word": {"S": "good"}}
     ("field", "bad", "reason"),
     [
         ({"type": "long"}, {"S": "no number"}, "mapper_parsing_exception"),
-        ({"type": "long"}, {"N": "1" * 38}, "mapper_parsing_exception"),
+        ({"type": "long"}, {"N": "1" * 38}, "field 'odd': the number is no whole one inside long"),
         ({"type": "date"}, {"S": "yesterday"}, "mapper_parsing_exception"),
         ({"type": "boolean"}, {"S": "perhaps"}, "mapper_parsing_exception"),
         ({"type": "ip"}, {"S": "300.1.1.1"}, "mapper_parsing_exception"),
         ({"type": "geo_point"}, {"S": "nowhere"}, "mapper_parsing_exception"),
-        ({"type": "keyword"}, {"S": "x" * 32_767}, "illegal_argument_exception"),
-        ({"type": "text"}, {"M": {"a": {"S": "x"}}}, "mapper_parsing_exception"),
+        ({"type": "keyword"}, {"S": "x" * 32_767}, "field 'odd': a keyword has at most 32766 bytes"),
+        ({"type": "text"}, {"M": {"a": {"S": "x"}}}, "field 'odd': a dict is no text"),
     ],
     ids=lambda value: str(value)[:40],
 )
 def test_a_document_that_the_mapping_refuses_is_parked_with_the_reason_and_its_neighbours_are_written(
     shelf, field, bad, reason
 ):
+    """By the engine, or by us where the declaration tells enough."""
     ends = shelf(word={"type": "keyword"}, odd=field).write(GOOD, {**GOOD, "odd": bad}, GOOD)
     assert [end.status.value for end in ends] == ["Applied", "Parked", "Applied"]
     assert reason in ends[1].cause + ends[1].detail
