@@ -1,5 +1,6 @@
 """Verification of an index finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
+from dataclasses import replace
 from random import Random
 
 import orjson
@@ -140,6 +141,18 @@ def test_an_item_that_the_declaration_rejects_is_refused_and_not_different(place
     place.declared = Declared.of([place.index], place.search, 0)
     report = place.verify()
     assert (report.counts["refused"], report.differences) == (1, 0)
+
+
+def test_of_what_a_pipeline_makes_only_the_being_there_is_compared(place):
+    for user in ("u-1", "u-2"):
+        place.put(user)
+    place.write("USER#u-1", 10**18 * 9, name="as the pipeline has it")
+    place.put("u-3", deliver=False)
+    place.delete("u-2", deliver=False)
+    assert place.found() == {"missing": ["USER#u-3"], "dead": ["USER#u-2"], "different": ["USER#u-1"]}
+    place.index = replace(place.index, pipeline="enrich")
+    place.declared = Declared.of([place.index], place.search, 0)
+    assert place.found() == {"missing": ["USER#u-3"], "dead": ["USER#u-2"], "different": []}
 
 
 def test_a_document_that_opensearch_refuses_stays_a_difference_with_its_cause(place):
