@@ -7,16 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract import world as worlds
-from tests.contract.both import BothHarness
-from tests.contract.derive import DeriveHarness
-from tests.contract.derive_ledger import LedgerHarness
+from tests.contract.branches import HARNESSES
 from tests.contract.harness import Harness
-from tests.contract.index import IndexHarness
-from tests.contract.replicate import ReplicateHarness
 from tests.contract.source import SENTINELS
-from tests.contract.welcome import WelcomeHarness
 
-HARNESSES = (DeriveHarness(), LedgerHarness(), IndexHarness(), BothHarness(), WelcomeHarness(), ReplicateHarness())
 ENDS = ("Applied", "Superseded", "Ignored", "Parked", "Failed")
 
 

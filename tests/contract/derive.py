@@ -67,6 +67,7 @@ class DeriveHarness:
     name: ClassVar[str] = "derive"
     rejected: ClassVar[dict[str, Any]] = {"email": {"S": "sentinel, and no address"}}
     sends: ClassVar[bool] = False
+    agrees: ClassVar[bool] = False
     begins_with: ClassVar[float] = 0.0
 
     def prepare(self, world: World, generation: int) -> None:

@@ -72,6 +72,7 @@ class LedgerHarness:
     name: ClassVar[str] = "derive-ledger"
     rejected: ClassVar[dict[str, Any]] = {"visits": {"S": "sentinel, and no number"}}
     sends: ClassVar[bool] = False
+    agrees: ClassVar[bool] = False
     begins_with: ClassVar[float] = 0.0
 
     def prepare(self, world: World, generation: int) -> None:

@@ -29,6 +29,9 @@ class Harness(Protocol):
     """Attributes by which an item becomes one that this branch's declarations or its service will never accept."""
     sends: ClassVar[bool]
     """Whether it sends messages, which nothing takes back: a crash may leave a change parked as 'unknown'."""
+    agrees: ClassVar[bool]
+    """Whether regions agree by a rule: then no generation wins over it, and an item takes too many calls for all their
+    orders to be tried (tests/simulation plays as many as one likes)."""
     begins_with: ClassVar[float]
     """Seconds of an invocation's time that must be left for another change to be begun."""
 

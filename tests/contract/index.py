@@ -48,6 +48,7 @@ class IndexHarness:
     name: ClassVar[str] = "index"
     rejected: ClassVar[dict[str, Any]] = {"visits": {"N": "27182818284590452300000000"}}
     sends: ClassVar[bool] = False
+    agrees: ClassVar[bool] = False
     begins_with: ClassVar[float] = 0.0
 
     def prepare(self, world: World, generation: int) -> None:

@@ -21,6 +21,7 @@ class ReplicateHarness:
     name: ClassVar[str] = "replicate"
     rejected: ClassVar[dict[str, Any]] = {"name": {"S": "sentinel" * 60_000}}
     sends: ClassVar[bool] = False
+    agrees: ClassVar[bool] = False
     begins_with: ClassVar[float] = 0.0
 
     def prepare(self, world: World, generation: int) -> None:

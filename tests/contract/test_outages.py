@@ -97,9 +97,12 @@ def test_unprocessed_tombstones_are_asked_for_again(harness, imagine):
 
 def one_at_a_time(batch_get_item):
     def first_only(*, RequestItems):
-        ((table, request),) = RequestItems.items()
-        first, rest = request["Keys"][:1], request["Keys"][1:]
-        answer = batch_get_item(RequestItems={table: {**request, "Keys": first}})
-        return {**answer, "UnprocessedKeys": {table: {**request, "Keys": rest}} if rest else {}}
+        asked = [
+            (table, {**request, "Keys": [key]}) for table, request in RequestItems.items() for key in request["Keys"]
+        ]
+        left = {}
+        for table, request in asked[1:]:
+            left.setdefault(table, {**request, "Keys": []})["Keys"] += request["Keys"]
+        return {**batch_get_item(RequestItems=dict(asked[:1])), "UnprocessedKeys": left}
 
     return first_only

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.contract.branches import HARNESSES
 from tests.contract.harness import deploy
 from tests.contract.histories import one_life, shortest
 from tests.contract.lambda_service import drain, invoke
@@ -16,6 +17,11 @@ PAIRS = (
     (slice(3, 4), slice(0, 3)),
     (slice(2, 4), slice(0, 4)),
 )
+
+
+@pytest.fixture(params=[each for each in HARNESSES if not each.agrees], ids=lambda harness: harness.name)
+def harness(request):
+    return request.param
 
 
 @pytest.fixture(autouse=True)

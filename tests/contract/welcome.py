@@ -47,6 +47,7 @@ class WelcomeHarness:
     name: ClassVar[str] = "welcome"
     rejected: ClassVar[dict[str, Any]] = {"email": {"S": "sentinel, and no address"}}
     sends: ClassVar[bool] = True
+    agrees: ClassVar[bool] = False
     begins_with: ClassVar[float] = SEND_SECONDS
 
     def prepare(self, world: World, generation: int) -> None:

@@ -93,6 +93,9 @@ def schemas(table: Table) -> dict[str, dict[str, str]]:
         "ledger": {"id": "S"},
         "claims": {"id": "S"},
         "replica": dict(table.schema),
+        "replica-kept": {"id": "S"},
+        "home": dict(table.schema),
+        "home-kept": {"id": "S"},
     }
 
 

@@ -60,11 +60,9 @@ class Mesh:
         self.seed, self.random = seed, Random(seed)
         random = self.random
         self.regions = NAMES[: regions or random.choice((2, 2, 3))]
-        by = random.choice(("at", "at", "priority", "second"))
-        deletes = random.choice(("lose", "win")) if by == "at" else "lose"
-        self.declared = check(MultiActive(regions=self.regions, rule=RULES[by], deletes=deletes))
+        self.declared, self.histories = self._ruled()
+        check(self.declared)
         self.tables, self.s3 = Streaming(self.regions, random), S3("parking")
-        self.histories = Histories(self.regions, by, deletes)
         self.stage = Stage(Services(self.tables, self.s3), random, 0)
         self.carried: dict[str, set[int]] = {region: set() for region in self.regions}
         self.skew = {region: random.choice((0, 0, 1, -1, 300, -300)) for region in self.regions}
@@ -93,7 +91,14 @@ class Mesh:
         self.stage.play([self._again(region) for region in self.regions])
         self._settled(written)
 
-    def branch(self, region: str, client: Any) -> Peers:
+    def _ruled(self) -> tuple[MultiActive, Any]:
+        """The declaration, and who tells what it means."""
+        by = self.random.choice(("at", "at", "priority", "second"))
+        deletes = self.random.choice(("lose", "win")) if by == "at" else "lose"
+        declared = MultiActive(regions=self.regions, rule=RULES[by], deletes=deletes)
+        return declared, Histories(self.regions, by, deletes)
+
+    def branch(self, region: str, client: Any) -> Any:
         """As app.py puts it together."""
         reading = Reading(self.declared.rule, self.regions, REPLICA_VERSION)
         sites = {
@@ -108,18 +113,13 @@ class Mesh:
     def _count(self) -> None:
         self.conflicts += 1
 
+    def _edit(self, client: Any, region: str, name: str) -> None:
+        edit(client, self.tables, region, name, self.random, self.skew[region])
+
     def _application(self, region: str) -> Callable[[Any], None]:
         def program(client: Any) -> None:
             for _ in range(self.edits):
-                edit(
-                    _Own(client, self, region),
-                    self.tables,
-                    self.histories,
-                    region,
-                    self.random.choice(self.items),
-                    self.random,
-                    self.skew[region],
-                )
+                self._edit(_Own(client, self, region), region, self.random.choice(self.items))
                 self.tables.clock += self.random.choice((0, 0, 1, 2))
 
         return program
@@ -169,9 +169,11 @@ class Mesh:
         try:
             ends = self.branch(region, Cut(client, self.off[region])).apply(changes, FOREVER)
         except Crash:
+            self.carried[region] -= {*places}
             return
         assert not [end for end in ends if end.status is Status.PARKED]
-        self.carried[region] |= {at for at, end in zip(places, ends, strict=True) if end.status is not Status.FAILED}
+        failed = {at for at, end in zip(places, ends, strict=True) if end.status is Status.FAILED}
+        self.carried[region] = (self.carried[region] | {*places}) - failed
 
     def _settled(self, written: int) -> None:
         """An edit is written once in each other region, and at home if it tells no time; a deletion is a tombstone and
@@ -187,10 +189,15 @@ class Mesh:
                     f"{said}: {region} {name}\n  {stands.get(name)}\n  right\n  {allowed}"
                 )
         assert self.tables.writes == written, f"{said}: a rewind wrote {self.tables.writes - written} times"
-        many, deletions = len(self.regions), self.histories.deletions
+        edits, deletions = self.histories.edits, self.histories.deletions
+        assert written <= self._bound(edits, deletions), (
+            f"{said}: {written} writes, {edits} edits, {deletions} deletions"
+        )
+
+    def _bound(self, edits: int, deletions: int) -> int:
+        many = len(self.regions)
         places = many - 1 + self.declared.rule.by_stream
-        bound = (self.histories.edits + self.repeats) * places + deletions * 2 * many
-        assert written <= bound, f"{said}: {written} writes, for {self.histories.edits} edits, {deletions} deletions"
+        return (edits + self.repeats) * places + deletions * 2 * many
 
 
 class _Own:

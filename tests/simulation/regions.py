@@ -137,9 +137,7 @@ def _news(entries: list[Entry]) -> list[Entry]:
     ]
 
 
-def edit(
-    client: Any, tables: Streaming, histories: Histories, region: str, name: str, random: Random, skew: int
-) -> None:
+def edit(client: Any, tables: Streaming, region: str, name: str, random: Random, skew: int) -> None:
     """One thing that an application does to an item in its region: put, update, put what it read earlier, delete."""
     table, place = f"items@{region}", (name,)
     stood = copy.deepcopy(tables.state[table].get(place))

@@ -81,5 +81,5 @@ def test_a_deletion_stays_and_a_later_edit_comes_to_life(site):
 @pytest.mark.parametrize("name", sorted(set(EVERY_TYPE) - set(KEY)))
 def test_a_row_whose_attribute_differs_is_not_as_it_was_seen(site, name):
     site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
-    seen = site._as_seen(PLACE, {**EVERY_TYPE, name: {"S": "another"}})
-    assert not site._conditionally("put_item", site.table, seen, Item=EVERY_TYPE)
+    seen = {**EVERY_TYPE, name: {"S": "another"}}
+    assert not site.rows.put(PLACE.key, EVERY_TYPE, seen)

@@ -4,79 +4,22 @@ import json
 
 import pytest
 
-from distributary.branches.multi_active import Peers
 from distributary.change import REPLICA_VERSION
-from distributary.conflicts import Conflicts
-from distributary.deadline import Deadline
 from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
-from distributary.sources import decode
-from distributary.tables.sites import Place, Reading, Site
+from distributary.states import end_of
+from distributary.tables.rows import as_seen
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
-from tests.fakes.s3 import S3
-from tests.fakes.serial import Serial
-from tests.simulation.regions import Streaming
+from tests.unit.edited_regions import AP, EU, US, World
 
-US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
-FOREVER = Deadline(float("inf"))
 RULE = last_writer("at", "seconds")
-
-
-class World:
-    """Regions with their tables; `carry` delivers what a region's stream holds that is new."""
-
-    def __init__(self, regions=(US, EU), rule=RULE, deletes="lose", wrap=lambda client, service: client):
-        import random
-
-        self.declared = check(MultiActive(regions=regions, rule=rule, deletes=deletes))
-        self.tables, self.s3 = Streaming(regions, random.Random(0)), S3("parking")
-        self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
-
-    def branch(self, region):
-        client = self.wrap(self.tables, dynamodb)
-        reading = Reading(self.declared.rule, self.declared.regions, REPLICA_VERSION)
-        sites = {r: Site(client, r, f"items@{r}", f"tombstones@{r}", reading, 7) for r in self.declared.regions}
-        peers = tuple(site for r, site in sites.items() if r != region)
-        return Peers(self.declared, sites[region], peers, Conflicts(self.s3, "parking", "rule", self.count), Serial())
-
-    def count(self):
-        self.conflicts += 1
-
-    def put(self, region, at, value, name="x", **more):
-        self.tables.application = True
-        item = {"id": {"S": name}, "at": {"N": str(at)}, "value": {"S": value}, **more}
-        self.tables.put_item(TableName=f"items@{region}", Item=item)
-        self.tables.application = False
-
-    def delete(self, region, name="x"):
-        self.tables.application = True
-        self.tables.delete_item(TableName=f"items@{region}", Key={"id": {"S": name}})
-        self.tables.application = False
-
-    def carry(self, region, since=None):
-        records = self.tables.records[region][self.carried[region] if since is None else since :]
-        self.carried[region] = len(self.tables.records[region])
-        return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
-
-    def settle(self):
-        while any(self.carried[r] < len(self.tables.records[r]) for r in self.declared.regions):
-            for region in self.declared.regions:
-                self.carry(region)
-
-    def values(self):
-        return [{n: i["value"]["S"] for n, i in self.tables.items(r).items()} for r in self.declared.regions]
-
-    def spent(self):
-        calls = dict(self.tables.calls)
-        self.tables.calls.clear()
-        return calls
 
 
 @pytest.fixture
 def world():
-    return World()
+    return World(RULE)
 
 
 def test_an_insert_is_one_write_and_an_update_too_and_its_echo_no_write(world):
@@ -117,7 +60,7 @@ def test_an_echo_of_a_delete_is_known_by_its_tombstone_not_by_its_image(world):
 
 def test_a_crash_between_a_tombstone_and_its_delete_is_mended_by_redelivery():
     faults = Faults()
-    world = World(wrap=faults)
+    world = World(RULE, wrap=faults)
     world.put(US, 1, "a")
     world.settle()
     world.delete(US)
@@ -132,7 +75,7 @@ def test_a_crash_between_a_tombstone_and_its_delete_is_mended_by_redelivery():
 
 def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_others():
     faults = Faults()
-    world = World((US, EU, AP), wrap=faults)
+    world = World(RULE, (US, EU, AP), wrap=faults)
     faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
     world.put(US, 1, "a")
     assert world.carry(US) == [Status.FAILED]
@@ -141,7 +84,7 @@ def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_other
 
 def test_after_a_failed_change_its_items_later_ones_fail_too_and_others_go_on():
     faults = Faults()
-    world = World(wrap=faults)
+    world = World(RULE, wrap=faults)
     world.put(US, 1, "a")
     world.put(US, 2, "b")
     world.put(US, 1, "c", name="y")
@@ -190,7 +133,7 @@ def test_a_put_of_an_item_as_it_was_read_earlier_stamp_and_all_is_no_echo(world)
 
 @pytest.mark.parametrize(("deletes", "left"), [("lose", [{"x": "b"}] * 2), ("win", [{}, {}])])
 def test_a_late_update_against_a_delete_ends_by_the_rule(deletes, left):
-    world = World(deletes=deletes)
+    world = World(RULE, deletes=deletes)
     now = 1_795_341_600
     world.put(US, now - 10, "a")
     world.settle()
@@ -223,7 +166,10 @@ def test_a_conflict_is_one_object_with_both_sides_winner_and_rule(world):
     assert body["rule"] == "rule"
     assert body["key"] == {"id": {"S": "x"}}
     assert (body["winner"]["region"], body["winner"]["item"]["value"]["S"]) == (EU, "sentinel-eu")
-    assert (body["loser"]["region"], body["loser"]["item"]["value"]["S"]) == (US, "sentinel-us")
+    assert {side["region"]: side["item"]["value"]["S"] for side in body["sides"]} == {
+        US: "sentinel-us",
+        EU: "sentinel-eu",
+    }
 
 
 def test_edits_one_after_the_other_are_no_conflict(world):
@@ -279,7 +225,7 @@ def test_an_edit_between_look_and_put_is_seen_and_judged(world, at, left):
 
 def test_the_condition_names_every_attribute_of_the_row_and_the_stamp_that_it_lacks(world):
     world.put(EU, 1, "eu")
-    seen = world.branch(EU).here._as_seen(Place({"id": {"S": "x"}}, "x"), {"id": {"S": "x"}, "value": {"S": "eu"}})
+    seen = as_seen({"id": {"S": "x"}}, {"id": {"S": "x"}, "value": {"S": "eu"}}, REPLICA_VERSION)
     assert seen["ConditionExpression"] == "#a0 = :a0 AND #a1 = :a1 AND attribute_not_exists(#stamp)"
     assert set(seen["ExpressionAttributeNames"].values()) == {"id", "value", REPLICA_VERSION}
 
@@ -314,7 +260,7 @@ class TestByTheStreamsSecond:
         world.settle()
         assert world.conflicts == 1
         (body,) = [json.loads(each) for each in world.s3.state.values()]
-        assert (body["winner"]["region"], body["loser"]["region"]) == (US, EU)
+        assert (body["winner"]["region"], {side["region"] for side in body["sides"]}) == (US, {US, EU})
 
     def test_an_edit_on_top_of_another_stands_even_within_its_second(self, world):
         for region, value in ((US, "a"), (EU, "b"), (US, "c"), (EU, "d")):
@@ -375,8 +321,8 @@ class TestByTheStreamsSecond:
         (MultiActive(regions=(US, US), rule=RULE), "each once"),
         (MultiActive(regions=(US, "europe"), rule=RULE), "'europe' is no AWS region"),
         (MultiActive(regions=(US, EU), rule=RULE, deletes="maybe"), "give one of lose, win"),
-        (MultiActive(regions=(US, EU), rule=last_writer("at"), deletes="win"), "with the unit"),
-        (MultiActive(regions=(US, EU), rule=last_writer(), deletes="win"), "with the unit"),
+        (MultiActive(regions=(US, EU), rule=last_writer("at"), deletes="win"), "the unit it is in"),
+        (MultiActive(regions=(US, EU), rule=last_writer(), deletes="win"), "the unit it is in"),
         (MultiActive(regions=(US, EU), rule=last_writer("at", "days")), "give one of seconds"),
     ],
 )
@@ -402,10 +348,10 @@ def test_a_mirror_has_one_target():
 
 @pytest.mark.parametrize(("unit", "end"), [("seconds", "11"), ("milliseconds", "11000")])
 def test_a_deletion_ends_with_its_second_in_the_applications_unit(unit, end):
-    assert str(last_writer("at", unit).end_of(10.0).value) == end
+    assert str(end_of(unit, 10.0).value) == end
 
 
 def test_a_deletion_in_text_sorts_after_every_fraction_of_its_second():
-    end = last_writer("at", "text").end_of(10.0).value
+    end = end_of("text", 10.0).value
     assert "1970-01-01T00:00:10.999Z" < end < "1970-01-01T00:00:11Z"
     assert "1970-01-01T00:00:10Z" < end < "1970-01-01T00:00:11.000Z"

@@ -1,21 +1,40 @@
 """Conflicts between regions, kept in S3 with both sides, the winner and the rule, one object per conflict."""
 
-import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from distributary import canonical
 from distributary.clients import AwsError, classify
-from distributary.codec import Typed
-from distributary.states import State, stamp
+from distributary.codec import Typed, encode
+from distributary.states import NEVER, State, Time
 
 PREFIX = "conflicts"
 
 
+class Side(NamedTuple):
+    """What one region's application made of the item: when, by the rule, and the item (canonical), None if deleted."""
+
+    region: str
+    time: Time
+    deleted: bool
+    item: Mapping[str, Typed] | None
+
+    @classmethod
+    def of(cls, state: State) -> "Side":
+        """A whole item's."""
+        return cls(state.region, state.time, state.deleted, canonical.image(state.item) if state.item else None)
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the bucket."""
+        time = encode(None if self.time == NEVER else self.time.value)
+        return {"region": self.region, "time": time, "deleted": self.deleted, "item": self.item}
+
+
 @dataclass(frozen=True, slots=True)
 class Conflicts:
-    """The bucket's part `conflicts/`. An object's name is made of the item and the two edits, so that a conflict that
+    """The bucket's part `conflicts/`. An object's name is made of the item and the two sides, so that a conflict that
     is met twice is recorded once; each region that meets it records it in its own bucket. `count` is told of each."""
 
     s3: Any
@@ -23,32 +42,17 @@ class Conflicts:
     rule: str
     count: Callable[[], None]
 
-    def record(self, id: str, key: Typed, loser: State, winner: State) -> None:
-        """Raises Rejected or Unavailable."""
-        body = {"key": key, "rule": self.rule, "winner": _side(winner), "loser": _side(loser)}
+    def record(self, id: str, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
+        """Before the winner is written, so that none is lost. Raises Rejected or Unavailable."""
+        parties = sorted((side.as_json() for side in sides), key=canonical.text)
+        body = {"key": canonical.image(key), "rule": self.rule, "sides": parties, "winner": winner.as_json()}
         try:
             self.s3.put_object(
                 Bucket=self.bucket,
-                Key=self.name(id, loser, winner),
-                Body=json.dumps(body, ensure_ascii=False, default=repr).encode(errors="backslashreplace"),
+                Key=f"{PREFIX}/{canonical.digest(id, parties)}.json",
+                Body=json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace"),
                 ContentType="application/json",
             )
         except AwsError as error:
             raise classify(error, "conflict PutObject") from error
         self.count()
-
-    def name(self, id: str, loser: State, winner: State) -> str:
-        """The object's key: where a row stood does not tell its position, so that is no part of it."""
-        sides = [[*map(str, side.time), side.region, side.digest, side.deleted] for side in (loser, winner)]
-        return f"{PREFIX}/{hashlib.sha256(json.dumps([id, sides]).encode(errors='surrogatepass')).hexdigest()}.json"
-
-
-def _side(state: State) -> dict[str, Any]:
-    said = stamp(state)
-    return {
-        "region": state.region,
-        "time": said["time"],
-        "digest": state.digest,
-        "deleted": state.deleted,
-        "item": state.item,
-    }

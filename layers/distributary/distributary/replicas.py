@@ -3,16 +3,30 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Literal, get_args
 
 from distributary.change import Image
 from distributary.codec import Typed, Value, encode, for_client
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.merging.declared import Merge, by_attribute, custom, faults_of, total
 from distributary.settings import REGION
 from distributary.states import Time
 from distributary.views import Entity, Predicate, guarded
+
+__all__ = [
+    "Mirror",
+    "MultiActive",
+    "Replica",
+    "Rule",
+    "by_attribute",
+    "check",
+    "custom",
+    "greatest",
+    "last_writer",
+    "peers_of",
+    "target_of",
+    "total",
+]
 
 MAX_REGIONS = 5
 
@@ -89,13 +103,6 @@ class Rule:
         """Raises Rejected if the function fails on the item."""
         return Time.of(guarded(self.name, self.greatest, item))
 
-    def end_of(self, second: float) -> Time:
-        """The first moment after this second (since the epoch), as the application would write it."""
-        after = int(second) + 1
-        if self.unit == "text":
-            return Time.of(datetime.fromtimestamp(after, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
-        return Time.of(Decimal(after) * (1000 if self.unit == "milliseconds" else 1))
-
 
 def last_writer(attribute: str | None = None, unit: Unit | None = None) -> Rule:
     """The item whose `attribute` is greatest: the time at which the application wrote it, a number or a text that
@@ -119,13 +126,14 @@ def greatest(function: Callable[[Image], Value]) -> Rule:
 class MultiActive:
     """Both ways: the application writes in each of `regions` (2 to 5), and all tables come to hold the same.
 
-    The whole item is what wins or loses, by `rule`; ties go to the region named first. `deletes="lose"`: a deletion
-    covers what was deleted and all that it outranks, so that a greater edit made elsewhere meanwhile survives;
-    `"win"`: also all edits up to the end of the second in which the item was deleted, in any region.
+    By `last_writer` and `greatest` the whole item wins or loses, by `by_attribute` and `custom` items are merged; ties
+    go to the region named first. `deletes="lose"`: a deletion covers what was deleted and all that it outranks, so that
+    a greater edit made elsewhere meanwhile survives; `"win"`: also all edits up to the end of the second in which the
+    item was deleted, in any region.
     """
 
     regions: tuple[str, ...]
-    rule: Rule
+    rule: Rule | Merge
     deletes: Deletes = "lose"
 
 
@@ -174,7 +182,9 @@ def _multi_active_faults(declared: MultiActive) -> Iterable[str]:
     if declared.rule.unit is not None and declared.rule.unit not in get_args(Unit):
         yield f"multi-active: unit is '{declared.rule.unit}': give one of {', '.join(get_args(Unit))}"
     if declared.deletes == "win" and declared.rule.unit is None:
-        yield 'multi-active: deletes="win" compares times: use last_writer(attribute, unit), with the unit it is in'
+        yield 'multi-active: deletes="win" compares times: give the rule an attribute, and the unit it is in'
+    if isinstance(declared.rule, Merge):
+        yield from (f"multi-active: {fault}" for fault in faults_of(declared.rule))
 
 
 def _mirror_faults(declared: Mirror) -> Iterable[str]:

@@ -4,16 +4,15 @@ The greatest of a set is the same whatever order it is taken in, and however oft
 same states hold the same one.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from distributary import canonical
 from distributary import version as versions
-from distributary.codec import Typed, Value, decode, encode, number_text
+from distributary.codec import Typed, Value, decode, encode
 from distributary.errors import Rejected
 
 UNKNOWN = versions.GENERATIONS * versions.POSITIONS
@@ -41,12 +40,20 @@ NEVER = Time(0, "")
 _INSTANT = Decimal("0.000001")
 
 
-def tick(second: float, last: "State | None") -> Time:
-    """The time of an edit that its record puts into this second, and that replaced `last`: later than that."""
+def tick(second: float, last: Time | None) -> Time:
+    """The time of an edit that its record puts into this second, and that replaced one of `last`: later than that."""
     now = Time.of(Decimal(int(second)))
-    if last is None or last.time < now or not isinstance(last.time.value, Decimal):
+    if last is None or last < now or not isinstance(last.value, Decimal):
         return now
-    return Time.of(last.time.value + _INSTANT)
+    return Time.of(last.value + _INSTANT)
+
+
+def end_of(unit: str | None, second: float) -> Time:
+    """The first moment after this second (since the epoch), as the application would write it."""
+    after = int(second) + 1
+    if unit == "text":
+        return Time.of(datetime.fromtimestamp(after, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    return Time.of(Decimal(after) * (1000 if unit == "milliseconds" else 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,30 +128,7 @@ def rank(region: str, regions: tuple[str, ...]) -> int:
 
 def digest_of(item: Mapping[str, Typed]) -> str:
     """128 bits of an item's content, the same for a Lambda event's spelling and boto3's. Raises Rejected."""
-    text = json.dumps(
-        {name: _canonical(typed, name) for name, typed in item.items()}, sort_keys=True, separators=(",", ":")
-    )
-    return base64.b64encode(hashlib.sha256(text.encode(errors="surrogatepass")).digest()[:16]).decode()
-
-
-def _canonical(typed: Typed, where: str) -> Any:
-    ((tag, content),) = typed.items()
-    match tag:
-        case "M":
-            return {"M": {name: _canonical(member, where) for name, member in content.items()}}
-        case "L":
-            return {"L": [_canonical(member, where) for member in content]}
-    value = decode(typed, where)
-    return {tag: sorted(map(_plain, value)) if isinstance(value, frozenset) else _plain(value)}
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case Decimal():
-            return number_text(value)
-        case bytes():
-            return base64.b64encode(value).decode()
-    return value
+    return canonical.digest(canonical.image(item))
 
 
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, Rejected)

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from distributary import outcome as outcomes
 from distributary.change import Change, Image, Origin, rewritten
 from distributary.codec import Typed, for_client
-from distributary.conflicts import Conflicts
+from distributary.conflicts import Conflicts, Side
 from distributary.deadline import Deadline
 from distributary.errors import Rejected, Unavailable
 from distributary.keys import bounded, identity
 from distributary.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
-from distributary.states import State, rank, tick
+from distributary.states import State, Time, end_of, rank, tick
 from distributary.tables.sites import Place, Site
 
 TOMBSTONE_ID_BYTES = 1024
@@ -79,7 +79,7 @@ class Peers:
         if reading.rule.by_stream and not new.stamped:
             return self._carry_second(change, place, old, new, deadline)
         if old is not None and old.outranks(new):
-            self.conflicts.record(place.id, place.key, new, old)
+            self._clash(place, new, old)
             return self.here.merge(place, old, region, deadline, _overtakes_nobody)
         if old is None and self._is_outranked(place, new, deadline):
             return True
@@ -112,11 +112,11 @@ class Peers:
         return self._push(place, old, deletion, deadline) or wrote
 
     def _deletion(self, change: Change, old: State) -> State:
-        rule, region = self.declared.rule, self.here.region
+        rule, region = self.here.reading.rule, self.here.region
         if rule.by_stream:
             mine, time = rank(region, self.declared.regions), tick(change.created, _stamped(old))
             return State(time, mine, change.version, old.digest, True, region, stamped=True)
-        return old.deletion(rule.end_of(change.created) if self.declared.deletes == "win" else None)
+        return old.deletion(end_of(rule.unit, change.created) if self.declared.deletes == "win" else None)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
@@ -139,15 +139,19 @@ class Peers:
             return
         if self.here.reading.rule.by_stream and not stood.stamped:
             return
-        self.conflicts.record(place.id, place.key, stood, new)
+        self._clash(place, stood, new)
+
+    def _clash(self, place: Place, loser: State, winner: State) -> None:
+        self.conflicts.record(place.id, place.key, (Side.of(loser), Side.of(winner)), Side.of(winner))
 
 
 def _item(image: Image) -> dict[str, Typed]:
     return {name: for_client(typed, name) for name, typed in image.raw.items()}
 
 
-def _stamped(state: State | None) -> State | None:
-    return state if state is not None and state.stamped else None
+def _stamped(state: State | None) -> Time | None:
+    """Its time, if a replicator wrote it."""
+    return state.time if state is not None and state.stamped else None
 
 
 def _overtakes_nobody(_: State | None) -> None:

@@ -11,19 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from distributary.change import Image
-from distributary.clients import AwsError, classify, code_of
 from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.replicas import Rule
 from distributary.states import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
+from distributary.tables.rows import Row, Rows, absent, equal
 
 TRIES = 8
-COMPARED_ATTRIBUTES = 100
-"""Of a row, in the condition that it is as it was seen; an expression may hold 300 operators
-(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
-
-Row = Mapping[str, Typed]
 Overtakes = Callable[[State | None], None]
 """Told of the state that stands before it is overwritten."""
 
@@ -83,6 +78,11 @@ class Site:
     now: Callable[[], float] = time.time
     wait: Callable[[float], None] = time.sleep
 
+    @property
+    def rows(self) -> Rows:
+        """The table's rows."""
+        return Rows(self.client, self.region, self.table, self.reading.attribute)
+
     def merge(self, place: Place, state: State, by: str, deadline: Deadline, overtakes: Overtakes) -> bool:
         """Whether `state` won, and now stands here; `by` is the region whose application made it."""
         for attempt in range(TRIES):
@@ -117,13 +117,13 @@ class Site:
         time only its record tells is left to its own region's function."""
         for _ in range(TRIES):
             deadline.check()
-            row = self._get(self.table, place.key)
+            row = self.rows.read(self.table, place.key)
             standing = self._read(row)
             if row is None or standing is None or not deletion.outranks(standing):
                 return False
             if self.reading.rule.by_stream and not standing.stamped:
                 return False
-            if self._conditionally("delete_item", self.table, self._as_seen(place, row), Key=place.key):
+            if self.rows.delete(place.key, row):
                 return True
         raise Unavailable(f"{self.region}: the item is written to faster than it can be deleted")
 
@@ -136,29 +136,12 @@ class Site:
 
     def grave(self, place: Place) -> Grave | None:
         """The tombstone that stands; 1 read unit."""
-        return self._grave(self._get(self.tombstones, {"id": {"S": place.id}}))
+        return self._grave(self.rows.read(self.tombstones, {"id": {"S": place.id}}))
 
     def _look(self, place: Place) -> tuple[Row | None, Grave | None]:
-        """Row and tombstone in one request; together they are no snapshot, which the order of writes makes up for."""
-        wanted: Any = {
-            self.table: {"Keys": [place.key], "ConsistentRead": True},
-            self.tombstones: {"Keys": [{"id": {"S": place.id}}], "ConsistentRead": True},
-        }
-        try:
-            answer = self.client.batch_get_item(RequestItems=wanted)
-        except AwsError as error:
-            raise Unavailable(f"{self.region}: {classify(error, 'BatchGetItem')}", str(error)) from error
-        if answer.get("UnprocessedKeys"):
-            raise Unavailable(f"{self.region}: BatchGetItem left keys unprocessed")
-        found = answer["Responses"]
-        rows, graves = found.get(self.table, []), found.get(self.tombstones, [])
-        return (rows[0] if rows else None), self._grave(graves[0] if graves else None)
-
-    def _get(self, table: str, key: Row) -> Row | None:
-        try:
-            return self.client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        except AwsError as error:
-            raise Unavailable(f"{self.region}: {classify(error, 'GetItem')}", str(error)) from error
+        """Row and tombstone; the order of writes makes up for their being no snapshot."""
+        row, grave = self.rows.look(place.key, self.tombstones, {"id": {"S": place.id}})
+        return row, self._grave(grave)
 
     def _read(self, row: Row | None) -> State | None:
         return None if row is None else self.reading.row(row, self.region)
@@ -169,45 +152,10 @@ class Site:
         return Grave(read_stamp(item["state"]["M"], self.reading.regions, True), item["by"]["S"], item)
 
     def _put(self, place: Place, state: State, row: Row | None) -> bool:
-        item = {**(state.item or {}), self.reading.attribute: {"M": stamp(state)}}
-        return self._conditionally("put_item", self.table, self._as_seen(place, row), Item=item)
+        return self.rows.put(place.key, {**(state.item or {}), self.reading.attribute: {"M": stamp(state)}}, row)
 
     def _entomb(self, place: Place, state: State, by: str, grave: Grave | None) -> bool:
         expiry = {"N": str(int(self.now()) + self.days * 86_400)}
         item = {"id": {"S": place.id}, "state": {"M": stamp(state)}, "by": {"S": by}, "expires_at": expiry}
-        seen = _equal({"state": grave.item["state"]}) if grave else _absent("id")
-        return self._conditionally("put_item", self.tombstones, seen, Item=item)
-
-    def _as_seen(self, place: Place, row: Row | None) -> dict[str, Any]:
-        """The condition that the row is as it was seen. An attribute that the application added meanwhile escapes it:
-        then the stream tells of the edit that was overwritten, and its own region's function brings it back."""
-        if row is None:
-            return _absent(next(iter(place.key)))
-        names = sorted(row, key=lambda name: (name != self.reading.attribute, name))[:COMPARED_ATTRIBUTES]
-        seen = _equal({name: row[name] for name in names})
-        if self.reading.attribute not in row:
-            seen["ConditionExpression"] += " AND attribute_not_exists(#stamp)"
-            seen["ExpressionAttributeNames"]["#stamp"] = self.reading.attribute
-        return seen
-
-    def _conditionally(self, call: str, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
-        try:
-            getattr(self.client, call)(TableName=table, **condition, **arguments)
-        except AwsError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
-                return False
-            raise classify(error, f"{self.region}: {call}") from error
-        return True
-
-
-def _absent(name: str) -> dict[str, Any]:
-    return {"ConditionExpression": "attribute_not_exists(#k)", "ExpressionAttributeNames": {"#k": name}}
-
-
-def _equal(attributes: Row) -> dict[str, Any]:
-    numbered = list(enumerate(attributes.items()))
-    return {
-        "ConditionExpression": " AND ".join(f"#a{n} = :a{n}" for n, _ in numbered),
-        "ExpressionAttributeNames": {f"#a{n}": name for n, (name, _) in numbered},
-        "ExpressionAttributeValues": {f":a{n}": typed for n, (_, typed) in numbered},
-    }
+        seen = equal({"state": grave.item["state"]}) if grave else absent("id")
+        return self.rows.conditionally("put_item", self.tombstones, seen, Item=item)

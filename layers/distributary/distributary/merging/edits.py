@@ -1,0 +1,122 @@
+"""What a change adds to what is known of its item, told by its record alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributary import canonical
+from distributary.change import Change, Image, Origin
+from distributary.codec import Typed, decode, decode_item, encode_item
+from distributary.errors import Rejected
+from distributary.merging.declared import Merge
+from distributary.merging.lattice import Cell, Known, Lattice, Name, Rank, Whole, cells_of
+from distributary.merging.marks import Marks
+from distributary.states import NEVER, Time, end_of, tick
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A write of an application's; `before` and `after`: the item's content, canonical, without keys, None where there
+    was no item."""
+
+    known: Known
+    before: Mapping[str, Typed] | None
+    after: Mapping[str, Typed] | None
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """The declared rule at work in one region. `win`: a delete also covers edits to the end of its second."""
+
+    rule: Merge
+    region: str
+    marks: Marks
+    lattice: Lattice
+    win: bool = False
+
+    @classmethod
+    def of(cls, rule: Merge, regions: tuple[str, ...], here: str, attribute: str, win: bool = False) -> "Edits":
+        """Over a declaration that `replicas.check` has passed; `attribute` is the replicator's own."""
+        return cls(rule, here, Marks(attribute), Lattice(regions, merging(rule)), win)
+
+    def replicated(self, change: Change) -> bool:
+        """Whether a replicator made it. Raises Rejected for an image that is no DynamoDB item."""
+        if change.new is not None:
+            return self.marks.read(change.new.raw) is not None
+        rank = self.marks.read(change.old.raw) if change.old is not None else None
+        return rank is not None and rank.dead
+
+    def edit(self, change: Change) -> Edit:
+        """What an application's write says. Raises Rejected as `replicated`."""
+        before, after = self._content(change, change.old), self._content(change, change.new)
+        rank, versions = self._rank(change, before, after), {self.region: change.version}
+        if after is None:
+            return Edit(Known(dead=rank, versions=versions), before, after, change.version)
+        seen = self.marks.seen(change.new.raw) if change.new is not None else {}
+        seen = {region: version for region, version in seen.items() if region != self.region}
+        whole = {self.region: Whole(rank, cells_of(after, self.rule.parts), seen)}
+        if self.rule.items is not None:
+            return Edit(Known(wholes=whole, versions=versions), before, after, change.version)
+        born = change.origin is Origin.SNAPSHOT or before is None
+        cells = self._changed({} if born else before or {}, after, rank)
+        return Edit(Known(wholes=whole, cells=cells, versions=versions), before, after, change.version)
+
+    def overlooks(self, edit: Edit, known: Known) -> bool:
+        """Whether the application wrote it without having seen another region's write that is in `known`."""
+        newest = self.lattice.newest(known)
+        if newest is None or known.knows(Rank(NEVER, self.region, edit.version, False)):
+            return False
+        if self.rule.items is not None or edit.after is None or edit.before is None or newest.dead:
+            shown = self.lattice.shown(known)
+            return newest.region != self.region and shown not in (edit.before, edit.after)
+        seen = cells_of(edit.before, self.rule.parts)
+        return any(
+            name in known.cells
+            and known.cells[name].rank.region != self.region
+            and known.cells[name].value not in (seen.get(name), cell.value)
+            for name, cell in edit.known.cells.items()
+        )
+
+    def _changed(self, before: Mapping[str, Typed], after: Mapping[str, Typed], rank: Rank) -> dict[Name, Cell]:
+        old, new = cells_of(before, self.rule.parts), cells_of(after, self.rule.parts)
+        return {name: Cell(rank, new.get(name)) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+
+    def _content(self, change: Change, image: Image | None) -> dict[str, Typed] | None:
+        if image is None:
+            return None
+        return {name: typed for name, typed in self.marks.plain(image.raw).items() if name not in change.keys}
+
+    def _rank(self, change: Change, before: Mapping[str, Typed] | None, after: Mapping[str, Typed] | None) -> Rank:
+        dead = after is None
+        stood = self.marks.read(change.old.raw) if change.old is not None else None
+        if self.rule.by is None:
+            own = NEVER if change.origin is Origin.SNAPSHOT else tick(change.created, stood.time if stood else None)
+            return Rank(own, self.region, change.version, dead)
+        rank = Rank(_time((after or before or {}).get(self.rule.by)), self.region, change.version, dead)
+        if dead and stood is not None:
+            rank = stood._replace(dead=True)
+        end = end_of(self.rule.unit, change.created)
+        return Rank(end, self.region, change.version, dead) if dead and self.win and end > rank.time else rank
+
+
+def _time(typed: Typed | None) -> Time:
+    return NEVER if typed is None else Time.of(decode(typed))
+
+
+def merging(rule: Merge) -> Any:
+    """The declared merge on DynamoDB JSON; None if there is none."""
+    if rule.items is None:
+        return None
+    merge = rule.items
+
+    def merged(a: Typed, b: Typed) -> Typed:
+        try:
+            found = encode_item(merge(decode_item(a["M"]), decode_item(b["M"])))
+        except Rejected:
+            raise
+        except Exception as error:
+            raise Rejected(f"{rule.name} raised {type(error).__name__}", str(error)) from error
+        return {"M": canonical.image(found)}
+
+    return merged

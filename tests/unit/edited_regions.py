@@ -1,0 +1,100 @@
+"""Regions that an application edits, call by call, and their functions, which carry what is new when they are told."""
+
+import random
+
+from distributary.branches.merged import Merged
+from distributary.branches.multi_active import Peers
+from distributary.change import REPLICA_VERSION
+from distributary.conflicts import Conflicts
+from distributary.deadline import Deadline
+from distributary.merging.declared import Merge
+from distributary.merging.edits import Edits
+from distributary.replicas import MultiActive, check
+from distributary.sources import decode
+from distributary.tables.knowledge import Knowledge
+from distributary.tables.rows import Rows
+from distributary.tables.sites import Reading, Site
+from tests.fakes import dynamodb
+from tests.fakes.s3 import S3
+from tests.fakes.serial import Serial
+from tests.simulation.regions import Streaming
+
+US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
+FOREVER = Deadline(float("inf"))
+
+
+class World:
+    """Regions with their tables; `carry` delivers what a region's stream holds that is new."""
+
+    def __init__(self, rule, regions=(US, EU), deletes="lose", wrap=lambda client, service: client):
+        self.declared = check(MultiActive(regions=regions, rule=rule, deletes=deletes))
+        self.tables, self.s3 = Streaming(regions, random.Random(0)), S3("parking")
+        self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
+
+    def branch(self, region):
+        """As app.py puts it together."""
+        client = self.wrap(self.tables, dynamodb)
+        regions = sorted(self.declared.regions, key=lambda name: name != region)
+        conflicts = Conflicts(self.s3, "parking", "rule", self.count)
+        if not isinstance(self.declared.rule, Merge):
+            reading = Reading(self.declared.rule, self.declared.regions, REPLICA_VERSION)
+            home, *peers = (Site(client, r, f"items@{r}", f"tombstones@{r}", reading, 7) for r in regions)
+            return Peers(self.declared, home, tuple(peers), conflicts, Serial())
+        win = self.declared.deletes == "win"
+        edits = Edits.of(self.declared.rule, self.declared.regions, region, REPLICA_VERSION, win)
+        home, *others = (
+            Knowledge(Rows(client, r, f"items@{r}", REPLICA_VERSION), f"tombstones@{r}", edits.lattice, 7, lambda: 0.0)
+            for r in regions
+        )
+        return Merged(home, tuple(others), edits, conflicts, Serial())
+
+    def count(self):
+        self.conflicts += 1
+
+    def put(self, region, at, value, name="x", **more):
+        """An item put whole."""
+        item = {"id": {"S": name}, "at": {"N": str(at)}, "value": {"S": value}, **more}
+        self.edit(region, "put_item", Item=item)
+
+    def update(self, region, at, name="x", **more):
+        """An item written as it stands but for some attributes; None takes one away."""
+        stood = self.tables.state[f"items@{region}"].get((name,), {})
+        item = {"id": {"S": name}, **stood, "at": {"N": str(at)}, **more}
+        self.edit(region, "put_item", Item={name: typed for name, typed in item.items() if typed is not None})
+
+    def delete(self, region, name="x"):
+        """An item deleted."""
+        self.edit(region, "delete_item", Key={"id": {"S": name}})
+
+    def edit(self, region, call, **arguments):
+        """The application's call."""
+        self.tables.application = True
+        getattr(self.tables, call)(TableName=f"items@{region}", **arguments)
+        self.tables.application = False
+
+    def carry(self, region, since=None):
+        """What became of each."""
+        records = self.tables.records[region][self.carried[region] if since is None else since :]
+        self.carried[region] = len(self.tables.records[region])
+        return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
+
+    def settle(self):
+        """Until nothing is new anywhere."""
+        while any(self.carried[r] < len(self.tables.records[r]) for r in self.declared.regions):
+            for region in self.declared.regions:
+                self.carry(region)
+
+    def items(self):
+        """What the item x is in each region, without key."""
+        found = [self.tables.items(region).get("x") for region in self.declared.regions]
+        return [item and {name: typed for name, typed in item.items() if name != "id"} for item in found]
+
+    def values(self):
+        """Each region's items, by their values."""
+        return [{n: i["value"]["S"] for n, i in self.tables.items(r).items()} for r in self.declared.regions]
+
+    def spent(self):
+        """The calls since this was last asked."""
+        calls = dict(self.tables.calls)
+        self.tables.calls.clear()
+        return calls

@@ -1,0 +1,71 @@
+"""The version attribute of tables whose items are merged tells a replicator's write from everybody else's."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distributary.codec import encode_item
+from distributary.merging.lattice import Rank
+from distributary.merging.marks import Marks
+from distributary.states import NEVER, Time
+from tests.unit.strategies import as_event, items
+
+MARKS = Marks("_v1")
+times = st.sampled_from([NEVER, Time.of(Decimal(1)), Time.of("a.b.c")])
+ranks = st.builds(Rank, times, st.sampled_from(["eu-west-1", "us-east-1"]), st.integers(0, 10**46 - 1), st.booleans())
+versions = st.dictionaries(st.sampled_from(["eu-west-1", "us-east-1"]), st.integers(0, 10**46 - 1))
+
+
+def marked(row, rank, versions=()):
+    return {**row, "_v1": {"S": MARKS.text(MARKS.plain(row), rank, dict(versions))}}
+
+
+@given(item=items, rank=ranks, versions=versions)
+def test_what_was_marked_is_known_with_its_rank_in_a_table_s_spelling_and_in_a_record_s(item, rank, versions):
+    row = marked(encode_item(item), rank, versions)
+    for each in (row, {name: as_event(typed) for name, typed in row.items()}):
+        assert MARKS.read(each) == rank
+        assert MARKS.seen(each) == versions
+
+
+@given(item=items, rank=ranks, versions=versions, name=st.sampled_from(["added", "other"]))
+def test_a_write_on_top_that_keeps_the_attribute_is_not_the_replicator_s_but_tells_what_it_saw(
+    item, rank, versions, name
+):
+    row = {**marked(encode_item(item), rank, versions), name: {"S": "written on top, whatever stood there"}}
+    assert MARKS.read(row) is None
+    assert MARKS.seen(row) == versions
+
+
+@given(rank=ranks)
+def test_a_row_that_is_marked_as_gone_is_not_one_that_lives(rank):
+    row = marked({"a": {"S": "x"}}, rank)
+    text = row["_v1"]["S"]
+    other = text.replace("gone.", "live.", 1) if rank.dead else text.replace("live.", "gone.", 1)
+    assert MARKS.read({**row, "_v1": {"S": other}}) is None
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {"S": ""},
+        {"S": "live"},
+        {"S": "live.x.[]"},
+        {"S": "live.x." + "[" * 100_000},
+        {"S": f'live.x.[[{{"NULL":true}},"eu-west-1","{"9" * 5000}",false],{{}}]'},
+        {"S": f'live.x.[[{{"NULL":true}},"eu-west-1","1",false],{{"eu-west-1":"{"9" * 47}"}}]'},
+        {"S": 'live.x.[[{"N":"x"},"eu-west-1","1",false],{}]'},
+        {"S": 'live.x.[[{"NULL":true},"eu-west-1","1",false],[]]'},
+        {"S": f"{1:046d}"},
+        {"N": "1"},
+        {},
+        "text",
+        None,
+    ],
+    ids=lambda typed: repr(typed)[:24],
+)
+def test_whatever_else_stands_in_the_attribute_is_nobody_s_mark(typed):
+    row = {"id": {"S": "x"}, "_v1": typed}
+    assert (MARKS.read(row), dict(MARKS.seen(row))) == (None, {})
