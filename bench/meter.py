@@ -9,6 +9,8 @@ from unittest import mock
 
 import boto3
 
+from distributary.lean import LeanClient
+
 UNIT_BYTES = 1024
 _WRITES = ("Put", "Update", "Delete", "ConditionCheck")
 
@@ -41,13 +43,22 @@ class Meter:
             client = make(session, service, *arguments, **more)
             return self.watch(client) if service == "dynamodb" else client
 
-        with mock.patch.object(boto3.Session, "client", made):
+        call = LeanClient.call
+
+        def called(lean: LeanClient, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+            self._count(operation, arguments)
+            return call(lean, operation, arguments)
+
+        with mock.patch.object(boto3.Session, "client", made), mock.patch.object(LeanClient, "call", called):
             yield
 
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
-        written, read = _units(model.name, params)
+        self._count(model.name, params)
+
+    def _count(self, operation: str, params: Mapping[str, Any]) -> None:
+        written, read = _units(operation, params)
         with self._lock:
-            self.requests[model.name] += 1
+            self.requests[operation] += 1
             self.write_units += written
             self.read_units += read
 

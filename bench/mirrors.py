@@ -20,6 +20,7 @@ from botocore.config import Config
 
 from bench.consume import Context
 from bench.meter import Meter
+from distributary.change import REPLICA_VERSION
 from distributary.codec import for_client
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,22 +55,29 @@ class Side:
         self.seconds.append(time.perf_counter() - began)
 
 
-def ours(table: str) -> Side:
-    """functions/replicate/app.py as it is, with the template's settings. `table` and its tombstones are there."""
-    environment = {
+def environment(table: str) -> dict[str, str]:
+    """The function's, beside what a process on AWS has; for a table and its tombstones beside it."""
+    return {
+        "SOURCE_REGION": "us-east-1",
         "REPLICA_TABLE": table,
         "REPLICA_REGION": AWAY,
+        "TARGET_ROLE_ARN": "none",
+        "VERSION_ATTRIBUTE": REPLICA_VERSION,
         "TOMBSTONE_TABLE": f"{table}-tombstones",
         "TOMBSTONE_DAYS": "7",
         "PARKING_BUCKET": "bench",
         "GENERATION": "0",
     }
+
+
+def ours(table: str) -> Side:
+    """functions/replicate/app.py as it is, with the template's settings. `table` and its tombstones are there."""
     folder, meter = ROOT / "functions" / "replicate", Meter()
     spec = importlib.util.spec_from_file_location("bench_replicate_app", folder / "app.py")
     assert spec is not None
     assert spec.loader is not None
     app = importlib.util.module_from_spec(spec)
-    with mock.patch.object(sys, "path", [str(folder), *sys.path]), mock.patch.dict(os.environ, environment):
+    with mock.patch.object(sys, "path", [str(folder), *sys.path]), mock.patch.dict(os.environ, environment(table)):
         spec.loader.exec_module(app)
         with meter.watching():
             app.deployed()

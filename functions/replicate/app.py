@@ -7,7 +7,7 @@ from typing import Any
 from distributary.branches.merged import Merged
 from distributary.branches.mirror import CALLS, Replica
 from distributary.branches.multi_active import Peers
-from distributary.clients import client
+from distributary.clients import client, lean
 from distributary.conflicts import Conflicts
 from distributary.consume import Branch, Deployment, Response, consume
 from distributary.deadline import Context
@@ -45,8 +45,8 @@ def mirror(declared: Mirror, settings: ReplicateSettings, parallel: Parallel) ->
     """One way, to one region."""
     region = target_of(settings.replica_regions)
     session = None if settings.target_role == "none" else assumed(client("sts"), settings.target_role)
-    tombstones = Tombstones(client("dynamodb"), settings.tombstone_table, settings.tombstone_days)
-    replica = client("dynamodb", region, connections=CALLS, session=session)
+    tombstones = Tombstones(lean(None, CALLS), settings.tombstone_table, settings.tombstone_days)
+    replica = lean(region, CALLS, session)
     register = Register(replica, settings.replica_table, tombstones, parallel, settings.version_attribute)
     return Replica(register, f"{region}/{settings.replica_table}", declared)
 
@@ -58,7 +58,7 @@ def multi_active(
     here, attribute, days = settings.source_region, settings.version_attribute, settings.tombstone_days
     table, kept = settings.replica_table, settings.tombstone_table
     regions = here, *peers_of(declared, here, settings.replica_regions, settings.target_role)
-    clients = {region: client("dynamodb", region, connections=CALLS) for region in regions}
+    clients = {region: lean(region, CALLS) for region in regions}
     count = partial(telemetry.count, "Conflicts")
     conflicts = Conflicts(client("s3"), settings.parking_bucket, declared.rule.name, count)
     if isinstance(declared.rule, Merge):

@@ -1,11 +1,13 @@
-"""The fake table keeps DynamoDB's rules: the same tests run on it and on ministack."""
+"""The fake table keeps DynamoDB's rules: the same tests run on it and on ministack, by boto3 and the lean client."""
 
 import uuid
 
 import boto3
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
+from distributary.lean import LeanClient
 from tests.contract.world import create_table
 from tests.fakes.dynamodb import DynamoDB
 
@@ -14,7 +16,7 @@ NAMES = {"#v": "v"}
 SCHEMA = {"id": "S"}
 
 
-@pytest.fixture(params=["fake", "ministack"])
+@pytest.fixture(params=["fake", "ministack", "lean"])
 def client(request):
     if request.param == "fake":
         return DynamoDB({"rows": SCHEMA, "pairs": {"a": "S", "b": "N"}})
@@ -26,7 +28,18 @@ def client(request):
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    return Renamed(client, uuid.uuid4().hex)
+    return Renamed(Lean(client, endpoint) if request.param == "lean" else client, uuid.uuid4().hex)
+
+
+class Lean:
+    """What the lean client can do, done by it."""
+
+    def __init__(self, client, endpoint):
+        self._client = client
+        self._lean = LeanClient(endpoint, "eu-west-1", lambda: ReadOnlyCredentials("test", "test", None), 4)
+
+    def __getattr__(self, operation):
+        return getattr(self._lean if hasattr(self._lean, operation) else self._client, operation)
 
 
 class Renamed:

@@ -237,6 +237,8 @@ def test_a_round_trip_of_100_ms_leaves_hundreds_of_changes_a_second():
 @pytest.fixture
 def app(monkeypatch):
     """The function's own module, in the environment of a deployment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "own")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     for name, value in GOOD[ReplicateSettings].items():
         monkeypatch.setenv(name, value)
     path = Path(__file__).parents[2] / "functions" / "replicate" / "app.py"
@@ -248,7 +250,7 @@ def app(monkeypatch):
 
 def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
     register = app.deployed().branch.register
-    assert register.client.meta.config.max_pool_connections == register.parallel._executor._max_workers == CALLS
+    assert register.client.connections == register.parallel._executor._max_workers == CALLS
 
 
 def test_the_function_of_several_regions_reads_its_own_table_and_writes_the_others(app, monkeypatch):
@@ -257,11 +259,11 @@ def test_the_function_of_several_regions_reads_its_own_table_and_writes_the_othe
     monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")
     branch = app.deployed().branch
     assert [site.region for site in (branch.here, *branch.peers)] == ["us-east-1", "eu-west-1", "us-west-2"]
-    assert [site.client.meta.region_name for site in branch.peers] == ["eu-west-1", "us-west-2"]
+    assert [site.client.region for site in branch.peers] == ["eu-west-1", "us-west-2"]
 
 
 def test_a_role_is_assumed_only_for_the_replica(app, monkeypatch):
     monkeypatch.setenv("TARGET_ROLE_ARN", "arn:aws:iam::123456789012:role/replica")
     register = app.deployed().branch.register
-    assert register.client._get_credentials().method == "assume-role"
-    assert getattr(register.tombstones.client._get_credentials(), "method", None) != "assume-role"
+    assert register.client.credentials.__self__.method == "assume-role"
+    assert register.tombstones.client.credentials().access_key == "own"

@@ -17,7 +17,7 @@ from distributary.views import concerns
 
 TOMBSTONE_ID_BYTES = 1024
 
-CALLS = 50
+CALLS = 100
 """At once, since each crosses to another region: 500 changes a second where a round trip takes 100 ms."""
 
 

@@ -38,12 +38,13 @@ class Write:
 
 
 def newest(writes: Sequence[Write]) -> list[int]:
-    """The places of the writes that matter, the newest of each row; all others are superseded within the batch."""
+    """The places of the writes that matter, the newest of each row; all others are superseded within the batch. Deletes
+    come first, for they take two calls one after the other."""
     best: dict[str, int] = {}
     for place, write in enumerate(writes):
         if write.id not in best or write.version > writes[best[write.id]].version:
             best[write.id] = place
-    return sorted(best.values())
+    return sorted(best.values(), key=lambda place: (writes[place].row is not None, place))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,201 @@
+"""The lean client asks and answers as boto3 does, tries again what may pass, and is signed as the service wants it."""
+
+import base64
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError
+
+from distributary import clients
+from distributary.clients import classify, code_of
+from distributary.errors import Rejected, Unavailable
+from distributary.lean import LeanClient
+
+CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
+PUT = {"TableName": "t", "Item": {"id": {"S": "é\n"}, "blob": {"B": b"\x00\xff"}}}
+
+
+class Service:
+    """Answers by a script: pairs of status and body, "drop" for none, seconds for a late one; then with success."""
+
+    def __init__(self):
+        self.script, self.requests, self.connections = [], [], set()
+        service = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                service.requests.append((dict(self.headers.items()), body))
+                service.connections.add(self.client_address)
+                step = service.script.pop(0) if service.script else (200, {})
+                if step == "drop":
+                    self.connection.close()
+                    self.close_connection = True
+                    return
+                if isinstance(step, float):
+                    time.sleep(step)
+                    step = (200, {})
+                status, said = step
+                text = said if isinstance(said, bytes) else json.dumps(said).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def service():
+    service = Service()
+    yield service
+    service.server.shutdown()
+    service.server.server_close()
+
+
+@pytest.fixture
+def client(service):
+    return LeanClient(service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, sleep=lambda _: None)
+
+
+def refused(code, **more):
+    return 400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "why", **more}
+
+
+def test_it_asks_what_boto3_asks(service, client):
+    client.put_item(**PUT)
+    theirs = boto3.client(
+        "dynamodb", "eu-west-1", endpoint_url=service.endpoint, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    theirs.put_item(**PUT)
+    (ours_headers, ours), (headers, body) = service.requests
+    assert json.loads(ours) == json.loads(body)
+    for name in ("X-Amz-Target", "Content-Type"):
+        assert ours_headers[name] == headers[name]
+
+
+def test_its_signature_covers_body_target_and_session(service, client):
+    client.put_item(**PUT)
+    ((headers, body),) = service.requests
+    assert headers["X-Amz-Security-Token"] == "session-token"
+    names = ("Content-Type", "X-Amz-Target", "X-Amz-Date", "X-Amz-Security-Token")
+    request = AWSRequest("POST", f"{service.endpoint}/", {name: headers[name] for name in names}, body)
+    request.context["timestamp"] = headers["X-Amz-Date"]
+    signer = SigV4Auth(CREDENTIALS, "dynamodb", "eu-west-1")
+    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    assert headers["Authorization"].endswith(f"Signature={signature}")
+
+
+def test_binaries_come_as_bytes_and_attributes_of_their_names_as_they_are(service, client):
+    text = base64.b64encode(b"\x00\xff").decode()
+    item = {"B": {"B": text}, "BS": {"M": {"B": {"S": "no bytes"}, "BS": {"BS": [text]}}}, "n": {"N": "1"}}
+    service.script = [(200, {"Item": item}), (200, {"Responses": {"t": [item]}, "UnprocessedKeys": {}})]
+    right = {
+        "B": {"B": b"\x00\xff"},
+        "BS": {"M": {"B": {"S": "no bytes"}, "BS": {"BS": [b"\x00\xff"]}}},
+        "n": {"N": "1"},
+    }
+    assert client.get_item(TableName="t", Key={})["Item"] == right
+    assert client.batch_get_item(RequestItems={})["Responses"] == {"t": [right]}
+
+
+def test_a_refusal_is_boto3_s_with_the_item_that_the_condition_met(service, client):
+    service.script = [refused("ConditionalCheckFailedException", Item={"blob": {"B": "AA=="}})]
+    with pytest.raises(ClientError) as caught:
+        client.put_item(**PUT)
+    assert code_of(caught.value) == "ConditionalCheckFailedException"
+    assert clients.standing_item(caught.value) == {"blob": {"B": b"\x00"}}
+    assert len(service.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [("ValidationException", Rejected), ("ResourceNotFoundException", Unavailable)]
+)
+def test_what_will_never_pass_is_not_tried_again(service, client, code, kind):
+    service.script = [refused(code)]
+    with pytest.raises(ClientError) as caught:
+        client.put_item(**PUT)
+    assert type(classify(caught.value, "PutItem")) is kind
+    assert len(service.requests) == 1
+
+
+PASSING = [
+    refused("ProvisionedThroughputExceededException"),
+    refused("ThrottlingException"),
+    (500, {}),
+    (503, b"<html>"),
+    "drop",
+]
+
+
+@pytest.mark.parametrize("fault", PASSING, ids=repr)
+def test_what_may_pass_is_tried_three_times_in_all(service, client, fault):
+    service.script = [fault, fault]
+    assert client.put_item(**PUT) == {}
+    service.requests.clear()
+    service.script = [fault] * 3
+    with pytest.raises(clients.AwsError) as caught:
+        client.put_item(**PUT)
+    assert type(classify(caught.value, "PutItem")) is Unavailable
+    assert len(service.requests) == 3
+
+
+def test_an_answer_that_is_too_late_is_tried_again_on_another_connection(service, client):
+    service.script = [0.5]
+    assert client.put_item(**PUT) == {}
+    assert len(service.connections) == 2
+
+
+def test_nobody_at_the_address_is_unavailable():
+    client = LeanClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, sleep=lambda _: None)
+    with pytest.raises(clients.AwsError) as caught:
+        client.put_item(**PUT)
+    assert str(classify(caught.value, "PutItem")) == "PutItem: EndpointConnectionError"
+
+
+def test_a_connection_that_was_closed_while_the_function_slept_is_not_used(service, client):
+    client.put_item(**PUT)
+    service.server.shutdown()
+    service.server.server_close()
+    other = ThreadingHTTPServer(service.server.server_address, service.server.RequestHandlerClass)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    try:
+        assert client.put_item(**PUT) == {}
+    finally:
+        other.shutdown()
+        other.server_close()
+
+
+def test_connections_are_kept_and_as_many_as_there_are_calls_at_once(service, client):
+    service.script = [0.1] * 4
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: client.put_item(**PUT), range(40)))
+    assert len(service.connections) == 4
+
+
+def test_what_json_has_no_form_for_is_named(client):
+    with pytest.raises(TypeError, match="holds no set"):
+        client.put_item(TableName="t", Item={"id": {"SS": {"a"}}})
+
+
+def test_behind_a_proxy_it_is_boto3(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    assert isinstance(clients.lean("eu-west-1", 2), LeanClient)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
+    assert not isinstance(clients.lean("eu-west-1", 2), LeanClient)
