@@ -43,13 +43,19 @@ class Meter:
             client = make(session, service, *arguments, **more)
             return self.watch(client) if service == "dynamodb" else client
 
-        call = LeanClient.call
+        init = LeanClient.__init__
 
-        def called(lean: LeanClient, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-            self._count(operation, arguments)
-            return call(lean, operation, arguments)
+        def counting(lean: Any, *arguments: Any, **more: Any) -> None:
+            init(lean, *arguments, **more)
+            call = lean.call
 
-        with mock.patch.object(boto3.Session, "client", made), mock.patch.object(LeanClient, "call", called):
+            def counted(operation: str, asked: Mapping[str, Any]) -> Any:
+                self._count(operation, asked)
+                return call(operation, asked)
+
+            lean.call = counted
+
+        with mock.patch.object(boto3.Session, "client", made), mock.patch.object(LeanClient, "__init__", counting):
             yield
 
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:

@@ -7,21 +7,17 @@ from typing import Any
 from distributary.branches.merged import Merged
 from distributary.branches.mirror import CALLS, Replica
 from distributary.branches.multi_active import Peers
+from distributary.branches.regions import between
 from distributary.clients import client, lean
 from distributary.conflicts import Conflicts
 from distributary.consume import Branch, Deployment, Response, consume
 from distributary.deadline import Context
-from distributary.merging.declared import Merge
-from distributary.merging.edits import Edits
 from distributary.parallel import Parallel
 from distributary.parking import Parking
 from distributary.replicas import Mirror, MultiActive, check, peers_of, target_of
 from distributary.roles import assumed
 from distributary.settings import ReplicateSettings
-from distributary.tables.knowledge import Knowledge
 from distributary.tables.register import Register
-from distributary.tables.rows import Rows
-from distributary.tables.sites import Reading, Site
 from distributary.tables.tombstones import Tombstones
 from distributary.telemetry import Telemetry
 from replica import REPLICA
@@ -55,22 +51,18 @@ def multi_active(
     declared: MultiActive, settings: ReplicateSettings, parallel: Parallel, telemetry: Telemetry
 ) -> Peers | Merged:
     """Both ways, between this region and all others."""
-    here, attribute, days = settings.source_region, settings.version_attribute, settings.tombstone_days
-    table, kept = settings.replica_table, settings.tombstone_table
+    here = settings.source_region
     regions = here, *peers_of(declared, here, settings.replica_regions, settings.target_role)
-    clients = {region: lean(region, CALLS) for region in regions}
     count = partial(telemetry.count, "Conflicts")
-    conflicts = Conflicts(client("s3"), settings.parking_bucket, declared.rule.name, count)
-    if isinstance(declared.rule, Merge):
-        edits = Edits.of(declared.rule, declared.regions, here, attribute, declared.deletes == "win")
-        home, *others = (
-            Knowledge(Rows(each, region, table, attribute), kept, edits.lattice, days)
-            for region, each in clients.items()
-        )
-        return Merged(home, tuple(others), edits, conflicts, parallel)
-    reading = Reading(declared.rule, declared.regions, attribute)
-    site, *peers = (Site(each, region, table, kept, reading, days) for region, each in clients.items())
-    return Peers(declared, site, tuple(peers), conflicts, parallel)
+    return between(
+        declared,
+        {region: lean(region, CALLS) for region in regions},
+        (settings.replica_table, settings.tombstone_table),
+        settings.tombstone_days,
+        settings.version_attribute,
+        Conflicts(client("s3"), settings.parking_bucket, declared.rule.name, count),
+        parallel,
+    )
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -12,9 +12,7 @@ from distributary.verify.replica.report import MirrorReport
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
 TABLE = {"Fn::Select": [0, {"Fn::Split": ["/stream/", {"Ref": "ReplicateSourceArn"}]}]}
-REPLICA = {
-    "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${ReplicaRegion}:${AWS::AccountId}:table/${ReplicaTableName}",
-}
+REPLICAS = {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:*:${AWS::AccountId}:table/${ReplicaTableName}"}
 
 
 @pytest.fixture
@@ -22,13 +20,9 @@ def variables(template):
     return template.function("Drift")["Environment"]["Variables"]
 
 
-def test_all_of_it_is_deployed_where_replicate_keeps_a_mirror_in_this_account(template):
+def test_all_of_it_is_deployed_where_replicate_is(template):
     parts = ("Function", "Role", "Logs", "Alarm", "ErrorsAlarm")
-    assert {template.document["Resources"][f"Drift{part}"]["Condition"] for part in parts} == {"DriftDeployed"}
-    mirrored = [{"Condition": "ReplicaIsHere"}, {"Fn::Not": [{"Condition": "TombstonesAreShared"}]}]
-    assert template.document["Conditions"]["DriftDeployed"] == {
-        "Fn::And": [{"Condition": "ReplicateDeployed"}, *mirrored]
-    }
+    assert {template.document["Resources"][f"Drift{part}"]["Condition"] for part in parts} == {"ReplicateDeployed"}
 
 
 def test_it_is_built_and_logs_as_every_function_does(template, root):
@@ -65,11 +59,18 @@ def test_the_second_looks_fit_into_half_of_the_functions_time(template):
 
 def test_its_role_reads_both_tables_and_can_write_neither(template):
     (policy,) = template.properties("DriftRole")["Policies"]
-    by_sid = {each["Sid"]: each for each in policy["PolicyDocument"]["Statement"]}
+    *always, chosen = policy["PolicyDocument"]["Statement"]
+    condition, here, elsewhere = chosen["Fn::If"]
+    by_sid = {each["Sid"]: each for each in (*always, here, elsewhere)}
     assert "ManagedPolicyArns" not in template.properties("DriftRole")
-    assert set(by_sid) == {"NoResourcesInIam", "WriteLogs", "ReadBothTables"}
-    assert by_sid["ReadBothTables"]["Action"] == ["dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:Scan"]
-    assert by_sid["ReadBothTables"]["Resource"] == [TABLE, REPLICA]
+    assert set(by_sid) == {"NoResourcesInIam", "WriteLogs", "ReadSource", "ReadReplicas", "AssumeTargetRole"}
+    for sid in ("ReadSource", "ReadReplicas"):
+        assert by_sid[sid]["Action"] == ["dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:Scan"]
+    assert by_sid["ReadSource"]["Resource"] == TABLE
+    assert (condition, here["Resource"]) == ("ReplicaIsHere", REPLICAS)
+    regions = {"Fn::Split": [",", {"Ref": "ReplicaRegion"}]}
+    assert here["Condition"] == {"StringEquals": {"aws:RequestedRegion": regions}}
+    assert (elsewhere["Action"], elsewhere["Resource"]) == ("sts:AssumeRole", {"Ref": "TargetRoleArn"})
     assert by_sid["NoResourcesInIam"]["Action"] == ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
     assert [sid for sid, each in by_sid.items() if "*" in listed(each["Resource"])] == ["NoResourcesInIam"]
 

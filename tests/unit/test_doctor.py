@@ -38,6 +38,9 @@ def version(text=None):
 
 HERE, THERE = table(StreamSpecification=BOTH), table("eu-west-1", "copy")
 GLOBAL = table(Replicas=[{"RegionName": "eu-west-1"}])
+STAMPED = {REPLICA_VERSION: {"M": {name: {"S": ""} for name in ("time", "region", "version", "digest")}}}
+MARKED = {REPLICA_VERSION: {"S": "live.digest.[]"}}
+ENDING = {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
 LATE = NOW - timedelta(seconds=400)
 CASES = {
     "a stream of both images": (judge.stream(HERE), "ok"),
@@ -59,6 +62,13 @@ CASES = {
     "a global table's one reader": (judge.readers(GLOBAL, [mapping("a")], None), "ok"),
     "a global table's second": (judge.readers(GLOBAL, [mapping("a")], "r"), "fault"),
     "two tables": (judge.not_global(HERE, THERE), "ok"),
+    "a stamp, a mark, and nothing": (judge.marked(HERE, REPLICA_VERSION, [STAMPED, MARKED, {}]), "ok"),
+    "a version where regions are all written": (judge.marked(HERE, REPLICA_VERSION, [version()]), "fault"),
+    "the application's map": (judge.marked(HERE, REPLICA_VERSION, [{REPLICA_VERSION: {"M": {}}}]), "fault"),
+    "an index on the attribute": (judge.marked(table(keys=[(REPLICA_VERSION, "S")]), REPLICA_VERSION, []), "fault"),
+    "deletions that end": (judge.forgetting("kept", ENDING), "ok"),
+    "deletions that stay": (judge.forgetting("kept", {"TimeToLiveStatus": "DISABLED"}), "fault"),
+    "deletions by another attribute": (judge.forgetting("kept", {**ENDING, "AttributeName": "ttl"}), "fault"),
     "one table": (judge.not_global(HERE, HERE), "fault"),
     "its own global replica": (judge.not_global(GLOBAL, table("eu-west-1")), "fault"),
     "a global table's other namesake": (judge.not_global(GLOBAL, table("us-west-2")), "ok"),

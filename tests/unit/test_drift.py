@@ -22,7 +22,7 @@ def world(monkeypatch):
     for at in range(40):
         found.put(f"u{at}", **name("a"))
     found.service.calls.clear()
-    monkeypatch.setattr(drift, "client", lambda *_: found.service)
+    monkeypatch.setattr(drift, "client", lambda *_, **__: found.service)
     return found
 
 
@@ -32,7 +32,8 @@ def look(seconds=600.0, units=1000, pause=0):
         generation=0,
         source_table_arn=SOURCE,
         replica_table="replica",
-        replica_region="eu-west-1",
+        replica_regions=("eu-west-1",),
+        target_role="none",
         version_attribute="_distributary_version",
         read_units=units,
         pause_seconds=pause,

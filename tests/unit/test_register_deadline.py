@@ -25,4 +25,4 @@ def test_what_lies_behind_a_hundred_writes_when_the_deadline_comes_is_done_for_g
 
 
 def test_of_two_that_share_the_time_the_second_comes_to_its_turn():
-    assert Deadline(10.0, clock=lambda: 4.0).halved().left() == 3.0
+    assert Deadline(10.0, clock=lambda: 4.0).share(2).left() == 3.0

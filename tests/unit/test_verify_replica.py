@@ -10,11 +10,12 @@ import pytest
 from distributary import version as versions
 from distributary.change import REPLICA_VERSION
 from distributary.errors import Rejected, Unavailable
+from distributary.tables.rows import COMPARED_ATTRIBUTES
 from distributary.verify.replica import suspects as waiting
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.pace import Pace
 from distributary.verify.replica.reading import Side
-from distributary.verify.replica.repair import COMPARED, Repair
+from distributary.verify.replica.repair import Repair
 from distributary.verify.replica.run import Verify
 from distributary.verify.replica.suspects import Suspects
 from tests.fakes.answers import refusal
@@ -301,7 +302,7 @@ def test_a_row_of_a_later_generation_is_left_alone(world):
 
 
 def test_a_row_with_more_attributes_than_an_expression_compares_is_repaired(world):
-    many = {f"a{i}": {"N": "1"} for i in range(2 * COMPARED)}
+    many = {f"a{i}": {"N": "1"} for i in range(2 * COMPARED_ATTRIBUTES)}
     world.put("a", **many)
     world.tamper("a", a7={"N": "2"})
     assert world.verify(repair=True).left == 0

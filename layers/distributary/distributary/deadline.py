@@ -36,9 +36,9 @@ class Deadline:
         kept = min(reserve, left / 4)
         return cls(time.monotonic() + left - kept, kept)
 
-    def halved(self) -> "Deadline":
-        """Half of what is left: for the first of two that share the time, so that the second comes to its turn."""
-        return Deadline(self.ends - self.left() / 2, self.reserve, self.clock)
+    def share(self, of: int) -> "Deadline":
+        """For the first of so many that share what is left, so that each comes to its turn."""
+        return Deadline(self.ends - self.left() * (of - 1) / of, self.reserve, self.clock)
 
     def into_reserve(self) -> "Deadline":
         """Two thirds of the reserve later: for parking what the branch has given up on."""

@@ -193,11 +193,13 @@ class ReplicateSettings(Settings):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftSettings(Settings):
-    """`read_units` are what one run may read of both tables together; `pause_seconds` are longer than the lag."""
+    """`read_units` are what one run may read of all tables together; `pause_seconds` are longer than the lag;
+    `target_role` and `replica_regions` as in `ReplicateSettings`."""
 
     source_table_arn: str = _setting("SOURCE_TABLE_ARN", _table)
     replica_table: str = _setting("REPLICA_TABLE", _table)
-    replica_region: str = _setting("REPLICA_REGION", _region)
+    replica_regions: tuple[str, ...] = _setting("REPLICA_REGION", _regions)
+    target_role: str = _setting("TARGET_ROLE_ARN", _role)
     version_attribute: str = _setting("VERSION_ATTRIBUTE", _attribute)
     read_units: int = _setting("DRIFT_READ_UNITS", _whole(1, 1_000_000))
     pause_seconds: int = _setting("DRIFT_PAUSE_SECONDS", _whole(0, 120))

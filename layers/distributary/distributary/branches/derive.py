@@ -34,7 +34,7 @@ class Derive:
         """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept."""
         ends: list[list[Outcome]] = [[] for _ in changes]
         shared = len({view.primitive for view in self.views}) > 1
-        self._through(plan, self.register.write, changes, ends, deadline.halved() if shared else deadline)
+        self._through(plan, self.register.write, changes, ends, deadline.share(2) if shared else deadline)
         self._through(entries, self.ledger.write, changes, ends, deadline)
         return [outcomes.combine(each) for each in ends]
 

@@ -38,8 +38,14 @@ class Merged:
     home: Knowledge
     others: tuple[Knowledge, ...]
     edits: Edits
-    conflicts: Conflicts
+    conflicts: Conflicts | None
     parallel: Parallel
+
+    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
+        """Every region learns what any of them knows of an item; whether anything was written. If none knows anything
+        yet, the rows are taken for what was written there; else what no function has learnt is left to that of its own
+        region. Raises Rejected or Unavailable."""
+        return _Exchange.of(self, key, deadline).level()
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. An item's changes of a batch are one exchange."""
@@ -56,7 +62,7 @@ class Merged:
 
         def one(places: list[int]) -> list[Outcome]:
             try:
-                exchange = _Exchange.of(self, changes[places[0]], deadline)
+                exchange = _Exchange.of(self, changes[places[0]].keys.raw, deadline)
                 return exchange.serve([edits[place] for place in places])
             except Rejected as error:
                 if len(places) == 1:
@@ -81,10 +87,25 @@ class _Exchange:
     wrote: bool = False
 
     @classmethod
-    def of(cls, branch: Merged, change: Change, deadline: Deadline) -> "_Exchange":
+    def of(cls, branch: Merged, keys: Mapping[str, Typed], deadline: Deadline) -> "_Exchange":
         """Raises Rejected for a key that is none."""
-        key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
-        return cls(branch, identity(change.keys.raw), key, deadline)
+        key = {name: for_client(typed, name) for name, typed in keys.items()}
+        return cls(branch, identity(keys), key, deadline)
+
+    def level(self) -> bool:
+        """See `Merged.reconcile`."""
+        rules, known, seen = self.branch.edits, Known(), {}
+        looks = [(site, *site.look(self.key, self.id)) for site in (self.branch.home, *self.branch.others)]
+        fresh = all(stored.revision is None for _, _, stored in looks)
+        for site, row, stored in looks:
+            known = rules.lattice.join(known, stored.known)
+            if fresh and row is not None:
+                content = {name: typed for name, typed in rules.marks.plain(row).items() if name not in self.key}
+                known = rules.lattice.join(known, rules.found(site.region, content))
+                seen[site.region] = (0, _digest(content))
+        for site, _, _ in looks:
+            self._teach(site, known, seen.get(site.region, (-1, "")))
+        return self.wrote
 
     def serve(self, edits: Sequence[Edit]) -> list[Outcome]:
         """An outcome per edit: the newest is applied if anything was written, anywhere."""
@@ -124,7 +145,7 @@ class _Exchange:
             return self._settle(home, home.rows.read(home.rows.table, self.key), stored)
         raise self._contended(home)
 
-    def _teach(self, site: Knowledge, known: Known) -> None:
+    def _teach(self, site: Knowledge, known: Known, seen: tuple[int, str] = (-1, "")) -> None:
         lattice = self.branch.edits.lattice
         for _ in range(TRIES):
             self.deadline.check()
@@ -133,37 +154,42 @@ class _Exchange:
             if joined != stored.known:
                 if lattice.clash(stored.known, known):
                     self._clash(stored.known, known, joined)
-                written = site.replace(self.id, stored, joined, stored.seen)
+                written = site.replace(self.id, stored, joined, max(stored.seen, seen))
                 if written is None:
                     continue
                 self.wrote = True
-                self._settle(site, row, written, looked=False)
+                self._settle(site, row, written, row_is_newer=False)
             else:
                 self._settle(site, row, stored)
             return
         raise self._contended(site)
 
-    def _settle(self, site: Knowledge, row: Mapping[str, Typed] | None, stored: Stored, looked: bool = True) -> Stored:
+    def _settle(
+        self, site: Knowledge, row: Mapping[str, Typed] | None, stored: Stored, row_is_newer: bool = True
+    ) -> Stored:
         """Sees to it that the row shows what is known, or a newer write of an application that nobody has learnt yet.
 
-        Whatever was written was decided on what may be old by now, so it is looked at again. So is a row that seems
-        right, if it was not `looked` at since that is known: another function may have written it meanwhile, by less.
+        A row is only replaced by what was known after it was read, or a function that is late would put back what a
+        newer one has written; and only left alone if it was read after that was known, or what a late function put
+        there meanwhile would stay. `row_is_newer`: which of the two was read last.
         """
         for _ in range(TRIES):
             self.deadline.check()
             wanted = self._wanted(stored.known)
-            if self._stands(site, row, wanted, stored):
-                if looked:
-                    return stored
-                row, looked = site.rows.read(site.rows.table, self.key), True
-                continue
-            if self._replace(site, row, wanted, stored.known):
-                self.wrote = True
-                again = site.read(self.id)
-                if again.revision == stored.revision:
-                    return stored
-            row, stored = site.look(self.key, self.id)
-            looked = True
+            stands = self._stands(site, row, wanted, stored)
+            if stands and row_is_newer:
+                return stored
+            if stands:
+                row, row_is_newer = site.rows.read(site.rows.table, self.key), True
+            elif row_is_newer:
+                stored, row_is_newer = site.read(self.id), False
+            else:
+                if self._replace(site, row, wanted, stored.known):
+                    self.wrote = True
+                    if site.read(self.id).revision == stored.revision:
+                        return stored
+                row, stored = site.look(self.key, self.id)
+                row_is_newer = True
         raise self._contended(site)
 
     def _wanted(self, known: Known) -> dict[str, Any] | None:
@@ -209,8 +235,9 @@ class _Exchange:
         return site.rows.delete(self.key, row)
 
     def _clash(self, a: Known, b: Known, winner: Known) -> None:
-        one, other, result = (self._side(known) for known in (a, b, winner))
-        self.branch.conflicts.record(self.id, self.key, (one, other), result)
+        if self.branch.conflicts is not None:
+            one, other, result = (self._side(known) for known in (a, b, winner))
+            self.branch.conflicts.record(self.id, self.key, (one, other), result)
 
     def _side(self, known: Known) -> Side:
         lattice = self.branch.edits.lattice

@@ -1,7 +1,7 @@
 """A table that the application writes to in several regions: each region's function carries its own region's edits to
 the others, and puts right what an edit that loses has overwritten at home."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from distributary import outcome as outcomes
@@ -32,7 +32,7 @@ class Peers:
     declared: MultiActive
     here: Site
     peers: tuple[Site, ...]
-    conflicts: Conflicts
+    conflicts: Conflicts | None
     parallel: Parallel
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
@@ -50,6 +50,19 @@ class Peers:
             for at, end in zip(group, each, strict=True):
                 ends[at] = end
         return ends
+
+    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
+        """Every region gets the greatest state that any of them knows; whether anything was written. A row that tells
+        no time is left to its own region's function. Raises Rejected or Unavailable."""
+        place = place_of(key)
+        found = [found for site in (self.here, *self.peers) for found in site.standing(place)]
+        if any(self.here.reading.rule.by_stream and not state.stamped for state, _ in found):
+            return False
+        if not found:
+            return False
+        state, by = max(found, key=lambda each: each[0].order)
+        merged = [site.merge(place, state, by, deadline, _overtakes_nobody) for site in (self.here, *self.peers)]
+        return any(merged)
 
     def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """One item's. After a failed one the others fail as well, for it will come again before them."""
@@ -70,7 +83,7 @@ class Peers:
 
     def _carry(self, change: Change, deadline: Deadline) -> bool:
         """Whether anything was written, anywhere."""
-        place = place_of(change)
+        place = place_of(change.keys.raw)
         reading, region = self.here.reading, self.here.region
         old = reading.row(_item(change.old), region, change.version - 1) if change.old else None
         if change.new is None:
@@ -142,7 +155,8 @@ class Peers:
         self._clash(place, stood, new)
 
     def _clash(self, place: Place, loser: State, winner: State) -> None:
-        self.conflicts.record(place.id, place.key, (Side.of(loser), Side.of(winner)), Side.of(winner))
+        if self.conflicts is not None:
+            self.conflicts.record(place.id, place.key, (Side.of(loser), Side.of(winner)), Side.of(winner))
 
 
 def _item(image: Image) -> dict[str, Typed]:
@@ -158,7 +172,7 @@ def _overtakes_nobody(_: State | None) -> None:
     """At home there is no conflict to be found."""
 
 
-def place_of(change: Change) -> Place:
+def place_of(keys: Mapping[str, Typed]) -> Place:
     """Where the item stands in each region. Raises Rejected for a key that is none."""
-    key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
-    return Place(key, bounded(f"multi-active/{identity(change.keys.raw)}", TOMBSTONE_ID_BYTES))
+    key = {name: for_client(typed, name) for name, typed in keys.items()}
+    return Place(key, bounded(f"multi-active/{identity(keys)}", TOMBSTONE_ID_BYTES))

@@ -4,24 +4,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from distributary.change import REPLICA_VERSION
-from distributary.doctor.examine import Patient, examine
+from distributary.doctor.examine import Patient, examine, examine_regions
 from distributary.doctor.finding import Finding, status
 from distributary.errors import ConfigError
-from distributary.verify.replica.sides import Place
+from distributary.replicas import Mirror, peers_of
+from distributary.verify.replica.sides import Place, declared
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit status."""
     options = parser().parse_args(arguments)
-    missing = [name for name in ("replica_table", "replica_region") if not getattr(options, name)]
-    if missing:
-        names = "; ".join(f"--{name.replace('_', '-')} is missing: give it, or set {name.upper()}" for name in missing)
-        return _stopped(names)
     try:
-        findings = list(examine(_patient(options)))
+        findings = list(_examined(options))
     except ConfigError as error:
         return _stopped(str(error))
     if options.json:
@@ -29,6 +26,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(*map(_line, findings), sep="\n")
     return status(findings)
+
+
+def _examined(options: argparse.Namespace) -> Iterator[Finding]:
+    """Raises ConfigError."""
+    found = declared()
+    if isinstance(found, Mirror):
+        missing = [name for name in ("replica_table", "replica_region") if not getattr(options, name)]
+        if missing:
+            raise ConfigError(
+                [f"--{each.replace('_', '-')} is missing: give it, or set {each.upper()}" for each in missing]
+            )
+        return examine(_patient(options))
+    here = options.region or str(Place(options.table, None, options.endpoint_url).client().meta.region_name)
+    others = peers_of(found, here, tuple(region for region in found.regions if region != here))
+    places = {region: Place(options.table, region, options.endpoint_url) for region in (here, *others)}
+    return examine_regions(places, options.tombstone_table, options.function, options.version_attribute)
 
 
 def parser() -> argparse.ArgumentParser:

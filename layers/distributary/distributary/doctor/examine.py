@@ -1,10 +1,11 @@
 """Asks the services, and has their answers judged."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -52,6 +53,43 @@ def examine(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now
     yield from dry_run.writes(other, "replica", replica)
     yield from dry_run.reads(other, "replica", replica)
     yield from _tombstones(patient)
+
+
+def examine_regions(
+    places: Mapping[str, Place],
+    tombstones: str | None,
+    function: str | None,
+    attribute: str,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
+) -> Iterator[Finding]:
+    """Every finding of tables that are all written, the first place's beside each other one. Raises ConfigError."""
+    clients = {region: place.client() for region, place in places.items()}
+    tables = {region: described(clients[region], place.table) for region, place in places.items()}
+    here, *others = places
+    for region, table in tables.items():
+        place, client = places[region], clients[region]
+        patient = Patient(place, place, Place(tombstones, region, place.endpoint) if tombstones else None, function)
+        found = [judge.stream(table), _readers(patient, table)]
+        found.append(_sampled("version attribute", client, table, partial(judge.marked, table, attribute)))
+        found += [*dry_run.reads(client, "table", table), *dry_run.writes(client, "table", table)]
+        found += [*_tombstones(patient), *_forgetting(patient)]
+        yield from (replace(each, check=f"{region}: {each.check}") for each in found)
+    for other in others:
+        yield judge.keys(tables[here], tables[other])
+        yield judge.not_global(tables[here], tables[other])
+        yield judge.regions(tables[here], tables[other], (here, other), _known())
+    yield judge.clock({region: _date(clients[region], tables[region]) for region in places}, now())
+
+
+def _forgetting(patient: Patient) -> Iterator[Finding]:
+    """Whether the table of deletions lets go of them."""
+    if patient.tombstones is None:
+        return
+    try:
+        answer = patient.tombstones.client().describe_time_to_live(TableName=patient.tombstones.table)
+        yield judge.forgetting(patient.tombstones.table, answer["TimeToLiveDescription"])
+    except AwsError as error:
+        yield unknown("tombstones", f"DescribeTimeToLive: {code_of(error)}", "allow it to these credentials")
 
 
 def _tombstones(patient: Patient) -> Iterator[Finding]:

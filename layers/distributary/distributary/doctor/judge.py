@@ -121,6 +121,25 @@ def unused(items: Sequence[Mapping[str, Any]], table: Table, attribute: str = RE
     return ok("version attribute", f"none of {len(items)} sampled items of the source holds {attribute}")
 
 
+def marked(table: Table, attribute: str, items: Sequence[Mapping[str, Any]]) -> Finding:
+    """In a table of several regions the attribute is Distributary's: a stamp, a mark, or not there; in a sample."""
+    declared = {each["AttributeName"] for each in table["AttributeDefinitions"]}
+    strange = sum(attribute in item and not _ours(item[attribute]) for item in items)
+    if strange or attribute in declared:
+        where = f"{strange} of {len(items)} sampled items" if strange else "an index"
+        found = f"{where} hold a {attribute} that is not Distributary's"
+        return fault("version attribute", found, "choose another VersionAttribute, the same in every region")
+    return ok("version attribute", f"none of {len(items)} sampled items holds a {attribute} of the application's")
+
+
+def forgetting(table: str, found: Mapping[str, Any]) -> Finding:
+    """The table of deletions has TTL, or it grows for ever."""
+    if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and found.get("AttributeName") == "expires_at":
+        return ok("tombstones", f"{table} lets go of them by TTL")
+    mend = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification"
+    return fault("tombstones", f"{table} has no TTL on expires_at", f"{mend} Enabled=true,AttributeName=expires_at")
+
+
 def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VERSION) -> Finding:
     """Every row of the replica carries a version; in a sample."""
     strange = sum(attribute in row and not _versioned(row, attribute) for row in rows)
@@ -136,6 +155,11 @@ def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VE
 
 def _versioned(row: Mapping[str, Any], attribute: str) -> bool:
     return _VERSION.fullmatch(row[attribute].get("S", "")) is not None
+
+
+def _ours(typed: Any) -> bool:
+    """A stamp (a map) or a mark (text), see `states` and `merging.marks`."""
+    return {"time", "region", "digest"} <= set(typed.get("M", ())) or typed.get("S", "").startswith(("live.", "gone."))
 
 
 def _replicas(table: Table) -> Sequence[Mapping[str, Any]]:

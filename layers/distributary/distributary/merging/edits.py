@@ -62,6 +62,13 @@ class Edits:
         cells = self._changed({} if born else before or {}, after, rank)
         return Edit(Known(wholes=whole, cells=cells, versions=versions), before, after, change.version)
 
+    def found(self, region: str, content: Mapping[str, Typed]) -> Known:
+        """What a row of a region's application says (canonical, without its key), where nothing is known of it."""
+        time = NEVER if self.rule.by is None else _time(content.get(self.rule.by))
+        rank, image = Rank(time, region, 0, False), cells_of(content, self.rule.parts)
+        cells = {} if self.rule.items is not None else {name: Cell(rank, value) for name, value in image.items()}
+        return Known(wholes={region: Whole(rank, image)}, cells=cells, versions={region: 0})
+
     def overlooks(self, edit: Edit, known: Known) -> bool:
         """Whether the application wrote it without having seen another region's write that is in `known`."""
         newest = self.lattice.newest(known)

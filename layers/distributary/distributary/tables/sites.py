@@ -112,6 +112,14 @@ class Site:
                 return False
         raise Unavailable(f"{self.region}: the item is written to faster than it can be merged")
 
+    def standing(self, place: Place) -> list[tuple[State, str]]:
+        """What the row is and what its tombstone says, as far as there are any, and by which region. Raises Rejected
+        or Unavailable."""
+        row, grave = self._look(place)
+        state = self._read(row)
+        found = [] if state is None else [(state, state.region)]
+        return found if grave is None else [*found, (grave.state, grave.by)]
+
     def bury(self, place: Place, deletion: State, deadline: Deadline) -> bool:
         """Takes away the row if `deletion`, whose tombstone stands, outranks it; whether there was one. An edit whose
         time only its record tells is left to its own region's function."""

@@ -1,4 +1,4 @@
-"""A mirror's table against its source: 0 if equal, 1 if something differs, 2 if it cannot be told."""
+"""A replica against its source, or all regions' tables: 0 if equal, 1 if something differs, 2 if it cannot be told."""
 
 import argparse
 import json
@@ -7,23 +7,26 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from distributary import version as versions
+from distributary.branches.regions import between
 from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError, DistributaryError
 from distributary.parallel import Parallel
+from distributary.replicas import Mirror, MultiActive, peers_of
 from distributary.tables.tombstones import Tombstones
 from distributary.verify.progress import progress
-from distributary.verify.replica import sample
+from distributary.verify.replica import regions, sample
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.pace import Pace
-from distributary.verify.replica.reading import Side
-from distributary.verify.replica.repair import Repair
+from distributary.verify.replica.reading import Keys, Side
+from distributary.verify.replica.regions import Reconciliation
+from distributary.verify.replica.repair import Mending, Repair
 from distributary.verify.replica.report import MirrorReport
 from distributary.verify.replica.run import Verify
-from distributary.verify.replica.sides import Place, described, key_names, mirror
+from distributary.verify.replica.sides import Place, declared, described, key_names, mirror
 from distributary.verify.replica.since import SECONDS_KEPT, changed
 from distributary.verify.replica.suspects import Suspects
 
@@ -89,33 +92,76 @@ def _stopped(why: str) -> int:
 
 def _verified(options: argparse.Namespace) -> MirrorReport:
     """Raises ConfigError, every fault at once, or what a read raised."""
-    if faults := [*_faults(options)]:
+    found = declared()
+    if faults := [*_faults(options, isinstance(found, MultiActive))]:
         raise ConfigError(faults)
+    return _of_regions(options, found) if isinstance(found, MultiActive) else _of_mirror(options, found)
+
+
+def _of_mirror(options: argparse.Namespace, found: Mirror) -> MirrorReport:
     home = Place(options.table, options.region, options.endpoint_url)
     away = Place(options.replica_table, options.replica_region, options.target_endpoint_url or options.endpoint_url)
     client, other = home.client(), away.client()
     table, replica = described(client, home.table), described(other, away.table)
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
-    branch = mirror(other, away, tombstones, options.version_attribute)
+    branch = mirror(found, other, away, tombstones, options.version_attribute)
     eye = Eye(
         Side(client, home.table, Pace(options.read_units)),
-        Side(other, away.table, Pace(options.read_units)),
+        Side(other, away.table, Pace(options.read_units), "replica"),
         key_names(table, replica),
         branch.plan,
         options.generation,
         options.version_attribute,
-        branch.declared.expired == "ignore",
+        found.expired == "ignore",
     )
     repair = Repair(branch.register, options.generation) if options.repair else None
-    share = options.sample or 1.0
-    if options.since:
-        share = 0.0
-    counts = {"items": round(share * table["ItemCount"]), "rows": round(share * replica["ItemCount"])}
+    streams = [(home, table.get("LatestStreamArn"))]
+    return _run(options, eye, repair, (table["ItemCount"], replica["ItemCount"]), streams)
+
+
+def _of_regions(options: argparse.Namespace, found: MultiActive) -> MirrorReport:
+    """Each other region against the one of --region, one after the other."""
+    here = options.region or str(Place(options.table, None, options.endpoint_url).client().meta.region_name)
+    others = peers_of(found, here, tuple(region for region in found.regions if region != here))
+    places = {region: Place(options.table, region, options.endpoint_url) for region in (here, *others)}
+    clients = {region: place.client() for region, place in places.items()}
+    tables = {region: described(clients[region], options.table) for region in places}
+    repair, reports = None, []
+    if options.repair:
+        names, parallel = (options.table, options.tombstone_table), Parallel(1)
+        days, attribute = options.tombstone_days, options.version_attribute
+        repair = Reconciliation(between(found, clients, names, days, attribute, None, parallel))
+    for other in others:
+        home, away = (Side(clients[each], options.table, Pace(options.read_units), each) for each in (here, other))
+        eye = regions.eye(home, away, key_names(tables[here], tables[other]), options.version_attribute)
+        streams = [(places[region], tables[region].get("LatestStreamArn")) for region in (here, other)]
+        counts = tables[here]["ItemCount"], tables[other]["ItemCount"]
+        reports.append((here, other, _run(options, eye, repair, counts, streams)))
+    return regions.told(reports)
+
+
+def _run(
+    options: argparse.Namespace,
+    eye: Eye,
+    repair: Mending | None,
+    items: tuple[int, int],
+    streams: Sequence[tuple[Place, str | None]],
+) -> MirrorReport:
+    share = 0.0 if options.since else options.sample or 1.0
+    counts = {"items": round(share * items[0]), "rows": round(share * items[1])}
     with progress({**counts, "second looks": 0}) as told:
         verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
         if not options.since:
-            return _scanned(verify, options, int(table["ItemCount"]))
-        return _streamed(verify, home, table.get("LatestStreamArn"), _ago(options.since))
+            return _scanned(verify, options, items[0])
+        now = time.time()
+        return verify.named(_named(streams, now - _ago(options.since), now))
+
+
+def _named(streams: Sequence[tuple[Place, str | None]], since: float, until: float) -> Iterator[list[Keys]]:
+    for place, stream in streams:
+        if not stream:
+            raise ConfigError(f"--since: table {place.table} has no stream; leave --since out")
+        yield from changed(place.client("dynamodbstreams"), stream, since, until)
 
 
 def _scanned(verify: Verify, options: argparse.Namespace, items: int) -> MirrorReport:
@@ -125,15 +171,9 @@ def _scanned(verify: Verify, options: argparse.Namespace, items: int) -> MirrorR
     return verify.scan(sample.drawn(options.sample, segments, random.Random()), segments)
 
 
-def _streamed(verify: Verify, home: Place, stream: str | None, ago: float) -> MirrorReport:
-    if not stream:
-        raise ConfigError(f"--since: table {home.table} has no stream; leave --since out")
-    now = time.time()
-    return verify.named(changed(home.client("dynamodbstreams"), stream, now - ago, now))
-
-
-def _faults(options: argparse.Namespace) -> Iterator[str]:
-    for name in ("replica_table", "replica_region", *(["tombstone_table"] if options.repair else [])):
+def _faults(options: argparse.Namespace, several: bool) -> Iterator[str]:
+    replica = () if several else ("replica_table", "replica_region")
+    for name in (*replica, *(["tombstone_table"] if options.repair else [])):
         if not getattr(options, name):
             yield f"--{name.replace('_', '-')} is missing: give it, or set {name.upper()}"
     if not 1 <= options.segments <= 64:

@@ -1,10 +1,10 @@
-"""The scheduled look at a mirror: as many random segments as its read units pay for, and a metric of what differs."""
+"""The scheduled look at replicas: as many random segments as its read units pay for, and a metric of what differs."""
 
 import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -12,14 +12,16 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from distributary.clients import client
 from distributary.deadline import Context, Deadline
 from distributary.parallel import Parallel
+from distributary.replicas import Mirror, peers_of, target_of
+from distributary.roles import assumed
 from distributary.settings import DriftSettings
 from distributary.tables.tombstones import Tombstones
-from distributary.verify.replica import sample
+from distributary.verify.replica import regions, sample
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.reading import Side
 from distributary.verify.replica.report import MirrorReport
 from distributary.verify.replica.run import Verify
-from distributary.verify.replica.sides import Place, described, key_names, mirror
+from distributary.verify.replica.sides import Place, declared, described, key_names, mirror
 from distributary.verify.replica.suspects import Suspects
 
 SIDE_BY_SIDE = 4
@@ -36,32 +38,55 @@ def measured(
     settings: DriftSettings, table: str, deadline: Deadline, sleep: Callable[[float], None] = time.sleep
 ) -> MirrorReport:
     """Segments in random order until the read units or half of the time are used up; second looks in the other half.
+    Of several regions each other one has its share of both.
 
     What differs is counted, never repaired. Raises ConfigError or Unavailable.
     """
+    found, here = declared(), settings.source_table_arn.split(":")[3]
     home = client("dynamodb", None, ATTEMPTS, READ_SECONDS)
-    away = client("dynamodb", settings.replica_region, ATTEMPTS, READ_SECONDS)
-    place = Place(settings.replica_table, settings.replica_region, None)
-    source, replica = described(home, table), described(away, place.table)
-    branch = mirror(away, place, Tombstones(None, "", 0), settings.version_attribute)
-    sides = Side(home, table), Side(away, place.table)
-    eye = Eye(
-        *sides,
-        key_names(source, replica),
-        branch.plan,
-        settings.generation,
-        settings.version_attribute,
-        branch.declared.expired == "ignore",
-    )
-    half = deadline.halved()
+    source = described(home, table)
+    if isinstance(found, Mirror):
+        away = _away(settings, target_of(settings.replica_regions))
+        replica = described(away, settings.replica_table)
+        place = Place(settings.replica_table, settings.replica_regions[0], None)
+        branch = mirror(found, away, place, Tombstones(None, "", 0), settings.version_attribute)
+        eye = Eye(
+            Side(home, table),
+            Side(away, settings.replica_table, name="replica"),
+            key_names(source, replica),
+            branch.plan,
+            settings.generation,
+            settings.version_attribute,
+            found.expired == "ignore",
+        )
+        return _sampled(eye, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
+    others = peers_of(found, here, settings.replica_regions, settings.target_role)
+    reports = []
+    for at, other in enumerate(others):
+        away = _away(settings, other)
+        keys = key_names(source, described(away, table))
+        eye = regions.eye(Side(home, table, name=here), Side(away, table, name=other), keys, settings.version_attribute)
+        units, share = settings.read_units // len(others), deadline.share(2 * (len(others) - at))
+        reports.append((here, other, _sampled(eye, int(source["ItemCount"]), settings, units, share, sleep)))
+    return regions.told(reports)
+
+
+def _away(settings: DriftSettings, region: str) -> Any:
+    session = None if settings.target_role == "none" else assumed(client("sts"), settings.target_role)
+    return client("dynamodb", region, ATTEMPTS, READ_SECONDS, session=session)
+
+
+def _sampled(
+    eye: Eye, items: int, settings: DriftSettings, units: int, part: Deadline, sleep: Callable[[float], None]
+) -> MirrorReport:
+    """`part`: of the time, for first looks."""
 
     def enough() -> bool:
-        return half.left() == 0 or sum(side.pace.units for side in sides) >= settings.read_units
+        return part.left() == 0 or eye.source.pace.units + eye.replica.pace.units >= units
 
-    suspects, parallel = Suspects(settings.pause_seconds), Parallel(SIDE_BY_SIDE)
-    verify = Verify(eye, suspects, parallel, enough=enough, sleep=sleep)
-    segments = sample.segments_of(int(source["ItemCount"]))
-    return verify.scan(random.sample(range(segments), min(segments, settings.read_units)), segments)
+    verify = Verify(eye, Suspects(settings.pause_seconds), Parallel(SIDE_BY_SIDE), enough=enough, sleep=sleep)
+    segments = sample.segments_of(items)
+    return verify.scan(random.sample(range(segments), min(segments, max(1, units))), segments)
 
 
 def publish(report: MirrorReport) -> dict[str, int]:

@@ -48,7 +48,8 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class Eye:
     """Looks at both sides. `keys` are the tables' key attributes, `generation` and `version_attribute` the function's;
-    a mirror that `keeps_expired` leaves rows whose items are gone, and nothing can be said of these."""
+    a mirror that `keeps_expired` leaves rows whose items are gone, and nothing can be said of these. Only rows that
+    are `versioned` can be `frozen`: those of regions that are all written carry more than a version."""
 
     source: Side
     replica: Side
@@ -57,6 +58,7 @@ class Eye:
     generation: int = 0
     version_attribute: str = REPLICA_VERSION
     keeps_expired: bool = False
+    versioned: bool = True
 
     def items(self, page: Sequence[Row]) -> Look:
         """At source items just scanned."""
@@ -86,7 +88,8 @@ class Eye:
             except Rejected as error:
                 look.rejected[identity(keys)] = str(error)
                 continue
-            if kind := difference(write, row, self.generation, self.version_attribute):
+            kind = difference(write, row, self.generation, self.version_attribute)
+            if kind and (self.versioned or kind != "frozen"):
                 look.findings.append(Finding(kind, keys, write, row, digest([item, row])))
         return look
 

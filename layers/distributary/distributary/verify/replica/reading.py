@@ -20,11 +20,13 @@ Keys = dict[str, Typed]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A table at its endpoint. What it reads is metered: `pace.units` are the read units so far."""
+    """A table at its endpoint, called `name` in reports. What it reads is metered: `pace.units` are its read units so
+    far."""
 
     client: Any
     table: str
     pace: Pace = field(default_factory=Pace)
+    name: str = "source"
 
     def pages(self, segment: int, segments: int) -> Iterator[list[Row]]:
         """One segment, eventually consistent, at most 1 MB a page. Raises Unavailable."""

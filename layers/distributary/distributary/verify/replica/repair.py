@@ -14,26 +14,27 @@ newer than the row, older than the item as it stands, and comes late (a redrive)
 change that made the item as it stands never comes. So redrive what is parked first, then repair.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol
 
 from distributary import version as versions
-from distributary.change import REPLICA_VERSION
-from distributary.clients import AwsError, classify, code_of
 from distributary.deadline import FOREVER
 from distributary.errors import Rejected, Unavailable
 from distributary.outcome import Status
 from distributary.tables.register import Register, Write
+from distributary.tables.rows import Rows
 from distributary.verify.replica.look import Eye, Finding, version_of
 from distributary.verify.replica.same import Row
 
 TRIES = 3
 """A row that moves under its repair is repaired so often."""
 
-COMPARED = 100
-"""So many attributes are compared at most, the version first: an expression has at most 300 operators.
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+class Mending(Protocol):
+    """What sets a finding right."""
+
+    def write(self, finding: Finding) -> bool:
+        """Whether something was written. Raises Unavailable or Rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,11 @@ class Repair:
         if finding.write.row is None:
             return self._dead(finding.write, finding.row, version)
         item = {**finding.write.row, self._attribute: {"S": versions.to_text(version)}}
-        return self._conditionally("put_item", Item=item, **as_seen(finding.row, self._attribute))
+        return self._rows.put(finding.keys, item, finding.row)
+
+    @property
+    def _rows(self) -> Rows:
+        return Rows(self.register.client, "replica", self.register.table, self._attribute)
 
     @property
     def _attribute(self) -> str:
@@ -69,7 +74,7 @@ class Repair:
 
     def _dead(self, write: Write, row: Row, version: int) -> bool:
         self.register.tombstones.entomb(write.id, version + 1 if self._attribute in row else version)
-        return self._conditionally("delete_item", Key=write.key, **as_seen(row, self._attribute))
+        return self._rows.delete(write.key, row)
 
     def _version(self, row: Row) -> int | None:
         """Which version the row is written at; None if it is of a later generation."""
@@ -79,17 +84,8 @@ class Repair:
             return None
         return versions.of(self.generation, versions.SNAPSHOT_POSITION)
 
-    def _conditionally(self, call: str, **arguments: Any) -> bool:
-        try:
-            getattr(self.register.client, call)(TableName=self.register.table, **arguments)
-        except AwsError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
-                return False
-            raise classify(error, f"replica {call}") from error
-        return True
 
-
-def mended(eye: Eye, repair: Repair, finding: Finding) -> bool:
+def mended(eye: Eye, repair: Mending, finding: Finding) -> bool:
     """Whether both sides agree after the repair. What moved meanwhile is judged, and repaired, anew."""
     for _ in range(TRIES):
         repair.write(finding)
@@ -98,17 +94,3 @@ def mended(eye: Eye, repair: Repair, finding: Finding) -> bool:
             return True
         (finding,) = left
     return False
-
-
-def as_seen(row: Row, attribute: str = REPLICA_VERSION) -> Mapping[str, Any]:
-    """The condition that a row is as it was read, in all of its attributes, or the first COMPARED."""
-    names = sorted(row, key=lambda name: (name != attribute, name))[:COMPARED]
-    parts = [f"#s{at} = :s{at}" for at in range(len(names))]
-    if attribute not in row:
-        parts.append("attribute_not_exists(#v)")
-    shown = {f"#s{at}": name for at, name in enumerate(names)}
-    return {
-        "ConditionExpression": " AND ".join(parts),
-        "ExpressionAttributeNames": shown | ({} if attribute in row else {"#v": attribute}),
-        "ExpressionAttributeValues": {f":s{at}": row[name] for at, name in enumerate(names)},
-    }

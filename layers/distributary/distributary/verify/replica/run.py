@@ -15,7 +15,7 @@ from distributary.verify.progress import Progress
 from distributary.verify.replica import sample
 from distributary.verify.replica.look import Eye, Finding, Look
 from distributary.verify.replica.reading import Keys, Side
-from distributary.verify.replica.repair import Repair, mended
+from distributary.verify.replica.repair import Mending, mended
 from distributary.verify.replica.report import MirrorReport
 from distributary.verify.replica.same import Row
 from distributary.verify.replica.suspects import LOOKS, MOST, Suspect, Suspects
@@ -37,7 +37,7 @@ class Verify:
     eye: Eye
     suspects: Suspects
     parallel: Parallel
-    repair: Repair | None = None
+    repair: Mending | None = None
     hands: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = _in_silence
     enough: Callable[[], bool] = lambda: False
@@ -122,7 +122,7 @@ class Verify:
             _risen(self.hands.run(partial(self._repaired, self.repair), confirmed, FOREVER))
         self.progress("second looks", len(due))
 
-    def _repaired(self, repair: Repair, finding: Finding) -> None:
+    def _repaired(self, repair: Mending, finding: Finding) -> None:
         try:
             self.report.add("repaired", mended(self.eye, repair, finding))
         except Rejected as error:
@@ -146,7 +146,7 @@ class Verify:
         return _risen(ends)
 
     def _finished(self) -> MirrorReport:
-        self.report.units = {"source": self.eye.source.pace.units, "replica": self.eye.replica.pace.units}
+        self.report.units = {side.name: side.pace.units for side in (self.eye.source, self.eye.replica)}
         return self.report
 
 

@@ -6,25 +6,27 @@ from importlib import import_module
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 
-from distributary.branches.mirror import Replica
+from distributary.branches import mirror as branches
 from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, code_of
 from distributary.errors import ConfigError
 from distributary.parallel import Parallel
-from distributary.replicas import Mirror, check
+from distributary.replicas import Mirror, Replica, check
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a table is; None as everywhere in boto3: from the environment."""
+    """Where a table is; None as everywhere in boto3: from the environment. `session` brings other credentials."""
 
     table: str
     region: str | None
     endpoint: str | None
+    session: botocore.session.Session | None = None
 
     def client(self, service: str = "dynamodb") -> Any:
         """Patient, and with as many connections as segments. Raises ConfigError."""
@@ -32,7 +34,9 @@ class Place:
             connect_timeout=5, max_pool_connections=64, retries={"mode": "standard", "total_max_attempts": 5}
         )
         try:
-            return boto3.Session(region_name=self.region).client(service, endpoint_url=self.endpoint, config=config)  # type: ignore[call-overload]
+            return boto3.Session(region_name=self.region, botocore_session=self.session).client(
+                service, endpoint_url=self.endpoint, config=config
+            )  # type: ignore[call-overload]
         except (*AwsError, ValueError) as error:
             raise ConfigError(str(error)) from None
 
@@ -69,21 +73,24 @@ def shown(key: tuple[tuple[str, str, str], ...]) -> str:
     return ", ".join(f"{name} ({type})" for name, _, type in key)
 
 
-def declared() -> Mirror:
-    """What functions/replicate/replica.py on PYTHONPATH declares; all of the table where there is none. Raises
-    ConfigError."""
+def declared() -> Replica:
+    """What functions/replicate/replica.py on PYTHONPATH declares; a mirror of all of the table where there is none.
+    Raises ConfigError."""
     try:
-        found = check(import_module("replica").REPLICA)
+        return check(import_module("replica").REPLICA)
     except ModuleNotFoundError as error:
         if error.name != "replica":
             raise
         return Mirror()
-    if not isinstance(found, Mirror):
-        raise ConfigError("replica.py declares MultiActive: only a mirror can be held against its source")
-    return found
 
 
-def mirror(replica: Any, place: Place, tombstones: Tombstones, version_attribute: str = REPLICA_VERSION) -> Replica:
-    """As functions/replicate/app.py puts it together. Raises ConfigError."""
+def mirror(
+    declared: Mirror,
+    replica: Any,
+    place: Place,
+    tombstones: Tombstones,
+    version_attribute: str = REPLICA_VERSION,
+) -> branches.Replica:
+    """As functions/replicate/app.py puts it together."""
     register = Register(replica, place.table, tombstones, Parallel(1), version_attribute)
-    return Replica(register, f"{place.region}/{place.table}", declared())
+    return branches.Replica(register, f"{place.region}/{place.table}", declared)

@@ -1,0 +1,39 @@
+"""The branch of a multi-active declaration, put together: by the function, and by whoever repairs its tables."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from distributary.branches.merged import Merged
+from distributary.branches.multi_active import Peers
+from distributary.conflicts import Conflicts
+from distributary.merging.declared import Merge
+from distributary.merging.edits import Edits
+from distributary.parallel import Parallel
+from distributary.replicas import MultiActive
+from distributary.tables.knowledge import Knowledge
+from distributary.tables.rows import Rows
+from distributary.tables.sites import Reading, Site
+
+
+def between(
+    declared: MultiActive,
+    clients: Mapping[str, Any],
+    tables: tuple[str, str],
+    days: int,
+    attribute: str,
+    conflicts: Conflicts | None,
+    parallel: Parallel,
+) -> Peers | Merged:
+    """`clients` by region, the function's own first; `tables` are the items' and that of deletions, `days` how long
+    these are remembered, `attribute` the replicator's own; without `conflicts` they are not recorded."""
+    here, (table, kept) = next(iter(clients)), tables
+    if isinstance(declared.rule, Merge):
+        edits = Edits.of(declared.rule, declared.regions, here, attribute, declared.deletes == "win")
+        home, *others = (
+            Knowledge(Rows(client, region, table, attribute), kept, edits.lattice, days)
+            for region, client in clients.items()
+        )
+        return Merged(home, tuple(others), edits, conflicts, parallel)
+    reading = Reading(declared.rule, declared.regions, attribute)
+    site, *peers = (Site(client, region, table, kept, reading, days) for region, client in clients.items())
+    return Peers(declared, site, tuple(peers), conflicts, parallel)

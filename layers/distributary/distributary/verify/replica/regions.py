@@ -1,0 +1,60 @@
+"""Tables of several regions that are all written: each other region held against one, by what applications see."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from distributary.change import Change
+from distributary.codec import Typed, for_client
+from distributary.deadline import FOREVER, Deadline
+from distributary.keys import identity
+from distributary.tables.register import Write
+from distributary.verify.replica.look import Eye, Finding
+from distributary.verify.replica.reading import Side
+from distributary.verify.replica.report import MirrorReport
+
+
+def eye(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Eye:
+    """Looks at both tables: their items are to be the same but for the replicator's `attribute`."""
+
+    def as_it_stands(change: Change) -> Write:
+        image = change.new.raw if change.new is not None else None
+        row = None if image is None else {n: for_client(typed, n) for n, typed in image.items() if n != attribute}
+        return Write(identity(change.keys.raw), dict(change.keys.raw), row, change.version)
+
+    return Eye(home, other, keys, as_it_stands, version_attribute=attribute, versioned=False)
+
+
+class Reconciles(Protocol):
+    """A branch of several regions."""
+
+    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
+        """Makes all regions hold what any of them knows; whether anything was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """Repairs as the branch writes: whatever it decides, a later edit decides again."""
+
+    branch: Reconciles
+
+    def write(self, finding: Finding) -> bool:
+        """See `Mending`."""
+        return self.branch.reconcile(finding.keys, FOREVER)
+
+
+def told(reports: Sequence[tuple[str, str, MirrorReport]]) -> MirrorReport:
+    """One report of pairs of regions, `home` and another: which of them lacks an item, or holds another."""
+    whole = MirrorReport()
+    for home, other, report in reports:
+        kinds = {"missing": f"missing in {other}", "dead": f"missing in {home}", "stale": f"differs in {other}"}
+        for each in report.samples.get("differences", []):
+            each["kind"] = kinds.get(each["kind"], each["kind"])
+        for what, number in report.counts.items():
+            whole.add(what, number)
+        for what, samples in report.samples.items():
+            whole.samples.setdefault(what, []).extend(samples)
+        for region, units in report.units.items():
+            whole.units[region] = whole.units.get(region, 0.0) + units
+        whole.sampled = whole.sampled or report.sampled
+    return whole

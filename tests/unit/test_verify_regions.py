@@ -1,0 +1,216 @@
+"""Tables of several regions are held against each other by the command and on a schedule; a repair makes all of them
+hold what any of them knows."""
+
+import argparse
+import json
+import sys
+import time
+from types import SimpleNamespace
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from distributary.branches.regions import between
+from distributary.change import REPLICA_VERSION
+from distributary.deadline import Deadline
+from distributary.doctor.__main__ import main as examined
+from distributary.outcome import Status
+from distributary.parallel import Parallel
+from distributary.replicas import MultiActive, by_attribute, last_writer
+from distributary.settings import DriftSettings
+from distributary.sources import decode
+from distributary.verify.replica import command, drift
+from tests.contract.world import create_table
+
+US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
+BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+ENDING = {"Enabled": True, "AttributeName": "expires_at"}
+FOREVER = Deadline(float("inf"))
+RULES = {"whole": last_writer("at", "seconds"), "merged": by_attribute("at", "seconds")}
+
+
+class Tables:
+    """`users` and `kept` in three regions of one account."""
+
+    def __init__(self, rule):
+        self.declared = MultiActive(regions=REGIONS, rule=rule)
+        self.clients = {region: boto3.client("dynamodb", region) for region in REGIONS}
+        for client in self.clients.values():
+            create_table(client, "users", {"id": "S"})
+            create_table(client, "kept", {"id": "S"})
+
+    def put(self, region, id, at, value="v", **more):
+        item = {"id": {"S": id}, "at": {"N": str(at)}, "value": {"S": value}, **more}
+        self.clients[region].put_item(TableName="users", Item=item)
+        return item
+
+    def carry(self, region, kind, id, new=None, old=None):
+        """A change of a region, through its function."""
+        body = {"Keys": {"id": {"S": id}}, "SequenceNumber": str(10**20 + time.monotonic_ns())}
+        body |= {"ApproximateCreationDateTime": 1_795_341_600}
+        body |= {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
+        record = {"eventID": "e", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": body}
+        clients = {each: self.clients[each] for each in sorted(REGIONS, key=lambda name: name != region)}
+        branch = between(self.declared, clients, ("users", "kept"), 7, REPLICA_VERSION, None, Parallel(1))
+        assert branch.apply(decode({"Records": [record]}, 0), FOREVER)[0].status is Status.APPLIED
+
+    def replicated(self, id, at, value="v"):
+        item = self.put(US, id, at, value)
+        self.carry(US, "INSERT", id, item)
+        return item
+
+    def values(self, region):
+        rows = self.clients[region].scan(TableName="users")["Items"]
+        return {row["id"]["S"]: row["value"]["S"] for row in rows}
+
+    def run(self, *arguments):
+        """The exit status and the report."""
+        parser = argparse.ArgumentParser()
+        command.add_arguments(parser)
+        told = self.folder / "report.json"
+        given = ["users", "--region", US, "--pause", "0", "--json", str(told), *arguments]
+        status = command.run(parser.parse_args(given))
+        return status, json.loads(told.read_text())
+
+
+@pytest.fixture(params=RULES)
+def tables(request, monkeypatch, tmp_path):
+    for name in ("REPLICA_TABLE", "REPLICA_REGION", "TOMBSTONE_TABLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with mock_aws():
+        found = Tables(RULES[request.param])
+        found.folder = tmp_path
+        monkeypatch.setitem(sys.modules, "replica", SimpleNamespace(REPLICA=found.declared))
+        yield found
+
+
+def damaged(tables):
+    """Every way in which one region may have been left behind."""
+    for at, id in enumerate("abcde"):
+        tables.replicated(id, at)
+    tables.clients[EU].delete_item(TableName="users", Key={"id": {"S": "a"}})
+    stale = tables.clients[AP].get_item(TableName="users", Key={"id": {"S": "b"}})["Item"]
+    newer = tables.put(US, "b", 50, "newer")
+    tables.carry(US, "MODIFY", "b", newer, {"id": {"S": "b"}, "at": {"N": "1"}, "value": {"S": "v"}})
+    tables.clients[AP].put_item(TableName="users", Item=stale)
+    for region in (US, EU):
+        tables.clients[region].delete_item(TableName="users", Key={"id": {"S": "c"}})
+    tables.put(EU, "new", 7, "of eu alone")
+
+
+def test_tables_that_agree_are_equal_though_their_marks_differ(tables, capsys):
+    tables.replicated("a", 1)
+    status, report = tables.run()
+    assert (status, report["equal"], report["counts"]["items"]) == (0, True, 2)
+    assert set(report["read_units"]) == set(REGIONS)
+    assert "differences 0" in capsys.readouterr().out
+
+
+def test_what_differs_is_named_with_the_region_that_lacks_it(tables):
+    damaged(tables)
+    status, report = tables.run()
+    assert status == 1
+    assert sorted((each["kind"], each["item"]) for each in report["differences"]) == [
+        (f"differs in {AP}", "id=S:b"),
+        (f"missing in {EU}", "id=S:a"),
+        (f"missing in {US}", "id=S:c"),
+        (f"missing in {US}", "id=S:new"),
+    ]
+
+
+def test_a_repair_makes_all_regions_hold_what_any_of_them_knows(tables):
+    damaged(tables)
+    tables.run("--repair", "--tombstone-table", "kept")
+    assert tables.run()[0] == 0
+    values = [tables.values(region) for region in REGIONS]
+    assert values == [{"a": "v", "b": "newer", "c": "v", "d": "v", "e": "v", "new": "of eu alone"}] * 3
+
+
+def test_a_deletion_that_one_region_did_not_hear_of_is_carried_there(tables):
+    item = tables.replicated("a", 1)
+    row = tables.clients[AP].get_item(TableName="users", Key={"id": {"S": "a"}})["Item"]
+    tables.clients[US].delete_item(TableName="users", Key={"id": {"S": "a"}})
+    tables.carry(US, "REMOVE", "a", old=item)
+    tables.clients[AP].put_item(TableName="users", Item=row)
+    assert tables.run("--repair", "--tombstone-table", "kept")[0] == 0
+    assert [tables.values(region) for region in REGIONS] == [{}] * 3
+
+
+def test_an_edit_that_is_newer_than_what_is_known_stands_after_a_repair_or_is_left_to_its_function(tables):
+    tables.replicated("a", 1)
+    tables.put(EU, "a", 9, "not carried yet")
+    status, report = tables.run("--repair", "--tombstone-table", "kept")
+    assert tables.values(EU) == {"a": "not carried yet"}
+    if tables.declared.rule is RULES["whole"]:
+        assert (status, report["counts"]["repaired"], tables.values(US)) == (0, 1, {"a": "not carried yet"})
+    else:
+        assert (status, tables.values(US)) == (1, {"a": "v"})
+
+
+def test_of_items_that_were_there_before_the_greatest_is_everywhere(tables):
+    tables.put(US, "a", 3, "of us")
+    tables.put(EU, "a", 5, "of eu")
+    assert tables.run("--repair", "--tombstone-table", "kept")[0] == 0
+    assert [tables.values(region) for region in REGIONS] == [{"a": "of eu"}] * 3
+
+
+def test_the_scheduled_look_counts_what_differs_and_writes_nothing(tables, monkeypatch):
+    damaged(tables)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", US)
+    settings = DriftSettings(
+        parking_bucket="parking",
+        generation=0,
+        source_table_arn=f"arn:aws:dynamodb:{US}:123456789012:table/users",
+        replica_table="users",
+        replica_regions=(EU, AP),
+        target_role="none",
+        version_attribute=REPLICA_VERSION,
+        read_units=1000,
+        pause_seconds=0,
+    )
+    before = [tables.values(region) for region in REGIONS]
+    report = drift.measured(settings, "users", Deadline(time.monotonic() + 60), lambda _: None)
+    assert (report["differences"], drift.publish(report)["drift"]) == (4, 4)
+    assert [tables.values(region) for region in REGIONS] == before
+
+
+@pytest.mark.parametrize("region", [EU, "sa-east-1"])
+def test_it_is_run_from_any_of_the_regions_and_from_no_other(tables, capsys, region):
+    tables.replicated("a", 1)
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    status = command.run(parser.parse_args(["users", "--region", region, "--pause", "0"]))
+    assert status == (0 if region == EU else 2)
+    assert ("which `regions` does not name" in capsys.readouterr().err) == (region != EU)
+
+
+def doctor(capsys, *arguments):
+    """The exit status, and levels and mends by check."""
+    status = examined(["users", "--region", US, "--tombstone-table", "kept", "--json", *arguments])
+    found = json.loads(capsys.readouterr().out)["findings"]
+    return status, {each["check"]: each for each in found if each["level"] in ("fault", "unknown")}
+
+
+def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(tables, capsys):
+    for region in (US, EU):
+        tables.clients[region].update_table(TableName="users", StreamSpecification=BOTH_IMAGES)
+        tables.clients[region].update_time_to_live(TableName="kept", TimeToLiveSpecification=ENDING)
+    tables.put(EU, "a", 1, **{REPLICA_VERSION: {"N": "1"}})
+    status, wrong = doctor(capsys)
+    assert status == 1
+    assert {check for check, each in wrong.items() if each["level"] == "fault"} == {
+        f"{AP}: stream",
+        f"{AP}: tombstones",
+        f"{EU}: version attribute",
+    }
+    assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["mend"]
+
+
+def test_the_doctor_changes_nothing(tables, capsys):
+    tables.replicated("a", 1)
+    before = [tables.values(region) for region in REGIONS]
+    doctor(capsys)
+    assert [tables.values(region) for region in REGIONS] == before
