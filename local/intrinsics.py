@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.errors import LocalError
@@ -20,9 +20,14 @@ class Scope:
     region: str
     account: str
     stack: str
+    named: Mapping[str, Any] = field(default_factory=dict)
 
     def physical(self, logical_id: str) -> str:
-        """A resource's name, made of the stack's and its own. Buckets' names are lower case and know their account."""
+        """A resource's name: its own if it has one, else of the stack's and its logical one. Buckets' names are lower
+        case and know their account."""
+        given = resolve(self.named.get(logical_id, _NOTHING), self)
+        if isinstance(given, str):
+            return given
         if self.kinds[logical_id] == "AWS::S3::Bucket":
             return f"{self.stack}-{logical_id}-{self.account}".lower()
         return f"{self.stack}-{logical_id}"

@@ -132,7 +132,9 @@ class Template:
         values = {key: _text(each["Default"]) for key, each in declared.items() if "Default" in each}
         kinds = {key: each["Type"] for key, each in self._tree["Resources"].items()}
         conditions = self._tree.get("Conditions") or {}
-        return Scope({**values, **parameters}, kinds, conditions, region, ACCOUNT, self._stack)
+        properties = {key: each.get("Properties", {}) for key, each in self._tree["Resources"].items()}
+        named = {key: each["TableName"] for key, each in properties.items() if "TableName" in each}
+        return Scope({**values, **parameters}, kinds, conditions, region, ACCOUNT, self._stack, named)
 
     def _of_type(self, kind: str) -> dict[str, Tree]:
         return {key: each for key, each in self._tree["Resources"].items() if each["Type"] == kind}

@@ -48,6 +48,15 @@ NO_STREAM = {"drift": "ReplicateSourceArn", "suppress": "WelcomeSourceArn", "ind
 """Functions that something else calls, and what they are deployed with."""
 
 
+def test_a_table_has_the_name_that_a_parameter_gives_it():
+    own, given = Template(ROOT / "template.yaml"), {"TombstoneTableName": "users-deletions"}
+    names = {spec.name for spec in own.storage(given, "eu-west-1").tables}
+    assert "users-deletions" in names
+    replica = {"ReplicaTableName": "users", "ReplicaRegion": "us-east-1", "ReplicateSourceArn": "arn"}
+    spec = own.function("replicate", {**given, **replica}, "eu-west-1")
+    assert spec.environment["TOMBSTONE_TABLE"] == "users-deletions"
+
+
 def test_the_projects_own_template_resolves_for_every_function():
     template = Project(ROOT).template
     parameters = samconfig_parameters(ROOT / "samconfig.toml")
