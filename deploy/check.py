@@ -122,9 +122,15 @@ def check(aws: Aws, built: Path, search: str) -> None:
     size(built / "DistributaryLayer", LAYER_BYTES)
     size(built / "IndexFunction", FUNCTION_BYTES)
     stream = source(aws)
-    for branches in (("Derive", "Welcome"), ("Derive", "Index", "Welcome", "Replicate")):
-        given = parameters(stream, search, *branches)
-        timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
+    every = ("Derive", "Index", "Welcome", "Replicate")
+    several = {"ReplicaTableName": "users", "ReplicaRegion": "eu-west-1,us-west-2", "TombstoneTableName": "users-gone"}
+    for what, branches, more in (
+        ("2 functions", ("Derive", "Welcome"), {}),
+        ("3 functions, multi-active", ("Derive", "Welcome", "Replicate"), several),
+        ("4 functions", every, {}),
+    ):
+        given = parameters(stream, search, *branches) | more
+        timed(f"sam deploy, {what}", functools.partial(deploy, there, built, given))
         timed("the stack stands as template.yaml says", functools.partial(compare, aws, given))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 

@@ -47,6 +47,8 @@ class Deployed:
             found.append("Drift: deployed without replicate")
         for table in self.template.of_type("AWS::DynamoDB::Table"):
             found += self._table(table)
+        if (named := self.parameters["TombstoneTableName"]) and self.ids["TombstoneTable"] != named:
+            found.append(f"TombstoneTable: is {self.ids['TombstoneTable']}, not {named}")
         return found + list(self._bucket())
 
     def _expect(self, where: str, expected: Mapping[str, Any], actual: Mapping[str, Any]) -> Iterator[str]:
