@@ -21,6 +21,7 @@ _KNOWN = {
     "FunctionResponseTypes",
     "FilterCriteria",
     "DestinationConfig",
+    "MetricsConfig",
 }
 
 

@@ -10,7 +10,15 @@ from distributary.change import Undecodable
 from distributary.outcome import Outcome, Status
 from distributary.telemetry import Telemetry
 
-WATCHED = {"IteratorAge": "AWS/Lambda", "Errors": "AWS/Lambda", "Throttles": "AWS/Lambda", "Parked": "Distributary"}
+GIVEN_UP = {"GivenUp": "OnFailureDestinationDeliveredEventCount", "Dropped": "DroppedEventCount"}
+WATCHED = {
+    "IteratorAge": "AWS/Lambda",
+    "Errors": "AWS/Lambda",
+    "Throttles": "AWS/Lambda",
+    "Parked": "Distributary",
+    "GivenUp": "AWS/Lambda",
+    "Dropped": "AWS/Lambda",
+}
 
 
 @pytest.fixture(params=BRANCHES)
@@ -27,7 +35,7 @@ def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, tem
     resource = template.document["Resources"][f"{name}{metric}Alarm"]
     alarm = resource["Properties"]
     assert resource["Condition"] == f"{name}Deployed"
-    assert (alarm["MetricName"], alarm["Namespace"]) == (metric, WATCHED[metric])
+    assert (alarm["MetricName"], alarm["Namespace"]) == (GIVEN_UP.get(metric, metric), WATCHED[metric])
     assert alarm["TreatMissingData"] == "notBreaching"
     assert alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven"
 
@@ -58,6 +66,14 @@ def test_a_bounce_that_is_not_remembered_rings(template):
 def test_lambdas_own_metrics_are_watched_for_the_function(name, metric, template):
     alarm = template.properties(f"{name}{metric}Alarm")
     assert dimensions(alarm) == {"FunctionName": {"Ref": f"{name}Function"}}
+
+
+@pytest.mark.parametrize("metric", GIVEN_UP)
+def test_what_lambda_gives_up_is_watched_for_the_functions_mapping(name, metric, template):
+    """SAM calls a mapping by its function and its event."""
+    assert "Stream" in template.function(name)["Events"]
+    alarm = template.properties(f"{name}{metric}Alarm")
+    assert dimensions(alarm) == {"EventSourceMappingUUID": {"Ref": f"{name}FunctionStream"}}
 
 
 def test_the_parked_alarm_watches_the_metric_that_the_function_emits(name, template, monkeypatch, capsys):

@@ -20,6 +20,7 @@ SETTINGS = {
     "FunctionResponseTypes",
     "FilterCriteria",
     "DestinationConfig",
+    "MetricsConfig",
 }
 
 # https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
@@ -49,6 +50,11 @@ def test_a_failed_record_is_reported_alone_and_its_batch_is_bisected(mapping):
 def test_what_lambda_gives_up_goes_whole_to_the_parking_bucket(mapping):
     destination = {"Type": "S3", "Destination": {"Fn::GetAtt": ["ParkingBucket", "Arn"]}}
     assert mapping["DestinationConfig"] == {"OnFailure": destination}
+
+
+def test_what_lambda_gives_up_is_counted(mapping):
+    """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html#event-source-mapping-metrics"""
+    assert mapping["MetricsConfig"] == {"Metrics": ["EventCount"]}
 
 
 def test_a_mapping_skips_no_record_while_it_is_made(mapping):

@@ -313,6 +313,20 @@ class TestARuleOfYourOwn:
         assert world.carry(US) == [Status.PARKED, Status.APPLIED]
         assert world.items()[1] == {"at": number(1), "best": number(7)}
 
+    def test_what_fails_only_in_the_other_region_is_parked_and_kept_from_it(self, world):
+        """Home does not know of the other's item yet."""
+        self.put(world, EU, 1, best=number(7))
+        self.put(world, US, 2, best=text("no number"))
+        assert world.carry(US) == [Status.APPLIED]
+        assert world.carry(EU) == [Status.PARKED]
+        kept = dict(world.tables.state[f"tombstones@{US}"])
+        world.carry(EU, since=0)
+        assert world.tables.state[f"tombstones@{US}"] == kept
+        self.put(world, US, 3, best=number(9))
+        world.settle()
+        world.carry(EU, since=0)
+        assert world.items() == [{"at": number(3), "best": number(9)}] * 2
+
     def test_one_that_fails_beside_a_good_change_of_the_same_item_is_parked_alone(self, world):
         self.put(world, EU, 1, best=number(7))
         world.settle()

@@ -108,7 +108,8 @@ class _Exchange:
         return self.wrote
 
     def serve(self, edits: Sequence[Edit]) -> list[Outcome]:
-        """An outcome per edit: the newest is applied if anything was written, anywhere."""
+        """An outcome per edit: the newest is applied if anything was written, anywhere. What cannot be shown is kept
+        nowhere, or no later change of the item would come through."""
         stored = self._learn(edits)
         errors = []
         for site in self.branch.others:
@@ -152,6 +153,7 @@ class _Exchange:
             row, stored = site.look(self.key, self.id)
             joined = lattice.join(stored.known, known)
             if joined != stored.known:
+                lattice.shown(joined)
                 if lattice.clash(stored.known, known):
                     self._clash(stored.known, known, joined)
                 written = site.replace(self.id, stored, joined, max(stored.seen, seen))
