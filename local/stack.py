@@ -161,11 +161,15 @@ class Stack:
         self._stopping.set()
 
     def create_replica(self, table: TableSpec) -> None:
-        """Makes replicate's table in its region, if it is not there."""
-        spec = self.spec("replicate")
-        replica = TableSpec(spec.environment["REPLICA_TABLE"], table.key_schema, table.attributes)
-        region = Aws.at_emulator(self.aws.endpoint or "", spec.environment["REPLICA_REGION"])
-        storage.create(Storage((replica,), ()), region)
+        """Makes replicate's table in each of its regions, where it is not there; and the table of deletions that regions
+        which are all written share by name."""
+        given = self.spec("replicate").environment
+        tables = [TableSpec(given["REPLICA_TABLE"], table.key_schema, table.attributes)]
+        own = self._template.storage(self._parameters, self.aws.region).tables
+        if self._parameters.get("TombstoneTableName"):
+            tables += [each for each in own if each.name == given["TOMBSTONE_TABLE"]]
+        for region in given["REPLICA_REGION"].split(","):
+            storage.create(Storage(tuple(tables), ()), Aws.at_emulator(self.aws.endpoint or "", region))
 
     def apply_index(self) -> str:
         """Makes the declared index by functions/index/apply.py; what it said."""

@@ -18,6 +18,7 @@ from local.aws import Aws
 from local.build import build
 from local.distance import far
 from local.stack import Project, Stack
+from local.template import TableSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 US, EU = REGIONS = ("us-east-1", "eu-west-1")
@@ -213,6 +214,16 @@ def test_whatever_is_written_in_either_region_both_end_with_what_the_rule_says(w
     for body in recorded:
         assert {side["region"] for side in body["sides"]} == set(REGIONS)
         assert body["winner"] in body["sides"]
+
+
+def test_a_stack_on_this_machine_makes_the_tables_of_the_other_regions(emulators):
+    given = {"ReplicaTableName": "here", "ReplicaRegion": "eu-west-1,ap-south-1", "TombstoneTableName": "here-gone"}
+    with Stack(Project(ROOT), Aws.at_emulator(emulators.aws, US), given, lambda *_: None) as stack:
+        key = {"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "id", "AttributeType": "S"}
+        stack.create_replica(TableSpec("here", key[:1], key[1:]))
+    for region in ("eu-west-1", "ap-south-1"):
+        names = Aws.at_emulator(emulators.aws, region).client("dynamodb").list_tables()["TableNames"]
+        assert {"here", "here-gone"} <= {*names}
 
 
 @pytest.mark.parametrize("world", [MERGED], indirect=True, ids=["merged"])
