@@ -14,7 +14,7 @@ from distributary.outcome import Status
 from distributary.replicas import MultiActive, by_attribute, check, custom, total
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
-from tests.unit.edited_regions import AP, EU, US, World
+from tests.unit.edited_regions import AP, EU, FOREVER, US, World
 
 RULE = by_attribute("at", "seconds", union=("tags",), counters=("visits",))
 
@@ -243,6 +243,39 @@ def test_a_write_that_comes_between_a_look_and_a_write_is_not_overwritten(world,
     assert world.values() == [{"x": "fresh"}] * 2
 
 
+def test_a_function_that_is_late_puts_nothing_back_over_what_a_newer_one_has_shown(world):
+    """It read what is known before the other region's edit came, and the row after."""
+    world.put(US, 1, "first")
+    world.settle()
+    world.put(EU, 5, "of eu")
+    world.carry(EU)
+    world.put(US, 9, "of us")
+
+    class Late:
+        """The other function comes between."""
+
+        puts = 0
+
+        def __getattr__(self, operation):
+            return getattr(world.tables, operation)
+
+        def get_item(self, **arguments):
+            if arguments["TableName"] == f"items@{EU}" and world.carried[US] < len(world.tables.records[US]):
+                late, world.wrap = world.wrap, lambda client, service: client
+                world.carry(US)
+                world.wrap = late
+            return world.tables.get_item(**arguments)
+
+        def put_item(self, **arguments):
+            self.puts += arguments["TableName"] == f"items@{EU}"
+            return world.tables.put_item(**arguments)
+
+    late = Late()
+    world.wrap = lambda client, service: late
+    world.carry(EU, since=0)
+    assert (late.puts, world.values()) == (0, [{"x": "of us"}] * 2)
+
+
 def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_others():
     faults = Faults()
     world = World(RULE, (US, EU, AP), wrap=faults)
@@ -253,6 +286,21 @@ def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_other
     faults.cease()
     world.carry(US, since=0)
     assert world.values() == [{"x": "a"}] * 3
+
+
+def test_a_repair_of_a_lost_edit_takes_nothing_that_another_region_wrote_meanwhile(world):
+    world.put(US, 1, "first", a=text("old"), b=text("old"))
+    world.settle()
+    world.update(US, 9, a=text("lost"))
+    world.carried[US] = len(world.tables.records[US])
+    world.update(EU, 5, b=text("of eu"))
+    world.carry(EU)
+    assert world.branch(EU).reconcile({"id": text("x")}, FOREVER)
+    assert [(item["a"], item["b"]) for item in world.items()] == [(text("lost"), text("of eu"))] * 2
+    world.settle()
+    world.carry(US, since=0)
+    assert [(item["a"], item["b"]) for item in world.items()] == [(text("lost"), text("of eu"))] * 2
+    assert not world.branch(US).reconcile({"id": text("x")}, FOREVER)
 
 
 class TestARuleOfYourOwn:

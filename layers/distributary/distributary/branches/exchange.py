@@ -35,13 +35,16 @@ class Exchange:
         """See `Merged.reconcile`."""
         rules, known, seen = self.rules, Known(), {}
         looks = [(site, *site.look(self.key, self.id)) for site in (self.home, *self.others)]
-        fresh = all(stored.revision is None for _, _, stored in looks)
+        untold = all(stored.revision is None for _, _, stored in looks)
         for site, row, stored in looks:
             known = rules.lattice.join(known, stored.known)
-            if fresh and row is not None:
-                content = {name: typed for name, typed in rules.marks.plain(row).items() if name not in self.key}
-                known = rules.lattice.join(known, rules.found(site.region, content))
-                seen[site.region] = (0, _digest(content))
+            if row is None or rules.marks.read(row) is not None or not (untold or rules.rule.by):
+                continue
+            content = {name: typed for name, typed in rules.marks.plain(row).items() if name not in self.key}
+            if _digest(content) != stored.seen[1]:
+                at = stored.seen[0] + 1
+                known = rules.lattice.join(known, rules.found(site.region, row, content, stored.known, at))
+                seen[site.region] = (at, _digest(content))
         for site, _, _ in looks:
             self._teach(site, known, seen.get(site.region, (-1, "")))
         return self.wrote

@@ -37,9 +37,9 @@ class Merged:
     parallel: Parallel
 
     def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
-        """Every region learns what any of them knows of an item; whether anything was written. If none knows anything
-        yet, the rows are taken for what was written there; else what no function has learnt is left to that of its own
-        region. Raises Rejected or Unavailable."""
+        """Every region learns what any of them knows of an item, and what its rows say that no function has learnt;
+        whether anything was written. By the stream's second a row says nothing, unless nothing is known yet. Raises
+        Rejected or Unavailable."""
         return self._exchange(key, deadline).level()
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:

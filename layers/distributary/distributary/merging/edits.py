@@ -1,7 +1,7 @@
 """What a change adds to what is known of its item, told by its record alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary import canonical
@@ -62,12 +62,23 @@ class Edits:
         cells = self._changed({} if born else before or {}, after, rank)
         return Edit(Known(wholes=whole, cells=cells, versions=versions), before, after, change.version)
 
-    def found(self, region: str, content: Mapping[str, Typed]) -> Known:
-        """What a row of a region's application says (canonical, without its key), where nothing is known of it."""
+    def found(
+        self, region: str, row: Mapping[str, Typed], content: Mapping[str, Typed], stands: Known, at: int
+    ) -> Known:
+        """What a row says that an application wrote and no function has learnt, beside what `stands` in its region: as
+        of version `at`, for its record was lost, or will tell better. What is as its region left it before is no news,
+        even if another region's write does not show there yet."""
         time = NEVER if self.rule.by is None else _time(content.get(self.rule.by))
-        rank, image = Rank(time, region, 0, False), cells_of(content, self.rule.parts)
-        cells = {} if self.rule.items is not None else {name: Cell(rank, value) for name, value in image.items()}
-        return Known(wholes={region: Whole(rank, image)}, cells=cells, versions={region: 0})
+        rank, image = Rank(time, region, at, False), cells_of(content, self.rule.parts)
+        seen = {each: version for each, version in self.marks.seen(row).items() if each != region}
+        known = Known(wholes={region: Whole(rank, image, seen)}, versions={region: at})
+        if self.rule.items is not None:
+            return known
+        shown, before = cells_of(self.lattice.shown(stands) or {}, self.rule.parts), stands.wholes.get(region)
+        differ = {name for name in image.keys() | shown.keys() if image.get(name) != shown.get(name)}
+        if before is not None:
+            differ = {name for name in differ if image.get(name) != before.image.get(name)}
+        return replace(known, cells={name: Cell(rank, image.get(name)) for name in differ})
 
     def overlooks(self, edit: Edit, known: Known) -> bool:
         """Whether the application wrote it without having seen another region's write that is in `known`."""
