@@ -405,6 +405,21 @@ def test_a_conflict_is_one_object_with_both_sides_what_became_of_them_and_the_ru
     assert body["winner"]["item"] == {"at": number(2), "value": text("sentinel-us"), "only_eu": number(1)}
 
 
+def test_a_conflict_that_was_made_while_regions_could_not_reach_each_other_is_recorded_when_they_can():
+    """Each had learnt its own edit by then."""
+    faults = Faults()
+    world = World(RULE, wrap=faults)
+    world.put(EU, 1, "eu")
+    world.put(US, 2, "us")
+    faults.when(lambda operation, _: operation == "batch_get_item", throttled)
+    assert [world.carry(region) for region in (US, EU)] == [[Status.FAILED], [Status.FAILED]]
+    assert world.conflicts == 0
+    faults.cease()
+    for region in (US, EU):
+        world.carry(region, since=0)
+    assert len(objects(world)) == 1
+
+
 def test_found_from_either_side_a_conflict_has_the_same_name():
     names = []
     for first in (US, EU):
