@@ -25,7 +25,8 @@ _REGION = "us-east-1"
 
 def main(arguments: Sequence[str]) -> int:
     """0 if all went well. What the user can mend is one line on stderr, and 1."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     try:
         if arguments[:1] == ["demo"]:
             from local import demo
