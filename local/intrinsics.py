@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.errors import LocalError
@@ -12,7 +12,8 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names mean: parameters' values, resources' types, conditions."""
+    """What names mean: parameters' values, resources' types, conditions; `given` are the names that the template itself
+    gives to resources."""
 
     parameters: Mapping[str, str]
     kinds: Mapping[str, str]
@@ -20,9 +21,14 @@ class Scope:
     region: str
     account: str
     stack: str
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def physical(self, logical_id: str) -> str:
-        """A resource's name, made of the stack's and its own. Buckets' names are lower case and know their account."""
+        """A resource's name: the one it is given, or one made of the stack's and its own. Buckets' names are lower case
+        and know their account."""
+        given = resolve(self.given.get(logical_id, _NOTHING), self)
+        if given is not _NOTHING:
+            return str(given)
         if self.kinds[logical_id] == "AWS::S3::Bucket":
             return f"{self.stack}-{logical_id}-{self.account}".lower()
         return f"{self.stack}-{logical_id}"
