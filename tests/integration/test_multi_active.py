@@ -16,7 +16,7 @@ from tests.simulation.regions import Histories
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
 EDITS = 160
 NAMES = [f"i{at}" for at in range(8)]
-AT = 'last_writer("at", "seconds")'
+AT, SECOND = 'last_writer("at", "seconds")', "last_writer()"
 
 
 @pytest.fixture
@@ -151,7 +151,8 @@ def right(peers, by):
     """What the rule says, told by what the application did alone."""
     histories = Histories(tuple(region.name for region in peers.regions), by, "lose")
     edits = [(region.name, record) for region in peers.regions for record in region.edits()]
-    for region, record in sorted(edits, key=lambda each: each[1]["eventName"] == "REMOVE"):
+    deletions_last = by != "second"
+    for region, record in sorted(edits, key=lambda each: deletions_last and each[1]["eventName"] == "REMOVE"):
         histories.note(region, record)
     return histories
 
@@ -164,8 +165,8 @@ def order(side, names):
 
 @pytest.mark.parametrize(
     ("names", "rule", "by"),
-    [((US, EU), AT, "at"), ((US, EU, AP), AT, "at")],
-    ids=["two-by-attribute", "three-by-attribute"],
+    [((US, EU), AT, "at"), ((US, EU), SECOND, "second"), ((US, EU, AP), AT, "at")],
+    ids=["two-by-attribute", "two-by-second", "three-by-attribute"],
 )
 def test_regions_written_to_at_once_end_equal_and_as_the_rule_says(names, rule, by, endpoint, tmp_path):
     with deployed(endpoint, names, rule, tmp_path, seed=1) as peers:

@@ -14,7 +14,7 @@ from distributary.keys import bounded, identity
 from distributary.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
-from distributary.states import State, rank, tick
+from distributary.states import State, Time, rank, tick
 from distributary.tables.sites import Place, Site
 
 TOMBSTONE_ID_BYTES = 1024
@@ -90,7 +90,7 @@ class Peers:
     def _carry_second(self, change: Change, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """An edit that says nothing of its time: it is stamped at home, then carried."""
         if change.origin is not Origin.SNAPSHOT:
-            new = replace(new, time=tick(change.created, _stamped(old)))
+            new = replace(new, time=self._second(change, place, old))
         wrote = self.here.merge(place, new, self.here.region, deadline, _overtakes_nobody)
         return self._push(place, old, new, deadline) or wrote
 
@@ -107,16 +107,27 @@ class Peers:
         explained = grave is not None and told and grave.state.outranks(old)
         if grave is not None and explained and grave.by != self.here.region:
             return False
-        deletion = grave.state if grave is not None and explained else self._deletion(change, old)
+        deletion = grave.state if grave is not None and explained else self._deletion(change, place, old)
         wrote = self.here.merge(place, deletion, self.here.region, deadline, _overtakes_nobody)
         return self._push(place, old, deletion, deadline) or wrote
 
-    def _deletion(self, change: Change, old: State) -> State:
+    def _deletion(self, change: Change, place: Place, old: State) -> State:
         rule, region = self.declared.rule, self.here.region
         if rule.by_stream:
-            mine, time = rank(region, self.declared.regions), tick(change.created, _stamped(old))
+            mine, time = rank(region, self.declared.regions), self._second(change, place, old)
             return State(time, mine, change.version, old.digest, True, region, stamped=True)
         return old.deletion(rule.end_of(change.created) if self.declared.deletes == "win" else None)
+
+    def _second(self, change: Change, place: Place, old: State | None) -> Time:
+        """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
+        own: what was made of it stands at home, or else was overtaken by another region's."""
+        if old is not None and old.stamped:
+            return tick(change.created, old)
+        last = self.here.standing(place)
+        if last is None or not last.stamped or last.region != self.here.region or last.position > change.version:
+            return tick(change.created, None)
+        redelivered = last.certain and last.position == change.version
+        return last.time if redelivered else tick(change.created, last)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
@@ -144,10 +155,6 @@ class Peers:
 
 def _item(image: Image) -> dict[str, Typed]:
     return {name: for_client(typed, name) for name, typed in image.raw.items()}
-
-
-def _stamped(state: State | None) -> State | None:
-    return state if state is not None and state.stamped else None
 
 
 def _overtakes_nobody(_: State | None) -> None:
