@@ -41,10 +41,10 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
-        if "Replicate" in names:
+        if self._holds("DriftDeployed"):
             found += [*self._function("Drift"), *self._logs("Drift"), *self._schedule()]
         elif "DriftFunction" in self.ids:
-            found.append("Drift: deployed without replicate")
+            found.append("Drift: deployed where its condition does not hold")
         for table in self.template.of_type("AWS::DynamoDB::Table"):
             found += self._table(table)
         return found + list(self._bucket())
@@ -82,7 +82,10 @@ class Deployed:
     def _evaluated(self, value: Any) -> Any:
         """With every intrinsic function, not only references."""
         given = {name: str(each) for name, each in self.parameters.items()}
-        return resolve(value, Scope(given, {}, {}, self.aws.region, ACCOUNT, ""))
+        return resolve(value, Scope(given, {}, self.template.document["Conditions"], self.aws.region, ACCOUNT, ""))
+
+    def _holds(self, condition: str) -> bool:
+        return bool(self._evaluated({"Condition": condition}))
 
     def _schedule(self) -> Iterator[str]:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])
