@@ -98,6 +98,8 @@ class Stack:
         self._built(names)
 
     def _built(self, names: Sequence[str]) -> Built:
+        for name in self._project.declared:
+            self._template.source(name)
         return build(self._template, names, self._project.artifacts, self._project.declared)
 
     def spec(self, name: str, stream_arn: str = "") -> FunctionSpec:
