@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,15 +54,21 @@ class Artifact:
         configuration = self._aws.client("lambda").get_function_configuration(FunctionName=physical)
         return dict(configuration["Environment"]["Variables"])
 
-    def _answer(self, name: str, event: dict[str, Any]) -> tuple[Answer, dict[str, int]]:
-        """What a function says, and the metrics that it emits."""
+    @contextmanager
+    def deployed(self, name: str) -> Iterator[Function]:
+        """A function with the environment that it was deployed with, until the block ends."""
         spec = self._template.function(name, {}, self._aws.region)
         deployed = dataclasses.replace(spec, environment=self._environment(name))
         function = Function(deployed, self._built, self._aws.environment(), lambda _, line: self.said.append(line))
         try:
-            return function.invoke(json.dumps(event).encode()), function.metrics.counts()
+            yield function
         finally:
             function.close()
+
+    def _answer(self, name: str, event: dict[str, Any]) -> tuple[Answer, dict[str, int]]:
+        """What a function says, and the metrics that it emits."""
+        with self.deployed(name) as function:
+            return function.invoke(json.dumps(event).encode()), function.metrics.counts()
 
     def _drift(self, image: dict[str, Any]) -> list[str]:
         """The copy has no item in the source table, until it is put there."""

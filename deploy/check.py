@@ -1,5 +1,6 @@
 """Validates, builds and deploys the stack to an emulated AWS, and compares what stands there with template.yaml."""
 
+import dataclasses
 import functools
 import os
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from deploy import peers
 from deploy.artifact import Artifact
 from deploy.deployed import Deployed
 from deploy.template import Template
@@ -20,7 +22,7 @@ from local.errors import LocalError
 ROOT = Path(__file__).parents[1]
 SAM = Path(sys.executable).with_name("sam")
 STACK = "distributary-check"
-REGION = "us-east-1"
+REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 GENERATION = 3
 LAYER_BYTES = 15_000_000
 FUNCTION_BYTES = 15_000_000
@@ -79,20 +81,21 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
     }
 
 
-def deploy(environment: Mapping[str, str], built: Path, given: Mapping[str, Any]) -> None:
-    """Deploys what was built."""
+def deploy(environment: Mapping[str, str], built: Path, given: Mapping[str, Any], stack: str = STACK) -> None:
+    """Deploys what was built, in the environment's region."""
     overrides = [f"{name}={value}" for name, value in given.items()]
     sam(
         environment,
         "deploy",
-        *("--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local", "--stack-name", STACK),
+        *("--config-file", str(ROOT / "samconfig.toml"), "--config-env", "local", "--stack-name", stack),
+        *("--region", environment["AWS_DEFAULT_REGION"]),
         *("--template-file", str(built / "template.yaml"), "--parameter-overrides", *overrides),
     )
 
 
-def compare(aws: Aws, given: Mapping[str, Any]) -> None:
+def compare(aws: Aws, given: Mapping[str, Any], stack: str = STACK) -> None:
     """Raises Failed with every difference between the stack and the template."""
-    faults = Deployed.find(aws, STACK, Template.read(ROOT / "template.yaml"), given).faults()
+    faults = Deployed.find(aws, stack, Template.read(ROOT / "template.yaml"), given).faults()
     if faults:
         raise Failed("\n".join(faults))
 
@@ -113,6 +116,20 @@ def answers(aws: Aws, there: Mapping[str, str], built: Path, search: str) -> Non
         raise Failed("\n".join(faults))
 
 
+def multi_active(aws: Aws, folder: Path) -> None:
+    """Builds it as its user declares it, deploys a stack in each of two regions, and raises Failed unless what is
+    written in either comes to stand in both."""
+    template, built = peers.project(ROOT, folder / "project", (REGION, OTHER_REGION)), folder / "built"
+    build = ("build", "--no-cached", "--template-file", str(template), "--build-dir", str(built))
+    sam({**environment(aws), "PLATFORM": ""}, *build)
+    both = peers.peers((aws, dataclasses.replace(aws, region=OTHER_REGION)), source, {"OpenSearchService": "none"})
+    for peer in both:
+        deploy(environment(peer.aws), built, peer.given, peer.stack)
+        compare(peer.aws, peer.given, peer.stack)
+    if faults := peers.faults(ROOT, built, both):
+        raise Failed("\n".join(faults))
+
+
 def check(aws: Aws, built: Path, search: str) -> None:
     """Every step, in order; raises Failed at the first that goes wrong."""
     there = environment(aws)
@@ -122,15 +139,9 @@ def check(aws: Aws, built: Path, search: str) -> None:
     size(built / "DistributaryLayer", LAYER_BYTES)
     size(built / "IndexFunction", FUNCTION_BYTES)
     stream = source(aws)
-    every = ("Derive", "Index", "Welcome", "Replicate")
-    several = {"ReplicaTableName": "users", "ReplicaRegion": "eu-west-1,us-west-2", "TombstoneTableName": "users-gone"}
-    for what, branches, more in (
-        ("2 functions", ("Derive", "Welcome"), {}),
-        ("3 functions, multi-active", ("Derive", "Welcome", "Replicate"), several),
-        ("4 functions", every, {}),
-    ):
-        given = parameters(stream, search, *branches) | more
-        timed(f"sam deploy, {what}", functools.partial(deploy, there, built, given))
+    for branches in (("Derive", "Welcome"), ("Derive", "Index", "Welcome", "Replicate")):
+        given = parameters(stream, search, *branches)
+        timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
         timed("the stack stands as template.yaml says", functools.partial(compare, aws, given))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
@@ -140,6 +151,9 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory() as folder, embedded() as endpoints:
             check(Aws.at_emulator(endpoints.aws, REGION), Path(folder) / "build", endpoints.opensearch)
+        with tempfile.TemporaryDirectory() as folder, embedded() as endpoints:
+            aws, where = Aws.at_emulator(endpoints.aws, REGION), Path(folder)
+            timed("multi-active, edits each way", functools.partial(multi_active, aws, where))
     except (Failed, LocalError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -84,7 +84,7 @@ class Deployed:
     def _evaluated(self, value: Any) -> Any:
         """With every intrinsic function, not only references."""
         given = {name: str(each) for name, each in self.parameters.items()}
-        return resolve(value, Scope(given, {}, {}, self.aws.region, ACCOUNT, ""))
+        return resolve(value, Scope(given, {}, self.template.document["Conditions"], self.aws.region, ACCOUNT, ""))
 
     def _schedule(self) -> Iterator[str]:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])

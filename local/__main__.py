@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     invoke = commands.add_parser("invoke", help="run one function with one event, on embedded services")
     invoke.add_argument("function", metavar="FUNCTION")
     invoke.add_argument("-e", "--event", required=True, type=Path, help="a file such as events/insert.json")
-    invoke.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="of template.yaml")
+    invoke.add_argument("--region", default=_REGION, help=f"where the function runs (default: {_REGION})")
+    _add_project(invoke)
     invoke.set_defaults(run=_invoke)
     commands.add_parser("demo", help="the whole of it, with faults, reconciled", add_help=False)
     return parser
@@ -76,8 +77,19 @@ def _add_attach(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="keep the functions' own tables in services embedded in this run, not at the endpoint; always so on AWS",
     )
-    parser.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="of template.yaml")
+    _add_project(parser)
     parser.set_defaults(run=_attach)
+
+
+def _add_project(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--parameter", action="append", default=[], metavar="KEY=VALUE", help="of template.yaml")
+    parser.add_argument(
+        "--declared",
+        action="append",
+        default=[],
+        metavar="FUNCTION=FOLDER",
+        help="a folder whose files, such as replica.py, take the place of the function's own",
+    )
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -94,7 +106,7 @@ def _up(options: argparse.Namespace) -> int:
 
 def _attach(options: argparse.Namespace) -> int:
     endpoint = options.endpoint_url or os.environ.get("AWS_ENDPOINT_URL") or None
-    parameters = _parameters(options.parameter)
+    parameters = _pairs("--parameter", options.parameter)
     if search := os.environ.get("OPENSEARCH_ENDPOINT"):
         parameters = {"OpenSearchEndpoint": search, **parameters}
     order = Order(
@@ -106,12 +118,13 @@ def _attach(options: argparse.Namespace) -> int:
         backfill=options.backfill,
         parameters=parameters,
     )
-    return attach(order, Project(), Console(width=max(130, Console().width)))
+    return attach(order, _project(options), Console(width=max(130, Console().width)))
 
 
 def _invoke(options: argparse.Namespace) -> int:
-    event, parameters = _event(options.event), _parameters(options.parameter)
-    with Stack.start(parameters=parameters, log=lambda _, line: print(line, file=sys.stderr)) as stack:
+    event, parameters = _event(options.event), _pairs("--parameter", options.parameter)
+    project, log = _project(options), lambda _, line: print(line, file=sys.stderr)
+    with Stack.start(project, parameters, options.region, log=log) as stack:
         if options.function == "index":
             stack.apply_index()
         if options.function == "replicate" and (replica := _table_of(event)):
@@ -146,10 +159,15 @@ def _table_of(event: Any) -> TableSpec | None:
     return None
 
 
-def _parameters(given: Sequence[str]) -> Mapping[str, str]:
+def _project(options: argparse.Namespace) -> Project:
+    folders = _pairs("--declared", options.declared, "FUNCTION=FOLDER")
+    return Project(declared={name: Path(folder) for name, folder in folders.items()})
+
+
+def _pairs(option: str, given: Sequence[str], form: str = "KEY=VALUE") -> Mapping[str, str]:
     for each in given:
         if "=" not in each:
-            raise LocalError(f"--parameter {each}: write it as KEY=VALUE")
+            raise LocalError(f"{option} {each}: write it as {form}")
     return dict(each.split("=", 1) for each in given)
 
 

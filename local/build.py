@@ -29,13 +29,16 @@ class Built:
         return (self.functions[function], *self.layers, self.runtime)
 
 
-def build(template: Template, names: Iterable[str], into: Path) -> Built:
-    """Builds what changed since it was last built there."""
+def build(template: Template, names: Iterable[str], into: Path, declared: Mapping[str, Path] = {}) -> Built:
+    """Builds what changed since it was last built there. `declared`: by function, a folder whose files take the place
+    of the function's own, as if the user had written these declarations."""
     into = into.resolve()
     into.mkdir(parents=True, exist_ok=True)
     with _alone(into):
         layers = tuple(_made(source, into / "layers" / source.logical_id) for source in template.layers())
-        functions = {name: _made(template.source(name), into / "functions" / name) for name in names}
+        functions = {
+            name: _function(template.source(name), into / "functions" / name, declared.get(name)) for name in names
+        }
         return Built(functions, tuple(layer / "python" for layer in layers), _runtime(into / "runtime"))
 
 
@@ -45,6 +48,25 @@ def _alone(folder: Path) -> Iterator[None]:
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _function(source: Source, target: Path, declared: Path | None) -> Path:
+    made = _made(source, target)
+    return made if declared is None else _declared(made, declared)
+
+
+def _declared(made: Path, declared: Path) -> Path:
+    """A built function with these files over its own, in a folder beside it that is named by what they hold."""
+    files = _files(declared)
+    if not any((made / file.relative_to(declared)).exists() for file in files):
+        own = ", ".join(file.name for file in _files(made))
+        raise LocalError(f"{declared} has no file that takes the place of one of {made.name}'s: these are {own}")
+    digest = _digest(files, declared)
+
+    def command(artifacts: Path) -> list[str]:
+        return ["cp", "-R", f"{made}/.", f"{declared}/.", str(artifacts)]
+
+    return _fresh(made.with_name(f"{made.name}-{digest[:12]}"), _digest(_files(made), made) + digest, command)
 
 
 def _made(source: Source, target: Path) -> Path:

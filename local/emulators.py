@@ -17,6 +17,7 @@ from local.processes import TETHER, Child
 
 HOST = "127.0.0.1"
 _READY_SECONDS = 20.0
+_ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ def _ministack(home: Path, port: int) -> _Service:
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": f"unix://{home}/no-docker.sock",
     }
-    command = [sys.executable, str(TETHER), "", "ministack"]
+    command = [sys.executable, str(TETHER), str(_ROOT), "local.exact_ministack"]
     return _Service("ministack", command, environment, port, "/_ministack/health")
 
 

@@ -12,7 +12,8 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names mean: parameters' values, resources' types, conditions."""
+    """What names mean: parameters' values, resources' types, conditions; `given` are the names that the template itself
+    gives to resources."""
 
     parameters: Mapping[str, str]
     kinds: Mapping[str, str]
@@ -20,14 +21,14 @@ class Scope:
     region: str
     account: str
     stack: str
-    named: Mapping[str, Any] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def physical(self, logical_id: str) -> str:
-        """A resource's name: its own if it has one, else of the stack's and its logical one. Buckets' names are lower
-        case and know their account."""
-        given = resolve(self.named.get(logical_id, _NOTHING), self)
-        if isinstance(given, str):
-            return given
+        """A resource's name: the one it is given, or one made of the stack's and its own. Buckets' names are lower case
+        and know their account."""
+        given = resolve(self.given.get(logical_id, _NOTHING), self)
+        if given is not _NOTHING:
+            return str(given)
         if self.kinds[logical_id] == "AWS::S3::Bucket":
             return f"{self.stack}-{logical_id}-{self.account}".lower()
         return f"{self.stack}-{logical_id}"

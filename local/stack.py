@@ -4,14 +4,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from local import storage
 from local.aws import Aws, said_in_one_line
 from local.backfill import Table, Target, backfill
-from local.build import build
+from local.build import Built, build
 from local.emulators import Endpoints, Ports, embedded
 from local.errors import LocalError
 from local.esm.lane import Backoff
@@ -26,10 +26,12 @@ from local.template import FunctionSpec, Storage, TableSpec, Template, samconfig
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """Where template.yaml and samconfig.toml are, and what is built for this machine."""
+    """Where template.yaml and samconfig.toml are, and what is built for this machine. `declared`: by function, a folder
+    whose files (such as replica.py) take the place of the function's own."""
 
     folder: Path = Path()
     artifacts: Path = Path(".build/local")
+    declared: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def template(self) -> Template:
@@ -93,7 +95,12 @@ class Stack:
 
     def prepare(self, names: Sequence[str]) -> None:
         """Builds what these functions need, once for all of them."""
-        build(self._template, names, self._project.artifacts)
+        self._built(names)
+
+    def _built(self, names: Sequence[str]) -> Built:
+        for name in self._project.declared:
+            self._template.source(name)
+        return build(self._template, names, self._project.artifacts, self._project.declared)
 
     def spec(self, name: str, stream_arn: str = "") -> FunctionSpec:
         """A function as it is deployed on this stream."""
@@ -104,8 +111,7 @@ class Stack:
         """A function, built and made when it is first asked for."""
         if name not in self._functions:
             spec = self.spec(name, stream_arn)
-            built = build(self._template, [name], self._project.artifacts)
-            self._functions[name] = Function(spec, built, self.aws.environment(), self._log)
+            self._functions[name] = Function(spec, self._built([name]), self.aws.environment(), self._log)
         return self._functions[name]
 
     def invoke(self, name: str, event: Any) -> Answer:
@@ -161,20 +167,23 @@ class Stack:
         self._stopping.set()
 
     def create_replica(self, table: TableSpec) -> None:
-        """Makes replicate's table in each of its regions, where it is not there; and the table of deletions that regions
-        which are all written share by name."""
-        given = self.spec("replicate").environment
-        tables = [TableSpec(given["REPLICA_TABLE"], table.key_schema, table.attributes)]
-        own = self._template.storage(self._parameters, self.aws.region).tables
-        if self._parameters.get("TombstoneTableName"):
-            tables += [each for each in own if each.name == given["TOMBSTONE_TABLE"]]
-        for region in given["REPLICA_REGION"].split(","):
+        """Makes what is not there of the tables that replicate writes to: a mirror's one; of multi-active, which is
+        known by its table of deletions, those of every region, with their streams and deletions."""
+        environment = self.spec("replicate").environment
+        name, regions = environment["REPLICA_TABLE"], environment["REPLICA_REGION"].split(",")
+        shared = self._parameters.get("TombstoneTableName", "")
+        tables = [TableSpec(name, table.key_schema, table.attributes, stream=bool(shared))]
+        if shared:
+            regions.append(self.aws.region)
+            kept = self._template.storage(self._parameters, self.aws.region).tables
+            tables += [each for each in kept if each.name == shared]
+        for region in regions:
             storage.create(Storage(tuple(tables), ()), Aws.at_emulator(self.aws.endpoint or "", region))
 
     def apply_index(self) -> str:
         """Makes the declared index by functions/index/apply.py; what it said."""
         spec = self.spec("index")
-        built = build(self._template, ["index"], self._project.artifacts)
+        built = self._built(["index"])
         given, output = spec.environment, Output()
         options = ["--service", given["OPENSEARCH_SERVICE"], "--generation", given["GENERATION"]]
         run = [*command(built.path("index"), "apply"), given["OPENSEARCH_ENDPOINT"], *options]

@@ -1,9 +1,13 @@
 """The template's tables and buckets, made at an emulator."""
 
+from typing import Any
+
 from botocore.exceptions import ClientError
 
 from local.aws import Aws, said_in_one_line
-from local.template import Storage
+from local.template import Storage, TableSpec
+
+_STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 
 
 def create(storage: Storage, aws: Aws) -> None:
@@ -13,16 +17,21 @@ def create(storage: Storage, aws: Aws) -> None:
         dynamodb, s3 = aws.client("dynamodb"), aws.client("s3")
         for table in storage.tables:
             try:
-                dynamodb.create_table(
-                    TableName=table.name,
-                    KeySchema=list(table.key_schema),
-                    AttributeDefinitions=list(table.attributes),
-                    BillingMode="PAY_PER_REQUEST",
-                )
+                dynamodb.create_table(**_arguments(table))
             except dynamodb.exceptions.ResourceInUseException:
                 continue
         for bucket in storage.buckets:
             _create_bucket(s3, bucket, aws.region)
+
+
+def _arguments(table: TableSpec) -> dict[str, Any]:
+    return {
+        "TableName": table.name,
+        "KeySchema": list(table.key_schema),
+        "AttributeDefinitions": list(table.attributes),
+        "BillingMode": "PAY_PER_REQUEST",
+        **(_STREAM if table.stream else {}),
+    }
 
 
 def _create_bucket(s3: object, name: str, region: str) -> None:

@@ -34,11 +34,12 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table, in the form of CreateTable's arguments."""
+    """A table, in the form of CreateTable's arguments; `stream`: with a stream of both images."""
 
     name: str
     key_schema: tuple[Mapping[str, str], ...]
     attributes: tuple[Mapping[str, str], ...]
+    stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,11 @@ class Template:
             raise LocalError(f"template.yaml has no parameter {', '.join(unknown)}: it has {', '.join(declared)}")
         values = {key: _text(each["Default"]) for key, each in declared.items() if "Default" in each}
         kinds = {key: each["Type"] for key, each in self._tree["Resources"].items()}
-        conditions = self._tree.get("Conditions") or {}
-        properties = {key: each.get("Properties", {}) for key, each in self._tree["Resources"].items()}
-        named = {key: each["TableName"] for key, each in properties.items() if "TableName" in each}
-        return Scope({**values, **parameters}, kinds, conditions, region, ACCOUNT, self._stack, named)
+        conditions, named = self._tree.get("Conditions") or {}, self._of_type("AWS::DynamoDB::Table")
+        given = {
+            key: each["Properties"]["TableName"] for key, each in named.items() if "TableName" in each["Properties"]
+        }
+        return Scope({**values, **parameters}, kinds, conditions, region, ACCOUNT, self._stack, given)
 
     def _of_type(self, kind: str) -> dict[str, Tree]:
         return {key: each for key, each in self._tree["Resources"].items() if each["Type"] == kind}

@@ -11,7 +11,7 @@ from local.runtime import Function
 
 BUSY_SECONDS = 2.0
 PATIENCE_SECONDS = 20.0
-_KILLED = ("welcome", "derive", "replicate", "index")
+_KILLED = ("welcome", "derive", "replicate", "index", "multi-active us-east-1")
 
 
 class Faults:
@@ -31,7 +31,7 @@ class Faults:
     def run(self, stopping: threading.Event) -> None:
         """Waits for each moment and makes its fault; returns after the last, or once it is stopped."""
         schedule: list[tuple[float, Callable[[], None]]] = [
-            *[(0.10 + 0.05 * i, self._killer(name)) for i, name in enumerate(_KILLED)],
+            *[(0.10 + 0.04 * i, self._killer(name)) for i, name in enumerate(_KILLED)],
             (0.35, self._mark),
             (0.40, lambda: self._busy(429)),
             (0.50, lambda: self._busy(503)),

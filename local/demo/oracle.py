@@ -45,10 +45,8 @@ class Parked:
 
     def __init__(self, s3: Any, bucket: str, branch: str) -> None:
         self._images: dict[str, list[Any]] = {}
-        self.objects = 0
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"parked/{branch}/")
         for found in (entry for page in pages for entry in page.get("Contents", [])):
-            self.objects += 1
             self._remember(json.loads(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()))
 
     def _remember(self, parked: Item) -> None:

@@ -22,6 +22,7 @@ from local.demo.chaos import BusyProxy, Poison
 from local.demo.faults import Faults
 from local.demo.memory import PeakMemory
 from local.demo.oracle import Parked
+from local.demo.pair import BRANCH, Pair
 from local.demo.reconcile import Reconciliation
 from local.demo.report import BranchLine, percentile
 from local.demo.workload import KEY_SCHEMA, STREAM, TTL_ATTRIBUTE, Workload
@@ -36,13 +37,15 @@ REGION, REPLICA_REGION = "us-east-1", "eu-west-1"
 FUNCTIONS = ("derive", "index", "welcome", "replicate")
 EXISTING = 500
 POISON_EVERY = 400
+PAIRED = 20
+"""Of so many changes of the source, each region of the pair makes one of its own."""
 DRAIN_SECONDS = 240.0
 
 
 def run(changes: int, seed: int, to: Path, console: Console) -> int:
     """Prints the table, writes the report; 0 if all is reconciled."""
     started = time.monotonic()
-    with PeakMemory() as memory, _bar(console) as bar, _world() as world:
+    with PeakMemory() as memory, _bar(console) as bar, _world(seed) as world:
         demo = Demo(world, Workload(world.put, world.delete, seed), changes, bar)
         demo.prepare()
         live = demo.live()
@@ -59,12 +62,13 @@ def run(changes: int, seed: int, to: Path, console: Console) -> int:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The embedded services, the functions' stack, and the source table's client."""
+    """The embedded services, the functions' stack, the source table's client, and the table of two regions."""
 
     endpoints: Endpoints
     stack: Stack
     proxy: BusyProxy
     dynamodb: Any
+    pair: Pair
 
     def put(self, item: Mapping[str, Any]) -> None:
         """One write of the application."""
@@ -77,7 +81,7 @@ class World:
 
 
 @contextmanager
-def _world() -> Iterator[World]:
+def _world(seed: int) -> Iterator[World]:
     project = Project()
     with embedded() as endpoints, BusyProxy(endpoints.opensearch).serving() as proxy:
         parameters = {
@@ -87,9 +91,12 @@ def _world() -> Iterator[World]:
             "ReplicaRegion": REPLICA_REGION,
             "LogLevel": "INFO",
         }
-        aws = Aws.at_emulator(endpoints.aws, REGION)
-        with Stack(project, aws, parameters, LogFiles(project.artifacts / "logs")) as stack:
-            yield World(endpoints, stack, proxy, aws.client("dynamodb"))
+        aws, logs = Aws.at_emulator(endpoints.aws, REGION), LogFiles(project.artifacts / "logs")
+        with (
+            Stack(project, aws, parameters, logs) as stack,
+            Pair.started(endpoints.aws, seed, lambda _, line: logs(BRANCH, line)) as pair,
+        ):
+            yield World(endpoints, stack, proxy, aws.client("dynamodb"), pair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,7 @@ class Demo:
         stack, dynamodb = self._world.stack, self._world.dynamodb
         with self._step("building the layer and the functions", None):
             stack.prepare(FUNCTIONS)
+            self._world.pair.prepare()
         with self._step(f"{EXISTING} users before the stream", None):
             dynamodb.create_table(TableName=TABLE, **KEY_SCHEMA)
             for item in self._workload.existing(EXISTING):
@@ -126,18 +134,20 @@ class Demo:
 
     def live(self) -> Live:
         """The workload, the backfill and the faults at once, until everything is drained."""
-        stack, table, began = self._world.stack, self._table, time.monotonic()
+        stack, pair, table, began = self._world.stack, self._world.pair, self._table, time.monotonic()
         assert table is not None
+        pair.attach()
         mappings: dict[str, EventSourceMapping] = {}
         for name in FUNCTIONS:
             mappings |= stack.attach(table.stream_arn, [name], hooks=Hooks(transform=self._poison[name]))
-        functions = {name: stack.function(name) for name in FUNCTIONS}
-        faults = Faults(lambda: self._workload.done / self._changes, functions, mappings, self._world.proxy)
+        functions = {name: stack.function(name) for name in FUNCTIONS} | pair.functions()
+        faults = Faults(self._share_done, functions, mappings | pair.mappings, self._world.proxy)
         stopping = threading.Event()
-        with ThreadPoolExecutor(3, thread_name_prefix="demo") as pool, self._step("changes", self._changes) as advance:
+        with ThreadPoolExecutor(4, thread_name_prefix="demo") as pool, self._step("changes", self._changes) as advance:
             jobs: list[Future[Any]] = [
                 pool.submit(self._workload.run, self._changes),
                 pool.submit(stack.backfill, table, FUNCTIONS),
+                pool.submit(pair.write, self._changes // PAIRED, self._share_done),
                 pool.submit(faults.run, stopping),
             ]
             try:
@@ -151,16 +161,21 @@ class Demo:
                 stack.stop_backfill()
         with self._step("draining", None):
             _drain(mappings)
+            pair.settle(DRAIN_SECONDS)
         seconds = time.monotonic() - began
         for mapping in mappings.values():
             mapping.stop()
         faults.counts["malformed records"] = sum(poison.slipped_in for poison in self._poison.values())
+        faults.counts["conflicts"] = pair.counts()["Conflicts"]
         return Live(seconds, mappings, faults.counts)
+
+    def _share_done(self) -> float:
+        return self._workload.done / self._changes
 
     def reconcile(self, live: Live) -> list[BranchLine]:
         """A line per branch."""
         with self._step("reconciling", None):
-            self.found = self._compare()
+            self.found = [*self._compare(), self._world.pair.reconcile()]
         return [self._line(found, live) for found in self.found]
 
     def said(self, live: Live) -> str:
@@ -181,17 +196,21 @@ class Demo:
         documents = reconcile.search(self._world.endpoints.opensearch)
         derive, index, replicate = parked["derive"], parked["index"], parked["replicate"]
         return [
-            reconcile.compare("derive", oracle.derived(source, table.keys, derive), derived, derive),
-            reconcile.compare("index", oracle.documents(source, table.keys, index), documents, index),
+            reconcile.compare("derive", oracle.derived(source, table.keys, derive), derived),
+            reconcile.compare("index", oracle.documents(source, table.keys, index), documents),
             reconcile.greetings(
                 self._workload.born, reconcile.sent_messages(self._world.endpoints.aws), parked["welcome"]
             ),
-            reconcile.compare("replicate", oracle.replicas(source, table.keys, replicate), replicas, replicate),
+            reconcile.compare("replicate", oracle.replicas(source, table.keys, replicate), replicas),
         ]
 
     def _line(self, found: Reconciliation, live: Live) -> BranchLine:
-        counts = self._world.stack.function(found.branch).metrics.counts()
-        lags = live.mappings[found.branch].tally.lags()
+        pair = self._world.pair
+        counts, mappings = pair.counts(), list(pair.mappings.values())
+        if found.branch != BRANCH:
+            counts = Counter(self._world.stack.function(found.branch).metrics.counts())
+            mappings = [live.mappings[found.branch]]
+        lags = [lag for mapping in mappings for lag in mapping.tally.lags()]
         return BranchLine(
             branch=found.branch,
             **{name: counts.get(name.capitalize(), 0) for name in report.COUNTS},

@@ -22,23 +22,24 @@ def report(tmp_path_factory):
 
 def test_every_branch_agrees_with_the_source(report):
     assert {line["branch"]: line["differences"] for line in report["branches"]} == dict.fromkeys(
-        ("derive", "index", "welcome", "replicate"), 0
+        ("derive", "index", "welcome", "replicate", "multi-active"), 0
     )
 
 
 def test_every_received_change_came_to_exactly_one_end(report):
     for line in report["branches"]:
-        assert line["received"] == sum(line[name] for name in COUNTS) > 600, line
+        least = 2 * 600 // 20 if line["branch"] == "multi-active" else 600
+        assert line["received"] == sum(line[name] for name in COUNTS) > least, line
 
 
 def test_what_was_to_go_wrong_went_wrong(report):
     faults = report["faults"]
-    assert faults["rewinds"] == 4
+    assert faults["rewinds"] == 6
     assert faults["kills"] >= 2
     assert faults["malformed records"] >= 4
     assert faults["answers 429"] >= 1
     assert faults["answers 503"] >= 1
-    assert all(line["parked"] > 0 for line in report["branches"])
+    assert {line["branch"] for line in report["branches"] if not line["parked"]} == {"multi-active"}
 
 
 def test_a_changes_that_is_no_number_is_refused_in_one_line():

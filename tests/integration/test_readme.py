@@ -1,5 +1,6 @@
 """The README's commands and code run as they stand there."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import pytest
 import yaml
 
 from distributary import indexes, rules, views
+from local.aws import Aws
+from local.emulators import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -55,6 +58,48 @@ def test_the_readmes_invoke_runs_the_built_function():
     assert done.returncode == 0, done.stderr
     assert '"batchItemFailures": []' in done.stdout
     assert "Received 1" in done.stderr
+
+
+def multi_active(command):
+    """The README's commands of this kind that run multi-active, as they stand there."""
+    lines = [line.strip().removeprefix("$ .venv/bin/") for line in CONSOLE.splitlines()]
+    return [line.split()[1:] for line in lines if f"-m local {command}" in line and "--declared" in line]
+
+
+def test_the_readmes_multi_active_event_is_carried_known_again_put_right_and_buried():
+    (arguments,) = multi_active("invoke")
+    done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "Received 4, Applied 3, Superseded 1, Ignored 0, Parked 0, Failed 0, Conflicts 1" in done.stderr
+
+
+def test_the_readmes_attached_regions_carry_edits_each_way():
+    attaches = multi_active("attach")
+    key = {"id": {"S": "a"}}
+    with embedded() as endpoints:
+        us, eu = (Aws.at_emulator(endpoints.aws, region).client("dynamodb") for region in ("us-east-1", "eu-west-1"))
+        us.create_table(
+            TableName="users",
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+        for arguments, here, there, at in zip(attaches, (us, eu), (eu, us), "12", strict=True):
+            item = {**key, "changed_at": {"N": at}}
+            here.put_item(TableName="users", Item=item)
+            environment = {"PATH": os.environ["PATH"], **Aws.at_emulator(endpoints.aws, "us-east-1").environment()}
+            done = subprocess.run(
+                [sys.executable, *arguments, "--until-drained"],
+                cwd=ROOT,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=120,
+            )
+            assert done.returncode == 0, done.stderr
+            found = there.get_item(TableName="users", Key=key)["Item"]
+            assert {name: value for name, value in found.items() if name in item} == item
 
 
 @pytest.mark.parametrize("code", blocks("python"))

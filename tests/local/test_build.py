@@ -42,3 +42,30 @@ def test_a_build_that_fails_is_one_line_and_keeps_what_was_built_before(copy):
         build(template, ["probe"], into)
     assert "\n" not in str(refused.value)
     assert (built / "app.py").exists()
+
+
+def test_other_declarations_take_the_place_of_a_functions_own_and_leave_these_as_they_are(copy, tmp_path):
+    folder, into = copy
+    template, other = Template(folder / "template.yaml"), tmp_path / "other"
+    other.mkdir()
+    (other / "app.py").write_text("handler = 'another'\n")
+    built = build(template, ["probe"], into, {"probe": other}).functions["probe"]
+    own = build(template, ["probe"], into).functions["probe"]
+    assert (built / "app.py").read_text() == "handler = 'another'\n"
+    assert (own / "app.py").read_text() == (folder / "functions" / "probe" / "app.py").read_text()
+    (folder / "functions" / "probe" / "more.py").write_text("")
+    (folder / "functions" / "probe" / "Makefile").write_text('build-ProbeFunction:\n\tcp *.py "$(ARTIFACTS_DIR)/"\n')
+    again = build(template, ["probe"], into, {"probe": other}).functions["probe"]
+    assert again == built
+    assert (again / "more.py").exists(), "a change of the function itself is not seen"
+
+
+@pytest.mark.parametrize("file", ["apq.py", None])
+def test_declarations_that_replace_nothing_are_refused_with_what_there_is(copy, tmp_path, file):
+    folder, into = copy
+    (tmp_path / "other").mkdir()
+    if file:
+        (tmp_path / "other" / file).write_text("")
+    with pytest.raises(LocalError, match=r"other has no file .* of probe's: .*app\.py") as refused:
+        build(Template(folder / "template.yaml"), ["probe"], into, {"probe": tmp_path / "other"})
+    assert "\n" not in str(refused.value)

@@ -53,6 +53,9 @@ def test_an_unknown_function_is_said(at_the_emulator, capsys, table):
         (("invoke", "derive", "-e", "no/such.json"), "no/such.json"),
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
+        (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
+        (("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"), "no/such has no file"),
+        (("invoke", "derive", "-e", "events/insert.json", "--declared", "derivee=docs"), "no function 'derivee'"),
     ],
 )
 def test_a_bad_argument_is_said(capsys, arguments, says):

@@ -44,6 +44,15 @@ def test_storage_has_the_names_that_the_environment_has(project):
     assert storage.buckets == ("distributary-bucket-000000000000",)
 
 
+@pytest.mark.parametrize(("given", "name"), [("shared", "shared"), ("", "distributary-TombstoneTable")])
+def test_a_table_that_the_template_names_has_that_name_wherever_it_is_meant(given, name):
+    template = Project(ROOT).template
+    parameters = samconfig_parameters(ROOT / "samconfig.toml") | {"TombstoneTableName": given}
+    spec = template.function("replicate", {**parameters, "ReplicateSourceArn": ARN}, "us-east-1")
+    assert spec.environment["TOMBSTONE_TABLE"] == name
+    assert name in [table.name for table in template.storage(parameters, "us-east-1").tables]
+
+
 NO_STREAM = {"drift": "ReplicateSourceArn", "suppress": "WelcomeSourceArn", "indexpurge": "IndexSourceArn"}
 """Functions that something else calls, and what they are deployed with."""
 

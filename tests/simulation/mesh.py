@@ -74,6 +74,7 @@ class Mesh:
         self.repeating = random.random() < 0.5
         self.delivered: set[tuple[str, int]] = set()
         self.repeats = 0
+        self.in_order = True
 
     def run(self) -> None:
         """Plays it; fails unless all regions hold what the rule says, and no more was written than it takes."""
@@ -163,6 +164,7 @@ class Mesh:
         if not records:
             client.pause()
             return
+        self.in_order &= all(set(range(at)) <= self.carried[region] | set(places[:n]) for n, at in enumerate(places))
         self.repeats += sum((region, at) in self.delivered for at in places)
         self.delivered |= {(region, at) for at in places}
         changes = sources.decode({"Records": records}, 0)
@@ -179,7 +181,7 @@ class Mesh:
         """An edit is written once in each other region, and at home if it tells no time; a deletion is a tombstone and
         at most one delete in each region. A record that is delivered again may write again only while a losing edit has
         undone what it wrote."""
-        right = self.histories.right()
+        right = self.histories.right(self.in_order)
         said = f"seed {self.seed}"
         for region in self.regions:
             stands = self.tables.items(region)

@@ -70,24 +70,34 @@ class Streaming(DynamoDB):
 
 @dataclass(frozen=True)
 class Entry:
-    """One edit of the application: a plain tuple to compare by, and what stood there after it."""
+    """One edit of the application: plain tuples to compare by, and what stood there after it. What replaced an edit of
+    its own region that told no time yet counts for at least `least`, and at most `order`: whether it knew the other's
+    time, nobody can say if another region's had overtaken it. `value` names what was made, `old` what it replaced."""
 
     order: tuple
     content: Image | None
-    covers: tuple = ()
+    least: tuple
+    old: str = ""
+
+    @property
+    def value(self) -> str:
+        return self.content["value"]["S"] if self.content else ""
 
 
 _READING = Reading(last_writer(), NAMES, REPLICA_VERSION)
+_INSTANT = Decimal("0.000001")
 
 
 class Histories:
-    """All that the application ever did to each item; the greatest is what every region must hold."""
+    """All that the application ever did to each item; the greatest is what every region must hold. A region's records
+    are noted in their order, whatever the order of regions."""
 
     def __init__(self, regions: tuple[str, ...], by: str, deletes: str) -> None:
         self._ranks = {region: -at for at, region in enumerate(regions)}
         self._by, self._deletes = by, deletes
         self._entries: dict[str, list[Entry]] = {}
         self._orders: dict[str, tuple] = {}
+        self._latest: dict[tuple[str, str], Decimal] = {}
         self.edits = 0
         self.deletions = 0
 
@@ -96,48 +106,66 @@ class Histories:
         body = record["dynamodb"]
         name, position = body["Keys"]["id"]["S"], int(body["SequenceNumber"])
         entries = self._entries.setdefault(name, [])
+        old = body["OldImage"]["value"]["S"] if "OldImage" in body else ""
+        most, least = self._seconds(region, body) if self._by == "second" else (None, None)
         if "NewImage" in body:
             content = {k: v for k, v in body["NewImage"].items() if k != REPLICA_VERSION}
-            time = self._second(region, body) if self._by == "second" else Decimal(content[self._by]["N"])
+            time = most if self._by == "second" else Decimal(content[self._by]["N"])
             order = (time, self._ranks[region], position, 0)
             self._orders[content["value"]["S"]] = order
             self.edits += 1
-            entries.append(Entry(order, content))
+            entries.append(Entry(order, content, order if least is None else (least, *order[1:]), old))
             return
         self.deletions += 1
-        covers = self._orders[body["OldImage"]["value"]["S"]]
-        order = (*covers[:3], 1)
         if self._by == "second":
-            order = (self._second(region, body), self._ranks[region], position, 1)
+            order = (most, self._ranks[region], position, 1)
+            entries.append(Entry(order, None, (least, *order[1:]), old))
+            return
+        order = (*self._orders[old][:3], 1)
         end = Decimal(body["ApproximateCreationDateTime"] + 1)
         if self._deletes == "win" and end > order[0]:
             order = (end, order[1], 0, 1)
-        entries.append(Entry(order, None, covers))
+        entries.append(Entry(order, None, order, old))
 
-    def _second(self, region: str, body: Any) -> Decimal:
-        """The record's second, or right after what it replaced, if that was a replicator's and of no earlier one."""
+    def _seconds(self, region: str, body: Any) -> tuple[Decimal, Decimal]:
+        """The record's second, or right after what it replaced, if that is of no earlier one: at most and at least."""
         now = Decimal(body["ApproximateCreationDateTime"])
         old = body.get("OldImage") and _READING.row(body["OldImage"], region)
-        stamped = old and old.stamped and old.time.kind == 1
-        return old.time.value + Decimal("0.000001") if stamped and old.time.value >= now else now
+        place = region, body["Keys"]["id"]["S"]
+        latest = self._latest.get(place, now - 1)
+        if old and old.stamped and old.time.kind == 1:
+            most = least = old.time.value + _INSTANT if old.time.value >= now else now
+        else:
+            most, least = (latest + _INSTANT if latest >= now else now), now
+        self._latest[place] = max(latest, most)
+        return most, least
 
-    def right(self) -> dict[str, tuple[Image | None, ...]]:
+    def right(self, in_order: bool = True) -> dict[str, tuple[Image | None, ...]]:
         """What may stand in each region, the same in all; None for no item. It is one thing, but where a deletion that
-        wins over its whole second was of an item that another deletion covers as well: that it is news, is not said."""
-        return {name: (_last(entries), _last(_news(entries))) for name, entries in self._entries.items()}
+        wins over its whole second was of an item that another deletion covers as well: that it is news, is not said; or
+        where an edit of the same second may have overtaken what it did not know. `in_order`: no stream was shuffled;
+        then what the application replaced or deleted itself never stands."""
+        return {name: self._right(entries, in_order) for name, entries in self._entries.items()}
+
+    def _right(self, entries: list[Entry], in_order: bool) -> tuple[Image | None, ...]:
+        gone = {entry.old for entry in entries if in_order and self._by == "second"} - {""}
+        found = [*_greatest(entries), *_greatest(self._news(entries))]
+        return tuple(each.content for each in found if each.value not in gone)
+
+    def _news(self, entries: list[Entry]) -> list[Entry]:
+        deletions = [entry for entry in entries if entry.content is None]
+        return [
+            entry
+            for entry in entries
+            if entry.content is not None
+            or not any(self._orders[entry.old] < other.order < entry.order for other in deletions)
+        ]
 
 
-def _last(entries: list[Entry]) -> Image | None:
-    return max(entries, key=lambda entry: entry.order).content
-
-
-def _news(entries: list[Entry]) -> list[Entry]:
-    deletions = [entry for entry in entries if entry.content is None]
-    return [
-        entry
-        for entry in entries
-        if entry.content is not None or not any(entry.covers < other.order < entry.order for other in deletions)
-    ]
+def _greatest(entries: list[Entry]) -> list[Entry]:
+    """Those than which no other is greater for certain."""
+    floor = max(entry.least for entry in entries)
+    return [entry for entry in entries if entry.order >= floor]
 
 
 def edit(client: Any, tables: Streaming, region: str, name: str, random: Random, skew: int) -> None:

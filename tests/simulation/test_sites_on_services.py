@@ -78,6 +78,29 @@ def test_a_deletion_stays_and_a_later_edit_comes_to_life(site):
     assert row(site) is None
 
 
+OTHERWISE = {
+    "nested": {"M": {**EVERY_TYPE["nested"]["M"], "list": {"L": [{"N": "1"}, {"M": {}}, {"NULL": True}]}}},
+    "words": {"SS": ["a", "b"]},
+    "numbers": {"NS": ["1", "2"]},
+    "binary": {"B": b"\x00"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(OTHERWISE))
+def test_a_row_whose_attribute_differs_within_its_type_is_not_as_it_was_seen(site, name):
+    site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
+    seen = {**EVERY_TYPE, name: OTHERWISE[name]}
+    assert not site.rows.put(PLACE.key, EVERY_TYPE, seen)
+
+
+def test_a_tombstone_that_moved_is_not_overwritten_by_one_that_was_decided_before(site):
+    assert merged(site, edit(2).deletion())
+    seen = site.grave(PLACE)
+    assert merged(site, edit(4).deletion())
+    assert not site._entomb(PLACE, edit(3).deletion(), US, seen)
+    assert site.grave(PLACE).state == edit(4).deletion()
+
+
 @pytest.mark.parametrize("name", sorted(set(EVERY_TYPE) - set(KEY)))
 def test_a_row_whose_attribute_differs_is_not_as_it_was_seen(site, name):
     site.client.put_item(TableName=site.table, Item=EVERY_TYPE)

@@ -109,6 +109,12 @@ WHAT_HAPPENS = {
         ["+", "rejected", "+"],
         (["Applied", "Parked", "Applied"], ["ada@example.com", "cleo@example.net"]),
     ),
+    "echo-and-losing-edit": (
+        [BOTH, BOTH, BOTH, "profile- active-"],
+        ["+", "+", "+", "-"],
+        ["+", "+", "+", "-"],
+        (["Applied", "Ignored", "Ignored", "Ignored"], ["ada@example.com"]),
+    ),
     "no-address": (
         [BOTH, BOTH],
         ["+", "+"],

@@ -8,8 +8,10 @@ from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
+from distributary.sources import decode
 from distributary.states import end_of
 from distributary.tables.rows import as_seen
+from distributary.tables.sites import Place
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
 from tests.unit.edited_regions import AP, EU, US, World
@@ -241,7 +243,7 @@ class TestByTheStreamsSecond:
         world.put(US, 0, "a")
         world.spent()
         assert world.carry(US) == [Status.APPLIED]
-        assert world.spent() == {"BatchGetItem": 2, "PutItem": 2, "GetItem": 2}
+        assert world.spent() == {"BatchGetItem": 3, "PutItem": 2, "GetItem": 2}
         assert [world.carry(US), world.carry(EU)] == [[Status.SUPERSEDED], [Status.SUPERSEDED]]
 
     @pytest.mark.parametrize("first", [US, EU])
@@ -269,6 +271,42 @@ class TestByTheStreamsSecond:
             world.settle()
         assert world.values() == [{"x": "d"}] * 2
         assert world.conflicts == 0
+
+    @pytest.mark.parametrize("region", [US, EU])
+    @pytest.mark.parametrize("edits", [("b", "c"), ("b", None), (None, "c"), ("b", None, "d"), ("b", "c", None, "e")])
+    @pytest.mark.parametrize("at_once", [True, False])
+    def test_the_last_of_many_edits_in_one_second_stands_whether_or_not_those_before_were_stamped(
+        self, world, region, edits, at_once
+    ):
+        other = EU if region == US else US
+        world.put(other, 0, "0")
+        world.settle()
+        world.put(region, 0, "a")
+        world.settle()
+        for value in edits:
+            world.put(region, 0, value) if value else world.delete(region)
+            if not at_once:
+                world.carry(region)
+        world.settle()
+        assert world.values() == [{"x": edits[-1]} if edits[-1] else {}] * 2
+        world.carry(region, since=0)
+        world.settle()
+        assert world.values() == [{"x": edits[-1]} if edits[-1] else {}] * 2
+
+    def test_a_redelivered_edit_keeps_the_time_that_it_was_given(self, world):
+        """Its first delivery reached home alone: were its time another then, an edit of the other region could win."""
+        world.put(EU, 0, "a")
+        world.settle()
+        world.put(EU, 0, "b")
+        world.put(EU, 0, "c")
+        branch, records = world.branch(EU), world.tables.records[EU][world.carried[EU] :]
+        world.carry(EU)
+        standing = branch.here.standing(Place({"id": {"S": "x"}}, "multi-active/id=S:x"))
+        again = world.branch(EU)
+        (change,) = [each for each in decode({"Records": records}, 0) if each.new.raw["value"] == {"S": "c"}]
+        old = again.here.reading.row(change.old.raw, EU, change.version - 1)
+        assert not old.stamped
+        assert again._second(change, Place({"id": {"S": "x"}}, "multi-active/id=S:x"), old) == standing.time
 
     def test_the_later_second_stands(self, world):
         world.put(US, 0, "earlier")

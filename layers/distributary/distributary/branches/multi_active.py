@@ -55,7 +55,7 @@ class Peers:
         """Every region gets the greatest state that any of them knows; whether anything was written. A row that tells
         no time is left to its own region's function. Raises Rejected or Unavailable."""
         place = place_of(key)
-        found = [found for site in (self.here, *self.peers) for found in site.standing(place)]
+        found = [found for site in (self.here, *self.peers) for found in site.known(place)]
         if any(self.here.reading.rule.by_stream and not state.stamped for state, _ in found):
             return False
         if not found:
@@ -103,7 +103,7 @@ class Peers:
     def _carry_second(self, change: Change, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """An edit that says nothing of its time: it is stamped at home, then carried."""
         if change.origin is not Origin.SNAPSHOT:
-            new = replace(new, time=tick(change.created, _stamped(old)))
+            new = replace(new, time=self._second(change, place, old))
         wrote = self.here.merge(place, new, self.here.region, deadline, _overtakes_nobody)
         return self._push(place, old, new, deadline) or wrote
 
@@ -120,16 +120,27 @@ class Peers:
         explained = grave is not None and told and grave.state.outranks(old)
         if grave is not None and explained and grave.by != self.here.region:
             return False
-        deletion = grave.state if grave is not None and explained else self._deletion(change, old)
+        deletion = grave.state if grave is not None and explained else self._deletion(change, place, old)
         wrote = self.here.merge(place, deletion, self.here.region, deadline, _overtakes_nobody)
         return self._push(place, old, deletion, deadline) or wrote
 
-    def _deletion(self, change: Change, old: State) -> State:
+    def _deletion(self, change: Change, place: Place, old: State) -> State:
         rule, region = self.here.reading.rule, self.here.region
         if rule.by_stream:
-            mine, time = rank(region, self.declared.regions), tick(change.created, _stamped(old))
+            mine, time = rank(region, self.declared.regions), self._second(change, place, old)
             return State(time, mine, change.version, old.digest, True, region, stamped=True)
         return old.deletion(end_of(rule.unit, change.created) if self.declared.deletes == "win" else None)
+
+    def _second(self, change: Change, place: Place, old: State | None) -> Time:
+        """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
+        own: what was made of it stands at home, or else was overtaken by another region's."""
+        if old is not None and old.stamped:
+            return tick(change.created, old.time)
+        last = self.here.standing(place)
+        if last is None or not last.stamped or last.region != self.here.region or last.position > change.version:
+            return tick(change.created, None)
+        redelivered = last.certain and last.position == change.version
+        return last.time if redelivered else tick(change.created, last.time)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
@@ -161,11 +172,6 @@ class Peers:
 
 def _item(image: Image) -> dict[str, Typed]:
     return {name: for_client(typed, name) for name, typed in image.raw.items()}
-
-
-def _stamped(state: State | None) -> Time | None:
-    """Its time, if a replicator wrote it."""
-    return state.time if state is not None and state.stamped else None
 
 
 def _overtakes_nobody(_: State | None) -> None:

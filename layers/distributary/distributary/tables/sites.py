@@ -90,9 +90,7 @@ class Site:
             if attempt:
                 self.wait(random.uniform(0, min(0.02 * 2**attempt, deadline.left())))
             row, grave = self._look(place)
-            standing = self._read(row)
-            if grave is not None and (standing is None or grave.state.outranks(standing)):
-                standing = grave.state
+            standing = self._greater(row, grave)
             if not state.outranks(standing):
                 if row is not None and grave is not None:
                     if self._is_unread(row, state) and not self._put(place, state, row):
@@ -112,7 +110,7 @@ class Site:
                 return False
         raise Unavailable(f"{self.region}: the item is written to faster than it can be merged")
 
-    def standing(self, place: Place) -> list[tuple[State, str]]:
+    def known(self, place: Place) -> list[tuple[State, str]]:
         """What the row is and what its tombstone says, as far as there are any, and by which region. Raises Rejected
         or Unavailable."""
         row, grave = self._look(place)
@@ -145,6 +143,14 @@ class Site:
     def grave(self, place: Place) -> Grave | None:
         """The tombstone that stands; 1 read unit."""
         return self._grave(self.rows.read(self.tombstones, {"id": {"S": place.id}}))
+
+    def standing(self, place: Place) -> State | None:
+        """The greater of row and tombstone; 2 read units."""
+        return self._greater(*self._look(place))
+
+    def _greater(self, row: Row | None, grave: Grave | None) -> State | None:
+        standing = self._read(row)
+        return grave.state if grave is not None and grave.state.outranks(standing) else standing
 
     def _look(self, place: Place) -> tuple[Row | None, Grave | None]:
         """Row and tombstone; the order of writes makes up for their being no snapshot."""
