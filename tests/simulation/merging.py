@@ -33,9 +33,11 @@ SAMPLES = [{"at": Decimal(1), "a": Decimal(1)}, {"at": Decimal(2), "b": Decimal(
 
 
 class Write(NamedTuple):
-    """Of an application: where it stands among all, and what it changed and left."""
+    """Of an application: where it stands among all, and what it changed and left. A delete by the stream's second also
+    stands after what its own region wrote before it, if that was delivered before it: `late`."""
 
     place: tuple
+    late: tuple
     region: str
     parts: dict[Any, Any]
     whole: dict[Any, Any] | None
@@ -66,8 +68,12 @@ class Agreement:
             self.edits += 1
         was, now = parts_of(old or {}), parts_of(new or {})
         parts = {part: now.get(part) for part in {*was, *now} if was.get(part) != now.get(part)}
-        place = self._place(region, body, mark)
-        self._writes.setdefault(name, []).append(Write(place, region, parts if old else dict(now), new and now))
+        place = late = self._place(region, body, mark)
+        if new is None and self._by == "second":
+            own = [w.place[0] for w in self._writes.get(name, []) if w.region == region and w.whole is not None]
+            late = (max([place[0], *own]), *place[1:])
+        write = Write(place, late, region, parts if old else dict(now), new and now)
+        self._writes.setdefault(name, []).append(write)
 
     def _mark(self, region: str, name: str, old: Image | None) -> list[Any] | None:
         """The rank that a replicator wrote the old image with; None if the application did."""
@@ -95,9 +101,16 @@ class Agreement:
     def _rank(self, region: str) -> int:
         return -self._declared.regions.index(region)
 
-    def right(self) -> dict[str, tuple[Image | None, ...]]:
-        """See `Histories.right`."""
-        return {name: (self._item(name, sorted(writes)),) for name, writes in self._writes.items()}
+    def right(self, in_order: bool) -> dict[str, tuple[Image | None, ...]]:
+        """See `Histories.right`; what is delivered in order, a delete stands after what its region had written."""
+        late = {name: [write._replace(place=write.late) for write in writes] for name, writes in self._writes.items()}
+        return {
+            name: tuple(
+                self._item(name, sorted(each, key=lambda w: w.place))
+                for each in ((late[name],) if in_order else (writes, late[name]))
+            )
+            for name, writes in self._writes.items()
+        }
 
     def _item(self, name: str, writes: Sequence[Write]) -> Image | None:
         last = max((write for write in writes if write.whole is not None), key=lambda w: w.place, default=None)

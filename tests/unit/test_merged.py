@@ -184,6 +184,25 @@ def test_an_edit_on_top_of_another_stands_even_within_its_second():
     assert world.conflicts == 0
 
 
+def test_a_delete_right_after_edits_on_top_of_another_s_within_one_second_stands():
+    world = World(by_attribute())
+    world.put(EU, 0, "of eu")
+    world.settle()
+    world.update(US, 0, value=text("on top"))
+    world.update(US, 0, value=text("once more"))
+    world.carry(US)
+    world.delete(US)
+    world.settle()
+    assert world.values() == [{}, {}]
+    for region in (US, EU):
+        world.carry(region, since=0)
+    assert world.values() == [{}, {}]
+    world.tables.clock += 1
+    world.put(US, 0, "made again")
+    world.settle()
+    assert world.values() == [{"x": "made again"}] * 2
+
+
 def test_an_item_put_back_as_it_was_read_earlier_mark_and_all_is_the_application_s(world):
     world.put(EU, 1, "first")
     world.settle()

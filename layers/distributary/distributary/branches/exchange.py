@@ -73,10 +73,11 @@ class Exchange:
             self.deadline.check()
             stored = home.read(self.id)
             known, seen = stored.known, stored.seen
-            for edit in edits:
-                joined = rules.lattice.join(known, edit.known)
+            for edit in sorted(edits, key=lambda edit: edit.version):
+                added = rules.after(edit, known)
+                joined = rules.lattice.join(known, added)
                 if rules.overlooks(edit, known):
-                    self._clash(known, edit.known, joined)
+                    self._clash(known, added, joined)
                 known = joined
                 seen = max(seen, (edit.version, _digest(edit.after)))
             rules.lattice.shown(known)

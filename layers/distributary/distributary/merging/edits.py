@@ -62,6 +62,14 @@ class Edits:
         cells = self._changed({} if born else before or {}, after, rank)
         return Edit(Known(wholes=whole, cells=cells, versions=versions), before, after, change.version)
 
+    def after(self, edit: Edit, known: Known) -> Known:
+        """What the edit adds to what is `known` at home. By the stream's second a delete may stand before what its
+        region had written on top of another's edit within it: then it stands right after that."""
+        dead, mine = edit.known.dead, known.wholes.get(self.region)
+        if self.rule.by is not None or dead is None or mine is None or mine.rank.version > dead.version:
+            return edit.known
+        return replace(edit.known, dead=dead._replace(time=max(dead.time, mine.rank.time)))
+
     def found(
         self, region: str, row: Mapping[str, Typed], content: Mapping[str, Typed], stands: Known, at: int
     ) -> Known:
