@@ -1,7 +1,7 @@
 """A deployed stack against its template: every difference, in words.
 
 What ministack takes and forgets cannot be compared there, so tests/template holds it: TTL, recovery and encryption of
-tables; public access block and lifecycle of the bucket; policies of roles.
+tables; public access block and lifecycle of the bucket; policies of roles; what mappings count.
 """
 
 from collections.abc import Iterator, Mapping
@@ -68,7 +68,7 @@ class Deployed:
 
     def _mapping(self, name: str) -> Iterator[str]:
         wanted = resolved(self.template.mapping(name), self.parameters)
-        source, enabled = wanted.pop("Stream"), wanted.pop("Enabled")
+        source, enabled, _ = (wanted.pop(each) for each in ("Stream", "Enabled", "MetricsConfig"))
         wanted |= {
             "EventSourceArn": source,
             "State": "Enabled" if enabled else "Disabled",

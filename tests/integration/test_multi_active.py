@@ -15,6 +15,8 @@ from tests.simulation.regions import Histories
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
 EDITS = 160
+SKEWS = (0, -2, 1)
+"""Seconds by which the regions' clocks are wrong."""
 NAMES = [f"i{at}" for at in range(8)]
 AT, SECOND = 'last_writer("at", "seconds")', "last_writer()"
 
@@ -68,6 +70,17 @@ def test_a_conflict_is_kept_with_both_sides_the_winner_and_the_rule(pair):
     assert {side["region"]: side["item"] for side in conflict["sides"]} == {US: won, EU: lost}
     assert not any(side["deleted"] for side in conflict["sides"])
     assert pair.metrics("Conflicts") >= 1
+
+
+def test_an_edit_that_loses_to_what_it_overwrote_is_put_right_where_it_was_made(pair):
+    us, eu = pair.regions
+    won = us.put("a", 5)
+    pair.settle()
+    lost = eu.put("a", 3)
+    pair.settle()
+    assert us.items() == eu.items() == {"a": won}
+    (conflict,) = pair.conflicts()
+    assert (conflict["winner"]["item"], conflict["loser"]["item"]) == (won, lost)
 
 
 def test_a_region_that_is_cut_off_holds_up_nobody_but_itself_and_is_made_up_for(endpoint, tmp_path):
@@ -138,8 +151,8 @@ class Storm:
         edits = EDITS * len(peers.regions)
         with ThreadPoolExecutor(len(peers.regions) + 1) as pool:
             writers = [
-                pool.submit(application, region, Random(f"{seed}/{region.name}"), random.choice((-2, 0, 1)), tick())
-                for region in peers.regions
+                pool.submit(application, region, Random(f"{seed}/{region.name}"), skew, tick())
+                for region, skew in zip(peers.regions, SKEWS, strict=False)
             ]
             beside = pool.submit(mishaps, peers, random, lambda: self.done / edits)
             for each in (*writers, beside):

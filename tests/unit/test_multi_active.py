@@ -14,7 +14,7 @@ from distributary.tables.rows import as_seen
 from distributary.tables.sites import Place
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
-from tests.unit.edited_regions import AP, EU, US, World
+from tests.unit.edited_regions import AP, EU, FOREVER, US, World
 
 RULE = last_writer("at", "seconds")
 
@@ -307,6 +307,15 @@ class TestByTheStreamsSecond:
         old = again.here.reading.row(change.old.raw, EU, change.version - 1)
         assert not old.stamped
         assert again._second(change, Place({"id": {"S": "x"}}, "multi-active/id=S:x"), old) == standing.time
+
+    def test_an_edit_that_comes_again_under_a_raised_generation_is_no_later_than_it_was(self, world):
+        for value in ("a", "b"):
+            world.put(US, 0, value)
+            world.settle()
+            world.tables.clock += 1
+        first = decode({"Records": world.tables.records[US][:1]}, 1)
+        world.branch(US).apply(first, FOREVER)
+        assert world.values() == [{"x": "b"}] * 2
 
     def test_the_later_second_stands(self, world):
         world.put(US, 0, "earlier")

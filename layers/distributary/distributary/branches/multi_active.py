@@ -16,6 +16,7 @@ from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
 from distributary.states import State, Time, end_of, rank, tick
 from distributary.tables.sites import Place, Site
+from distributary.version import position_of
 
 TOMBSTONE_ID_BYTES = 1024
 
@@ -133,14 +134,17 @@ class Peers:
 
     def _second(self, change: Change, place: Place, old: State | None) -> Time:
         """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
-        own: what was made of it stands at home, or else was overtaken by another region's."""
+        own: what was made of it stands at home, or else was overtaken by another region's. In whatever generation they
+        come, records of one stream are ordered by their positions."""
         if old is not None and old.stamped:
             return tick(change.created, old.time)
         last = self.here.standing(place)
-        if last is None or not last.stamped or last.region != self.here.region or last.position > change.version:
+        if last is None or last.region != self.here.region:
             return tick(change.created, None)
-        redelivered = last.certain and last.position == change.version
-        return last.time if redelivered else tick(change.created, last.time)
+        at, mine = position_of(last.position), position_of(change.version)
+        if at == mine:
+            return last.time
+        return tick(change.created, last.time if at <= mine else None)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
