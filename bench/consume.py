@@ -13,12 +13,12 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from bench.harness import Row, paired, row
-from distributary.change import Change
 from distributary.consume import Deployment, consume
 from distributary.deadline import Deadline
 from distributary.outcome import APPLIED, Outcome
 from distributary.parallel import Parallel
 from distributary.parking import Parking
+from distributary.stream.change import Change
 from distributary.telemetry import Telemetry
 
 RECORDS = 1000

@@ -20,8 +20,8 @@ from botocore.config import Config
 
 from bench.consume import Context
 from bench.meter import Meter
-from distributary.change import REPLICA_VERSION
-from distributary.codec import for_client
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import for_client
 
 ROOT = Path(__file__).resolve().parents[1]
 AWAY = "eu-west-1"

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from distributary.change import Image
+from distributary.stream.change import Image
 from distributary.views import Aggregate, Entity, Latest, Projection
 
 USER = Entity(

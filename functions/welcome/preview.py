@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from distributary import sources
-from distributary.change import Change
 from distributary.errors import ConfigError, DistributaryError, Rejected
 from distributary.messages import Message, Stored
 from distributary.rules import Rule, check, compose, content
+from distributary.stream import records as sources
+from distributary.stream.change import Change
 from rules import RULES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -14,12 +14,12 @@ sys.path[:0] = [str(ROOT / part) for part in ("layers/distributary", "functions/
 
 from distributary import views as declared_views  # noqa: E402
 from distributary.branches.derive import plan  # noqa: E402
-from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
-from distributary.codec import decode_item  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.indexes import check as check_indexes  # noqa: E402
 from distributary.indexes import whole  # noqa: E402
-from distributary.keys import identity  # noqa: E402
+from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
+from distributary.stream.codec import decode_item  # noqa: E402
+from distributary.stream.keys import identity  # noqa: E402
 from distributary.tables.contributions import is_member  # noqa: E402
 from distributary.tables.groups import REVISION, STATE  # noqa: E402
 from distributary.views import Primitive  # noqa: E402

@@ -7,9 +7,9 @@ from typing import Any
 
 from distributary.branches.content import content_of
 from distributary.branches.contribute import shard_of
-from distributary.change import Change, Image
-from distributary.codec import decode_item
-from distributary.keys import identity
+from distributary.stream.change import Change, Image
+from distributary.stream.codec import decode_item
+from distributary.stream.keys import identity
 from distributary.views import Aggregate, Latest, View
 
 Rows = dict[tuple[str, str], dict[str, Any]]

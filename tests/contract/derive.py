@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.branches.derive import Derive
-from distributary.change import Image
-from distributary.codec import decode_item
-from distributary.keys import Template
+from distributary.stream.change import Image
+from distributary.stream.codec import decode_item
+from distributary.stream.keys import Template
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register

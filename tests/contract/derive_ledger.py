@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.branches.derive import Derive
-from distributary.change import Image
-from distributary.codec import decode_item
-from distributary.keys import Template, identity
+from distributary.stream.change import Image
+from distributary.stream.codec import decode_item
+from distributary.stream.keys import Template, identity
 from distributary.tables.groups import REVISION, STATE
 from distributary.totals import read
 from distributary.views import Aggregate, Entity, Latest, Projection, View, check

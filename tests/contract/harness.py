@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
-from distributary.change import REPLICA_VERSION
-from distributary.codec import Value, decode_item
 from distributary.consume import Branch, Deployment
 from distributary.parking import Parking
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import Value, decode_item
 from distributary.telemetry import Telemetry
 from tests.contract.source import Item, Source
 from tests.contract.world import World

@@ -5,14 +5,14 @@ from typing import Any, ClassVar
 
 from distributary.branches.merged import Merged
 from distributary.branches.multi_active import Peers
-from distributary.change import REPLICA_VERSION
-from distributary.codec import decode_item
 from distributary.conflicts import Conflicts
 from distributary.consume import Branch
-from distributary.keys import identity
 from distributary.merging.declared import by_attribute
 from distributary.merging.edits import Edits
 from distributary.replicas import MultiActive, check, last_writer
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import decode_item
+from distributary.stream.keys import identity
 from distributary.tables.knowledge import Knowledge
 from distributary.tables.rows import Rows
 from distributary.tables.sites import Reading, Site

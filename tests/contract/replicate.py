@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.branches.mirror import Replica
-from distributary.codec import decode_item
-from distributary.keys import identity
+from distributary.stream.codec import decode_item
+from distributary.stream.keys import identity
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from tests.contract.harness import Wrap, plain

@@ -6,13 +6,13 @@ from random import Random
 import orjson
 import pytest
 
-from distributary import version as versions
 from distributary.errors import ConfigError, Unavailable
 from distributary.indexes import DELETED_AT, Index
 from distributary.search import standing
 from distributary.search.bulk import Action
 from distributary.search.connect import connect
 from distributary.search.declared import Declared
+from distributary.stream import version as versions
 from distributary.verify.index import run
 from distributary.views import Entity
 from tests.contract.place import FIELDS, USER, Place

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from distributary.change import REPLICA_VERSION
+from distributary.stream.change import REPLICA_VERSION
 from local.aws import Aws
 from local.esm.lane import Backoff
 from local.esm.quiet import settle

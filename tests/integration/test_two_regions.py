@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from distributary.change import REPLICA_VERSION
-from distributary.codec import decode_item
 from distributary.replicas import total
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import decode_item
 from local.attach import source_table
 from local.aws import Aws
 from local.build import build

@@ -4,7 +4,7 @@ import copy
 from random import Random
 from typing import Any
 
-from distributary.change import REPLICA_VERSION
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.contributions import is_member
 from tests.fakes.dynamodb import DynamoDB
 

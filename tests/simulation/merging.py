@@ -8,12 +8,12 @@ from random import Random
 from typing import Any, NamedTuple
 
 from distributary.branches.merged import Merged
-from distributary.change import REPLICA_VERSION
-from distributary.codec import decode, encode
 from distributary.conflicts import Conflicts
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
 from distributary.replicas import MultiActive, by_attribute, custom
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import decode, encode
 from distributary.tables.knowledge import Knowledge
 from distributary.tables.rows import Rows
 from tests.fakes.serial import Serial

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from distributary import sources
 from distributary.branches.multi_active import Peers
-from distributary.change import REPLICA_VERSION
 from distributary.conflicts import Conflicts
 from distributary.deadline import Deadline
 from distributary.outcome import Status
 from distributary.replicas import MultiActive, check, greatest, last_writer
+from distributary.stream import records as sources
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Reading, Site
 from tests.fakes import dynamodb
 from tests.fakes.faults import Crash

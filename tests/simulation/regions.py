@@ -6,8 +6,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from distributary.change import REPLICA_VERSION
 from distributary.replicas import last_writer
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Reading
 from tests.fakes.dynamodb import DynamoDB
 

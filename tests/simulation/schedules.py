@@ -6,10 +6,10 @@ from random import Random
 from threading import Semaphore, Thread
 from typing import Any
 
-from distributary import sources
 from distributary.branches.derive import Derive
 from distributary.deadline import Deadline
 from distributary.outcome import Status
+from distributary.stream import records as sources
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from distributary import totals
-from distributary.codec import decode_item
+from distributary.stream.codec import decode_item
 from distributary.tables.contributions import is_member
 from distributary.views import View
 from tests.simulation.tables import Table

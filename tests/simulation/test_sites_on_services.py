@@ -5,10 +5,10 @@ import uuid
 import boto3
 import pytest
 
-from distributary.change import REPLICA_VERSION
-from distributary.codec import encode_item
 from distributary.deadline import Deadline
 from distributary.replicas import last_writer
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import encode_item
 from distributary.tables.sites import Place, Reading, Site
 from tests.contract.world import create_table
 

@@ -6,8 +6,8 @@ import pytest
 
 from deploy.template import BRANCHES
 from distributary.branches.welcome import UNKNOWN
-from distributary.change import Undecodable
 from distributary.outcome import Outcome, Status
+from distributary.stream.change import Undecodable
 from distributary.telemetry import Telemetry
 
 GIVEN_UP = {"GivenUp": "OnFailureDestinationDeliveredEventCount", "Dropped": "DroppedEventCount"}

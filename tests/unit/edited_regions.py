@@ -4,13 +4,13 @@ import random
 
 from distributary.branches.merged import Merged
 from distributary.branches.multi_active import Peers
-from distributary.change import REPLICA_VERSION
 from distributary.conflicts import Conflicts
 from distributary.deadline import Deadline
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
 from distributary.replicas import MultiActive, check
-from distributary.sources import decode
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.records import decode
 from distributary.tables.knowledge import Knowledge
 from distributary.tables.rows import Rows
 from distributary.tables.sites import Reading, Site

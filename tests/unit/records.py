@@ -1,7 +1,7 @@
 """Stream records and changes of the sample users table, as short as a test wants them."""
 
-from distributary import sources
-from distributary.change import Change
+from distributary.stream import records as sources
+from distributary.stream.change import Change
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
 CREATED = 1_795_341_600

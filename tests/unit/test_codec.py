@@ -5,8 +5,8 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 
-from distributary.codec import decode, decode_item, encode, encode_item, for_client
 from distributary.errors import Rejected
+from distributary.stream.codec import decode, decode_item, encode, encode_item, for_client
 from tests.unit.strategies import as_event, items, numbers, texts, values
 
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from distributary import version as versions
-from distributary.change import REPLICA_VERSION
 from distributary.doctor import dry_run, judge
 from distributary.doctor.finding import Finding, Level, status
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.answers import refusal
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.faults import Faults

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from distributary import indexes, sources, views
+from distributary import indexes, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
 from distributary.branches.mirror import Replica
-from distributary.change import Change, Undecodable
 from distributary.errors import ConfigError, Rejected
 from distributary.indexes import DELETED_AT
+from distributary.stream import records as sources
+from distributary.stream.change import Change, Undecodable
 from indexes import INDEXES
 from rules import RULES
 from tests.unit.mail import Office

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.codec import encode
 from distributary.errors import Rejected
-from distributary.keys import identity
+from distributary.stream.codec import encode
+from distributary.stream.keys import identity
 from tests.unit.strategies import as_event, hostile, numbers
 
 keys = st.dictionaries(hostile.filter(bool), hostile | numbers | st.binary(max_size=4), min_size=1, max_size=2)

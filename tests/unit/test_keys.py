@@ -6,9 +6,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from distributary.codec import decode_item
 from distributary.errors import ConfigError, Rejected
-from distributary.keys import SEPARATORS, Template, bounded, escape
+from distributary.stream.codec import decode_item
+from distributary.stream.keys import SEPARATORS, Template, bounded, escape
 from tests.unit.strategies import hostile, numbers, texts
 
 LIMIT = 1 << 16

@@ -7,9 +7,9 @@ from botocore.exceptions import ClientError
 
 from distributary import totals
 from distributary.branches.derive import Derive
-from distributary.codec import decode_item
 from distributary.deadline import Deadline
 from distributary.outcome import Status
+from distributary.stream.codec import decode_item
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register

@@ -5,9 +5,9 @@ import copy
 import pytest
 
 from distributary.branches.derive import Derive
-from distributary.codec import decode_item
 from distributary.deadline import Deadline
 from distributary.outcome import Status
+from distributary.stream.codec import decode_item
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register

@@ -7,14 +7,15 @@ from contextlib import suppress
 
 import pytest
 
-from distributary import indexes, rules, sources, views
+from distributary import indexes, rules, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
 from distributary.branches.mirror import Replica
-from distributary.change import Change
 from distributary.errors import Rejected
 from distributary.parallel import Parallel
 from distributary.parking import Parking
+from distributary.stream import records as sources
+from distributary.stream.change import Change
 from indexes import INDEXES
 from rules import RULES
 from tests.unit.records import event, stream_record

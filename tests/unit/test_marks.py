@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.codec import encode_item
 from distributary.merging.lattice import Rank
 from distributary.merging.marks import Marks
 from distributary.states import NEVER, Time
+from distributary.stream.codec import encode_item
 from tests.unit.strategies import as_event, items
 
 MARKS = Marks("_v1")

@@ -7,11 +7,11 @@ from decimal import Decimal
 
 import pytest
 
-from distributary.change import REPLICA_VERSION
-from distributary.codec import decode_item
 from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.replicas import MultiActive, by_attribute, check, custom, total
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import decode_item
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
 from tests.unit.edited_regions import AP, EU, FOREVER, US, World

@@ -7,15 +7,15 @@ from threading import Lock
 
 import pytest
 
-from distributary import version as versions
 from distributary.branches.mirror import CALLS, Replica
-from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
 from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.parallel import Parallel
 from distributary.replicas import Mirror, MultiActive, check, last_writer
 from distributary.settings import ReplicateSettings
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from distributary.views import Entity

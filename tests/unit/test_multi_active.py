@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError
 from distributary.outcome import Status
 from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
-from distributary.sources import decode
 from distributary.states import end_of
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.records import decode
 from distributary.tables.rows import as_seen
 from distributary.tables.sites import Place
 from tests.fakes import dynamodb

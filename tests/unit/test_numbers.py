@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.codec import number_text
 from distributary.errors import Rejected
+from distributary.stream.codec import number_text
 from tests.unit.strategies import numbers
 
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary import outcome as outcomes
-from distributary.change import Undecodable
 from distributary.deadline import Deadline
 from distributary.errors import Rejected, Unavailable
 from distributary.parallel import Parallel
 from distributary.parking import Parking
+from distributary.stream.change import Undecodable
 from tests.unit.branches import Bucket
 from tests.unit.records import change
 from tests.unit.strategies import hostile

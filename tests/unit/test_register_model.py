@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 
-from distributary import version as versions
-from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
 from distributary.outcome import APPLIED
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register, Write
 from distributary.tables.tombstones import Tombstones
 from tests.fakes import dynamodb

@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 
-from distributary import version as versions
 from distributary.branches.mirror import Replica
-from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from distributary.verify.replica import repair as repairs

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distributary.change import Image
+from distributary.stream.change import Image
 from distributary.views import electro_entity, key_prefix, type_is
 
 ORDER = Image(

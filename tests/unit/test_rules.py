@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.change import Image, Kind
 from distributary.channels import Sms, Topic
 from distributary.errors import ConfigError, Rejected
 from distributary.messages import ADDRESS, Content, Stored, contents
 from distributary.rules import Rule, check, compose
+from distributary.stream.change import Image, Kind
 from distributary.triggers import EXPIRED, became
 from distributary.views import Entity
 

@@ -9,9 +9,9 @@ from itertools import permutations
 
 import pytest
 
-from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
 from distributary.replicas import last_writer
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Place, Reading, Site
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB

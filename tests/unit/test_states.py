@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.codec import encode_item
 from distributary.replicas import last_writer
 from distributary.states import NEVER, State, Time, digest_of, join, rank, read_stamp, stamp
+from distributary.stream.codec import encode_item
 from distributary.tables.sites import Reading
 from tests.unit.strategies import as_event, items
 

@@ -5,9 +5,10 @@ import re
 
 import pytest
 
-from distributary import sources, version
-from distributary.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
 from distributary.errors import ConfigError
+from distributary.stream import records as sources
+from distributary.stream import version
+from distributary.stream.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
 from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
 
 

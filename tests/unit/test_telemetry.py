@@ -5,9 +5,9 @@ import json
 import pytest
 
 from distributary import outcome as outcomes
-from distributary.change import Undecodable
 from distributary.errors import Rejected, Unavailable
 from distributary.outcome import APPLIED, IGNORED, SUPERSEDED
+from distributary.stream.change import Undecodable
 from distributary.telemetry import Telemetry
 from tests.unit.records import CREATED, change
 

@@ -12,13 +12,13 @@ import pytest
 from moto import mock_aws
 
 from distributary.branches.regions import between
-from distributary.change import REPLICA_VERSION
 from distributary.deadline import Deadline
 from distributary.doctor.__main__ import main as examined
 from distributary.parallel import Parallel
 from distributary.replicas import MultiActive, by_attribute, last_writer
 from distributary.settings import DriftSettings
-from distributary.sources import decode
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.records import decode
 from distributary.verify.replica import command, drift
 from tests.contract.world import create_table
 

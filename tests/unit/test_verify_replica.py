@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from distributary import version as versions
-from distributary.change import REPLICA_VERSION
 from distributary.errors import Rejected, Unavailable
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.rows import COMPARED_ATTRIBUTES
 from distributary.verify.replica import suspects as waiting
 from distributary.verify.replica.look import Eye

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary import version
+from distributary.stream import version
 
 generations = st.integers(0, version.GENERATIONS - 1)
 positions = st.integers(1, 40).flatmap(lambda digits: st.integers(10 ** (digits - 1), 10**digits - 1)) | st.just(0)

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError
+from distributary.stream.change import REPLICA_VERSION
 from distributary.views import Aggregate, Entity, Latest, Projection, check, table
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "expires_at"))

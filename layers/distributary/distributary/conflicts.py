@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from distributary import canonical
 from distributary.clients import AwsError, classify
-from distributary.codec import Typed, encode
 from distributary.states import NEVER, State, Time
+from distributary.stream import canonical
+from distributary.stream.codec import Typed, encode
 
 PREFIX = "conflicts"
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distributary import outcome as outcomes
-from distributary import sources
-from distributary.change import Change, Undecodable
 from distributary.deadline import Context, Deadline
 from distributary.errors import Rejected
 from distributary.outcome import Outcome, Status
 from distributary.parking import Parking
+from distributary.stream import records as sources
+from distributary.stream.change import Change, Undecodable
 from distributary.telemetry import Telemetry
 
 Entry = Change | Undecodable

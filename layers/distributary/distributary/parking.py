@@ -4,13 +4,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.change import Change, Undecodable
 from distributary.clients import AwsError, classify
 from distributary.deadline import Deadline
 from distributary.errors import DistributaryError
-from distributary.keys import bounded, escape
 from distributary.outcome import Outcome
 from distributary.parallel import Parallel
+from distributary.stream.change import Change, Undecodable
+from distributary.stream.keys import bounded, escape
 
 PREFIX = "parked"
 _NAME_BYTES = 512

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from distributary.change import Image
-from distributary.codec import Typed, Value, encode, for_client
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.merging.declared import Merge, by_attribute, custom, faults_of, total
 from distributary.settings import REGION
 from distributary.states import Time
+from distributary.stream.change import Image
+from distributary.stream.codec import Typed, Value, encode, for_client
 from distributary.views import Entity, Predicate, guarded
 
 __all__ = [

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from distributary.change import Image, Kind
 from distributary.channels import Channel, Ses
 from distributary.errors import ConfigError, Rejected
-from distributary.keys import NAME
 from distributary.messages import Content, Message, Stored, faults, filled, text_of
+from distributary.stream.change import Image, Kind
+from distributary.stream.keys import NAME
 from distributary.triggers import INSERTED, Trigger
 from distributary.views import Entity, Predicate, guarded
 

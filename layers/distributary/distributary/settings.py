@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
-from distributary.change import Kind
 from distributary.errors import ConfigError
-from distributary.version import GENERATIONS
+from distributary.stream.change import Kind
+from distributary.stream.version import GENERATIONS
 
 
 def _setting(variable: str, parse: Callable[[str], Any]) -> Any:

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-from distributary.codec import number_text
 from distributary.errors import Rejected
+from distributary.stream.codec import number_text
 
 _EXPONENTS = 200
 """More than any exponent of a DynamoDB number, so that shifted by it none is negative."""

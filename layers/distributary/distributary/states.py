@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from distributary import canonical
-from distributary import version as versions
-from distributary.codec import Typed, Value, decode, encode
 from distributary.errors import Rejected
+from distributary.stream import canonical
+from distributary.stream import version as versions
+from distributary.stream.codec import Typed, Value, decode, encode
 
 UNKNOWN = versions.GENERATIONS * versions.POSITIONS
 """The position of a row that only its own region's stream could tell: after all that are known."""

@@ -7,8 +7,8 @@ from threading import Lock
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from distributary.change import Change, Origin, Undecodable
 from distributary.outcome import Outcome, Status
+from distributary.stream.change import Change, Origin, Undecodable
 
 
 class Telemetry:

@@ -6,8 +6,8 @@ from functools import reduce
 from typing import Any
 
 from distributary.branches.contribute import present, shards_of
-from distributary.codec import Value, decode, decode_item, encode
 from distributary.sorting import sortable
+from distributary.stream.codec import Value, decode, decode_item, encode
 from distributary.tables.contributions import Row, add
 from distributary.tables.groups import Group
 from distributary.views.checked import View

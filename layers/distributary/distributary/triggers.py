@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from distributary.change import Change, Image, Kind
-from distributary.codec import Value
+from distributary.stream.change import Change, Image, Kind
+from distributary.stream.codec import Value
 
 
 class Trigger(Protocol):

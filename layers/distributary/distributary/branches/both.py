@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distributary import outcome as outcomes
-from distributary.change import Change
 from distributary.consume import Branch
 from distributary.deadline import Deadline
 from distributary.outcome import Outcome
+from distributary.stream.change import Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What a derived row holds besides its key."""
 
-from distributary.change import Image
-from distributary.codec import Typed, encode, for_client
+from distributary.stream.change import Image
+from distributary.stream.codec import Typed, encode, for_client
 from distributary.views.checked import EXPIRY, View
 from distributary.views.declarations import Projection, guarded
 

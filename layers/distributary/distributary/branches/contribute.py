@@ -6,11 +6,11 @@ from decimal import Context, Decimal
 from typing import Any
 
 from distributary.branches.content import content_of
-from distributary.change import Change, Image
-from distributary.codec import Typed, encode, number_text
 from distributary.errors import Rejected
-from distributary.keys import PARTITION_KEY_BYTES, bounded, identity
 from distributary.sorting import sortable
+from distributary.stream.change import Change, Image
+from distributary.stream.codec import Typed, encode, number_text
+from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity
 from distributary.tables.contributions import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
 from distributary.views.checked import View
 from distributary.views.declarations import Aggregate, Latest, Projection, guarded

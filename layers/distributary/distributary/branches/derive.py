@@ -7,12 +7,12 @@ from typing import TypeVar
 from distributary import outcome as outcomes
 from distributary.branches.content import content_of
 from distributary.branches.contribute import entry_of
-from distributary.change import Change
-from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import Rejected
-from distributary.keys import bounded
 from distributary.outcome import Outcome
+from distributary.stream.change import Change
+from distributary.stream.codec import Typed
+from distributary.stream.keys import bounded
 from distributary.tables.contributions import Entry
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register, Write

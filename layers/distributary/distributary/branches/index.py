@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 
 from distributary import outcome as outcomes
-from distributary import version as versions
-from distributary.change import Change
 from distributary.deadline import Deadline
 from distributary.errors import Rejected
 from distributary.indexes import DELETED_AT, Source
 from distributary.outcome import SUPERSEDED, Outcome
 from distributary.search.bulk import Action, Bulk
+from distributary.stream import version as versions
+from distributary.stream.change import Change
 
 Place = tuple[str, str]
 """A document's write alias and id."""

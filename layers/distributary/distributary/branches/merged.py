@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from distributary import outcome as outcomes
 from distributary.branches.exchange import Exchange
-from distributary.change import Change
-from distributary.codec import Typed, for_client
 from distributary.conflicts import Conflicts
 from distributary.deadline import Deadline
 from distributary.errors import Rejected
-from distributary.keys import identity
 from distributary.merging.edits import Edit, Edits
 from distributary.outcome import SUPERSEDED, Outcome
 from distributary.parallel import Parallel
+from distributary.stream.change import Change
+from distributary.stream.codec import Typed, for_client
+from distributary.stream.keys import identity
 from distributary.tables.knowledge import Knowledge
 
 

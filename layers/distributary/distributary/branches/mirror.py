@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from distributary import outcome as outcomes
-from distributary import version as versions
-from distributary.change import Change, Kind, rewritten
-from distributary.codec import for_client
 from distributary.deadline import Deadline
 from distributary.errors import Rejected, Unavailable
-from distributary.keys import bounded, identity
 from distributary.outcome import IGNORED, Outcome
 from distributary.replicas import Mirror
+from distributary.stream import version as versions
+from distributary.stream.change import Change, Kind, rewritten
+from distributary.stream.codec import for_client
+from distributary.stream.keys import bounded, identity
 from distributary.tables.register import Register, Write
 from distributary.views import concerns
 

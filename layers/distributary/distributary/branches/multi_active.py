@@ -5,18 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from distributary import outcome as outcomes
-from distributary.change import Change, Image, Origin, rewritten
-from distributary.codec import Typed, for_client
 from distributary.conflicts import Conflicts, Side
 from distributary.deadline import Deadline
 from distributary.errors import Rejected, Unavailable
-from distributary.keys import bounded, identity
 from distributary.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
 from distributary.states import State, Time, end_of, rank, tick
+from distributary.stream.change import Change, Image, Origin, rewritten
+from distributary.stream.codec import Typed, for_client
+from distributary.stream.keys import bounded, identity
+from distributary.stream.version import position_of
 from distributary.tables.sites import Place, Site
-from distributary.version import position_of
 
 TOMBSTONE_ID_BYTES = 1024
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from distributary import outcome as outcomes
-from distributary import version as versions
-from distributary.change import Change, Image, Origin
 from distributary.channels import Channel, MaybeSent
 from distributary.deadline import Deadline
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.keys import bounded, identity
 from distributary.messages import Message
 from distributary.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.pacing import Pace
 from distributary.parallel import Parallel
 from distributary.rules import Rule, compose
+from distributary.stream import version as versions
+from distributary.stream.change import Change, Image, Origin
+from distributary.stream.keys import bounded, identity
 from distributary.tables.claims import Claim, Claims
 from distributary.tables.suppressions import Suppressions
 

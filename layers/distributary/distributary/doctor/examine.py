@@ -10,11 +10,11 @@ from typing import Any
 
 import boto3
 
-from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, code_of
 from distributary.doctor import dry_run, judge
 from distributary.doctor.finding import Finding, unknown
 from distributary.errors import ConfigError
+from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.replica.sides import Place, described
 
 SAMPLE = 100

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.change import Image
+from distributary.stream.change import Image
 from distributary.views import Entity
 
 

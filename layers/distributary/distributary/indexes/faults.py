@@ -10,7 +10,7 @@ from distributary.errors import ConfigError
 from distributary.indexes.checked import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
 from distributary.indexes.declarations import Field, Index
 from distributary.indexes.values import shortcut, writer
-from distributary.keys import Template
+from distributary.stream.keys import Template
 
 _NAME_BYTES = 230
 """An index's name has at most 255, and generation and role come behind it."""

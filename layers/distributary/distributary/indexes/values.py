@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from distributary.codec import Typed, number_text
 from distributary.errors import Rejected
+from distributary.stream.codec import Typed, number_text
 
 Writer = Callable[[Any], Any]
 """A value to what orjson writes. Raises Rejected, naming the field and nothing of the value."""

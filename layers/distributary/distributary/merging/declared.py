@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from distributary.codec import Value
+from distributary.stream.codec import Value
 
 Item = Mapping[str, Value]
 MergeTwo = Callable[[Item, Item], Item]

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distributary import canonical
-from distributary.change import Change, Image, Origin
-from distributary.codec import Typed, decode, decode_item, encode_item
 from distributary.errors import Rejected
 from distributary.merging.declared import Merge
 from distributary.merging.lattice import Cell, Known, Lattice, Name, Rank, Whole, cells_of
 from distributary.merging.marks import Marks
 from distributary.states import NEVER, Time, end_of, tick
+from distributary.stream import canonical
+from distributary.stream.change import Change, Image, Origin
+from distributary.stream.codec import Typed, decode, decode_item, encode_item
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, NamedTuple
 
-from distributary.canonical import text
-from distributary.codec import Typed, decode, encode
 from distributary.states import NEVER, Time, rank
+from distributary.stream.canonical import text
+from distributary.stream.codec import Typed, decode, encode
 
 Name = tuple[str, ...]
 """Of a cell: `(attribute,)`, or `(attribute, part)` inside a set or map."""

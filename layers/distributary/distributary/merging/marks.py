@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distributary import canonical
-from distributary.codec import Typed
 from distributary.errors import Rejected
 from distributary.merging.lattice import NONE, Rank, Versions, rank_of
+from distributary.stream import canonical
+from distributary.stream.codec import Typed
 
 _LIVE, _GONE = "live", "gone"
 _DIGITS = 46

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from distributary.change import Change
 from distributary.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.outcome import Status
 from distributary.search.declared import Declared
+from distributary.stream.change import Change
 from distributary.tables import snapshot
 
 _BATCH = 500

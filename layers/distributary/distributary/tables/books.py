@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary import version as versions
 from distributary.clients import AwsError, classify
-from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import Unavailable
+from distributary.stream import version as versions
+from distributary.stream.codec import Typed
 from distributary.tables.contributions import Contribution, Entry, Key, Row, Standing
 
 BATCH_GET_KEYS = 100

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from typing import Any
 
-from distributary.codec import Typed, number_text
-from distributary.keys import PARTITION_KEY_BYTES, bounded
+from distributary.stream.codec import Typed, number_text
+from distributary.stream.keys import PARTITION_KEY_BYTES, bounded
 
 Key = tuple[str, str]
 """A derived row's pk and sk."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from distributary.codec import Typed, number_text
 from distributary.errors import Rejected
+from distributary.stream.codec import Typed, number_text
 from distributary.tables.contributions import (
     ITEMS,
     Edge,

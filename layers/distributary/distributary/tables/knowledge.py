@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary import canonical
-from distributary.codec import Typed
-from distributary.keys import bounded
 from distributary.merging.lattice import Cell, Known, Lattice, Versions, Whole, rank_of
+from distributary.stream import canonical
+from distributary.stream.codec import Typed
+from distributary.stream.keys import bounded
 from distributary.tables.rows import Row, Rows, absent, equal
 
 ID_BYTES = 1024

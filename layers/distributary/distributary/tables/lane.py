@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from distributary import outcome as outcomes
 from distributary.clients import AwsError, classify, code_of
-from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.stream.codec import Typed
 from distributary.tables.actions import entry_actions, group_actions
 from distributary.tables.books import Books
 from distributary.tables.contributions import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition

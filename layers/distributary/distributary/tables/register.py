@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary import outcome as outcomes
-from distributary import version as versions
-from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, classify, code_of
-from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.parallel import Parallel
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.codec import Typed
 from distributary.tables.tombstones import BATCH_GET_KEYS, Tombstones
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"

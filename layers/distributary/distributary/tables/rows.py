@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.clients import AwsError, classify, code_of
-from distributary.codec import Typed
 from distributary.errors import Unavailable
+from distributary.stream.codec import Typed
 
 COMPARED_ATTRIBUTES = 100
 """Of a row, in the condition that it is as it was seen; an expression may hold 300 operators

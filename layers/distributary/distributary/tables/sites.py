@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from distributary.change import Image
-from distributary.codec import Typed
 from distributary.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.replicas import Rule
 from distributary.states import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
+from distributary.stream.change import Image
+from distributary.stream.codec import Typed
 from distributary.tables.rows import Row, Rows, absent, equal
 
 TRIES = 8

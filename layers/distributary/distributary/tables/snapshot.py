@@ -5,12 +5,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from distributary import version
-from distributary.change import Change, Image, Kind, Origin
 from distributary.clients import AwsError, classify, code_of
-from distributary.codec import Typed
 from distributary.errors import ConfigError, Unavailable
-from distributary.keys import identity
+from distributary.stream import version
+from distributary.stream.change import Change, Image, Kind, Origin
+from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 
 Item = Mapping[str, Typed]
 """An item, or the key of one, in DynamoDB JSON as a boto3 client gives it (B as bytes)."""

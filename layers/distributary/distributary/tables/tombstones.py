@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary import version as versions
 from distributary.clients import AwsError, classify, code_of
 from distributary.deadline import Deadline
 from distributary.errors import Unavailable
+from distributary.stream import version as versions
 
 BATCH_GET_KEYS = 100
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary import version as versions
 from distributary.clients import AwsError, code_of
+from distributary.stream import version as versions
 from distributary.tables.contributions import Delta, Entry, Key, Row, Standing, difference
 
 ACTIONS = 100

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from distributary.change import Change, Image, Kind, Origin
-from distributary.codec import Value
 from distributary.errors import Rejected
-from distributary.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+from distributary.stream.change import Change, Image, Kind, Origin
+from distributary.stream.codec import Value
+from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 from distributary.views.declarations import Aggregate, Declaration, Predicate, Projection, guarded
 
 KEY_ATTRIBUTES = ("pk", "sk")

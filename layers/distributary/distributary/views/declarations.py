@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, TypeVar
 
-from distributary.change import Image
-from distributary.codec import Value
 from distributary.errors import Rejected
+from distributary.stream.change import Image
+from distributary.stream.codec import Value
 
 T = TypeVar("T")
 Predicate = Callable[[Image], bool]

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
-from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError
-from distributary.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 from distributary.tables.groups import REVISION, STATE
 from distributary.tables.transactions import ACTIONS
 from distributary.views.checked import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from distributary.codec import Typed
-from distributary.keys import read_plain
+from distributary.stream.codec import Typed
+from distributary.stream.keys import read_plain
 from distributary.tables.contributions import Key, Row
 from distributary.views import Aggregate, Projection, View
 

@@ -12,10 +12,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary import version as versions
 from distributary.clients import AwsError, code_of
 from distributary.errors import ConfigError
 from distributary.parallel import Parallel
+from distributary.stream import version as versions
 from distributary.tables.books import Books
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones

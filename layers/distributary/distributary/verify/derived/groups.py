@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from distributary.branches.contribute import set_name, shape_of
-from distributary.codec import Typed, decode_item, number_text
+from distributary.stream.codec import Typed, decode_item, number_text
 from distributary.tables.contributions import ITEMS, Key, Row, Standing, add, member_partition
 from distributary.tables.groups import REVISION, STATE
 from distributary.verify.derived.expected import Problem, name_of

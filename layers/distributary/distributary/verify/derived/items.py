@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributary.codec import Typed
 from distributary.deadline import FOREVER
-from distributary.keys import identity
+from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 from distributary.tables import snapshot
 from distributary.tables.books import BATCH_GET_KEYS, Books
 from distributary.tables.contributions import Key, Row, Standing, digest

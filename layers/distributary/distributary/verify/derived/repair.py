@@ -18,11 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distributary import version as versions
-from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, classify, code_of
 from distributary.deadline import FOREVER
 from distributary.outcome import Status
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.books import Books
 from distributary.tables.contributions import Delta, GroupDelta, Key, Row, Standing, difference, member_key
 from distributary.tables.groups import REVISION

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.codec import Typed
 from distributary.errors import ConfigError
-from distributary.keys import identity
+from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 from distributary.tables.contributions import Key, Row, Standing, is_member
 from distributary.verify.derived.attribution import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.verify.derived.expected import wants

@@ -10,11 +10,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary import version as versions
 from distributary.clients import AwsError
 from distributary.errors import ConfigError, DistributaryError
 from distributary.search.connect import connect
 from distributary.search.declared import Declared, load
+from distributary.stream import version as versions
 from distributary.tables import snapshot
 from distributary.verify.index.look import Eye
 from distributary.verify.index.run import Progress, Verify

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.errors import Rejected
-from distributary.keys import identity
 from distributary.search.declared import Declared, Intended, is_marker, marker
 from distributary.search.standing import Document, find
+from distributary.stream.keys import identity
 from distributary.tables import snapshot
 from distributary.tables.snapshot import Item
 

@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary import version as versions
 from distributary.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.outcome import Status
 from distributary.search import standing
 from distributary.search.standing import Document
+from distributary.stream import version as versions
 from distributary.tables import snapshot
 from distributary.tables.snapshot import Item
 from distributary.verify.index.look import Eye, Finding, Look, Subject

@@ -10,12 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distributary import version as versions
 from distributary.branches.regions import between
-from distributary.change import REPLICA_VERSION
 from distributary.errors import ConfigError, DistributaryError
 from distributary.parallel import Parallel
 from distributary.replicas import Mirror, MultiActive, peers_of
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.tombstones import Tombstones
 from distributary.verify.progress import progress
 from distributary.verify.replica import regions, sample

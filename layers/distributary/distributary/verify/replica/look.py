@@ -4,11 +4,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributary import version as versions
-from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin
-from distributary.codec import Typed
 from distributary.errors import Rejected
-from distributary.keys import identity
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
+from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 from distributary.tables.contributions import digest
 from distributary.tables.register import Write
 from distributary.verify.replica.reading import Keys, Side

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.clients import AwsError, classify
-from distributary.codec import Typed
 from distributary.errors import Unavailable
-from distributary.keys import identity
+from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 from distributary.tables.tombstones import BATCH_GET_KEYS
 from distributary.verify.replica.pace import Pace
 from distributary.verify.replica.same import Row

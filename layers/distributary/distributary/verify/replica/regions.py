@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from distributary.change import Change
-from distributary.codec import Typed, for_client
 from distributary.deadline import FOREVER, Deadline
-from distributary.keys import identity
+from distributary.stream.change import Change
+from distributary.stream.codec import Typed, for_client
+from distributary.stream.keys import identity
 from distributary.tables.register import Write
 from distributary.verify.replica.look import Eye, Finding
 from distributary.verify.replica.reading import Side

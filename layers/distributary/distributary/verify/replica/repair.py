@@ -17,10 +17,10 @@ change that made the item as it stands never comes. So redrive what is parked fi
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from distributary import version as versions
 from distributary.deadline import FOREVER
 from distributary.errors import Rejected, Unavailable
 from distributary.outcome import Status
+from distributary.stream import version as versions
 from distributary.tables.register import Register, Write
 from distributary.tables.rows import Rows
 from distributary.verify.replica.look import Eye, Finding, version_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from distributary.codec import Typed
+from distributary.stream.codec import Typed
 
 Row = dict[str, Any]
 """An item, DynamoDB JSON as boto3 gives it."""

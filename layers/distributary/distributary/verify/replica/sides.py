@@ -10,11 +10,11 @@ import botocore.session
 from botocore.config import Config
 
 from distributary.branches import mirror as branches
-from distributary.change import REPLICA_VERSION
 from distributary.clients import AwsError, code_of
 from distributary.errors import ConfigError
 from distributary.parallel import Parallel
 from distributary.replicas import Mirror, Replica, check
+from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from distributary.change import Change, Undecodable
 from distributary.errors import ConfigError
-from distributary.sources import dynamodb_stream
+from distributary.stream import dynamodb_stream
+from distributary.stream.change import Change, Undecodable
 
 _DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode}
 

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
-from distributary import version
-from distributary.change import REPLICA_VERSION, Change, Image, Kind, Origin, Undecodable, wrote
 from distributary.errors import DistributaryError, Rejected
+from distributary.stream import version
+from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin, Undecodable, wrote
 
 EVENT_SOURCE = "aws:dynamodb"
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from distributary.codec import Typed, decode, encode
+from distributary.stream.codec import Typed, decode, encode
 
 
 def image(raw: Mapping[str, Typed]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from distributary.codec import Typed, Value, decode
+from distributary.stream.codec import Typed, Value, decode
 
 REPLICA_VERSION = "_distributary_version"
 """The attribute in which every row that Distributary writes carries its version (46 digits, see `version.to_text`)."""

@@ -1,6 +1,6 @@
 """Ready-made `where`s for entities that share a table."""
 
-from distributary.change import Image
+from distributary.stream.change import Image
 from distributary.views.declarations import Predicate
 
 

@@ -1,0 +1,1 @@
+"""What a change is: stream records, versions, exact values, keys, and entities."""
