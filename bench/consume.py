@@ -13,13 +13,13 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
 
 from bench.harness import Row, paired, row
-from distributary.consume import Deployment, consume
-from distributary.deadline import Deadline
-from distributary.outcome import APPLIED, Outcome
-from distributary.parallel import Parallel
-from distributary.parking import Parking
+from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, Outcome
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import Change
-from distributary.telemetry import Telemetry
 
 RECORDS = 1000
 BATCHES = 10

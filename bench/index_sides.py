@@ -17,14 +17,14 @@ from opensearchpy import OpenSearch, helpers
 
 from bench.consume import Context
 from distributary.branches.index import Documents
-from distributary.consume import Deployment, consume
+from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.indexes import Index, check
-from distributary.parallel import Parallel
-from distributary.parking import Parking
 from distributary.search import schema
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
-from distributary.telemetry import Telemetry
 from distributary.views import Entity
 
 HERE = Path(__file__).parent

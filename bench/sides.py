@@ -16,15 +16,15 @@ from bench.handwritten import Handwritten
 from bench.meter import Meter
 from bench.workloads import Totals
 from distributary.branches.derive import Derive
-from distributary.clients import client
-from distributary.consume import Deployment, consume
-from distributary.parallel import Parallel
-from distributary.parking import Parking
+from distributary.consumer.aws import client
+from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
-from distributary.telemetry import Telemetry
 from distributary.views import Aggregate, Entity, check
 
 DAYS = 7

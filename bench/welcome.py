@@ -22,16 +22,16 @@ from bench.harness import Row, row
 from bench.meter import Meter
 from distributary.branches.welcome import Welcome
 from distributary.channels import Ses
-from distributary.clients import client
-from distributary.consume import Deployment, consume
+from distributary.consumer.aws import client
+from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.messages import Content
 from distributary.pacing import Pace
-from distributary.parallel import Parallel
-from distributary.parking import Parking
 from distributary.rules import Rule, check
 from distributary.tables.claims import Claims
 from distributary.tables.suppressions import Suppressions
-from distributary.telemetry import Telemetry
 from distributary.views import Entity
 from local.emulators import embedded
 

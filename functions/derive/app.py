@@ -5,17 +5,17 @@ from functools import cache
 from typing import Any
 
 from distributary.branches.derive import Derive
-from distributary.clients import client
-from distributary.consume import Deployment, Response, consume
-from distributary.deadline import Context
-from distributary.parallel import Parallel
-from distributary.parking import Parking
-from distributary.settings import DeriveSettings
+from distributary.consumer.aws import client
+from distributary.consumer.consume import Deployment, Response, consume
+from distributary.consumer.deadline import Context
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.settings import DeriveSettings
+from distributary.consumer.telemetry import Telemetry
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
-from distributary.telemetry import Telemetry
 from distributary.views import check
 from views import VIEWS
 

@@ -6,16 +6,16 @@ from typing import Any
 
 from distributary.branches.both import Both
 from distributary.branches.index import Documents
-from distributary.clients import client
-from distributary.consume import Deployment, Response, consume
-from distributary.deadline import Context
+from distributary.consumer.aws import client
+from distributary.consumer.consume import Deployment, Response, consume
+from distributary.consumer.deadline import Context
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.settings import IndexSettings
+from distributary.consumer.telemetry import Telemetry
 from distributary.indexes import check
-from distributary.parallel import Parallel
-from distributary.parking import Parking
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
-from distributary.settings import IndexSettings
-from distributary.telemetry import Telemetry
 from indexes import INDEXES
 
 

@@ -5,12 +5,12 @@ import time
 from functools import cache
 from typing import Any
 
-from distributary.deadline import Context, Deadline
+from distributary.consumer.deadline import Context, Deadline
+from distributary.consumer.settings import PurgeSettings
+from distributary.consumer.telemetry import Telemetry
 from distributary.indexes import whole
 from distributary.search.connect import connect
 from distributary.search.purge import DAY_SECONDS, purge
-from distributary.settings import PurgeSettings
-from distributary.telemetry import Telemetry
 from indexes import INDEXES
 
 

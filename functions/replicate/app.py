@@ -8,18 +8,18 @@ from distributary.branches.merged import Merged
 from distributary.branches.mirror import CALLS, Replica
 from distributary.branches.multi_active import Peers
 from distributary.branches.regions import between
-from distributary.clients import client, lean
 from distributary.conflicts import Conflicts
-from distributary.consume import Branch, Deployment, Response, consume
-from distributary.deadline import Context
-from distributary.parallel import Parallel
-from distributary.parking import Parking
+from distributary.consumer.assumed_role import assumed
+from distributary.consumer.aws import client, lean
+from distributary.consumer.consume import Branch, Deployment, Response, consume
+from distributary.consumer.deadline import Context
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.settings import ReplicateSettings
+from distributary.consumer.telemetry import Telemetry
 from distributary.replicas import Mirror, MultiActive, check, peers_of, target_of
-from distributary.roles import assumed
-from distributary.settings import ReplicateSettings
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
-from distributary.telemetry import Telemetry
 from replica import REPLICA
 
 

@@ -3,8 +3,8 @@
 import os
 from typing import Any
 
-from distributary.deadline import Deadline
-from distributary.settings import DriftSettings
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.settings import DriftSettings
 from distributary.verify.replica.drift import Invoked, measured, publish, table_here
 
 

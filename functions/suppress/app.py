@@ -5,9 +5,9 @@ from functools import cache
 from typing import Any
 
 from distributary.bounces import suppress
-from distributary.clients import client
-from distributary.deadline import Context
-from distributary.settings import SuppressSettings
+from distributary.consumer.aws import client
+from distributary.consumer.deadline import Context
+from distributary.consumer.settings import SuppressSettings
 from distributary.tables.suppressions import Suppressions
 
 

@@ -6,17 +6,17 @@ from typing import Any
 
 from distributary.branches.welcome import Welcome
 from distributary.channels import Connections
-from distributary.clients import client
-from distributary.consume import Deployment, Response, consume
-from distributary.deadline import Context
+from distributary.consumer.aws import client
+from distributary.consumer.consume import Deployment, Response, consume
+from distributary.consumer.deadline import Context
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.settings import WelcomeSettings
+from distributary.consumer.telemetry import Telemetry
 from distributary.pacing import Pace
-from distributary.parallel import Parallel
-from distributary.parking import Parking
 from distributary.rules import check
-from distributary.settings import WelcomeSettings
 from distributary.tables.claims import Claims
 from distributary.tables.suppressions import Suppressions
-from distributary.telemetry import Telemetry
 from rules import RULES
 
 

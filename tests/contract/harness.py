@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Protocol
 
-from distributary.consume import Branch, Deployment
-from distributary.parking import Parking
+from distributary.consumer.consume import Branch, Deployment
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Value, decode_item
-from distributary.telemetry import Telemetry
 from tests.contract.source import Item, Source
 from tests.contract.world import World
 from tests.fakes import s3

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from distributary.consume import Deployment, consume
+from distributary.consumer.consume import Deployment, consume
 from tests.contract.source import Record
 from tests.contract.world import World
 from tests.fakes.faults import Crash

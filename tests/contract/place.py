@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.indexes import Index
 from distributary.search import standing
 from distributary.search.declared import Declared

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from distributary.branches.merged import Merged
 from distributary.branches.multi_active import Peers
 from distributary.conflicts import Conflicts
-from distributary.consume import Branch
+from distributary.consumer.consume import Branch
 from distributary.merging.declared import by_attribute
 from distributary.merging.edits import Edits
 from distributary.replicas import MultiActive, check, last_writer

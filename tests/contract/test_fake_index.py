@@ -8,10 +8,10 @@ from contextlib import suppress
 import pytest
 from opensearchpy.exceptions import NotFoundError, RequestError
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError, Unavailable
 from distributary.indexes import Index
-from distributary.outcome import Status
 from distributary.search.bulk import Action, Bulk
 from distributary.search.connect import connect
 from distributary.search.purge import purge

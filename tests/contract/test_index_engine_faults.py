@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from distributary.branches.index import Documents
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.indexes import Index, check
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect

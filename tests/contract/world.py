@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from distributary.parallel import Parallel
+from distributary.consumer.parallel import Parallel
 from distributary.search.connect import connect
 from local.emulators import Endpoints
 from tests.contract.source import CREATED, Record, Table

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from opensearchpy.exceptions import TransportError
 
-from distributary.clients import AwsError
+from distributary.consumer.aws import AwsError
 
 Answer = tuple[str, Any]
 Program = Callable[[Callable[[Any, Any], Any], int], Any]

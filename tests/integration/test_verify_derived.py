@@ -9,9 +9,9 @@ import boto3
 import pytest
 
 from distributary.branches.derive import Derive
-from distributary.deadline import Deadline
-from distributary.outcome import Status
-from distributary.parallel import Parallel
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
+from distributary.consumer.parallel import Parallel
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger

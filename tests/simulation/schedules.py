@@ -7,8 +7,8 @@ from threading import Semaphore, Thread
 from typing import Any
 
 from distributary.branches.derive import Derive
-from distributary.deadline import Deadline
-from distributary.outcome import Status
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.stream import records as sources
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger

@@ -5,7 +5,7 @@ import uuid
 import boto3
 import pytest
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.replicas import last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import encode_item

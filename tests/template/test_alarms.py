@@ -6,9 +6,9 @@ import pytest
 
 from deploy.template import BRANCHES
 from distributary.branches.welcome import UNKNOWN
-from distributary.outcome import Outcome, Status
+from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import Undecodable
-from distributary.telemetry import Telemetry
 
 GIVEN_UP = {"GivenUp": "OnFailureDestinationDeliveredEventCount", "Dropped": "DroppedEventCount"}
 WATCHED = {

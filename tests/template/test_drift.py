@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.template import listed, resolved
-from distributary.settings import DriftSettings
+from distributary.consumer.settings import DriftSettings
 from distributary.verify.replica.drift import publish
 from distributary.verify.replica.report import MirrorReport
 

@@ -3,7 +3,7 @@
 import pytest
 
 from deploy.template import BRANCHES, resolved
-from distributary import settings
+from distributary.consumer import settings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 

@@ -4,10 +4,10 @@ import json
 
 from botocore.exceptions import ClientError
 
-from distributary.consume import Deployment
-from distributary.parallel import Parallel
-from distributary.parking import Parking
-from distributary.telemetry import Telemetry
+from distributary.consumer.consume import Deployment
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 
 
 class Context:

@@ -5,7 +5,7 @@ import random
 from distributary.branches.merged import Merged
 from distributary.branches.multi_active import Peers
 from distributary.conflicts import Conflicts
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
 from distributary.replicas import MultiActive, check

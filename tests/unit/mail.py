@@ -4,7 +4,7 @@ from typing import Any
 
 from distributary.branches.welcome import Welcome
 from distributary.channels import Ses
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.messages import Content
 from distributary.pacing import Pace
 from distributary.rules import Rule, check

@@ -3,7 +3,7 @@
 from typing import Any
 
 from distributary.branches.mirror import Replica
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from distributary.verify.replica.look import Eye

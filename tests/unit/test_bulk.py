@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError
 from distributary.search import bulk
 from distributary.search.bulk import Action, Bulk, chunks

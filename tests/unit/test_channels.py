@@ -6,9 +6,9 @@ import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
 from distributary.channels import Connections, EventBridge, MaybeSent, Ses, Sms, Topic
+from distributary.consumer.settings import WelcomeSettings
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.messages import Message
-from distributary.settings import WelcomeSettings
 from tests.fakes.answers import refusal
 from tests.unit.test_settings import GOOD
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from distributary import outcome as outcomes
-from distributary.consume import consume
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.consume import consume
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
 from distributary.errors import ConfigError, Rejected, Unavailable
-from distributary.outcome import APPLIED, IGNORED, SUPERSEDED
 from tests.unit.branches import Bucket, Context, Ledger, deployment
 from tests.unit.records import event, sequence, stream_record
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distributary.deadline import RESERVE_SECONDS, Deadline
+from distributary.consumer.deadline import RESERVE_SECONDS, Deadline
 from distributary.errors import Unavailable
 from tests.unit.branches import Context
 

@@ -4,9 +4,9 @@ import time
 
 import pytest
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.settings import DriftSettings
 from distributary.errors import ConfigError, Unavailable
-from distributary.settings import DriftSettings
 from distributary.verify.replica import drift
 from tests.fakes.answers import refusal
 from tests.unit.replica_tables import World, name

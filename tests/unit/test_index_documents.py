@@ -5,10 +5,10 @@ import json
 import pytest
 
 from distributary.branches.index import Documents
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED
 from distributary.errors import Rejected
 from distributary.indexes import DELETED_AT, Field, Index, check
-from distributary.outcome import APPLIED
 from distributary.views import Entity, type_is
 from tests.unit.records import change
 

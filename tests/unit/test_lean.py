@@ -14,8 +14,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from distributary import clients
-from distributary.clients import classify, code_of
+from distributary.consumer import aws as clients
+from distributary.consumer.aws import classify, code_of
 from distributary.errors import Rejected, Unavailable
 from distributary.lean import LeanClient
 

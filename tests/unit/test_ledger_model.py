@@ -5,8 +5,8 @@ import copy
 import pytest
 
 from distributary.branches.derive import Derive
-from distributary.deadline import Deadline
-from distributary.outcome import Status
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.stream.codec import decode_item
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger

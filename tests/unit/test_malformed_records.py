@@ -11,9 +11,9 @@ from distributary import indexes, rules, views
 from distributary.branches.derive import plan
 from distributary.branches.index import Documents
 from distributary.branches.mirror import Replica
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
 from distributary.errors import Rejected
-from distributary.parallel import Parallel
-from distributary.parking import Parking
 from distributary.stream import records as sources
 from distributary.stream.change import Change
 from indexes import INDEXES

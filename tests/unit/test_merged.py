@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
-from distributary.outcome import Status
 from distributary.replicas import MultiActive, by_attribute, check, custom, total
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item

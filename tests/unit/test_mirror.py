@@ -8,12 +8,12 @@ from threading import Lock
 import pytest
 
 from distributary.branches.mirror import CALLS, Replica
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.settings import ReplicateSettings
 from distributary.errors import ConfigError
-from distributary.outcome import Status
-from distributary.parallel import Parallel
 from distributary.replicas import Mirror, MultiActive, check, last_writer
-from distributary.settings import ReplicateSettings
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
-from distributary.outcome import Status
 from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.states import end_of
 from distributary.stream.change import REPLICA_VERSION

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from distributary import outcome as outcomes
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 
 FAILED = outcomes.failed(Unavailable("busy", "detail"))
 PARKED = outcomes.parked(Rejected("never", "detail"))

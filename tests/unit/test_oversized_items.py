@@ -4,8 +4,8 @@ import boto3
 from moto import mock_aws
 
 from distributary.branches.mirror import Replica
-from distributary.consume import consume
-from distributary.parallel import Parallel
+from distributary.consumer.consume import consume
+from distributary.consumer.parallel import Parallel
 from distributary.tables.register import Register
 from distributary.tables.tombstones import Tombstones
 from tests.unit.branches import Bucket, Context, deployment

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from distributary.branches.welcome import SEND_SECONDS
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.errors import Unavailable
-from distributary.outcome import Status
 from distributary.pacing import FIRST_PAUSE, Pace
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Faults, throttled

@@ -7,11 +7,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary import outcome as outcomes
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
 from distributary.errors import Rejected, Unavailable
-from distributary.parallel import Parallel
-from distributary.parking import Parking
 from distributary.stream.change import Undecodable
 from tests.unit.branches import Bucket
 from tests.unit.records import change

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.tables.register import Register, Write
 from distributary.tables.tombstones import Tombstones
 from tests.fakes.dynamodb import DynamoDB

@@ -1,7 +1,7 @@
 """A batch that is too long for its function moves on at each delivery."""
 
-from distributary.deadline import Deadline
-from distributary.outcome import Status
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.tables.register import Register, Write
 from distributary.tables.tombstones import Tombstones
 from tests.fakes.dynamodb import DynamoDB

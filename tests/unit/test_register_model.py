@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from distributary.deadline import Deadline
-from distributary.outcome import APPLIED
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register, Write

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from distributary.branches.mirror import Replica
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register

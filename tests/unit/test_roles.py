@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.exceptions import ClientError
 
-from distributary.clients import client
+from distributary.consumer.assumed_role import assumed
+from distributary.consumer.aws import client
 from distributary.errors import Unavailable
-from distributary.roles import assumed
 
 ROLE = "arn:aws:iam::123456789012:role/replica"
 

@@ -2,8 +2,14 @@
 
 import pytest
 
+from distributary.consumer.settings import (
+    DeriveSettings,
+    IndexSettings,
+    PurgeSettings,
+    ReplicateSettings,
+    WelcomeSettings,
+)
 from distributary.errors import ConfigError
-from distributary.settings import DeriveSettings, IndexSettings, PurgeSettings, ReplicateSettings, WelcomeSettings
 
 EVERYWHERE = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
 GOOD = {

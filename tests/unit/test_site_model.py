@@ -9,7 +9,7 @@ from itertools import permutations
 
 import pytest
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.replicas import last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Place, Reading, Site

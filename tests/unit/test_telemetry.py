@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from distributary import outcome as outcomes
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
+from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import APPLIED, IGNORED, SUPERSEDED
 from distributary.stream.change import Undecodable
-from distributary.telemetry import Telemetry
 from tests.unit.records import CREATED, change
 
 COUNTS = ["Received", "Applied", "Superseded", "Ignored", "Parked", "Failed"]

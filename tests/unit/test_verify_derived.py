@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from distributary.branches.derive import Derive
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError, Unavailable
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger

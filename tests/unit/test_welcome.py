@@ -5,11 +5,11 @@ import json
 import pytest
 
 from distributary.channels import MaybeSent
-from distributary.consume import Deployment, consume
+from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
 from distributary.messages import ADDRESS
-from distributary.parking import Parking
-from distributary.telemetry import Telemetry
 from distributary.triggers import EXPIRED, became
 from tests.fakes.serial import Serial
 from tests.unit.branches import Bucket, Context

@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 
 import pytest
 
-from distributary.outcome import Status
+from distributary.consumer.outcome import Status
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Crash, Faults, broken, crash_after, crash_before, throttled, unanswered
 from tests.fakes.interleavings import Interleavings

@@ -3,7 +3,7 @@ are named."""
 
 from random import Random
 
-from distributary.outcome import Status
+from distributary.consumer.outcome import Status
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Crash, Faults, crash_after, crash_before, unanswered
 from tests.unit.mail import AMPLE, Office, rule, user

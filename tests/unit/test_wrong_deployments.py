@@ -3,10 +3,10 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from distributary.clients import classify
-from distributary.deadline import Deadline
+from distributary.consumer.aws import classify
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import Status
 from distributary.search.bulk import Action, Bulk
 
 OF_ANOTHER_KEY = [

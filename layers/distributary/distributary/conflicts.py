@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from distributary.clients import AwsError, classify
+from distributary.consumer.aws import AwsError, classify
 from distributary.states import NEVER, State, Time
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, encode

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from threading import Lock
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
 
 BURST_SECONDS = 1.0

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from distributary.consumer.settings import REGION
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.merging.declared import Merge, by_attribute, custom, faults_of, total
-from distributary.settings import REGION
 from distributary.states import Time
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, encode, for_client

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distributary import outcome as outcomes
-from distributary.consume import Branch
-from distributary.deadline import Deadline
-from distributary.outcome import Outcome
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.consume import Branch
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.stream.change import Change
 
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from distributary import outcome as outcomes
 from distributary.branches.content import content_of
 from distributary.branches.contribute import entry_of
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.errors import Rejected
-from distributary.outcome import Outcome
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded

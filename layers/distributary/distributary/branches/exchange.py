@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.conflicts import Conflicts, Side
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.merging.edits import Edit, Edits
 from distributary.merging.lattice import Known
-from distributary.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, for_client
 from distributary.tables.knowledge import Knowledge, Stored

@@ -8,14 +8,14 @@ sees to its row afterwards.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distributary import outcome as outcomes
 from distributary.branches.exchange import Exchange
 from distributary.conflicts import Conflicts
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import SUPERSEDED, Outcome
+from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected
 from distributary.merging.edits import Edit, Edits
-from distributary.outcome import SUPERSEDED, Outcome
-from distributary.parallel import Parallel
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity

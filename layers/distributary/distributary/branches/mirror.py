@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from distributary import outcome as outcomes
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import IGNORED, Outcome
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import IGNORED, Outcome
 from distributary.replicas import Mirror
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Kind, rewritten

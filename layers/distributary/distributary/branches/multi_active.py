@@ -4,12 +4,12 @@ the others, and puts right what an edit that loses has overwritten at home."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from distributary import outcome as outcomes
 from distributary.conflicts import Conflicts, Side
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import APPLIED, SUPERSEDED, Outcome, Status
-from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
 from distributary.states import State, Time, end_of, rank, tick
 from distributary.stream.change import Change, Image, Origin, rewritten

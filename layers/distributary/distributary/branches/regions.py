@@ -6,9 +6,9 @@ from typing import Any
 from distributary.branches.merged import Merged
 from distributary.branches.multi_active import Peers
 from distributary.conflicts import Conflicts
+from distributary.consumer.parallel import Parallel
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
-from distributary.parallel import Parallel
 from distributary.replicas import MultiActive
 from distributary.tables.knowledge import Knowledge
 from distributary.tables.rows import Rows

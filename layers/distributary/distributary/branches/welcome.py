@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from distributary import outcome as outcomes
 from distributary.channels import Channel, MaybeSent
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
+from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.messages import Message
-from distributary.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.pacing import Pace
-from distributary.parallel import Parallel
 from distributary.rules import Rule, compose
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin

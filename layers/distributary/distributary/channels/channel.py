@@ -7,10 +7,10 @@ from typing import Any, ClassVar, Protocol, Self
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
-from distributary.clients import code_of
+from distributary.consumer.aws import code_of
+from distributary.consumer.settings import WelcomeSettings
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.messages import Message
-from distributary.settings import WelcomeSettings
 
 _NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from distributary.channels.channel import Connections, MaybeSent, meaning
-from distributary.clients import AwsError
+from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.messages import Message
 

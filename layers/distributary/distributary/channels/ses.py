@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from distributary.channels.channel import Connections, meaning
-from distributary.clients import AwsError
+from distributary.consumer.aws import AwsError
 from distributary.messages import ADDRESS, Message
 
 _NEVER = {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}

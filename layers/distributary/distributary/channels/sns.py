@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from distributary.channels.channel import Connections, meaning
-from distributary.clients import AwsError
+from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError
 from distributary.messages import PHONE, Message
 

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
 from distributary.doctor.finding import Finding, fault, ok, unknown
 
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnrecognizedClientException"}

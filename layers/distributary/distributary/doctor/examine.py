@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
 from distributary.doctor import dry_run, judge
 from distributary.doctor.finding import Finding, unknown
 from distributary.errors import ConfigError

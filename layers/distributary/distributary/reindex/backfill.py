@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.errors import Unavailable
-from distributary.outcome import Status
 from distributary.search.declared import Declared
 from distributary.stream.change import Change
 from distributary.tables import snapshot

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError
 
 GENERATION, ALSO = "GENERATION", "ALSO_GENERATION"

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from distributary import outcome as outcomes
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
+from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Unavailable
-from distributary.outcome import Outcome
-from distributary.parallel import Parallel
 from distributary.search.pace import LANES, Pace
 from distributary.search.refusals import End, Refused, of_item
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.indexes import DELETED_AT
 from distributary.search.refusals import Refused

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from distributary import outcome as outcomes
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import APPLIED, SUPERSEDED, Outcome
 
 UNKNOWN_HOST = "unknown_host"
 UNTRUSTED = "untrusted_certificate"

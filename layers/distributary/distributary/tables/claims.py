@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from distributary.clients import AwsError, classify, code_of, standing_item
+from distributary.consumer.aws import AwsError, classify, code_of, standing_item
 
 
 class Claim(StrEnum):

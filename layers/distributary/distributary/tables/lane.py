@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distributary import outcome as outcomes
-from distributary.clients import AwsError, classify, code_of
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.aws import AwsError, classify, code_of
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.stream.codec import Typed
 from distributary.tables.actions import entry_actions, group_actions
 from distributary.tables.books import Books

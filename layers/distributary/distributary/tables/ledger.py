@@ -19,11 +19,11 @@ key (`id`), TTL and permissions are its own.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from distributary import outcome as outcomes
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import SUPERSEDED, Outcome
+from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError
-from distributary.outcome import SUPERSEDED, Outcome
-from distributary.parallel import Parallel
 from distributary.tables.books import BATCH_GET_KEYS, Books
 from distributary.tables.contributions import Entry, Row
 from distributary.tables.lane import Lane

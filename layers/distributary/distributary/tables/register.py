@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary import outcome as outcomes
-from distributary.clients import AwsError, classify, code_of
-from distributary.deadline import Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.aws import AwsError, classify, code_of
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.outcome import APPLIED, SUPERSEDED, Outcome
-from distributary.parallel import Parallel
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed

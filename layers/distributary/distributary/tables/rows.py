@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.clients import AwsError, classify, code_of
+from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.errors import Unavailable
 from distributary.stream.codec import Typed
 

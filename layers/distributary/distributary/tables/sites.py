@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.replicas import Rule
 from distributary.states import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from distributary.clients import AwsError, classify, code_of
+from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream import version
 from distributary.stream.change import Change, Image, Kind, Origin

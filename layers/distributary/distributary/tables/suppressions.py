@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.clients import AwsError, classify
+from distributary.consumer.aws import AwsError, classify
 from distributary.errors import Unavailable
 
 BATCH_GET_KEYS = 100

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.clients import AwsError, classify, code_of
-from distributary.deadline import Deadline
+from distributary.consumer.aws import AwsError, classify, code_of
+from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.stream import version as versions
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
 from distributary.stream import version as versions
 from distributary.tables.contributions import Delta, Entry, Key, Row, Standing, difference
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError, Unavailable
 from distributary.tables.contributions import Row
 

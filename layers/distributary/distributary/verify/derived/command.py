@@ -12,9 +12,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError
-from distributary.parallel import Parallel
 from distributary.stream import version as versions
 from distributary.tables.books import Books
 from distributary.tables.register import Register

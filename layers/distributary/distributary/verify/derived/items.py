@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributary.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
 from distributary.tables import snapshot

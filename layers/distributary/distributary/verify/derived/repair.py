@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distributary.clients import AwsError, classify, code_of
-from distributary.deadline import FOREVER
-from distributary.outcome import Status
+from distributary.consumer.aws import AwsError, classify, code_of
+from distributary.consumer.deadline import FOREVER
+from distributary.consumer.outcome import Status
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.books import Books

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
-from distributary.deadline import FOREVER
-from distributary.parallel import Parallel
+from distributary.consumer.deadline import FOREVER
+from distributary.consumer.parallel import Parallel
 from distributary.tables import snapshot
 from distributary.tables.books import Books
 from distributary.tables.contributions import Key, Row, Standing

@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.clients import AwsError
+from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, DistributaryError
 from distributary.search.connect import connect
 from distributary.search.declared import Declared, load

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.errors import Unavailable
-from distributary.outcome import Status
 from distributary.search import standing
 from distributary.search.standing import Document
 from distributary.stream import version as versions

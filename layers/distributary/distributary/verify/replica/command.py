@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from distributary.branches.regions import between
+from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError, DistributaryError
-from distributary.parallel import Parallel
 from distributary.replicas import Mirror, MultiActive, peers_of
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION

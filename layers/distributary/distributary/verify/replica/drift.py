@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from distributary.clients import client
-from distributary.deadline import Context, Deadline
-from distributary.parallel import Parallel
+from distributary.consumer.assumed_role import assumed
+from distributary.consumer.aws import client
+from distributary.consumer.deadline import Context, Deadline
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.settings import DriftSettings
 from distributary.replicas import Mirror, peers_of, target_of
-from distributary.roles import assumed
-from distributary.settings import DriftSettings
 from distributary.tables.tombstones import Tombstones
 from distributary.verify.replica import regions, sample
 from distributary.verify.replica.look import Eye

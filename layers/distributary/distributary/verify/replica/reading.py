@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.clients import AwsError, classify
+from distributary.consumer.aws import AwsError, classify
 from distributary.errors import Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from distributary.deadline import FOREVER, Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity

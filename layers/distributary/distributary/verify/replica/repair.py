@@ -17,9 +17,9 @@ change that made the item as it stands never comes. So redrive what is parked fi
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from distributary.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER
+from distributary.consumer.outcome import Status
 from distributary.errors import Rejected, Unavailable
-from distributary.outcome import Status
 from distributary.stream import version as versions
 from distributary.tables.register import Register, Write
 from distributary.tables.rows import Rows

@@ -7,9 +7,9 @@ from functools import partial
 from threading import Event
 from typing import TypeVar
 
-from distributary.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER
+from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Rejected
-from distributary.parallel import Parallel
 from distributary.tables.tombstones import BATCH_GET_KEYS
 from distributary.verify.progress import Progress
 from distributary.verify.replica import sample

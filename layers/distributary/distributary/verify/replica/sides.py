@@ -10,9 +10,9 @@ import botocore.session
 from botocore.config import Config
 
 from distributary.branches import mirror as branches
-from distributary.clients import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError
-from distributary.parallel import Parallel
 from distributary.replicas import Mirror, Replica, check
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.register import Register

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from distributary.clients import AwsError, classify
+from distributary.consumer.aws import AwsError, classify
 from distributary.errors import Unavailable
 from distributary.verify.replica.reading import Keys
 

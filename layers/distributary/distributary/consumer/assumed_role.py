@@ -5,7 +5,7 @@ from typing import Any
 import botocore.session
 from botocore.credentials import DeferredRefreshableCredentials
 
-from distributary.clients import AwsError, classify
+from distributary.consumer.aws import AwsError, classify
 from distributary.errors import Unavailable
 
 SESSION_NAME = "distributary"

@@ -7,7 +7,7 @@ from threading import Lock
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
-from distributary.outcome import Outcome, Status
+from distributary.consumer.outcome import Outcome, Status
 from distributary.stream.change import Change, Origin, Undecodable
 
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from distributary import outcome as outcomes
-from distributary.deadline import Context, Deadline
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Context, Deadline
+from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.parking import Parking
+from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected
-from distributary.outcome import Outcome, Status
-from distributary.parking import Parking
 from distributary.stream import records as sources
 from distributary.stream.change import Change, Undecodable
-from distributary.telemetry import Telemetry
 
 Entry = Change | Undecodable
 Response = dict[str, list[dict[str, str]]]

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from distributary.deadline import Deadline
+from distributary.consumer.deadline import Deadline
 from distributary.errors import DistributaryError
 
 Task = TypeVar("Task")

@@ -4,11 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.clients import AwsError, classify
-from distributary.deadline import Deadline
+from distributary.consumer.aws import AwsError, classify
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
+from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError
-from distributary.outcome import Outcome
-from distributary.parallel import Parallel
 from distributary.stream.change import Change, Undecodable
 from distributary.stream.keys import bounded, escape
 

@@ -9,9 +9,9 @@ import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.lean import LeanClient
-from distributary.parallel import WORKERS
 
 AwsError = (ClientError, BotoCoreError)
 

@@ -1,0 +1,1 @@
+"""How a function consumes a batch: deadline, outcomes, parking, telemetry, settings, and AWS clients."""
