@@ -9,7 +9,7 @@ from unittest import mock
 
 import boto3
 
-from distributary.lean import LeanClient
+from distributary.dynamodb.client import LeanClient
 
 UNIT_BYTES = 1024
 _WRITES = ("Put", "Update", "Delete", "ConditionCheck")

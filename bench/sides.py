@@ -21,10 +21,10 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.views import Aggregate, Entity, check
 
 DAYS = 7

@@ -17,9 +17,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.settings import ReplicateSettings
 from distributary.consumer.telemetry import Telemetry
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.replicas import Mirror, MultiActive, check, peers_of, target_of
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from replica import REPLICA
 
 

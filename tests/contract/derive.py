@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.branches.derive import Derive
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.views import Entity, Projection, View, check
 from tests.contract.harness import Wrap, key_template, plain
 from tests.contract.source import Source

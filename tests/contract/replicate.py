@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.branches.mirror import Replica
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from tests.contract.harness import Wrap, plain
 from tests.contract.source import Source
 from tests.contract.world import World

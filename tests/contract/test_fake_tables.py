@@ -7,7 +7,7 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from distributary.lean import LeanClient
+from distributary.dynamodb.client import LeanClient
 from tests.contract.world import create_table
 from tests.fakes.dynamodb import DynamoDB
 

@@ -12,11 +12,11 @@ from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.views import check
 from local.emulators import Endpoints
 from views import VIEWS

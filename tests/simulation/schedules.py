@@ -9,11 +9,11 @@ from typing import Any
 from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.stream import records as sources
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.views import View, check
 from tests.fakes import dynamodb
 from tests.fakes.answers import refusal

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.tables.books import Books
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.verify.derived.items import Eye
 from distributary.verify.derived.repair import Repair
 from distributary.verify.derived.run import Verify

@@ -4,8 +4,8 @@ from typing import Any
 
 from distributary.branches.mirror import Replica
 from distributary.consumer.deadline import Deadline
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.reading import Side
 from distributary.verify.replica.repair import Repair

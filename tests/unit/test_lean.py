@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError
 
 from distributary.consumer import aws as clients
 from distributary.consumer.aws import classify, code_of
+from distributary.dynamodb.client import LeanClient
 from distributary.errors import Rejected, Unavailable
-from distributary.lean import LeanClient
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
 PUT = {"TableName": "t", "Item": {"id": {"S": "é\n"}, "blob": {"B": b"\x00\xff"}}}

@@ -7,11 +7,11 @@ import pytest
 from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.views import Aggregate, Entity, Projection, check
 from tests.fakes import dynamodb
 from tests.fakes.interleavings import Interleavings

@@ -3,8 +3,8 @@
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.tables.register import Register, Write
-from distributary.tables.tombstones import Tombstones
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register, Write
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 

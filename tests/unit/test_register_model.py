@@ -11,10 +11,10 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register, Write
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.register import Register, Write
-from distributary.tables.tombstones import Tombstones
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.interleavings import Interleavings
@@ -130,6 +130,6 @@ def nobody_looks(task, first):
 @pytest.mark.parametrize("who", [superseded_puts_do_not_look, nobody_looks], ids=lambda who: who.__name__)
 def test_looking_less_often_is_not_enough(who, monkeypatch):
     """So that the enumeration is known to find what it is there to find."""
-    monkeypatch.setattr("distributary.tables.register._was_put", who)
+    monkeypatch.setattr("distributary.dynamodb.versioned_table._was_put", who)
     with pytest.raises(AssertionError):
         every_order([[change] for change in spaced([(PUT, 1), (PUT, 2), (DELETE, 3)], GAPS[0])], crashes=1)

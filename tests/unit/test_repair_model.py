@@ -11,10 +11,10 @@ import pytest
 
 from distributary.branches.mirror import Replica
 from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.verify.replica import repair as repairs
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.reading import Side

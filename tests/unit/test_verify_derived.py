@@ -11,11 +11,11 @@ from botocore.exceptions import ReadTimeoutError
 
 from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError, Unavailable
 from distributary.tables.books import Books
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.verify import exports
 from distributary.verify.derived.command import lines
 from distributary.verify.derived.items import Eye, Subject

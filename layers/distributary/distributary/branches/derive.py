@@ -9,13 +9,13 @@ from distributary.branches.contribute import entry_of
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
+from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded
 from distributary.tables.contributions import Entry
 from distributary.tables.ledger import Ledger
-from distributary.tables.register import Register, Write
 from distributary.views import Primitive, View
 
 TOMBSTONE_ID_BYTES = 1024

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, Outcome
+from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.replicas import Mirror
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Kind, rewritten
 from distributary.stream.codec import for_client
 from distributary.stream.keys import bounded, identity
-from distributary.tables.register import Register, Write
 from distributary.views import concerns
 
 TOMBSTONE_ID_BYTES = 1024

@@ -10,8 +10,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from distributary.consumer.parallel import WORKERS
+from distributary.dynamodb.client import LeanClient
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.lean import LeanClient
 
 AwsError = (ClientError, BotoCoreError)
 

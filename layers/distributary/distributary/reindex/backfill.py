@@ -10,10 +10,10 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.dynamodb import table_reader as snapshot
 from distributary.errors import Unavailable
 from distributary.search.declared import Declared
 from distributary.stream.change import Change
-from distributary.tables import snapshot
 
 _BATCH = 500
 _SECONDS = 60.0

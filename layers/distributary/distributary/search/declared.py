@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from distributary.branches.index import Documents
+from distributary.dynamodb.table_reader import Item
 from distributary.errors import ConfigError
 from distributary.indexes import DELETED_AT, Index, check, whole
 from distributary.search.bulk import Action, Bulk
 from distributary.stream.change import Change
-from distributary.tables.snapshot import Item
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
 from distributary.tables.books import Books
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 from distributary.verify import exports
 from distributary.verify.derived.items import Eye
 from distributary.verify.derived.repair import Repair

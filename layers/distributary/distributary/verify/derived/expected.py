@@ -6,11 +6,11 @@ from typing import Any
 
 from distributary.branches.contribute import entry_of
 from distributary.branches.derive import row_of
+from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
 from distributary.stream.codec import Typed, decode_item
 from distributary.tables.contributions import ITEMS, Entry, Key, Row, Standing, member_key
-from distributary.tables.register import Write
 from distributary.views import Latest, Primitive, View
 
 

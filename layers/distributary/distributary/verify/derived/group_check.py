@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.tables import snapshot
+from distributary.dynamodb import table_reader as snapshot
 from distributary.tables.contributions import Key, Row, Standing
 from distributary.tables.groups import REVISION
 from distributary.verify.derived.attribution import view_of_member

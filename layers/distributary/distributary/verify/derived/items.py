@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distributary.consumer.deadline import FOREVER
+from distributary.dynamodb import table_reader as snapshot
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.tables import snapshot
 from distributary.tables.books import BATCH_GET_KEYS, Books
 from distributary.tables.contributions import Key, Row, Standing, digest
 from distributary.verify.derived.expected import Problem, Want, problems, wants

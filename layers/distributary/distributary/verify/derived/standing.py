@@ -6,7 +6,7 @@ from threading import Lock
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
-from distributary.tables import snapshot
+from distributary.dynamodb import table_reader as snapshot
 from distributary.tables.books import Books
 from distributary.tables.contributions import Key, Row, Standing
 from distributary.tables.groups import REVISION

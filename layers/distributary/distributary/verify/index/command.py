@@ -11,11 +11,11 @@ import boto3
 from botocore.config import Config
 
 from distributary.consumer.aws import AwsError
+from distributary.dynamodb import table_reader as snapshot
 from distributary.errors import ConfigError, DistributaryError
 from distributary.search.connect import connect
 from distributary.search.declared import Declared, load
 from distributary.stream import version as versions
-from distributary.tables import snapshot
 from distributary.verify.index.look import Eye
 from distributary.verify.index.run import Progress, Verify
 

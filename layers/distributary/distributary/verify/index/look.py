@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from distributary.dynamodb import table_reader as snapshot
+from distributary.dynamodb.table_reader import Item
 from distributary.errors import Rejected
 from distributary.search.declared import Declared, Intended, is_marker, marker
 from distributary.search.standing import Document, find
 from distributary.stream.keys import identity
-from distributary.tables import snapshot
-from distributary.tables.snapshot import Item
 
 
 @dataclass(frozen=True, slots=True)

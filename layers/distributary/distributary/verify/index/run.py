@@ -8,12 +8,12 @@ from threading import Lock
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.dynamodb import table_reader as snapshot
+from distributary.dynamodb.table_reader import Item
 from distributary.errors import Unavailable
 from distributary.search import standing
 from distributary.search.standing import Document
 from distributary.stream import version as versions
-from distributary.tables import snapshot
-from distributary.tables.snapshot import Item
 from distributary.verify.index.look import Eye, Finding, Look, Subject
 from distributary.verify.index.report import Report
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from distributary.branches.regions import between
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError, DistributaryError
 from distributary.replicas import Mirror, MultiActive, peers_of
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.tombstones import Tombstones
 from distributary.verify.progress import progress
 from distributary.verify.replica import regions, sample
 from distributary.verify.replica.look import Eye

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
+from distributary.dynamodb.tombstones import BATCH_GET_KEYS
 from distributary.errors import Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.tables.tombstones import BATCH_GET_KEYS
 from distributary.verify.replica.pace import Pace
 from distributary.verify.replica.same import Row
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.dynamodb.versioned_table import Write
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
-from distributary.tables.register import Write
 from distributary.verify.replica.look import Eye, Finding
 from distributary.verify.replica.reading import Side
 from distributary.verify.replica.report import MirrorReport

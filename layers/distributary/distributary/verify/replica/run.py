@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import BATCH_GET_KEYS
 from distributary.errors import DistributaryError, Rejected
-from distributary.tables.tombstones import BATCH_GET_KEYS
 from distributary.verify.progress import Progress
 from distributary.verify.replica import sample
 from distributary.verify.replica.look import Eye, Finding, Look

@@ -12,11 +12,11 @@ from botocore.config import Config
 from distributary.branches import mirror as branches
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.replicas import Mirror, Replica, check
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.register import Register
-from distributary.tables.tombstones import Tombstones
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,11 @@ from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import BATCH_GET_KEYS, Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
-from distributary.tables.tombstones import BATCH_GET_KEYS, Tombstones
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""

@@ -1,0 +1,1 @@
+"""Primitives on DynamoDB tables: versioned rows, tombstones, reads, and the fast client."""
