@@ -21,11 +21,11 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
+from distributary.derive import Entity
 from distributary.indexes import Index, check
 from distributary.search import schema
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
-from distributary.views import Entity
 
 HERE = Path(__file__).parent
 MAPPING = {

@@ -15,17 +15,17 @@ from bench.crash import WRITES, Crash, Fuse
 from bench.handwritten import Handwritten
 from bench.meter import Meter
 from bench.workloads import Totals
-from distributary.branches.derive import Derive
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
+from distributary.derive import Aggregate, Entity, check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import Aggregate, Entity, check
 
 DAYS = 7
 ORDER = Entity(name="order", keys=("order_id",), attributes=("store", "amount"))

@@ -27,12 +27,12 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
+from distributary.derive import Entity
 from distributary.messages import Content
 from distributary.pacing import Pace
 from distributary.rules import Rule, check
 from distributary.tables.claims import Claims
 from distributary.tables.suppressions import Suppressions
-from distributary.views import Entity
 from local.emulators import embedded
 
 PEER = "Powertools idempotent_function"

@@ -4,7 +4,6 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.branches.derive import Derive
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
@@ -12,11 +11,12 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.settings import DeriveSettings
 from distributary.consumer.telemetry import Telemetry
+from distributary.derive import check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import check
 from views import VIEWS
 
 

@@ -2,8 +2,8 @@
 
 import sys
 
+from distributary.derive import check, table
 from distributary.errors import ConfigError
-from distributary.views import check, table
 from views import VIEWS
 
 

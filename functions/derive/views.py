@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
+from distributary.derive import Aggregate, Entity, Latest, Projection
 from distributary.stream.change import Image
-from distributary.views import Aggregate, Entity, Latest, Projection
 
 USER = Entity(
     name="user",

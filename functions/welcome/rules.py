@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from distributary.derive import Entity
 from distributary.messages import contents
 from distributary.rules import Rule
-from distributary.views import Entity
 
 TEMPLATES = Path(__file__).parent / "templates"
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "language"))

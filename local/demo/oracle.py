@@ -12,17 +12,17 @@ import orjson
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("layers/distributary", "functions/derive", "functions/index")]
 
-from distributary import views as declared_views  # noqa: E402
-from distributary.branches.derive import plan  # noqa: E402
+from distributary import derive as declared_views  # noqa: E402
+from distributary.derive import Primitive  # noqa: E402
+from distributary.derive.branch import plan  # noqa: E402
+from distributary.derive.delta import is_member  # noqa: E402
+from distributary.derive.groups import REVISION, STATE  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.indexes import check as check_indexes  # noqa: E402
 from distributary.indexes import whole  # noqa: E402
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
 from distributary.stream.keys import identity  # noqa: E402
-from distributary.tables.contributions import is_member  # noqa: E402
-from distributary.tables.groups import REVISION, STATE  # noqa: E402
-from distributary.views import Primitive  # noqa: E402
 from indexes import INDEXES  # noqa: E402
 from local.demo import recompute  # noqa: E402
 from views import VIEWS  # noqa: E402

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
-from distributary.branches.content import content_of
-from distributary.branches.contribute import shard_of
+from distributary.derive import Aggregate, Latest, View
+from distributary.derive.contribution import shard_of
+from distributary.derive.rows import content_of
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
-from distributary.views import Aggregate, Latest, View
 
 Rows = dict[tuple[str, str], dict[str, Any]]
 Source = str | Callable[[Image], Any]

@@ -3,15 +3,15 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.derive import Derive
+from distributary.derive import Entity, Projection, View, check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import Entity, Projection, View, check
 from tests.contract.harness import Wrap, key_template, plain
 from tests.contract.source import Source
 from tests.contract.world import World

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.derive import Derive
+from distributary.derive import Aggregate, Entity, Latest, Projection, View, check
+from distributary.derive.branch import Derive
+from distributary.derive.groups import REVISION, STATE
+from distributary.derive.totals import read
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template, identity
-from distributary.tables.groups import REVISION, STATE
-from distributary.totals import read
-from distributary.views import Aggregate, Entity, Latest, Projection, View, check
 from tests.contract.derive import assembled
 from tests.contract.harness import Wrap, key_template, plain
 from tests.contract.source import Source

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.branches.index import Documents
+from distributary.derive import Entity
 from distributary.indexes import Index, check
 from distributary.search.bulk import Bulk
 from distributary.search.schema import apply
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
-from distributary.views import Entity
 from tests.contract.harness import Wrap, key_template
 from tests.contract.source import Source
 from tests.contract.world import World

@@ -5,6 +5,7 @@ import time
 import uuid
 
 from distributary.consumer.deadline import Deadline
+from distributary.derive import Entity
 from distributary.indexes import Index
 from distributary.search import standing
 from distributary.search.declared import Declared
@@ -12,7 +13,6 @@ from distributary.search.schema import apply
 from distributary.verify.index.look import Eye
 from distributary.verify.index.report import KINDS
 from distributary.verify.index.run import Verify
-from distributary.views import Entity
 from tests.fakes.scanned import Scanned
 from tests.unit.records import change
 

@@ -10,6 +10,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
 from distributary.indexes import Index
 from distributary.search.bulk import Action, Bulk
@@ -17,7 +18,6 @@ from distributary.search.connect import connect
 from distributary.search.purge import purge
 from distributary.search.refusals import Refused
 from distributary.search.schema import apply, definition
-from distributary.views import Entity
 from tests.fakes.opensearch import OpenSearch
 
 FIELDS = {

@@ -8,11 +8,11 @@ import pytest
 
 from distributary.branches.index import Documents
 from distributary.consumer.deadline import Deadline
+from distributary.derive import Entity
 from distributary.indexes import Index, check
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
 from distributary.search.schema import apply
-from distributary.views import Entity
 from tests.contract import world as worlds
 from tests.contract.harness import deploy
 from tests.contract.histories import at_random

@@ -6,12 +6,12 @@ from decimal import Decimal
 import orjson
 import pytest
 
+from distributary.derive import Entity
 from distributary.errors import Rejected
 from distributary.indexes import Index
 from distributary.indexes.values import plain, writer
 from distributary.search.connect import connect
 from distributary.search.schema import apply
-from distributary.views import Entity
 
 DIGITS = Decimal("12345678901234567890123456789012345678")
 

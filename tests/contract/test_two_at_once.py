@@ -35,7 +35,7 @@ def owners(monkeypatch):
         return SimpleNamespace(hex=f"{drawn.life}-{drawn.count}")
 
     monkeypatch.setattr("distributary.branches.welcome.uuid4", uuid4)
-    monkeypatch.setattr("distributary.tables.books.uuid", SimpleNamespace(uuid4=uuid4))
+    monkeypatch.setattr("distributary.derive.ledger_tables.uuid", SimpleNamespace(uuid4=uuid4))
     return drawn
 
 

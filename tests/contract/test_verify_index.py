@@ -6,6 +6,7 @@ from random import Random
 import orjson
 import pytest
 
+from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
 from distributary.indexes import DELETED_AT, Index
 from distributary.search import standing
@@ -14,7 +15,6 @@ from distributary.search.connect import connect
 from distributary.search.declared import Declared
 from distributary.stream import version as versions
 from distributary.verify.index import run
-from distributary.views import Entity
 from tests.contract.place import FIELDS, USER, Place
 from tests.unit.records import change
 

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 
 from distributary.branches.welcome import SEND_SECONDS, Welcome
 from distributary.channels import Ses
+from distributary.derive import Entity
 from distributary.messages import Content
 from distributary.pacing import Pace
 from distributary.rules import Rule, check
 from distributary.tables.claims import Claims
 from distributary.tables.suppressions import Suppressions
-from distributary.views import Entity
 from tests.contract.harness import Wrap
 from tests.contract.source import Source, address
 from tests.contract.world import World

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from distributary import indexes, rules, views
+from distributary import derive as views
+from distributary import indexes, rules
 from local.aws import Aws
 from local.emulators import embedded
 

@@ -8,16 +8,16 @@ import sys
 import boto3
 import pytest
 
-from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
+from distributary.derive import check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Change, Image, Kind, Origin
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import check
 from local.emulators import Endpoints
 from views import VIEWS
 

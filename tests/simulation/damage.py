@@ -4,8 +4,8 @@ import copy
 from random import Random
 from typing import Any
 
+from distributary.derive.delta import is_member
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.contributions import is_member
 from tests.fakes.dynamodb import DynamoDB
 
 VALUES = ("name", "label", "items", "revenue", "item")

@@ -6,15 +6,15 @@ from random import Random
 from threading import Semaphore, Thread
 from typing import Any
 
-from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.derive import View, check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream import records as sources
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import View, check
 from tests.fakes import dynamodb
 from tests.fakes.answers import refusal
 from tests.fakes.faults import Crash, broken, crash_after, crash_before, throttled, unanswered

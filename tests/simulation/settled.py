@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from distributary import totals
+from distributary.derive import View, totals
+from distributary.derive.delta import is_member
 from distributary.stream.codec import decode_item
-from distributary.tables.contributions import is_member
-from distributary.views import View
 from tests.simulation.tables import Table
 from tests.simulation.viewpool import Pooled, Rows
 

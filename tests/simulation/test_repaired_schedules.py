@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
+from distributary.derive import Projection
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.tables.books import Books
 from distributary.verify.derived.items import Eye
 from distributary.verify.derived.repair import Repair
 from distributary.verify.derived.run import Verify
 from distributary.verify.derived.standing import Scan
 from distributary.verify.report import Report
-from distributary.views import Projection
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.simulation.damage import Damage

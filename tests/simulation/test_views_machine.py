@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
-from distributary.branches.derive import Derive
-from distributary.views import check
+from distributary.derive import check
+from distributary.derive.branch import Derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.simulation.schedules import SCHEMAS, Stage, assembled, consumer
 from tests.simulation.settled import check_settled

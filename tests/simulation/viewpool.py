@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
-from distributary.views import Aggregate, Entity, Latest, Projection, type_is
+from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 
 ITEM = Entity(name="item", keys=("id",), attributes=("type", "status", "total", "tags", "when", "name"))
 KIND = Entity(name="kind", keys=ITEM.keys, attributes=ITEM.attributes, where=type_is("a"))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from distributary import indexes, views
-from distributary.branches.derive import plan
+from distributary import derive as views
+from distributary import indexes
 from distributary.branches.index import Documents
 from distributary.branches.mirror import Replica
+from distributary.derive.branch import plan
 from distributary.errors import ConfigError, Rejected
 from distributary.indexes import DELETED_AT
 from distributary.stream import records as sources

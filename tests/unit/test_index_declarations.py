@@ -2,9 +2,9 @@
 
 import pytest
 
+from distributary.derive import Entity
 from distributary.errors import ConfigError
 from distributary.indexes import DELETED_AT, Field, Index, check, whole
-from distributary.views import Entity
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email",))
 ORDER = Entity(name="order", keys=("user_id",), attributes=("email", "total"))

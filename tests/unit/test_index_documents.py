@@ -7,9 +7,9 @@ import pytest
 from distributary.branches.index import Documents
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED
+from distributary.derive import Entity, type_is
 from distributary.errors import Rejected
 from distributary.indexes import DELETED_AT, Field, Index, check
-from distributary.views import Entity, type_is
 from tests.unit.records import change
 
 KEYWORD = {"type": "keyword"}

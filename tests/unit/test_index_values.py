@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distributary.derive import Entity
 from distributary.errors import Rejected
 from distributary.indexes import Field, Index, check
 from distributary.indexes.values import MISSED, shortcut, writer
 from distributary.stream.change import Image
 from distributary.stream.codec import decode, encode_item
-from distributary.views import Entity
 
 DIGITS = Decimal("12345678901234567890123456789012345678")
 

@@ -5,16 +5,15 @@ from decimal import Decimal
 import pytest
 from botocore.exceptions import ClientError
 
-from distributary import totals
-from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import Aggregate, Entity, Latest, Projection, check
 from tests.fakes.answers import refusal
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial

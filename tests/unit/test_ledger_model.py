@@ -4,15 +4,15 @@ import copy
 
 import pytest
 
-from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.derive import Aggregate, Entity, Projection, check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
-from distributary.views import Aggregate, Entity, Projection, check
 from tests.fakes import dynamodb
 from tests.fakes.interleavings import Interleavings
 from tests.fakes.serial import Serial

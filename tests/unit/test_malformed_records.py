@@ -7,12 +7,13 @@ from contextlib import suppress
 
 import pytest
 
-from distributary import indexes, rules, views
-from distributary.branches.derive import plan
+from distributary import derive as views
+from distributary import indexes, rules
 from distributary.branches.index import Documents
 from distributary.branches.mirror import Replica
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.derive.branch import plan
 from distributary.errors import Rejected
 from distributary.stream import records as sources
 from distributary.stream.change import Change

@@ -2,8 +2,8 @@
 
 import pytest
 
+from distributary.derive import electro_entity, key_prefix, type_is
 from distributary.stream.change import Image
-from distributary.views import electro_entity, key_prefix, type_is
 
 ORDER = Image(
     {

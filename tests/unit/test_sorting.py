@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distributary.derive.sort_key import sortable
 from distributary.errors import Rejected
-from distributary.sorting import sortable
 from tests.unit.strategies import binaries, numbers, texts
 
 same_kind = st.tuples(numbers, numbers) | st.tuples(texts, texts) | st.tuples(binaries, binaries)

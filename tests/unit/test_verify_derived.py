@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from distributary.branches.derive import Derive
 from distributary.consumer.deadline import Deadline
+from distributary.derive import Aggregate, Entity, Latest, Projection, check
+from distributary.derive.branch import Derive
+from distributary.derive.ledger import Ledger
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError, Unavailable
-from distributary.tables.books import Books
-from distributary.tables.ledger import Ledger
 from distributary.verify import exports
 from distributary.verify.derived.command import lines
 from distributary.verify.derived.items import Eye, Subject
 from distributary.verify.derived.repair import Repair
 from distributary.verify.derived.run import Verify
 from distributary.verify.derived.standing import Scan
-from distributary.views import Aggregate, Entity, Latest, Projection, check
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change

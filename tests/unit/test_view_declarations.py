@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from distributary.derive import Aggregate, Entity, Latest, Projection, check, table
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
-from distributary.views import Aggregate, Entity, Latest, Projection, check, table
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "expires_at"))
 EACH = Entity(name="each", keys=("user_id",), attributes=("each", "a"))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from distributary.branches.derive import plan
+from distributary.derive import Entity, Projection, check
+from distributary.derive.branch import plan
 from distributary.errors import Rejected
-from distributary.views import Entity, Projection, check
 from tests.unit.records import change
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "avatar", "expires_at", "nickname"))

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from distributary.channels import Channel, Ses
+from distributary.derive import Entity, Predicate, guarded
 from distributary.errors import ConfigError, Rejected
 from distributary.messages import Content, Message, Stored, faults, filled, text_of
 from distributary.stream.change import Image, Kind
 from distributary.stream.keys import NAME
 from distributary.triggers import INSERTED, Trigger
-from distributary.views import Entity, Predicate, guarded
 
 Again = Literal["never", "each"]
 OnUnknown = Literal["park", "resend"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, Outcome
+from distributary.derive import concerns
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.replicas import Mirror
@@ -13,7 +14,6 @@ from distributary.stream import version as versions
 from distributary.stream.change import Change, Kind, rewritten
 from distributary.stream.codec import for_client
 from distributary.stream.keys import bounded, identity
-from distributary.views import concerns
 
 TOMBSTONE_ID_BYTES = 1024
 

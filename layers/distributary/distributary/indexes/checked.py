@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from distributary.derive import concerns, guarded
 from distributary.errors import Rejected
 from distributary.indexes.declarations import Field, Index
 from distributary.indexes.values import MISSED, Shortcut, Writer
 from distributary.stream.change import Change, Image
 from distributary.stream.keys import Template, bounded
-from distributary.views import concerns, guarded
 
 DELETED_AT = "distributary_deleted_at"
 """What a marker document holds instead of an item: when the marker was written, in epoch seconds."""

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from distributary.consumer.aws import AwsError, code_of
+from distributary.derive.delta import Row
 from distributary.errors import ConfigError, Unavailable
-from distributary.tables.contributions import Row
 
 PAGE = 1000
 _ENDING = ".json.gz"

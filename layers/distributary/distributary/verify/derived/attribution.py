@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
+from distributary.derive import Aggregate, Projection, View
+from distributary.derive.delta import Key, Row
 from distributary.stream.codec import Typed
 from distributary.stream.keys import read_plain
-from distributary.tables.contributions import Key, Row
-from distributary.views import Aggregate, Projection, View
 
 Keys = dict[str, Typed]
 """An item's key attributes, DynamoDB JSON."""

@@ -14,11 +14,12 @@ from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
+from distributary.derive import View, check
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
-from distributary.tables.books import Books
 from distributary.verify import exports
 from distributary.verify.derived.items import Eye
 from distributary.verify.derived.repair import Repair
@@ -26,7 +27,6 @@ from distributary.verify.derived.run import Verify
 from distributary.verify.derived.standing import Scan
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
-from distributary.views import View, check
 
 _TABLES = ("derived", "ledger", "tombstone")
 

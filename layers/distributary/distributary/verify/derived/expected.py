@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.branches.contribute import entry_of
-from distributary.branches.derive import row_of
+from distributary.derive import Latest, Primitive, View
+from distributary.derive.branch import row_of
+from distributary.derive.contribution import entry_of
+from distributary.derive.delta import ITEMS, Entry, Key, Row, Standing, member_key
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
 from distributary.stream.codec import Typed, decode_item
-from distributary.tables.contributions import ITEMS, Entry, Key, Row, Standing, member_key
-from distributary.views import Latest, Primitive, View
 
 
 @dataclass(frozen=True, slots=True)

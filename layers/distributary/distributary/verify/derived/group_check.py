@@ -4,16 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.derive import View
+from distributary.derive.delta import Key, Row, Standing
+from distributary.derive.groups import REVISION
 from distributary.dynamodb import table_reader as snapshot
-from distributary.tables.contributions import Key, Row, Standing
-from distributary.tables.groups import REVISION
 from distributary.verify.derived.attribution import view_of_member
 from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
 from distributary.verify.derived.items import LOOKS, Eye
 from distributary.verify.derived.repair import Repair
 from distributary.verify.derived.standing import GroupFinding, Scan, look_at_groups
 from distributary.verify.report import Report
-from distributary.views import View
 
 
 @dataclass(slots=True)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from distributary.branches.contribute import set_name, shape_of
+from distributary.derive import Aggregate, View
+from distributary.derive.contribution import set_name, shape_of
+from distributary.derive.delta import ITEMS, Key, Row, Standing, add, member_partition
+from distributary.derive.groups import REVISION, STATE
 from distributary.stream.codec import Typed, decode_item, number_text
-from distributary.tables.contributions import ITEMS, Key, Row, Standing, add, member_partition
-from distributary.tables.groups import REVISION, STATE
 from distributary.verify.derived.expected import Problem, name_of
-from distributary.views import Aggregate, View
 
 _FINGERPRINTS = 1 << 128
 

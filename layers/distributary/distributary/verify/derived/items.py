@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distributary.consumer.deadline import FOREVER
+from distributary.derive import View
+from distributary.derive.delta import Key, Row, Standing, digest
+from distributary.derive.ledger_tables import BATCH_GET_KEYS, Books
 from distributary.dynamodb import table_reader as snapshot
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.tables.books import BATCH_GET_KEYS, Books
-from distributary.tables.contributions import Key, Row, Standing, digest
 from distributary.verify.derived.expected import Problem, Want, problems, wants
-from distributary.views import View
 
 LOOKS = 4
 """Who changes between any two of so many looks is reported as moving."""

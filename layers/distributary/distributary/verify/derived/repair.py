@@ -21,14 +21,14 @@ from typing import Any
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
+from distributary.derive.delta import Delta, GroupDelta, Key, Row, Standing, difference, member_key
+from distributary.derive.groups import REVISION
+from distributary.derive.ledger_tables import Books
+from distributary.derive.transaction_queue import Lane
+from distributary.derive.transactions import Case
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.books import Books
-from distributary.tables.contributions import Delta, GroupDelta, Key, Row, Standing, difference, member_key
-from distributary.tables.groups import REVISION
-from distributary.tables.lane import Lane
-from distributary.tables.transactions import Case
 from distributary.verify.derived.groups import group_row
 from distributary.verify.derived.items import Finding
 from distributary.verify.derived.standing import GroupFinding

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.derive import Projection, View
+from distributary.derive.delta import Key, Row, Standing, is_member
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.tables.contributions import Key, Row, Standing, is_member
 from distributary.verify.derived.attribution import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.verify.derived.expected import wants
 from distributary.verify.derived.group_check import GroupCheck
@@ -15,7 +16,6 @@ from distributary.verify.derived.items import Eye, Finding, Subject
 from distributary.verify.derived.repair import Repair
 from distributary.verify.derived.standing import Scan
 from distributary.verify.report import Report
-from distributary.views import Projection, View
 
 SUSPECTS = 1000
 """So many wait for their second look at most: it bounds the memory."""

@@ -6,13 +6,13 @@ from threading import Lock
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
+from distributary.derive import View
+from distributary.derive.delta import Key, Row, Standing
+from distributary.derive.groups import REVISION
+from distributary.derive.ledger_tables import Books
 from distributary.dynamodb import table_reader as snapshot
-from distributary.tables.books import Books
-from distributary.tables.contributions import Key, Row, Standing
-from distributary.tables.groups import REVISION
 from distributary.verify.derived.expected import Problem
 from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
-from distributary.views import View
 
 
 @dataclass(frozen=True, slots=True)

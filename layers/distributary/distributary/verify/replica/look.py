@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from distributary.derive.delta import digest
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.tables.contributions import digest
 from distributary.verify.replica.reading import Keys, Side
 from distributary.verify.replica.same import Row, same
 

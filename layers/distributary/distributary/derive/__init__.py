@@ -1,9 +1,9 @@
 """Declarations of derived rows, checked as a whole before the first change."""
 
+from distributary.derive.declarations import Aggregate, Entity, Latest, Predicate, Projection, guarded
+from distributary.derive.validation import check, table
+from distributary.derive.view import EXPIRY, Primitive, View, concerns
 from distributary.stream.predicates import electro_entity, key_prefix, type_is
-from distributary.views.checked import EXPIRY, Primitive, View, concerns
-from distributary.views.declarations import Aggregate, Entity, Latest, Predicate, Projection, guarded
-from distributary.views.faults import check, table
 
 __all__ = [
     "EXPIRY",

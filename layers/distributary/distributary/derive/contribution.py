@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from distributary.branches.content import content_of
+from distributary.derive.declarations import Aggregate, Latest, Projection, guarded
+from distributary.derive.delta import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
+from distributary.derive.rows import content_of
+from distributary.derive.sort_key import sortable
+from distributary.derive.view import View
 from distributary.errors import Rejected
-from distributary.sorting import sortable
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import Typed, encode, number_text
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity
-from distributary.tables.contributions import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
-from distributary.views.checked import View
-from distributary.views.declarations import Aggregate, Latest, Projection, guarded
 
 ENTRY_ID_BYTES = 1024
 _MEMBER_BYTES = 1024

@@ -4,19 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, number_text
-from distributary.tables.contributions import (
-    ITEMS,
-    Edge,
-    GroupDelta,
-    Key,
-    MemberName,
-    Row,
-    Shape,
-    add,
-    member_key,
-)
 
 STATE = "_distributary_group"
 """The attribute of a group's row that holds what the visible attributes are made from."""

@@ -9,10 +9,10 @@ from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import Deadline
+from distributary.derive.delta import Contribution, Entry, Key, Row, Standing
 from distributary.errors import Unavailable
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
-from distributary.tables.contributions import Contribution, Entry, Key, Row, Standing
 
 BATCH_GET_KEYS = 100
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""

@@ -23,11 +23,11 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.derive.delta import Entry, Row
+from distributary.derive.ledger_tables import BATCH_GET_KEYS, Books
+from distributary.derive.transaction_queue import Lane
+from distributary.derive.transactions import Case, lanes, overtaken
 from distributary.errors import DistributaryError
-from distributary.tables.books import BATCH_GET_KEYS, Books
-from distributary.tables.contributions import Entry, Row
-from distributary.tables.lane import Lane
-from distributary.tables.transactions import Case, lanes, overtaken
 
 
 @dataclass(frozen=True, slots=True)

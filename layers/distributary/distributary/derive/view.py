@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from distributary.derive.declarations import Aggregate, Declaration, Predicate, Projection, guarded
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.stream.codec import Value
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
-from distributary.views.declarations import Aggregate, Declaration, Predicate, Projection, guarded
 
 KEY_ATTRIBUTES = ("pk", "sk")
 """The derived table's key; both strings."""

@@ -1,9 +1,9 @@
 """What a derived row holds besides its key."""
 
+from distributary.derive.declarations import Projection, guarded
+from distributary.derive.view import EXPIRY, View
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, encode, for_client
-from distributary.views.checked import EXPIRY, View
-from distributary.views.declarations import Projection, guarded
 
 
 def content_of(view: View, item: Image) -> dict[str, Typed]:

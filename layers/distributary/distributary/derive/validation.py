@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
+from distributary.derive.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
+from distributary.derive.groups import REVISION, STATE
+from distributary.derive.transactions import ACTIONS
+from distributary.derive.view import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
-from distributary.tables.groups import REVISION, STATE
-from distributary.tables.transactions import ACTIONS
-from distributary.views.checked import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View
-from distributary.views.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
 
 MAX_SHARDS = 100
 """What one BatchGetItem reads."""

@@ -5,13 +5,13 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
-from distributary.branches.contribute import present, shards_of
-from distributary.sorting import sortable
+from distributary.derive.contribution import present, shards_of
+from distributary.derive.declarations import Aggregate
+from distributary.derive.delta import Row, add
+from distributary.derive.groups import Group
+from distributary.derive.sort_key import sortable
+from distributary.derive.view import View
 from distributary.stream.codec import Value, decode, decode_item, encode
-from distributary.tables.contributions import Row, add
-from distributary.tables.groups import Group
-from distributary.views.checked import View
-from distributary.views.declarations import Aggregate
 
 _ANY_BYTES = 4096
 

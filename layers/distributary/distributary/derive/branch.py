@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from distributary.branches.content import content_of
-from distributary.branches.contribute import entry_of
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
+from distributary.derive import Primitive, View
+from distributary.derive.contribution import entry_of
+from distributary.derive.delta import Entry
+from distributary.derive.ledger import Ledger
+from distributary.derive.rows import content_of
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded
-from distributary.tables.contributions import Entry
-from distributary.tables.ledger import Ledger
-from distributary.views import Primitive, View
 
 TOMBSTONE_ID_BYTES = 1024
 Task = TypeVar("Task")

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from distributary.tables.contributions import Key, Row, member_key
-from distributary.tables.groups import REVISION, Group, Next
-from distributary.tables.transactions import Action, Case
+from distributary.derive.delta import Key, Row, member_key
+from distributary.derive.groups import REVISION, Group, Next
+from distributary.derive.transactions import Action, Case
 
 
 def entry_actions(case: Case, row: Row, ledger: str, derived: str) -> list[Action]:

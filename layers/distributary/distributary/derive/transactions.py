@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
+from distributary.derive.delta import Delta, Entry, Key, Row, Standing, difference
 from distributary.stream import version as versions
-from distributary.tables.contributions import Delta, Entry, Key, Row, Standing, difference
 
 ACTIONS = 100
 BYTES = 3_500_000

@@ -8,13 +8,11 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
-from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.stream.codec import Typed
-from distributary.tables.actions import entry_actions, group_actions
-from distributary.tables.books import Books
-from distributary.tables.contributions import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
-from distributary.tables.groups import Group, Next, Torn, advance, lost_edges
-from distributary.tables.transactions import (
+from distributary.derive.delta import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
+from distributary.derive.groups import Group, Next, Torn, advance, lost_edges
+from distributary.derive.ledger_tables import Books
+from distributary.derive.transact_items import entry_actions, group_actions
+from distributary.derive.transactions import (
     ACTIONS,
     CANCELLED,
     Action,
@@ -25,6 +23,8 @@ from distributary.tables.transactions import (
     overtaken,
     verdict,
 )
+from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.stream.codec import Typed
 
 TRIES = 12
 """Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""
