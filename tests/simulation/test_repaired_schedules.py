@@ -7,12 +7,12 @@ import pytest
 
 from distributary.derive import Projection
 from distributary.derive.ledger_tables import Books
+from distributary.derive.verify.item_verifier import Eye
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.verify.derived.items import Eye
-from distributary.verify.derived.repair import Repair
-from distributary.verify.derived.run import Verify
-from distributary.verify.derived.standing import Scan
 from distributary.verify.report import Report
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial

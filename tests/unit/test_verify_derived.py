@@ -14,15 +14,15 @@ from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.branch import Derive
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import Books
+from distributary.derive.verify import s3_export as exports
+from distributary.derive.verify.command import lines
+from distributary.derive.verify.item_verifier import Eye, Subject
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError, Unavailable
-from distributary.verify import exports
-from distributary.verify.derived.command import lines
-from distributary.verify.derived.items import Eye, Subject
-from distributary.verify.derived.repair import Repair
-from distributary.verify.derived.run import Verify
-from distributary.verify.derived.standing import Scan
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change

@@ -10,9 +10,9 @@ from distributary.derive import View
 from distributary.derive.delta import Key, Row, Standing
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import Books
+from distributary.derive.verify.expected_rows import Problem
+from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
 from distributary.dynamodb import table_reader as snapshot
-from distributary.verify.derived.expected import Problem
-from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
 
 
 @dataclass(frozen=True, slots=True)

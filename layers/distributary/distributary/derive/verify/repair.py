@@ -26,12 +26,12 @@ from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import Books
 from distributary.derive.transaction_queue import Lane
 from distributary.derive.transactions import Case
+from distributary.derive.verify.group_diff import group_row
+from distributary.derive.verify.item_verifier import Finding
+from distributary.derive.verify.scan import GroupFinding
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.verify.derived.groups import group_row
-from distributary.verify.derived.items import Finding
-from distributary.verify.derived.standing import GroupFinding
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from threading import Lock
 from distributary.derive import View
 from distributary.derive.delta import Key, Row, Standing
 from distributary.derive.groups import REVISION
+from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
+from distributary.derive.verify.item_verifier import LOOKS, Eye
+from distributary.derive.verify.key_owner import view_of_member
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import GroupFinding, Scan, look_at_groups
 from distributary.dynamodb import table_reader as snapshot
-from distributary.verify.derived.attribution import view_of_member
-from distributary.verify.derived.groups import Members, Sums, group_problems, partitions
-from distributary.verify.derived.items import LOOKS, Eye
-from distributary.verify.derived.repair import Repair
-from distributary.verify.derived.standing import GroupFinding, Scan, look_at_groups
 from distributary.verify.report import Report
 
 

@@ -16,15 +16,15 @@ from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
 from distributary.derive import View, check
 from distributary.derive.ledger_tables import Books
+from distributary.derive.verify import s3_export as exports
+from distributary.derive.verify.item_verifier import Eye
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
-from distributary.verify import exports
-from distributary.verify.derived.items import Eye
-from distributary.verify.derived.repair import Repair
-from distributary.verify.derived.run import Verify
-from distributary.verify.derived.standing import Scan
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
 

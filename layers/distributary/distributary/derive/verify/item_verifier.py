@@ -8,10 +8,10 @@ from distributary.consumer.deadline import FOREVER
 from distributary.derive import View
 from distributary.derive.delta import Key, Row, Standing, digest
 from distributary.derive.ledger_tables import BATCH_GET_KEYS, Books
+from distributary.derive.verify.expected_rows import Problem, Want, problems, wants
 from distributary.dynamodb import table_reader as snapshot
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.verify.derived.expected import Problem, Want, problems, wants
 
 LOOKS = 4
 """Who changes between any two of so many looks is reported as moving."""

@@ -6,15 +6,15 @@ from threading import Lock
 
 from distributary.derive import Projection, View
 from distributary.derive.delta import Key, Row, Standing, is_member
+from distributary.derive.verify.expected_rows import wants
+from distributary.derive.verify.group_verifier import GroupCheck
+from distributary.derive.verify.item_verifier import Eye, Finding, Subject
+from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import Scan
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.verify.derived.attribution import item_of_entry, item_of_row, view_of, view_of_member
-from distributary.verify.derived.expected import wants
-from distributary.verify.derived.group_check import GroupCheck
-from distributary.verify.derived.items import Eye, Finding, Subject
-from distributary.verify.derived.repair import Repair
-from distributary.verify.derived.standing import Scan
 from distributary.verify.report import Report
 
 SUSPECTS = 1000

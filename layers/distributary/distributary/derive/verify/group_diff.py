@@ -14,8 +14,8 @@ from distributary.derive import Aggregate, View
 from distributary.derive.contribution import set_name, shape_of
 from distributary.derive.delta import ITEMS, Key, Row, Standing, add, member_partition
 from distributary.derive.groups import REVISION, STATE
+from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.stream.codec import Typed, decode_item, number_text
-from distributary.verify.derived.expected import Problem, name_of
 
 _FINGERPRINTS = 1 << 128
 
