@@ -16,13 +16,13 @@ from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import 
 from opensearchpy import OpenSearch, helpers
 
 from bench.consume import Context
-from distributary.branches.index import Documents
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity
-from distributary.indexes import Index, check
+from distributary.index import Index, check
+from distributary.index.branch import Documents
 from distributary.search import schema
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect

@@ -4,8 +4,6 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.branches.both import Both
-from distributary.branches.index import Documents
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
@@ -13,7 +11,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.settings import IndexSettings
 from distributary.consumer.telemetry import Telemetry
-from distributary.indexes import check
+from distributary.index import check
+from distributary.index.branch import Documents
+from distributary.index.dual_write import Both
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
 from indexes import INDEXES

@@ -7,7 +7,7 @@ import sys
 from opensearchpy.exceptions import TransportError
 
 from distributary.errors import DistributaryError
-from distributary.indexes import check, whole
+from distributary.index import check, whole
 from distributary.search.connect import connect
 from distributary.search.declared import template
 from distributary.search.schema import apply

@@ -1,7 +1,7 @@
 """Your OpenSearch indexes: which items, under which id, with which fields; see README.md."""
 
 from distributary.derive import Entity
-from distributary.indexes import Index
+from distributary.index import Index
 
 USER = Entity(
     name="user", keys=("user_id",), attributes=("email", "name", "status", "balance", "avatar", "tags", "visits")

@@ -8,7 +8,7 @@ from typing import Any
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.settings import PurgeSettings
 from distributary.consumer.telemetry import Telemetry
-from distributary.indexes import whole
+from distributary.index import whole
 from distributary.search.connect import connect
 from distributary.search.purge import DAY_SECONDS, purge
 from indexes import INDEXES

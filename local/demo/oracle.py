@@ -18,8 +18,8 @@ from distributary.derive.branch import plan  # noqa: E402
 from distributary.derive.delta import is_member  # noqa: E402
 from distributary.derive.groups import REVISION, STATE  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
-from distributary.indexes import check as check_indexes  # noqa: E402
-from distributary.indexes import whole  # noqa: E402
+from distributary.index import check as check_indexes  # noqa: E402
+from distributary.index import whole  # noqa: E402
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
 from distributary.stream.keys import identity  # noqa: E402

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from distributary.branches.both import Both
+from distributary.index.dual_write import Both
 from tests.contract.harness import Wrap
 from tests.contract.index import IndexHarness
 from tests.contract.source import Source

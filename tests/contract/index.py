@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.index import Documents
 from distributary.derive import Entity
-from distributary.indexes import Index, check
+from distributary.index import Index, check
+from distributary.index.branch import Documents
 from distributary.search.bulk import Bulk
 from distributary.search.schema import apply
 from distributary.stream.codec import decode_item

@@ -6,7 +6,7 @@ import uuid
 
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Entity
-from distributary.indexes import Index
+from distributary.index import Index
 from distributary.search import standing
 from distributary.search.declared import Declared
 from distributary.search.schema import apply

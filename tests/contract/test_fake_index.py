@@ -12,7 +12,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
-from distributary.indexes import Index
+from distributary.index import Index
 from distributary.search.bulk import Action, Bulk
 from distributary.search.connect import connect
 from distributary.search.purge import purge

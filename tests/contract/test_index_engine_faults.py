@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from distributary.branches.index import Documents
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Entity
-from distributary.indexes import Index, check
+from distributary.index import Index, check
+from distributary.index.branch import Documents
 from distributary.search.bulk import Bulk
 from distributary.search.connect import connect
 from distributary.search.schema import apply

@@ -8,8 +8,8 @@ import pytest
 
 from distributary.derive import Entity
 from distributary.errors import Rejected
-from distributary.indexes import Index
-from distributary.indexes.values import plain, writer
+from distributary.index import Index
+from distributary.index.field_writers import plain, writer
 from distributary.search.connect import connect
 from distributary.search.schema import apply
 

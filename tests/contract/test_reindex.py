@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from distributary.branches.both import Both
 from distributary.errors import ConfigError, Unavailable
+from distributary.index.dual_write import Both
 from distributary.reindex import backfill, state
 from distributary.reindex.backfill import Backfill
 from distributary.reindex.steps import FRESH_SECONDS, Reindex

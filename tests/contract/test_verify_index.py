@@ -8,7 +8,7 @@ import pytest
 
 from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
-from distributary.indexes import DELETED_AT, Index
+from distributary.index import DELETED_AT, Index
 from distributary.search import standing
 from distributary.search.bulk import Action
 from distributary.search.connect import connect

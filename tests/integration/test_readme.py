@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from distributary import derive as views
-from distributary import indexes, rules
+from distributary import index as indexes
+from distributary import rules
 from local.aws import Aws
 from local.emulators import embedded
 

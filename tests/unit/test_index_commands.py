@@ -9,7 +9,7 @@ import apply
 import indexes
 import purge
 from distributary.errors import ConfigError
-from distributary.indexes import DELETED_AT
+from distributary.index import DELETED_AT
 from distributary.search import declared, schema
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch

@@ -4,7 +4,7 @@ import pytest
 
 from distributary.derive import Entity
 from distributary.errors import ConfigError
-from distributary.indexes import DELETED_AT, Field, Index, check, whole
+from distributary.index import DELETED_AT, Field, Index, check, whole
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email",))
 ORDER = Entity(name="order", keys=("user_id",), attributes=("email", "total"))

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from distributary.branches.index import Documents
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED
 from distributary.derive import Entity, type_is
 from distributary.errors import Rejected
-from distributary.indexes import DELETED_AT, Field, Index, check
+from distributary.index import DELETED_AT, Field, Index, check
+from distributary.index.branch import Documents
 from tests.unit.records import change
 
 KEYWORD = {"type": "keyword"}

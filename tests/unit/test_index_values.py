@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from distributary.derive import Entity
 from distributary.errors import Rejected
-from distributary.indexes import Field, Index, check
-from distributary.indexes.values import MISSED, shortcut, writer
+from distributary.index import Field, Index, check
+from distributary.index.field_writers import MISSED, shortcut, writer
 from distributary.stream.change import Image
 from distributary.stream.codec import decode, encode_item
 

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import NoReturn
 
 from distributary.errors import ConfigError, DistributaryError
-from distributary.indexes import whole
+from distributary.index import whole
 from distributary.reindex import state as states
 from distributary.reindex.backfill import Backfill
 from distributary.reindex.steps import Reindex

@@ -9,10 +9,10 @@ from typing import Any
 
 import orjson
 
-from distributary.branches.index import Documents
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import ConfigError
-from distributary.indexes import DELETED_AT, Index, check, whole
+from distributary.index import DELETED_AT, Index, check, whole
+from distributary.index.branch import Documents
 from distributary.search.bulk import Action, Bulk
 from distributary.stream.change import Change
 

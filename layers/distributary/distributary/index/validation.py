@@ -7,9 +7,9 @@ from itertools import combinations
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.indexes.checked import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
-from distributary.indexes.declarations import Field, Index
-from distributary.indexes.values import shortcut, writer
+from distributary.index.declarations import Field, Index
+from distributary.index.document import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
+from distributary.index.field_writers import shortcut, writer
 from distributary.stream.keys import Template
 
 _NAME_BYTES = 230

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from distributary.derive import concerns, guarded
 from distributary.errors import Rejected
-from distributary.indexes.declarations import Field, Index
-from distributary.indexes.values import MISSED, Shortcut, Writer
+from distributary.index.declarations import Field, Index
+from distributary.index.field_writers import MISSED, Shortcut, Writer
 from distributary.stream.change import Change, Image
 from distributary.stream.keys import Template, bounded
 
