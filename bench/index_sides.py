@@ -23,9 +23,9 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity
 from distributary.index import Index, check
 from distributary.index.branch import Documents
-from distributary.search import schema
-from distributary.search.bulk import Bulk
-from distributary.search.connect import connect
+from distributary.index.opensearch import schema
+from distributary.index.opensearch.bulk import Bulk
+from distributary.index.opensearch.connect import connect
 
 HERE = Path(__file__).parent
 MAPPING = {

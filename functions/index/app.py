@@ -14,8 +14,8 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.index import check
 from distributary.index.branch import Documents
 from distributary.index.dual_write import Both
-from distributary.search.bulk import Bulk
-from distributary.search.connect import connect
+from distributary.index.opensearch.bulk import Bulk
+from distributary.index.opensearch.connect import connect
 from indexes import INDEXES
 
 

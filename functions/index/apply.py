@@ -8,9 +8,9 @@ from opensearchpy.exceptions import TransportError
 
 from distributary.errors import DistributaryError
 from distributary.index import check, whole
-from distributary.search.connect import connect
-from distributary.search.declared import template
-from distributary.search.schema import apply
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.schema import apply
+from distributary.index.opensearch.target import template
 from indexes import INDEXES
 
 

@@ -9,8 +9,8 @@ from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.settings import PurgeSettings
 from distributary.consumer.telemetry import Telemetry
 from distributary.index import whole
-from distributary.search.connect import connect
-from distributary.search.purge import DAY_SECONDS, purge
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.purge import DAY_SECONDS, purge
 from indexes import INDEXES
 
 

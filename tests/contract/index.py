@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from distributary.derive import Entity
 from distributary.index import Index, check
 from distributary.index.branch import Documents
-from distributary.search.bulk import Bulk
-from distributary.search.schema import apply
+from distributary.index.opensearch.bulk import Bulk
+from distributary.index.opensearch.schema import apply
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
 from tests.contract.harness import Wrap, key_template

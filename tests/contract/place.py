@@ -7,9 +7,9 @@ import uuid
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Entity
 from distributary.index import Index
-from distributary.search import standing
-from distributary.search.declared import Declared
-from distributary.search.schema import apply
+from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch.schema import apply
+from distributary.index.opensearch.target import Declared
 from distributary.verify.index.look import Eye
 from distributary.verify.index.report import KINDS
 from distributary.verify.index.run import Verify

@@ -13,11 +13,11 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
 from distributary.index import Index
-from distributary.search.bulk import Action, Bulk
-from distributary.search.connect import connect
-from distributary.search.purge import purge
-from distributary.search.refusals import Refused
-from distributary.search.schema import apply, definition
+from distributary.index.opensearch.bulk import Action, Bulk
+from distributary.index.opensearch.bulk_errors import Refused
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.purge import purge
+from distributary.index.opensearch.schema import apply, definition
 from tests.fakes.opensearch import OpenSearch
 
 FIELDS = {

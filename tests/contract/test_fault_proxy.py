@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from distributary.search.connect import connect
-from distributary.search.refusals import Refused
+from distributary.index.opensearch.bulk_errors import Refused
+from distributary.index.opensearch.connect import connect
 from tests.contract import world as worlds
 from tests.contract.harness import deploy
 from tests.contract.histories import at_random, one_life

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from distributary.search.connect import connect
+from distributary.index.opensearch.connect import connect
 from tests.contract import world as worlds
 from tests.contract.harness import deploy
 from tests.contract.histories import at_random

@@ -10,9 +10,9 @@ from distributary.consumer.deadline import Deadline
 from distributary.derive import Entity
 from distributary.index import Index, check
 from distributary.index.branch import Documents
-from distributary.search.bulk import Bulk
-from distributary.search.connect import connect
-from distributary.search.schema import apply
+from distributary.index.opensearch.bulk import Bulk
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.schema import apply
 from tests.contract import world as worlds
 from tests.contract.harness import deploy
 from tests.contract.histories import at_random

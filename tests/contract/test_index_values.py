@@ -10,8 +10,8 @@ from distributary.derive import Entity
 from distributary.errors import Rejected
 from distributary.index import Index
 from distributary.index.field_writers import plain, writer
-from distributary.search.connect import connect
-from distributary.search.schema import apply
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.schema import apply
 
 DIGITS = Decimal("12345678901234567890123456789012345678")
 

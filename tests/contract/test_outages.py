@@ -61,7 +61,7 @@ def test_when_nothing_answers_the_whole_batch_comes_again(harness, imagine):
 
 
 def test_time_that_runs_out_in_mid_batch_fails_the_rest_and_begins_nothing_more(harness, imagine, monkeypatch):
-    monkeypatch.setattr("distributary.search.bulk.MAX_ACTIONS", 2)
+    monkeypatch.setattr("distributary.index.opensearch.bulk.MAX_ACTIONS", 2)
     monkeypatch.setattr("distributary.derive.transactions.ACTIONS", 12)
     source = newcomers()
     every = calls_of(harness, imagine, source, [], source.records)

@@ -8,13 +8,13 @@ import pytest
 
 from distributary.errors import ConfigError, Unavailable
 from distributary.index.dual_write import Both
+from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.target import Declared
 from distributary.reindex import backfill, state
 from distributary.reindex.backfill import Backfill
 from distributary.reindex.steps import FRESH_SECONDS, Reindex
 from distributary.reindex.writers import Deployed, Vouched
-from distributary.search import standing
-from distributary.search.connect import connect
-from distributary.search.declared import Declared
 from distributary.verify.index.look import Eye
 from distributary.verify.index.run import Verify
 from tests.contract.place import Place

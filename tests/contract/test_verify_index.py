@@ -9,10 +9,10 @@ import pytest
 from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
 from distributary.index import DELETED_AT, Index
-from distributary.search import standing
-from distributary.search.bulk import Action
-from distributary.search.connect import connect
-from distributary.search.declared import Declared
+from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch.bulk import Action
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.target import Declared
 from distributary.stream import version as versions
 from distributary.verify.index import run
 from tests.contract.place import FIELDS, USER, Place

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from opensearchpy.exceptions import TransportError
 
-from distributary.search.connect import connect
+from distributary.index.opensearch.connect import connect
 
 LIST = Path(__file__).resolve().parents[2] / "docs" / "osmem.md"
 

@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 
 from distributary.consumer.parallel import Parallel
-from distributary.search.connect import connect
+from distributary.index.opensearch.connect import connect
 from local.emulators import Endpoints
 from tests.contract.source import CREATED, Record, Table
 from tests.fakes.dynamodb import DynamoDB

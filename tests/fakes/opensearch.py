@@ -10,7 +10,7 @@ from typing import Any
 
 from opensearchpy.exceptions import ConflictError, RequestError
 
-from distributary.search.refusals import Refused
+from distributary.index.opensearch.bulk_errors import Refused
 
 THROTTLED = Refused(429, "rejected_execution_exception")
 BROKEN = Refused(503, "cluster_block_exception")

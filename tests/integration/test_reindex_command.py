@@ -9,10 +9,10 @@ from pathlib import Path
 import boto3
 import pytest
 
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.schema import apply
+from distributary.index.opensearch.target import template
 from distributary.reindex.__main__ import main
-from distributary.search.connect import connect
-from distributary.search.declared import template
-from distributary.search.schema import apply
 from indexes import INDEXES
 from tests.contract.world import create_table
 

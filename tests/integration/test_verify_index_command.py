@@ -8,9 +8,9 @@ import sys
 import boto3
 import pytest
 
-from distributary.search.connect import connect
-from distributary.search.declared import template
-from distributary.search.schema import apply
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.schema import apply
+from distributary.index.opensearch.target import template
 from distributary.verify.index.command import add_arguments, run
 from indexes import INDEXES
 from tests.contract.world import create_table
@@ -84,5 +84,5 @@ def test_no_function_imports_it():
         path = f"layers/distributary:functions/{function}"
         done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        for module in ("distributary.verify", "distributary.reindex", "distributary.search.declared"):
+        for module in ("distributary.verify", "distributary.reindex", "distributary.index.opensearch.target"):
             assert f"'{module}" not in done.stdout

@@ -8,10 +8,10 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError
-from distributary.search import bulk
-from distributary.search.bulk import Action, Bulk, chunks
-from distributary.search.pace import LANES
-from distributary.search.refusals import Refused
+from distributary.index.opensearch import bulk
+from distributary.index.opensearch.bulk import Action, Bulk, chunks
+from distributary.index.opensearch.bulk_errors import Refused
+from distributary.index.opensearch.concurrency_limit import LANES
 from tests.fakes import opensearch
 from tests.fakes.faults import Faults, broken, throttled, unanswered
 from tests.fakes.opensearch import OpenSearch

@@ -10,7 +10,8 @@ import indexes
 import purge
 from distributary.errors import ConfigError
 from distributary.index import DELETED_AT
-from distributary.search import declared, schema
+from distributary.index.opensearch import schema
+from distributary.index.opensearch import target as declared
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch
 from tests.unit.branches import Context

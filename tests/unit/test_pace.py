@@ -1,6 +1,6 @@
 """What is too much at a time is halved, and grows back step by step to where it was."""
 
-from distributary.search.pace import LANES, LEAST_BYTES, Pace
+from distributary.index.opensearch.concurrency_limit import LANES, LEAST_BYTES, Pace
 
 MOST = 5 << 20
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distributary.search.refusals import UNKNOWN_HOST, UNTRUSTED, end, of_item
+from distributary.index.opensearch.bulk_errors import UNKNOWN_HOST, UNTRUSTED, end, of_item
 
 SENTINEL = "sentinel"
 

@@ -16,11 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from distributary.errors import ConfigError, Unavailable
-from distributary.search import credentials
-from distributary.search.connect import connect
-from distributary.search.credentials import Basic, Signed, Unsigned
-from distributary.search.refusals import UNKNOWN_HOST, UNTRUSTED, Refused
-from distributary.search.wire import Wire, trusting
+from distributary.index.opensearch import credentials
+from distributary.index.opensearch.bulk_errors import UNKNOWN_HOST, UNTRUSTED, Refused
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.credentials import Basic, Signed, Unsigned
+from distributary.index.opensearch.http import Wire, trusting
 
 ITEMS = {"items": [{"index": {"status": 201}}]}
 BODY = b'{"index":{}}\n{"a":1}\n' * 100

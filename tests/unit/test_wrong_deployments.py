@@ -7,7 +7,7 @@ from distributary.consumer.aws import classify
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.errors import Rejected, Unavailable
-from distributary.search.bulk import Action, Bulk
+from distributary.index.opensearch.bulk import Action, Bulk
 
 OF_ANOTHER_KEY = [
     "The provided key element does not match the schema",

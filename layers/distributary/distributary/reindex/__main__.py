@@ -11,12 +11,12 @@ from typing import NoReturn
 
 from distributary.errors import ConfigError, DistributaryError
 from distributary.index import whole
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.target import load, template
 from distributary.reindex import state as states
 from distributary.reindex.backfill import Backfill
 from distributary.reindex.steps import Reindex
 from distributary.reindex.writers import Deployed, Vouched, Writers
-from distributary.search.connect import connect
-from distributary.search.declared import load, template
 from distributary.verify.index import command
 
 _EVERY_SECONDS = 5.0

@@ -12,7 +12,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader as snapshot
 from distributary.errors import Unavailable
-from distributary.search.declared import Declared
+from distributary.index.opensearch.target import Declared
 from distributary.stream.change import Change
 
 _BATCH = 500

@@ -6,7 +6,7 @@ from typing import Any
 
 from distributary.errors import ConfigError
 from distributary.index import Index
-from distributary.search.standing import asked
+from distributary.index.opensearch.reader import asked
 
 _META = "distributary_reindex"
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distributary.errors import ConfigError
+from distributary.index.opensearch import schema
+from distributary.index.opensearch.reader import asked
+from distributary.index.opensearch.schema import VISIBLE
+from distributary.index.opensearch.target import Declared
 from distributary.reindex import state as states
 from distributary.reindex.backfill import Backfill
 from distributary.reindex.state import State
 from distributary.reindex.writers import Writers
-from distributary.search import schema
-from distributary.search.declared import Declared
-from distributary.search.schema import VISIBLE
-from distributary.search.standing import asked
 from distributary.verify.index.report import Report
 from distributary.verify.index.run import Verify
 

@@ -13,8 +13,8 @@ from botocore.config import Config
 from distributary.consumer.aws import AwsError
 from distributary.dynamodb import table_reader as snapshot
 from distributary.errors import ConfigError, DistributaryError
-from distributary.search.connect import connect
-from distributary.search.declared import Declared, load
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.target import Declared, load
 from distributary.stream import version as versions
 from distributary.verify.index.look import Eye
 from distributary.verify.index.run import Progress, Verify

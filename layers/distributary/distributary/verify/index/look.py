@@ -10,8 +10,8 @@ from typing import Any
 from distributary.dynamodb import table_reader as snapshot
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import Rejected
-from distributary.search.declared import Declared, Intended, is_marker, marker
-from distributary.search.standing import Document, find
+from distributary.index.opensearch.reader import Document, find
+from distributary.index.opensearch.target import Declared, Intended, is_marker, marker
 from distributary.stream.keys import identity
 
 

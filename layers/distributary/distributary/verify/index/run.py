@@ -11,8 +11,8 @@ from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader as snapshot
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import Unavailable
-from distributary.search import standing
-from distributary.search.standing import Document
+from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch.reader import Document
 from distributary.stream import version as versions
 from distributary.verify.index.look import Eye, Finding, Look, Subject
 from distributary.verify.index.report import Report

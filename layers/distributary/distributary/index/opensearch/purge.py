@@ -9,7 +9,7 @@ import orjson
 from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.index import DELETED_AT
-from distributary.search.refusals import Refused
+from distributary.index.opensearch.bulk_errors import Refused
 
 DAY_SECONDS = 86_400
 _AT_A_TIME = 1_000

@@ -5,8 +5,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distributary.errors import ConfigError
-from distributary.search.credentials import Basic, Credentials, Signed, Unsigned, secret
-from distributary.search.wire import Wire
+from distributary.index.opensearch.credentials import Basic, Credentials, Signed, Unsigned, secret
+from distributary.index.opensearch.http import Wire
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 

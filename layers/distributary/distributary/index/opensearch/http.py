@@ -12,9 +12,9 @@ import urllib3
 from urllib3.exceptions import HTTPError, NameResolutionError, SSLError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from distributary.search.credentials import Credentials
-from distributary.search.pace import LANES
-from distributary.search.refusals import UNKNOWN_HOST, UNTRUSTED, Refused
+from distributary.index.opensearch.bulk_errors import UNKNOWN_HOST, UNTRUSTED, Refused
+from distributary.index.opensearch.concurrency_limit import LANES
+from distributary.index.opensearch.credentials import Credentials
 
 _BULK = "/_bulk?filter_path=items.%2A.status%2Citems.%2A.error"
 """Of the answer, only this is read. Encoded, for a signature covers the query as it is sent."""

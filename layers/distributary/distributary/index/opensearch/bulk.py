@@ -12,8 +12,8 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Unavailable
-from distributary.search.pace import LANES, Pace
-from distributary.search.refusals import End, Refused, of_item
+from distributary.index.opensearch.bulk_errors import End, Refused, of_item
+from distributary.index.opensearch.concurrency_limit import LANES, Pace
 
 MAX_BYTES = 5 * 1024 * 1024
 """Half of the smallest request limit of an OpenSearch Service domain.

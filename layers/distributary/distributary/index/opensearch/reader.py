@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from opensearchpy.exceptions import SerializationError, TransportError
 
 from distributary.errors import ConfigError, Unavailable
-from distributary.search.schema import VISIBLE
+from distributary.index.opensearch.schema import VISIBLE
 
 Result = TypeVar("Result")
 

@@ -13,7 +13,7 @@ from distributary.dynamodb.table_reader import Item
 from distributary.errors import ConfigError
 from distributary.index import DELETED_AT, Index, check, whole
 from distributary.index.branch import Documents
-from distributary.search.bulk import Action, Bulk
+from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.stream.change import Change
 
 
