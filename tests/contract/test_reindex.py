@@ -11,10 +11,10 @@ from distributary.index.dual_write import Both
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
-from distributary.reindex import backfill, state
-from distributary.reindex.backfill import Backfill
-from distributary.reindex.steps import FRESH_SECONDS, Reindex
-from distributary.reindex.writers import Deployed, Vouched
+from distributary.index.reindex import backfill, state
+from distributary.index.reindex.backfill import Backfill
+from distributary.index.reindex.steps import FRESH_SECONDS, Reindex
+from distributary.index.reindex.writers import Deployed, Vouched
 from distributary.verify.index.look import Eye
 from distributary.verify.index.run import Verify
 from tests.contract.place import Place

@@ -1,4 +1,4 @@
-"""`python -m distributary.reindex` from plan to rollback, on a table and an index of the embedded services."""
+"""`python -m distributary.index.reindex` from plan to rollback, on a table and an index of the embedded services."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
-from distributary.reindex.__main__ import main
+from distributary.index.reindex.__main__ import main
 from indexes import INDEXES
 from tests.contract.world import create_table
 
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_one_line_and_2(run):
 
 def test_it_runs_as_a_module():
     path = os.pathsep.join(str(ROOT / each) for each in ("layers/distributary", "functions/index"))
-    command = [sys.executable, "-m", "distributary.reindex", "swop"]
+    command = [sys.executable, "-m", "distributary.index.reindex", "swop"]
     done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
     assert done.returncode == 2
     assert "reindex: argument STEP: invalid choice: 'swop'" in done.stderr

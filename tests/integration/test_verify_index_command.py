@@ -84,5 +84,5 @@ def test_no_function_imports_it():
         path = f"layers/distributary:functions/{function}"
         done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        for module in ("distributary.verify", "distributary.reindex", "distributary.index.opensearch.target"):
+        for module in ("distributary.verify", "distributary.index.reindex", "distributary.index.opensearch.target"):
             assert f"'{module}" not in done.stdout

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_places(parser: argparse.ArgumentParser) -> None:
-    """Where table and index are, and how they are read; shared with `distributary.reindex`."""
+    """Where table and index are, and how they are read; shared with `distributary.index.reindex`."""
     endpoint, service = os.environ.get("OPENSEARCH_ENDPOINT"), os.environ.get("OPENSEARCH_SERVICE", "es")
     parser.add_argument("table", help="the source table")
     parser.add_argument("--endpoint", default=endpoint, help="of OpenSearch; default: $OPENSEARCH_ENDPOINT")

@@ -1,4 +1,4 @@
-"""`python -m distributary.reindex STEP TABLE`: 0 if done, 1 if differences are left, 2 with what to do first."""
+"""`python -m distributary.index.reindex STEP TABLE`: 0 if done, 1 if differences are left, 2 with what to do first."""
 
 import argparse
 import json
@@ -13,10 +13,10 @@ from distributary.errors import ConfigError, DistributaryError
 from distributary.index import whole
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import load, template
-from distributary.reindex import state as states
-from distributary.reindex.backfill import Backfill
-from distributary.reindex.steps import Reindex
-from distributary.reindex.writers import Deployed, Vouched, Writers
+from distributary.index.reindex import state as states
+from distributary.index.reindex.backfill import Backfill
+from distributary.index.reindex.steps import Reindex
+from distributary.index.reindex.writers import Deployed, Vouched, Writers
 from distributary.verify.index import command
 
 _EVERY_SECONDS = 5.0
@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    parser = _Parser("distributary.reindex", description=__doc__)
+    parser = _Parser("distributary.index.reindex", description=__doc__)
     steps = parser.add_subparsers(required=True, metavar="STEP")
     for step, what in ((_plan, "say where things stand"), (_start, "make the index and fill it")):
         _add(steps, step, what)

@@ -10,10 +10,10 @@ from distributary.index.opensearch import schema
 from distributary.index.opensearch.reader import asked
 from distributary.index.opensearch.schema import VISIBLE
 from distributary.index.opensearch.target import Declared
-from distributary.reindex import state as states
-from distributary.reindex.backfill import Backfill
-from distributary.reindex.state import State
-from distributary.reindex.writers import Writers
+from distributary.index.reindex import state as states
+from distributary.index.reindex.backfill import Backfill
+from distributary.index.reindex.state import State
+from distributary.index.reindex.writers import Writers
 from distributary.verify.index.report import Report
 from distributary.verify.index.run import Verify
 
