@@ -10,9 +10,9 @@ from distributary.index import Index
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared
-from distributary.verify.index.look import Eye
-from distributary.verify.index.report import KINDS
-from distributary.verify.index.run import Verify
+from distributary.index.verify.comparison import Eye
+from distributary.index.verify.report import KINDS
+from distributary.index.verify.verifier import Verify
 from tests.fakes.scanned import Scanned
 from tests.unit.records import change
 

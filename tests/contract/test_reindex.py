@@ -15,8 +15,8 @@ from distributary.index.reindex import backfill, state
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import FRESH_SECONDS, Reindex
 from distributary.index.reindex.writers import Deployed, Vouched
-from distributary.verify.index.look import Eye
-from distributary.verify.index.run import Verify
+from distributary.index.verify.comparison import Eye
+from distributary.index.verify.verifier import Verify
 from tests.contract.place import Place
 
 NOW = 1_795_341_600.0

@@ -13,8 +13,8 @@ from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.bulk import Action
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
+from distributary.index.verify import verifier as run
 from distributary.stream import version as versions
-from distributary.verify.index import run
 from tests.contract.place import FIELDS, USER, Place
 from tests.unit.records import change
 

@@ -11,7 +11,7 @@ import pytest
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
-from distributary.verify.index.command import add_arguments, run
+from distributary.index.verify.command import add_arguments, run
 from indexes import INDEXES
 from tests.contract.world import create_table
 

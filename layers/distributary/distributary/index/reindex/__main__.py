@@ -17,7 +17,7 @@ from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import Reindex
 from distributary.index.reindex.writers import Deployed, Vouched, Writers
-from distributary.verify.index import command
+from distributary.index.verify import command
 
 _EVERY_SECONDS = 5.0
 

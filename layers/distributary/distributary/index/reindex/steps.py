@@ -14,8 +14,8 @@ from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.state import State
 from distributary.index.reindex.writers import Writers
-from distributary.verify.index.report import Report
-from distributary.verify.index.run import Verify
+from distributary.index.verify.report import Report
+from distributary.index.verify.verifier import Verify
 
 FRESH_SECONDS = 86_400.0
 """A comparison counts for so long."""

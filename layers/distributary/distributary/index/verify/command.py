@@ -15,9 +15,9 @@ from distributary.dynamodb import table_reader as snapshot
 from distributary.errors import ConfigError, DistributaryError
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, load
+from distributary.index.verify.comparison import Eye
+from distributary.index.verify.verifier import Progress, Verify
 from distributary.stream import version as versions
-from distributary.verify.index.look import Eye
-from distributary.verify.index.run import Progress, Verify
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,9 @@ from distributary.dynamodb.table_reader import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.reader import Document
+from distributary.index.verify.comparison import Eye, Finding, Look, Subject
+from distributary.index.verify.report import Report
 from distributary.stream import version as versions
-from distributary.verify.index.look import Eye, Finding, Look, Subject
-from distributary.verify.index.report import Report
 
 SUSPECTS = 10_000
 """At most so many wait for their second look, and so many ids that tell no item are kept: it bounds the memory."""
