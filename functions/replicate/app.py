@@ -5,7 +5,6 @@ from functools import cache, partial
 from typing import Any
 
 from distributary.branches.merged import Merged
-from distributary.branches.mirror import CALLS, Replica
 from distributary.branches.multi_active import Peers
 from distributary.branches.regions import between
 from distributary.conflicts import Conflicts
@@ -19,7 +18,8 @@ from distributary.consumer.settings import ReplicateSettings
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.replicas import Mirror, MultiActive, check, peers_of, target_of
+from distributary.replicate.declarations import Mirror, MultiActive, check, peers_of, target_of
+from distributary.replicate.mirror import CALLS, Replica
 from replica import REPLICA
 
 

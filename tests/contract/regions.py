@@ -9,7 +9,7 @@ from distributary.conflicts import Conflicts
 from distributary.consumer.consume import Branch
 from distributary.merging.declared import by_attribute
 from distributary.merging.edits import Edits
-from distributary.replicas import MultiActive, check, last_writer
+from distributary.replicate.declarations import MultiActive, check, last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.mirror import Replica
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.replicate.mirror import Replica
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
 from tests.contract.harness import Wrap, plain

@@ -11,7 +11,7 @@ from distributary.branches.merged import Merged
 from distributary.conflicts import Conflicts
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
-from distributary.replicas import MultiActive, by_attribute, custom
+from distributary.replicate.declarations import MultiActive, by_attribute, custom
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode, encode
 from distributary.tables.knowledge import Knowledge

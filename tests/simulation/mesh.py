@@ -10,7 +10,7 @@ from distributary.branches.multi_active import Peers
 from distributary.conflicts import Conflicts
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.replicas import MultiActive, check, greatest, last_writer
+from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
 from distributary.stream import records as sources
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Reading, Site

@@ -6,7 +6,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from distributary.replicas import last_writer
+from distributary.replicate.declarations import last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Reading
 from tests.fakes.dynamodb import DynamoDB

@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.replicas import last_writer
+from distributary.replicate.declarations import last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import encode_item
 from distributary.tables.sites import Place, Reading, Site

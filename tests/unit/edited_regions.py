@@ -8,7 +8,7 @@ from distributary.conflicts import Conflicts
 from distributary.consumer.deadline import Deadline
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
-from distributary.replicas import MultiActive, check
+from distributary.replicate.declarations import MultiActive, check
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from distributary.tables.knowledge import Knowledge

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from distributary.branches.mirror import Replica
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.replicate.mirror import Replica
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.reading import Side
 from distributary.verify.replica.repair import Repair

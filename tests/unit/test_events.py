@@ -9,11 +9,11 @@ import pytest
 
 from distributary import derive as views
 from distributary import index as indexes
-from distributary.branches.mirror import Replica
 from distributary.derive.branch import plan
 from distributary.errors import ConfigError, Rejected
 from distributary.index import DELETED_AT
 from distributary.index.branch import Documents
+from distributary.replicate.mirror import Replica
 from distributary.stream import records as sources
 from distributary.stream.change import Change, Undecodable
 from indexes import INDEXES

@@ -10,12 +10,12 @@ import pytest
 from distributary import derive as views
 from distributary import index as indexes
 from distributary import rules
-from distributary.branches.mirror import Replica
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.derive.branch import plan
 from distributary.errors import Rejected
 from distributary.index.branch import Documents
+from distributary.replicate.mirror import Replica
 from distributary.stream import records as sources
 from distributary.stream.change import Change
 from indexes import INDEXES

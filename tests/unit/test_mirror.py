@@ -7,7 +7,6 @@ from threading import Lock
 
 import pytest
 
-from distributary.branches.mirror import CALLS, Replica
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
@@ -16,7 +15,8 @@ from distributary.derive import Entity
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
-from distributary.replicas import Mirror, MultiActive, check, last_writer
+from distributary.replicate.declarations import Mirror, MultiActive, check, last_writer
+from distributary.replicate.mirror import CALLS, Replica
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.dynamodb import DynamoDB

@@ -6,7 +6,7 @@ import pytest
 
 from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
-from distributary.replicas import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
+from distributary.replicate.declarations import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.states import end_of
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode

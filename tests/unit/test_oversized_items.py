@@ -3,11 +3,11 @@
 import boto3
 from moto import mock_aws
 
-from distributary.branches.mirror import Replica
 from distributary.consumer.consume import consume
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.replicate.mirror import Replica
 from tests.unit.branches import Bucket, Context, deployment
 from tests.unit.records import event, stream_record
 

@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 
-from distributary.branches.mirror import Replica
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.replicate.mirror import Replica
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.replica import repair as repairs

@@ -10,7 +10,7 @@ from itertools import permutations
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.replicas import last_writer
+from distributary.replicate.declarations import last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.tables.sites import Place, Reading, Site
 from tests.fakes import dynamodb

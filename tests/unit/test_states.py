@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.replicas import last_writer
+from distributary.replicate.declarations import last_writer
 from distributary.states import NEVER, State, Time, digest_of, join, rank, read_stamp, stamp
 from distributary.stream.codec import encode_item
 from distributary.tables.sites import Reading

@@ -16,7 +16,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.settings import DriftSettings
 from distributary.doctor.__main__ import main as examined
-from distributary.replicas import MultiActive, by_attribute, last_writer
+from distributary.replicate.declarations import MultiActive, by_attribute, last_writer
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from distributary.verify.replica import command, drift

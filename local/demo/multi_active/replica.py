@@ -1,5 +1,5 @@
 """A table in two regions, both written to; what was changed last stands."""
 
-from distributary.replicas import MultiActive, last_writer
+from distributary.replicate.declarations import MultiActive, last_writer
 
 REPLICA = MultiActive(regions=("us-east-1", "eu-west-1"), rule=last_writer("changed_at", "milliseconds"))

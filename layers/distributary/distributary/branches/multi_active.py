@@ -10,7 +10,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected, Unavailable
-from distributary.replicas import MultiActive
+from distributary.replicate.declarations import MultiActive
 from distributary.states import State, Time, end_of, rank, tick
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client

@@ -9,7 +9,7 @@ from distributary.conflicts import Conflicts
 from distributary.consumer.parallel import Parallel
 from distributary.merging.declared import Merge
 from distributary.merging.edits import Edits
-from distributary.replicas import MultiActive
+from distributary.replicate.declarations import MultiActive
 from distributary.tables.knowledge import Knowledge
 from distributary.tables.rows import Rows
 from distributary.tables.sites import Reading, Site

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from distributary.doctor.examine import Patient, examine, examine_regions
 from distributary.doctor.finding import Finding, status
 from distributary.errors import ConfigError
-from distributary.replicas import Mirror, peers_of
+from distributary.replicate.declarations import Mirror, peers_of
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.replica.sides import Place, declared
 

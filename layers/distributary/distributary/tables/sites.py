@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
-from distributary.replicas import Rule
+from distributary.replicate.declarations import Rule
 from distributary.states import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed

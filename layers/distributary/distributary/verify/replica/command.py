@@ -14,7 +14,7 @@ from distributary.branches.regions import between
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError, DistributaryError
-from distributary.replicas import Mirror, MultiActive, peers_of
+from distributary.replicate.declarations import Mirror, MultiActive, peers_of
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.progress import progress

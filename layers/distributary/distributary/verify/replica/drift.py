@@ -15,7 +15,7 @@ from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.settings import DriftSettings
 from distributary.dynamodb.tombstones import Tombstones
-from distributary.replicas import Mirror, peers_of, target_of
+from distributary.replicate.declarations import Mirror, peers_of, target_of
 from distributary.verify.replica import regions, sample
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.reading import Side

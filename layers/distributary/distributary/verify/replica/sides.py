@@ -9,13 +9,13 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from distributary.branches import mirror as branches
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
-from distributary.replicas import Mirror, Replica, check
+from distributary.replicate import mirror as branches
+from distributary.replicate.declarations import Mirror, Replica, check
 from distributary.stream.change import REPLICA_VERSION
 
 

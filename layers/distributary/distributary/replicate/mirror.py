@@ -9,7 +9,7 @@ from distributary.consumer.outcome import IGNORED, Outcome
 from distributary.derive import concerns
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
-from distributary.replicas import Mirror
+from distributary.replicate.declarations import Mirror
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Kind, rewritten
 from distributary.stream.codec import for_client
