@@ -1,4 +1,4 @@
-"""`python -m distributary.doctor` between two emulated regions."""
+"""`python -m distributary.replicate.doctor` between two emulated regions."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ class Regions:
     def examine(self, *options):
         names = ["--replica-table", self.name, "--replica-region", "eu-west-1"]
         tombs = ["--tombstone-table", f"{self.name}-tombstones"]
-        command = [sys.executable, "-m", "distributary.doctor", self.name, *names, *tombs, *options]
+        command = [sys.executable, "-m", "distributary.replicate.doctor", self.name, *names, *tombs, *options]
         environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(LAYER), **self.aws.environment()}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 

@@ -128,9 +128,9 @@ def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
             regions.put(home, f"u{at}", "first")
         regions.delete(home, "u39")
         mirror.drain()
-        examined = regions.run("distributary.doctor", 0, TOMBSTONES=regions.tombstones(HOME[0]))
+        examined = regions.run("distributary.replicate.doctor", 0, TOMBSTONES=regions.tombstones(HOME[0]))
         assert examined.returncode == 0, examined.stdout + examined.stderr
-        for module in ("distributary.doctor", "distributary.verify replica"):
+        for module in ("distributary.replicate.doctor", "distributary.verify replica"):
             done = regions.run(module, 0, page=README, NAME=regions.tombstones(HOME[0]))
             assert done.returncode == 0, done.stdout + done.stderr
     assert regions.names(home) == regions.names(away)

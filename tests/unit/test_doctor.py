@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from distributary.doctor import dry_run, judge
-from distributary.doctor.finding import Finding, Level, status
+from distributary.replicate.doctor import checks as judge
+from distributary.replicate.doctor import probes as dry_run
+from distributary.replicate.doctor.finding import Finding, Level, status
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.answers import refusal

@@ -11,9 +11,10 @@ from typing import Any
 import boto3
 
 from distributary.consumer.aws import AwsError, code_of
-from distributary.doctor import dry_run, judge
-from distributary.doctor.finding import Finding, unknown
 from distributary.errors import ConfigError
+from distributary.replicate.doctor import checks as judge
+from distributary.replicate.doctor import probes as dry_run
+from distributary.replicate.doctor.finding import Finding, unknown
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.replica.sides import Place, described
 

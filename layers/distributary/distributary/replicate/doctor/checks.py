@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from distributary.doctor.finding import Finding, fault, note, ok, unknown
+from distributary.replicate.doctor.finding import Finding, fault, note, ok, unknown
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.version import TEXT_LENGTH
 from distributary.verify.replica.sides import key_of, shown

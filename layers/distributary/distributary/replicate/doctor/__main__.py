@@ -1,4 +1,4 @@
-"""`python -m distributary.doctor TABLE`: 0 if all is well, 1 if something must be mended, 2 if it cannot be told."""
+"""`python -m distributary.replicate.doctor TABLE`: 0 if all is well, 1 if something must be mended, 2 if it cannot be told."""
 
 import argparse
 import json
@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from distributary.doctor.examine import Patient, examine, examine_regions
-from distributary.doctor.finding import Finding, status
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, peers_of
+from distributary.replicate.doctor.checkup import Patient, examine, examine_regions
+from distributary.replicate.doctor.finding import Finding, status
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.replica.sides import Place, declared
 
@@ -46,7 +46,7 @@ def _examined(options: argparse.Namespace) -> Iterator[Finding]:
 
 def parser() -> argparse.ArgumentParser:
     """The command line; the replica's names default to the function's own environment variables."""
-    parser = argparse.ArgumentParser("distributary.doctor", description=__doc__)
+    parser = argparse.ArgumentParser("distributary.replicate.doctor", description=__doc__)
     parser.add_argument("table", help="the source table")
     parser.add_argument("--region", help="of the source (default: as boto3 finds it)")
     parser.add_argument("--endpoint-url", help="of the source, its stream, Lambda, and the tombstones")
