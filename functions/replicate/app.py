@@ -4,10 +4,6 @@ import os
 from functools import cache, partial
 from typing import Any
 
-from distributary.branches.merged import Merged
-from distributary.branches.multi_active import Peers
-from distributary.branches.regions import between
-from distributary.conflicts import Conflicts
 from distributary.consumer.assumed_role import assumed
 from distributary.consumer.aws import client, lean
 from distributary.consumer.consume import Branch, Deployment, Response, consume
@@ -20,6 +16,10 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.replicate.declarations import Mirror, MultiActive, check, peers_of, target_of
 from distributary.replicate.mirror import CALLS, Replica
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.factory import between
+from distributary.replicate.multi_active.last_writer import Peers
+from distributary.replicate.multi_active.merged import Merged
 from replica import REPLICA
 
 

@@ -3,19 +3,19 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.merged import Merged
-from distributary.branches.multi_active import Peers
-from distributary.conflicts import Conflicts
 from distributary.consumer.consume import Branch
-from distributary.merging.declared import by_attribute
-from distributary.merging.edits import Edits
 from distributary.replicate.declarations import MultiActive, check, last_writer
+from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.edits import Edits
+from distributary.replicate.multi_active.last_writer import Peers
+from distributary.replicate.multi_active.merge_rules import by_attribute
+from distributary.replicate.multi_active.merge_table import Knowledge
+from distributary.replicate.multi_active.merged import Merged
+from distributary.replicate.multi_active.replica_table import Reading, Site
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
-from distributary.tables.knowledge import Knowledge
-from distributary.tables.rows import Rows
-from distributary.tables.sites import Reading, Site
 from tests.contract.harness import Wrap, plain
 from tests.contract.source import Source
 from tests.contract.world import World

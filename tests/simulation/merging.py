@@ -7,15 +7,15 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
-from distributary.branches.merged import Merged
-from distributary.conflicts import Conflicts
-from distributary.merging.declared import Merge
-from distributary.merging.edits import Edits
 from distributary.replicate.declarations import MultiActive, by_attribute, custom
+from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.edits import Edits
+from distributary.replicate.multi_active.merge_rules import Merge
+from distributary.replicate.multi_active.merge_table import Knowledge
+from distributary.replicate.multi_active.merged import Merged
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode, encode
-from distributary.tables.knowledge import Knowledge
-from distributary.tables.rows import Rows
 from tests.fakes.serial import Serial
 from tests.simulation.mesh import Mesh
 from tests.simulation.regions import CREATED, Image, Record

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from distributary.branches.multi_active import Peers
-from distributary.conflicts import Conflicts
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.last_writer import Peers
+from distributary.replicate.multi_active.replica_table import Reading, Site
 from distributary.stream import records as sources
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.sites import Reading, Site
 from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
 from tests.fakes.s3 import S3

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from distributary.replicate.declarations import last_writer
+from distributary.replicate.multi_active.replica_table import Reading
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.sites import Reading
 from tests.fakes.dynamodb import DynamoDB
 
 NAMES = ("us-east-1", "eu-west-1", "ap-south-1")

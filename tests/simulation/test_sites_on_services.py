@@ -7,9 +7,9 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import last_writer
+from distributary.replicate.multi_active.replica_table import Place, Reading, Site
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import encode_item
-from distributary.tables.sites import Place, Reading, Site
 from tests.contract.world import create_table
 
 US, EU = "us-east-1", "eu-west-1"

@@ -2,18 +2,18 @@
 
 import random
 
-from distributary.branches.merged import Merged
-from distributary.branches.multi_active import Peers
-from distributary.conflicts import Conflicts
 from distributary.consumer.deadline import Deadline
-from distributary.merging.declared import Merge
-from distributary.merging.edits import Edits
 from distributary.replicate.declarations import MultiActive, check
+from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.edits import Edits
+from distributary.replicate.multi_active.last_writer import Peers
+from distributary.replicate.multi_active.merge_rules import Merge
+from distributary.replicate.multi_active.merge_table import Knowledge
+from distributary.replicate.multi_active.merged import Merged
+from distributary.replicate.multi_active.replica_table import Reading, Site
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
-from distributary.tables.knowledge import Knowledge
-from distributary.tables.rows import Rows
-from distributary.tables.sites import Reading, Site
 from tests.fakes import dynamodb
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial

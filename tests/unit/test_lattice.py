@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.merging.declared import custom
-from distributary.merging.edits import merging
-from distributary.merging.lattice import Cell, Known, Lattice, Rank, Whole, cells_of, rank_of
-from distributary.states import NEVER, Time
+from distributary.replicate.multi_active.edits import merging
+from distributary.replicate.multi_active.lattice import Cell, Known, Lattice, Rank, Whole, cells_of, rank_of
+from distributary.replicate.multi_active.merge_rules import custom
+from distributary.replicate.multi_active.state import NEVER, Time
 
 EU, US, AP = REGIONS = ("eu-west-1", "us-east-1", "ap-south-1")
 times = st.sampled_from([NEVER, *map(Time.of, (Decimal(1), Decimal("2.5"), Decimal(10), "1", "é"))])

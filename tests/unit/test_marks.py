@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.merging.lattice import Rank
-from distributary.merging.marks import Marks
-from distributary.states import NEVER, Time
+from distributary.replicate.multi_active.lattice import Rank
+from distributary.replicate.multi_active.stamp import Marks
+from distributary.replicate.multi_active.state import NEVER, Time
 from distributary.stream.codec import encode_item
 from tests.unit.strategies import as_event, items
 

@@ -7,11 +7,11 @@ import pytest
 from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
-from distributary.states import end_of
+from distributary.replicate.multi_active.conditional_rows import as_seen
+from distributary.replicate.multi_active.replica_table import Place
+from distributary.replicate.multi_active.state import end_of
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
-from distributary.tables.rows import as_seen
-from distributary.tables.sites import Place
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
 from tests.unit.edited_regions import AP, EU, FOREVER, US, World

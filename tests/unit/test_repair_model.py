@@ -135,7 +135,7 @@ def test_a_repair_that_dies_anywhere_is_made_good_by_the_next(beginning):
 @pytest.mark.parametrize("beginning", ["stale", "dead"])
 def test_without_its_condition_a_repair_would_undo_the_stream(beginning, monkeypatch):
     """So that the enumeration is known to find what it is there to find."""
-    monkeypatch.setattr("distributary.tables.rows.as_seen", lambda *_: {})
+    monkeypatch.setattr("distributary.replicate.multi_active.conditional_rows.as_seen", lambda *_: {})
     monkeypatch.setattr(repairs, "TRIES", 1)
     with pytest.raises(AssertionError):
         every_history(beginning)

@@ -11,8 +11,8 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import last_writer
+from distributary.replicate.multi_active.replica_table import Place, Reading, Site
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.sites import Place, Reading, Site
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.interleavings import Interleavings

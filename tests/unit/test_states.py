@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.replicate.declarations import last_writer
-from distributary.states import NEVER, State, Time, digest_of, join, rank, read_stamp, stamp
+from distributary.replicate.multi_active.replica_table import Reading
+from distributary.replicate.multi_active.state import NEVER, State, Time, digest_of, join, rank, read_stamp, stamp
 from distributary.stream.codec import encode_item
-from distributary.tables.sites import Reading
 from tests.unit.strategies import as_event, items
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")

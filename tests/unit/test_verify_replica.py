@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from distributary.errors import Rejected, Unavailable
+from distributary.replicate.multi_active.conditional_rows import COMPARED_ATTRIBUTES
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.tables.rows import COMPARED_ATTRIBUTES
 from distributary.verify.replica import suspects as waiting
 from distributary.verify.replica.look import Eye
 from distributary.verify.replica.pace import Pace

@@ -8,8 +8,8 @@ from typing import Literal, get_args
 from distributary.consumer.settings import REGION
 from distributary.derive import Entity, Predicate, guarded
 from distributary.errors import ConfigError, Rejected, Unavailable
-from distributary.merging.declared import Merge, by_attribute, custom, faults_of, total
-from distributary.states import Time
+from distributary.replicate.multi_active.merge_rules import Merge, by_attribute, custom, faults_of, total
+from distributary.replicate.multi_active.state import Time
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, encode, for_client
 

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distributary.branches.regions import between
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError, DistributaryError
 from distributary.replicate.declarations import Mirror, MultiActive, peers_of
+from distributary.replicate.multi_active.factory import between
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.progress import progress

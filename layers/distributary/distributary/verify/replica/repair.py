@@ -21,8 +21,8 @@ from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
+from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.stream import version as versions
-from distributary.tables.rows import Rows
 from distributary.verify.replica.look import Eye, Finding, version_of
 from distributary.verify.replica.same import Row
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.merging.lattice import Cell, Known, Lattice, Versions, Whole, rank_of
+from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
+from distributary.replicate.multi_active.lattice import Cell, Known, Lattice, Versions, Whole, rank_of
 from distributary.stream import canonical
 from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded
-from distributary.tables.rows import Row, Rows, absent, equal
 
 ID_BYTES = 1024
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, NamedTuple
 
-from distributary.states import NEVER, Time, rank
+from distributary.replicate.multi_active.state import NEVER, Time, rank
 from distributary.stream.canonical import text
 from distributary.stream.codec import Typed, decode, encode
 

@@ -4,19 +4,19 @@ the others, and puts right what an edit that loses has overwritten at home."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from distributary.conflicts import Conflicts, Side
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import MultiActive
-from distributary.states import State, Time, end_of, rank, tick
+from distributary.replicate.multi_active.conflicts import Conflicts, Side
+from distributary.replicate.multi_active.replica_table import Place, Site
+from distributary.replicate.multi_active.state import State, Time, end_of, rank, tick
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
 from distributary.stream.version import position_of
-from distributary.tables.sites import Place, Site
 
 TOMBSTONE_ID_BYTES = 1024
 

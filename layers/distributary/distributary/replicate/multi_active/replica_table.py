@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
 from distributary.replicate.declarations import Rule
-from distributary.states import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
+from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
+from distributary.replicate.multi_active.state import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed
-from distributary.tables.rows import Row, Rows, absent, equal
 
 TRIES = 8
 Overtakes = Callable[[State | None], None]

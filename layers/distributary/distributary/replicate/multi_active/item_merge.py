@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.conflicts import Conflicts, Side
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.merging.edits import Edit, Edits
-from distributary.merging.lattice import Known
+from distributary.replicate.multi_active.conflicts import Conflicts, Side
+from distributary.replicate.multi_active.edits import Edit, Edits
+from distributary.replicate.multi_active.lattice import Known
+from distributary.replicate.multi_active.merge_table import Knowledge, Stored
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, for_client
-from distributary.tables.knowledge import Knowledge, Stored
 
 TRIES = 12
 """Of a conditional write that others are quicker than."""

@@ -8,18 +8,18 @@ sees to its row afterwards.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from distributary.branches.exchange import Exchange
-from distributary.conflicts import Conflicts
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected
-from distributary.merging.edits import Edit, Edits
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.edits import Edit, Edits
+from distributary.replicate.multi_active.item_merge import Exchange
+from distributary.replicate.multi_active.merge_table import Knowledge
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
-from distributary.tables.knowledge import Knowledge
 
 
 @dataclass(frozen=True, slots=True)

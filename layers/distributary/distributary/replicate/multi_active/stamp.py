@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.errors import Rejected
-from distributary.merging.lattice import NONE, Rank, Versions, rank_of
+from distributary.replicate.multi_active.lattice import NONE, Rank, Versions, rank_of
 from distributary.stream import canonical
 from distributary.stream.codec import Typed
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from distributary.consumer.aws import AwsError, classify
-from distributary.states import NEVER, State, Time
+from distributary.replicate.multi_active.state import NEVER, State, Time
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, encode
 

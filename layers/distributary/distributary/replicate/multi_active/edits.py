@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.errors import Rejected
-from distributary.merging.declared import Merge
-from distributary.merging.lattice import Cell, Known, Lattice, Name, Rank, Whole, cells_of
-from distributary.merging.marks import Marks
-from distributary.states import NEVER, Time, end_of, tick
+from distributary.replicate.multi_active.lattice import Cell, Known, Lattice, Name, Rank, Whole, cells_of
+from distributary.replicate.multi_active.merge_rules import Merge
+from distributary.replicate.multi_active.stamp import Marks
+from distributary.replicate.multi_active.state import NEVER, Time, end_of, tick
 from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin
 from distributary.stream.codec import Typed, decode, decode_item, encode_item
