@@ -13,8 +13,8 @@ from bench.harness import Row, row
 from bench.instant import instant
 from bench.mirrors import AWAY, BATCHED, PLAIN, Event, Side, batched, ours, plain
 from bench.workloads import UNIFORM, Orders
+from distributary.replicate.verify.equality import same
 from distributary.stream.change import REPLICA_VERSION
-from distributary.verify.replica.same import same
 from local.distance import far
 from local.emulators import embedded
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.settings import DriftSettings
-from distributary.verify.replica.drift import Invoked, measured, publish, table_here
+from distributary.replicate.verify.drift import Invoked, measured, publish, table_here
 
 
 def handler(event: Any, context: Invoked) -> dict[str, int]:  # noqa: ARG001

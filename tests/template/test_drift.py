@@ -6,8 +6,8 @@ import pytest
 
 from deploy.template import listed, resolved
 from distributary.consumer.settings import DriftSettings
-from distributary.verify.replica.drift import publish
-from distributary.verify.replica.report import MirrorReport
+from distributary.replicate.verify.drift import publish
+from distributary.replicate.verify.report import MirrorReport
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"

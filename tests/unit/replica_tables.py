@@ -6,11 +6,11 @@ from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.replicate.mirror import Replica
-from distributary.verify.replica.look import Eye
-from distributary.verify.replica.reading import Side
-from distributary.verify.replica.repair import Repair
-from distributary.verify.replica.run import Verify
-from distributary.verify.replica.suspects import Suspects
+from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.repair import Repair
+from distributary.replicate.verify.table import Side
+from distributary.replicate.verify.verifier import Verify
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change

@@ -7,7 +7,7 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.settings import DriftSettings
 from distributary.errors import ConfigError, Unavailable
-from distributary.verify.replica import drift
+from distributary.replicate.verify import drift
 from tests.fakes.answers import refusal
 from tests.unit.replica_tables import World, name
 

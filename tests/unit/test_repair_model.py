@@ -13,12 +13,12 @@ from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.replicate.mirror import Replica
+from distributary.replicate.verify import repair as repairs
+from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.repair import Repair, mended
+from distributary.replicate.verify.table import Side
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.verify.replica import repair as repairs
-from distributary.verify.replica.look import Eye
-from distributary.verify.replica.reading import Side
-from distributary.verify.replica.repair import Repair, mended
 from tests.fakes import dynamodb
 from tests.fakes.interleavings import Interleavings
 from tests.fakes.serial import Serial

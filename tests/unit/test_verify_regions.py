@@ -17,9 +17,9 @@ from distributary.consumer.settings import DriftSettings
 from distributary.replicate.declarations import MultiActive, by_attribute, last_writer
 from distributary.replicate.doctor.__main__ import main as examined
 from distributary.replicate.multi_active.factory import between
+from distributary.replicate.verify import command, drift
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
-from distributary.verify.replica import command, drift
 from tests.contract.world import create_table
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")

@@ -9,15 +9,15 @@ import pytest
 
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.multi_active.conditional_rows import COMPARED_ATTRIBUTES
+from distributary.replicate.verify import recheck_queue as waiting
+from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.read_budget import Pace
+from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.repair import Repair
+from distributary.replicate.verify.table import Side
+from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from distributary.verify.replica import suspects as waiting
-from distributary.verify.replica.look import Eye
-from distributary.verify.replica.pace import Pace
-from distributary.verify.replica.reading import Side
-from distributary.verify.replica.repair import Repair
-from distributary.verify.replica.run import Verify
-from distributary.verify.replica.suspects import Suspects
 from tests.fakes.answers import refusal
 from tests.fakes.serial import Serial
 from tests.unit.records import FIRST_SEQUENCE
@@ -316,7 +316,7 @@ def test_keys_left_unprocessed_are_asked_for_again(world):
 
 
 def test_so_many_suspects_wait_at_most(world, monkeypatch):
-    monkeypatch.setattr("distributary.verify.replica.run.MOST", 3)
+    monkeypatch.setattr("distributary.replicate.verify.verifier.MOST", 3)
     world.replica.clear()
     most = 0
 
@@ -361,7 +361,7 @@ def _sized(user: str) -> Any:
 @pytest.mark.parametrize("wrong", [0, 2])
 def test_memory_does_not_grow_with_the_table(world, monkeypatch, wrong):
     """Neither with its items nor with its differences."""
-    monkeypatch.setattr("distributary.verify.replica.run.MOST", 200)
+    monkeypatch.setattr("distributary.replicate.verify.verifier.MOST", 200)
     monkeypatch.setattr("distributary.verify.report.SAMPLES", 50)
 
     def peak(pages: int) -> int:

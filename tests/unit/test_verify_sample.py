@@ -7,8 +7,8 @@ from math import comb
 import pytest
 
 from distributary.errors import Unavailable
-from distributary.verify.replica import sample
-from distributary.verify.replica.since import QUIET, changed
+from distributary.replicate.verify import sample
+from distributary.replicate.verify.since import QUIET, changed
 from tests.fakes.answers import refusal
 
 

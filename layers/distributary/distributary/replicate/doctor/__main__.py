@@ -10,8 +10,8 @@ from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, peers_of
 from distributary.replicate.doctor.checkup import Patient, examine, examine_regions
 from distributary.replicate.doctor.finding import Finding, status
+from distributary.replicate.verify.tables import Place, declared
 from distributary.stream.change import REPLICA_VERSION
-from distributary.verify.replica.sides import Place, declared
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

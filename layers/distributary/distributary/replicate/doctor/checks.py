@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from distributary.replicate.doctor.finding import Finding, fault, note, ok, unknown
+from distributary.replicate.verify.tables import key_of, shown
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.version import TEXT_LENGTH
-from distributary.verify.replica.sides import key_of, shown
 
 Table = Mapping[str, Any]
 """DescribeTable's `Table`."""

@@ -15,8 +15,8 @@ from distributary.errors import ConfigError
 from distributary.replicate.doctor import checks as judge
 from distributary.replicate.doctor import probes as dry_run
 from distributary.replicate.doctor.finding import Finding, unknown
+from distributary.replicate.verify.tables import Place, described
 from distributary.stream.change import REPLICA_VERSION
-from distributary.verify.replica.sides import Place, described
 
 SAMPLE = 100
 """So many items of each table are looked at."""

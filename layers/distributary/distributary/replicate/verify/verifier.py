@@ -11,14 +11,14 @@ from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import BATCH_GET_KEYS
 from distributary.errors import DistributaryError, Rejected
+from distributary.replicate.verify import sample
+from distributary.replicate.verify.comparison import Eye, Finding, Look
+from distributary.replicate.verify.equality import Row
+from distributary.replicate.verify.recheck_queue import LOOKS, MOST, Suspect, Suspects
+from distributary.replicate.verify.repair import Mending, mended
+from distributary.replicate.verify.report import MirrorReport
+from distributary.replicate.verify.table import Keys, Side
 from distributary.verify.progress import Progress
-from distributary.verify.replica import sample
-from distributary.verify.replica.look import Eye, Finding, Look
-from distributary.verify.replica.reading import Keys, Side
-from distributary.verify.replica.repair import Mending, mended
-from distributary.verify.replica.report import MirrorReport
-from distributary.verify.replica.same import Row
-from distributary.verify.replica.suspects import LOOKS, MOST, Suspect, Suspects
 
 End = TypeVar("End")
 

@@ -22,9 +22,9 @@ from distributary.consumer.outcome import Status
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.verify.comparison import Eye, Finding, version_of
+from distributary.replicate.verify.equality import Row
 from distributary.stream import version as versions
-from distributary.verify.replica.look import Eye, Finding, version_of
-from distributary.verify.replica.same import Row
 
 TRIES = 3
 """A row that moves under its repair is repaired so often."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from distributary.derive.delta import digest
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
+from distributary.replicate.verify.equality import Row, same
+from distributary.replicate.verify.table import Keys, Side
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.verify.replica.reading import Keys, Side
-from distributary.verify.replica.same import Row, same
 
 Plan = Callable[[Change], Write | None]
 """What the mirror makes of a change; None or a write without a row: there should be none."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 
-from distributary.verify.replica.look import Finding
-from distributary.verify.replica.reading import Keys
+from distributary.replicate.verify.comparison import Finding
+from distributary.replicate.verify.table import Keys
 
 MOST = 20_000
 """So many wait at once at most: it bounds the memory."""

@@ -15,20 +15,20 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError, DistributaryError
 from distributary.replicate.declarations import Mirror, MultiActive, peers_of
 from distributary.replicate.multi_active.factory import between
+from distributary.replicate.verify import regions, sample
+from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.read_budget import Pace
+from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.regions import Reconciliation
+from distributary.replicate.verify.repair import Mending, Repair
+from distributary.replicate.verify.report import MirrorReport
+from distributary.replicate.verify.since import SECONDS_KEPT, changed
+from distributary.replicate.verify.table import Keys, Side
+from distributary.replicate.verify.tables import Place, declared, described, key_names, mirror
+from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.progress import progress
-from distributary.verify.replica import regions, sample
-from distributary.verify.replica.look import Eye
-from distributary.verify.replica.pace import Pace
-from distributary.verify.replica.reading import Keys, Side
-from distributary.verify.replica.regions import Reconciliation
-from distributary.verify.replica.repair import Mending, Repair
-from distributary.verify.replica.report import MirrorReport
-from distributary.verify.replica.run import Verify
-from distributary.verify.replica.sides import Place, declared, described, key_names, mirror
-from distributary.verify.replica.since import SECONDS_KEPT, changed
-from distributary.verify.replica.suspects import Suspects
 
 REPAIRS = 32
 """So many rows are repaired side by side: each takes some five round trips to the other region."""

@@ -16,13 +16,13 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.settings import DriftSettings
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.replicate.declarations import Mirror, peers_of, target_of
-from distributary.verify.replica import regions, sample
-from distributary.verify.replica.look import Eye
-from distributary.verify.replica.reading import Side
-from distributary.verify.replica.report import MirrorReport
-from distributary.verify.replica.run import Verify
-from distributary.verify.replica.sides import Place, declared, described, key_names, mirror
-from distributary.verify.replica.suspects import Suspects
+from distributary.replicate.verify import regions, sample
+from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.report import MirrorReport
+from distributary.replicate.verify.table import Side
+from distributary.replicate.verify.tables import Place, declared, described, key_names, mirror
+from distributary.replicate.verify.verifier import Verify
 
 SIDE_BY_SIDE = 4
 ATTEMPTS, READ_SECONDS = 5, 10.0

@@ -9,10 +9,10 @@ from typing import Any
 from distributary.consumer.aws import AwsError, classify
 from distributary.dynamodb.tombstones import BATCH_GET_KEYS
 from distributary.errors import Unavailable
+from distributary.replicate.verify.equality import Row
+from distributary.replicate.verify.read_budget import Pace
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-from distributary.verify.replica.pace import Pace
-from distributary.verify.replica.same import Row
 
 Keys = dict[str, Typed]
 """An item's key attributes, DynamoDB JSON."""

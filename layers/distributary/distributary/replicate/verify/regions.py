@@ -6,12 +6,12 @@ from typing import Protocol
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.versioned_table import Write
+from distributary.replicate.verify.comparison import Eye, Finding
+from distributary.replicate.verify.report import MirrorReport
+from distributary.replicate.verify.table import Side
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
-from distributary.verify.replica.look import Eye, Finding
-from distributary.verify.replica.reading import Side
-from distributary.verify.replica.report import MirrorReport
 
 
 def eye(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Eye:

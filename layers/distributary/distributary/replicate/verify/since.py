@@ -12,7 +12,7 @@ from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.errors import Unavailable
-from distributary.verify.replica.reading import Keys
+from distributary.replicate.verify.table import Keys
 
 BATCH = 100
 QUIET = 10
