@@ -20,7 +20,6 @@ from bench.consume import Context
 from bench.crash import Crash
 from bench.harness import Row, row
 from bench.meter import Meter
-from distributary.branches.welcome import Welcome
 from distributary.channels import Ses
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, consume
@@ -28,11 +27,12 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity
-from distributary.messages import Content
-from distributary.pacing import Pace
-from distributary.rules import Rule, check
-from distributary.tables.claims import Claims
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.branch import Welcome
+from distributary.welcome.claims import Claims
+from distributary.welcome.messages import Content
+from distributary.welcome.rate_limit import Pace
+from distributary.welcome.rules import Rule, check
+from distributary.welcome.suppressions import Suppressions
 from local.emulators import embedded
 
 PEER = "Powertools idempotent_function"

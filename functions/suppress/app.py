@@ -4,11 +4,11 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.bounces import suppress
 from distributary.consumer.aws import client
 from distributary.consumer.deadline import Context
 from distributary.consumer.settings import SuppressSettings
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.bounces import suppress
+from distributary.welcome.suppressions import Suppressions
 
 
 @cache

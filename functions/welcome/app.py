@@ -4,7 +4,6 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.branches.welcome import Welcome
 from distributary.channels import Connections
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
@@ -13,10 +12,11 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.settings import WelcomeSettings
 from distributary.consumer.telemetry import Telemetry
-from distributary.pacing import Pace
-from distributary.rules import check
-from distributary.tables.claims import Claims
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.branch import Welcome
+from distributary.welcome.claims import Claims
+from distributary.welcome.rate_limit import Pace
+from distributary.welcome.rules import check
+from distributary.welcome.suppressions import Suppressions
 from rules import RULES
 
 

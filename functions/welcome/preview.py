@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distributary.errors import ConfigError, DistributaryError, Rejected
-from distributary.messages import Message, Stored
-from distributary.rules import Rule, check, compose, content
 from distributary.stream import records as sources
 from distributary.stream.change import Change
+from distributary.welcome.messages import Message, Stored
+from distributary.welcome.rules import Rule, check, compose, content
 from rules import RULES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from distributary.derive import Entity
-from distributary.messages import contents
-from distributary.rules import Rule
+from distributary.welcome.messages import contents
+from distributary.welcome.rules import Rule
 
 TEMPLATES = Path(__file__).parent / "templates"
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "language"))

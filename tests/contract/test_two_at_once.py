@@ -34,7 +34,7 @@ def owners(monkeypatch):
         drawn.count += 1
         return SimpleNamespace(hex=f"{drawn.life}-{drawn.count}")
 
-    monkeypatch.setattr("distributary.branches.welcome.uuid4", uuid4)
+    monkeypatch.setattr("distributary.welcome.branch.uuid4", uuid4)
     monkeypatch.setattr("distributary.derive.ledger_tables.uuid", SimpleNamespace(uuid4=uuid4))
     return drawn
 

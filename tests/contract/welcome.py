@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.branches.welcome import SEND_SECONDS, Welcome
 from distributary.channels import Ses
 from distributary.derive import Entity
-from distributary.messages import Content
-from distributary.pacing import Pace
-from distributary.rules import Rule, check
-from distributary.tables.claims import Claims
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.branch import SEND_SECONDS, Welcome
+from distributary.welcome.claims import Claims
+from distributary.welcome.messages import Content
+from distributary.welcome.rate_limit import Pace
+from distributary.welcome.rules import Rule, check
+from distributary.welcome.suppressions import Suppressions
 from tests.contract.harness import Wrap
 from tests.contract.source import Source, address
 from tests.contract.world import World

@@ -11,7 +11,7 @@ import yaml
 
 from distributary import derive as views
 from distributary import index as indexes
-from distributary import rules
+from distributary.welcome import rules
 from local.aws import Aws
 from local.emulators import embedded
 

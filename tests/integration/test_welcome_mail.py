@@ -10,7 +10,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
 from distributary.channels import Ses
-from distributary.messages import Content
+from distributary.welcome.messages import Content
 from tests.unit.mail import Office, rule, user
 from tests.unit.records import change
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from deploy.template import BRANCHES
-from distributary.branches.welcome import UNKNOWN
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import Undecodable
+from distributary.welcome.branch import UNKNOWN
 
 GIVEN_UP = {"GivenUp": "OnFailureDestinationDeliveredEventCount", "Dropped": "DroppedEventCount"}
 WATCHED = {

@@ -1,6 +1,6 @@
 """Bounces and complaints come back through SES's configuration set, SNS and a function of its own."""
 
-from distributary.messages import contents
+from distributary.welcome.messages import contents
 
 
 def test_messages_carry_the_configuration_set_whose_events_suppress_hears(template):

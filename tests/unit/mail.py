@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from distributary.branches.welcome import Welcome
 from distributary.channels import Ses
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Entity
-from distributary.messages import Content
-from distributary.pacing import Pace
-from distributary.rules import Rule, check
-from distributary.tables.claims import Claims
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.branch import Welcome
+from distributary.welcome.claims import Claims
+from distributary.welcome.messages import Content
+from distributary.welcome.rate_limit import Pace
+from distributary.welcome.rules import Rule, check
+from distributary.welcome.suppressions import Suppressions
 from tests.fakes import ses
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial

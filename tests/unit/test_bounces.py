@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from distributary.bounces import suppress
 from distributary.errors import Rejected
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.bounces import suppress
+from distributary.welcome.suppressions import Suppressions
 from tests.fakes.dynamodb import DynamoDB
 
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, Re
 from distributary.channels import Connections, EventBridge, MaybeSent, Ses, Sms, Topic
 from distributary.consumer.settings import WelcomeSettings
 from distributary.errors import ConfigError, Rejected, Unavailable
-from distributary.messages import Message
+from distributary.welcome.messages import Message
 from tests.fakes.answers import refusal
 from tests.unit.test_settings import GOOD
 

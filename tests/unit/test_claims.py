@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from distributary.tables.claims import Claim, Claims
+from distributary.welcome.claims import Claim, Claims
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.interleavings import Interleavings

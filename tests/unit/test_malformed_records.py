@@ -9,7 +9,6 @@ import pytest
 
 from distributary import derive as views
 from distributary import index as indexes
-from distributary import rules
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.derive.branch import plan
@@ -18,6 +17,7 @@ from distributary.index.branch import Documents
 from distributary.replicate.mirror import Replica
 from distributary.stream import records as sources
 from distributary.stream.change import Change
+from distributary.welcome import rules
 from indexes import INDEXES
 from rules import RULES
 from tests.unit.records import event, stream_record

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from distributary.branches.welcome import SEND_SECONDS
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.errors import Unavailable
-from distributary.pacing import FIRST_PAUSE, Pace
+from distributary.welcome.branch import SEND_SECONDS
+from distributary.welcome.rate_limit import FIRST_PAUSE, Pace
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Faults, throttled
 from tests.unit.mail import Office, rule, user

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from distributary.channels import Sms, Topic
 from distributary.derive import Entity
 from distributary.errors import ConfigError, Rejected
-from distributary.messages import ADDRESS, Content, Stored, contents
-from distributary.rules import Rule, check, compose
 from distributary.stream.change import Image, Kind
-from distributary.triggers import EXPIRED, became
+from distributary.welcome.messages import ADDRESS, Content, Stored, contents
+from distributary.welcome.rules import Rule, check, compose
+from distributary.welcome.triggers import EXPIRED, became
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "visits", "language", "news"))
 

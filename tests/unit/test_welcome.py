@@ -9,8 +9,8 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
-from distributary.messages import ADDRESS
-from distributary.triggers import EXPIRED, became
+from distributary.welcome.messages import ADDRESS
+from distributary.welcome.triggers import EXPIRED, became
 from tests.fakes.serial import Serial
 from tests.unit.branches import Bucket, Context
 from tests.unit.mail import Office, rule, user

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from distributary.consumer.aws import code_of
 from distributary.consumer.settings import WelcomeSettings
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.messages import Message
+from distributary.welcome.messages import Message
 
 _NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 from distributary.channels.channel import Connections, MaybeSent, meaning
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected, Unavailable
-from distributary.messages import Message
+from distributary.welcome.messages import Message
 
 SOURCE = "distributary.welcome"
 _NEVER = {"ValidationException", "MalformedDetail", "InvalidArgument"}

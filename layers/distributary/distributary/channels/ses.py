@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 from distributary.channels.channel import Connections, meaning
 from distributary.consumer.aws import AwsError
-from distributary.messages import ADDRESS, Message
+from distributary.welcome.messages import ADDRESS, Message
 
 _NEVER = {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
 """A refused address, an unverified sender, a template or a variable of it that is missing."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from distributary.channels.channel import Connections, meaning
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError
-from distributary.messages import PHONE, Message
+from distributary.welcome.messages import PHONE, Message
 
 _NEVER = {"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "OptedOut", "ValidationException"}
 _SUBJECT_CHARACTERS = 100

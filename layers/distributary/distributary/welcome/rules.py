@@ -7,10 +7,10 @@ from typing import Literal, get_args
 from distributary.channels import Channel, Ses
 from distributary.derive import Entity, Predicate, guarded
 from distributary.errors import ConfigError, Rejected
-from distributary.messages import Content, Message, Stored, faults, filled, text_of
 from distributary.stream.change import Image, Kind
 from distributary.stream.keys import NAME
-from distributary.triggers import INSERTED, Trigger
+from distributary.welcome.messages import Content, Message, Stored, faults, filled, text_of
+from distributary.welcome.triggers import INSERTED, Trigger
 
 Again = Literal["never", "each"]
 OnUnknown = Literal["park", "resend"]

@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from distributary.errors import Rejected
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.suppressions import Suppressions
 
 PERMANENT = "Permanent"
 

@@ -11,14 +11,14 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Rejected, Unavailable
-from distributary.messages import Message
-from distributary.pacing import Pace
-from distributary.rules import Rule, compose
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
 from distributary.stream.keys import bounded, identity
-from distributary.tables.claims import Claim, Claims
-from distributary.tables.suppressions import Suppressions
+from distributary.welcome.claims import Claim, Claims
+from distributary.welcome.messages import Message
+from distributary.welcome.rate_limit import Pace
+from distributary.welcome.rules import Rule, compose
+from distributary.welcome.suppressions import Suppressions
 
 CLAIM_ID_BYTES = 1024
 LEASE_MARGIN_SECONDS = 5.0

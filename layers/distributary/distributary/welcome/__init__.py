@@ -1,0 +1,1 @@
+"""Messages for what happens to an item, each sent once."""
