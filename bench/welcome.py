@@ -20,7 +20,6 @@ from bench.consume import Context
 from bench.crash import Crash
 from bench.harness import Row, row
 from bench.meter import Meter
-from distributary.channels import Ses
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
@@ -28,6 +27,7 @@ from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity
 from distributary.welcome.branch import Welcome
+from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims
 from distributary.welcome.messages import Content
 from distributary.welcome.rate_limit import Pace

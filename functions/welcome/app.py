@@ -4,7 +4,6 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.channels import Connections
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
@@ -13,6 +12,7 @@ from distributary.consumer.parking import Parking
 from distributary.consumer.settings import WelcomeSettings
 from distributary.consumer.telemetry import Telemetry
 from distributary.welcome.branch import Welcome
+from distributary.welcome.channels import Connections
 from distributary.welcome.claims import Claims
 from distributary.welcome.rate_limit import Pace
 from distributary.welcome.rules import check

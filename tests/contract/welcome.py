@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.channels import Ses
 from distributary.derive import Entity
 from distributary.welcome.branch import SEND_SECONDS, Welcome
+from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims
 from distributary.welcome.messages import Content
 from distributary.welcome.rate_limit import Pace

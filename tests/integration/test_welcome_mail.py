@@ -9,7 +9,7 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from distributary.channels import Ses
+from distributary.welcome.channels import Ses
 from distributary.welcome.messages import Content
 from tests.unit.mail import Office, rule, user
 from tests.unit.records import change

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from distributary.channels import Ses
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Entity
 from distributary.welcome.branch import Welcome
+from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims
 from distributary.welcome.messages import Content
 from distributary.welcome.rate_limit import Pace

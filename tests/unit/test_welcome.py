@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from distributary.channels import MaybeSent
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
+from distributary.welcome.channels import MaybeSent
 from distributary.welcome.messages import ADDRESS
 from distributary.welcome.triggers import EXPIRED, became
 from tests.fakes.serial import Serial

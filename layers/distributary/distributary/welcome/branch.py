@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from distributary.channels import Channel, MaybeSent
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
@@ -14,6 +13,7 @@ from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
 from distributary.stream.keys import bounded, identity
+from distributary.welcome.channels import Channel, MaybeSent
 from distributary.welcome.claims import Claim, Claims
 from distributary.welcome.messages import Message
 from distributary.welcome.rate_limit import Pace

@@ -5,9 +5,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from distributary.channels.channel import Connections, MaybeSent, meaning
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.welcome.channels.channel import Connections, MaybeSent, meaning
 from distributary.welcome.messages import Message
 
 SOURCE = "distributary.welcome"

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from distributary.channels.channel import Connections, meaning
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError
+from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import PHONE, Message
 
 _NEVER = {"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "OptedOut", "ValidationException"}

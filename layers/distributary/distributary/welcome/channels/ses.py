@@ -5,8 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from distributary.channels.channel import Connections, meaning
 from distributary.consumer.aws import AwsError
+from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import ADDRESS, Message
 
 _NEVER = {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
