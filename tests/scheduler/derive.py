@@ -39,8 +39,10 @@ class DeriveWorld(World):
         self.oddities = not verified
 
     def image(self, random: Random) -> Image:
-        """An item of which some views can take none, unless a repair is at work: it could say nothing of such."""
-        image: Image = {"type": {"S": random.choice("aab")}, "name": {"S": random.choice("xyz")}}
+        """An item that some views cannot take, unless a repair is at work: it could say nothing of such. Where records
+        are lost, all items are of one type: a view that lost an item's leaving hears of it no more."""
+        type = random.choice("a" if self.plan.loses else "aab")
+        image: Image = {"type": {"S": type}, "name": {"S": random.choice("xyz")}}
         if random.random() < 0.9:
             image["status"] = {"S": random.choice(STATUSES[:2])}
         if random.random() < 0.8:
