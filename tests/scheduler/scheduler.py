@@ -5,6 +5,7 @@ the scheduler may let another actor go on: before the call takes effect, and bef
 Time is virtual: it moves with calls, sleeps and jumps. Who goes on, and what befalls a call, is decided by `Choices`.
 """
 
+import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ class Actor:
     awaits: Callable[[], bool] | None = None
     wakes: float | None = None
     body: Any = None
+
+    def become_zombie(self) -> None:
+        """Given up by whoever started it, it goes on; nothing befalls it any more."""
+        for each in self.family:
+            each.name, each.spared = each.name.replace("live", "zombie"), True
 
 
 class Scheduler:
@@ -91,8 +97,9 @@ class Scheduler:
         self._actors.append(actor)
 
     def run(self) -> None:
-        """Until all actors have ended. Raises what one of them raised; AssertionError if none can go on."""
-        with virtual(self):
+        """Until all actors have ended. Raises what one of them raised; AssertionError if none can go on. What is left
+        of dead processes is not collected meanwhile: generators make calls when they are closed."""
+        with virtual(self), _no_collector():
             self._hub = getcurrent()
             for _ in range(STEPS):
                 self._actors = [actor for actor in self._actors if not actor.ended]
@@ -236,6 +243,17 @@ class Scheduler:
         except BaseException as error:  # noqa: BLE001
             self._errors.append(error)
         actor.ended = True
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _Client:

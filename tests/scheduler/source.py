@@ -10,6 +10,7 @@ from tests.fakes.items import Schema, key_of
 from tests.scheduler.scheduler import STARTED, Scheduler
 
 PAGE_ITEMS = 3
+PATIENCE = 5.0
 TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 Image = dict[str, Any]
@@ -78,6 +79,7 @@ class Shard:
 
     `function` processes a batch and says at which of its records it failed, if at one. An invocation that takes too
     long is given up and its batch delivered again, while the first one goes on as a zombie: at most `zombies` times.
+    Nothing more befalls a zombie: what fails in it, nobody repeats, so that is a late effect (see `effects.late`).
     `rewinds` times the shard is read again from an earlier record on, and records are delivered twice within a batch.
     Of the records for which `loses` says so, Lambda gives up: they are never delivered.
     """
@@ -118,10 +120,10 @@ class Shard:
         self._invocations += 1
         name = f"live {self._invocations}"
         invocation = self._scheduler.spawn(name, lambda: self._function(given))
-        patience = 60.0 if self._zombies and self._random.random() < 0.3 else None
+        patience = PATIENCE if self._zombies and self._random.random() < 0.3 else None
         if not self._scheduler.wait(lambda: invocation.ended, patience):
             self._zombies -= 1
-            invocation.name = f"zombie {self._invocations}"
+            invocation.become_zombie()
             return 0
         if invocation.crashed:
             return 0

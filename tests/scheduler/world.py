@@ -163,8 +163,14 @@ class World:
         for _ in range(random.randint(1, self.plan.redrives)):
             self.scheduler.wait(lambda: bool(self.records))
             record = {**random.choice(self.records), "distributary": {"origin": "redrive"}}
-            while self.function([record]) is not None:
+            while not self._redriven(record):
                 self.scheduler.sleep(1.0)
+
+    def _redriven(self, record: Record) -> bool:
+        """Whether it came through; it stays parked until it has."""
+        invocation = self.scheduler.spawn("redrive", lambda: self.function([record]))
+        self.scheduler.wait(lambda: invocation.ended)
+        return not invocation.crashed and invocation.result is None
 
     def _shard(self, number: int) -> Shard:
         """Items are spread over the shards by name."""
