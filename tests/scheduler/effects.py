@@ -84,17 +84,22 @@ def partial(scheduler: Any, call: Call) -> Any:
     """The service does only some of it, and says so."""
     if call.operation == "bulk":
         return _busy(call)
-    ((table, request),) = call.arguments["RequestItems"].items()
-    keys = _in_order(request["Keys"])
-    done, left = keys[: len(keys) // 2], keys[len(keys) // 2 :]
-    found = call.method(RequestItems={table: {**request, "Keys": done}}) if done else {"Responses": {table: []}}
-    return {**found, "UnprocessedKeys": {table: {**request, "Keys": left}}}
+    parts = _parts(call)
+    done = parts[0] if len(parts) > 1 else {}
+    found = call.method(**{**call.arguments, "RequestItems": done}) if done else {"Responses": {}}
+    left: dict[str, Any] = {}
+    for each in parts[1:] or parts:
+        for table, request in each.items():
+            keys = [*left.get(table, {"Keys": []})["Keys"], *request["Keys"]]
+            left[table] = {**request, "Keys": keys}
+    return {**found, "UnprocessedKeys": left}
 
 
 def conflict(scheduler: Any, call: Call) -> Any:
     """Some of a transaction's rows are in another one."""
-    actions = call.arguments["TransactItems"]
-    reasons = [{"Code": "None" if at % 2 else "TransactionConflict"} for at in range(len(actions))]
+    codes = ("None", "None", "TransactionConflict", "ThrottlingError")
+    reasons = [{"Code": codes[int(scheduler.uniform(0, len(codes)))]} for _ in call.arguments["TransactItems"]]
+    reasons[0] = {"Code": "TransactionConflict"}
     raise refusal("TransactWriteItems", "TransactionCanceledException", "cancelled", CancellationReasons=reasons)
 
 
@@ -164,21 +169,27 @@ def _landed(scheduler: Any, call: Call) -> None:
         return
 
 
-def _in_order(keys: list[Any]) -> list[Any]:
-    """The layer may ask in the order of a set, which differs from one process to the next."""
-    return sorted(keys, key=repr)
+def _parts(call: Call) -> list[dict[str, Any]]:
+    """A read of many keys as two reads, by table if there are several. The layer may ask in the order of a set, which
+    differs from one process to the next: so the keys are sorted."""
+    requests = call.arguments["RequestItems"]
+    if len(requests) > 1:
+        return [{table: request} for table, request in sorted(requests.items())]
+    ((table, request),) = requests.items()
+    keys = sorted(request["Keys"], key=repr)
+    halves = (keys[: len(keys) // 2], keys[len(keys) // 2 :])
+    return [{table: {**request, "Keys": half}} for half in halves if half]
 
 
 def _torn_keys(scheduler: Any, call: Call) -> Any:
-    ((table, request),) = call.arguments["RequestItems"].items()
-    keys, found = _in_order(request["Keys"]), []
+    found: dict[str, list[Any]] = {}
     answer: dict[str, Any] = {}
-    for part in filter(None, (keys[: len(keys) // 2], keys[len(keys) // 2 :])):
-        more = {name: each for name, each in call.arguments.items() if name != "RequestItems"}
-        answer = call.method(RequestItems={table: {**request, "Keys": part}}, **more)
-        found += next(iter(answer["Responses"].values()), [])
+    for part in _parts(call):
+        answer = call.method(**{**call.arguments, "RequestItems": part})
+        for table, rows in answer["Responses"].items():
+            found.setdefault(table, []).extend(rows)
         scheduler.pause()
-    return {**answer, "Responses": {table: found}}
+    return {**answer, "Responses": found}
 
 
 def _torn_bulk(scheduler: Any, call: Call) -> Any:

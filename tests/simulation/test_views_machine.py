@@ -4,6 +4,7 @@ The same lives each time; `EXAMPLES=5000` looks at so many others.
 """
 
 import os
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,8 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from distributary.derive import check
 from distributary.derive.branch import Derive
+from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
-from tests.simulation.schedules import SCHEMAS, Stage, assembled, consumer
+from tests.scheduler.choices import Seeded
+from tests.scheduler.effects import Faults
+from tests.scheduler.scheduler import Scheduler
+from tests.simulation.schedules import KINDS, SCHEMAS, assembled, consumer
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Image, Record, Table
 from tests.simulation.viewpool import Pooled, pool
@@ -30,7 +35,7 @@ IMAGES = st.fixed_dictionaries(
         "when": st.integers(-3, 3).map(lambda number: {"N": str(number)}),
     },
 )
-KINDS = len(pool(False, 1))
+POOLED = len(pool(False, 1))
 
 
 class Views(RuleBasedStateMachine):
@@ -44,7 +49,7 @@ class Views(RuleBasedStateMachine):
         self.revisions = 0
 
     @initialize(
-        kinds=st.sets(st.integers(0, KINDS - 1), min_size=1, max_size=4),
+        kinds=st.sets(st.integers(0, POOLED - 1), min_size=1, max_size=4),
         keep=st.booleans(),
         shards=st.sampled_from([1, 3]),
         before=st.dictionaries(NAMES, IMAGES, max_size=2),
@@ -96,8 +101,9 @@ class Views(RuleBasedStateMachine):
         self._holds()
 
     def _play(self, consumers: list[list[list[Record]]], faults: int, seed: int) -> None:
-        stage = Stage(self.service, Random(seed), faults)
-        stage.play([consumer(self._branch, batches) for batches in consumers])
+        scheduler = Scheduler(Seeded(seed), Faults(faults, kinds=KINDS, tears=True), seed)
+        client = scheduler.client(self.service, dynamodb)
+        scheduler.play(*(consumer(partial(self._branch, client), batches) for batches in consumers))
 
     def _branch(self, client: Any) -> Derive:
         return assembled(client, self.views, str, self._revision)
