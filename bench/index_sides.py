@@ -20,8 +20,7 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Entity
-from distributary.index import Index, check
+from distributary.index import Entity, Index, check
 from distributary.index.branch import Documents
 from distributary.index.opensearch import schema
 from distributary.index.opensearch.bulk import Bulk

@@ -25,7 +25,7 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Entity
+from distributary.stream.entity import Entity
 from distributary.welcome.branch import Welcome
 from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims

@@ -16,7 +16,7 @@ from local.esm.quiet import settle
 TABLE, DELETIONS, STAMP = "users", "users-deletions", "_distributary_version"
 KEY = {"user_id": {"S": "u-1"}}
 DRAIN_SECONDS = 60
-DECLARED = """from distributary.replicate.declarations import MultiActive, last_writer
+DECLARED = """from distributary.replicate import MultiActive, last_writer
 
 REPLICA = MultiActive(regions={regions!r}, rule=last_writer("changed_at", "milliseconds"))
 """

@@ -9,12 +9,12 @@ from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.settings import DeriveSettings
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import check
 from distributary.derive.branch import Derive
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import Books
+from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from views import VIEWS

@@ -9,13 +9,13 @@ from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.settings import IndexSettings
 from distributary.consumer.telemetry import Telemetry
 from distributary.index import check
 from distributary.index.branch import Documents
 from distributary.index.dual_write import Both
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.connect import connect
+from distributary.index.settings import IndexSettings
 from indexes import INDEXES
 
 

@@ -6,11 +6,11 @@ from functools import cache
 from typing import Any
 
 from distributary.consumer.deadline import Context, Deadline
-from distributary.consumer.settings import PurgeSettings
 from distributary.consumer.telemetry import Telemetry
-from distributary.index import whole
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.purge import DAY_SECONDS, purge
+from distributary.index.settings import PurgeSettings
+from distributary.index.validation import whole
 from indexes import INDEXES
 
 

@@ -5,13 +5,13 @@ from functools import cache, partial
 from typing import Any
 
 from distributary.consumer.assumed_role import assumed
-from distributary.consumer.aws import client, lean
+from distributary.consumer.aws import client
 from distributary.consumer.consume import Branch, Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.settings import ReplicateSettings
 from distributary.consumer.telemetry import Telemetry
+from distributary.dynamodb.client import lean
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.replicate.declarations import Mirror, MultiActive, check, peers_of, target_of
@@ -20,6 +20,7 @@ from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.multi_active.last_writer import Peers
 from distributary.replicate.multi_active.merged import Merged
+from distributary.replicate.settings import ReplicateSettings
 from replica import REPLICA
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from distributary.consumer.aws import client
 from distributary.consumer.deadline import Context
-from distributary.consumer.settings import SuppressSettings
 from distributary.welcome.bounces import suppress
+from distributary.welcome.settings import SuppressSettings
 from distributary.welcome.suppressions import Suppressions
 
 

@@ -9,13 +9,13 @@ from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.settings import WelcomeSettings
 from distributary.consumer.telemetry import Telemetry
 from distributary.welcome.branch import Welcome
 from distributary.welcome.channels import Connections
 from distributary.welcome.claims import Claims
 from distributary.welcome.rate_limit import Pace
 from distributary.welcome.rules import check
+from distributary.welcome.settings import WelcomeSettings
 from distributary.welcome.suppressions import Suppressions
 from rules import RULES
 

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Entity, Projection, View, check
+from distributary.derive import Entity, Projection, check
 from distributary.derive.branch import Derive
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import Books
+from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Image

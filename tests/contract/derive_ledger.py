@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Aggregate, Entity, Latest, Projection, View, check
+from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.branch import Derive
 from distributary.derive.groups import REVISION, STATE
 from distributary.derive.totals import read
+from distributary.derive.view import View
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template, identity

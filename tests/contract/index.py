@@ -3,8 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Entity
-from distributary.index import Index, check
+from distributary.index import Entity, Index, check
 from distributary.index.branch import Documents
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.schema import apply

@@ -5,8 +5,7 @@ import time
 import uuid
 
 from distributary.consumer.deadline import Deadline
-from distributary.derive import Entity
-from distributary.index import Index
+from distributary.index import Entity, Index
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared

@@ -7,8 +7,7 @@ from random import Random
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.derive import Entity
-from distributary.index import Index, check
+from distributary.index import Entity, Index, check
 from distributary.index.branch import Documents
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.connect import connect

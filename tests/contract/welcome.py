@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Entity
+from distributary.stream.entity import Entity
 from distributary.welcome.branch import SEND_SECONDS, Welcome
 from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims

@@ -23,7 +23,7 @@ TABLE, DELETIONS = "items", "items-deletions"
 KEY = ({"AttributeName": "id", "KeyType": "HASH"},), ({"AttributeName": "id", "AttributeType": "S"},)
 DRAIN_SECONDS = 90
 ENDS = ("Applied", "Superseded", "Ignored", "Parked", "Failed")
-_DECLARED = """from distributary.replicate.declarations import MultiActive, last_writer
+_DECLARED = """from distributary.replicate import MultiActive, last_writer
 
 REPLICA = MultiActive(regions={regions!r}, rule={rule})
 """

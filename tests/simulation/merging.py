@@ -7,7 +7,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
-from distributary.replicate.declarations import MultiActive, by_attribute, custom
+from distributary.replicate import MultiActive, by_attribute, custom
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edits

@@ -8,10 +8,11 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import View, check
+from distributary.derive import check
 from distributary.derive.branch import Derive
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import Books
+from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream import records as sources

@@ -3,7 +3,7 @@
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
-from distributary.derive import Entity
+from distributary.stream.entity import Entity
 from distributary.welcome.branch import Welcome
 from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims

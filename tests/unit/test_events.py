@@ -11,8 +11,8 @@ from distributary import derive as views
 from distributary import index as indexes
 from distributary.derive.branch import plan
 from distributary.errors import ConfigError, Rejected
-from distributary.index import DELETED_AT
 from distributary.index.branch import Documents
+from distributary.index.document import DELETED_AT
 from distributary.replicate.mirror import Replica
 from distributary.stream import records as sources
 from distributary.stream.change import Change, Undecodable

@@ -9,7 +9,7 @@ import apply
 import indexes
 import purge
 from distributary.errors import ConfigError
-from distributary.index import DELETED_AT
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import schema
 from distributary.index.opensearch import target as declared
 from indexes import USERS

@@ -14,9 +14,8 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from distributary.consumer import aws as clients
 from distributary.consumer.aws import classify, code_of
-from distributary.dynamodb.client import LeanClient
+from distributary.dynamodb.client import LeanClient, lean
 from distributary.errors import Rejected, Unavailable
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
@@ -196,6 +195,6 @@ def test_what_json_has_no_form_for_is_named(client):
 def test_behind_a_proxy_it_is_boto3(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    assert isinstance(clients.lean("eu-west-1", 2), LeanClient)
+    assert isinstance(lean("eu-west-1", 2), LeanClient)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
-    assert not isinstance(clients.lean("eu-west-1", 2), LeanClient)
+    assert not isinstance(lean("eu-west-1", 2), LeanClient)

@@ -10,15 +10,15 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.settings import ReplicateSettings
-from distributary.derive import Entity
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, last_writer
 from distributary.replicate.mirror import CALLS, Replica
+from distributary.replicate.settings import ReplicateSettings
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.entity import Entity
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change

@@ -13,10 +13,10 @@ from moto import mock_aws
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.settings import DriftSettings
-from distributary.replicate.declarations import MultiActive, by_attribute, last_writer
+from distributary.replicate import MultiActive, by_attribute, last_writer
 from distributary.replicate.doctor.__main__ import main as examined
 from distributary.replicate.multi_active.factory import between
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import command, drift
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode

@@ -14,13 +14,14 @@ from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
-from distributary.derive import View, check
 from distributary.derive.ledger_tables import Books
+from distributary.derive.validation import check
 from distributary.derive.verify import s3_export as exports
 from distributary.derive.verify.item_verifier import Eye
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
+from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.derive import Latest, Primitive, View
 from distributary.derive.branch import row_of
 from distributary.derive.contribution import entry_of
+from distributary.derive.declarations import Latest
 from distributary.derive.delta import ITEMS, Entry, Key, Row, Standing, member_key
+from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.derive import View
 from distributary.derive.delta import Key, Row, Standing
 from distributary.derive.groups import REVISION
 from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
@@ -12,6 +11,7 @@ from distributary.derive.verify.item_verifier import LOOKS, Eye
 from distributary.derive.verify.key_owner import view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import GroupFinding, Scan, look_at_groups
+from distributary.derive.view import View
 from distributary.dynamodb import table_reader as snapshot
 from distributary.verify.report import Report
 

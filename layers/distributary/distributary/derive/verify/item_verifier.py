@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distributary.consumer.deadline import FOREVER
-from distributary.derive import View
 from distributary.derive.delta import Key, Row, Standing, digest
 from distributary.derive.ledger_tables import BATCH_GET_KEYS, Books
 from distributary.derive.verify.expected_rows import Problem, Want, problems, wants
+from distributary.derive.view import View
 from distributary.dynamodb import table_reader as snapshot
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity

@@ -6,12 +6,12 @@ from threading import Lock
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
-from distributary.derive import View
 from distributary.derive.delta import Key, Row, Standing
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import Books
 from distributary.derive.verify.expected_rows import Problem
 from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
+from distributary.derive.view import View
 from distributary.dynamodb import table_reader as snapshot
 
 

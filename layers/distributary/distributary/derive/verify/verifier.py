@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.derive import Projection, View
+from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, Row, Standing, is_member
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
@@ -12,6 +12,7 @@ from distributary.derive.verify.item_verifier import Eye, Finding, Subject
 from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
+from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity

@@ -11,9 +11,11 @@ import orjson
 
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import ConfigError
-from distributary.index import DELETED_AT, Index, check, whole
 from distributary.index.branch import Documents
+from distributary.index.declarations import Index
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk import Action, Bulk
+from distributary.index.validation import check, whole
 from distributary.stream.change import Change
 
 

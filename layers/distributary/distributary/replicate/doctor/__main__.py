@@ -1,4 +1,4 @@
-"""`python -m distributary.replicate.doctor TABLE`: 0 if all is well, 1 if something must be mended, 2 if it cannot be told."""
+"""`python -m distributary.replicate.doctor TABLE`: status 0 if all is well, 1 with something to fix, 2 if unknown."""
 
 import argparse
 import json

@@ -13,9 +13,9 @@ from distributary.consumer.assumed_role import assumed
 from distributary.consumer.aws import client
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.settings import DriftSettings
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.replicate.declarations import Mirror, peers_of, target_of
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import regions, sample
 from distributary.replicate.verify.comparison import Eye
 from distributary.replicate.verify.recheck_queue import Suspects
