@@ -15,7 +15,7 @@ from indexes import INDEXES
 
 
 @cache
-def deployed() -> tuple[PurgeSettings, Any, Telemetry]:
+def runtime() -> tuple[PurgeSettings, Any, Telemetry]:
     """What the environment asks for, put together once per process."""
     settings = PurgeSettings.load(os.environ)
     return settings, connect(settings.endpoint, settings.service, settings.secret), Telemetry("index")
@@ -23,7 +23,7 @@ def deployed() -> tuple[PurgeSettings, Any, Telemetry]:
 
 def handler(_: Any, context: Context) -> dict[str, dict[str, int]]:
     """By index, what was deleted and what had changed meanwhile. An error is Lambda's to report: its alarm rings."""
-    settings, client, telemetry = deployed()
+    settings, client, telemetry = runtime()
     deadline, before = Deadline.of(context), time.time() - settings.marker_days * DAY_SECONDS
     found = {}
     for index in whole(INDEXES):

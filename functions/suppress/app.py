@@ -20,3 +20,7 @@ def suppressions() -> Suppressions:
 def handler(event: Any, context: Context) -> None:  # noqa: ARG001
     """SES's events through SNS in. What raises, Lambda tries again, and then keeps in the parking bucket."""
     suppress(event, suppressions())
+
+
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    suppressions()

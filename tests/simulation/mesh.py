@@ -10,9 +10,9 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
 from distributary.replicate.multi_active.conflicts import Conflicts
-from distributary.replicate.multi_active.last_writer import Peers
-from distributary.replicate.multi_active.replica_table import Reading, Site
-from distributary.stream import records as sources
+from distributary.replicate.multi_active.last_writer import MultiActiveBranch
+from distributary.replicate.multi_active.replica_table import Reading, RegionTable
+from distributary.stream import records as stream_records
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
@@ -103,11 +103,13 @@ class Mesh:
         """As app.py puts it together."""
         reading = Reading(self.declared.rule, self.regions, REPLICA_VERSION)
         sites = {
-            each: Site(client, each, f"items@{each}", f"tombstones@{each}", reading, 7, lambda: 0.0, lambda _: None)
+            each: RegionTable(
+                client, each, f"items@{each}", f"tombstones@{each}", reading, 7, lambda: 0.0, lambda _: None
+            )
             for each in self.regions
         }
         conflicts = Conflicts(client, "parking", self.declared.rule.name, self._count)
-        return Peers(
+        return MultiActiveBranch(
             self.declared, sites[region], tuple(s for r, s in sites.items() if r != region), conflicts, Serial()
         )
 
@@ -167,7 +169,7 @@ class Mesh:
         self.in_order &= all(set(range(at)) <= self.carried[region] | set(places[:n]) for n, at in enumerate(places))
         self.repeats += sum((region, at) in self.delivered for at in places)
         self.delivered |= {(region, at) for at in places}
-        changes = sources.decode({"Records": records}, 0)
+        changes = stream_records.decode({"Records": records}, 0)
         try:
             ends = self.branch(region, Cut(client, self.off[region])).apply(changes, FOREVER)
         except Crash:

@@ -9,13 +9,13 @@ from typing import Any
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.stream import records as sources
+from distributary.stream import records as stream_records
 from tests.fakes import dynamodb
 from tests.fakes.answers import refusal
 from tests.fakes.faults import Crash, broken, crash_after, crash_before, throttled, unanswered
@@ -45,22 +45,24 @@ def conflict(random: Random) -> Callable[[Any, Any], Any]:
     return lambda arguments, call: refuse(arguments)
 
 
-def assembled(client: Any, views: tuple[View, ...], name: Callable[[str], str], revision: Callable[[], str]) -> Derive:
+def assembled(
+    client: Any, views: tuple[View, ...], name: Callable[[str], str], revision: Callable[[], str]
+) -> DeriveBranch:
     """The branch as app.py puts it together, but that nobody waits."""
     derived = name("derived")
     tombstones = Tombstones(client, name("tombstones"), 7, lambda: 0.0)
-    books = Books(client, name("ledger"), derived, 7, lambda: 0.0, lambda _: None, lambda a, b: b, revision)
-    return Derive(views, Register(client, derived, tombstones, Serial()), Ledger(books, Serial()))
+    books = LedgerTables(client, name("ledger"), derived, 7, lambda: 0.0, lambda _: None, lambda a, b: b, revision)
+    return DeriveBranch(views, Register(client, derived, tombstones, Serial()), Ledger(books, Serial()))
 
 
-def consumer(branch: Callable[[Any], Derive], batches: list[list[Record]]) -> Callable[[Any], None]:
+def consumer(branch: Callable[[Any], DeriveBranch], batches: list[list[Record]]) -> Callable[[Any], None]:
     """Each batch again and again, from its first failed record on, until none fails; a crash repeats it whole."""
 
     def program(client: Any) -> None:
         for batch in batches:
             left = batch
             while left:
-                changes = sources.decode({"Records": left}, 0)
+                changes = stream_records.decode({"Records": left}, 0)
                 try:
                     ends = branch(client).apply(changes, FOREVER)
                 except Crash:
@@ -198,7 +200,7 @@ class Schedule:
         """What a table is called here."""
         return f"{self.prefix}{of}"
 
-    def branch(self, client: Any) -> Derive:
+    def branch(self, client: Any) -> DeriveBranch:
         """As app.py puts it together."""
         return assembled(client, self.views, self.name, self._revision)
 

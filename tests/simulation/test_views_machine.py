@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from distributary.derive import check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from tests.fakes.dynamodb import DynamoDB
 from tests.simulation.schedules import SCHEMAS, Stage, assembled, consumer
 from tests.simulation.settled import check_settled
@@ -99,7 +99,7 @@ class Views(RuleBasedStateMachine):
         stage = Stage(self.service, Random(seed), faults)
         stage.play([consumer(self._branch, batches) for batches in consumers])
 
-    def _branch(self, client: Any) -> Derive:
+    def _branch(self, client: Any) -> DeriveBranch:
         return assembled(client, self.views, str, self._revision)
 
     def _revision(self) -> str:

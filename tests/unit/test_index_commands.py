@@ -40,10 +40,10 @@ def node(monkeypatch):
 def deployed(node, monkeypatch):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    purge.deployed.cache_clear()
+    purge.runtime.cache_clear()
     schema.apply(node, USERS, 3)
     yield node
-    purge.deployed.cache_clear()
+    purge.runtime.cache_clear()
 
 
 def run(monkeypatch, *arguments):

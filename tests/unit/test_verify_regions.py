@@ -212,7 +212,7 @@ def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(tables, capsy
         f"{AP}: tombstones",
         f"{EU}: version attribute",
     }
-    assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["mend"]
+    assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["fix"]
 
 
 def test_the_doctor_changes_nothing(tables, capsys):

@@ -1,7 +1,7 @@
 """boto3 clients, and what their errors ask of the caller."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import botocore.session
@@ -10,6 +10,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
+
+
+class Clients(Protocol):
+    """Where a branch gets its AWS clients from: `client`, or fakes in tests."""
+
+    def __call__(self, service: str, region: str | None = None, **options: Any) -> Any:
+        """A client with the operations of boto3's; the options are those of `client`."""
+
 
 AwsError = (ClientError, BotoCoreError)
 

@@ -23,7 +23,7 @@ Task = TypeVar("Task")
 
 
 @dataclass(frozen=True, slots=True)
-class Derive:
+class DeriveBranch:
     """Views say what, `register` and `ledger` write it."""
 
     views: tuple[View, ...]

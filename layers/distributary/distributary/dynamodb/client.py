@@ -35,7 +35,7 @@ _UNANSWERED = (EndpointConnectionError, HTTPClientError)
 _PAUSE_SECONDS = 0.05
 
 
-class LeanClient:
+class DynamoDBClient:
     """Some operations of a boto3 DynamoDB client: the same arguments, answers and exceptions (ClientError,
     BotoCoreError), but that arguments are checked by the service alone. Throttling, faults of the service and broken
     connections are tried again, `attempts` times in all, with full jitter.
@@ -148,11 +148,18 @@ def _may_pass(error: Exception) -> bool:
     return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
 
 
-def lean(region: str | None, connections: int, session: botocore.session.Session | None = None) -> Any:
-    """A DynamoDB client for a call a change, at once over so many connections: see `LeanClient`. Where the environment
-    sets a proxy it is boto3's, which knows how to use one."""
+def connect(region: str | None, connections: int, session: botocore.session.Session | None = None) -> Any:
+    """A client for one call per change, with up to `connections` calls at once: see `DynamoDBClient`.
+
+    Where the environment sets a proxy, the client is boto3's, since `DynamoDBClient` supports none.
+    """
     plain = client("dynamodb", region, connections=connections, session=session)
     endpoint, found = plain.meta.endpoint_url, (session or botocore.session.get_session()).get_credentials()
     if found is None or urllib.request.getproxies().get(endpoint.partition(":")[0]):
         return plain
-    return LeanClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections)
+    return DynamoDBClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections)
+
+
+def clients(service: str, region: str | None = None, **options: Any) -> Any:
+    """See `Clients`: boto3's, except that DynamoDB's is `connect`'s."""
+    return connect(region, **options) if service == "dynamodb" else client(service, region, **options)

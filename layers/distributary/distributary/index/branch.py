@@ -21,7 +21,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class IndexBranch:
     """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents."""
 
     sources: tuple[Source, ...]

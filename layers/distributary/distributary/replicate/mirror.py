@@ -22,7 +22,7 @@ CALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
+class MirrorBranch:
     """What `declared` says stands in the register's table, plus the version attribute."""
 
     register: Register

@@ -12,7 +12,7 @@ from typing import Any
 
 from distributary.derive.contribution import set_name, shape_of
 from distributary.derive.declarations import Aggregate
-from distributary.derive.delta import ITEMS, Key, Row, Standing, add, member_partition
+from distributary.derive.delta import ITEMS, Key, RecordedContribution, Row, add, member_partition
 from distributary.derive.groups import REVISION, STATE
 from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.derive.view import View
@@ -49,7 +49,7 @@ class Sums:
     fingerprints: dict[str, int] = field(default_factory=dict)
     owners: dict[Key, str] = field(default_factory=dict)
 
-    def count(self, view: str, standing: Standing) -> None:
+    def count(self, view: str, standing: RecordedContribution) -> None:
         """One ledger row more."""
         for key, (amounts, members) in standing.shares.items():
             self.owners[key] = view
