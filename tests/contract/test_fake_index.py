@@ -10,9 +10,8 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
-from distributary.index import Index
+from distributary.index import Entity, Index
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.index.opensearch.bulk_errors import Refused
 from distributary.index.opensearch.connect import connect

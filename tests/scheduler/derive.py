@@ -1,19 +1,17 @@
 """Derived tables: views of every kind, on both primitives, beside their verification."""
 
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from distributary.consumer.parallel import Parallel
 from distributary.derive import check
-from distributary.derive.branch import Derive
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
-from distributary.derive.verify.item_verifier import Eye
+from distributary.derive.branch import DeriveBranch
+from distributary.derive.factory import build
+from distributary.derive.settings import DeriveSettings
+from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
 from tests.scheduler.choices import Choices
 from tests.scheduler.source import Image
 from tests.scheduler.world import SOURCE, Plan, World
@@ -22,12 +20,20 @@ from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
 
 PAUSE = 10.0
+SETTINGS = DeriveSettings(
+    parking_bucket="parking",
+    generation=0,
+    derived_table="derived",
+    ledger_table="ledger",
+    tombstone_table="tombstones",
+    tombstone_days=7,
+)
 
 
 class DeriveWorld(World):
     """One to four views of the pool; `kinds` names them instead."""
 
-    schemas = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+    schemas: ClassVar = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
 
     def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = ()) -> None:
         super().__init__(seed, choices, plan)
@@ -62,20 +68,18 @@ class DeriveWorld(World):
         else:
             super().delete(name)
 
-    def branch(self) -> Derive:
-        """As app.py puts it together."""
-        tombstones = Tombstones(self.dynamodb, "tombstones", 7)
-        return Derive(
-            self.views, Register(self.dynamodb, "derived", tombstones, Parallel()), Ledger(self._books(), Parallel())
-        )
+    def branch(self) -> DeriveBranch:
+        """See `World`."""
+        declared = [each.declared for each in self.pooled]
+        return build(declared, SETTINGS, lambda _: self.dynamodb, Parallel())
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""
-        books, tombstones = self._books(), Tombstones(self.dynamodb, "tombstones", 7)
-        register = Register(self.dynamodb, "derived", tombstones, Parallel())
-        eye = Eye(SOURCE, self.views, books, 0, PAUSE)
-        mending = Repair(books, register) if repair else None
-        return Verify(eye, Scan(books, Parallel(), 2), ("id",), repair=mending).run()
+        branch = self.branch()
+        tables = branch.ledger.books
+        eye = Comparator(SOURCE, branch.views, tables, 0, PAUSE)
+        mending = Repair(tables, branch.register) if repair else None
+        return Verify(eye, Scan(tables, Parallel(), 2), ("id",), repair=mending).run()
 
     def check(self, when: str) -> None:
         """Recomputed from all that happened to the source."""
@@ -89,6 +93,3 @@ class DeriveWorld(World):
             check_settled(self.service, "derived", table, self.pooled, self.views)
         except AssertionError as error:
             raise AssertionError(f"{when}: {error}") from None
-
-    def _books(self) -> Books:
-        return Books(self.dynamodb, "ledger", "derived", 7)

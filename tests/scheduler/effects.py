@@ -1,4 +1,4 @@
-"""What can befall a call besides its answer: a crash, a refusal, a response that is lost, an effect that comes later."""
+"""What can befall a call: a crash, a refusal, a response that is lost, an effect that comes later."""
 
 import copy
 import json
@@ -117,6 +117,8 @@ def stalled(scheduler: Any, call: Call) -> Any:
 
 ALWAYS: tuple[Effect, ...] = (crash_before, crash_after, throttled, broken, lost)
 CLOCKS: tuple[Effect, ...] = (set_back, stalled)
+SAFE: tuple[Effect, ...] = (*ALWAYS, partial, conflict, *CLOCKS)
+"""All but late effects, which some primitives cannot bear."""
 
 
 @dataclass
@@ -126,7 +128,7 @@ class Faults:
 
     most: int = 0
     odds: float = 0.15
-    kinds: tuple[Effect, ...] = (*ALWAYS, partial, conflict, late, *CLOCKS)
+    kinds: tuple[Effect, ...] = (*SAFE, late)
     tears: bool = False
     had: list[str] = field(default_factory=list)
 

@@ -3,12 +3,13 @@
 from random import Random
 from typing import Any
 
-from distributary.derive import Entity
-from distributary.index import Index
-from distributary.index.branch import Documents
+from distributary.consumer.parallel import Parallel
+from distributary.index import Entity, Index
+from distributary.index.factory import build
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared
-from distributary.index.verify.comparison import Eye
+from distributary.index.settings import IndexSettings
+from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.fakes import opensearch
 from tests.fakes.opensearch import OpenSearch
@@ -18,6 +19,16 @@ from tests.scheduler.world import SOURCE, Plan, World
 FIELDS = {"name": {"type": "keyword"}, "total": {"type": "long"}}
 PERSON = Entity(name="person", keys=("id",), attributes=tuple(FIELDS), where=lambda item: "hidden" not in item)
 INDEX = Index(name="people", of=PERSON, id="P#{id}", fields=FIELDS)
+
+SETTINGS = IndexSettings(
+    parking_bucket="parking",
+    generation=0,
+    also_generation=None,
+    endpoint="https://search.example.com",
+    service="es",
+    secret="none",
+    request_mib=5,
+)
 
 
 class IndexWorld(World):
@@ -38,13 +49,13 @@ class IndexWorld(World):
         hidden = {"hidden": {"BOOL": True}} if not self.plan.loses and random.random() < 0.2 else {}
         return super().image(random) | hidden
 
-    def branch(self) -> Documents:
-        """As app.py puts it together."""
-        return Declared.of([INDEX], self.search, 0).branch
+    def branch(self) -> Any:
+        """See `World`."""
+        return build([INDEX], SETTINGS, self.search, Parallel())
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""
-        eye = Eye(Declared.of([INDEX], self.search, 0), self.search, self.dynamodb, SOURCE, ("id",))
+        eye = Comparator(Declared.of([INDEX], self.search, 0), self.search, self.dynamodb, SOURCE, ("id",))
         return Verify(eye, segments=2, repair=repair).run()
 
     def check(self, when: str) -> None:

@@ -1,13 +1,13 @@
 """A mirror of the source in another region, beside its verification."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import Replica
-from distributary.replicate.verify.comparison import Eye
-from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate import Mirror
+from distributary.replicate.factory import build
+from distributary.replicate.settings import ReplicateSettings
+from distributary.replicate.verify.comparison import Comparator
+from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
@@ -15,24 +15,36 @@ from distributary.stream.change import REPLICA_VERSION
 from tests.scheduler.world import SOURCE, World
 
 PAUSE = 10.0
+SETTINGS = ReplicateSettings(
+    parking_bucket="parking",
+    generation=0,
+    replica_table="replica",
+    replica_regions=("us-east-1",),
+    source_region="eu-west-1",
+    target_role="none",
+    version_attribute=REPLICA_VERSION,
+    tombstone_table="tombstones",
+    tombstone_days=7,
+)
 
 
 class MirrorWorld(World):
     """All of the source's items."""
 
-    schemas = {"replica": {"id": "S"}, "tombstones": {"id": "S"}}
+    schemas: ClassVar = {"replica": {"id": "S"}, "tombstones": {"id": "S"}}
+    declared = Mirror()
 
-    def branch(self) -> Replica:
-        """As app.py puts it together."""
-        tombstones = Tombstones(self.dynamodb, "tombstones", 7)
-        return Replica(Register(self.dynamodb, "replica", tombstones, Parallel()), "eu-west-1/replica")
+    def branch(self) -> Any:
+        """See `World`."""
+        return build(self.declared, SETTINGS, lambda *_, **__: self.dynamodb, Parallel(), lambda: None)
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""
         mirror = self.branch()
-        eye = Eye(Side(self.dynamodb, SOURCE), Side(self.dynamodb, "replica", name="replica"), ("id",), mirror.plan)
+        sides = Side(self.dynamodb, SOURCE), Side(self.dynamodb, "replica", name="replica")
+        eye = Comparator(*sides, ("id",), mirror.plan)
         mending = Repair(mirror.register, 0) if repair else None
-        return Verify(eye, Suspects(PAUSE), Parallel(), mending, Parallel()).scan(range(2), 2)
+        return Verify(eye, RecheckQueue(PAUSE), Parallel(), mending, Parallel()).scan(range(2), 2)
 
     def check(self, when: str) -> None:
         """Both tables hold the same."""

@@ -11,6 +11,7 @@ from tests.scheduler.scheduler import STARTED, Scheduler
 
 PAGE_ITEMS = 3
 PATIENCE = 5.0
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 Image = dict[str, Any]
@@ -98,6 +99,7 @@ class Shard:
         self._scheduler, self._records, self._function, self._random = scheduler, records, function, random
         self._closed, self._zombies, self._rewinds, self._loses = closed, zombies, rewinds, loses
         self._at = self._invocations = 0
+        self._pause = FIRST_PAUSE
         self.lost: list[Record] = []
 
     def run(self) -> None:
@@ -125,12 +127,12 @@ class Shard:
             self._zombies -= 1
             invocation.become_zombie()
             return 0
-        if invocation.crashed:
-            return 0
-        if invocation.result is None:
+        if not invocation.crashed and invocation.result is None:
+            self._pause = FIRST_PAUSE
             return len(batch)
-        failed = given[invocation.result]
-        return batch.index(failed)
+        self._scheduler.sleep(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        return 0 if invocation.crashed else batch.index(given[invocation.result])
 
     def _given_up(self, record: Record) -> bool:
         if record not in self.lost and self._loses(record):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
@@ -39,7 +39,7 @@ class Plan:
 class World:
     """One schedule of one branch. A subclass says how the branch is built, verified, and what is right downstream."""
 
-    schemas: dict[str, dict[str, str]] = {}
+    schemas: ClassVar[dict[str, dict[str, str]]] = {}
 
     def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
         self.seed, self.plan, self.random = seed, plan, Random(f"world {seed}")
@@ -50,6 +50,7 @@ class World:
         self.names = [f"i{at}" for at in range(plan.items)]
         self.written, self.settled_from = False, 0
         self.parked: list[Record] = []
+        self.mappings: list[Shard] = []
 
     @property
     def records(self) -> list[Record]:

@@ -7,17 +7,18 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import View, check
-from distributary.derive.branch import Derive
+from distributary.derive import check
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.stream import records as sources
+from distributary.stream import records as stream_records
 from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
 from tests.fakes.serial import Serial
-from tests.scheduler.choices import Seeded
+from tests.scheduler.choices import Choices, Seeded
 from tests.scheduler.effects import ALWAYS, Faults, conflict, partial
 from tests.scheduler.scheduler import Scheduler
 from tests.simulation.settled import check_settled
@@ -29,22 +30,24 @@ FOREVER = Deadline(float("inf"))
 KINDS = (*ALWAYS, partial, conflict)
 
 
-def assembled(client: Any, views: tuple[View, ...], name: Callable[[str], str], revision: Callable[[], str]) -> Derive:
+def assembled(
+    client: Any, views: tuple[View, ...], name: Callable[[str], str], revision: Callable[[], str]
+) -> DeriveBranch:
     """The branch as app.py puts it together, but that nobody waits."""
     derived = name("derived")
     tombstones = Tombstones(client, name("tombstones"), 7, lambda: 0.0)
-    books = Books(client, name("ledger"), derived, 7, lambda: 0.0, lambda _: None, lambda a, b: b, revision)
-    return Derive(views, Register(client, derived, tombstones, Serial()), Ledger(books, Serial()))
+    books = LedgerTables(client, name("ledger"), derived, 7, lambda: 0.0, lambda _: None, lambda a, b: b, revision)
+    return DeriveBranch(views, Register(client, derived, tombstones, Serial()), Ledger(books, Serial()))
 
 
-def consumer(branch: Callable[[], Derive], batches: list[list[Record]]) -> Callable[[], None]:
+def consumer(branch: Callable[[], DeriveBranch], batches: list[list[Record]]) -> Callable[[], None]:
     """Each batch again and again, from its first failed record on, until none fails; a crash repeats it whole."""
 
     def program() -> None:
         for batch in batches:
             left = batch
             while left:
-                changes = sources.decode({"Records": left}, 0)
+                changes = stream_records.decode({"Records": left}, 0)
                 try:
                     ends = branch().apply(changes, FOREVER)
                 except Crash:
@@ -64,6 +67,7 @@ class Schedule:
     prefix: str = ""
     items: int = 5
     edits: int = 36
+    choices: Choices | None = None
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
@@ -72,7 +76,9 @@ class Schedule:
         self.views = check([each.declared for each in self.pooled])
         self.table = Life(self.random, self.random.randint(1, self.items), self.random.randint(1, self.edits))
         faults = Faults(self.random.choice((0, 4, 10)), kinds=KINDS, tears=True)
-        self.scheduler = Scheduler(Seeded(self.seed), faults, self.seed, self.random.choice((0.1, 0.5, 0.9)))
+        self.scheduler = Scheduler(
+            self.choices or Seeded(self.seed), faults, self.seed, self.random.choice((0.1, 0.5, 0.9))
+        )
         self.client = self.scheduler.client(self.service, dynamodb)
         self._sizes = self.random.choice(((1,), (1, 3), (3, 10), (1, 3, 10, 40)))
         self.revisions = 0
@@ -93,7 +99,7 @@ class Schedule:
         """What a table is called here."""
         return f"{self.prefix}{of}"
 
-    def branch(self) -> Derive:
+    def branch(self) -> DeriveBranch:
         """As app.py puts it together."""
         return assembled(self.client, self.views, self.name, self._revision)
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from distributary.derive import Projection
-from distributary.derive.ledger_tables import Books
-from distributary.derive.verify.item_verifier import Eye
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
@@ -51,8 +51,8 @@ class Settled(Schedule):
         return False
 
     def verify(self, repair: bool) -> Report:
-        books = Books(self.service, "ledger", "derived", 7, lambda: 0.0, lambda _: None, revision=self._revision)
-        eye = Eye("source", self.views, books, 0, 0.0, lambda _: None)
+        books = LedgerTables(self.service, "ledger", "derived", 7, lambda: 0.0, lambda _: None, revision=self._revision)
+        eye = Comparator("source", self.views, books, 0, 0.0, lambda _: None)
         register = Register(self.service, "derived", Tombstones(self.service, "tombstones", 7, lambda: 0.0), Serial())
         mending = Repair(books, register) if repair else None
         return Verify(eye, Scan(books, Serial(), 3), ("id",), repair=mending).run()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from distributary.derive import check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.scheduler.choices import Seeded
@@ -105,7 +105,7 @@ class Views(RuleBasedStateMachine):
         client = scheduler.client(self.service, dynamodb)
         scheduler.play(*(consumer(partial(self._branch, client), batches) for batches in consumers))
 
-    def _branch(self, client: Any) -> Derive:
+    def _branch(self, client: Any) -> DeriveBranch:
         return assembled(client, self.views, str, self._revision)
 
     def _revision(self) -> str:
