@@ -1,6 +1,6 @@
 """Every branch with everybody at work on it who can be today: what is played in samples, and in soaks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.scheduler.choices import Choices
@@ -8,7 +8,7 @@ from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
-from tests.scheduler.runs import Make, Playable
+from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.welcome import WelcomeWorld
 from tests.scheduler.world import Plan, World
 from tests.simulation.merging import Merging
@@ -20,16 +20,12 @@ MOST = (0, 4, 10)
 """Faults of a schedule: the seed says which."""
 
 
-def streamed(
-    world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices
-) -> World:
+def streamed(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
     """The stream alone, with zombies, rewinds and redrives."""
     return world(seed, choices, Plan(faults=Faults(MOST[seed % 3], kinds=kinds, tears=True)))
 
 
-def repaired(
-    world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices
-) -> World:
+def repaired(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
     """The stream, records that are lost, and one or two repairs beside it."""
     faults = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True)
     return world(seed, choices, Plan(repairs=1 + seed % 3 % 2, loses=seed % 2 == 0, redrives=0, faults=faults))
@@ -51,3 +47,14 @@ BRANCHES: dict[str, Make] = {
     "multi-active-merged": Merging,
     "welcome": partial(streamed, WelcomeWorld, SAFE),
 }
+
+
+def failures(branch: str, seeds: Sequence[int]) -> tuple[int, list[str]]:
+    """How many schedules were played, and what is told of the first that failed, if one did. A soak's processes find
+    it here: a package's `__main__` is not imported by them."""
+    for played, seed in enumerate(seeds, 1):
+        try:
+            play(BRANCHES[branch], [seed])
+        except AssertionError as error:
+            return played, [f"{branch}: {error}"]
+    return len(seeds), []

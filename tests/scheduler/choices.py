@@ -14,11 +14,11 @@ class Choices:
     def __init__(self) -> None:
         self.made: list[int] = []
         self.many: list[int] = []
-        self.free: list[bool] = []
+        self.free: list[int] = []
 
-    def pick(self, many: int, odds: float, free: bool = False) -> int:
-        """A number below `many`: 0, or with the probability `odds` another one. `free`: there is no plain answer, for
-        the actor that ran last cannot go on."""
+    def pick(self, many: int, odds: float, free: int = 1) -> int:
+        """A number below `many`: 0, or with the probability `odds` another one. So many are `free`, no interference:
+        if the actor that ran last cannot go on, any other may."""
         if many < 2:
             return 0
         chosen = self._pick(many, odds)
@@ -68,8 +68,9 @@ def _next(done: Choices, interferences: int) -> list[int] | None:
     spent, before = 0, []
     for chosen, free in zip(done.made, done.free, strict=True):
         before.append(spent)
-        spent += bool(chosen) and not free
+        spent += chosen >= free
     for at in reversed(range(len(done.made))):
-        if done.made[at] + 1 < done.many[at] and before[at] + (not done.free[at]) <= interferences:
-            return [*done.made[:at], done.made[at] + 1]
+        following = done.made[at] + 1
+        if following < done.many[at] and before[at] + (following >= done.free[at]) <= interferences:
+            return [*done.made[:at], following]
     return None

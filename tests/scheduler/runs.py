@@ -14,6 +14,11 @@ SHRINKS = 400
 """So many schedules are played to find a plainer one that fails as well."""
 
 
+def deep(interferences: int) -> int:
+    """So many in an enumeration; one more in a soak, which is when SCHEDULES is set."""
+    return interferences + bool(os.environ.get("SCHEDULES"))
+
+
 class Playable(Protocol):
     """What a schedule is played on."""
 

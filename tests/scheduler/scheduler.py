@@ -52,8 +52,9 @@ class Actor:
 
 class Scheduler:
     """`trace` is what happened, one event a call; `turning` the odds that an actor is stopped at a point where it
-    could go on. Without `answers`, calls are one point each: an enumeration that does not look at clocks needs no
-    more, for between two of its calls an actor touches nothing that others see."""
+    could go on. If it is `coarse`, a call is one point, and the threads of an actor run one after the other: an
+    enumeration needs no more where clocks do not matter, for between two of its calls an actor touches nothing that
+    others see."""
 
     def __init__(
         self,
@@ -61,9 +62,9 @@ class Scheduler:
         faults: Faults | None = None,
         seed: int = 0,
         turning: float = 0.3,
-        answers: bool = True,
+        coarse: bool = False,
     ) -> None:
-        self.choices, self.faults, self.turning, self._answers = choices, faults or Faults(), turning, answers
+        self.choices, self.faults, self.turning, self.coarse = choices, faults or Faults(), turning, coarse
         self.trace: list[Event] = []
         self.current: Actor | None = None
         self._actors: list[Actor] = []
@@ -132,6 +133,17 @@ class Scheduler:
         return until()
 
     @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Nothing befalls the calls that the current actor makes meanwhile."""
+        actor = self.acting()
+        if actor is None:
+            yield
+            return
+        before, actor.spared = actor.spared, True
+        yield
+        actor.spared = before
+
+    @contextmanager
     def machine(self) -> Iterator[None]:
         """Virtual time for what is done outside of a run."""
         with virtual(self):
@@ -188,10 +200,10 @@ class Scheduler:
             event.answer = error
             if isinstance(error, Crash | GreenletExit):
                 raise
-            if self._answers:
+            if not self.coarse:
                 self.pause()
             raise
-        if self._answers:
+        if not self.coarse:
             self.pause()
         return event.answer
 
@@ -207,17 +219,17 @@ class Scheduler:
     def _next(self) -> Actor:
         """The actor that ran last comes first if it can go on, then all that can, then those that sleep."""
         able = [each for each in self._actors if self._able(each)]
-        last, free = self.current, True
-        if last in able:
+        last = self.current
+        going_on = last in able
+        if last is not None and going_on:
             able.remove(last)
             able.insert(0, last)
-            free = False
         asleep = [each for each in self._actors if each.wakes is not None and each not in able]
         asleep.sort(key=lambda each: each.wakes or 0.0)
         candidates = [*able, *asleep]
         assert candidates, f"nobody can go on: {[each.name for each in self._actors]}"
-        odds = 1 - 1 / len(candidates) if free else self.turning
-        return candidates[self.choices.pick(len(candidates), odds, free)]
+        odds = self.turning if going_on else 1 - 1 / len(candidates)
+        return candidates[self.choices.pick(len(candidates), odds, 1 if going_on else len(candidates))]
 
     def _able(self, actor: Actor) -> bool:
         if actor.wakes is not None and actor.wakes <= self._seconds:
@@ -283,7 +295,7 @@ class Executor:
     def map(self, call: Callable[[Any], Any], tasks: Iterable[Any]) -> list[Any]:
         """One result per task, in order. Raises the first task's error."""
         scheduler, parent, waiting = self._scheduler, self._scheduler.acting(), list(tasks)
-        if parent is None or len(waiting) < 2:
+        if parent is None or len(waiting) < 2 or scheduler.coarse:
             return [call(task) for task in waiting]
         children = [scheduler.fork(parent, at, partial(_tried, call, task)) for at, task in enumerate(waiting)]
         scheduler.wait(lambda: all(child.ended for child in children))

@@ -23,7 +23,8 @@ INVOCATION_SECONDS = 27.0
 class Plan:
     """What a world is made of. `edits` of the application, on so many `items`; `repairs` run beside the stream, each a
     whole `verify --repair`; `redrives` are records delivered out of their order; if it `loses`, Lambda gives up records
-    for good, and every item is written once more at the end, so that state branches have what they need."""
+    for good, and every item is written once more at the end, so that state branches have what they need. See
+    `Scheduler` for `coarse`."""
 
     items: int = 3
     edits: int = 8
@@ -34,6 +35,7 @@ class Plan:
     loses: bool = False
     shards: int = 2
     faults: Faults | None = None
+    coarse: bool = False
 
 
 class World:
@@ -43,7 +45,7 @@ class World:
 
     def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
         self.seed, self.plan, self.random = seed, plan, Random(f"world {seed}")
-        self.scheduler = Scheduler(choices, plan.faults, seed, self.random.choice((0.1, 0.3, 0.6)))
+        self.scheduler = Scheduler(choices, plan.faults, seed, self.random.choice((0.1, 0.3, 0.6)), plan.coarse)
         self.service = Streaming({SOURCE: {"id": "S"}, **self.schemas}, {SOURCE: "eu-west-1"}, self.random)
         self.service.clock = lambda: self.scheduler.time()
         self.dynamodb = client(self.scheduler, self.service)
@@ -139,18 +141,16 @@ class World:
 
     def put(self, name: str, image: Image) -> None:
         """A put of the application."""
-        self.dynamodb_spared("put_item", Item={**image, "id": {"S": name}})
+        self.write("put_item", Item={**image, "id": {"S": name}})
 
     def delete(self, name: str) -> None:
         """A delete of the application."""
-        self.dynamodb_spared("delete_item", Key={"id": {"S": name}})
+        self.write("delete_item", Key={"id": {"S": name}})
 
-    def dynamodb_spared(self, operation: str, **arguments: Any) -> None:
+    def write(self, operation: str, **arguments: Any) -> None:
         """A call of the application, which nothing befalls."""
-        acting = self.scheduler.acting()
-        if acting is not None:
-            acting.spared = True
-        getattr(self.dynamodb, operation)(TableName=SOURCE, **arguments)
+        with self.scheduler.sparing():
+            getattr(self.dynamodb, operation)(TableName=SOURCE, **arguments)
 
     def repairer(self) -> None:
         """An operator's `verify --repair`, at any time; a service that does not answer ends it."""
