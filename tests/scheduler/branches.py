@@ -26,9 +26,19 @@ def streamed(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices
 
 
 def repaired(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
-    """The stream, records that are lost, and one or two repairs beside it."""
-    faults = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True)
-    return world(seed, choices, Plan(repairs=1 + seed % 3 % 2, loses=seed % 2 == 0, redrives=0, faults=faults))
+    """The stream, records that are lost, and one to three repairs beside it."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True), seed // 3 % 2
+    plan = Plan(
+        items=2,
+        repairs=1 + seed % 3,
+        zombies=odd,
+        rewinds=odd,
+        redrives=0,
+        loses=seed % 2 == 0,
+        hasty=seed % 4 < 3,
+        faults=faults,
+    )
+    return world(seed, choices, plan)
 
 
 def scheduled(seed: int, choices: Choices) -> Playable:

@@ -19,7 +19,6 @@ from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
 
-PAUSE = 10.0
 SETTINGS = DeriveSettings(
     parking_bucket="parking",
     generation=0,
@@ -77,7 +76,7 @@ class DeriveWorld(World):
         """As the command puts it together."""
         branch = self.branch()
         tables = branch.ledger.books
-        eye = Comparator(SOURCE, branch.views, tables, 0, PAUSE)
+        eye = Comparator(SOURCE, branch.views, tables, 0, self.pause)
         mending = Repair(tables, branch.register) if repair else None
         return Verify(eye, Scan(tables, Parallel(), 2), ("id",), repair=mending).run()
 

@@ -56,7 +56,7 @@ class IndexWorld(World):
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""
         eye = Comparator(Declared.of([INDEX], self.search, 0), self.search, self.dynamodb, SOURCE, ("id",))
-        return Verify(eye, segments=2, repair=repair).run()
+        return Verify(eye, segments=2, pause=self.pause, repair=repair).run()
 
     def check(self, when: str) -> None:
         """What a reader finds, against the items."""

@@ -14,7 +14,6 @@ from distributary.replicate.verify.verifier import Verify
 from distributary.stream.change import REPLICA_VERSION
 from tests.scheduler.world import SOURCE, World
 
-PAUSE = 10.0
 SETTINGS = ReplicateSettings(
     parking_bucket="parking",
     generation=0,
@@ -44,7 +43,7 @@ class MirrorWorld(World):
         sides = Side(self.dynamodb, SOURCE), Side(self.dynamodb, "replica", name="replica")
         eye = Comparator(*sides, ("id",), mirror.plan)
         mending = Repair(mirror.register, 0) if repair else None
-        return Verify(eye, RecheckQueue(PAUSE), Parallel(), mending, Parallel()).scan(range(2), 2)
+        return Verify(eye, RecheckQueue(self.pause), Parallel(), mending, Parallel()).scan(range(2), 2)
 
     def check(self, when: str) -> None:
         """Both tables hold the same."""

@@ -88,6 +88,12 @@ def deleting(world: World) -> None:
     deliver(world)
 
 
+def editing(world: World) -> None:
+    """The application puts the item anew, and the function hears of it."""
+    put(30)(world)
+    deliver(world)
+
+
 def repair(world: World) -> None:
     """An operator's `verify --repair`."""
     world.verify(repair=True)

@@ -9,7 +9,7 @@ from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SAFE
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
-from tests.scheduler.race import deleting, deliver, live, neighbour, put, race, repair
+from tests.scheduler.race import deleting, deliver, editing, live, neighbour, put, race, repair
 from tests.scheduler.runs import deep, play, play_every, seeds
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
@@ -52,6 +52,12 @@ def test_a_repair_and_a_live_change_into_each_of_the_others_calls(kind, before):
     play_every(race(world, BEFORE[before], [live, repair], **more), deep(1))
 
 
+@each(KINDS, {("sums",): LEDGER})
+def test_a_repair_and_a_live_edit_into_each_of_the_others_calls(kind):
+    world, more = KINDS[kind]
+    play_every(race(world, [neighbour, put(10), deliver, put(20)], [editing, repair], **more), deep(1))
+
+
 @each(KINDS, {("fixed",): OUTLIVES})
 def test_a_repair_and_a_live_delete_into_each_of_the_others_calls(kind):
     world, more = KINDS[kind]
@@ -73,6 +79,14 @@ def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind)
         repair(world)
 
     play_every(race(world, [put(10), deliver, put(20)], [repair, newer], **more), deep(1))
+
+
+def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkeypatch):
+    """So that the enumeration is known to find what it is there to find."""
+    monkeypatch.setattr("distributary.replicate.multi_active.conditional_rows.as_seen", lambda *_: {})
+    monkeypatch.setattr("distributary.replicate.verify.repair.TRIES", 1)
+    with pytest.raises(AssertionError, match="replay with"):
+        play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)
 
 
 @pytest.mark.xfail(reason=f"{LEDGER}; {OUTLIVES}", strict=True)

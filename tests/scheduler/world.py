@@ -24,7 +24,7 @@ class Plan:
     """What a world is made of. `edits` of the application, on so many `items`; `repairs` run beside the stream, each a
     whole `verify --repair`; `redrives` are records delivered out of their order; if it `loses`, Lambda gives up records
     for good, and every item is written once more at the end, so that state branches have what they need. See
-    `Scheduler` for `coarse`."""
+    `Scheduler` for `coarse`. A `hasty` verification looks again at once, and so takes for wrong what is merely late."""
 
     items: int = 3
     edits: int = 8
@@ -36,6 +36,7 @@ class Plan:
     shards: int = 2
     faults: Faults | None = None
     coarse: bool = False
+    hasty: bool = False
 
 
 class World:
@@ -49,6 +50,7 @@ class World:
         self.service = Streaming({SOURCE: {"id": "S"}, **self.schemas}, {SOURCE: "eu-west-1"}, self.random)
         self.service.clock = lambda: self.scheduler.time()
         self.dynamodb = client(self.scheduler, self.service)
+        self.pause = 0.0 if plan.hasty else 10.0
         self.names = [f"i{at}" for at in range(plan.items)]
         self.written, self.settled_from = False, 0
         self.parked: list[Record] = []
