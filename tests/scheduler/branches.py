@@ -48,6 +48,7 @@ def scheduled(seed: int, choices: Choices) -> Playable:
 
 BRANCHES: dict[str, Make] = {
     "derive": partial(streamed, DeriveWorld, SAFE),
+    "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
