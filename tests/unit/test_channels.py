@@ -110,8 +110,8 @@ NEVER_LEFT = [ConnectTimeoutError(endpoint_url="x"), EndpointConnectionError(end
 @pytest.mark.parametrize(
     ("channel", "code", "meaning"),
     [
-        *((Ses, code, Rejected) for code in ("MessageRejected", "BadRequestException", "NotFoundException")),
-        (Ses, "MailFromDomainNotVerifiedException", Rejected),
+        *((Ses, code, Rejected) for code in ("MessageRejected", "BadRequestException")),
+        *((Ses, code, Unavailable) for code in ("NotFoundException", "MailFromDomainNotVerifiedException")),
         *((Ses, code, Unavailable) for code in ("TooManyRequestsException", "LimitExceededException")),
         *((Ses, code, Unavailable) for code in ("SendingPausedException", "AccountSuspendedException")),
         (Ses, "AccessDeniedException", Unavailable),
@@ -130,6 +130,20 @@ def test_what_a_refusal_means(channel, code, meaning):
         sender.send(MESSAGE)
     assert code in str(caught.value)
     assert "ada@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("MessageRejected", "Email address is not verified. The following identities failed the check: hello@x.com"),
+        ("BadRequestException", "Template welcome does not exist."),
+        ("BadRequestException", "Configuration set <mine> does not exist."),
+    ],
+)
+def test_ses_refusals_that_a_deployment_causes_are_tried_again(code, text):
+    sender, _ = connected(Ses, refusal("SendEmail", code, text, 400))
+    with pytest.raises(Unavailable):
+        sender.send(MESSAGE)
 
 
 @pytest.mark.parametrize("channel", [Ses, Topic, Sms, EventBridge])
