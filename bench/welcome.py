@@ -59,6 +59,7 @@ SETTINGS = WelcomeSettings(
     reply_to="",
     configuration_set="",
     topic_arn="",
+    sms_calling_codes=(),
     event_bus="",
 )
 
@@ -147,7 +148,7 @@ def _ours(dynamodb: Any, ses: Any) -> Handler:
     """As functions/welcome/app.py puts it together, at whatever pace."""
     parallel = Parallel()
     clients = {"dynamodb": dynamodb, "sesv2": ses}
-    branch = build([RULE], SETTINGS, lambda service, **_: clients[service], parallel)
+    branch = build([RULE], SETTINGS, lambda service, *_, **__: clients[service], parallel)
     deployed = Deployment(branch, Parking(None, "bench", "welcome", parallel), Telemetry("welcome"), 0)
     return lambda event: consume(event, _Soon(), deployed)
 

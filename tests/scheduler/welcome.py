@@ -29,6 +29,7 @@ SETTINGS = WelcomeSettings(
     reply_to="",
     configuration_set="",
     topic_arn="",
+    sms_calling_codes=(),
     event_bus="",
 )
 

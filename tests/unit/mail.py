@@ -33,6 +33,7 @@ SETTINGS = WelcomeSettings(
     reply_to="",
     configuration_set="",
     topic_arn="",
+    sms_calling_codes=(),
     event_bus="",
 )
 PLAIN = Content("Welcome, {{name}}", "Hello {{name}}!")

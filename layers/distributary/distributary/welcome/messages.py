@@ -116,7 +116,7 @@ def shown(item: Image, name: str, limits: Limits) -> str:
         if len(text) > MOST_CHARACTERS:
             raise Rejected(f"'{name}' has {len(text)} characters, and may have {MOST_CHARACTERS}")
         return _HIDDEN.sub(" ", text)
-    if _ADVERTISES.search(unicodedata.normalize("NFKC", text)):
+    if _ADVERTISES.findall(unicodedata.normalize("NFKC", text)):
         raise Rejected(f"'{name}' holds a web address or a line break: name it in `trusted` if no user can write it")
     return _HIDDEN.sub(" ", text)[: limits.characters]
 

@@ -40,7 +40,7 @@ class Ses:
         try:
             answer = self.client.send_email(**self._request(message))
         except AwsError as error:
-            never = set() if _OF_DEPLOYMENT.search(str(error)) else _NEVER
+            never = set() if _OF_DEPLOYMENT.findall(str(error)) else _NEVER
             raise meaning(error, "SES SendEmail", never) from error
         return str(answer["MessageId"])
 
