@@ -157,6 +157,16 @@ def test_an_open_claim_is_taken_over_after_a_growing_wait(table):
     assert waits == [30.0, 120.0]
 
 
+def test_a_claim_confirmed_late_is_not_taken_over(table):
+    """Its owner is slow: another one finds the lease ended, and then the owner confirms after all."""
+    claims = table.claims()
+    claims.take("m", "a", LEASE)
+    table.clock += LEASE + 2
+    found = read(table.item(), table.clock)
+    claims.confirm("m", "a", "id")
+    assert claims.take_over("m", "b", LEASE, found).claim is Claim.SENT
+
+
 def test_of_two_that_take_over_what_they_found_one_is_granted(table):
     claims = table.claims()
     claims.take("m", "a", LEASE)

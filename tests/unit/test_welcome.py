@@ -1,6 +1,7 @@
 """Who is written to, when, and when not; and nothing of it in a log line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -17,7 +18,7 @@ from distributary.welcome.triggers import EXPIRED, became
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.branches import Bucket, Context
-from tests.unit.mail import Office, rule, user
+from tests.unit.mail import AMPLE, Office, rule, user
 from tests.unit.records import change, event, stream_record
 
 TTL = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
@@ -227,6 +228,38 @@ def test_an_unknown_outcome_is_resent_three_times_at_most_in_five_hours():
     assert [at - sent[0] for at in sent] == [0, 60, 240]
     assert {end.status.value for end in ends[5:]} == {"Parked"}
     assert {end.metric for end in ends[5:]} == {"Unknown"}
+
+
+class Counting:
+    """A pace that counts what the branch says of it."""
+
+    def __init__(self):
+        self.said = []
+
+    def __getattr__(self, name):
+        return lambda *_: self.said.append(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (None, ["take", "accepted"]),
+        (MaybeSent("broke"), ["take", "refused"]),
+        (Unavailable("busy"), ["take", "refused"]),
+        (Rejected("no"), ["take"]),
+    ],
+)
+def test_a_send_that_may_have_failed_slows_the_next_ones(error, said):
+    office, pace = Office(channel=Refusing(error) if error else None), Counting()
+    replace(office.branch(), pace=pace).apply([change(0, new=user())], AMPLE)
+    assert pace.said == said
+
+
+def test_what_was_sent_before_takes_no_turn():
+    office, pace = Office(), Counting()
+    office.apply(change(0, new=user()))
+    replace(office.branch(), pace=pace).apply([change(0, new=user())], AMPLE)
+    assert pace.said == ["take", "give_back"]
 
 
 def test_nothing_is_claimed_if_the_look_took_the_time_of_its_confirmation():

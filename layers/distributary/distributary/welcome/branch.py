@@ -160,8 +160,6 @@ class WelcomeBranch:
         if found is None:
             return self.claims.take(id, owner, lease, sending.position, expires)
         if found.claim is Claim.UNKNOWN and sending.rule.on_unknown == "resend" and found.sends < MAX_SENDS:
-            if found.lease >= self.now():
-                raise Unavailable("an earlier send had an unknown outcome: it waits before it is sent again")
             return self.claims.take_over(id, owner, lease, found, sending.position, expires)
         return found
 
@@ -217,7 +215,7 @@ def _unknown(
 
 
 def _taken() -> Unavailable:
-    return Unavailable("another invocation is sending this message, or ended while it did: its lease still runs")
+    return Unavailable("another invocation is sending this message, or the wait before it is sent again still runs")
 
 
 def _named(rule: Rule, error: DistributaryError) -> DistributaryError:
