@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHANGES ?= 5000
 SCHEDULES ?= 100000
+BRANCH ?= derive-shuffled
 WHAT ?= derived
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
@@ -50,8 +51,8 @@ views: $(VENV)/.installed ## Each declared view, the primitive it stands on, and
 verify: $(VENV)/.installed ## What stands downstream against the source: make verify WHAT=derived ARGS="users --repair"
 	@PYTHONPATH=layers/distributary:functions/$(patsubst derived,derive,$(patsubst replica,replicate,$(WHAT))) $(BIN)/python -m distributary.verify $(WHAT) $(ARGS)
 
-soak: $(VENV)/.installed ## Random schedules of derive against a plain recomputation (SCHEDULES=100000)
-	@PYTHONPATH=.:layers/distributary $(BIN)/python -m tests.simulation $(SCHEDULES)
+soak: $(VENV)/.installed ## Random schedules of a branch against a plain recomputation (SCHEDULES=100000 BRANCH=derive-shuffled)
+	@PYTHONPATH=.:layers/distributary $(BIN)/python -m tests.scheduler $(SCHEDULES) --branch $(BRANCH)
 
 deploy-check: $(VENV)/.installed ## sam validate, sam build, and a real sam deploy to the emulator
 	$(BIN)/python -m deploy.check

@@ -20,9 +20,8 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Entity
-from distributary.index import Index, check
-from distributary.index.branch import Documents
+from distributary.index import Entity, Index, check
+from distributary.index.branch import IndexBranch
 from distributary.index.opensearch import schema
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.connect import connect
@@ -64,7 +63,7 @@ class Ours:
         index = Index(name=self.reader, of=ORDER, id="{order_id}", fields=MAPPING)
         client, parallel = connect(url, "none"), Parallel()
         schema.apply(client, index, 0)
-        branch = Documents(check([index]), 0, Bulk(client, parallel=parallel))
+        branch = IndexBranch(check([index]), 0, Bulk(client, parallel=parallel))
         self._deployed = Deployment(branch, Parking(None, "bench", "index", parallel), Telemetry("index"), 0)
 
     def handle(self, event: dict[str, Any]) -> tuple[float, float]:

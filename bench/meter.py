@@ -9,7 +9,7 @@ from unittest import mock
 
 import boto3
 
-from distributary.dynamodb.client import LeanClient
+from distributary.dynamodb.client import DynamoDBClient
 
 UNIT_BYTES = 1024
 _WRITES = ("Put", "Update", "Delete", "ConditionCheck")
@@ -43,7 +43,7 @@ class Meter:
             client = make(session, service, *arguments, **more)
             return self.watch(client) if service == "dynamodb" else client
 
-        init = LeanClient.__init__
+        init = DynamoDBClient.__init__
 
         def counting(lean: Any, *arguments: Any, **more: Any) -> None:
             init(lean, *arguments, **more)
@@ -55,7 +55,7 @@ class Meter:
 
             lean.call = counted
 
-        with mock.patch.object(boto3.Session, "client", made), mock.patch.object(LeanClient, "__init__", counting):
+        with mock.patch.object(boto3.Session, "client", made), mock.patch.object(DynamoDBClient, "__init__", counting):
             yield
 
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:

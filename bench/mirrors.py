@@ -80,7 +80,7 @@ def ours(table: str) -> Side:
     with mock.patch.object(sys, "path", [str(folder), *sys.path]), mock.patch.dict(os.environ, environment(table)):
         spec.loader.exec_module(app)
         with meter.watching():
-            app.deployed()
+            app.runtime()
     return Side("ours", table, lambda event: app.handler(event, Context()), meter)
 
 

@@ -21,9 +21,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 
@@ -90,7 +90,7 @@ def ours(prefix: str) -> Side:
     _create(ledger, "id")
     dynamodb, parallel = client("dynamodb"), Parallel()
     register = Register(dynamodb, derived, Tombstones(dynamodb, tombstones, DAYS), parallel)
-    branch = Derive(check([STORES]), register, Ledger(Books(dynamodb, ledger, derived, DAYS), parallel))
+    branch = DeriveBranch(check([STORES]), register, Ledger(LedgerTables(dynamodb, ledger, derived, DAYS), parallel))
     deployed = Deployment(branch, Parking(None, "bench", "derive", parallel), Telemetry("derive"), 0)
     return Side(derived, dynamodb, lambda event: consume(event, Context(), deployed))
 

@@ -25,8 +25,8 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Entity
-from distributary.welcome.branch import Welcome
+from distributary.stream.entity import Entity
+from distributary.welcome.branch import WelcomeBranch
 from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims
 from distributary.welcome.messages import Content
@@ -133,7 +133,7 @@ class _Soon(Context):
 def _ours(dynamodb: Any, ses: Any) -> Handler:
     """As functions/welcome/app.py puts it together, at whatever pace."""
     parallel = Parallel()
-    branch = Welcome(
+    branch = WelcomeBranch(
         check([RULE]),
         Claims(dynamodb, "ours", 30),
         Suppressions(dynamodb, "ours"),

@@ -11,12 +11,12 @@ from deploy.artifact import Artifact
 from local.aws import Aws
 from local.esm.lane import Backoff
 from local.esm.mapping import EventSourceMapping, Hooks, Stream
-from local.esm.quiet import settle
+from local.esm.quiet import wait_until_idle
 
 TABLE, DELETIONS, STAMP = "users", "users-deletions", "_distributary_version"
 KEY = {"user_id": {"S": "u-1"}}
 DRAIN_SECONDS = 60
-DECLARED = """from distributary.replicate.declarations import MultiActive, last_writer
+DECLARED = """from distributary.replicate import MultiActive, last_writer
 
 REPLICA = MultiActive(regions={regions!r}, rule=last_writer("changed_at", "milliseconds"))
 """
@@ -72,7 +72,7 @@ def faults(root: Path, built: Path, both: Sequence[Peer]) -> list[str]:
                 client.delete_item(TableName=TABLE, Key=KEY)
             else:
                 client.put_item(TableName=TABLE, Item=item)
-            settle(mappings, DRAIN_SECONDS)
+            wait_until_idle(mappings, DRAIN_SECONDS)
             stands = other.get_item(TableName=TABLE, Key=KEY, ConsistentRead=True).get("Item", {})
             if (plain := {name: value for name, value in stands.items() if name != STAMP}) != (item or {}):
                 found.append(f"the other region has {plain}, not {item or {}}")

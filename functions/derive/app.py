@@ -1,4 +1,4 @@
-"""The derive function: declared views, kept in step with a table's stream."""
+"""The derive function keeps declared views in step with a table's stream."""
 
 import os
 from functools import cache
@@ -8,31 +8,24 @@ from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.parking import Parking
-from distributary.consumer.settings import DeriveSettings
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import check
-from distributary.derive.branch import Derive
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
+from distributary.derive.factory import build
+from distributary.derive.settings import DeriveSettings
 from views import VIEWS
 
 
 @cache
-def deployed() -> Deployment:
-    """What the environment asks for, put together once per process."""
-    settings = DeriveSettings.load(os.environ)
-    dynamodb, parallel = client("dynamodb"), Parallel()
-    tombstones = Tombstones(dynamodb, settings.tombstone_table, settings.tombstone_days)
-    books = Books(dynamodb, settings.ledger_table, settings.derived_table, settings.tombstone_days)
-    register = Register(dynamodb, settings.derived_table, tombstones, parallel)
-    branch = Derive(check(VIEWS), register, Ledger(books, parallel))
-    parking = Parking(client("s3"), settings.parking_bucket, "derive", parallel)
-    return Deployment(branch, parking, Telemetry("derive"), settings.generation)
+def runtime() -> Deployment:
+    """The function as its environment asks for; built once per process, in Lambda's init phase."""
+    settings, parallel = DeriveSettings.load(os.environ), Parallel()
+    branch = build(VIEWS, settings, client, parallel)
+    return Deployment.of(branch, settings, client, parallel, Telemetry("derive"))
 
 
 def handler(event: Any, context: Context) -> Response:
-    """A batch of stream records in, the first failed one out."""
-    return consume(event, context, deployed())
+    """Takes a batch of stream records, and answers the first that failed."""
+    return consume(event, context, runtime())
+
+
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    runtime()

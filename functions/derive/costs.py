@@ -2,7 +2,8 @@
 
 import sys
 
-from distributary.derive import check, table
+from distributary.derive import check
+from distributary.derive.validation import table
 from distributary.errors import ConfigError
 from views import VIEWS
 

@@ -7,10 +7,11 @@ import sys
 from opensearchpy.exceptions import TransportError
 
 from distributary.errors import DistributaryError
-from distributary.index import check, whole
+from distributary.index import check
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
+from distributary.index.validation import whole
 from indexes import INDEXES
 
 

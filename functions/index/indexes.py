@@ -1,7 +1,6 @@
 """Your OpenSearch indexes: which items, under which id, with which fields; see README.md."""
 
-from distributary.derive import Entity
-from distributary.index import Index
+from distributary.index import Entity, Index
 
 USER = Entity(
     name="user", keys=("user_id",), attributes=("email", "name", "status", "balance", "avatar", "tags", "visits")

@@ -6,16 +6,16 @@ from functools import cache
 from typing import Any
 
 from distributary.consumer.deadline import Context, Deadline
-from distributary.consumer.settings import PurgeSettings
 from distributary.consumer.telemetry import Telemetry
-from distributary.index import whole
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.purge import DAY_SECONDS, purge
+from distributary.index.settings import PurgeSettings
+from distributary.index.validation import whole
 from indexes import INDEXES
 
 
 @cache
-def deployed() -> tuple[PurgeSettings, Any, Telemetry]:
+def runtime() -> tuple[PurgeSettings, Any, Telemetry]:
     """What the environment asks for, put together once per process."""
     settings = PurgeSettings.load(os.environ)
     return settings, connect(settings.endpoint, settings.service, settings.secret), Telemetry("index")
@@ -23,7 +23,7 @@ def deployed() -> tuple[PurgeSettings, Any, Telemetry]:
 
 def handler(_: Any, context: Context) -> dict[str, dict[str, int]]:
     """By index, what was deleted and what had changed meanwhile. An error is Lambda's to report: its alarm rings."""
-    settings, client, telemetry = deployed()
+    settings, client, telemetry = runtime()
     deadline, before = Deadline.of(context), time.time() - settings.marker_days * DAY_SECONDS
     found = {}
     for index in whole(INDEXES):

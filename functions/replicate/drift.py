@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.settings import DriftSettings
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify.drift import Invoked, measured, publish, table_here
 
 

@@ -1,5 +1,5 @@
 """Your replica: which items another region has, and what of them; see README.md."""
 
-from distributary.replicate.declarations import Mirror
+from distributary.replicate import Mirror
 
 REPLICA = Mirror()

@@ -6,8 +6,8 @@ from typing import Any
 
 from distributary.consumer.aws import client
 from distributary.consumer.deadline import Context
-from distributary.consumer.settings import SuppressSettings
 from distributary.welcome.bounces import suppress
+from distributary.welcome.settings import SuppressSettings
 from distributary.welcome.suppressions import Suppressions
 
 
@@ -20,3 +20,7 @@ def suppressions() -> Suppressions:
 def handler(event: Any, context: Context) -> None:  # noqa: ARG001
     """SES's events through SNS in. What raises, Lambda tries again, and then keeps in the parking bucket."""
     suppress(event, suppressions())
+
+
+if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    suppressions()

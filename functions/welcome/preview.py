@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distributary.errors import ConfigError, DistributaryError, Rejected
-from distributary.stream import records as sources
+from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 from distributary.welcome.messages import Message, Stored
 from distributary.welcome.rules import Rule, check, compose, content
@@ -51,7 +51,7 @@ def _named(name: str) -> Rule:
 
 def _message(rule: Rule, event: Path) -> Message:
     """Of the first change that the rule is about. Raises LookupError if there is none."""
-    changes = [each for each in sources.decode(json.loads(event.read_text()), 0) if isinstance(each, Change)]
+    changes = [each for each in stream_records.decode(json.loads(event.read_text()), 0) if isinstance(each, Change)]
     for change in changes:
         item = rule.on.item(change)
         if item is not None and rule.wants(item):

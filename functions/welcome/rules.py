@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from distributary.derive import Entity
-from distributary.welcome.messages import contents
-from distributary.welcome.rules import Rule
+from distributary.welcome import Entity, Rule, contents
 
 TEMPLATES = Path(__file__).parent / "templates"
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "language"))

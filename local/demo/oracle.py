@@ -13,13 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / part) for part in ("layers/distributary", "functions/derive", "functions/index")]
 
 from distributary import derive as declared_views  # noqa: E402
-from distributary.derive import Primitive  # noqa: E402
 from distributary.derive.branch import plan  # noqa: E402
 from distributary.derive.delta import is_member  # noqa: E402
 from distributary.derive.groups import REVISION, STATE  # noqa: E402
+from distributary.derive.view import Primitive  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402
-from distributary.index import whole  # noqa: E402
+from distributary.index.validation import whole  # noqa: E402
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
 from distributary.stream.keys import identity  # noqa: E402

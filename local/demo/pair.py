@@ -14,7 +14,7 @@ from local.aws import Aws
 from local.demo import oracle, reconcile
 from local.demo.reconcile import Reconciliation
 from local.esm.mapping import EventSourceMapping
-from local.esm.quiet import settle
+from local.esm.quiet import wait_until_idle
 from local.runtime import Function
 from local.stack import Project, Stack
 from local.template import TableSpec
@@ -117,7 +117,7 @@ class Pair:
 
     def settle(self, seconds: float) -> None:
         """Until neither function has anything to do. LocalError after so many seconds."""
-        settle(self.mappings.values(), seconds)
+        wait_until_idle(self.mappings.values(), seconds)
 
     def counts(self) -> Counter[str]:
         """The metrics of both functions."""

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
-from distributary.derive import Aggregate, Latest, View
+from distributary.derive import Aggregate, Latest
 from distributary.derive.contribution import shard_of
 from distributary.derive.rows import content_of
+from distributary.derive.view import View
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity

@@ -53,7 +53,7 @@ class Delivery:
     checkpointed: Checkpointed | None
 
 
-class Lane:
+class PartitionWorker:
     """Takes records in order, makes batches of them, and delivers each until it is done or discarded."""
 
     def __init__(self, delivery: Delivery, place: Place, progress: Progress) -> None:

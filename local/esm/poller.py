@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.esm import filters
 from local.esm.destination import Place
-from local.esm.lane import Delivery, Lane
+from local.esm.lane import Delivery, PartitionWorker
 from local.esm.progress import Progress, Ticket
 from local.esm.records import Record, lambda_record
 from local.esm.shards import ShardReader, permanent
@@ -35,7 +35,9 @@ class ShardPoller:
     def __init__(self, reader: ShardReader, place: Place, delivery: Delivery, polling: Polling) -> None:
         self.place, self.progress = place, Progress()
         self._reader, self._delivery, self._polling = reader, delivery, polling
-        self._lanes = [Lane(delivery, place, self.progress) for _ in range(delivery.settings.parallelization)]
+        self._lanes = [
+            PartitionWorker(delivery, place, self.progress) for _ in range(delivery.settings.parallelization)
+        ]
         self._rewinds: list[str | None] = []
         self._lock = threading.Lock()
         self._quiet: tuple[float, float] | None = None

@@ -9,7 +9,7 @@ from local.esm.mapping import EventSourceMapping
 _QUIET_SECONDS = 0.5
 
 
-def settle(mappings: Iterable[EventSourceMapping], seconds: float) -> None:
+def wait_until_idle(mappings: Iterable[EventSourceMapping], seconds: float) -> None:
     """Waits until no mapping has anything under way or to read. LocalError after so many seconds.
 
     Each alone may be drained a moment before another's function writes to its stream. So all are found drained twice:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from distributary.index.dual_write import Both
+from distributary.index.dual_write import DualWrite
 from tests.contract.harness import Wrap
 from tests.contract.index import IndexHarness
 from tests.contract.source import Source
@@ -24,9 +24,9 @@ class BothHarness(IndexHarness):
         super().prepare(world, generation)
         super().prepare(world, generation + APART)
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Both:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> DualWrite:
         """See `Harness`."""
-        return Both(super().branch(world, wrap, generation), super().branch(world, wrap, generation + APART))
+        return DualWrite(super().branch(world, wrap, generation), super().branch(world, wrap, generation + APART))
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

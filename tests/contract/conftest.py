@@ -22,14 +22,14 @@ def harness(request) -> Harness:
 @pytest.fixture
 def imagine():
     """Makes a world on fakes for a source."""
-    return lambda source: worlds.imagined(source.table)
+    return lambda source: worlds.in_memory(source.table)
 
 
 @pytest.fixture(params=["imagined", "emulated"])
 def anywhere(request):
     """Makes a world for a source, on fakes and then on the emulators, which hold the fakes to their word."""
     if request.param == "imagined":
-        return lambda source: worlds.imagined(source.table)
+        return lambda source: worlds.in_memory(source.table)
     endpoints = request.getfixturevalue("emulators")
     return lambda source: worlds.emulated(source.table, endpoints)
 

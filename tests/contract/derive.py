@@ -1,14 +1,13 @@
 """The contract's derive branch: two views of any source table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
-from distributary.derive import Entity, Projection, View, check
-from distributary.derive.branch import Derive
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
+from distributary.derive import Entity, Projection
+from distributary.derive.branch import DeriveBranch
+from distributary.derive.declarations import Declaration
+from distributary.derive.factory import build
+from distributary.derive.settings import DeriveSettings
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
@@ -52,13 +51,17 @@ def views(schema: dict[str, str]) -> list[Projection]:
     ]
 
 
-def assembled(world: World, wrap: Wrap, views: tuple[View, ...]) -> Derive:
+def assembled(world: World, wrap: Wrap, views: Sequence[Declaration]) -> DeriveBranch:
     """As `app.py` does it, but that nobody waits between two tries."""
-    client = wrap(world.dynamodb, dynamodb)
-    tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
-    register = Register(client, world.name("derived"), tombstones, world.parallel)
-    books = Books(client, world.name("ledger"), world.name("derived"), 7, world.now, lambda _: None)
-    return Derive(views, register, Ledger(books, world.parallel))
+    settings = DeriveSettings(
+        parking_bucket=world.name("parking"),
+        generation=0,
+        derived_table=world.name("derived"),
+        ledger_table=world.name("ledger"),
+        tombstone_table=world.name("tombstones"),
+        tombstone_days=7,
+    )
+    return build(views, settings, lambda _: wrap(world.dynamodb, dynamodb), world.parallel, world.now, lambda _: None)
 
 
 class DeriveHarness:
@@ -73,9 +76,9 @@ class DeriveHarness:
     def prepare(self, world: World, generation: int) -> None:
         """See `Harness`."""
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Derive:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> DeriveBranch:
         """See `Harness`."""
-        return assembled(world, wrap, check(views(world.schema)))
+        return assembled(world, wrap, views(world.schema))
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""
@@ -91,12 +94,12 @@ class DeriveHarness:
         rows = {(row["pk"]["S"], row["sk"]["S"]): plain(row) for row in world.rows("derived")}
         return [rows.get(name) for name in self._names(source, user)]
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """See `Harness`."""
         key = _key(source, user)
         faults.when(lambda operation, arguments: operation != "batch_get_item" and key in repr(arguments), throttled)
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """See `Harness`."""
         faults.cease()
 

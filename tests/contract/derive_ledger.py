@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Aggregate, Entity, Latest, Projection, View, check
-from distributary.derive.branch import Derive
+from distributary.derive import Aggregate, Entity, Latest, Projection, check
+from distributary.derive.branch import DeriveBranch
+from distributary.derive.declarations import Declaration
 from distributary.derive.groups import REVISION, STATE
 from distributary.derive.totals import read
 from distributary.stream.change import Image
@@ -28,7 +29,7 @@ def parity(item: Image) -> str:
     return "odd" if int(item.get("visits", 0)) % 2 else "even"  # type: ignore[call-overload]
 
 
-def views(schema: dict[str, str]) -> tuple[View, ...]:
+def views(schema: dict[str, str]) -> list[Declaration]:
     """Every kind that stands on the ledger; each of them rejects visits that are no number."""
     person = Entity(
         name="person",
@@ -38,7 +39,7 @@ def views(schema: dict[str, str]) -> tuple[View, ...]:
     )
     key = key_template(schema)
     figures: Any = {"count": "people", "sum": {"visits": "visits"}, "min": {"least": "visits"}}
-    declared = [
+    declared: list[Declaration] = [
         Projection(
             name="by-status",
             of=person,
@@ -63,7 +64,7 @@ def views(schema: dict[str, str]) -> tuple[View, ...]:
             name="keenest", of=person, pk="KEENEST", sk="{status}", by="visits", keep=("name",), compute={"p": parity}
         ),
     ]
-    return check(declared)
+    return declared
 
 
 class LedgerHarness:
@@ -78,7 +79,7 @@ class LedgerHarness:
     def prepare(self, world: World, generation: int) -> None:
         """See `Harness`."""
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Derive:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> DeriveBranch:
         """See `Harness`."""
         return assembled(world, wrap, views(world.schema))
 
@@ -96,14 +97,14 @@ class LedgerHarness:
         """See `Harness`: all rows, since a group's are nobody's own."""
         return _standing(world)
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """See `Harness`."""
         key = identity(source.table.key(user))
         faults.when(
             lambda operation, arguments: operation == "transact_write_items" and key in _ids(arguments), throttled
         )
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """See `Harness`."""
         faults.cease()
 
@@ -165,7 +166,7 @@ def _standing(world: World) -> dict[str, Rows]:
         pk, sk = row["pk"]["S"], row["sk"]["S"]
         if not pk.startswith("%") and "%s" not in pk:
             rows[pk, sk] = {n: v for n, v in plain(row).items() if n not in ("pk", "sk", STATE, REVISION)}
-    spread = next(view for view in views(world.schema) if view.name == "spread")
+    spread = next(view for view in check(views(world.schema)) if view.name == "spread")
     total = read(world.dynamodb, world.name("derived"), spread, {})
     return _by_view(rows | ({("ALL", "ALL"): total} if total else {}))
 

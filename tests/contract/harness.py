@@ -47,10 +47,10 @@ class Harness(Protocol):
     def held(self, world: World, source: Source, user: int) -> Any:
         """What stands downstream for one user."""
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """The service is busy for what concerns this user, and for nobody else."""
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """All is well again."""
 
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Entity
-from distributary.index import Index, check
-from distributary.index.branch import Documents
+from distributary.index import Entity, Index, check
+from distributary.index.branch import IndexBranch
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.schema import apply
 from distributary.stream.codec import decode_item
@@ -57,11 +56,11 @@ class IndexHarness:
         if not world.opensearch.indices.exists(index=index.physical(generation)):
             apply(world.opensearch, index, generation)
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Documents:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> IndexBranch:
         """See `Harness`."""
         index = declared(world)
         bulk = Bulk(wrap(world.opensearch, opensearch), at_once, world.parallel)
-        return Documents(check([index]), generation, bulk, world.now)
+        return IndexBranch(check([index]), generation, bulk, world.now)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`. Of the first generation, what the read alias shows; of a later one, what its index holds."""
@@ -76,11 +75,11 @@ class IndexHarness:
         """See `Harness`."""
         return self.documents(world, 0).get(self._id(source, user))
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """See `Harness`."""
         world.opensearch.busy.add(self._id(source, user))
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """See `Harness`."""
         world.opensearch.busy.clear()
 

@@ -5,12 +5,11 @@ import time
 import uuid
 
 from distributary.consumer.deadline import Deadline
-from distributary.derive import Entity
-from distributary.index import Index
+from distributary.index import Entity, Index
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared
-from distributary.index.verify.comparison import Eye
+from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.report import KINDS
 from distributary.index.verify.verifier import Verify
 from tests.fakes.scanned import Scanned
@@ -70,7 +69,7 @@ class Place:
         assert "error" not in item["index"], item
 
     def verify(self, repair=False, during=lambda: None, **more):
-        eye = Eye(self.declared, self.search, self.dynamodb, "users", ("user_id",))
+        eye = Comparator(self.declared, self.search, self.dynamodb, "users", ("user_id",))
         return Verify(eye, segments=2, pause=1.0, repair=repair, sleep=lambda _: during(), **more).run()
 
     def found(self):

@@ -8,11 +8,11 @@ from distributary.replicate.declarations import MultiActive, check, last_writer
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edits
-from distributary.replicate.multi_active.last_writer import Peers
+from distributary.replicate.multi_active.last_writer import MultiActiveBranch
 from distributary.replicate.multi_active.merge_rules import by_attribute
-from distributary.replicate.multi_active.merge_table import Knowledge
-from distributary.replicate.multi_active.merged import Merged
-from distributary.replicate.multi_active.replica_table import Reading, Site
+from distributary.replicate.multi_active.merge_table import MergeStateTable
+from distributary.replicate.multi_active.merged import MergingBranch
+from distributary.replicate.multi_active.replica_table import Reading, RegionTable
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
@@ -44,10 +44,12 @@ class MultiActiveHarness:
         check(declared)
         client, reading = wrap(world.dynamodb, dynamodb), Reading(last_writer(), REGIONS, REPLICA_VERSION)
         home, away = (
-            Site(client, region, world.name(table), world.name(f"{table}-kept"), reading, 7, world.now, lambda _: None)
+            RegionTable(
+                client, region, world.name(table), world.name(f"{table}-kept"), reading, 7, world.now, lambda _: None
+            )
             for region, table in TABLES.items()
         )
-        return Peers(declared, home, (away,), _conflicts(world, wrap), world.parallel)
+        return MultiActiveBranch(declared, home, (away,), _conflicts(world, wrap), world.parallel)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""
@@ -63,7 +65,7 @@ class MultiActiveHarness:
         """See `Harness`."""
         return _standing(world, source, TABLES[AWAY]).get(identity(source.table.key(user)))
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """See `Harness`."""
         name, schema = identity(source.table.key(user)), source.table.schema
 
@@ -79,7 +81,7 @@ class MultiActiveHarness:
 
         faults.when(concerns, throttled)
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """See `Harness`."""
         faults.cease()
 
@@ -94,7 +96,7 @@ class MergedHarness(MultiActiveHarness):
         check(MultiActive(regions=REGIONS, rule=by_attribute()))
         client, edits = wrap(world.dynamodb, dynamodb), Edits.of(by_attribute(), REGIONS, HOME, REPLICA_VERSION)
         home, away = (
-            Knowledge(
+            MergeStateTable(
                 Rows(client, region, world.name(table), REPLICA_VERSION),
                 world.name(f"{table}-kept"),
                 edits.lattice,
@@ -103,7 +105,7 @@ class MergedHarness(MultiActiveHarness):
             )
             for region, table in TABLES.items()
         )
-        return Merged(home, (away,), edits, _conflicts(world, wrap), world.parallel)
+        return MergingBranch(home, (away,), edits, _conflicts(world, wrap), world.parallel)
 
 
 def _conflicts(world: World, wrap: Wrap) -> Conflicts:

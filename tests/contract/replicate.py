@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import Replica
+from distributary.replicate.mirror import MirrorBranch
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
 from tests.contract.harness import Wrap, plain
@@ -27,11 +27,11 @@ class ReplicateHarness:
     def prepare(self, world: World, generation: int) -> None:
         """See `Harness`."""
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Replica:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> MirrorBranch:
         """See `Harness`."""
         client = wrap(world.dynamodb, dynamodb)
         tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
-        return Replica(Register(client, world.name("replica"), tombstones, world.parallel), "elsewhere/replica")
+        return MirrorBranch(Register(client, world.name("replica"), tombstones, world.parallel), "elsewhere/replica")
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""
@@ -46,7 +46,7 @@ class ReplicateHarness:
         """See `Harness`."""
         return self._standing(world, source).get(identity(source.table.key(user)))
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """See `Harness`."""
         name, table = identity(source.table.key(user)), source.table.schema
 
@@ -60,7 +60,7 @@ class ReplicateHarness:
 
         faults.when(concerns, throttled)
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """See `Harness`."""
         faults.cease()
 

@@ -24,7 +24,7 @@ def test_received_is_the_number_of_records_and_the_sum_of_what_became_of_them(ha
     poison = {"eventSource": "aws:dynamodb", "sentinel": "sentinel"}
     batch = [*source.records, poison, "sentinel", *source.records[:3]]
     world, faults = imagine(source), Faults()
-    harness.afflict(world, faults, source, 0)
+    harness.inject_faults(world, faults, source, 0)
     deployment = deploy(harness, world, faults)
     invoke(deployment, batch, (harness.begins_with + 0.5) * 4 / 3)
     (counts,) = metrics(capsys)

@@ -10,13 +10,13 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
-from distributary.index import Index
+from distributary.index import Entity, Index
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.index.opensearch.bulk_errors import Refused
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.purge import purge
+from distributary.index.opensearch.reader import find, refresh, visible
 from distributary.index.opensearch.schema import apply, definition
 from tests.fakes.opensearch import OpenSearch
 
@@ -48,12 +48,12 @@ def index():
 def write(client, index):
     apply(client, index, 0)
 
-    def one(id, version, document, alias=None):
+    def one(id, version, document, alias=None, version_type="external_gte"):
         header = {
             "_index": alias or index.write_alias(0),
             "_id": id,
             "version": version,
-            "version_type": "external_gte",
+            "version_type": version_type,
             "require_alias": True,
         }
         body = f"{json.dumps({'index': header})}\n{json.dumps(document)}\n".encode()
@@ -343,3 +343,25 @@ def test_a_purge_that_is_refused_says_so(client, index, write):
     write("a", 9, marker(9))
     with pytest.raises(Unavailable, match="429 rejected"):
         purge(Refusing(client, lambda: None), index.write_alias(0), NOW - 8 * DAY, Deadline(time.monotonic() + 30))
+
+
+def test_a_repairs_version_loses_to_the_same_version_and_wins_over_an_older_one(client, index, write):
+    write("a", 7, {"word": "x"})
+    assert write("a", 7, {"word": "y"}, version_type="external")["status"] == 409
+    assert write("a", 8, {"word": "y"}, version_type="external")["status"] == 200
+    assert write("b", 1, {"word": "y"}, version_type="external")["status"] == 201
+
+
+def test_documents_are_found_by_id_with_their_versions(client, index, write):
+    write("a", 7, {"word": "x"})
+    found = find(client, index.physical(0), [("a", None), ("b", None)])
+    assert {id: (each.version, dict(each.body)) for id, each in found.items()} == {"a": (7, {"word": "x"})}
+
+
+def test_a_scan_shows_every_document_once_but_for_markers(client, index, write):
+    for at in range(7):
+        write(f"d{at}", at + 1, {"word": "x"})
+    write("gone", 9, {"distributary_deleted_at": 1})
+    refresh(client, index.physical(0))
+    pages = [page for slice in range(2) for page in visible(client, index.physical(0), slice, 2)]
+    assert sorted((each.id, each.version) for page in pages for each in page) == [(f"d{at}", at + 1) for at in range(7)]

@@ -7,7 +7,7 @@ import pytest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
-from distributary.dynamodb.client import LeanClient
+from distributary.dynamodb.client import DynamoDBClient
 from tests.contract.world import create_table
 from tests.fakes.dynamodb import DynamoDB
 
@@ -36,7 +36,7 @@ class Lean:
 
     def __init__(self, client, endpoint):
         self._client = client
-        self._lean = LeanClient(endpoint, "eu-west-1", lambda: ReadOnlyCredentials("test", "test", None), 4)
+        self._lean = DynamoDBClient(endpoint, "eu-west-1", lambda: ReadOnlyCredentials("test", "test", None), 4)
 
     def __getattr__(self, operation):
         return getattr(self._lean if hasattr(self._lean, operation) else self._client, operation)

@@ -64,7 +64,7 @@ def behind(proxy, engine):
     """Makes a world whose function writes through the proxy; what is checked is read past it."""
 
     def behind(source):
-        world = worlds.imagined(source.table, connect(engine, "none"))
+        world = worlds.in_memory(source.table, connect(engine, "none"))
         return world, replace(world, opensearch=connect(proxy.url, "none"))
 
     return behind

@@ -7,9 +7,8 @@ from random import Random
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.derive import Entity
-from distributary.index import Index, check
-from distributary.index.branch import Documents
+from distributary.index import Entity, Index, check
+from distributary.index.branch import IndexBranch
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
@@ -36,7 +35,7 @@ def client(opensearch_url):
 
 @pytest.fixture
 def on_node(client):
-    return lambda source: worlds.imagined(source.table, client)
+    return lambda source: worlds.in_memory(source.table, client)
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -47,7 +46,7 @@ def test_eight_threads_that_deliver_shuffled_and_twice_converge(harness, on_node
     faults = []
 
     def deliver(records):
-        own = worlds.imagined(source.table, connect(opensearch_url, "none"))
+        own = worlds.in_memory(source.table, connect(opensearch_url, "none"))
         own.prefix = world.prefix
         try:
             for first in range(0, len(records), 25):
@@ -73,7 +72,7 @@ class Shelf:
         entity = Entity(name="thing", keys=("user_id",), attributes=tuple(fields))
         self.client, self.index = client, Index(name=prefix, of=entity, id="{user_id}", fields=fields)
         apply(client, self.index, 0)
-        self.branch = Documents(check([self.index]), 0, Bulk(client))
+        self.branch = IndexBranch(check([self.index]), 0, Bulk(client))
 
     def write(self, *items, seconds=20):
         """Outcomes by user, of items `a`, `b`, `c` and so on."""

@@ -26,7 +26,7 @@ def harness():
 @pytest.fixture
 def on_node(opensearch_url):
     client = connect(opensearch_url, "none")
-    return lambda source: worlds.imagined(source.table, client)
+    return lambda source: worlds.in_memory(source.table, client)
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)

@@ -6,9 +6,8 @@ from decimal import Decimal
 import orjson
 import pytest
 
-from distributary.derive import Entity
 from distributary.errors import Rejected
-from distributary.index import Index
+from distributary.index import Entity, Index
 from distributary.index.field_writers import plain, writer
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply

@@ -39,11 +39,11 @@ def test_an_outage_at_any_call_is_mended_by_redelivery(harness, imagine, outage,
 def test_the_first_change_that_was_throttled_is_answered_and_the_others_go_through(harness, imagine, user):
     source = newcomers()
     world, faults = imagine(source), Faults()
-    harness.afflict(world, faults, source, user)
+    harness.inject_faults(world, faults, source, user)
     deployment = deploy(harness, world, faults)
     assert invoke(deployment, source.records, seconds(harness)) == sequence(source.records[user])
     harness.check(world, source, excused=[user])
-    harness.cure(world, faults)
+    harness.clear_faults(world, faults)
     assert drain(world, deployment, source.records[user:]) == 1
     harness.check(world, source)
     assert world.parked(harness.name) == []

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from distributary.errors import ConfigError, Unavailable
-from distributary.index.dual_write import Both
+from distributary.index.dual_write import DualWrite
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
@@ -15,7 +15,7 @@ from distributary.index.reindex import backfill, state
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import FRESH_SECONDS, Reindex
 from distributary.index.reindex.writers import Deployed, Vouched
-from distributary.index.verify.comparison import Eye
+from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.contract.place import Place
 
@@ -58,11 +58,11 @@ class Town(Place):
         self.next = Declared.of([self.index], client, 1)
 
     def deploy_both(self, **more):
-        self.branch = Both(self.declared.branch, self.next.branch)
+        self.branch = DualWrite(self.declared.branch, self.next.branch)
         self.function.deploy(0, 1, **more)
 
     def reindex(self, writers=None):
-        eye = Eye(self.next, self.search, self.dynamodb, "users", ("user_id",))
+        eye = Comparator(self.next, self.search, self.dynamodb, "users", ("user_id",))
         verify = Verify(eye, segments=2, pause=1.0, sleep=lambda _: None)
         fill = Backfill(self.next, self.dynamodb, "users", ("user_id",), sleep=lambda _: None)
         asked = writers or Deployed(self.function, "index", lambda: self.clock, self.slept.append)

@@ -6,9 +6,9 @@ from random import Random
 import orjson
 import pytest
 
-from distributary.derive import Entity
 from distributary.errors import ConfigError, Unavailable
-from distributary.index import DELETED_AT, Index
+from distributary.index import Entity, Index
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.bulk import Action
 from distributary.index.opensearch.connect import connect

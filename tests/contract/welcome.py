@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.derive import Entity
-from distributary.welcome.branch import SEND_SECONDS, Welcome
+from distributary.stream.entity import Entity
+from distributary.welcome.branch import SEND_SECONDS, WelcomeBranch
 from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims
 from distributary.welcome.messages import Content
@@ -53,10 +53,10 @@ class WelcomeHarness:
     def prepare(self, world: World, generation: int) -> None:
         """See `Harness`."""
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Welcome:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> WelcomeBranch:
         """See `Harness`."""
         client, table = wrap(world.dynamodb, dynamodb), world.name("claims")
-        return Welcome(
+        return WelcomeBranch(
             check(rules(world.schema)),
             Claims(client, table, 30, world.now),
             Suppressions(client, table, world.now),
@@ -82,12 +82,12 @@ class WelcomeHarness:
         """See `Harness`."""
         return world.messages().count(address(user))
 
-    def afflict(self, world: World, faults: Faults, source: Source, user: int) -> None:
+    def inject_faults(self, world: World, faults: Faults, source: Source, user: int) -> None:
         """See `Harness`."""
         to = [address(user)]
         faults.when(lambda _, arguments: arguments.get("Destination", {}).get("ToAddresses") == to, throttled)
 
-    def cure(self, world: World, faults: Faults) -> None:
+    def clear_faults(self, world: World, faults: Faults) -> None:
         """See `Harness`."""
         faults.cease()
 

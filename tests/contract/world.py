@@ -99,7 +99,7 @@ def schemas(table: Table) -> dict[str, dict[str, str]]:
     }
 
 
-def imagined(table: Table, search: Any = None) -> World:
+def in_memory(table: Table, search: Any = None) -> World:
     """On fakes, one call after the other; `search` is another OpenSearch client to use, shared with other worlds."""
     prefix = _own_prefix() if search else ""
     tables = {f"{prefix}{name}": schema for name, schema in schemas(table).items()}

@@ -4,17 +4,27 @@ import base64
 import binascii
 import copy
 import json
+import zlib
 from collections import Counter
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
-from opensearchpy.exceptions import ConflictError, RequestError
+from opensearchpy.exceptions import ConflictError, ConnectionTimeout, RequestError, TransportError
 
 from distributary.index.opensearch.bulk_errors import Refused
 
 THROTTLED = Refused(429, "rejected_execution_exception")
 BROKEN = Refused(503, "cluster_block_exception")
 UNANSWERED = Refused(0, "ReadTimeoutError", "read timed out")
+READS = SimpleNamespace(
+    THROTTLED=TransportError(429, "rejected_execution_exception", {}),
+    BROKEN=TransportError(503, "cluster_block_exception", {}),
+    UNANSWERED=ConnectionTimeout("TIMEOUT", "read timed out", {}),
+)
+"""What opensearch-py raises for requests that only read; a bulk request goes another way."""
+
+SCROLL_HITS = 2
 ID_BYTES = 512
 KEYWORD_BYTES = 32_766
 LONGS = range(-(2**63), 2**63)
@@ -30,6 +40,8 @@ class OpenSearch:
         self.state: dict[str, dict[str, Any]] = {"docs": {}, "mappings": {}, "aliases": {}}
         self.busy: set[str] = set()
         self._writes: Counter[tuple[str, str]] = Counter()
+        self._scrolls: dict[str, list[Any]] = {}
+        self._opened = 0
         self.indices = Indices(self)
         self._max_bytes = max_bytes
 
@@ -45,11 +57,33 @@ class OpenSearch:
             _check_header(header)
         return {"items": [{"index": self._index(header, source)} for header, source in pairs]}
 
-    def search(self, *, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """All hits, or those of a range query; of an alias with a filter, those without the field that it bars."""
+    def mget(self, *, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """https://docs.opensearch.org/latest/api-reference/document-apis/multi-get/"""
+        docs, found = self.state["docs"][index], []
+        for id in (each["_id"] for each in body["docs"]):
+            version, source = docs.get(id, (0, None))
+            known = {"_version": version, "_source": copy.deepcopy(source)} if source is not None else {}
+            found.append({"_id": id, "found": source is not None, **known})
+        return {"docs": found}
+
+    def scroll(self, *, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The next page of what a search with `scroll` found at its moment."""
+        pages = self._scrolls[body["scroll_id"]]
+        hits = pages.pop(0) if pages else []
+        return {"_scroll_id": body["scroll_id"], "_shards": {"failed": 0}, "hits": {"hits": hits}}
+
+    def clear_scroll(self, *, body: Mapping[str, Any]) -> None:
+        """Forgets it."""
+        for id in body["scroll_id"]:
+            self._scrolls.pop(id, None)
+
+    def search(self, *, index: str, body: Mapping[str, Any], scroll: str = "") -> dict[str, Any]:
+        """All hits, or those of a range query; of an alias with a filter, those without the field that it bars. With
+        `scroll`, in pages of SCROLL_HITS."""
+        if scroll:
+            return self._scrolled(index, body)
         alias = self.state["aliases"].get(index, {"index": index})
-        barred = alias.get("filter", {}).get("bool", {}).get("must_not", [])
-        hidden = {each["exists"]["field"] for each in barred}
+        hidden = _barred(alias.get("filter", {}))
         name = alias["index"]
         docs = self.state["docs"][name].items()
         hits = [
@@ -58,6 +92,18 @@ class OpenSearch:
             if not hidden & set(doc) and _asked_for(body.get("query", {}), doc)
         ]
         return {"hits": {"hits": hits[: body["size"]]}}
+
+    def _scrolled(self, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        hidden, slice = _barred(body["query"]), body.get("slice", {"id": 0, "max": 1})
+        hits = [
+            {"_id": id, "_version": version}
+            for id, (version, doc) in sorted(self.state["docs"][index].items())
+            if not hidden & set(doc) and zlib.crc32(id.encode()) % slice["max"] == slice["id"]
+        ]
+        self._opened += 1
+        id = f"scroll-{self._opened}"
+        self._scrolls[id] = [hits[at : at + SCROLL_HITS] for at in range(0, len(hits), SCROLL_HITS)]
+        return self.scroll(body={"scroll_id": id})
 
     def index(self, *, index: str, id: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """One document, versioned or not."""
@@ -91,7 +137,8 @@ class OpenSearch:
         if kind:
             return _refused(id, 400, kind)
         docs = self.state["docs"][alias["index"]]
-        if id in docs and header["version"] < docs[id][0]:
+        floor = docs[id][0] + (header["version_type"] == "external") if id in docs else 0
+        if id in docs and header["version"] < floor:
             return _refused(id, 409, "version_conflict_engine_exception")
         status = 200 if id in docs else 201
         docs[id] = [header["version"], source]
@@ -151,8 +198,13 @@ def _check_header(header: Mapping[str, Any]) -> None:
         raise Refused(400, "action_request_validation_exception")
     if header["version"] not in LONGS:
         raise Refused(400, "illegal_argument_exception")
-    if header["version_type"] != "external_gte" or header["require_alias"] is not True:
-        raise AssertionError(f"this fake knows external_gte behind an alias only: {header}")
+    if header["version_type"] not in ("external", "external_gte") or header["require_alias"] is not True:
+        raise AssertionError(f"this fake knows external versions behind an alias only: {header}")
+
+
+def _barred(query: Mapping[str, Any]) -> set[str]:
+    """The fields that no hit may have."""
+    return {each["exists"]["field"] for each in query.get("bool", {}).get("must_not", [])}
 
 
 def _refused(id: str, status: int, kind: str) -> dict[str, Any]:

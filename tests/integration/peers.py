@@ -12,7 +12,7 @@ from typing import Any
 from distributary.stream.change import REPLICA_VERSION
 from local.aws import Aws
 from local.esm.lane import Backoff
-from local.esm.quiet import settle
+from local.esm.quiet import wait_until_idle
 from local.esm.records import lambda_record
 from local.stack import Project, Stack
 from local.template import TableSpec
@@ -23,7 +23,7 @@ TABLE, DELETIONS = "items", "items-deletions"
 KEY = ({"AttributeName": "id", "KeyType": "HASH"},), ({"AttributeName": "id", "AttributeType": "S"},)
 DRAIN_SECONDS = 90
 ENDS = ("Applied", "Superseded", "Ignored", "Parked", "Failed")
-_DECLARED = """from distributary.replicate.declarations import MultiActive, last_writer
+_DECLARED = """from distributary.replicate import MultiActive, last_writer
 
 REPLICA = MultiActive(regions={regions!r}, rule={rule})
 """
@@ -135,7 +135,7 @@ class Peers:
         self.regions, self._endpoint = regions, endpoint
 
     def settle(self) -> None:
-        settle([region.mapping for region in self.regions], DRAIN_SECONDS)
+        wait_until_idle([region.mapping for region in self.regions], DRAIN_SECONDS)
 
     def written(self) -> int:
         return sum(region.written() for region in self.regions)

@@ -77,7 +77,7 @@ def test_what_is_wrong_is_1_and_says_its_mend(regions):
     regions.home.put_item(TableName=regions.name, Item={"id": {"S": "u1"}, "_distributary_version": {"S": "mine"}})
     done = regions.examine()
     assert done.returncode == 1
-    assert "fault    stream: its view type is KEYS_ONLY\n         mend: aws dynamodb update-table" in done.stdout
+    assert "fault    stream: its view type is KEYS_ONLY\n         fix: aws dynamodb update-table" in done.stdout
     assert "fault    version attribute: 1 of 1 sampled items" in done.stdout
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from distributary.replicate.declarations import total
+from distributary.replicate import total
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from local.attach import source_table
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 US, EU = REGIONS = ("us-east-1", "eu-west-1")
 OTHER = {US: EU, EU: US}
 TABLE, KEPT = "users", "users-deletions"
-DECLARED = """from distributary.replicate.declarations import MultiActive, by_attribute, last_writer
+DECLARED = """from distributary.replicate import MultiActive, by_attribute, last_writer
 
 REPLICA = MultiActive(regions=("us-east-1", "eu-west-1"), rule={rule})
 """

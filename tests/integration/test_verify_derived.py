@@ -12,9 +12,9 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
 from distributary.derive import check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Change, Image, Kind, Origin
@@ -39,7 +39,9 @@ def dynamodb(emulators: Endpoints):
         )
     parallel = Parallel(4)
     register = Register(client, "verify-derived", Tombstones(client, "verify-tombstones", 7), parallel)
-    branch = Derive(check(VIEWS), register, Ledger(Books(client, "verify-ledger", "verify-derived", 7), parallel))
+    branch = DeriveBranch(
+        check(VIEWS), register, Ledger(LedgerTables(client, "verify-ledger", "verify-derived", 7), parallel)
+    )
     changes = [inserted(client, n) for n in range(30)]
     ends = branch.apply(changes, Deadline(float("inf")))
     assert {end.status for end in ends} == {Status.APPLIED}

@@ -3,7 +3,7 @@
 import pytest
 
 from local.errors import LocalError
-from local.esm.quiet import settle
+from local.esm.quiet import wait_until_idle
 from local.esm.tally import Tally
 
 
@@ -46,7 +46,7 @@ def pair(slow):
 def test_nothing_is_under_way_or_unread_once_all_are_settled(slow, hops, turned):
     one, other = pair(slow)
     (other if turned else one).begin(hops)
-    settle([one, other], 20)
+    wait_until_idle([one, other], 20)
     assert [each.outstanding() for each in (one, other)] == [0, 0]
     assert [each.stream for each in (one, other)] == [[], []]
 
@@ -55,4 +55,4 @@ def test_what_never_comes_to_rest_is_said():
     one, other = pair(0)
     one.begin(10**9)
     with pytest.raises(LocalError, match="come back for ever"):
-        settle([one, other], 0.5)
+        wait_until_idle([one, other], 0.5)

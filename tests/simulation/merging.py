@@ -7,13 +7,13 @@ from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
-from distributary.replicate.declarations import MultiActive, by_attribute, custom
+from distributary.replicate import MultiActive, by_attribute, custom
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edits
 from distributary.replicate.multi_active.merge_rules import Merge
-from distributary.replicate.multi_active.merge_table import Knowledge
-from distributary.replicate.multi_active.merged import Merged
+from distributary.replicate.multi_active.merge_table import MergeStateTable
+from distributary.replicate.multi_active.merged import MergingBranch
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode, encode
 from tests.fakes.serial import Serial
@@ -169,13 +169,13 @@ class Merging(Mesh):
         declared = MultiActive(regions=regions, rule=rule, deletes=deletes)
         return declared, Agreement(declared, by, deletes)
 
-    def branch(self, region: str, client: Any) -> Merged:
+    def branch(self, region: str, client: Any) -> MergingBranch:
         """As app.py puts it together."""
         rule = self.declared.rule
         assert isinstance(rule, Merge)
         edits = Edits.of(rule, self.declared.regions, region, REPLICA_VERSION, self.declared.deletes == "win")
         home, *others = (
-            Knowledge(
+            MergeStateTable(
                 Rows(client, each, f"items@{each}", REPLICA_VERSION),
                 f"tombstones@{each}",
                 edits.lattice,
@@ -185,7 +185,7 @@ class Merging(Mesh):
             for each in sorted(self.regions, key=lambda name: name != region)
         )
         conflicts = Conflicts(client, "parking", rule.name, self._count)
-        return Merged(home, tuple(others), edits, conflicts, Serial())
+        return MergingBranch(home, tuple(others), edits, conflicts, Serial())
 
     def _rows(self, client: Any, region: str) -> Rows:
         return Rows(client, region, f"items@{region}", REPLICA_VERSION)

@@ -2,24 +2,33 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.errors import DistributaryError
 from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
 from distributary.replicate.multi_active.conflicts import Conflicts
-from distributary.replicate.multi_active.last_writer import Peers
-from distributary.replicate.multi_active.replica_table import Reading, Site
-from distributary.stream import records as sources
+from distributary.replicate.multi_active.last_writer import MultiActiveBranch
+from distributary.replicate.multi_active.replica_table import Reading, RegionTable
+from distributary.replicate.verify.recheck_queue import RecheckQueue
+from distributary.replicate.verify.regions import Reconciliation, eye
+from distributary.replicate.verify.table import Side
+from distributary.replicate.verify.verifier import Verify
+from distributary.stream import records as stream_records
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
+from tests.scheduler.choices import Choices, Seeded
+from tests.scheduler.effects import Effect, Faults
+from tests.scheduler.scheduler import Scheduler
 from tests.simulation.regions import NAMES, Histories, Record, Streaming, edit
-from tests.simulation.schedules import Stage
+from tests.simulation.schedules import KINDS
 
 FOREVER = Deadline(float("inf"))
 RULES = {"at": last_writer("at", "seconds"), "priority": greatest(lambda item: item.get("priority"))}
@@ -54,16 +63,27 @@ class Cut:
 
 
 class Mesh:
-    """Everything that one seed brings about."""
+    """Everything that one seed brings about; `choices` are the seed's unless others are given. `repairs` are operators
+    that each run `verify replica --repair` at any time; `kinds` is what befalls calls."""
 
-    def __init__(self, seed: int, regions: int | None = None, edits: int = 8) -> None:
+    def __init__(
+        self,
+        seed: int,
+        choices: Choices | None = None,
+        repairs: int = 0,
+        kinds: tuple[Effect, ...] = KINDS,
+        edits: int = 8,
+        regions: int | None = None,
+    ) -> None:
+        self.repairs, self.kinds = repairs, kinds
         self.seed, self.random = seed, Random(seed)
         random = self.random
         self.regions = NAMES[: regions or random.choice((2, 2, 3))]
         self.declared, self.histories = self._ruled()
         check(self.declared)
         self.tables, self.s3 = Streaming(self.regions, random), S3("parking")
-        self.stage = Stage(Services(self.tables, self.s3), random, 0)
+        self.scheduler = Scheduler(choices or Seeded(seed), seed=seed, turning=random.choice((0.1, 0.5, 0.9)))
+        self.client = self.scheduler.client(Services(self.tables, self.s3), dynamodb)
         self.carried: dict[str, set[int]] = {region: set() for region in self.regions}
         self.skew = {region: random.choice((0, 0, 1, -1, 300, -300)) for region in self.regions}
         self.edits = random.randint(1, edits)
@@ -78,18 +98,20 @@ class Mesh:
 
     def run(self) -> None:
         """Plays it; fails unless all regions hold what the rule says, and no more was written than it takes."""
-        self.stage.faults = self.random.choice((4, 12)) if self.repeating else 0
+        many = self.random.choice((4, 12)) if self.repeating else 0
+        self.scheduler.faults = Faults(many, kinds=self.kinds, tears=True)
         programs = [self._application(region) for region in self.regions]
         programs += [self._function(region) for region in self.regions for _ in range(1 + self.repeating)]
-        self.stage.play(programs)
+        self.scheduler.play(*programs, *[self._repair] * self.repairs)
         for region in self.regions:
             self.off[region].clear()
-        self.stage.faults = min(self.stage.faults, 3)
+        left = many - len(self.scheduler.faults.had)
+        self.scheduler.faults = Faults(min(left, 3), kinds=self.kinds, tears=True)
         while any(self._waiting(region) for region in self.regions):
-            self.stage.play([self._drain(region) for region in self.regions])
-        self.stage.faults = 0
+            self.scheduler.play(*(self._drain(region) for region in self.regions))
+        self.scheduler.faults = Faults(tears=True)
         written = self.tables.writes
-        self.stage.play([self._again(region) for region in self.regions])
+        self.scheduler.play(*(self._again(region) for region in self.regions))
         self._settled(written)
 
     def _ruled(self) -> tuple[MultiActive, Any]:
@@ -103,11 +125,13 @@ class Mesh:
         """As app.py puts it together."""
         reading = Reading(self.declared.rule, self.regions, REPLICA_VERSION)
         sites = {
-            each: Site(client, each, f"items@{each}", f"tombstones@{each}", reading, 7, lambda: 0.0, lambda _: None)
+            each: RegionTable(
+                client, each, f"items@{each}", f"tombstones@{each}", reading, 7, lambda: 0.0, lambda _: None
+            )
             for each in self.regions
         }
         conflicts = Conflicts(client, "parking", self.declared.rule.name, self._count)
-        return Peers(
+        return MultiActiveBranch(
             self.declared, sites[region], tuple(s for r, s in sites.items() if r != region), conflicts, Serial()
         )
 
@@ -117,21 +141,31 @@ class Mesh:
     def _edit(self, client: Any, region: str, name: str) -> None:
         edit(client, self.tables, region, name, self.random, self.skew[region])
 
-    def _application(self, region: str) -> Callable[[Any], None]:
-        def program(client: Any) -> None:
+    def _application(self, region: str) -> Callable[[], None]:
+        def program() -> None:
             for _ in range(self.edits):
-                self._edit(_Own(client, self, region), region, self.random.choice(self.items))
+                self._edit(_Own(self, region), region, self.random.choice(self.items))
                 self.tables.clock += self.random.choice((0, 0, 1, 2))
 
         return program
 
+    def _repair(self) -> None:
+        """An operator's command; a service that does not answer ends it."""
+        home, *others = self.random.sample(self.regions, len(self.regions))
+        for other in others:
+            sides = (Side(self.client, f"items@{region}", name=region) for region in (home, other))
+            mending = Reconciliation(self.branch(home, self.client))
+            looked = eye(*sides, ("id",), REPLICA_VERSION)
+            with suppress(DistributaryError, Crash):
+                Verify(looked, RecheckQueue(1.0), Serial(), mending, Serial()).scan(range(1), 1)
+
     def _waiting(self, region: str) -> list[int]:
         return [at for at in range(len(self.tables.records[region])) if at not in self.carried[region]]
 
-    def _function(self, region: str) -> Callable[[Any], None]:
+    def _function(self, region: str) -> Callable[[], None]:
         """Some batches of what there is: in order, or repeated, or shuffled, or from earlier on."""
 
-        def program(client: Any) -> None:
+        def program() -> None:
             for _ in range(self.edits * 2):
                 known = len(self.tables.records[region])
                 waiting = self._waiting(region)
@@ -140,36 +174,36 @@ class Mesh:
                     batch = batch + self.random.choices(range(known), k=2)
                 if self.random.random() < 0.2:
                     self.random.shuffle(batch)
-                self._deliver(region, client, batch)
+                self._deliver(region, batch)
 
         return program
 
-    def _drain(self, region: str) -> Callable[[Any], None]:
-        def program(client: Any) -> None:
+    def _drain(self, region: str) -> Callable[[], None]:
+        def program() -> None:
             while waiting := self._waiting(region):
-                self._deliver(region, client, waiting[: self.random.choice((1, 3, 10))])
+                self._deliver(region, waiting[: self.random.choice((1, 3, 10))])
 
         return program
 
-    def _again(self, region: str) -> Callable[[Any], None]:
+    def _again(self, region: str) -> Callable[[], None]:
         """A rewind to the beginning."""
 
-        def program(client: Any) -> None:
-            self._deliver(region, client, list(range(len(self.tables.records[region]))))
+        def program() -> None:
+            self._deliver(region, list(range(len(self.tables.records[region]))))
 
         return program
 
-    def _deliver(self, region: str, client: Any, places: list[int]) -> None:
+    def _deliver(self, region: str, places: list[int]) -> None:
         records: list[Record] = [self.tables.records[region][at] for at in places]
         if not records:
-            client.pause()
+            self.scheduler.pause()
             return
         self.in_order &= all(set(range(at)) <= self.carried[region] | set(places[:n]) for n, at in enumerate(places))
         self.repeats += sum((region, at) in self.delivered for at in places)
         self.delivered |= {(region, at) for at in places}
-        changes = sources.decode({"Records": records}, 0)
+        changes = stream_records.decode({"Records": records}, 0)
         try:
-            ends = self.branch(region, Cut(client, self.off[region])).apply(changes, FOREVER)
+            ends = self.branch(region, Cut(self.client, self.off[region])).apply(changes, FOREVER)
         except Crash:
             self.carried[region] -= {*places}
             return
@@ -192,7 +226,7 @@ class Mesh:
                 )
         assert self.tables.writes == written, f"{said}: a rewind wrote {self.tables.writes - written} times"
         edits, deletions = self.histories.edits, self.histories.deletions
-        assert written <= self._bound(edits, deletions), (
+        assert self.repairs or written <= self._bound(edits, deletions), (
             f"{said}: {written} writes, {edits} edits, {deletions} deletions"
         )
 
@@ -205,13 +239,13 @@ class Mesh:
 class _Own:
     """The application's client: what it did is noted, and nothing befalls it."""
 
-    def __init__(self, client: Any, mesh: Mesh, region: str) -> None:
-        self._client, self._mesh, self._region = client, mesh, region
+    def __init__(self, mesh: Mesh, region: str) -> None:
+        self._mesh, self._region = mesh, region
 
     def __getattr__(self, operation: str) -> Any:
         def call(**arguments: Any) -> None:
             mesh = self._mesh
-            self._client.pause()
+            mesh.scheduler.pause()
             tables = mesh.tables
             before = len(tables.records[self._region])
             tables.application = True

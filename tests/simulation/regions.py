@@ -32,6 +32,14 @@ class Streaming(DynamoDB):
         self.application = False
         self._position = 10**20
 
+    def scan(self, *, TableName: str, ReturnConsumedCapacity: str = "NONE", **more: Any) -> dict[str, Any]:
+        """See `DynamoDB.scan`."""
+        return super().scan(TableName=TableName, **more)
+
+    def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> dict[str, Any]:
+        """See `DynamoDB.batch_get_item`."""
+        return super().batch_get_item(RequestItems=RequestItems)
+
     def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
         table = arguments["TableName"]
         before = copy.deepcopy(self.state[table])

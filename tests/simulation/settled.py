@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from distributary.derive import View, totals
+from distributary.derive import totals
 from distributary.derive.delta import is_member
+from distributary.derive.view import View
 from distributary.stream.codec import decode_item
 from tests.simulation.tables import Table
 from tests.simulation.viewpool import Pooled, Rows

@@ -1,9 +1,10 @@
 """Whatever order, repetition, crash or conflict: the views hold what the table determines. The other half of the
 schedules, in a file of its own, since one process runs one file."""
 
-from tests.simulation.seeds import play, seeds
+from tests.scheduler.branches import scheduled
+from tests.scheduler.runs import play
+from tests.simulation.seeds import seeds
 
 
 def test_the_views_equal_a_plain_recomputation_after_every_odd_schedule():
-    for seed in seeds(1, 2):
-        play(seed)
+    play(scheduled, seeds(1, 2))

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from distributary.derive import Projection
-from distributary.derive.ledger_tables import Books
-from distributary.derive.verify.item_verifier import Eye
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
@@ -16,6 +16,7 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.verify.report import Report
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
+from tests.scheduler.effects import Faults
 from tests.simulation.damage import Damage
 from tests.simulation.schedules import SCHEMAS, Schedule
 from tests.simulation.settled import check_settled
@@ -36,7 +37,7 @@ class Settled(Schedule):
         return pooled.declared.on_expiry == "remove" and all(map(pooled.takes, self.table.items.values()))
 
     def settle(self) -> None:
-        self.stage.play([self.consumer([[*self.table.records]])])
+        self.scheduler.play(self.consumer([[*self.table.records]]))
         self.holds()
 
     def holds(self) -> None:
@@ -50,8 +51,8 @@ class Settled(Schedule):
         return False
 
     def verify(self, repair: bool) -> Report:
-        books = Books(self.service, "ledger", "derived", 7, lambda: 0.0, lambda _: None, revision=self._revision)
-        eye = Eye("source", self.views, books, 0, 0.0, lambda _: None)
+        books = LedgerTables(self.service, "ledger", "derived", 7, lambda: 0.0, lambda _: None, revision=self._revision)
+        eye = Comparator("source", self.views, books, 0, 0.0, lambda _: None)
         register = Register(self.service, "derived", Tombstones(self.service, "tombstones", 7, lambda: 0.0), Serial())
         mending = Repair(books, register) if repair else None
         return Verify(eye, Scan(books, Serial(), 3), ("id",), repair=mending).run()
@@ -61,7 +62,7 @@ def settled(seed: int) -> Settled | None:
     schedule = Settled(seed, DynamoDB({**SCHEMAS, "source": {"id": "S"}}))
     if not schedule.verifiable:
         return None
-    schedule.stage.faults = 0
+    schedule.scheduler.faults = Faults(tears=True)
     schedule.settle()
     return schedule
 
@@ -88,8 +89,8 @@ def test_what_was_damaged_is_told_and_repaired_and_the_stream_goes_on(part: int)
         schedule.holds()
         records = schedule.table.records
         old = records if damage.forgotten else random.choices(records, k=min(5, len(records)))
-        schedule.stage.play([schedule.consumer([old])])
+        schedule.scheduler.play(schedule.consumer([old]))
         schedule.holds()
-        schedule.stage.play([schedule.consumer([schedule.table.empty()])])
+        schedule.scheduler.play(schedule.consumer([schedule.table.empty()]))
         schedule.holds()
     assert damaged > 20

@@ -3,17 +3,16 @@ regions end with what the rule says, and nothing loops. `SCHEDULES=n` plays so m
 
 import pytest
 
+from tests.scheduler.runs import play
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
 from tests.simulation.seeds import seeds
 
 
 def test_all_regions_end_with_what_the_rule_says_and_nothing_loops():
-    for seed in seeds(0, 2):
-        Mesh(seed).run()
+    play(Mesh, seeds(0, 2))
 
 
 @pytest.mark.parametrize("part", range(2))
 def test_where_items_are_merged_too(part):
-    for seed in seeds(part, 4):
-        Merging(seed).run()
+    play(Merging, seeds(part, 4))

@@ -7,7 +7,7 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Place, Reading, Site
+from distributary.replicate.multi_active.replica_table import Place, Reading, RegionTable
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import encode_item
 from tests.contract.world import create_table
@@ -43,7 +43,7 @@ def site(dynamodb_url):
     client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=EU, **keys)
     create_table(client, f"{prefix}-items", {"id": "S", "n": "N"})
     create_table(client, f"{prefix}-tombstones", {"id": "S"})
-    return Site(client, EU, f"{prefix}-items", f"{prefix}-tombstones", READING, 7)
+    return RegionTable(client, EU, f"{prefix}-items", f"{prefix}-tombstones", READING, 7)
 
 
 def edit(at, region=US):

@@ -4,6 +4,7 @@ The same lives each time; `EXAMPLES=5000` looks at so many others.
 """
 
 import os
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -12,9 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from distributary.derive import check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
+from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
-from tests.simulation.schedules import SCHEMAS, Stage, assembled, consumer
+from tests.scheduler.choices import Seeded
+from tests.scheduler.effects import Faults
+from tests.scheduler.scheduler import Scheduler
+from tests.simulation.schedules import KINDS, SCHEMAS, assembled, consumer
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Image, Record, Table
 from tests.simulation.viewpool import Pooled, pool
@@ -30,7 +35,7 @@ IMAGES = st.fixed_dictionaries(
         "when": st.integers(-3, 3).map(lambda number: {"N": str(number)}),
     },
 )
-KINDS = len(pool(False, 1))
+POOLED = len(pool(False, 1))
 
 
 class Views(RuleBasedStateMachine):
@@ -44,7 +49,7 @@ class Views(RuleBasedStateMachine):
         self.revisions = 0
 
     @initialize(
-        kinds=st.sets(st.integers(0, KINDS - 1), min_size=1, max_size=4),
+        kinds=st.sets(st.integers(0, POOLED - 1), min_size=1, max_size=4),
         keep=st.booleans(),
         shards=st.sampled_from([1, 3]),
         before=st.dictionaries(NAMES, IMAGES, max_size=2),
@@ -96,10 +101,11 @@ class Views(RuleBasedStateMachine):
         self._holds()
 
     def _play(self, consumers: list[list[list[Record]]], faults: int, seed: int) -> None:
-        stage = Stage(self.service, Random(seed), faults)
-        stage.play([consumer(self._branch, batches) for batches in consumers])
+        scheduler = Scheduler(Seeded(seed), Faults(faults, kinds=KINDS, tears=True), seed)
+        client = scheduler.client(self.service, dynamodb)
+        scheduler.play(*(consumer(partial(self._branch, client), batches) for batches in consumers))
 
-    def _branch(self, client: Any) -> Derive:
+    def _branch(self, client: Any) -> DeriveBranch:
         return assembled(client, self.views, str, self._revision)
 
     def _revision(self) -> str:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.template import listed, resolved
-from distributary.consumer.settings import DriftSettings
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify.drift import publish
 from distributary.replicate.verify.report import MirrorReport
 

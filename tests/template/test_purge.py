@@ -1,7 +1,7 @@
 """Old markers go once a day, and none that a change could still come too late for."""
 
 from deploy.template import resolved
-from distributary.consumer.settings import PurgeSettings
+from distributary.index.settings import PurgeSettings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 

@@ -3,8 +3,17 @@
 import pytest
 
 from deploy.template import BRANCHES, resolved
-from distributary.consumer import settings
+from distributary.derive.settings import DeriveSettings
+from distributary.index.settings import IndexSettings
+from distributary.replicate.settings import ReplicateSettings
+from distributary.welcome.settings import WelcomeSettings
 
+SETTINGS = {
+    "Derive": DeriveSettings,
+    "Index": IndexSettings,
+    "Welcome": WelcomeSettings,
+    "Replicate": ReplicateSettings,
+}
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
 
 GIVEN = {
@@ -28,14 +37,14 @@ def name(request):
 
 
 def test_the_template_sets_exactly_the_variables_that_the_settings_declare(name, template):
-    declared = getattr(settings, f"{name}Settings").variables()
+    declared = SETTINGS[name].variables()
     assert set(template.function(name)["Environment"]["Variables"]) == declared | POWERTOOLS
 
 
 def test_the_settings_accept_what_the_template_sets(name, template):
     variables = resolved(template.function(name)["Environment"]["Variables"], template.defaults() | GIVEN)
     environment = {variable: str(value) for variable, value in variables.items()}
-    assert getattr(settings, f"{name}Settings").load(environment)
+    assert SETTINGS[name].load(environment)
 
 
 @pytest.mark.parametrize("bound", ["MinValue", "MaxValue"])
@@ -44,7 +53,7 @@ def test_the_settings_accept_both_ends_of_every_parameter(name, bound, template)
     ends = {parameter: each[bound] for parameter, each in parameters if bound in each}
     variables = resolved(template.function(name)["Environment"]["Variables"], template.defaults() | GIVEN | ends)
     environment = {variable: str(value) for variable, value in variables.items()}
-    assert getattr(settings, f"{name}Settings").load(environment)
+    assert SETTINGS[name].load(environment)
 
 
 def test_metrics_and_logs_name_the_branch_as_their_service(name, template):

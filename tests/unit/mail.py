@@ -3,8 +3,8 @@
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
-from distributary.derive import Entity
-from distributary.welcome.branch import Welcome
+from distributary.stream.entity import Entity
+from distributary.welcome.branch import WelcomeBranch
 from distributary.welcome.channels import Ses
 from distributary.welcome.claims import Claims
 from distributary.welcome.messages import Content
@@ -39,11 +39,11 @@ class Office:
         self.rules, self.rate = check(rules or [rule()]), rate
         self.channel = channel
 
-    def branch(self, client: Any = None, mail: Any = None) -> Welcome:
+    def branch(self, client: Any = None, mail: Any = None) -> WelcomeBranch:
         """As app.py puts it together, over wrapped clients if any are given."""
         dynamodb = client or self.client
         sender = self.channel or Ses(mail or self.mail, "hello@example.com")
-        return Welcome(
+        return WelcomeBranch(
             self.rules,
             Claims(dynamodb, "claims", 30, lambda: self.clock),
             Suppressions(dynamodb, "claims", lambda: self.clock),

@@ -1,6 +1,6 @@
 """Stream records and changes of the sample users table, as short as a test wants them."""
 
-from distributary.stream import records as sources
+from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
@@ -46,6 +46,6 @@ def event(*records):
 
 def change(*args, generation=0, **kwargs) -> Change:
     """The change that `stream_record` describes."""
-    (entry,) = sources.decode(event(stream_record(*args, **kwargs)), generation)
+    (entry,) = stream_records.decode(event(stream_record(*args, **kwargs)), generation)
     assert isinstance(entry, Change), entry
     return entry

@@ -5,9 +5,9 @@ from typing import Any
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import Replica
-from distributary.replicate.verify.comparison import Eye
-from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.mirror import MirrorBranch
+from distributary.replicate.verify.comparison import Comparator
+from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
@@ -65,7 +65,7 @@ class World:
     def __init__(self) -> None:
         self.service, self.clock, self.place = Service(SCHEMAS), 0.0, 0
         self.tombstones = Tombstones(self.service, "tombstones", 7, lambda: 1000.0)
-        self.mirror = Replica(Register(self.service, "replica", self.tombstones, Serial()), "eu-west-1/replica")
+        self.mirror = MirrorBranch(Register(self.service, "replica", self.tombstones, Serial()), "eu-west-1/replica")
 
     def put(self, user: str, deliver: bool = True, **attributes: Any) -> Any:
         self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})
@@ -98,10 +98,10 @@ class World:
 
         keys, plan = ("user_id",), more.pop("plan", self.mirror.plan)
         generation = more.pop("generation", 0)
-        eye = Eye(Side(self.service, "source"), Side(self.service, "replica"), keys, plan, generation)
+        eye = Comparator(Side(self.service, "source"), Side(self.service, "replica"), keys, plan, generation)
         mending = more.pop("mending", Repair(self.mirror.register, generation)) if repair else None
         segments = more.pop("segments", 2)
-        run = Verify(eye, Suspects(PAUSE, lambda: self.clock), Serial(), mending, Serial(), sleep=sleep, **more)
+        run = Verify(eye, RecheckQueue(PAUSE, lambda: self.clock), Serial(), mending, Serial(), sleep=sleep, **more)
         return run.scan(range(segments), segments)
 
     @property

@@ -2,7 +2,7 @@
 
 from bench.derive import ENVIRONMENT
 from bench.mirrors import environment
-from distributary.consumer.settings import ReplicateSettings
+from distributary.replicate.settings import ReplicateSettings
 
 
 def test_replicate_s_settings_are_complete():

@@ -5,10 +5,10 @@ import json
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
 
-from distributary.consumer.settings import WelcomeSettings
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.welcome.channels import Connections, EventBridge, MaybeSent, Ses, Sms, Topic
 from distributary.welcome.messages import Message
+from distributary.welcome.settings import WelcomeSettings
 from tests.fakes.answers import refusal
 from tests.unit.test_settings import GOOD
 

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.settings import DriftSettings
 from distributary.errors import ConfigError, Unavailable
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import drift
 from tests.fakes.answers import refusal
 from tests.unit.replica_tables import World, name

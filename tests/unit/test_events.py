@@ -11,10 +11,10 @@ from distributary import derive as views
 from distributary import index as indexes
 from distributary.derive.branch import plan
 from distributary.errors import ConfigError, Rejected
-from distributary.index import DELETED_AT
-from distributary.index.branch import Documents
-from distributary.replicate.mirror import Replica
-from distributary.stream import records as sources
+from distributary.index.branch import IndexBranch
+from distributary.index.document import DELETED_AT
+from distributary.replicate.mirror import MirrorBranch
+from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable
 from indexes import INDEXES
 from rules import RULES
@@ -23,8 +23,8 @@ from views import VIEWS
 
 EVENTS = Path(__file__).parents[2] / "events"
 VIEW = views.check(VIEWS)
-INDEXED = Documents(indexes.check(INDEXES), 0, None)
-MIRROR = Replica(None, "us-west-2/users")
+INDEXED = IndexBranch(indexes.check(INDEXES), 0, None)
+MIRROR = MirrorBranch(None, "us-west-2/users")
 
 
 def read(name):
@@ -32,7 +32,7 @@ def read(name):
 
 
 def entries(name):
-    return sources.decode(read(name), 0)
+    return stream_records.decode(read(name), 0)
 
 
 def derived(name):

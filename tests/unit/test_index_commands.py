@@ -9,7 +9,7 @@ import apply
 import indexes
 import purge
 from distributary.errors import ConfigError
-from distributary.index import DELETED_AT
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import schema
 from distributary.index.opensearch import target as declared
 from indexes import USERS
@@ -40,10 +40,10 @@ def node(monkeypatch):
 def deployed(node, monkeypatch):
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    purge.deployed.cache_clear()
+    purge.runtime.cache_clear()
     schema.apply(node, USERS, 3)
     yield node
-    purge.deployed.cache_clear()
+    purge.runtime.cache_clear()
 
 
 def run(monkeypatch, *arguments):

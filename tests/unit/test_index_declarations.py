@@ -2,9 +2,10 @@
 
 import pytest
 
-from distributary.derive import Entity
 from distributary.errors import ConfigError
-from distributary.index import DELETED_AT, Field, Index, check, whole
+from distributary.index import Entity, Field, Index, check
+from distributary.index.document import DELETED_AT
+from distributary.index.validation import whole
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email",))
 ORDER = Entity(name="order", keys=("user_id",), attributes=("email", "total"))

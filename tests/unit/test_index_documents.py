@@ -6,10 +6,10 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED
-from distributary.derive import Entity, type_is
 from distributary.errors import Rejected
-from distributary.index import DELETED_AT, Field, Index, check
-from distributary.index.branch import Documents
+from distributary.index import Entity, Field, Index, check, type_is
+from distributary.index.branch import IndexBranch
+from distributary.index.document import DELETED_AT
 from tests.unit.records import change
 
 KEYWORD = {"type": "keyword"}
@@ -42,7 +42,7 @@ def index(of=EVERYONE, name="users", id="{user_id}", **more):
 
 def apply(indexes, *changes):
     bulk = Written()
-    branch = Documents(check(indexes), 0, bulk, lambda: NOW)
+    branch = IndexBranch(check(indexes), 0, bulk, lambda: NOW)
     ends = branch.apply(changes, Deadline(float("inf")))
     return bulk, ends
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.derive import Entity
 from distributary.errors import Rejected
-from distributary.index import Field, Index, check
+from distributary.index import Entity, Field, Index, check
 from distributary.index.field_writers import MISSED, shortcut, writer
 from distributary.stream.change import Image
 from distributary.stream.codec import decode, encode_item

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.replicate.multi_active.edits import merging
-from distributary.replicate.multi_active.lattice import Cell, Known, Lattice, Rank, Whole, cells_of, rank_of
+from distributary.replicate.multi_active.lattice import (
+    Lattice,
+    LWWRegister,
+    MergeState,
+    Rank,
+    Sibling,
+    cells_of,
+    rank_of,
+)
 from distributary.replicate.multi_active.merge_rules import custom
 from distributary.replicate.multi_active.state import NEVER, Time
 
@@ -38,18 +46,18 @@ def _value(draw, name):
 @st.composite
 def knowns(draw, lattice):
     """As they come about: of single writes, and joined."""
-    known = Known()
+    known = MergeState()
     for _ in range(draw(st.integers(0, 3))):
         rank = draw(ranks)
         versions = {rank.region: rank.version}
         if rank.dead:
-            one = Known(dead=rank, versions=versions)
+            one = MergeState(dead=rank, versions=versions)
         else:
             image = {name: value for name in draw(st.sets(names, max_size=4)) if (value := _value(draw, name))}
-            cells = {name: Cell(rank, _value(draw, name)) for name in draw(st.sets(names, max_size=4))}
+            cells = {name: LWWRegister(rank, _value(draw, name)) for name in draw(st.sets(names, max_size=4))}
             if lattice is CUSTOM:
                 image, cells = {("a",): {"N": draw(st.sampled_from("12"))}}, {}
-            one = Known(wholes={rank.region: Whole(rank, image, draw(seen))}, cells=cells, versions=versions)
+            one = MergeState(wholes={rank.region: Sibling(rank, image, draw(seen))}, cells=cells, versions=versions)
         known = lattice.join(known, one)
     return known
 
@@ -116,26 +124,26 @@ def test_numbers_are_compared_as_numbers():
 def write(rank, image, changed):
     """An application's: the attributes that it left, and the names of those that it changed."""
     content = {(name,): {"S": value} for name, value in image.items()}
-    cells = {(name,): Cell(rank, content.get((name,))) for name in changed}
-    return Known(wholes={rank.region: Whole(rank, content)}, cells=cells, versions={rank.region: rank.version})
+    cells = {(name,): LWWRegister(rank, content.get((name,))) for name in changed}
+    return MergeState(wholes={rank.region: Sibling(rank, content)}, cells=cells, versions={rank.region: rank.version})
 
 
 def joined(knowns):
     """In that order."""
-    return reduce(BY_ATTRIBUTE.join, knowns, Known())
+    return reduce(BY_ATTRIBUTE.join, knowns, MergeState())
 
 
 def test_an_update_that_outranks_a_delete_brings_the_whole_item_back():
     """Its record tells what it changed and the item as it then was; what the delete covered is not in the cells."""
     made = write(at(1, EU, 1), {"a": "old", "b": "old"}, "ab")
-    gone = Known(dead=at(2, EU, 2, True), versions={EU: 2})
+    gone = MergeState(dead=at(2, EU, 2, True), versions={EU: 2})
     updated = write(at(3, US, 1), {"a": "new", "b": "old"}, "a")
     for order in permutations((made, gone, updated)):
         assert BY_ATTRIBUTE.shown(joined(order)) == {"a": {"S": "new"}, "b": {"S": "old"}}
 
 
 def test_what_is_inserted_after_a_delete_begins_anew_and_two_that_are_inserted_at_once_are_merged():
-    first, gone = write(at(1, EU, 1), {"a": "1"}, "a"), Known(dead=at(2, EU, 2, True), versions={EU: 2})
+    first, gone = write(at(1, EU, 1), {"a": "1"}, "a"), MergeState(dead=at(2, EU, 2, True), versions={EU: 2})
     again, other = write(at(3, EU, 3), {"b": "3"}, "b"), write(at(4, US, 1), {"c": "4"}, "c")
     for order in permutations((first, gone, again, other)):
         assert BY_ATTRIBUTE.shown(joined(order)) == {"b": {"S": "3"}, "c": {"S": "4"}}
@@ -157,22 +165,22 @@ def test_sets_and_cells_of_counters_merge_inside():
         "plain": {"S": "p"},
     }
     rank = at(1, EU, 1)
-    cells = {name: Cell(rank, value) for name, value in cells_of(item, ("tags", "n", "empty", "plain")).items()}
+    cells = {name: LWWRegister(rank, value) for name, value in cells_of(item, ("tags", "n", "empty", "plain")).items()}
     assert ("tags", "S:x") in cells
     assert ("n", "M:eu") in cells
-    assert BY_ATTRIBUTE.shown(Known(wholes={EU: Whole(rank, {})}, cells=cells)) == item
+    assert BY_ATTRIBUTE.shown(MergeState(wholes={EU: Sibling(rank, {})}, cells=cells)) == item
 
 
 def test_an_attribute_that_regions_gave_other_forms_is_the_same_everywhere():
     early, late = at(1, EU, 1), at(2, US, 1)
-    plain = Known(wholes={EU: Whole(early, {})}, cells={("n",): Cell(early, {"S": "text"})})
-    parts = {("n", "M"): Cell(late, {"M": {}}), ("n", "M:eu"): Cell(late, {"N": "1"})}
-    inside = Known(wholes={US: Whole(late, {})}, cells=parts)
+    plain = MergeState(wholes={EU: Sibling(early, {})}, cells={("n",): LWWRegister(early, {"S": "text"})})
+    parts = {("n", "M"): LWWRegister(late, {"M": {}}), ("n", "M:eu"): LWWRegister(late, {"N": "1"})}
+    inside = MergeState(wholes={US: Sibling(late, {})}, cells=parts)
     assert BY_ATTRIBUTE.shown(BY_ATTRIBUTE.join(plain, inside)) == {"n": {"S": "text"}}
 
 
 @pytest.mark.parametrize(("saw", "shown"), [({}, {"a": {"N": "1"}, "sum": {"N": "1"}}), ({EU: 1}, {"a": {"N": "1"}})])
 def test_a_rule_of_your_own_is_asked_only_of_items_that_did_not_know_each_other(saw, shown):
     image = {("a",): {"N": "1"}}
-    wholes = {EU: Whole(at(1, EU, 1), image), US: Whole(at(2, US, 1), image, saw)}
-    assert CUSTOM.shown(Known(wholes=wholes, versions={EU: 1, US: 1})) == shown
+    wholes = {EU: Sibling(at(1, EU, 1), image), US: Sibling(at(2, US, 1), image, saw)}
+    assert CUSTOM.shown(MergeState(wholes=wholes, versions={EU: 1, US: 1})) == shown

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from distributary.consumer import aws as clients
 from distributary.consumer.aws import classify, code_of
-from distributary.dynamodb.client import LeanClient
+from distributary.dynamodb.client import DynamoDBClient, connect
 from distributary.errors import Rejected, Unavailable
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
@@ -70,7 +70,7 @@ def service():
 
 @pytest.fixture
 def client(service):
-    return LeanClient(service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, sleep=lambda _: None)
+    return DynamoDBClient(service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, sleep=lambda _: None)
 
 
 def refused(code, **more):
@@ -162,7 +162,7 @@ def test_an_answer_that_is_too_late_is_tried_again_on_another_connection(service
 
 
 def test_nobody_at_the_address_is_unavailable():
-    client = LeanClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, sleep=lambda _: None)
+    client = DynamoDBClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, sleep=lambda _: None)
     with pytest.raises(clients.AwsError) as caught:
         client.put_item(**PUT)
     assert str(classify(caught.value, "PutItem")) == "PutItem: EndpointConnectionError"
@@ -196,6 +196,6 @@ def test_what_json_has_no_form_for_is_named(client):
 def test_behind_a_proxy_it_is_boto3(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    assert isinstance(clients.lean("eu-west-1", 2), LeanClient)
+    assert isinstance(connect("eu-west-1", 2), DynamoDBClient)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
-    assert not isinstance(clients.lean("eu-west-1", 2), LeanClient)
+    assert not isinstance(connect("eu-west-1", 2), DynamoDBClient)

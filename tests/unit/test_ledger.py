@@ -8,9 +8,9 @@ from botocore.exceptions import ClientError
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
@@ -41,9 +41,9 @@ class World:
         client = client(self.service) if client else self.service
         self.pauses = []
         self.views = check(views)
-        books = Books(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, lambda low, high: high)
+        books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, lambda low, high: high)
         register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
-        self.branch = Derive(self.views, register, Ledger(books, Serial()))
+        self.branch = DeriveBranch(self.views, register, Ledger(books, Serial()))
 
     def apply(self, *changes):
         return self.branch.apply(changes, FOREVER)

@@ -7,9 +7,9 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Projection, check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
@@ -42,7 +42,7 @@ def consumer(tables, name, view, changes):
 
     def program(wrap, lives):
         client, revisions = wrap(tables.client, dynamodb), iter(range(1000))
-        books = Books(
+        books = LedgerTables(
             client,
             "ledger",
             "derived",
@@ -52,7 +52,7 @@ def consumer(tables, name, view, changes):
             revision=lambda: f"{name}-{lives}-{next(revisions)}",
         )
         register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
-        branch = Derive(check([view]), register, Ledger(books, Serial()))
+        branch = DeriveBranch(check([view]), register, Ledger(books, Serial()))
         while any(end.status is Status.FAILED for end in branch.apply(changes, Deadline(float("inf")))):
             pass
 

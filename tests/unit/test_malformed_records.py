@@ -13,9 +13,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.derive.branch import plan
 from distributary.errors import Rejected
-from distributary.index.branch import Documents
-from distributary.replicate.mirror import Replica
-from distributary.stream import records as sources
+from distributary.index.branch import IndexBranch
+from distributary.replicate.mirror import MirrorBranch
+from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 from distributary.welcome import rules
 from indexes import INDEXES
@@ -24,8 +24,8 @@ from tests.unit.records import event, stream_record
 from views import VIEWS
 
 VIEW, (RULE,) = views.check(VIEWS), rules.check(RULES)
-INDEXED = Documents(indexes.check(INDEXES), 0, None)
-MIRROR = Replica(None, "us-west-2/users")
+INDEXED = IndexBranch(indexes.check(INDEXES), 0, None)
+MIRROR = MirrorBranch(None, "us-west-2/users")
 PARKING = Parking(None, "parking", "derive", Parallel(1))
 RECORD = stream_record(
     kind="MODIFY",
@@ -75,7 +75,7 @@ def test_no_malformed_record_raises_anything_but_a_rejection(seed):
     chance = random.Random(seed)
     for _ in range(200):
         record = broken(chance)
-        good, entry = sources.decode(event(stream_record(), record), 0)
+        good, entry = stream_records.decode(event(stream_record(), record), 0)
         assert isinstance(good, Change)
         assert PARKING.name(entry.event_id).encode()
         json.dumps({"batchItemFailures": [{"itemIdentifier": entry.identifier}]})

@@ -9,7 +9,7 @@ import pytest
 
 from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
-from distributary.replicate.declarations import MultiActive, by_attribute, check, custom, total
+from distributary.replicate import MultiActive, by_attribute, check, custom, total
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from tests.fakes import dynamodb

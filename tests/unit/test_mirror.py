@@ -10,15 +10,15 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.settings import ReplicateSettings
-from distributary.derive import Entity
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, last_writer
-from distributary.replicate.mirror import CALLS, Replica
+from distributary.replicate.mirror import CALLS, MirrorBranch
+from distributary.replicate.settings import ReplicateSettings
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.entity import Entity
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change
@@ -36,7 +36,7 @@ class Region:
         self.client = DynamoDB({"users": {"user_id": "S"}, "tombstones": {"id": "S"}})
         tombstones = Tombstones(self.client, "tombstones", 7)
         declared = check(declared or Mirror())
-        self.branch = Replica(
+        self.branch = MirrorBranch(
             Register(self.client, "users", tombstones, Serial(), **register), "eu-west-1/users", declared
         )
 
@@ -228,7 +228,7 @@ def test_a_round_trip_of_100_ms_leaves_hundreds_of_changes_a_second():
     register = Register(far, "users", Tombstones(near, "tombstones", 7), Parallel(CALLS))
     changes = [change(0, user=f"u-{n}") for n in range(100)]
     began = time.monotonic()
-    ends = Replica(register, "far/users").apply(changes, FOREVER)
+    ends = MirrorBranch(register, "far/users").apply(changes, FOREVER)
     assert {end.status for end in ends} == {Status.APPLIED}
     assert time.monotonic() - began < 1.0
     assert far.most > 16
@@ -249,7 +249,7 @@ def app(monkeypatch):
 
 
 def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
-    register = app.deployed().branch.register
+    register = app.runtime().branch.register
     assert register.client.connections == register.parallel._executor._max_workers == CALLS
 
 
@@ -257,13 +257,13 @@ def test_the_function_of_several_regions_reads_its_own_table_and_writes_the_othe
     declared = MultiActive(regions=("us-east-1", "eu-west-1", "us-west-2"), rule=last_writer("at"))
     monkeypatch.setattr(app, "REPLICA", declared)
     monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")
-    branch = app.deployed().branch
+    branch = app.runtime().branch
     assert [site.region for site in (branch.here, *branch.peers)] == ["us-east-1", "eu-west-1", "us-west-2"]
     assert [site.client.region for site in branch.peers] == ["eu-west-1", "us-west-2"]
 
 
 def test_a_role_is_assumed_only_for_the_replica(app, monkeypatch):
     monkeypatch.setenv("TARGET_ROLE_ARN", "arn:aws:iam::123456789012:role/replica")
-    register = app.deployed().branch.register
+    register = app.runtime().branch.register
     assert register.client.credentials.__self__.method == "assume-role"
     assert register.tombstones.client.credentials().access_key == "own"

@@ -7,7 +7,7 @@ from distributary.consumer.consume import consume
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import Replica
+from distributary.replicate.mirror import MirrorBranch
 from tests.unit.branches import Bucket, Context, deployment
 from tests.unit.records import event, stream_record
 
@@ -28,7 +28,7 @@ def test_an_image_over_400_kb_is_parked_and_its_neighbours_go_through(monkeypatc
     client, bucket, parallel = boto3.client("dynamodb", "eu-west-1"), Bucket(), Parallel(2)
     table(client, "replica", "user_id")
     table(client, "tombstones", "id")
-    mirror = Replica(Register(client, "replica", Tombstones(client, "tombstones", 7), parallel), "here/replica")
+    mirror = MirrorBranch(Register(client, "replica", Tombstones(client, "tombstones", 7), parallel), "here/replica")
     huge = stream_record(1, user="u-1", new={"name": {"S": "x" * 410_000}})
     batch = event(stream_record(0, user="u-0"), huge, stream_record(2, user="u-2"))
     assert consume(batch, Context(), deployment(mirror, bucket, "replicate")) == {"batchItemFailures": []}

@@ -12,9 +12,9 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import Replica
+from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.verify import repair as repairs
-from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.repair import Repair, mended
 from distributary.replicate.verify.table import Side
 from distributary.stream import version as versions
@@ -61,7 +61,7 @@ class Tables:
                 self.client.put_item(TableName=name, Item=content)
         if entombed is not None:
             write = mirror(self.client).plan(change(entombed, "REMOVE", "u"))
-            Tombstones(self.client, "tombstones", 7, lambda: 0.0).entomb(write.id, write.version)
+            Tombstones(self.client, "tombstones", 7, lambda: 0.0).put_tombstone(write.id, write.version)
 
     def freeze(self):
         text = repr(self.client.state)
@@ -78,7 +78,7 @@ class Tables:
 
 def mirror(client):
     tombstones = Tombstones(client, "tombstones", 7, lambda: 0.0)
-    return Replica(Register(client, "replica", tombstones, Serial()), "eu-west-1/replica")
+    return MirrorBranch(Register(client, "replica", tombstones, Serial()), "eu-west-1/replica")
 
 
 def application(tables, history, wrap, lives):
@@ -99,7 +99,7 @@ def mending(tables, wrap, lives):
     """A program: looks, and repairs what differs."""
     client = wrap(tables.client, dynamodb)
     branch = mirror(client)
-    eye = Eye(Side(client, "source"), Side(client, "replica"), ("user_id",), branch.plan)
+    eye = Comparator(Side(client, "source"), Side(client, "replica"), ("user_id",), branch.plan)
     for finding in eye.again([KEY]).findings:
         mended(eye, Repair(branch.register, 0), finding)
     return "done"

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.derive import Entity
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image, Kind
+from distributary.stream.entity import Entity
 from distributary.welcome.channels import Sms, Topic
 from distributary.welcome.messages import ADDRESS, Content, Stored, contents
 from distributary.welcome.rules import Rule, check, compose

@@ -2,14 +2,11 @@
 
 import pytest
 
-from distributary.consumer.settings import (
-    DeriveSettings,
-    IndexSettings,
-    PurgeSettings,
-    ReplicateSettings,
-    WelcomeSettings,
-)
+from distributary.derive.settings import DeriveSettings
 from distributary.errors import ConfigError
+from distributary.index.settings import IndexSettings, PurgeSettings
+from distributary.replicate.settings import ReplicateSettings
+from distributary.welcome.settings import WelcomeSettings
 
 EVERYWHERE = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
 GOOD = {

@@ -11,7 +11,7 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Place, Reading, Site
+from distributary.replicate.multi_active.replica_table import Place, Reading, RegionTable
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
@@ -59,7 +59,7 @@ class Tables:
 def merging(tables, states, wrap, lives):
     """A program: merges these states, one after the other, into South America's tables."""
     client = wrap(tables.client, dynamodb)
-    site = Site(client, "sa-east-1", "items", "tombstones", READING, 7, lambda: 0.0, lambda _: None)
+    site = RegionTable(client, "sa-east-1", "items", "tombstones", READING, 7, lambda: 0.0, lambda _: None)
     for state in states:
         site.merge(PLACE, state, state.region, Deadline(float("inf")), lambda _: None)
 

@@ -6,14 +6,14 @@ import re
 import pytest
 
 from distributary.errors import ConfigError
-from distributary.stream import records as sources
+from distributary.stream import records as stream_records
 from distributary.stream import version
 from distributary.stream.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
 from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
 
 
 def decode_one(record):
-    (entry,) = sources.decode(event(record, stream_record(99)), 0)[:1]
+    (entry,) = stream_records.decode(event(record, stream_record(99)), 0)[:1]
     return entry
 
 
@@ -33,7 +33,7 @@ def altered(path, value, **kwargs):
 
 def test_a_change_holds_what_the_record_says():
     record = stream_record(7, "MODIFY", new={"name": {"S": "Ada"}}, old={"name": {"S": "A."}})
-    (found,) = sources.decode(event(record), 3)
+    (found,) = stream_records.decode(event(record), 3)
     assert found.kind is Kind.MODIFY
     assert found.event_id == record["eventID"]
     assert dict(found.keys) == {"user_id": "u-1"}
@@ -139,7 +139,7 @@ def test_a_stream_of_keys_only_says_how_to_mend():
 
 
 def test_a_malformed_record_leaves_its_neighbours_alone_and_in_order():
-    entries = sources.decode(event(stream_record(0), altered("dynamodb.Keys", ...), stream_record(2)), 0)
+    entries = stream_records.decode(event(stream_record(0), altered("dynamodb.Keys", ...), stream_record(2)), 0)
     assert [type(entry) for entry in entries] == [Change, Undecodable, Change]
 
 
@@ -203,7 +203,7 @@ def test_only_a_write_of_the_version_is_replicated(kind, old, new, replicated):
 def test_a_snapshot_stands_before_every_streamed_change_and_is_named_by_its_event():
     record = stream_record(5, distributary={"origin": "snapshot"})
     del record["dynamodb"]["SequenceNumber"]
-    (entry,) = sources.decode(event(record), 2)
+    (entry,) = stream_records.decode(event(record), 2)
     assert entry.origin is Origin.SNAPSHOT
     assert entry.version == version.of(2, 0)
     assert entry.identifier == record["eventID"]
@@ -230,14 +230,14 @@ def test_an_absent_note_of_origin_is_a_stream():
 @pytest.mark.parametrize("nothing", [None, {}, [], "text", {"Records": None}, {"Records": {}}, {"detail": {}}])
 def test_what_is_no_stream_event_is_a_wrong_deployment(nothing):
     with pytest.raises(ConfigError, match="no list 'Records'"):
-        sources.decode(nothing, 0)
+        stream_records.decode(nothing, 0)
 
 
 @pytest.mark.parametrize("source", ["aws:sqs", "aws:kinesis", "", None, [], {}])
 def test_another_service_s_event_is_a_wrong_deployment(source):
     with pytest.raises(ConfigError, match="supported: aws:dynamodb"):
-        sources.decode(event({**stream_record(), "eventSource": source}), 0)
+        stream_records.decode(event({**stream_record(), "eventSource": source}), 0)
 
 
 def test_an_empty_batch_is_a_batch():
-    assert sources.decode(event(), 0) == []
+    assert stream_records.decode(event(), 0) == []

@@ -11,12 +11,12 @@ from botocore.exceptions import ReadTimeoutError
 
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
-from distributary.derive.branch import Derive
+from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import Books
-from distributary.derive.verify import s3_export as exports
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.verify import s3_export
 from distributary.derive.verify.command import lines
-from distributary.derive.verify.item_verifier import Eye, Subject
+from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
@@ -88,9 +88,9 @@ class World:
 
     def __init__(self) -> None:
         self.service = Scanning(SCHEMAS)
-        self.books = Books(self.service, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+        self.books = LedgerTables(self.service, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
         self.register = Register(self.service, "derived", Tombstones(self.service, "tombstones", 7), Serial())
-        self.branch = Derive(VIEWS, self.register, Ledger(self.books, Serial()))
+        self.branch = DeriveBranch(VIEWS, self.register, Ledger(self.books, Serial()))
         self.place = 0
         self.pauses: list[Any] = []
 
@@ -118,7 +118,7 @@ class World:
             if meanwhile:
                 meanwhile()
 
-        eye = Eye("source", VIEWS, self.books, 0, 5.0, pause)
+        eye = Comparator("source", VIEWS, self.books, 0, 5.0, pause)
         mending = Repair(self.books, self.register) if repair else None
         return Verify(eye, Scan(self.books, Serial(), 2), ("user_id",), repair=mending).run(export)
 
@@ -271,8 +271,8 @@ class Busy:
 
 
 def test_a_group_that_changes_whenever_it_is_looked_at_is_no_difference_and_is_not_repaired(world: World) -> None:
-    books = Books(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    eye = Eye("source", VIEWS, books, 0, 5.0, lambda _: None)
+    books = LedgerTables(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    eye = Comparator("source", VIEWS, books, 0, 5.0, lambda _: None)
     report = Verify(eye, Scan(books, Serial(), 2), ("user_id",), repair=Repair(world.books, world.register)).run()
     assert report["differences"] == 0, report.samples
     assert {"view": "sums", "item": "SUM | c"} in report.samples["moving"]
@@ -319,9 +319,9 @@ def test_a_repair_never_overwrites_what_the_stream_writes_meanwhile(world: World
     else:
         world.delete("u-3", deliver=False)
     client = Interrupting(world, lambda: world.put("u-3", **user("newest", "d", "99", ("w",))))
-    books = Books(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
     repair = Repair(books, Register(client, "derived", Tombstones(client, "tombstones", 7), Serial()))
-    eye = Eye("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
     Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=repair).run()
     assert world.derived[register]["name"] == {"S": "newest"}
     assert world.verify().equal, world.verify().samples
@@ -329,7 +329,7 @@ def test_a_repair_never_overwrites_what_the_stream_writes_meanwhile(world: World
 
 def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     world.put("u-3", deliver=False, **user("lost", "c", "50"))
-    eye = Eye("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
     found = eye.look([Subject({"user_id": {"S": "u-3"}})]).findings
     repair = Repair(world.books, world.register)
     assert [repair.item(each) for each in found] == [True] * len(found)
@@ -341,8 +341,8 @@ def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
 def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(world: World) -> None:
     world.derived["SUM", "c"] = {**world.derived["SUM", "c"], "users": {"N": "77"}}
     client = Interrupting(world, lambda: world.put("u-8", **user("newest", "c", "99", ("w",))))
-    books = Books(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    eye = Eye("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
     Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=Repair(books, world.register)).run()
     assert world.derived["SUM", "c"]["most"] == {"N": "99"}
     assert world.verify().equal, world.verify().samples
@@ -375,9 +375,9 @@ def test_an_export_stands_for_the_scan_and_what_has_changed_since_is_no_differen
             file.write(json.dumps({"Item": item}) + "\n")
     world.put("u-3", **user("changed"))
     world.delete("u-4")
-    assert world.verify(export=exports.pages(str(tmp_path), lambda: None)).equal
+    assert world.verify(export=s3_export.pages(str(tmp_path), lambda: None)).equal
     world.derived.pop(("USER#u-5", "PROFILE"))
-    assert kinds(world.verify(export=exports.pages(str(tmp_path), lambda: None)), "profile") == {"missing"}
+    assert kinds(world.verify(export=s3_export.pages(str(tmp_path), lambda: None)), "profile") == {"missing"}
 
 
 def test_an_item_set_right_keeps_its_version_so_that_an_older_change_does_nothing(world: World) -> None:
@@ -402,7 +402,7 @@ def test_a_lost_row_put_again_outlives_the_delete_that_came_before_it(world: Wor
 def test_an_export_in_s3_is_read_as_one_in_a_folder_is(world: World) -> None:
     data = gzip.compress("".join(json.dumps({"Item": item}) + "\n" for item in world.items()).encode())
     s3 = Bucket({"exports/1/data/a.json.gz": data, "exports/1/manifest-summary.json": b"{}"})
-    assert world.verify(export=exports.pages("s3://bucket/exports/", lambda: s3))["items"] == 6
+    assert world.verify(export=s3_export.pages("s3://bucket/exports/", lambda: s3))["items"] == 6
 
 
 @pytest.mark.parametrize(
@@ -415,7 +415,7 @@ def test_an_export_in_s3_is_read_as_one_in_a_folder_is(world: World) -> None:
 )
 def test_what_is_no_export_is_told_by_name(files: dict[str, bytes], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        list(exports.pages("s3://bucket/", lambda: Bucket(files)))
+        list(s3_export.pages("s3://bucket/", lambda: Bucket(files)))
 
 
 def test_an_export_that_breaks_off_is_no_verdict() -> None:
@@ -426,7 +426,7 @@ def test_an_export_that_breaks_off_is_no_verdict() -> None:
     bucket = Bucket({"a.json.gz": b""})
     bucket.get_object = lambda **_: {"Body": Broken()}  # type: ignore[method-assign, assignment]
     with pytest.raises(Unavailable, match="ReadTimeoutError"):
-        list(exports.pages("s3://bucket/", lambda: bucket))
+        list(s3_export.pages("s3://bucket/", lambda: bucket))
 
 
 def test_a_report_keeps_to_its_lines_whatever_a_key_holds(world: World) -> None:

@@ -13,10 +13,10 @@ from moto import mock_aws
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.settings import DriftSettings
-from distributary.replicate.declarations import MultiActive, by_attribute, last_writer
+from distributary.replicate import MultiActive, by_attribute, last_writer
 from distributary.replicate.doctor.__main__ import main as examined
 from distributary.replicate.multi_active.factory import between
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import command, drift
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
@@ -212,7 +212,7 @@ def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(tables, capsy
         f"{AP}: tombstones",
         f"{EU}: version attribute",
     }
-    assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["mend"]
+    assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["fix"]
 
 
 def test_the_doctor_changes_nothing(tables, capsys):

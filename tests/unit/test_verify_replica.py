@@ -10,9 +10,9 @@ import pytest
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.multi_active.conditional_rows import COMPARED_ATTRIBUTES
 from distributary.replicate.verify import recheck_queue as waiting
-from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.read_budget import Pace
-from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
@@ -273,7 +273,7 @@ def test_a_row_that_changed_since_it_was_seen_is_not_overwritten(world):
 def test_a_repair_of_what_the_stream_has_written_since_does_nothing(world, user):
     """A stale row, and a dead one whose item comes back."""
     world.tamper(user, **name("wrong"), **{REPLICA_VERSION: {"S": versions.to_text(7)}})
-    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
     (finding,) = eye.again([{"user_id": {"S": user}}]).findings
     world.put(user, **name("newest"))
     before = dict(world.replica[user,])
@@ -286,7 +286,7 @@ def test_a_row_without_a_version_that_the_stream_has_given_one_is_not_overwritte
     old = world.put("a", deliver=False, **name("old"))
     world.put("a", deliver=False, **name("new"))
     world.tamper("a", **name("old"), **{REPLICA_VERSION: None})
-    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
     (finding,) = eye.again([{"user_id": {"S": "a"}}]).findings
     world.deliver(old)
     assert Repair(world.mirror.register, 0).write(finding) is False
@@ -324,12 +324,12 @@ def test_so_many_suspects_wait_at_most(world, monkeypatch):
         nonlocal most
         most = max(most, len(run.suspects))
 
-    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
 
     def sleep(seconds: float) -> None:
         world.clock += seconds
 
-    run = Verify(eye, Suspects(PAUSE, lambda: world.clock), Serial(), progress=watched, sleep=sleep)
+    run = Verify(eye, RecheckQueue(PAUSE, lambda: world.clock), Serial(), progress=watched, sleep=sleep)
     assert run.scan(range(1), 1)["differences"] == 7
     assert most <= 3 + 3
     assert waiting.MOST == 20_000
@@ -369,7 +369,10 @@ def test_memory_does_not_grow_with_the_table(world, monkeypatch, wrong):
             world.clock += seconds
 
         source, replica = Side(Endless(pages, 0), "source"), Side(Endless(pages, wrong), "replica")
-        eye, suspects = Eye(source, replica, ("user_id",), world.mirror.plan), Suspects(PAUSE, lambda: world.clock)
+        eye, suspects = (
+            Comparator(source, replica, ("user_id",), world.mirror.plan),
+            RecheckQueue(PAUSE, lambda: world.clock),
+        )
         tracemalloc.start()
         report = Verify(eye, suspects, Serial(), sleep=sleep).scan(range(1), 1)
         most = tracemalloc.get_traced_memory()[1]
@@ -415,8 +418,8 @@ def test_a_repair_that_the_service_refuses_ends_the_run_and_one_that_it_never_ta
 def test_named_items_alone_are_looked_at(world):
     del world.replica["a",]
     del world.replica["b",]
-    eye = Eye(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
-    run = Verify(eye, Suspects(0, lambda: 0.0), Serial(), sleep=lambda _: None)
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    run = Verify(eye, RecheckQueue(0, lambda: 0.0), Serial(), sleep=lambda _: None)
     report = run.named([[{"user_id": {"S": "a"}}, {"user_id": {"S": "c"}}]])
     assert differences(report) == [("missing", "user_id=S:a")]
     assert report["items"] == 2

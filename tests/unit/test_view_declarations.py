@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from distributary.derive import Aggregate, Entity, Latest, Projection, check, table
+from distributary.derive import Aggregate, Entity, Latest, Projection, check
+from distributary.derive.validation import table
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
 

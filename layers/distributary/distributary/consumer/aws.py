@@ -1,8 +1,7 @@
 """boto3 clients, and what their errors ask of the caller."""
 
-import urllib.request
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import boto3
 import botocore.session
@@ -10,8 +9,15 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from distributary.consumer.parallel import WORKERS
-from distributary.dynamodb.client import LeanClient
 from distributary.errors import DistributaryError, Rejected, Unavailable
+
+
+class Clients(Protocol):
+    """Where a branch gets its AWS clients from: `client`, or fakes in tests."""
+
+    def __call__(self, service: str, region: str | None = None, **options: Any) -> Any:
+        """A client with the operations of boto3's; the options are those of `client`."""
+
 
 AwsError = (ClientError, BotoCoreError)
 
@@ -51,16 +57,6 @@ def client(
     )
     made = boto3.Session(region_name=region, botocore_session=session)
     return made.client(service, config=config)  # type: ignore[call-overload]
-
-
-def lean(region: str | None, connections: int, session: botocore.session.Session | None = None) -> Any:
-    """A DynamoDB client for a call a change, at once over so many connections: see `LeanClient`. Where the environment
-    sets a proxy it is boto3's, which knows how to use one."""
-    plain = client("dynamodb", region, connections=connections, session=session)
-    endpoint, found = plain.meta.endpoint_url, (session or botocore.session.get_session()).get_credentials()
-    if found is None or urllib.request.getproxies().get(endpoint.partition(":")[0]):
-        return plain
-    return LeanClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections)
 
 
 def code_of(error: Exception) -> str:

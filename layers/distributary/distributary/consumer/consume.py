@@ -3,15 +3,18 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.settings import Settings
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected
-from distributary.stream import records as sources
+from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable
 
 Entry = Change | Undecodable
@@ -38,6 +41,12 @@ class Deployment:
     telemetry: Telemetry
     generation: int
 
+    @classmethod
+    def of(cls, branch: Branch, settings: Settings, clients: Clients, parallel: Parallel, telemetry: Telemetry) -> Self:
+        """With the parking bucket and the generation of the settings."""
+        parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
+        return cls(branch, parking, telemetry, settings.generation)
+
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     """Decodes, applies, parks, counts, and answers the first failed record in batch order.
@@ -47,7 +56,7 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     Raises ConfigError for an event that is no stream's.
     """
     deadline = Deadline.of(context)
-    entries = sources.decode(event, deployed.generation)
+    entries = stream_records.decode(event, deployed.generation)
     ends = _apply(entries, deployed.branch, deadline)
     ends = _park(entries, ends, deployed.parking, deadline.into_reserve())
     deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())

@@ -20,7 +20,7 @@ class Telemetry:
     """
 
     def __init__(self, branch: str) -> None:
-        self._branch = branch
+        self.branch = branch
         self._logger = Logger()
         self._metrics = EphemeralMetrics()
         self._lock = Lock()
@@ -36,7 +36,7 @@ class Telemetry:
     ) -> None:
         """Counts a batch; names each parked change and each other cause, and nothing of an item's content."""
         counts = Counter(end.status for end in ends)
-        self._metrics.add_dimension(name="branch", value=self._branch)
+        self._metrics.add_dimension(name="branch", value=self.branch)
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
         for status in Status:
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
@@ -52,14 +52,14 @@ class Telemetry:
         self._logger.set_correlation_id(request_id)
         for entry, end in zip(entries, ends, strict=True):
             if end.status is Status.PARKED:
-                self._logger.warning("parked", branch=self._branch, event_id=entry.event_id, cause=end.cause)
+                self._logger.warning("parked", branch=self.branch, event_id=entry.event_id, cause=end.cause)
         rest = Counter((end.status, end.cause) for end in ends if end.cause and end.status is not Status.PARKED)
         for (status, cause), many in rest.items():
-            self._logger.warning(status.lower(), branch=self._branch, changes=many, cause=cause)
+            self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause)
 
     def purge(self, counts: Mapping[str, int]) -> None:
         """Purged and PurgeConflicts (counts) of one run over all indexes, with the same dimensions as a batch."""
-        self._metrics.add_dimension(name="branch", value=self._branch)
+        self._metrics.add_dimension(name="branch", value=self.branch)
         for name, value in counts.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         self._metrics.flush_metrics()

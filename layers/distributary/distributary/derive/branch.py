@@ -7,11 +7,11 @@ from typing import TypeVar
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
-from distributary.derive import Primitive, View
 from distributary.derive.contribution import entry_of
 from distributary.derive.delta import Entry
 from distributary.derive.ledger import Ledger
 from distributary.derive.rows import content_of
+from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected
 from distributary.stream.change import Change
@@ -23,7 +23,7 @@ Task = TypeVar("Task")
 
 
 @dataclass(frozen=True, slots=True)
-class Derive:
+class DeriveBranch:
     """Views say what, `register` and `ledger` write it."""
 
     views: tuple[View, ...]

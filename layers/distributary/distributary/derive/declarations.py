@@ -3,35 +3,15 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Literal
 
-from distributary.errors import Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import Value
+from distributary.stream.entity import Entity, Predicate
 
-T = TypeVar("T")
-Predicate = Callable[[Image], bool]
 Number = str | Callable[[Image], Decimal | int | None]
 """An attribute's name, or a function of the item; an item without either adds nothing."""
 OnExpiry = Literal["remove", "keep"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entity:
-    """One kind of item in a source table.
-
-    `keys` are the table's key attributes (one or two), `attributes` the others that views name. `where` tells the
-    entity's items from others in a single-table design, best by their keys; it sees the whole item.
-    """
-
-    name: str
-    keys: tuple[str, ...]
-    attributes: tuple[str, ...] = ()
-    where: Predicate | None = None
-
-    def claims(self, item: Image) -> bool:
-        """Whether the item is of this kind. Raises Rejected if `where` fails on it."""
-        return self.where is None or bool(guarded(f"entity '{self.name}': where", self.where, item))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,13 +86,3 @@ class Latest:
 
 
 Declaration = Projection | Aggregate | Latest
-
-
-def guarded(what: str, function: Callable[[Image], T], item: Image) -> T:
-    """A declared function's answer; whatever it raises becomes Rejected, naming the declaration."""
-    try:
-        return function(item)
-    except Rejected as error:
-        raise Rejected(f"{what}: {error}", error.detail) from error
-    except Exception as error:
-        raise Rejected(f"{what} raised {type(error).__name__}", str(error)) from error

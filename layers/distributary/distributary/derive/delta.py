@@ -76,14 +76,14 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RecordedContribution:
     """What the ledger remembers: keys with digests of what stands there, never the content itself."""
 
     rows: Mapping[Key, str] = field(default_factory=dict)
     shares: Mapping[Key, tuple[Mapping[str, Decimal], Mapping[MemberName, str]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, contribution: Contribution) -> "Standing":
+    def of(cls, contribution: Contribution) -> "RecordedContribution":
         """The memory of a contribution."""
         return cls(
             {key: digest(row) for key, row in contribution.rows.items()},
@@ -94,7 +94,7 @@ class Standing:
         )
 
     @classmethod
-    def read(cls, row: Row) -> "Standing":
+    def read(cls, row: Row) -> "RecordedContribution":
         """From a ledger row; empty if there is none."""
         rows = {(pk, sk): kept for pk, sk, kept in map(_strings, row.get("rows", {"L": []})["L"])}
         shares = {}
@@ -138,7 +138,7 @@ class Delta:
         return {*self.puts, *self.deletes, *self.groups, *members}
 
 
-def difference(standing: Standing, contribution: Contribution) -> Delta:
+def difference(standing: RecordedContribution, contribution: Contribution) -> Delta:
     """What must be written for the contribution to stand in the place of what stands."""
     puts = {key: row for key, row in contribution.rows.items() if standing.rows.get(key) != digest(row)}
     groups = {}

@@ -58,7 +58,7 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
+class NewGroupState:
     """What the group's row and members become; None is gone."""
 
     row: Row | None
@@ -77,7 +77,7 @@ def lost_edges(group: Group, shape: Shape, delta: GroupDelta) -> list[Edge]:
 
 def advance(
     view: str, key: Key, shape: Shape, group: Group, delta: GroupDelta, neighbours: Neighbours, revision: str
-) -> Next:
+) -> NewGroupState:
     """The group with the delta. Raises Rejected for an amount beyond 38 digits."""
     members = {name: _member(view, key, name, group, *change) for name, change in delta.members.items()}
     amounts = group.amounts
@@ -86,7 +86,7 @@ def advance(
     if amounts.get(ITEMS, Decimal()) < 0:
         raise Torn("the group holds fewer items than the ledger says: rebuild the view under a new generation")
     if not amounts.get(ITEMS):
-        return Next(None, members)
+        return NewGroupState(None, members)
     different = group.different
     for (of, _), grown in _grown(group, delta).items():
         different[of] = different.get(of, Decimal()) + grown
@@ -98,7 +98,7 @@ def advance(
     }
     visible = {**shown, **shape.present(amounts, different)}
     own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}, REVISION: {"S": revision}}
-    return Next({**visible, **own}, members)
+    return NewGroupState({**visible, **own}, members)
 
 
 def _member(view: str, key: Key, name: MemberName, group: Group, count: int, value: Typed | None) -> Row | None:

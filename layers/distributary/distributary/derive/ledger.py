@@ -24,9 +24,9 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Entry, Row
-from distributary.derive.ledger_tables import BATCH_GET_KEYS, Books
-from distributary.derive.transaction_queue import Lane
-from distributary.derive.transactions import Case, lanes, overtaken
+from distributary.derive.ledger_tables import BATCH_GET_KEYS, LedgerTables
+from distributary.derive.transaction_queue import TransactionQueue
+from distributary.derive.transactions import PendingEntry, lanes, overtaken
 from distributary.errors import DistributaryError
 
 
@@ -35,28 +35,28 @@ class Ledger:
     """Costs per item: 2 write units for its ledger row, 2 for each derived row that differs, 2 for each group and
     member row of the transaction, whatever the number of items that share it; 1 read unit for each of them."""
 
-    books: Books
+    books: LedgerTables
     parallel: Parallel
 
     def write(self, entries: Sequence[Entry], deadline: Deadline) -> list[Outcome]:
         """One outcome per entry, in order."""
         newest = _newest(entries)
         ends: dict[str, Outcome] = {}
-        cases: list[Case] = []
+        cases: list[PendingEntry] = []
         for entry, row in zip(newest, self._rows(newest, deadline), strict=True):
             if isinstance(row, DistributaryError):
                 ends[entry.id] = outcomes.failed(row)
             elif overtaken(entry, row):
                 ends[entry.id] = SUPERSEDED
             else:
-                cases.append(Case.of(entry, row))
+                cases.append(PendingEntry.of(entry, row))
         ends |= self._settle(lanes(cases), deadline)
         chosen = set(map(id, newest))
         return [ends[entry.id] if id(entry) in chosen else SUPERSEDED for entry in entries]
 
-    def _settle(self, planned: Sequence[list[list[Case]]], deadline: Deadline) -> dict[str, Outcome]:
+    def _settle(self, planned: Sequence[list[list[PendingEntry]]], deadline: Deadline) -> dict[str, Outcome]:
         ends: dict[str, Outcome] = {}
-        done = self.parallel.run(lambda lane: Lane(self.books, deadline).run(lane), planned, deadline)
+        done = self.parallel.run(lambda lane: TransactionQueue(self.books, deadline).run(lane), planned, deadline)
         for lane, end in zip(planned, done, strict=True):
             if isinstance(end, DistributaryError):
                 ends |= {case.entry.id: outcomes.failed(end) for transaction in lane for case in transaction}

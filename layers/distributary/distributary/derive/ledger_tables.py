@@ -9,7 +9,7 @@ from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import Deadline
-from distributary.derive.delta import Contribution, Entry, Key, Row, Standing
+from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row
 from distributary.errors import Unavailable
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
@@ -19,7 +19,7 @@ BATCH_GET_KEYS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class LedgerTables:
     """`ledger` has `id` (S), `version` (S, 46 digits), what was contributed, and `expires_at` (N, epoch seconds, the
     table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has `pk` and `sk` (S)."""
 
@@ -63,7 +63,7 @@ class Books:
     def row(self, entry: Entry) -> dict[str, Typed]:
         """The ledger row that an entry leaves behind: a tombstone if it contributes nothing."""
         row: dict[str, Typed] = {"id": {"S": entry.id}, "version": {"S": versions.to_text(entry.version)}}
-        row |= Standing.of(entry.contribution).written()
+        row |= RecordedContribution.of(entry.contribution).written()
         if entry.contribution == Contribution():
             row["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
         return row

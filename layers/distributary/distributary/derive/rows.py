@@ -1,9 +1,10 @@
 """What a derived row holds besides its key."""
 
-from distributary.derive.declarations import Projection, guarded
+from distributary.derive.declarations import Projection
 from distributary.derive.view import EXPIRY, View
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, encode, for_client
+from distributary.stream.entity import guarded
 
 
 def content_of(view: View, item: Image) -> dict[str, Typed]:

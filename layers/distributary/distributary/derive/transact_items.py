@@ -3,11 +3,11 @@
 from typing import Any
 
 from distributary.derive.delta import Key, Row, member_key
-from distributary.derive.groups import REVISION, Group, Next
-from distributary.derive.transactions import Action, Case
+from distributary.derive.groups import REVISION, Group, NewGroupState
+from distributary.derive.transactions import Action, PendingEntry
 
 
-def entry_actions(case: Case, row: Row, ledger: str, derived: str) -> list[Action]:
+def entry_actions(case: PendingEntry, row: Row, ledger: str, derived: str) -> list[Action]:
     """An entry's ledger row, and its own derived rows: these need no condition, since only who holds the ledger row
     writes them."""
     id = case.entry.id
@@ -20,7 +20,7 @@ def entry_actions(case: Case, row: Row, ledger: str, derived: str) -> list[Actio
     ]
 
 
-def group_actions(view: str, key: Key, group: Group, following: Next, derived: str) -> list[Action]:
+def group_actions(view: str, key: Key, group: Group, following: NewGroupState, derived: str) -> list[Action]:
     """A group's row and its members'."""
     revision = _as_read("#r", {"#r": REVISION}, {"S": group.revision} if group.revision else None)
     actions = [Action(_write(derived, key, following.row, *revision), group=key)]

@@ -9,15 +9,15 @@ from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.delta import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
-from distributary.derive.groups import Group, Next, Torn, advance, lost_edges
-from distributary.derive.ledger_tables import Books
+from distributary.derive.groups import Group, NewGroupState, Torn, advance, lost_edges
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transact_items import entry_actions, group_actions
 from distributary.derive.transactions import (
     ACTIONS,
     CANCELLED,
     Action,
-    Case,
-    Verdict,
+    CancellationResult,
+    PendingEntry,
     halves,
     is_busy,
     overtaken,
@@ -34,31 +34,31 @@ TRIES = 12
 class Job:
     """Cases to be written together, at the so-manieth try; `fresh`: everything is read anew for it."""
 
-    cases: list[Case]
+    cases: list[PendingEntry]
     tries: int = 0
     fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class GroupUpdate:
     """A group, as all the cases of one transaction change it."""
 
     view: str
     shape: Shape
     delta: GroupDelta
-    cases: list[Case]
+    cases: list[PendingEntry]
 
 
-class Lane:
+class TransactionQueue:
     """One consumer of a list of transactions; it knows the groups that it has written itself."""
 
-    def __init__(self, books: Books, deadline: Deadline) -> None:
+    def __init__(self, books: LedgerTables, deadline: Deadline) -> None:
         self._books, self._deadline = books, deadline
         self._rows: dict[Key, Row] = {}
         self._ends: dict[str, Outcome] = {}
         self._jobs: deque[Job] = deque()
 
-    def run(self, transactions: Sequence[list[Case]]) -> dict[str, Outcome]:
+    def run(self, transactions: Sequence[list[PendingEntry]]) -> dict[str, Outcome]:
         """An outcome for each entry, by id."""
         self._jobs.extend(map(Job, transactions))
         while self._jobs:
@@ -73,7 +73,7 @@ class Lane:
                 self._end(job.cases, outcomes.failed(error))
         return self._ends
 
-    def _end(self, cases: Sequence[Case], end: Outcome) -> None:
+    def _end(self, cases: Sequence[PendingEntry], end: Outcome) -> None:
         self._ends |= {case.entry.id: end for case in cases}
 
     def _attempt(self, job: Job) -> None:
@@ -101,7 +101,7 @@ class Lane:
         else:
             self._jobs.extendleft(Job(half, job.tries) for half in reversed(halves(job.cases)))
 
-    def _nexts(self, touched: Mapping[Key, Touched]) -> dict[Key, Next]:
+    def _nexts(self, touched: Mapping[Key, GroupUpdate]) -> dict[Key, NewGroupState]:
         """What each group becomes. Raises Rejected for an amount beyond 38 digits."""
         self._read(touched)
         nexts = {}
@@ -111,22 +111,22 @@ class Lane:
             nexts[key] = advance(each.view, key, each.shape, group, each.delta, neighbours, self._books.revision())
         return nexts
 
-    def _group(self, key: Key, touched: Touched) -> Group:
+    def _group(self, key: Key, touched: GroupUpdate) -> Group:
         members = {name: self._rows[member_key(touched.view, key, name)] for name in touched.delta.members}
         return Group(self._rows[key], members)
 
-    def _read(self, touched: Mapping[Key, Touched]) -> None:
+    def _read(self, touched: Mapping[Key, GroupUpdate]) -> None:
         wanted = [key for group, each in touched.items() for key in (group, *_member_keys(group, each))]
         missing = [key for key in wanted if key not in self._rows]
         self._rows |= self._books.derived_rows(missing, self._deadline)
 
-    def _neighbours(self, key: Key, touched: Touched, edge: Edge) -> list[tuple[str, Typed]]:
+    def _neighbours(self, key: Key, touched: GroupUpdate, edge: Edge) -> list[tuple[str, Typed]]:
         """From an edge inwards, as many members as may go, and one more."""
         many = sum(1 for of, _ in touched.delta.members if of == edge.of) + 1
         return self._books.members(member_partition(touched.view, key, edge.of), many, edge.last)
 
     def _actions(
-        self, cases: Sequence[Case], nexts: Mapping[Key, Next], touched: Mapping[Key, Touched]
+        self, cases: Sequence[PendingEntry], nexts: Mapping[Key, NewGroupState], touched: Mapping[Key, GroupUpdate]
     ) -> list[Action]:
         books, actions = self._books, []
         for case in cases:
@@ -137,7 +137,11 @@ class Lane:
         return actions
 
     def _transact(
-        self, job: Job, actions: Sequence[Action], nexts: Mapping[Key, Next], touched: Mapping[Key, Touched]
+        self,
+        job: Job,
+        actions: Sequence[Action],
+        nexts: Mapping[Key, NewGroupState],
+        touched: Mapping[Key, GroupUpdate],
     ) -> None:
         try:
             self._books.client.transact_write_items(TransactItems=[dict(action.request) for action in actions])
@@ -166,12 +170,12 @@ class Lane:
             else:
                 self._end(job.cases, outcomes.failed(found))
 
-    def _judge(self, job: Job, found: Verdict) -> None:
+    def _judge(self, job: Job, found: CancellationResult) -> None:
         """The guilty apart from the innocent, who go on at once."""
-        innocent: list[Case] = []
-        contended: list[Case] = []
-        suspected: list[Case] = []
-        changed: dict[str, Case] = {}
+        innocent: list[PendingEntry] = []
+        contended: list[PendingEntry] = []
+        suspected: list[PendingEntry] = []
+        changed: dict[str, PendingEntry] = {}
         for case in job.cases:
             id, groups = case.entry.id, case.delta.groups.keys()
             if id in found.refused:
@@ -196,7 +200,7 @@ class Lane:
             tries = job.tries if len(innocent) < len(job.cases) or found.overtaken else job.tries + 1
             self._jobs.appendleft(Job(innocent, tries))
 
-    def _decide_again(self, cases: Mapping[str, Case], met: Mapping[str, Row]) -> list[Case]:
+    def _decide_again(self, cases: Mapping[str, PendingEntry], met: Mapping[str, Row]) -> list[PendingEntry]:
         """Against the ledger rows that were met, or that stand there now."""
         unknown = [id for id in cases if not met.get(id)]
         rows = {**met, **(self._books.ledger_rows(unknown, self._deadline) if unknown else {})}
@@ -205,10 +209,10 @@ class Lane:
             if overtaken(case.entry, rows.get(id, {})):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(Case.of(case.entry, rows.get(id, {})))
+                again.append(PendingEntry.of(case.entry, rows.get(id, {})))
         return again
 
-    def _again(self, cases: list[Case], tries: int, error: Unavailable, divide: bool = True) -> None:
+    def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:
         """Later, and smaller from the second time on: who is always busy keeps nobody else waiting."""
         if tries + 1 >= TRIES:
             self._end(cases, outcomes.failed(error))
@@ -218,16 +222,16 @@ class Lane:
             self._jobs.append(Job(cases, tries + 1))
 
 
-def _touched(cases: Sequence[Case]) -> dict[Key, Touched]:
-    by_group: dict[Key, list[Case]] = {}
+def _touched(cases: Sequence[PendingEntry]) -> dict[Key, GroupUpdate]:
+    by_group: dict[Key, list[PendingEntry]] = {}
     for case in cases:
         for key in case.delta.groups:
             by_group.setdefault(key, []).append(case)
     return {
-        key: Touched(each[0].entry.view, each[0].entry.shape, fold(case.delta.groups[key] for case in each), each)
+        key: GroupUpdate(each[0].entry.view, each[0].entry.shape, fold(case.delta.groups[key] for case in each), each)
         for key, each in by_group.items()
     }
 
 
-def _member_keys(group: Key, touched: Touched) -> list[Key]:
+def _member_keys(group: Key, touched: GroupUpdate) -> list[Key]:
     return [member_key(touched.view, group, name) for name in touched.delta.members]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
-from distributary.derive.delta import Delta, Entry, Key, Row, Standing, difference
+from distributary.derive.delta import Delta, Entry, Key, RecordedContribution, Row, difference
 from distributary.stream import version as versions
 
 ACTIONS = 100
@@ -27,7 +27,7 @@ _BUSY_ERRORS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PendingEntry:
     """An entry beside the ledger row that it was compared with: `read` is that row's version, None if absent."""
 
     entry: Entry
@@ -35,10 +35,10 @@ class Case:
     delta: Delta
 
     @classmethod
-    def of(cls, entry: Entry, row: Row) -> "Case":
+    def of(cls, entry: Entry, row: Row) -> "PendingEntry":
         """Of an entry and its ledger row as read, empty if there is none."""
         version = row["version"]["S"] if row else None
-        return cls(entry, version, difference(Standing.read(row), entry.contribution))
+        return cls(entry, version, difference(RecordedContribution.read(row), entry.contribution))
 
     def touched(self) -> set[Key]:
         """The rows that it writes, besides the ledger's."""
@@ -65,7 +65,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CancellationResult:
     """What a cancelled transaction says. Entries: `refused` for ever, `overtaken` with the ledger row that was met
     (empty if it did not come along). Groups: `refused_groups`, `moved` by someone else meanwhile. `busy` of both."""
 
@@ -76,9 +76,9 @@ class Verdict:
     busy: set[str | Key] = field(default_factory=set)
 
 
-def verdict(actions: Sequence[Action], reasons: Sequence[Mapping[str, Any]]) -> Verdict:
+def verdict(actions: Sequence[Action], reasons: Sequence[Mapping[str, Any]]) -> CancellationResult:
     """Of the reasons, one per action, in order."""
-    found = Verdict()
+    found = CancellationResult()
     for action, reason in zip(actions, reasons, strict=True):
         code = reason.get("Code", "None")
         if code == "None":
@@ -101,12 +101,12 @@ def is_busy(error: Exception) -> bool:
     return isinstance(error, AwsError) and code_of(error) in _BUSY_ERRORS
 
 
-def lanes(cases: Sequence[Case]) -> list[list[list[Case]]]:
+def lanes(cases: Sequence[PendingEntry]) -> list[list[list[PendingEntry]]]:
     """Transactions, in lanes: those of one lane share groups and go one after the other, lanes go side by side.
 
     What shares a group goes into as few transactions as hold it; what shares none fills up the others.
     """
-    alone: list[list[Case]] = []
+    alone: list[list[PendingEntry]] = []
     result = []
     for component in _components(cases):
         packed = pack([[case] for case in component])
@@ -117,9 +117,9 @@ def lanes(cases: Sequence[Case]) -> list[list[list[Case]]]:
     return result + [[transaction] for transaction in pack(alone)]
 
 
-def pack(pieces: Iterable[list[Case]]) -> list[list[Case]]:
+def pack(pieces: Iterable[list[PendingEntry]]) -> list[list[PendingEntry]]:
     """The pieces, in order, in as few transactions as hold them; a piece is never divided."""
-    packed: list[list[Case]] = []
+    packed: list[list[PendingEntry]] = []
     keys: set[Key] = set()
     size = 0
     for piece in pieces:
@@ -135,7 +135,7 @@ def pack(pieces: Iterable[list[Case]]) -> list[list[Case]]:
     return packed
 
 
-def _components(cases: Sequence[Case]) -> list[list[Case]]:
+def _components(cases: Sequence[PendingEntry]) -> list[list[PendingEntry]]:
     """Cases that share a group, directly or through others; within one, those of the same groups side by side."""
     root: dict[Any, Any] = {}
 
@@ -148,13 +148,13 @@ def _components(cases: Sequence[Case]) -> list[list[Case]]:
     for case in cases:
         for group in case.delta.groups:
             root[find(group)] = find(case.entry.id)
-    members: dict[Any, list[Case]] = defaultdict(list)
+    members: dict[Any, list[PendingEntry]] = defaultdict(list)
     for case in cases:
         members[find(case.entry.id)].append(case)
     return [sorted(each, key=lambda case: sorted(case.delta.groups)) for each in members.values()]
 
 
-def halves(cases: list[Case]) -> list[list[Case]]:
+def halves(cases: list[PendingEntry]) -> list[list[PendingEntry]]:
     """Two halves, or the one."""
     middle = len(cases) // 2
     return [half for half in (cases[:middle], cases[middle:]) if half]

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from distributary.derive.declarations import Aggregate, Declaration, Predicate, Projection, guarded
+from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.errors import Rejected
-from distributary.stream.change import Change, Image, Kind, Origin
+from distributary.stream.change import Change, Image, Kind
 from distributary.stream.codec import Value
+from distributary.stream.entity import concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
 KEY_ATTRIBUTES = ("pk", "sk")
@@ -96,22 +97,3 @@ class View:
             return {}
         functions = self.declared.compute.items()
         return {name: guarded(f"compute '{name}'", function, item) for name, function in functions}
-
-
-def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
-    """Whether the change can make, alter or remove what stands for the item downstream.
-
-    `holds` says whether an image has something there, `claims` whether it is of the entity at all. An update of an item
-    that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
-    that away. A delete is never left alone, so that nothing outlives its item, even if the change that should have
-    taken it away is parked, or `holds` was another when the item came in. A snapshot knows no before. Raises Rejected
-    if `holds` fails on the new image.
-    """
-    if change.new is not None and holds(change.new):
-        return True
-    if change.old is None:
-        return change.kind is not Kind.INSERT or change.origin is Origin.SNAPSHOT
-    try:
-        return (claims if change.kind is Kind.REMOVE else holds)(change.old)
-    except Rejected:
-        return True

@@ -11,10 +11,12 @@ import os
 import random
 import ssl
 import time
+import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+import botocore.session
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -24,6 +26,8 @@ from botocore.httpsession import get_cert_path
 from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Slow
 
+from distributary.consumer.aws import client
+
 _TARGET = "DynamoDB_20120810"
 _TYPE = "application/x-amz-json-1.0"
 _THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
@@ -31,7 +35,7 @@ _UNANSWERED = (EndpointConnectionError, HTTPClientError)
 _PAUSE_SECONDS = 0.05
 
 
-class LeanClient:
+class DynamoDBClient:
     """Some operations of a boto3 DynamoDB client: the same arguments, answers and exceptions (ClientError,
     BotoCoreError), but that arguments are checked by the service alone. Throttling, faults of the service and broken
     connections are tried again, `attempts` times in all, with full jitter.
@@ -142,3 +146,20 @@ def _may_pass(error: Exception) -> bool:
         return True
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
+
+
+def connect(region: str | None, connections: int, session: botocore.session.Session | None = None) -> Any:
+    """A client for one call per change, with up to `connections` calls at once: see `DynamoDBClient`.
+
+    Where the environment sets a proxy, the client is boto3's, since `DynamoDBClient` supports none.
+    """
+    plain = client("dynamodb", region, connections=connections, session=session)
+    endpoint, found = plain.meta.endpoint_url, (session or botocore.session.get_session()).get_credentials()
+    if found is None or urllib.request.getproxies().get(endpoint.partition(":")[0]):
+        return plain
+    return DynamoDBClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections)
+
+
+def clients(service: str, region: str | None = None, **options: Any) -> Any:
+    """See `Clients`: boto3's, except that DynamoDB's is `connect`'s."""
+    return connect(region, **options) if service == "dynamodb" else client(service, region, **options)

@@ -29,7 +29,7 @@ class Tombstones:
     days: int
     now: Callable[[], float] = time.time
 
-    def entomb(self, id: str, version: int) -> bool:
+    def put_tombstone(self, id: str, version: int) -> bool:
         """Whether the tombstone is news: False if one at least as new stands there. 1 write unit either way.
 
         Raises Rejected or Unavailable.

@@ -86,7 +86,7 @@ class Register:
         return APPLIED if done else SUPERSEDED
 
     def _delete(self, write: Write) -> Outcome:
-        entombed = self.tombstones.entomb(write.id, write.version)
+        entombed = self.tombstones.put_tombstone(write.id, write.version)
         self._remove(write.key, write.version)
         return APPLIED if entombed else SUPERSEDED
 

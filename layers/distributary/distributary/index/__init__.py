@@ -1,7 +1,8 @@
-"""Declarations of OpenSearch indexes, checked as a whole before the first change."""
+"""OpenSearch indexes: documents of items, with the values that a declared mapping asks for."""
 
 from distributary.index.declarations import Field, Index
-from distributary.index.document import DELETED_AT, DOCUMENT_ID_BYTES, Source
-from distributary.index.validation import check, whole
+from distributary.index.validation import check
+from distributary.stream.entity import Entity
+from distributary.stream.predicates import electro_entity, key_prefix, type_is
 
-__all__ = ["DELETED_AT", "DOCUMENT_ID_BYTES", "Field", "Index", "Source", "check", "whole"]
+__all__ = ["Entity", "Field", "Index", "check", "electro_entity", "key_prefix", "type_is"]

@@ -11,7 +11,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
 from distributary.errors import Rejected
-from distributary.index import DELETED_AT, Source
+from distributary.index.document import DELETED_AT, Source
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.stream import version as versions
 from distributary.stream.change import Change
@@ -21,7 +21,7 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Documents:
+class IndexBranch:
     """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents."""
 
     sources: tuple[Source, ...]

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.derive import Entity
 from distributary.stream.change import Image
+from distributary.stream.entity import Entity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from distributary.derive import concerns, guarded
 from distributary.errors import Rejected
 from distributary.index.declarations import Field, Index
 from distributary.index.field_writers import MISSED, Shortcut, Writer
 from distributary.stream.change import Change, Image
+from distributary.stream.entity import concerns, guarded
 from distributary.stream.keys import Template, bounded
 
 DELETED_AT = "distributary_deleted_at"

@@ -11,7 +11,7 @@ from distributary.stream.change import Change
 
 
 @dataclass(frozen=True, slots=True)
-class Both:
+class DualWrite:
     """`current` gets half of the time that is left, so that `next` comes to its turn."""
 
     current: Branch

@@ -5,28 +5,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from distributary.consumer.settings import REGION
-from distributary.derive import Entity, Predicate, guarded
 from distributary.errors import ConfigError, Rejected, Unavailable
-from distributary.replicate.multi_active.merge_rules import Merge, by_attribute, custom, faults_of, total
+from distributary.replicate.multi_active.merge_rules import Merge, faults_of
 from distributary.replicate.multi_active.state import Time
+from distributary.replicate.settings import REGION
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, encode, for_client
-
-__all__ = [
-    "Mirror",
-    "MultiActive",
-    "Replica",
-    "Rule",
-    "by_attribute",
-    "check",
-    "custom",
-    "greatest",
-    "last_writer",
-    "peers_of",
-    "target_of",
-    "total",
-]
+from distributary.stream.entity import Entity, Predicate, guarded
 
 MAX_REGIONS = 5
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, Outcome
-from distributary.derive import concerns
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import Mirror
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Kind, rewritten
 from distributary.stream.codec import for_client
+from distributary.stream.entity import concerns
 from distributary.stream.keys import bounded, identity
 
 TOMBSTONE_ID_BYTES = 1024
@@ -22,7 +22,7 @@ CALLS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Replica:
+class MirrorBranch:
     """What `declared` says stands in the register's table, plus the version attribute."""
 
     register: Register

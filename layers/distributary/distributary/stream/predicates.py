@@ -1,7 +1,7 @@
 """Ready-made `where`s for entities that share a table."""
 
-from distributary.derive.declarations import Predicate
 from distributary.stream.change import Image
+from distributary.stream.entity import Predicate
 
 
 def key_prefix(attribute: str, prefix: str) -> Predicate:

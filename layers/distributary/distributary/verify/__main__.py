@@ -14,6 +14,8 @@ COMMANDS = {
     "replica": "a mirror against its source",
 }
 
+SLICES = {"derived": "derive", "index": "index", "replica": "replicate"}
+
 
 class _Parser(argparse.ArgumentParser):
     """Wrong usage is one line."""
@@ -29,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _Parser("distributary.verify", description=__doc__)
     chosen.add_argument("what", choices=COMMANDS, help="; ".join(f"{name}: {help}" for name, help in COMMANDS.items()))
     what = chosen.parse_args(given[:1]).what
-    command = import_module(f"distributary.verify.{what}.command")
+    command = import_module(f"distributary.{SLICES[what]}.verify.command")
     parser = _Parser(f"distributary.verify {what}", description=command.__doc__)
     command.add_arguments(parser)
     options = parser.parse_args(given[1:])

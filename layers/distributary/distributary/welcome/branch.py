@@ -44,7 +44,7 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
-class Welcome:
+class WelcomeBranch:
     """The declared rules, each over its channel. `max_age_seconds` is that of rules without one of their own."""
 
     rules: tuple[Rule, ...]

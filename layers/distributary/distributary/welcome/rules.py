@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from distributary.derive import Entity, Predicate, guarded
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image, Kind
+from distributary.stream.entity import Entity, Predicate, guarded
 from distributary.stream.keys import NAME
 from distributary.welcome.channels import Channel, Ses
 from distributary.welcome.messages import Content, Message, Stored, faults, filled, text_of

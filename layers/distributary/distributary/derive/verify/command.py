@@ -14,13 +14,14 @@ from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parallel import Parallel
-from distributary.derive import View, check
-from distributary.derive.ledger_tables import Books
-from distributary.derive.verify import s3_export as exports
-from distributary.derive.verify.item_verifier import Eye
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.validation import check
+from distributary.derive.verify import s3_export
+from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
+from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
     with progress(expected) as told:
         verify = _assembled(options, client, chosen, others, keys, told)
-        pages = exports.pages(options.export, lambda: _client(options, "s3")) if options.export else None
+        pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
         report = verify.run(pages)
     print(*lines(report), sep="\n")
     return _written(report, options.json)
@@ -88,9 +89,11 @@ def _assembled(
     keys: tuple[str, ...],
     told: Progress,
 ) -> Verify:
-    books = Books(client, options.ledger_table, options.derived_table, options.tombstone_days)
+    books = LedgerTables(client, options.ledger_table, options.derived_table, options.tombstone_days)
     parallel = Parallel(options.segments)
-    eye = Eye(options.table, chosen, books, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause)
+    eye = Comparator(
+        options.table, chosen, books, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause
+    )
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
     repair = Repair(books, Register(client, options.derived_table, tombstones, Parallel(1))) if options.repair else None
     return Verify(eye, Scan(books, parallel, options.segments), keys, others, repair, told)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.derive import Latest, Primitive, View
 from distributary.derive.branch import row_of
 from distributary.derive.contribution import entry_of
-from distributary.derive.delta import ITEMS, Entry, Key, Row, Standing, member_key
+from distributary.derive.declarations import Latest
+from distributary.derive.delta import ITEMS, Entry, Key, RecordedContribution, Row, member_key
+from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
@@ -15,7 +16,7 @@ from distributary.stream.codec import Typed, decode_item
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ExpectedRows:
     """What one view makes of one item: `write` on the Register, `entry` on the ledger; `rows` are the item's own,
     `values` what must stand in the member rows that show the item."""
 
@@ -41,11 +42,11 @@ class Problem:
 
 def wants(
     views: Sequence[View], keys: Mapping[str, Typed], item: Row | None, version: int
-) -> tuple[list[Want], list[tuple[str, str]]]:
+) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
     """Of each view, and the views that reject the item with their reasons. A view that keeps what TTL deletes leave
     says nothing of an item that is gone."""
     change = _snapshot(keys, item, version)
-    found: list[Want] = []
+    found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:
         if item is None and view.declared.on_expiry == "keep":
@@ -67,20 +68,20 @@ def _snapshot(keys: Mapping[str, Typed], item: Row | None, version: int) -> Chan
     return Change("", kind, Image(keys), None, new, version, 0.0, "", False, False, Origin.SNAPSHOT, "", {})
 
 
-def _want(view: View, change: Change) -> Want:
+def _want(view: View, change: Change) -> ExpectedRows:
     if view.primitive is Primitive.REGISTER:
         write = row_of(view, change)
         key = write.key["pk"]["S"], write.key["sk"]["S"]
-        return Want(view, {key: write.row} if write.row is not None else {}, write=write)
+        return ExpectedRows(view, {key: write.row} if write.row is not None else {}, write=write)
     entry = entry_of(view, change)
     values: dict[Key, Typed] = {}
     if isinstance(view.declared, Latest):
         for group, share in entry.contribution.shares.items():
             values |= {member_key(view.name, group, name): value for name, value in share.members.items()}
-    return Want(view, entry.contribution.rows, entry=entry, values=values)
+    return ExpectedRows(view, entry.contribution.rows, entry=entry, values=values)
 
 
-def problems(want: Want, ledger: Row, derived: Mapping[Key, Row]) -> tuple[Problem, ...]:
+def problems(want: ExpectedRows, ledger: Row, derived: Mapping[Key, Row]) -> tuple[Problem, ...]:
     """`derived` holds every row that may be the item's, empty where there is none."""
     found = []
     for key, row in derived.items():
@@ -93,7 +94,9 @@ def problems(want: Want, ledger: Row, derived: Mapping[Key, Row]) -> tuple[Probl
             found.append(Problem("missing", name_of(key)))
         elif shown(row) != shown(want.rows[key]):
             found.append(Problem("stale", name_of(key)))
-    if want.entry is not None and _parts(Standing.read(ledger)) != _parts(Standing.of(want.entry.contribution)):
+    if want.entry is not None and _parts(RecordedContribution.read(ledger)) != _parts(
+        RecordedContribution.of(want.entry.contribution)
+    ):
         kind = "missing" if not ledger else "stale" if want.entry.contribution.rows or _held(want.entry) else "dead"
         found.append(Problem(kind, f"ledger {want.entry.id}"))
     return tuple(found)
@@ -103,7 +106,7 @@ def _held(entry: Entry) -> bool:
     return any(share.amounts.get(ITEMS) for share in entry.contribution.shares.values())
 
 
-def _parts(standing: Standing) -> Any:
+def _parts(standing: RecordedContribution) -> Any:
     """A contribution without digests: a set's order in a scan may be another than in the stream."""
     return set(standing.rows), {key: (dict(amounts), set(names)) for key, (amounts, names) in standing.shares.items()}
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from distributary.derive import Aggregate, View
 from distributary.derive.contribution import set_name, shape_of
-from distributary.derive.delta import ITEMS, Key, Row, Standing, add, member_partition
+from distributary.derive.declarations import Aggregate
+from distributary.derive.delta import ITEMS, Key, RecordedContribution, Row, add, member_partition
 from distributary.derive.groups import REVISION, STATE
 from distributary.derive.verify.expected_rows import Problem, name_of
+from distributary.derive.view import View
 from distributary.stream.codec import Typed, decode_item, number_text
 
 _FINGERPRINTS = 1 << 128
@@ -48,7 +49,7 @@ class Sums:
     fingerprints: dict[str, int] = field(default_factory=dict)
     owners: dict[Key, str] = field(default_factory=dict)
 
-    def count(self, view: str, standing: Standing) -> None:
+    def count(self, view: str, standing: RecordedContribution) -> None:
         """One ledger row more."""
         for key, (amounts, members) in standing.shares.items():
             self.owners[key] = view

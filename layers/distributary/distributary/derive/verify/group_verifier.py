@@ -4,15 +4,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.derive import View
-from distributary.derive.delta import Key, Row, Standing
+from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.groups import REVISION
 from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
-from distributary.derive.verify.item_verifier import LOOKS, Eye
+from distributary.derive.verify.item_verifier import LOOKS, Comparator
 from distributary.derive.verify.key_owner import view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import GroupFinding, Scan, look_at_groups
-from distributary.dynamodb import table_reader as snapshot
+from distributary.derive.view import View
+from distributary.dynamodb import table_reader
 from distributary.verify.report import Report
 
 
@@ -20,7 +20,7 @@ from distributary.verify.report import Report
 class GroupCheck:
     """Filled page by page, from several threads, then settled once."""
 
-    eye: Eye
+    eye: Comparator
     scan: Scan
     report: Report
     repair: Repair | None
@@ -42,7 +42,7 @@ class GroupCheck:
             self._members.setdefault(partition, Members()).count(row)
             self._orphans[partition] = view_of_member(self.eye.views, row) or ""
 
-    def share(self, view: str, standing: Standing) -> None:
+    def share(self, view: str, standing: RecordedContribution) -> None:
         """What a ledger row says that its item contributed."""
         with self._lock:
             self._sums.count(view, standing)
@@ -107,4 +107,4 @@ class GroupCheck:
             self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
 
     def _rows_of(self, partition: str) -> Iterator[Row]:
-        return snapshot.partition(self.eye.books.client, self.eye.books.derived, partition)
+        return table_reader.partition(self.eye.books.client, self.eye.books.derived, partition)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distributary.consumer.deadline import FOREVER
-from distributary.derive import View
-from distributary.derive.delta import Key, Row, Standing, digest
-from distributary.derive.ledger_tables import BATCH_GET_KEYS, Books
-from distributary.derive.verify.expected_rows import Problem, Want, problems, wants
-from distributary.dynamodb import table_reader as snapshot
+from distributary.derive.delta import Key, RecordedContribution, Row, digest
+from distributary.derive.ledger_tables import BATCH_GET_KEYS, LedgerTables
+from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, wants
+from distributary.derive.view import View
+from distributary.dynamodb import table_reader
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
 
@@ -30,7 +30,7 @@ class Finding:
     """What is wrong with one item in one view; `evidence` is a digest of all that was looked at."""
 
     subject: Subject
-    want: Want
+    want: ExpectedRows
     problems: tuple[Problem, ...]
     evidence: str
     ledger: Row
@@ -43,7 +43,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Look:
+class Comparison:
     """What a look found; `rejected` by view and item, with the reason."""
 
     findings: list[Finding] = field(default_factory=list)
@@ -51,21 +51,21 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
+class Comparator:
     """Looks at items; `version` is what a snapshot of the generation carries, `pause` in seconds."""
 
     source: str
     views: tuple[View, ...]
-    books: Books
+    books: LedgerTables
     version: int
     pause: float = 10.0
     sleep: Callable[[float], None] = time.sleep
 
-    def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Look:
+    def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
         """At each item in each view; `known` are the items as just scanned, by identity, read if not given."""
         found = known if known is not None else self.source_items(subjects)
-        result = Look()
-        tasks: list[tuple[Subject, Row | None, Want]] = []
+        result = Comparison()
+        tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
         for subject in subjects:
             name = identity(subject.keys)
             wanted, rejected = wants(self.views, subject.keys, found.get(name), self.version)
@@ -99,7 +99,7 @@ class Eye:
 
     def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
         """By identity, those that exist."""
-        return snapshot.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
+        return table_reader.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
 
     def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
         found: dict[str, Row] = {}
@@ -119,8 +119,8 @@ def merged(findings: Iterable[Finding]) -> list[Subject]:
     return list(by_item.values())
 
 
-def _keys(subject: Subject, want: Want, ledger: Row) -> list[Key]:
+def _keys(subject: Subject, want: ExpectedRows, ledger: Row) -> list[Key]:
     """All rows that may be the item's in this view."""
     own = {(want.write.key["pk"]["S"], want.write.key["sk"]["S"])} if want.write else set()
     also = {key for view, key in subject.also if view == want.view.name}
-    return sorted({*own, *want.rows, *want.values, *Standing.read(ledger).rows, *also})
+    return sorted({*own, *want.rows, *want.values, *RecordedContribution.read(ledger).rows, *also})

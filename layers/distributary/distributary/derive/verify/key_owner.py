@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from distributary.derive import Aggregate, Projection, View
+from distributary.derive.declarations import Aggregate, Projection
 from distributary.derive.delta import Key, Row
+from distributary.derive.view import View
 from distributary.stream.codec import Typed
 from distributary.stream.keys import read_plain
 

@@ -21,11 +21,11 @@ from typing import Any
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
-from distributary.derive.delta import Delta, GroupDelta, Key, Row, Standing, difference, member_key
+from distributary.derive.delta import Delta, GroupDelta, Key, RecordedContribution, Row, difference, member_key
 from distributary.derive.groups import REVISION
-from distributary.derive.ledger_tables import Books
-from distributary.derive.transaction_queue import Lane
-from distributary.derive.transactions import Case
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.transaction_queue import TransactionQueue
+from distributary.derive.transactions import PendingEntry
 from distributary.derive.verify.group_diff import group_row
 from distributary.derive.verify.item_verifier import Finding
 from distributary.derive.verify.scan import GroupFinding
@@ -38,7 +38,7 @@ from distributary.stream.change import REPLICA_VERSION
 class Repair:
     """Writes through the primitives that the branch writes through."""
 
-    books: Books
+    books: LedgerTables
     register: Register
 
     def item(self, finding: Finding) -> bool:
@@ -83,10 +83,10 @@ class Repair:
             return False
         read = finding.ledger["version"]["S"] if finding.ledger else None
         kept = replace(entry, version=versions.from_text(read)) if read else entry
-        delta = _mending(difference(Standing.read(finding.ledger), entry.contribution), finding)
+        delta = _mending(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         client = AsRead(self.books.client, self.books.ledger, finding.ledger)
-        lane = Lane(replace(self.books, client=client), FOREVER)
-        return lane.run([[Case(kept, read, delta)]])[kept.id].status is Status.APPLIED
+        lane = TransactionQueue(replace(self.books, client=client), FOREVER)
+        return lane.run([[PendingEntry(kept, read, delta)]])[kept.id].status is Status.APPLIED
 
     def _conditionally(self, call: str, **arguments: Any) -> bool:
         try:

@@ -6,13 +6,13 @@ from threading import Lock
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
-from distributary.derive import View
-from distributary.derive.delta import Key, Row, Standing
+from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.groups import REVISION
-from distributary.derive.ledger_tables import Books
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import Problem
 from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
-from distributary.dynamodb import table_reader as snapshot
+from distributary.derive.view import View
+from distributary.dynamodb import table_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class GroupFinding:
 class Scan:
     """A segmented scan, its pages handed to `take` from several threads."""
 
-    books: Books
+    books: LedgerTables
     parallel: Parallel
     segments: int
 
@@ -39,7 +39,7 @@ class Scan:
         """Raises the first segment's error."""
 
         def segment(number: int) -> None:
-            for page in snapshot.pages(self.books.client, table, number, self.segments):
+            for page in table_reader.pages(self.books.client, table, number, self.segments):
                 take(page)
 
         for end in self.parallel.run(segment, range(self.segments), FOREVER):
@@ -55,7 +55,7 @@ def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[li
     for view, key in suspects:
         for at in partitions(view, key).values():
             members[at] = Members()
-            for row in snapshot.partition(books.client, books.derived, at):
+            for row in table_reader.partition(books.client, books.derived, at):
                 members[at].count(row)
     sums = ledger_sums(scan, {(view.name, key) for view, key in suspects})
     after = books.derived_rows(keys, FOREVER)
@@ -77,10 +77,10 @@ def ledger_sums(scan: Scan, only: set[tuple[str, Key]]) -> Sums:
 
     def take(page: list[Row]) -> None:
         for row in page:
-            view, standing = row["id"]["S"].partition("|")[0], Standing.read(row)
+            view, standing = row["id"]["S"].partition("|")[0], RecordedContribution.read(row)
             shares = {key: share for key, share in standing.shares.items() if (view, key) in only}
             with lock:
-                sums.count(view, Standing(shares=shares))
+                sums.count(view, RecordedContribution(shares=shares))
 
     scan.each_page(scan.books.ledger, take)
     return sums

@@ -4,14 +4,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.derive import Projection, View
-from distributary.derive.delta import Key, Row, Standing, is_member
+from distributary.derive.declarations import Projection
+from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
-from distributary.derive.verify.item_verifier import Eye, Finding, Subject
+from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
 from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
+from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
@@ -28,7 +29,7 @@ class Verify:
     """One run. `keys` are the source table's key attributes; `others` are views that are not to be
     verified, whose rows are passed over; `progress` is told what was read, and how much of it."""
 
-    eye: Eye
+    eye: Comparator
     scan: Scan
     keys: tuple[str, ...]
     others: tuple[View, ...] = ()
@@ -105,12 +106,12 @@ class Verify:
             view = row["id"]["S"].partition("|")[0]
             if any(each.name == view for each in self.others):
                 continue
-            standing, owner = Standing.read(row), item_of_entry(self.eye.views, row["id"]["S"])
+            standing, owner = RecordedContribution.read(row), item_of_entry(self.eye.views, row["id"]["S"])
             if any(each.name == view for each in self.eye.views):
                 self._groups.share(view, standing)
-            if standing != Standing() and owner is not None:
+            if standing != RecordedContribution() and owner is not None:
                 subjects.append(Subject(owner[1]))
-            elif standing != Standing():
+            elif standing != RecordedContribution():
                 self.report.name("unknown", where=f"ledger {row['id']['S']}")
         items = self.eye.source_items(subjects)
         gone = {identity(each.keys): each for each in subjects if identity(each.keys) not in items}

@@ -8,7 +8,7 @@ import orjson
 
 from distributary.consumer.deadline import Deadline
 from distributary.errors import Unavailable
-from distributary.index import DELETED_AT
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk_errors import Refused
 
 DAY_SECONDS = 86_400

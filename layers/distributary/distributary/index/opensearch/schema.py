@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.index import DELETED_AT, Index
+from distributary.index.declarations import Index
+from distributary.index.document import DELETED_AT
 
 VISIBLE = {"bool": {"must_not": [{"exists": {"field": DELETED_AT}}]}}
 """The read alias's filter: a deleted item's marker document is no search result."""

@@ -11,9 +11,11 @@ import orjson
 
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import ConfigError
-from distributary.index import DELETED_AT, Index, check, whole
-from distributary.index.branch import Documents
+from distributary.index.branch import IndexBranch
+from distributary.index.declarations import Index
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk import Action, Bulk
+from distributary.index.validation import check, whole
 from distributary.stream.change import Change
 
 
@@ -39,14 +41,14 @@ class Declared:
     that share the index."""
 
     index: Index
-    branch: Documents
+    branch: IndexBranch
     generation: int
 
     @classmethod
     def of(cls, indexes: Sequence[Index], client: Any, generation: int) -> "Declared":
         """As functions/index/app.py puts the branch together; `indexes` share one name. Raises ConfigError."""
         (index,) = whole(indexes)
-        return cls(index, Documents(check(indexes), generation, Bulk(client)), generation)
+        return cls(index, IndexBranch(check(indexes), generation, Bulk(client)), generation)
 
     @property
     def physical(self) -> str:

@@ -10,13 +10,13 @@ from threading import Lock
 from typing import NoReturn
 
 from distributary.errors import ConfigError, DistributaryError
-from distributary.index import whole
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import load, template
 from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import Reindex
 from distributary.index.reindex.writers import Deployed, Vouched, Writers
+from distributary.index.validation import whole
 from distributary.index.verify import command
 
 _EVERY_SECONDS = 5.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.dynamodb import table_reader as snapshot
+from distributary.dynamodb import table_reader
 from distributary.errors import Unavailable
 from distributary.index.opensearch.target import Declared
 from distributary.stream.change import Change
@@ -41,7 +41,7 @@ class Backfill:
         """Side by side; `done` is told, one at a time, of each segment that is complete. Raises Unavailable."""
 
         def one(segment: int) -> None:
-            for page in snapshot.pages(self.dynamodb, self.table, segment, segments):
+            for page in table_reader.pages(self.dynamodb, self.table, segment, segments):
                 for at in range(0, len(page), _BATCH):
                     self._write(page[at : at + _BATCH])
             with self._lock:
@@ -50,9 +50,9 @@ class Backfill:
         with ThreadPoolExecutor(len(left) or 1, thread_name_prefix="backfill") as pool:
             list(pool.map(one, left))
 
-    def _write(self, items: Sequence[snapshot.Item]) -> None:
+    def _write(self, items: Sequence[table_reader.Item]) -> None:
         generation = self.declared.generation
-        waiting = [snapshot.change(item, self.keys, generation, time.time()) for item in items]
+        waiting = [table_reader.change(item, self.keys, generation, time.time()) for item in items]
         self.progress("items", len(waiting))
         for _ in range(_TRIES):
             waiting, cause = self._once(waiting)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.index import Index
+from distributary.index.declarations import Index
 from distributary.index.opensearch.reader import asked
 
 _META = "distributary_reindex"

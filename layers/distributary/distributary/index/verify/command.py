@@ -11,11 +11,11 @@ import boto3
 from botocore.config import Config
 
 from distributary.consumer.aws import AwsError
-from distributary.dynamodb import table_reader as snapshot
+from distributary.dynamodb import table_reader
 from distributary.errors import ConfigError, DistributaryError
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, load
-from distributary.index.verify.comparison import Eye
+from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Progress, Verify
 from distributary.stream import version as versions
 
@@ -79,7 +79,7 @@ def build(
         raise ConfigError(faults)
     indexes, search = load(options.index), connect(options.endpoint, options.service, options.secret)
     dynamodb = client("dynamodb", options)
-    keys = snapshot.key_names(dynamodb, options.table)
+    keys = table_reader.key_names(dynamodb, options.table)
     faults = [
         f"index '{index.name}': entity '{index.of.name}' has the keys {', '.join(index.of.keys)}, "
         f"and the table {', '.join(keys)}"
@@ -88,7 +88,7 @@ def build(
     ]
     if faults:
         raise ConfigError(faults)
-    eye = Eye(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
+    eye = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
     return Verify(eye, options.segments, options.pause, repair, progress)
 
 

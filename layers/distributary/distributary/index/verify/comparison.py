@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.dynamodb import table_reader as snapshot
+from distributary.dynamodb import table_reader
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import Rejected
 from distributary.index.opensearch.reader import Document, find
@@ -37,7 +37,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Look:
+class Comparison:
     """`refused`: items that the index's declaration rejects, by id or, where they have none, by identity."""
 
     findings: list[Finding] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
+class Comparator:
     """Reads a document first and its item after it: so the item is at least as new as the document's version. Where an
     ingest pipeline makes the document, its content is the pipeline's to say: only its being there is compared."""
 
@@ -56,9 +56,9 @@ class Eye:
     keys: tuple[str, ...]
     now: Callable[[], float] = time.time
 
-    def items(self, scanned: Sequence[Item]) -> tuple[list[Subject], Look]:
+    def items(self, scanned: Sequence[Item]) -> tuple[list[Subject], Comparison]:
         """What a page of the table makes, and how that stands. The documents are read last: this only suspects."""
-        look, due = Look(), []
+        look, due = Comparison(), []
         for item in scanned:
             keys = {name: item[name] for name in self.keys}
             try:
@@ -81,10 +81,10 @@ class Eye:
         dead = [each for each in owned if not self._made(each, items)]
         return dead, [each for each in subjects if each.keys is None]
 
-    def documents(self, subjects: Sequence[Subject]) -> Look:
+    def documents(self, subjects: Sequence[Subject]) -> Comparison:
         """Documents, and then their items."""
         standing = find(self.search, self.declared.physical, [(each.id, each.routing) for each in subjects])
-        items, look = self._items(subjects), Look()
+        items, look = self._items(subjects), Comparison()
         for subject in subjects:
             item = items.get(identity(subject.keys)) if subject.keys is not None else None
             try:
@@ -98,7 +98,7 @@ class Eye:
 
     def _items(self, subjects: Sequence[Subject]) -> Mapping[str, Item]:
         keys = [each.keys for each in subjects if each.keys is not None]
-        return snapshot.items(self.dynamodb, self.table, keys)
+        return table_reader.items(self.dynamodb, self.table, keys)
 
     def _made(self, subject: Subject, items: Mapping[str, Item]) -> bool:
         """Whether its item makes a document under its id. An item that is refused is named where it is scanned."""
@@ -110,10 +110,10 @@ class Eye:
         return due is not None and due.id == subject.id
 
     def _due(self, item: Item) -> Intended | None:
-        return self.declared.intended(snapshot.change(item, self.keys, self.declared.generation, self.now()))
+        return self.declared.intended(table_reader.change(item, self.keys, self.declared.generation, self.now()))
 
     def _hold(
-        self, subject: Subject, stands: Document | None, due: Intended | None, item: Item | None, look: Look
+        self, subject: Subject, stands: Document | None, due: Intended | None, item: Item | None, look: Comparison
     ) -> None:
         shown = stands.body if stands is not None and not is_marker(stands.body) else None
         if shown == (due.body if due is not None else None):

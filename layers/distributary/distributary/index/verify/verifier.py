@@ -8,12 +8,12 @@ from threading import Lock
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.dynamodb import table_reader as snapshot
+from distributary.dynamodb import table_reader
 from distributary.dynamodb.table_reader import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.reader import Document
-from distributary.index.verify.comparison import Eye, Finding, Look, Subject
+from distributary.index.verify.comparison import Comparator, Comparison, Finding, Subject
 from distributary.index.verify.report import Report
 from distributary.stream import version as versions
 
@@ -32,7 +32,7 @@ Progress = Callable[[str, int], None]
 class Verify:
     """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag."""
 
-    eye: Eye
+    eye: Comparator
     segments: int = 4
     pause: float = 10.0
     repair: bool = False
@@ -72,7 +72,7 @@ class Verify:
         self._read("documents", len(batch))
 
     def _items(self, segment: int) -> None:
-        for page in snapshot.pages(self.eye.dynamodb, self.eye.table, segment, self.segments):
+        for page in table_reader.pages(self.eye.dynamodb, self.eye.table, segment, self.segments):
             for at in range(0, len(page), _BATCH):
                 self._item_batch(page[at : at + _BATCH])
 
@@ -131,7 +131,7 @@ class Verify:
             elif not overtaken:
                 self.report.name("refused", id=each.subject.id, cause=end.cause)
 
-    def _refused(self, look: Look) -> None:
+    def _refused(self, look: Comparison) -> None:
         for id, cause in look.refused:
             self.report.name("refused", id=id, cause=cause)
 

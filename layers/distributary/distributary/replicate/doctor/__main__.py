@@ -1,4 +1,4 @@
-"""`python -m distributary.replicate.doctor TABLE`: 0 if all is well, 1 if something must be mended, 2 if it cannot be told."""
+"""`python -m distributary.replicate.doctor TABLE`: status 0 if all is well, 1 with something to fix, 2 if unknown."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, peers_of
-from distributary.replicate.doctor.checkup import Patient, examine, examine_regions
+from distributary.replicate.doctor.checkup import Patient, run_checks, run_region_checks
 from distributary.replicate.doctor.finding import Finding, status
 from distributary.replicate.verify.tables import Place, declared
 from distributary.stream.change import REPLICA_VERSION
@@ -37,11 +37,11 @@ def _examined(options: argparse.Namespace) -> Iterator[Finding]:
             raise ConfigError(
                 [f"--{each.replace('_', '-')} is missing: give it, or set {each.upper()}" for each in missing]
             )
-        return examine(_patient(options))
+        return run_checks(_patient(options))
     here = options.region or str(Place(options.table, None, options.endpoint_url).client().meta.region_name)
     others = peers_of(found, here, tuple(region for region in found.regions if region != here))
     places = {region: Place(options.table, region, options.endpoint_url) for region in (here, *others)}
-    return examine_regions(places, options.tombstone_table, options.function, options.version_attribute)
+    return run_region_checks(places, options.tombstone_table, options.function, options.version_attribute)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -70,8 +70,8 @@ def _patient(options: argparse.Namespace) -> Patient:
 
 
 def _line(finding: Finding) -> str:
-    mend = f"\n{'':8} mend: {finding.mend}" if finding.mend else ""
-    return f"{finding.level:<8} {finding.check}: {finding.found}{mend}"
+    fix = f"\n{'':8} fix: {finding.fix}" if finding.fix else ""
+    return f"{finding.level:<8} {finding.check}: {finding.found}{fix}"
 
 
 def _stopped(why: str) -> int:

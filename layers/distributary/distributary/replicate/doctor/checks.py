@@ -67,11 +67,11 @@ def not_global(source: Table, replica: Table) -> Finding:
     region = str(replica["TableArn"]).split(":")[3]
     own = {each.get("RegionName") for each in _replicas(source)}
     if region in own and source["TableName"] == replica["TableName"]:
-        mend = "choose another table: what DynamoDB replicates already, replicate would write twice"
-        return fault("global table", f"the replica is the source's own global table replica in {region}", mend)
+        fix = "choose another table: what DynamoDB replicates already, replicate would write twice"
+        return fault("global table", f"the replica is the source's own global table replica in {region}", fix)
     if _replicas(replica):
-        mend = "its other regions receive every row that replicate writes: make sure that this is meant"
-        return note("global table", "the replica is itself a global table", mend)
+        fix = "its other regions receive every row that replicate writes: make sure that this is meant"
+        return note("global table", "the replica is itself a global table", fix)
     return ok("global table", "the two tables have nothing to do with each other")
 
 
@@ -80,14 +80,14 @@ def regions(source: Table, replica: Table, asked: tuple[str, str | None], known:
     told = [str(each["TableArn"]).split(":")[3] for each in (source, replica)]
     for what, region, wanted in zip(("source", "replica"), told, asked, strict=True):
         if not _REGION.fullmatch(region):
-            mend = "nothing, if this is an emulator; the function takes names such as eu-west-1 only"
-            return unknown("regions", f"the {what} says that its region is '{region}'", mend)
+            fix = "nothing, if this is an emulator; the function takes names such as eu-west-1 only"
+            return unknown("regions", f"the {what} says that its region is '{region}'", fix)
         if wanted and region != wanted:
-            mend = "correct the region, or the endpoint that answers for another one"
-            return fault("regions", f"the {what} is in {region}, not in {wanted}", mend)
+            fix = "correct the region, or the endpoint that answers for another one"
+            return fault("regions", f"the {what} is in {region}, not in {wanted}", fix)
         if region not in known:
-            mend = "check the spelling; a newer region needs a newer boto3"
-            return note("regions", f"boto3 knows of no region {region}", mend)
+            fix = "check the spelling; a newer region needs a newer boto3"
+            return note("regions", f"boto3 knows of no region {region}", fix)
     if told[0] == told[1]:
         return note("regions", f"both tables are in {told[0]}", "give the replica another region, if a region may fail")
     return ok("regions", f"{told[0]} to {told[1]}")
@@ -113,11 +113,11 @@ def unused(items: Sequence[Mapping[str, Any]], table: Table, attribute: str = RE
     holding = sum(attribute in item for item in items)
     if holding or attribute in declared:
         where = f"{holding} of {len(items)} sampled items" if holding else "an index"
-        mend = (
+        fix = (
             "replicate would overwrite it: rename the application's attribute; if Distributary wrote it, the source "
             "is a mirror itself, and two mirrors must not face each other"
         )
-        return fault("version attribute", f"{where} of the source hold {attribute}", mend)
+        return fault("version attribute", f"{where} of the source hold {attribute}", fix)
     return ok("version attribute", f"none of {len(items)} sampled items of the source holds {attribute}")
 
 
@@ -136,8 +136,8 @@ def forgetting(table: str, found: Mapping[str, Any]) -> Finding:
     """The table of deletions has TTL, or it grows for ever."""
     if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and found.get("AttributeName") == "expires_at":
         return ok("tombstones", f"{table} lets go of them by TTL")
-    mend = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification"
-    return fault("tombstones", f"{table} has no TTL on expires_at", f"{mend} Enabled=true,AttributeName=expires_at")
+    fix = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification"
+    return fault("tombstones", f"{table} has no TTL on expires_at", f"{fix} Enabled=true,AttributeName=expires_at")
 
 
 def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VERSION) -> Finding:

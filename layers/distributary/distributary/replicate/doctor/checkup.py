@@ -12,8 +12,7 @@ import boto3
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError
-from distributary.replicate.doctor import checks as judge
-from distributary.replicate.doctor import probes as dry_run
+from distributary.replicate.doctor import checks, probes
 from distributary.replicate.doctor.finding import Finding, unknown
 from distributary.replicate.verify.tables import Place, described
 from distributary.stream.change import REPLICA_VERSION
@@ -33,30 +32,30 @@ class Patient:
     version_attribute: str = REPLICA_VERSION
 
 
-def examine(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
+def run_checks(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
     """Every finding. Without either table nothing else can be told. Raises ConfigError."""
     client, other = patient.source.client(), patient.replica.client()
     source, replica = described(client, patient.source.table), described(other, patient.replica.table)
-    yield judge.stream(source)
-    yield judge.keys(source, replica)
+    yield checks.stream(source)
+    yield checks.keys(source, replica)
     yield _readers(patient, source)
-    yield judge.not_global(source, replica)
+    yield checks.not_global(source, replica)
     asked = patient.source.region or str(client.meta.region_name), patient.replica.region
-    yield judge.regions(source, replica, asked, _known())
+    yield checks.regions(source, replica, asked, _known())
     dates = {"the source's region": _date(client, source), "the replica's region": _date(other, replica)}
-    yield judge.clock(dates, now())
+    yield checks.clock(dates, now())
     attribute = patient.version_attribute
-    yield _sampled("version attribute", client, source, lambda items: judge.unused(items, source, attribute))
-    yield _sampled("replica's rows", other, replica, lambda rows: judge.written_by_us(rows, attribute))
-    yield from dry_run.reads(client, "source", source)
+    yield _sampled("version attribute", client, source, lambda items: checks.unused(items, source, attribute))
+    yield _sampled("replica's rows", other, replica, lambda rows: checks.written_by_us(rows, attribute))
+    yield from probes.reads(client, "source", source)
     if arn := source.get("LatestStreamArn"):
-        yield from dry_run.stream(patient.source.client("dynamodbstreams"), arn)
-    yield from dry_run.writes(other, "replica", replica)
-    yield from dry_run.reads(other, "replica", replica)
+        yield from probes.stream(patient.source.client("dynamodbstreams"), arn)
+    yield from probes.writes(other, "replica", replica)
+    yield from probes.reads(other, "replica", replica)
     yield from _tombstones(patient)
 
 
-def examine_regions(
+def run_region_checks(
     places: Mapping[str, Place],
     tombstones: str | None,
     function: str | None,
@@ -70,16 +69,16 @@ def examine_regions(
     for region, table in tables.items():
         place, client = places[region], clients[region]
         patient = Patient(place, place, Place(tombstones, region, place.endpoint) if tombstones else None, function)
-        found = [judge.stream(table), _readers(patient, table)]
-        found.append(_sampled("version attribute", client, table, partial(judge.marked, table, attribute)))
-        found += [*dry_run.reads(client, "table", table), *dry_run.writes(client, "table", table)]
+        found = [checks.stream(table), _readers(patient, table)]
+        found.append(_sampled("version attribute", client, table, partial(checks.marked, table, attribute)))
+        found += [*probes.reads(client, "table", table), *probes.writes(client, "table", table)]
         found += [*_tombstones(patient), *_forgetting(patient)]
         yield from (replace(each, check=f"{region}: {each.check}") for each in found)
     for other in others:
-        yield judge.keys(tables[here], tables[other])
-        yield judge.not_global(tables[here], tables[other])
-        yield judge.regions(tables[here], tables[other], (here, other), _known())
-    yield judge.clock({region: _date(clients[region], tables[region]) for region in places}, now())
+        yield checks.keys(tables[here], tables[other])
+        yield checks.not_global(tables[here], tables[other])
+        yield checks.regions(tables[here], tables[other], (here, other), _known())
+    yield checks.clock({region: _date(clients[region], tables[region]) for region in places}, now())
 
 
 def _forgetting(patient: Patient) -> Iterator[Finding]:
@@ -88,15 +87,15 @@ def _forgetting(patient: Patient) -> Iterator[Finding]:
         return
     try:
         answer = patient.tombstones.client().describe_time_to_live(TableName=patient.tombstones.table)
-        yield judge.forgetting(patient.tombstones.table, answer["TimeToLiveDescription"])
+        yield checks.forgetting(patient.tombstones.table, answer["TimeToLiveDescription"])
     except AwsError as error:
         yield unknown("tombstones", f"DescribeTimeToLive: {code_of(error)}", "allow it to these credentials")
 
 
 def _tombstones(patient: Patient) -> Iterator[Finding]:
     if patient.tombstones is None:
-        mend = "give --tombstone-table (the stack's output TombstoneTableName)"
-        yield unknown("permission", "the tombstones' table is not named", mend)
+        fix = "give --tombstone-table (the stack's output TombstoneTableName)"
+        yield unknown("permission", "the tombstones' table is not named", fix)
         return
     client = patient.tombstones.client()
     try:
@@ -104,7 +103,7 @@ def _tombstones(patient: Patient) -> Iterator[Finding]:
     except ConfigError as error:
         yield unknown("permission", str(error), "deploy the stack, or correct --tombstone-table")
         return
-    tried = [*dry_run.writes(client, "tombstone", table), *dry_run.reads(client, "tombstone", table)]
+    tried = [*probes.writes(client, "tombstone", table), *probes.reads(client, "tombstone", table)]
     yield from (each for each in tried if "PutItem" in each.found or "BatchGetItem" in each.found)
 
 
@@ -116,9 +115,9 @@ def _readers(patient: Patient, source: dict[str, Any]) -> Finding:
         found = pages.paginate(EventSourceArn=source["LatestStreamArn"])
         mappings = [each for page in found for each in page["EventSourceMappings"] if each.get("State") != "Deleting"]
     except AwsError as error:
-        mend = "allow lambda:ListEventSourceMappings to these credentials"
-        return unknown("readers", f"the event source mappings cannot be listed: {code_of(error)}", mend)
-    return judge.readers(source, mappings, patient.function)
+        fix = "allow lambda:ListEventSourceMappings to these credentials"
+        return unknown("readers", f"the event source mappings cannot be listed: {code_of(error)}", fix)
+    return checks.readers(source, mappings, patient.function)
 
 
 def _sampled(check: str, client: Any, table: dict[str, Any], judged: Callable[[Any], Finding]) -> Finding:

@@ -1,4 +1,4 @@
-"""One thing that was looked up: how it is, and how to mend it if it is wrong."""
+"""One thing that was looked up: how it is, and how to fix it if it is wrong."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,16 +16,16 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`mend` is empty where there is nothing to mend."""
+    """`fix` is empty where there is nothing to fix."""
 
     check: str
     level: Level
     found: str
-    mend: str = ""
+    fix: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Plain values."""
-        return {"check": self.check, "level": str(self.level), "found": self.found, "mend": self.mend}
+        return {"check": self.check, "level": str(self.level), "found": self.found, "fix": self.fix}
 
 
 def ok(check: str, found: str) -> Finding:
@@ -33,19 +33,19 @@ def ok(check: str, found: str) -> Finding:
     return Finding(check, Level.OK, found)
 
 
-def note(check: str, found: str, mend: str) -> Finding:
+def note(check: str, found: str, fix: str) -> Finding:
     """Right for some, and worth knowing."""
-    return Finding(check, Level.NOTE, found, mend)
+    return Finding(check, Level.NOTE, found, fix)
 
 
-def fault(check: str, found: str, mend: str) -> Finding:
+def fault(check: str, found: str, fix: str) -> Finding:
     """Replication would not work, or would do harm."""
-    return Finding(check, Level.FAULT, found, mend)
+    return Finding(check, Level.FAULT, found, fix)
 
 
-def unknown(check: str, why: str, mend: str) -> Finding:
+def unknown(check: str, why: str, fix: str) -> Finding:
     """Nobody can tell."""
-    return Finding(check, Level.UNKNOWN, why, mend)
+    return Finding(check, Level.UNKNOWN, why, fix)
 
 
 def status(findings: list[Finding]) -> int:

@@ -52,9 +52,9 @@ def _tried(what: str, call: Callable[[], Any], proof: str = "") -> Finding:
         if code == proof:
             return ok("permission", f"{what} is allowed to these credentials")
         if code in _DENIED:
-            mend = "grant it to these credentials, and to the function's role (template.yaml does)"
-            return fault("permission", f"{what}: {code}", mend)
-        return unknown("permission", f"{what}: {code}", "mend that, and run this again")
+            fix = "grant it to these credentials, and to the function's role (template.yaml does)"
+            return fault("permission", f"{what}: {code}", fix)
+        return unknown("permission", f"{what}: {code}", "fix that, and run this again")
     if proof:
         return unknown("permission", f"{what}: a condition that nothing can meet was met", "ask a faithful endpoint")
     return ok("permission", f"{what} is allowed to these credentials")

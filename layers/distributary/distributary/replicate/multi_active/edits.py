@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.errors import Rejected
-from distributary.replicate.multi_active.lattice import Cell, Known, Lattice, Name, Rank, Whole, cells_of
+from distributary.replicate.multi_active.lattice import Lattice, LWWRegister, MergeState, Name, Rank, Sibling, cells_of
 from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.replicate.multi_active.stamp import Marks
 from distributary.replicate.multi_active.state import NEVER, Time, end_of, tick
@@ -19,7 +19,7 @@ class Edit:
     """A write of an application's; `before` and `after`: the item's content, canonical, without keys, None where there
     was no item."""
 
-    known: Known
+    known: MergeState
     before: Mapping[str, Typed] | None
     after: Mapping[str, Typed] | None
     version: int
@@ -52,17 +52,17 @@ class Edits:
         before, after = self._content(change, change.old), self._content(change, change.new)
         rank, versions = self._rank(change, before, after), {self.region: change.version}
         if after is None:
-            return Edit(Known(dead=rank, versions=versions), before, after, change.version)
+            return Edit(MergeState(dead=rank, versions=versions), before, after, change.version)
         seen = self.marks.seen(change.new.raw) if change.new is not None else {}
         seen = {region: version for region, version in seen.items() if region != self.region}
-        whole = {self.region: Whole(rank, cells_of(after, self.rule.parts), seen)}
+        whole = {self.region: Sibling(rank, cells_of(after, self.rule.parts), seen)}
         if self.rule.items is not None:
-            return Edit(Known(wholes=whole, versions=versions), before, after, change.version)
+            return Edit(MergeState(wholes=whole, versions=versions), before, after, change.version)
         born = change.origin is Origin.SNAPSHOT or before is None
         cells = self._changed({} if born else before or {}, after, rank)
-        return Edit(Known(wholes=whole, cells=cells, versions=versions), before, after, change.version)
+        return Edit(MergeState(wholes=whole, cells=cells, versions=versions), before, after, change.version)
 
-    def after(self, edit: Edit, known: Known) -> Known:
+    def after(self, edit: Edit, known: MergeState) -> MergeState:
         """What the edit adds to what is `known` at home. By the stream's second a delete may stand before what its
         region had written on top of another's edit within it: then it stands right after that."""
         dead, mine = edit.known.dead, known.wholes.get(self.region)
@@ -71,24 +71,24 @@ class Edits:
         return replace(edit.known, dead=dead._replace(time=max(dead.time, mine.rank.time)))
 
     def found(
-        self, region: str, row: Mapping[str, Typed], content: Mapping[str, Typed], stands: Known, at: int
-    ) -> Known:
+        self, region: str, row: Mapping[str, Typed], content: Mapping[str, Typed], stands: MergeState, at: int
+    ) -> MergeState:
         """What a row says that an application wrote and no function has learnt, beside what `stands` in its region: as
         of version `at`, for its record was lost, or will tell better. What is as its region left it before is no news,
         even if another region's write does not show there yet."""
         time = NEVER if self.rule.by is None else _time(content.get(self.rule.by))
         rank, image = Rank(time, region, at, False), cells_of(content, self.rule.parts)
         seen = {each: version for each, version in self.marks.seen(row).items() if each != region}
-        known = Known(wholes={region: Whole(rank, image, seen)}, versions={region: at})
+        known = MergeState(wholes={region: Sibling(rank, image, seen)}, versions={region: at})
         if self.rule.items is not None:
             return known
         shown, before = cells_of(self.lattice.shown(stands) or {}, self.rule.parts), stands.wholes.get(region)
         differ = {name for name in image.keys() | shown.keys() if image.get(name) != shown.get(name)}
         if before is not None:
             differ = {name for name in differ if image.get(name) != before.image.get(name)}
-        return replace(known, cells={name: Cell(rank, image.get(name)) for name in differ})
+        return replace(known, cells={name: LWWRegister(rank, image.get(name)) for name in differ})
 
-    def overlooks(self, edit: Edit, known: Known) -> bool:
+    def overlooks(self, edit: Edit, known: MergeState) -> bool:
         """Whether the application wrote it without having seen another region's write that is in `known`."""
         newest = self.lattice.newest(known)
         if newest is None or known.knows(Rank(NEVER, self.region, edit.version, False)):
@@ -104,9 +104,11 @@ class Edits:
             for name, cell in edit.known.cells.items()
         )
 
-    def _changed(self, before: Mapping[str, Typed], after: Mapping[str, Typed], rank: Rank) -> dict[Name, Cell]:
+    def _changed(self, before: Mapping[str, Typed], after: Mapping[str, Typed], rank: Rank) -> dict[Name, LWWRegister]:
         old, new = cells_of(before, self.rule.parts), cells_of(after, self.rule.parts)
-        return {name: Cell(rank, new.get(name)) for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        return {
+            name: LWWRegister(rank, new.get(name)) for name in old.keys() | new.keys() if old.get(name) != new.get(name)
+        }
 
     def _content(self, change: Change, image: Image | None) -> dict[str, Typed] | None:
         if image is None:

@@ -8,11 +8,11 @@ from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edits
-from distributary.replicate.multi_active.last_writer import Peers
+from distributary.replicate.multi_active.last_writer import MultiActiveBranch
 from distributary.replicate.multi_active.merge_rules import Merge
-from distributary.replicate.multi_active.merge_table import Knowledge
-from distributary.replicate.multi_active.merged import Merged
-from distributary.replicate.multi_active.replica_table import Reading, Site
+from distributary.replicate.multi_active.merge_table import MergeStateTable
+from distributary.replicate.multi_active.merged import MergingBranch
+from distributary.replicate.multi_active.replica_table import Reading, RegionTable
 
 
 def between(
@@ -23,17 +23,17 @@ def between(
     attribute: str,
     conflicts: Conflicts | None,
     parallel: Parallel,
-) -> Peers | Merged:
+) -> MultiActiveBranch | MergingBranch:
     """`clients` by region, the function's own first; `tables` are the items' and that of deletions, `days` how long
     these are remembered, `attribute` the replicator's own; without `conflicts` they are not recorded."""
     here, (table, kept) = next(iter(clients)), tables
     if isinstance(declared.rule, Merge):
         edits = Edits.of(declared.rule, declared.regions, here, attribute, declared.deletes == "win")
         home, *others = (
-            Knowledge(Rows(client, region, table, attribute), kept, edits.lattice, days)
+            MergeStateTable(Rows(client, region, table, attribute), kept, edits.lattice, days)
             for region, client in clients.items()
         )
-        return Merged(home, tuple(others), edits, conflicts, parallel)
+        return MergingBranch(home, tuple(others), edits, conflicts, parallel)
     reading = Reading(declared.rule, declared.regions, attribute)
-    site, *peers = (Site(client, region, table, kept, reading, days) for region, client in clients.items())
-    return Peers(declared, site, tuple(peers), conflicts, parallel)
+    site, *peers = (RegionTable(client, region, table, kept, reading, days) for region, client in clients.items())
+    return MultiActiveBranch(declared, site, tuple(peers), conflicts, parallel)

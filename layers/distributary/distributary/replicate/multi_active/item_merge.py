@@ -9,8 +9,8 @@ from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.edits import Edit, Edits
-from distributary.replicate.multi_active.lattice import Known
-from distributary.replicate.multi_active.merge_table import Knowledge, Stored
+from distributary.replicate.multi_active.lattice import MergeState
+from distributary.replicate.multi_active.merge_table import MergeStateTable, Stored
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, for_client
 
@@ -19,11 +19,11 @@ TRIES = 12
 
 
 @dataclass(slots=True)
-class Exchange:
+class ItemMerge:
     """One item's turn. `id` names it among the items of its table."""
 
-    home: Knowledge
-    others: tuple[Knowledge, ...]
+    home: MergeStateTable
+    others: tuple[MergeStateTable, ...]
     rules: Edits
     conflicts: Conflicts | None
     id: str
@@ -31,9 +31,9 @@ class Exchange:
     deadline: Deadline
     wrote: bool = False
 
-    def level(self) -> bool:
-        """See `Merged.reconcile`."""
-        rules, known, seen = self.rules, Known(), {}
+    def reconcile(self) -> bool:
+        """See `MergingBranch.reconcile`."""
+        rules, known, seen = self.rules, MergeState(), {}
         looks = [(site, *site.look(self.key, self.id)) for site in (self.home, *self.others)]
         untold = all(stored.revision is None for _, _, stored in looks)
         for site, row, stored in looks:
@@ -46,17 +46,17 @@ class Exchange:
                 known = rules.lattice.join(known, rules.found(site.region, row, content, stored.known, at))
                 seen[site.region] = (at, _digest(content))
         for site, _, _ in looks:
-            self._teach(site, known, seen.get(site.region, (-1, "")))
+            self._push(site, known, seen.get(site.region, (-1, "")))
         return self.wrote
 
-    def serve(self, edits: Sequence[Edit]) -> list[Outcome]:
+    def apply_edits(self, edits: Sequence[Edit]) -> list[Outcome]:
         """An outcome per edit: the newest is applied if anything was written, anywhere. What cannot be shown is kept
         nowhere, or no later change of the item would come through."""
-        stored = self._learn(edits)
+        stored = self._absorb(edits)
         errors = []
         for site in self.others:
             try:
-                self._teach(site, stored.known)
+                self._push(site, stored.known)
             except DistributaryError as error:
                 errors.append(error)
         if errors:
@@ -66,7 +66,7 @@ class Exchange:
             ends[max(range(len(edits)), key=lambda at: edits[at].version)] = APPLIED
         return ends
 
-    def _learn(self, edits: Sequence[Edit]) -> Stored:
+    def _absorb(self, edits: Sequence[Edit]) -> Stored:
         """What is known at home with these."""
         home, rules = self.home, self.rules
         for _ in range(TRIES):
@@ -89,7 +89,7 @@ class Exchange:
             return self._settle(home, home.rows.read(home.rows.table, self.key), stored)
         raise self._contended(home)
 
-    def _teach(self, site: Knowledge, known: Known, seen: tuple[int, str] = (-1, "")) -> None:
+    def _push(self, site: MergeStateTable, known: MergeState, seen: tuple[int, str] = (-1, "")) -> None:
         lattice = self.rules.lattice
         for _ in range(TRIES):
             self.deadline.check()
@@ -110,7 +110,7 @@ class Exchange:
         raise self._contended(site)
 
     def _settle(
-        self, site: Knowledge, row: Mapping[str, Typed] | None, stored: Stored, row_is_newer: bool = True
+        self, site: MergeStateTable, row: Mapping[str, Typed] | None, stored: Stored, row_is_newer: bool = True
     ) -> Stored:
         """Sees to it that the row shows what is known, or a newer write of an application that nobody has learnt yet.
 
@@ -137,7 +137,7 @@ class Exchange:
                 row_is_newer = True
         raise self._contended(site)
 
-    def _wanted(self, known: Known) -> dict[str, Any] | None:
+    def _wanted(self, known: MergeState) -> dict[str, Any] | None:
         """The row, canonical, with its mark."""
         rules = self.rules
         content, alive = rules.lattice.shown(known), rules.lattice.alive(known)
@@ -148,7 +148,7 @@ class Exchange:
         return {**plain, rules.marks.attribute: {"S": rules.marks.text(plain, alive, versions)}}
 
     def _stands(
-        self, site: Knowledge, row: Mapping[str, Typed] | None, wanted: Mapping[str, Typed] | None, stored: Stored
+        self, site: MergeStateTable, row: Mapping[str, Typed] | None, wanted: Mapping[str, Typed] | None, stored: Stored
     ) -> bool:
         if row is None:
             return wanted is None
@@ -163,7 +163,11 @@ class Exchange:
         return own and content == rules.lattice.shown(stored.known)
 
     def _replace(
-        self, site: Knowledge, row: Mapping[str, Typed] | None, wanted: Mapping[str, Typed] | None, known: Known
+        self,
+        site: MergeStateTable,
+        row: Mapping[str, Typed] | None,
+        wanted: Mapping[str, Typed] | None,
+        known: MergeState,
     ) -> bool:
         if wanted is not None:
             full = {name: for_client(typed, name) for name, typed in wanted.items()}
@@ -179,18 +183,18 @@ class Exchange:
             row = marked
         return site.rows.delete(self.key, row)
 
-    def _clash(self, a: Known, b: Known, winner: Known) -> None:
+    def _clash(self, a: MergeState, b: MergeState, winner: MergeState) -> None:
         if self.conflicts is not None:
             one, other, result = (self._side(known) for known in (a, b, winner))
             self.conflicts.record(self.id, self.key, (one, other), result)
 
-    def _side(self, known: Known) -> Side:
+    def _side(self, known: MergeState) -> Side:
         lattice = self.rules.lattice
         newest = lattice.newest(known)
         assert newest is not None
         return Side(newest.region, newest.time, newest.dead, lattice.shown(known))
 
-    def _contended(self, site: Knowledge) -> Unavailable:
+    def _contended(self, site: MergeStateTable) -> Unavailable:
         return Unavailable(f"{site.region}: the item is written to faster than it can be merged")
 
 

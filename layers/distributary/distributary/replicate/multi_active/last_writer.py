@@ -11,7 +11,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
-from distributary.replicate.multi_active.replica_table import Place, Site
+from distributary.replicate.multi_active.replica_table import Place, RegionTable
 from distributary.replicate.multi_active.state import State, Time, end_of, rank, tick
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
@@ -22,7 +22,7 @@ TOMBSTONE_ID_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Peers:
+class MultiActiveBranch:
     """`here` is the table whose stream is read, `peers` those of the other regions.
 
     Why all regions end equal: the greatest of all states that the application ever made is carried to every region by
@@ -31,8 +31,8 @@ class Peers:
     """
 
     declared: MultiActive
-    here: Site
-    peers: tuple[Site, ...]
+    here: RegionTable
+    peers: tuple[RegionTable, ...]
     conflicts: Conflicts | None
     parallel: Parallel
 
@@ -111,7 +111,11 @@ class Peers:
     def _is_outranked(self, place: Place, new: State, deadline: Deadline) -> bool:
         """An item that comes to life again before its deletion: it goes."""
         grave = self.here.grave(place)
-        return grave is not None and not new.outranks(grave.state) and self.here.bury(place, grave.state, deadline)
+        return (
+            grave is not None
+            and not new.outranks(grave.state)
+            and self.here.delete_if_older(place, grave.state, deadline)
+        )
 
     def _carry_deletion(self, change: Change, place: Place, old: State | None, deadline: Deadline) -> bool:
         if old is None:

@@ -12,7 +12,7 @@ from distributary.stream.codec import Typed, decode, encode
 Name = tuple[str, ...]
 """Of a cell: `(attribute,)`, or `(attribute, part)` inside a set or map."""
 
-Versions = Mapping[str, int]
+VersionVector = Mapping[str, int]
 """The newest version by region."""
 
 NONE: Mapping[Any, Any] = {}
@@ -39,30 +39,30 @@ def rank_of(found: list[Any]) -> Rank:
     return Rank(Time.of(decode(time)), str(region), int(version), bool(dead))
 
 
-class Cell(NamedTuple):
+class LWWRegister(NamedTuple):
     """A value (DynamoDB JSON, canonical), None if it was taken away, as of a write."""
 
     rank: Rank
     value: Typed | None
 
 
-class Whole(NamedTuple):
+class Sibling(NamedTuple):
     """The item as an application's write left it, by cell; `seen`: what its writer knew of other regions."""
 
     rank: Rank
     image: Mapping[Name, Typed]
-    seen: Versions = NONE
+    seen: VersionVector = NONE
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class MergeState:
     """`dead`: the newest delete. Since it: `wholes`, the newest write of each region, and `cells`, what was written,
     each as of its newest write. `versions`: of what went into it."""
 
     dead: Rank | None = None
-    wholes: Mapping[str, Whole] = field(default_factory=dict)
-    cells: Mapping[Name, Cell] = field(default_factory=dict)
-    versions: Versions = field(default_factory=dict)
+    wholes: Mapping[str, Sibling] = field(default_factory=dict)
+    cells: Mapping[Name, LWWRegister] = field(default_factory=dict)
+    versions: VersionVector = field(default_factory=dict)
 
     def knows(self, write: Rank) -> bool:
         """Whether this write went into it."""
@@ -89,15 +89,15 @@ class Lattice:
         """The greater one."""
         return max(a, b, key=self.order)
 
-    def alive(self, known: Known) -> Rank | None:
+    def alive(self, known: MergeState) -> Rank | None:
         """The newest write since the newest delete; None if there is no item."""
         return max((whole.rank for whole in known.wholes.values()), key=self.order, default=None)
 
-    def newest(self, known: Known) -> Rank | None:
+    def newest(self, known: MergeState) -> Rank | None:
         """Write or delete."""
         return self.newer(self.alive(known), known.dead)
 
-    def join(self, a: Known, b: Known) -> Known:
+    def join(self, a: MergeState, b: MergeState) -> MergeState:
         """The least that is at least both."""
         dead = self.newer(a.dead, b.dead)
         floor = self.order(dead)
@@ -107,7 +107,7 @@ class Lattice:
         cells = {**a.cells, **b.cells}
         for name in a.cells.keys() & b.cells.keys():
             cells[name] = max(a.cells[name], b.cells[name], key=lambda cell: (self.order(cell.rank), text(cell.value)))
-        return Known(
+        return MergeState(
             dead,
             {region: whole for region, whole in wholes.items() if self.order(whole.rank) > floor},
             {name: cell for name, cell in cells.items() if self.order(cell.rank) > floor},
@@ -117,7 +117,7 @@ class Lattice:
             },
         )
 
-    def clash(self, a: Known, b: Known) -> bool:
+    def clash(self, a: MergeState, b: MergeState) -> bool:
         """Whether two that are joined hold writes that did not know each other and cannot both stand."""
         one, other = self.newest(a), self.newest(b)
         if one is None or other is None or a.knows(other) or b.knows(one):
@@ -133,7 +133,7 @@ class Lattice:
             for name in a.cells.keys() & b.cells.keys()
         )
 
-    def shown(self, known: Known) -> dict[str, Typed] | None:
+    def shown(self, known: MergeState) -> dict[str, Typed] | None:
         """The item without its keys, canonical; None if there is none. Raises Rejected if `merge` fails."""
         wholes = sorted(known.wholes.values(), key=self._of_whole)
         if not wholes:
@@ -151,15 +151,15 @@ class Lattice:
                 by_attribute.setdefault(name[0], []).append((name, value))
         return {attribute: _assembled(parts) for attribute, parts in sorted(by_attribute.items())}
 
-    def _of_whole(self, whole: Whole) -> tuple[Any, ...]:
+    def _of_whole(self, whole: Sibling) -> tuple[Any, ...]:
         return self.order(whole.rank), text(sorted(whole.image.items())), text(whole.seen)
 
 
-def _saw(writer: Whole, other: Whole) -> bool:
+def _saw(writer: Sibling, other: Sibling) -> bool:
     return writer is not other and writer.seen.get(other.rank.region, -1) >= other.rank.version
 
 
-def _newest_told(name: Name, cell: Cell, whole: Whole | None) -> Typed | None:
+def _newest_told(name: Name, cell: LWWRegister, whole: Sibling | None) -> Typed | None:
     """The cell's value; or that of a later image of its own region, if the write between them never came."""
     if whole is None or whole.rank.version <= cell.rank.version:
         return cell.value

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
-from distributary.replicate.multi_active.lattice import Cell, Known, Lattice, Versions, Whole, rank_of
+from distributary.replicate.multi_active.lattice import (
+    Lattice,
+    LWWRegister,
+    MergeState,
+    Sibling,
+    VersionVector,
+    rank_of,
+)
 from distributary.stream import canonical
 from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded
@@ -21,13 +28,13 @@ class Stored:
     """`seen` is the version and the digest of the newest image of an application's that went into it, the digest empty
     for a delete; `revision` names the whole, None if nothing is stored."""
 
-    known: Known = field(default_factory=Known)
+    known: MergeState = field(default_factory=MergeState)
     seen: tuple[int, str] = (-1, "")
     revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class MergeStateTable:
     """A region's table, and beside it `table` of `id` (S), `revision` (S), `known` (B, compressed JSON) and, once the
     item is deleted, `expires_at` (N, epoch seconds, the table's TTL attribute) after `days`. An `id` names an item
     among those of the table."""
@@ -52,7 +59,7 @@ class Knowledge:
         """1 read unit per 4 KB. Raises Unavailable."""
         return _stored(self.rows.read(self.table, self._key(id)))
 
-    def replace(self, id: str, stood: Stored, known: Known, seen: tuple[int, str]) -> Stored | None:
+    def replace(self, id: str, stood: Stored, known: MergeState, seen: tuple[int, str]) -> Stored | None:
         """Written on condition that what stood is as it was read; None if not. Raises Unavailable or Rejected."""
         body = _written(known, seen)
         revision = canonical.digest(body)
@@ -68,7 +75,7 @@ class Knowledge:
         return {"id": {"S": bounded(f"merged/{self.rows.table}/{id}", ID_BYTES)}}
 
 
-def _written(known: Known, seen: tuple[int, str]) -> str:
+def _written(known: MergeState, seen: tuple[int, str]) -> str:
     """Each value stands once: the regions' items have most of them in common."""
     values: dict[str, int] = {}
 
@@ -94,19 +101,19 @@ def _stored(item: Row | None) -> Stored:
         return Stored()
     dead, wholes, cells, kept, versions, seen = json.loads(zlib.decompress(bytes(item["known"]["B"])))
     found = [
-        Whole(rank_of(rank), {tuple(name): kept[at] for name, at in image}, _numbers(saw))
+        Sibling(rank_of(rank), {tuple(name): kept[at] for name, at in image}, _numbers(saw))
         for rank, image, saw in wholes
     ]
-    known = Known(
+    known = MergeState(
         None if dead is None else rank_of(dead),
         {whole.rank.region: whole for whole in found},
-        {tuple(name): Cell(rank_of(rank), kept[at]) for name, rank, at in cells},
+        {tuple(name): LWWRegister(rank_of(rank), kept[at]) for name, rank, at in cells},
         _numbers(versions),
     )
     return Stored(known, (int(seen[0]), seen[1]), item["revision"]["S"])
 
 
-def _texts(versions: Versions) -> dict[str, str]:
+def _texts(versions: VersionVector) -> dict[str, str]:
     return {region: str(version) for region, version in versions.items()}
 
 

@@ -15,23 +15,23 @@ from distributary.consumer.parallel import Parallel
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edit, Edits
-from distributary.replicate.multi_active.item_merge import Exchange
-from distributary.replicate.multi_active.merge_table import Knowledge
+from distributary.replicate.multi_active.item_merge import ItemMerge
+from distributary.replicate.multi_active.merge_table import MergeStateTable
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
+class MergingBranch:
     """The function of the region `home`; `others` are all other regions, for nobody passes on what another wrote.
 
     Costs of an update: at home 1 write and 2 reads, in each other region 2 writes and 3 reads; an item's changes of a
     batch cost as much as one.
     """
 
-    home: Knowledge
-    others: tuple[Knowledge, ...]
+    home: MergeStateTable
+    others: tuple[MergeStateTable, ...]
     edits: Edits
     conflicts: Conflicts | None
     parallel: Parallel
@@ -40,7 +40,7 @@ class Merged:
         """Every region learns what any of them knows of an item, and what its rows say that no function has learnt;
         whether anything was written. By the stream's second a row says nothing, unless nothing is known yet. Raises
         Rejected or Unavailable."""
-        return self._exchange(key, deadline).level()
+        return self._exchange(key, deadline).reconcile()
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. An item's changes of a batch are one exchange."""
@@ -58,7 +58,7 @@ class Merged:
         def one(places: list[int]) -> list[Outcome]:
             try:
                 exchange = self._exchange(changes[places[0]].keys.raw, deadline)
-                return exchange.serve([edits[place] for place in places])
+                return exchange.apply_edits([edits[place] for place in places])
             except Rejected as error:
                 if len(places) == 1:
                     return [outcomes.parked(error)]
@@ -70,7 +70,7 @@ class Merged:
                 ends[place] = end
         return ends
 
-    def _exchange(self, keys: Mapping[str, Typed], deadline: Deadline) -> Exchange:
+    def _exchange(self, keys: Mapping[str, Typed], deadline: Deadline) -> ItemMerge:
         """Raises Rejected for a key that is none."""
         key = {name: for_client(typed, name) for name, typed in keys.items()}
-        return Exchange(self.home, self.others, self.edits, self.conflicts, identity(keys), key, deadline)
+        return ItemMerge(self.home, self.others, self.edits, self.conflicts, identity(keys), key, deadline)

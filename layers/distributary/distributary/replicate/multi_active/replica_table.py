@@ -30,7 +30,7 @@ class Place(NamedTuple):
     id: str
 
 
-class Grave(NamedTuple):
+class Tombstone(NamedTuple):
     """A tombstone: the deletion, in which region the application made it, and the tombstone's item."""
 
     state: State
@@ -62,7 +62,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class RegionTable:
     """A region's table `table`, and the table `tombstones` (of `id`, `state`, `by`, `expires_at`) in the same region.
 
     Costs of a merge: 2 reads; an item that wins 1 write and 1 read more, a deletion 2 writes (1 if there is no row)
@@ -95,18 +95,18 @@ class Site:
                 if row is not None and grave is not None:
                     if self._is_unread(row, state) and not self._put(place, state, row):
                         continue
-                    self.bury(place, grave.state, deadline)
+                    self.delete_if_older(place, grave.state, deadline)
                 return False
             overtakes(standing)
             if state.deleted:
                 if self._entomb(place, state, by, grave):
-                    self.bury(place, state, deadline)
+                    self.delete_if_older(place, state, deadline)
                     return True
             elif self._put(place, state, row):
                 later = self.grave(place)
                 if later is None or not later.state.outranks(state):
                     return True
-                self.bury(place, later.state, deadline)
+                self.delete_if_older(place, later.state, deadline)
                 return False
         raise Unavailable(f"{self.region}: the item is written to faster than it can be merged")
 
@@ -118,7 +118,7 @@ class Site:
         found = [] if state is None else [(state, state.region)]
         return found if grave is None else [*found, (grave.state, grave.by)]
 
-    def bury(self, place: Place, deletion: State, deadline: Deadline) -> bool:
+    def delete_if_older(self, place: Place, deletion: State, deadline: Deadline) -> bool:
         """Takes away the row if `deletion`, whose tombstone stands, outranks it; whether there was one. An edit whose
         time only its record tells is left to its own region's function."""
         for _ in range(TRIES):
@@ -140,7 +140,7 @@ class Site:
         own = self.reading.rule.by_stream and state.region == self.region and not state.deleted
         return own and not found.stamped and found.digest == state.digest
 
-    def grave(self, place: Place) -> Grave | None:
+    def grave(self, place: Place) -> Tombstone | None:
         """The tombstone that stands; 1 read unit."""
         return self._grave(self.rows.read(self.tombstones, {"id": {"S": place.id}}))
 
@@ -148,11 +148,11 @@ class Site:
         """The greater of row and tombstone; 2 read units."""
         return self._greater(*self._look(place))
 
-    def _greater(self, row: Row | None, grave: Grave | None) -> State | None:
+    def _greater(self, row: Row | None, grave: Tombstone | None) -> State | None:
         standing = self._read(row)
         return grave.state if grave is not None and grave.state.outranks(standing) else standing
 
-    def _look(self, place: Place) -> tuple[Row | None, Grave | None]:
+    def _look(self, place: Place) -> tuple[Row | None, Tombstone | None]:
         """Row and tombstone; the order of writes makes up for their being no snapshot."""
         row, grave = self.rows.look(place.key, self.tombstones, {"id": {"S": place.id}})
         return row, self._grave(grave)
@@ -160,15 +160,15 @@ class Site:
     def _read(self, row: Row | None) -> State | None:
         return None if row is None else self.reading.row(row, self.region)
 
-    def _grave(self, item: Row | None) -> Grave | None:
+    def _grave(self, item: Row | None) -> Tombstone | None:
         if item is None:
             return None
-        return Grave(read_stamp(item["state"]["M"], self.reading.regions, True), item["by"]["S"], item)
+        return Tombstone(read_stamp(item["state"]["M"], self.reading.regions, True), item["by"]["S"], item)
 
     def _put(self, place: Place, state: State, row: Row | None) -> bool:
         return self.rows.put(place.key, {**(state.item or {}), self.reading.attribute: {"M": stamp(state)}}, row)
 
-    def _entomb(self, place: Place, state: State, by: str, grave: Grave | None) -> bool:
+    def _entomb(self, place: Place, state: State, by: str, grave: Tombstone | None) -> bool:
         expiry = {"N": str(int(self.now()) + self.days * 86_400)}
         item = {"id": {"S": place.id}, "state": {"M": stamp(state)}, "by": {"S": by}, "expires_at": expiry}
         seen = equal({"state": grave.item["state"]}) if grave else absent("id")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.errors import Rejected
-from distributary.replicate.multi_active.lattice import NONE, Rank, Versions, rank_of
+from distributary.replicate.multi_active.lattice import NONE, Rank, VersionVector, rank_of
 from distributary.stream import canonical
 from distributary.stream.codec import Typed
 
@@ -28,7 +28,7 @@ class Marks:
         """The canonical item without the attribute. Raises Rejected for what is no DynamoDB value."""
         return canonical.image({name: typed for name, typed in image.items() if name != self.attribute})
 
-    def text(self, plain: Mapping[str, Any], rank: Rank, versions: Versions = NONE) -> str:
+    def text(self, plain: Mapping[str, Any], rank: Rank, versions: VersionVector = NONE) -> str:
         """Of a row (canonical, with its key) as of its newest write, and of what went into it; a dead rank marks the
         row before it is deleted."""
         stated = canonical.text([rank.as_json(), {region: str(version) for region, version in versions.items()}])
@@ -42,12 +42,12 @@ class Marks:
         rank, versions = stated
         return rank if image[self.attribute].get("S") == self.text(self.plain(image), rank, versions) else None
 
-    def seen(self, image: Mapping[str, Typed] | None) -> Versions:
+    def seen(self, image: Mapping[str, Typed] | None) -> VersionVector:
         """What went into the row that this one, or its attribute, was made from."""
         stated = self._stated(image)
         return stated[1] if stated else NONE
 
-    def _stated(self, image: Mapping[str, Typed] | None) -> tuple[Rank, Versions] | None:
+    def _stated(self, image: Mapping[str, Typed] | None) -> tuple[Rank, VersionVector] | None:
         typed = (image or {}).get(self.attribute)
         found = str(typed.get("S", "")) if isinstance(typed, Mapping) else ""
         try:

@@ -14,17 +14,18 @@ from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError, DistributaryError
 from distributary.replicate.declarations import Mirror, MultiActive, peers_of
+from distributary.replicate.factory import mirror
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.verify import regions, sample
-from distributary.replicate.verify.comparison import Eye
+from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.read_budget import Pace
-from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.regions import Reconciliation
 from distributary.replicate.verify.repair import Mending, Repair
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.since import SECONDS_KEPT, changed
 from distributary.replicate.verify.table import Keys, Side
-from distributary.replicate.verify.tables import Place, declared, described, key_names, mirror
+from distributary.replicate.verify.tables import Place, declared, described, key_names
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -104,8 +105,9 @@ def _of_mirror(options: argparse.Namespace, found: Mirror) -> MirrorReport:
     client, other = home.client(), away.client()
     table, replica = described(client, home.table), described(other, away.table)
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
-    branch = mirror(found, other, away, tombstones, options.version_attribute)
-    eye = Eye(
+    target = str(away.region), away.table
+    branch = mirror(found, other, target, tombstones, Parallel(1), options.version_attribute)
+    eye = Comparator(
         Side(client, home.table, Pace(options.read_units)),
         Side(other, away.table, Pace(options.read_units), "replica"),
         key_names(table, replica),
@@ -142,7 +144,7 @@ def _of_regions(options: argparse.Namespace, found: MultiActive) -> MirrorReport
 
 def _run(
     options: argparse.Namespace,
-    eye: Eye,
+    eye: Comparator,
     repair: Mending | None,
     items: tuple[int, int],
     streams: Sequence[tuple[Place, str | None]],
@@ -150,7 +152,7 @@ def _run(
     share = 0.0 if options.since else options.sample or 1.0
     counts = {"items": round(share * items[0]), "rows": round(share * items[1])}
     with progress({**counts, "second looks": 0}) as told:
-        verify = Verify(eye, Suspects(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
+        verify = Verify(eye, RecheckQueue(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
         if not options.since:
             return _scanned(verify, options, items[0])
         now = time.time()

@@ -38,7 +38,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Look:
+class Comparison:
     """What a look found; `rejected` by item, with the reason: the mirror parks these."""
 
     findings: list[Finding] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
+class Comparator:
     """Looks at both sides. `keys` are the tables' key attributes, `generation` and `version_attribute` the function's;
     a mirror that `keeps_expired` leaves rows whose items are gone, and nothing can be said of these. Only rows that
     are `versioned` can be `frozen`: those of regions that are all written carry more than a version."""
@@ -60,26 +60,26 @@ class Eye:
     keeps_expired: bool = False
     versioned: bool = True
 
-    def items(self, page: Sequence[Row]) -> Look:
+    def items(self, page: Sequence[Row]) -> Comparison:
         """At source items just scanned."""
         by_name = {identity(self._key(item)): item for item in page}
         rows = self.replica.rows([self._key(item) for item in page], consistent=False)
         return self._judged((self._key(item), item, rows.get(name)) for name, item in by_name.items())
 
-    def orphans(self, page: Sequence[Row]) -> Look:
+    def orphans(self, page: Sequence[Row]) -> Comparison:
         """At replica rows just scanned: only at those without an item, since the items are looked at on their side."""
         by_name = {identity(self._key(row)): row for row in page}
         items = self.source.rows([self._key(row) for row in page], consistent=False)
         return self._judged((self._key(row), None, row) for name, row in by_name.items() if name not in items)
 
-    def again(self, keys: Sequence[Keys]) -> Look:
+    def again(self, keys: Sequence[Keys]) -> Comparison:
         """At both sides, consistently. The replica first: what is newer on the source's side is then merely late."""
         rows, items = self.replica.rows(keys, consistent=True), self.source.rows(keys, consistent=True)
         by_name = {identity(each): each for each in keys}
         return self._judged((each, items.get(name), rows.get(name)) for name, each in by_name.items())
 
-    def _judged(self, pairs: Iterable[tuple[Keys, Row | None, Row | None]]) -> Look:
-        look = Look()
+    def _judged(self, pairs: Iterable[tuple[Keys, Row | None, Row | None]]) -> Comparison:
+        look = Comparison()
         for keys, item, row in pairs:
             if item is None and self.keeps_expired:
                 continue

@@ -13,15 +13,16 @@ from distributary.consumer.assumed_role import assumed
 from distributary.consumer.aws import client
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.settings import DriftSettings
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.replicate.declarations import Mirror, peers_of, target_of
+from distributary.replicate.factory import mirror
+from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import regions, sample
-from distributary.replicate.verify.comparison import Eye
-from distributary.replicate.verify.recheck_queue import Suspects
+from distributary.replicate.verify.comparison import Comparator
+from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Side
-from distributary.replicate.verify.tables import Place, declared, described, key_names, mirror
+from distributary.replicate.verify.tables import Place, declared, described, key_names
 from distributary.replicate.verify.verifier import Verify
 
 SIDE_BY_SIDE = 4
@@ -49,8 +50,15 @@ def measured(
         away = _away(settings, target_of(settings.replica_regions))
         replica = described(away, settings.replica_table)
         place = Place(settings.replica_table, settings.replica_regions[0], None)
-        branch = mirror(found, away, place, Tombstones(None, "", 0), settings.version_attribute)
-        eye = Eye(
+        branch = mirror(
+            found,
+            away,
+            (str(place.region), place.table),
+            Tombstones(None, "", 0),
+            Parallel(1),
+            settings.version_attribute,
+        )
+        eye = Comparator(
             Side(home, table),
             Side(away, settings.replica_table, name="replica"),
             key_names(source, replica),
@@ -77,14 +85,14 @@ def _away(settings: DriftSettings, region: str) -> Any:
 
 
 def _sampled(
-    eye: Eye, items: int, settings: DriftSettings, units: int, part: Deadline, sleep: Callable[[float], None]
+    eye: Comparator, items: int, settings: DriftSettings, units: int, part: Deadline, sleep: Callable[[float], None]
 ) -> MirrorReport:
     """`part`: of the time, for first looks."""
 
     def enough() -> bool:
         return part.left() == 0 or eye.source.pace.units + eye.replica.pace.units >= units
 
-    verify = Verify(eye, Suspects(settings.pause_seconds), Parallel(SIDE_BY_SIDE), enough=enough, sleep=sleep)
+    verify = Verify(eye, RecheckQueue(settings.pause_seconds), Parallel(SIDE_BY_SIDE), enough=enough, sleep=sleep)
     segments = sample.segments_of(items)
     return verify.scan(random.sample(range(segments), min(segments, max(1, units))), segments)
 

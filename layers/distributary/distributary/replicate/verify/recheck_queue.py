@@ -31,7 +31,7 @@ class Suspect:
         return Suspect(self.keys, self.name, finding.evidence, self.looks + 1, due)
 
 
-class Suspects:
+class RecheckQueue:
     """A queue in the order in which they are due, filled and emptied by several threads."""
 
     def __init__(self, pause: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.versioned_table import Write
-from distributary.replicate.verify.comparison import Eye, Finding
+from distributary.replicate.verify.comparison import Comparator, Finding
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Side
 from distributary.stream.change import Change
@@ -14,7 +14,7 @@ from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 
 
-def eye(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Eye:
+def eye(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Comparator:
     """Looks at both tables: their items are to be the same but for the replicator's `attribute`."""
 
     def as_it_stands(change: Change) -> Write:
@@ -22,7 +22,7 @@ def eye(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Eye:
         row = None if image is None else {n: for_client(typed, n) for n, typed in image.items() if n != attribute}
         return Write(identity(change.keys.raw), dict(change.keys.raw), row, change.version)
 
-    return Eye(home, other, keys, as_it_stands, version_attribute=attribute, versioned=False)
+    return Comparator(home, other, keys, as_it_stands, version_attribute=attribute, versioned=False)
 
 
 class Reconciles(Protocol):

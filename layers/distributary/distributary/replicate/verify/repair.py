@@ -22,7 +22,7 @@ from distributary.consumer.outcome import Status
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.multi_active.conditional_rows import Rows
-from distributary.replicate.verify.comparison import Eye, Finding, version_of
+from distributary.replicate.verify.comparison import Comparator, Finding, version_of
 from distributary.replicate.verify.equality import Row
 from distributary.stream import version as versions
 
@@ -73,7 +73,7 @@ class Repair:
         return end.status is Status.APPLIED
 
     def _dead(self, write: Write, row: Row, version: int) -> bool:
-        self.register.tombstones.entomb(write.id, version + 1 if self._attribute in row else version)
+        self.register.tombstones.put_tombstone(write.id, version + 1 if self._attribute in row else version)
         return self._rows.delete(write.key, row)
 
     def _version(self, row: Row) -> int | None:
@@ -85,7 +85,7 @@ class Repair:
         return versions.of(self.generation, versions.SNAPSHOT_POSITION)
 
 
-def mended(eye: Eye, repair: Mending, finding: Finding) -> bool:
+def mended(eye: Comparator, repair: Mending, finding: Finding) -> bool:
     """Whether both sides agree after the repair. What moved meanwhile is judged, and repaired, anew."""
     for _ in range(TRIES):
         repair.write(finding)

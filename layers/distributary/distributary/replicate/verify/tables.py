@@ -10,13 +10,8 @@ import botocore.session
 from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of
-from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
-from distributary.replicate import mirror as branches
 from distributary.replicate.declarations import Mirror, Replica, check
-from distributary.stream.change import REPLICA_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +77,3 @@ def declared() -> Replica:
         if error.name != "replica":
             raise
         return Mirror()
-
-
-def mirror(
-    declared: Mirror,
-    replica: Any,
-    place: Place,
-    tombstones: Tombstones,
-    version_attribute: str = REPLICA_VERSION,
-) -> branches.Replica:
-    """As functions/replicate/app.py puts it together."""
-    register = Register(replica, place.table, tombstones, Parallel(1), version_attribute)
-    return branches.Replica(register, f"{place.region}/{place.table}", declared)

@@ -12,9 +12,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import BATCH_GET_KEYS
 from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.verify import sample
-from distributary.replicate.verify.comparison import Eye, Finding, Look
+from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
 from distributary.replicate.verify.equality import Row
-from distributary.replicate.verify.recheck_queue import LOOKS, MOST, Suspect, Suspects
+from distributary.replicate.verify.recheck_queue import LOOKS, MOST, RecheckQueue, Suspect
 from distributary.replicate.verify.repair import Mending, mended
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Keys, Side
@@ -34,8 +34,8 @@ class Verify:
     `hands` repair side by side; they are other threads than those of `parallel`, which wait for them.
     """
 
-    eye: Eye
-    suspects: Suspects
+    eye: Comparator
+    suspects: RecheckQueue
     parallel: Parallel
     repair: Mending | None = None
     hands: Parallel = field(default_factory=lambda: Parallel(1))
@@ -80,10 +80,10 @@ class Verify:
                 self._seen(what, len(batch), look(batch))
         return True
 
-    def _side(self, what: str) -> tuple[Side, Callable[[Sequence[Row]], Look]]:
+    def _side(self, what: str) -> tuple[Side, Callable[[Sequence[Row]], Comparison]]:
         return (self.eye.source, self.eye.items) if what == "items" else (self.eye.replica, self.eye.orphans)
 
-    def _seen(self, what: str, number: int, look: Look) -> None:
+    def _seen(self, what: str, number: int, look: Comparison) -> None:
         for item, reason in look.rejected.items():
             self.report.name("rejected", item=item, reason=reason)
         self.suspects.add(look.findings)

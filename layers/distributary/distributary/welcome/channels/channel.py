@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Protocol, Self
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from distributary.consumer.aws import code_of
-from distributary.consumer.settings import WelcomeSettings
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.welcome.messages import Message
+from distributary.welcome.settings import WelcomeSettings
 
 _NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError)
 

@@ -1,23 +1,23 @@
-"""`python -m tests.simulation 100000`: so many schedules on all cores, up to the first that fails."""
+"""`python -m tests.scheduler 100000 --branch mirror`: so many schedules on all cores, up to the first that fails."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.pool import Pool
 
 from distributary.verify.progress import progress
-from tests.simulation.seeds import failures
+from tests.scheduler.branches import BRANCHES, failures
 
 CHUNK = 50
-REPLAY = "SEED={seed} .venv/bin/python -m pytest tests/simulation/test_schedules.py"
 
 
-def soak(pool: Pool, seeds: range) -> Iterator[tuple[int, list[tuple[int, str]]]]:
+def soak(pool: Pool, branch: str, seeds: range) -> Iterator[tuple[int, list[str]]]:
     """`failures` of each chunk, as they come."""
     chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
-    return pool.imap_unordered(failures, chunks)
+    return pool.imap_unordered(partial(failures, branch), chunks)
 
 
 def on_all_cores() -> Pool:
@@ -26,18 +26,20 @@ def on_all_cores() -> Pool:
 
 
 def main(arguments: Sequence[str], workers: Callable[[], Pool] = on_all_cores) -> int:
-    """0 if all went well, 1 after the first failure, with the command that plays it again."""
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    """Exit status: 0 if all went well, 1 after the first failure, with its calls and the seed that plays it again."""
+    parser = argparse.ArgumentParser(prog="python -m tests.scheduler", description=__doc__)
     parser.add_argument("schedules", type=int, nargs="?", default=100_000)
+    parser.add_argument("--branch", choices=sorted(BRANCHES), default="derive-shuffled")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     asked = parser.parse_args(arguments)
+    seeds = range(asked.first, asked.first + asked.schedules)
     with workers() as pool, progress({"schedules": asked.schedules}) as told:
-        for played, failed in soak(pool, range(asked.first, asked.first + asked.schedules)):
+        for played, failed in soak(pool, asked.branch, seeds):
             told("schedules", played)
-            for seed, error in failed:
-                print(f"{error}\n\nseed {seed} fails; replay: {REPLAY.format(seed=seed)}", file=sys.stderr)
+            for error in failed:
+                print(error, file=sys.stderr)
                 return 1
-    print(f"{asked.schedules} schedules from seed {asked.first} on: every view right after each")
+    print(f"{asked.schedules} schedules of {asked.branch} from seed {asked.first} on: right after each")
     return 0
 
 

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.__main__ import main
+from tests.scheduler.__main__ import main
 from tests.simulation.schedules import Schedule
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_command_plays_every_schedule() -> None:
-    command = [sys.executable, "-m", "tests.simulation", "60", "--first", "7"]
+@pytest.mark.parametrize("branch", ["derive-shuffled", "index"])
+def test_the_command_plays_every_schedule(branch: str) -> None:
+    command = [sys.executable, "-m", "tests.scheduler", "60", "--first", "7", "--branch", branch]
     path = {"PYTHONPATH": ".:layers/distributary"}
     run = subprocess.run(command, cwd=ROOT, env=path, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
-    assert "60 schedules from seed 7 on" in run.stdout
+    assert f"60 schedules of {branch} from seed 7 on" in run.stdout
 
 
 def test_a_schedule_that_ends_wrong_stops_it_and_its_seed_is_named(
@@ -30,5 +31,5 @@ def test_a_schedule_that_ends_wrong_stops_it_and_its_seed_is_named(
     monkeypatch.setattr(Schedule, "run", run)
     assert main(["200"], lambda: ThreadPool(2)) == 1
     told = capsys.readouterr().err
-    assert "seed 73 fails" in told
+    assert "the views differ" in told
     assert "SEED=73" in told

@@ -1,0 +1,71 @@
+"""The replicate branch, put together: by the function, the tests, the verifier, and the benchmarks."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from distributary.consumer.assumed_role import assumed
+from distributary.consumer.aws import Clients
+from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
+from distributary.replicate.declarations import Mirror, Replica, check, peers_of, target_of
+from distributary.replicate.mirror import CALLS, MirrorBranch
+from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.factory import between
+from distributary.replicate.multi_active.last_writer import MultiActiveBranch
+from distributary.replicate.multi_active.merged import MergingBranch
+from distributary.replicate.settings import ReplicateSettings
+from distributary.stream.change import REPLICA_VERSION
+
+Branch = MirrorBranch | MultiActiveBranch | MergingBranch
+
+
+def build(
+    declared: Replica,
+    settings: ReplicateSettings,
+    clients: Clients,
+    parallel: Parallel,
+    count_conflict: Callable[[], None],
+    now: Callable[[], float] = time.time,
+) -> Branch:
+    """A branch that keeps the declared replica. Raises ConfigError if declaration and settings disagree."""
+    check(declared)
+    if isinstance(declared, Mirror):
+        return _mirror(declared, settings, clients, parallel, now)
+    here = settings.source_region
+    regions = here, *peers_of(declared, here, settings.replica_regions, settings.target_role)
+    return between(
+        declared,
+        {region: clients("dynamodb", region, connections=CALLS) for region in regions},
+        (settings.replica_table, settings.tombstone_table),
+        settings.tombstone_days,
+        settings.version_attribute,
+        Conflicts(clients("s3"), settings.parking_bucket, declared.rule.name, count_conflict),
+        parallel,
+    )
+
+
+def _mirror(
+    declared: Mirror, settings: ReplicateSettings, clients: Clients, parallel: Parallel, now: Callable[[], float]
+) -> MirrorBranch:
+    region = target_of(settings.replica_regions)
+    session = None if settings.target_role == "none" else assumed(clients("sts"), settings.target_role)
+    target = clients("dynamodb", region, connections=CALLS, session=session)
+    tombstones = Tombstones(
+        clients("dynamodb", connections=CALLS), settings.tombstone_table, settings.tombstone_days, now
+    )
+    return mirror(declared, target, (region, settings.replica_table), tombstones, parallel, settings.version_attribute)
+
+
+def mirror(
+    declared: Mirror,
+    client: Any,
+    target: tuple[str, str],
+    tombstones: Tombstones,
+    parallel: Parallel,
+    version_attribute: str = REPLICA_VERSION,
+) -> MirrorBranch:
+    """A mirror over a client of its target: a region and the name of a table in it."""
+    region, table = target
+    return MirrorBranch(Register(client, table, tombstones, parallel, version_attribute), f"{region}/{table}", declared)

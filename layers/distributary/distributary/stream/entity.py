@@ -1,0 +1,58 @@
+"""Kinds of items: which of them share a table, and which changes concern what is kept of one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from distributary.errors import Rejected
+from distributary.stream.change import Change, Image, Kind, Origin
+
+T = TypeVar("T")
+Predicate = Callable[[Image], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """One kind of item in a source table.
+
+    `keys` are the table's key attributes (one or two), `attributes` the others that views name. `where` tells the
+    entity's items from others in a single-table design, best by their keys; it sees the whole item.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    attributes: tuple[str, ...] = ()
+    where: Predicate | None = None
+
+    def claims(self, item: Image) -> bool:
+        """Whether the item is of this kind. Raises Rejected if `where` fails on it."""
+        return self.where is None or bool(guarded(f"entity '{self.name}': where", self.where, item))
+
+
+def guarded(what: str, function: Callable[[Image], T], item: Image) -> T:
+    """A declared function's answer; whatever it raises becomes Rejected, naming the declaration."""
+    try:
+        return function(item)
+    except Rejected as error:
+        raise Rejected(f"{what}: {error}", error.detail) from error
+    except Exception as error:
+        raise Rejected(f"{what} raised {type(error).__name__}", str(error)) from error
+
+
+def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
+    """Whether the change can make, alter or remove what stands for the item downstream.
+
+    `holds` says whether an image has something there, `claims` whether it is of the entity at all. An update of an item
+    that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
+    that away. A delete is never left alone, so that nothing outlives its item, even if the change that should have
+    taken it away is parked, or `holds` was another when the item came in. A snapshot knows no before. Raises Rejected
+    if `holds` fails on the new image.
+    """
+    if change.new is not None and holds(change.new):
+        return True
+    if change.old is None:
+        return change.kind is not Kind.INSERT or change.origin is Origin.SNAPSHOT
+    try:
+        return (claims if change.kind is Kind.REMOVE else holds)(change.old)
+    except Rejected:
+        return True

@@ -1,1 +1,0 @@
-"""The primitives on which branches stand in DynamoDB."""

@@ -1,0 +1,51 @@
+"""The settings of the functions welcome and suppress."""
+
+import re
+from dataclasses import dataclass
+
+from distributary.consumer.settings import Optional, Settings, matching, setting, table_name, whole
+from distributary.stream.change import Kind
+
+_address = matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
+_name = matching(r"[A-Za-z0-9_.-]{1,64}", "a name of letters, digits, '_', '.', '-'")
+_topic = matching(r"arn:[^\s]+:sns:[^\s]+:[A-Za-z0-9_-]{1,256}", "an SNS topic's ARN")
+_bus = matching(r"[A-Za-z0-9_./-]{1,256}|arn:[^\s]+:event-bus/[A-Za-z0-9_./-]{1,256}", "an event bus's name or ARN")
+
+
+def _rate(text: str) -> float:
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) or not float(text):
+        raise ValueError("give messages per second, more than 0, such as 14")
+    return float(text)
+
+
+def _kinds(text: str) -> frozenset[Kind]:
+    names = text.split(",")
+    if unknown := sorted(set(names) - set(Kind)):
+        raise ValueError(f"give some of {', '.join(Kind)}, parted by commas alone, not {', '.join(unknown)}")
+    return frozenset(map(Kind, names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WelcomeSettings(Settings):
+    """A claim outlives its user's news by `claim_days`; a record older than `max_age_seconds` sends nothing.
+    `send_rate` is messages per second, of all execution environments together, of which there are `concurrency` at
+    most; `event_names` are what the mapping lets through."""
+
+    claim_table: str = setting("CLAIM_TABLE", table_name)
+    claim_days: int = setting("CLAIM_DAYS", whole(1, 3650))
+    max_age_seconds: int = setting("MAX_AGE_SECONDS", whole(60, 86_400))
+    event_names: frozenset[Kind] = setting("EVENT_NAMES", _kinds)
+    send_rate: float = setting("SEND_RATE", _rate)
+    concurrency: int = setting("CONCURRENCY", whole(1, 1000))
+    sender: str = setting("SENDER", _address)
+    reply_to: str = setting("REPLY_TO", Optional(_address))
+    configuration_set: str = setting("CONFIGURATION_SET", Optional(_name))
+    topic_arn: str = setting("TOPIC_ARN", Optional(_topic))
+    event_bus: str = setting("EVENT_BUS", Optional(_bus))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuppressSettings:
+    """Where bounces and complaints are remembered."""
+
+    claim_table: str = setting("CLAIM_TABLE", table_name)

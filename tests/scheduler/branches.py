@@ -1,0 +1,71 @@
+"""Every branch with everybody at work on it who can be today: what is played in samples, and in soaks."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from tests.scheduler.choices import Choices
+from tests.scheduler.derive import DeriveWorld
+from tests.scheduler.effects import SAFE, Effect, Faults, late
+from tests.scheduler.index import IndexWorld
+from tests.scheduler.mirror import MirrorWorld
+from tests.scheduler.runs import Make, Playable, play
+from tests.scheduler.welcome import WelcomeWorld
+from tests.scheduler.world import Plan, World
+from tests.simulation.merging import Merging
+from tests.simulation.mesh import Mesh
+from tests.simulation.schedules import Schedule
+
+Kind = Callable[[int, Choices, Plan], World]
+MOST = (0, 4, 10)
+"""Faults of a schedule: the seed says which."""
+
+
+def streamed(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
+    """The stream alone, with zombies, rewinds and redrives."""
+    return world(seed, choices, Plan(faults=Faults(MOST[seed % 3], kinds=kinds, tears=True)))
+
+
+def repaired(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
+    """The stream, records that are lost, and one to three repairs beside it."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True), seed // 3 % 2
+    plan = Plan(
+        items=2,
+        repairs=1 + seed % 3,
+        zombies=odd,
+        rewinds=odd,
+        redrives=0,
+        loses=seed % 2 == 0,
+        hasty=seed % 4 < 3,
+        faults=faults,
+    )
+    return world(seed, choices, plan)
+
+
+def scheduled(seed: int, choices: Choices) -> Playable:
+    """See `Schedule`."""
+    return Schedule(seed, choices=choices)
+
+
+BRANCHES: dict[str, Make] = {
+    "derive": partial(streamed, DeriveWorld, SAFE),
+    "derive-repaired": partial(repaired, DeriveWorld, SAFE),
+    "derive-shuffled": scheduled,
+    "index": partial(streamed, IndexWorld, (*SAFE, late)),
+    "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
+    "mirror": partial(streamed, MirrorWorld, SAFE),
+    "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
+    "multi-active": Mesh,
+    "multi-active-merged": Merging,
+    "welcome": partial(streamed, WelcomeWorld, SAFE),
+}
+
+
+def failures(branch: str, seeds: Sequence[int]) -> tuple[int, list[str]]:
+    """How many schedules were played, and what is told of the first that failed, if one did. A soak's processes find
+    it here: a package's `__main__` is not imported by them."""
+    for played, seed in enumerate(seeds, 1):
+        try:
+            play(BRANCHES[branch], [seed])
+        except AssertionError as error:
+            return played, [f"{branch}: {error}"]
+    return len(seeds), []

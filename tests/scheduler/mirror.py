@@ -1,0 +1,55 @@
+"""A mirror of the source in another region, beside its verification."""
+
+from typing import Any, ClassVar
+
+from distributary.consumer.parallel import Parallel
+from distributary.replicate import Mirror
+from distributary.replicate.factory import build
+from distributary.replicate.settings import ReplicateSettings
+from distributary.replicate.verify.comparison import Comparator
+from distributary.replicate.verify.recheck_queue import RecheckQueue
+from distributary.replicate.verify.repair import Repair
+from distributary.replicate.verify.table import Side
+from distributary.replicate.verify.verifier import Verify
+from distributary.stream.change import REPLICA_VERSION
+from tests.scheduler.world import SOURCE, World
+
+SETTINGS = ReplicateSettings(
+    parking_bucket="parking",
+    generation=0,
+    replica_table="replica",
+    replica_regions=("us-east-1",),
+    source_region="eu-west-1",
+    target_role="none",
+    version_attribute=REPLICA_VERSION,
+    tombstone_table="tombstones",
+    tombstone_days=7,
+)
+
+
+class MirrorWorld(World):
+    """All of the source's items."""
+
+    schemas: ClassVar = {"replica": {"id": "S"}, "tombstones": {"id": "S"}}
+    declared = Mirror()
+
+    def branch(self) -> Any:
+        """See `World`."""
+        return build(self.declared, SETTINGS, lambda *_, **__: self.dynamodb, Parallel(), lambda: None)
+
+    def verify(self, repair: bool) -> Any:
+        """As the command puts it together."""
+        mirror = self.branch()
+        sides = Side(self.dynamodb, SOURCE), Side(self.dynamodb, "replica", name="replica")
+        eye = Comparator(*sides, ("id",), mirror.plan)
+        mending = Repair(mirror.register, 0) if repair else None
+        return Verify(eye, RecheckQueue(self.pause), Parallel(), mending, Parallel()).scan(range(2), 2)
+
+    def check(self, when: str) -> None:
+        """Both tables hold the same."""
+        stands = {
+            key: {name: typed for name, typed in row.items() if name != REPLICA_VERSION}
+            for key, row in self.service.state["replica"].items()
+        }
+        right = self.service.state[SOURCE]
+        assert stands == right, f"{when}:\n  stands {stands}\n  right  {right}"

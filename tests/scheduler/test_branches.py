@@ -1,0 +1,13 @@
+"""Each branch, with everybody at work on it: a few schedules each time, as many as one likes with `SCHEDULES=n`."""
+
+import pytest
+
+from tests.scheduler.branches import BRANCHES
+from tests.scheduler.runs import play, seeds
+
+SAMPLE = {"index": 150, "index-repaired": 100, "mirror": 100, "mirror-repaired": 80, "welcome": 100, "derive": 60}
+
+
+@pytest.mark.parametrize("branch", SAMPLE)
+def test_whatever_happens_a_branch_ends_where_its_source_is(branch):
+    play(BRANCHES[branch], seeds(SAMPLE[branch]))

@@ -1,0 +1,102 @@
+"""A repair beside the stream and beside another repair: each into each of the other's calls, and at random."""
+
+from functools import partial
+
+import pytest
+
+from tests.scheduler.branches import repaired
+from tests.scheduler.derive import DeriveWorld
+from tests.scheduler.index import IndexWorld
+from tests.scheduler.mirror import MirrorWorld
+from tests.scheduler.race import deleting, deliver, editing, live, neighbour, put, race, repair
+from tests.scheduler.runs import deep, play, play_every, seeds
+from tests.simulation.merging import Merging
+from tests.simulation.mesh import Mesh
+
+LEDGER = "a repair keeps the ledger row's version: a live write that read the row before it adds its old difference"
+OUTLIVES = "a repair puts a missing row at the version of a tombstone that came after it had looked at the item"
+OVERWRITES = "a repair's condition is the row's version: another repair that has kept it is not seen"
+UNLEARNT = "a repair takes what a row lacks for deleted, though its writer never knew of it"
+BEFORE = {
+    "a change was lost": [neighbour, put(10), deliver, put(20), put(30)],
+    "a change is late": [neighbour, put(10), deliver, put(50)],
+    "its only change is late": [neighbour, put(10)],
+}
+KINDS = {
+    "sums": (DeriveWorld, {"kinds": ("sums",)}),
+    "latest": (DeriveWorld, {"kinds": ("newest",)}),
+    "moving": (DeriveWorld, {"kinds": ("moving",)}),
+    "fixed": (DeriveWorld, {"kinds": ("fixed",)}),
+    "index": (IndexWorld, {}),
+    "mirror": (MirrorWorld, {}),
+}
+
+
+def wrong(reasons, *values):
+    marks = [pytest.mark.xfail(reason=reasons[values], strict=True)] if values in reasons else []
+    return pytest.param(*values, marks=marks, id=": ".join(values))
+
+
+def each(kinds, reasons):
+    return pytest.mark.parametrize("kind", [wrong(reasons, kind) for kind in kinds])
+
+
+LOST = {("sums", "a change was lost"): LEDGER, ("sums", "a change is late"): LEDGER}
+BOTH = [wrong(LOST, kind, before) for kind in KINDS for before in BEFORE]
+
+
+@pytest.mark.parametrize(("kind", "before"), BOTH)
+def test_a_repair_and_a_live_change_into_each_of_the_others_calls(kind, before):
+    world, more = KINDS[kind]
+    play_every(race(world, BEFORE[before], [live, repair], **more), deep(1))
+
+
+@each(KINDS, {("sums",): LEDGER})
+def test_a_repair_and_a_live_edit_into_each_of_the_others_calls(kind):
+    world, more = KINDS[kind]
+    play_every(race(world, [neighbour, put(10), deliver, put(20)], [editing, repair], **more), deep(1))
+
+
+@each(KINDS, {("fixed",): OUTLIVES})
+def test_a_repair_and_a_live_delete_into_each_of_the_others_calls(kind):
+    world, more = KINDS[kind]
+    play_every(race(world, [put(10)], [deleting, repair], **more), deep(1))
+
+
+@each(KINDS, {})
+def test_two_repairs_and_a_live_change_into_each_of_the_others_calls(kind):
+    world, more = KINDS[kind]
+    play_every(race(world, BEFORE["a change is late"], [live, repair, repair], **more), deep(0))
+
+
+@each(KINDS, {("fixed",): OVERWRITES})
+def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind):
+    world, more = KINDS[kind]
+
+    def newer(world):
+        put(30)(world)
+        repair(world)
+
+    play_every(race(world, [put(10), deliver, put(20)], [repair, newer], **more), deep(1))
+
+
+def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkeypatch):
+    """So that the enumeration is known to find what it is there to find."""
+    monkeypatch.setattr("distributary.replicate.multi_active.conditional_rows.as_seen", lambda *_: {})
+    monkeypatch.setattr("distributary.replicate.verify.repair.TRIES", 1)
+    with pytest.raises(AssertionError, match="replay with"):
+        play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)
+
+
+@pytest.mark.xfail(reason=LEDGER, strict=True)
+def test_repairs_beside_the_stream_leave_views_right_at_random():
+    play(partial(repaired, partial(DeriveWorld, kinds=("spread",)), ()), seeds(80))
+
+
+def test_repairs_beside_the_streams_leave_regions_right_at_random():
+    play(lambda seed, choices: Mesh(seed, choices, repairs=1), seeds(60))
+
+
+@pytest.mark.xfail(reason=UNLEARNT, strict=True)
+def test_repairs_beside_the_streams_leave_merged_regions_right_at_random():
+    play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), seeds(100))

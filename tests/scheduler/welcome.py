@@ -1,0 +1,71 @@
+"""Messages to new persons, each once."""
+
+from collections import Counter
+from random import Random
+from typing import Any, ClassVar
+
+from distributary.consumer.parallel import Parallel
+from distributary.stream.change import Kind
+from distributary.welcome import Content, Entity, Rule
+from distributary.welcome.factory import build
+from distributary.welcome.settings import WelcomeSettings
+from tests.fakes import ses
+from tests.fakes.ses import Ses
+from tests.scheduler.choices import Choices
+from tests.scheduler.world import Plan, World
+
+PERSON = Entity(name="person", keys=("id",), attributes=("email",))
+RULE = Rule(name="welcome", of=PERSON, to="email", content={"en": Content("Welcome", "Hello", "<p>Hello</p>")})
+SETTINGS = WelcomeSettings(
+    parking_bucket="parking",
+    generation=0,
+    claim_table="claims",
+    claim_days=30,
+    max_age_seconds=86_400,
+    event_names=frozenset(Kind),
+    send_rate=1000.0,
+    concurrency=1,
+    sender="sender@example.com",
+    reply_to="",
+    configuration_set="",
+    topic_arn="",
+    event_bus="",
+)
+
+
+class WelcomeWorld(World):
+    """Whoever is inserted is greeted once; an item has one address for ever."""
+
+    schemas: ClassVar = {"claims": {"id": "S"}}
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
+        super().__init__(seed, choices, plan)
+        self.ses = Ses()
+        self.mail = self.scheduler.client(self.ses, ses)
+
+    def image(self, random: Random) -> dict[str, Any]:
+        """See `World`."""
+        return {"name": {"S": random.choice("xyz")}}
+
+    def put(self, name: str, image: dict[str, Any]) -> None:
+        """See `World`."""
+        super().put(name, {**image, "email": {"S": f"{name}@example.com"}})
+
+    def branch(self) -> Any:
+        """See `World`."""
+        clients = {"dynamodb": self.dynamodb, "sesv2": self.mail}
+        return build([RULE], SETTINGS, lambda service, **_: clients[service], Parallel())
+
+    def check(self, when: str) -> None:
+        """One message to each; at most one to those for whom nobody can know, which are parked."""
+        sent = Counter(to for to, _, _ in self.ses.state)
+        bodies = [record["dynamodb"] for record in self.records if record["eventName"] == "INSERT"]
+        new = {body["Keys"]["id"]["S"] for body in bodies}
+        unknown = {record["dynamodb"]["Keys"]["id"]["S"] for record in self.parked}
+        wrong = {n: sent[f"{n}@example.com"] for n in new if sent[f"{n}@example.com"] not in _right(n in unknown)}
+        assert not wrong, f"{when}: messages to each {wrong}, unknown {unknown}"
+        assert set(sent) <= {f"{name}@example.com" for name in new}
+
+
+def _right(unknown: bool) -> tuple[int, ...]:
+    return (0, 1) if unknown else (1,)

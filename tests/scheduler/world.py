@@ -1,0 +1,192 @@
+"""A source table, a branch on its stream, and everybody who may be at work on either at once."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from random import Random
+from typing import Any, ClassVar
+
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
+from distributary.errors import DistributaryError
+from distributary.stream.records import decode
+from tests.scheduler.choices import Choices
+from tests.scheduler.effects import Faults
+from tests.scheduler.scheduler import Scheduler
+from tests.scheduler.source import Image, Record, Shard, Streaming, client
+
+SOURCE = "source"
+INVOCATION_SECONDS = 27.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a world is made of. `edits` of the application, on so many `items`; `repairs` run beside the stream, each a
+    whole `verify --repair`; `redrives` are records delivered out of their order; if it `loses`, Lambda gives up records
+    for good, and every item is written once more at the end, so that state branches have what they need. See
+    `Scheduler` for `coarse`. A `hasty` verification looks again at once, and so takes for wrong what is merely late."""
+
+    items: int = 3
+    edits: int = 8
+    repairs: int = 0
+    redrives: int = 2
+    zombies: int = 1
+    rewinds: int = 1
+    loses: bool = False
+    shards: int = 2
+    faults: Faults | None = None
+    coarse: bool = False
+    hasty: bool = False
+
+
+class World:
+    """One schedule of one branch. A subclass says how the branch is built, verified, and what is right downstream."""
+
+    schemas: ClassVar[dict[str, dict[str, str]]] = {}
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
+        self.seed, self.plan, self.random = seed, plan, Random(f"world {seed}")
+        self.scheduler = Scheduler(choices, plan.faults, seed, self.random.choice((0.1, 0.3, 0.6)), plan.coarse)
+        self.service = Streaming({SOURCE: {"id": "S"}, **self.schemas}, {SOURCE: "eu-west-1"}, self.random)
+        self.service.clock = lambda: self.scheduler.time()
+        self.dynamodb = client(self.scheduler, self.service)
+        self.pause = 0.0 if plan.hasty else 10.0
+        self.names = [f"i{at}" for at in range(plan.items)]
+        self.written, self.settled_from = False, 0
+        self.parked: list[Record] = []
+        self.mappings: list[Shard] = []
+
+    @property
+    def records(self) -> list[Record]:
+        """The source's stream."""
+        return self.service.records[SOURCE]
+
+    def run(self) -> None:
+        """Plays it. Fails unless what is downstream is right once all is quiet, and again once everything has been
+        delivered again in any order."""
+        with self.scheduler.machine():
+            self.begin()
+            for each in self.actors():
+                self.scheduler.spawn(*each)
+            self.scheduler.run()
+            self.scheduler.faults = Faults()
+            self.check("once all was quiet")
+            again = self.random.sample(self.records, len(self.records))
+            self.scheduler.spawn("again", lambda: self.function([r for r in again if r not in self.lost]))
+            self.scheduler.run()
+            self.check("once everything came again")
+
+    def actors(self) -> list[tuple[str, Any]]:
+        """Everybody, by name."""
+        plan = self.plan
+        self.mappings = [self._shard(number) for number in range(plan.shards)]
+        found: list[tuple[str, Any]] = [("application", self.application)]
+        found += [(f"mapping {number}", each.run) for number, each in enumerate(self.mappings)]
+        found += [(f"repair {number}", self.repairer) for number in range(plan.repairs)]
+        return found + ([("operator", self.operator)] if plan.redrives else [])
+
+    @property
+    def lost(self) -> list[Record]:
+        """Those that Lambda gave up."""
+        return [record for each in self.mappings for record in each.lost]
+
+    def begin(self) -> None:
+        """What is there before anybody acts."""
+
+    def branch(self) -> Any:
+        """As a function's new environment builds it, over this world's clients."""
+        raise NotImplementedError
+
+    def verify(self, repair: bool) -> Any:
+        """One whole verification; its report."""
+        raise NotImplementedError
+
+    def check(self, when: str) -> None:
+        """Fails unless what is downstream is what the source determines."""
+        raise NotImplementedError
+
+    def image(self, random: Random) -> Image:
+        """An item, without its key."""
+        return {"name": {"S": random.choice("xyz")}, "total": {"N": str(random.randrange(4))}}
+
+    def function(self, records: Sequence[Record]) -> int | None:
+        """One invocation; the place of the first record that failed."""
+        changes = decode({"Records": list(records)}, 0)
+        ends = self.branch().apply(changes, Deadline(self.scheduler.monotonic() + INVOCATION_SECONDS))
+        self.parked += [record for record, end in zip(records, ends, strict=True) if end.status is Status.PARKED]
+        return next((at for at, end in enumerate(ends) if end.status is Status.FAILED), None)
+
+    def application(self) -> None:
+        """Writes at any time whatever it likes."""
+        random = Random(f"application {self.seed}")
+        for _ in range(random.randint(1, self.plan.edits)):
+            self.edit(random, random.choice(self.names))
+        self.settled_from = len(self.records) if self.plan.loses else 0
+        if self.plan.loses:
+            for at, name in enumerate(self.names):
+                self.put(name, {**self.image(random), "last": {"N": str(at)}})
+                if random.random() < 0.4:
+                    self.delete(name)
+        self.written = True
+
+    def edit(self, random: Random, name: str) -> None:
+        """One write: an item put anew, or changed in one attribute, or deleted."""
+        stood = self.service.state[SOURCE].get((name,))
+        fresh = self.image(random)
+        if stood and random.random() < 0.25:
+            self.delete(name)
+        elif stood and random.random() < 0.4:
+            changed = random.choice(sorted(fresh))
+            self.put(name, {**stood, changed: fresh[changed]})
+        else:
+            self.put(name, fresh)
+
+    def put(self, name: str, image: Image) -> None:
+        """A put of the application."""
+        self.write("put_item", Item={**image, "id": {"S": name}})
+
+    def delete(self, name: str) -> None:
+        """A delete of the application."""
+        self.write("delete_item", Key={"id": {"S": name}})
+
+    def write(self, operation: str, **arguments: Any) -> None:
+        """A call of the application, which nothing befalls."""
+        with self.scheduler.sparing():
+            getattr(self.dynamodb, operation)(TableName=SOURCE, **arguments)
+
+    def repairer(self) -> None:
+        """An operator's `verify --repair`, at any time; a service that does not answer ends it."""
+        self.scheduler.wait(lambda: bool(self.records))
+        with suppress(DistributaryError):
+            self.verify(repair=True)
+
+    def operator(self) -> None:
+        """Redrives records out of their order."""
+        random = Random(f"operator {self.seed}")
+        for _ in range(random.randint(1, self.plan.redrives)):
+            self.scheduler.wait(lambda: bool(self.records))
+            record = {**random.choice(self.records), "distributary": {"origin": "redrive"}}
+            while not self._redriven(record):
+                self.scheduler.sleep(1.0)
+
+    def _redriven(self, record: Record) -> bool:
+        """Whether it came through; it stays parked until it has."""
+        invocation = self.scheduler.spawn("redrive", lambda: self.function([record]))
+        self.scheduler.wait(lambda: invocation.ended)
+        return not invocation.crashed and invocation.result is None
+
+    def _shard(self, number: int) -> Shard:
+        """Items are spread over the shards by name."""
+        plan, random = self.plan, Random(f"shard {number} {self.seed}")
+        own = {name for at, name in enumerate(self.names) if at % plan.shards == number}
+
+        def records() -> list[Record]:
+            return [record for record in self.records if record["dynamodb"]["Keys"]["id"]["S"] in own]
+
+        def loses(record: Record) -> bool:
+            open_ = not self.settled_from or record in self.records[: self.settled_from]
+            return plan.loses and open_ and random.random() < 0.3
+
+        return Shard(
+            self.scheduler, records, self.function, random, lambda: self.written, plan.zombies, plan.rewinds, loses
+        )
