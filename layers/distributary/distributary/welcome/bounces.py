@@ -16,7 +16,7 @@ VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
 
 
 def suppress(event: Any, suppressions: Suppressions) -> None:
-    """Adds every recipient of each permanent bounce or complaint. Logs how many, and nobody's address.
+    """Adds every recipient of each permanent bounce or complaint. Logs how many, and no address.
 
     Raises Rejected, after all others are done, for a notification that is none of SES's; Unavailable.
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
