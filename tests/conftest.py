@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from local.emulators import Endpoints, embedded
 from tests import selection
@@ -16,6 +18,14 @@ pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES)
 def emulators() -> Iterator[Endpoints]:
     with embedded() as endpoints:
         yield endpoints
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once() -> Iterator[None]:
+    """Botocore reads its descriptions of services again for every session; here each file is parsed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        yield
 
 
 DYNAMODBS = ["ministack", *(["dynamodb-local"] if os.environ.get("DYNAMODB_LOCAL_URL") else [])]

@@ -15,6 +15,8 @@ from local.aws import Aws
 from local.emulators import Ports, embedded, port_for
 from local.errors import LocalError
 
+pytestmark = pytest.mark.emulator
+
 
 def children():
     return {process.pid for process in psutil.Process().children(recursive=True)}
