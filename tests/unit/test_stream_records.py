@@ -203,7 +203,7 @@ def test_only_a_write_of_the_version_is_replicated(kind, old, new, replicated):
     assert change(kind=kind, old=old, new=new).replicated is replicated
 
 
-def test_a_snapshot_stands_before_every_streamed_change_and_is_named_by_its_event():
+def test_a_snapshot_is_older_than_every_change_and_is_named_by_its_event():
     record = stream_record(5, distributary={"origin": "snapshot"})
     del record["dynamodb"]["SequenceNumber"]
     (entry,) = stream_records.decode(event(record), 2)
