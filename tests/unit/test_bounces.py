@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from distributary.consumer.deadline import FOREVER
 from distributary.errors import Rejected
 from distributary.welcome.bounces import suppress
 from distributary.welcome.suppressions import Suppressions
@@ -29,7 +30,7 @@ def suppressions():
 
 
 def known(suppressions, *addresses):
-    return suppressions.among(addresses)
+    return suppressions.among(addresses, FOREVER)
 
 
 def test_who_bounced_for_good_or_complained_is_remembered_in_any_case(suppressions):

@@ -9,6 +9,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.per_item import per_item
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
@@ -61,17 +62,16 @@ class WelcomeBranch:
         planned = [[self._plan(rule, change) for rule in self.rules] for change in changes]
         sendings = [each for plan in planned for each in plan if isinstance(each, Sending)]
         suppressed = self._suppressed(sendings, deadline)
-        groups = _by_item(changes, [at for at, plan in enumerate(planned) if any(isinstance(p, Sending) for p in plan)])
+        places = [at for at, plan in enumerate(planned) if any(isinstance(each, Sending) for each in plan)]
 
         def serve(group: list[int]) -> list[Outcome]:
             return [self._ended(planned[at], suppressed, deadline) for at in group]
 
-        ends = [outcomes.combine(each for each in plan if isinstance(each, Outcome)) for plan in planned]
-        for group, result in zip(groups, self.parallel.run(serve, groups, deadline), strict=True):
-            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
-            for place, end in zip(group, each, strict=True):
-                ends[place] = end
-        return ends
+        served = per_item(changes, places, serve, self.parallel, deadline)
+        return [
+            served[at] if at in served else outcomes.combine(each for each in plan if isinstance(each, Outcome))
+            for at, plan in enumerate(planned)
+        ]
 
     def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
         if change.origin is not Origin.STREAM or change.replicated:
@@ -96,8 +96,7 @@ class WelcomeBranch:
         """One look for the whole batch."""
         addresses = {each.message.to for each in sendings if each.message.to}
         try:
-            deadline.check()
-            return self.suppressions.among(addresses) if addresses else set()
+            return self.suppressions.among(addresses, deadline) if addresses else set()
         except Unavailable as error:
             return error
 
@@ -174,11 +173,3 @@ class WelcomeBranch:
 
 def _named(rule: Rule, error: DistributaryError) -> DistributaryError:
     return type(error)(f"rule '{rule.name}': {error}", error.detail)
-
-
-def _by_item(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:
-    """The places of each item's changes, to be served one after the other: at once, they would contend for a claim."""
-    groups: dict[str, list[int]] = {}
-    for place in places:
-        groups.setdefault(repr(changes[place].keys.raw), []).append(place)
-    return list(groups.values())

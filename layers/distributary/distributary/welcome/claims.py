@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from distributary.consumer.aws import AwsError, classify, code_of, standing_item
+from distributary.consumer.aws import AwsError, classify
+from distributary.dynamodb.requests import Item, Operation, conditional_write
 
 
 class Claim(StrEnum):
@@ -69,43 +70,44 @@ class Claims:
             "lease": {"N": str(int(now + lease_seconds) + 1)},
             "expires_at": {"N": str(self._expiry())},
         }
-        met = "ReturnValuesOnConditionCheckFailure"
-        try:
-            self.client.put_item(TableName=self.table, Item=item, **condition, **{met: "ALL_OLD"})
-        except AwsError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise classify(error, "claim PutItem") from error
-            return _standing(standing_item(error) or self._read(id), owner, now)
-        return Claim.GRANTED
+        met = conditional_write(
+            self.client.put_item,
+            "claim PutItem",
+            TableName=self.table,
+            Item=item,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **condition,
+        )
+        return Claim.GRANTED if met.held else _standing(met.item or self._read(id), owner, now)
 
     def confirm(self, id: str, owner: str, message_id: str) -> None:
         """The message went out. 1 write unit; raises Unavailable."""
         change = "SET #state = :next, message_id = :message"
-        self._end("update_item", id, owner, {":next": "sent", ":message": message_id}, UpdateExpression=change)
+        self._end(
+            self.client.update_item, id, owner, {":next": "sent", ":message": message_id}, UpdateExpression=change
+        )
 
     def give_up(self, id: str, owner: str) -> None:
         """Nobody can know whether the message went out. 1 write unit; raises Unavailable."""
-        self._end("update_item", id, owner, {":next": "unknown"}, UpdateExpression="SET #state = :next")
+        self._end(self.client.update_item, id, owner, {":next": "unknown"}, UpdateExpression="SET #state = :next")
 
     def release(self, id: str, owner: str) -> None:
         """The message certainly did not go out: the next claimant is granted. 1 write unit; raises Unavailable."""
-        self._end("delete_item", id, owner, {})
+        self._end(self.client.delete_item, id, owner, {})
 
-    def _end(self, call: str, id: str, owner: str, values: dict[str, str], **arguments: str) -> None:
+    def _end(self, operation: Operation, id: str, owner: str, values: dict[str, str], **arguments: str) -> None:
         """Ends the sending if it is still the owner's; a claim that is not his any more is left alone."""
         given = {":sending": "sending", ":owner": owner, **values}
-        try:
-            getattr(self.client, call)(
-                TableName=self.table,
-                Key={"id": {"S": id}},
-                ConditionExpression=_MINE,
-                ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues={name: {"S": value} for name, value in given.items()},
-                **arguments,
-            )
-        except AwsError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise classify(error, f"claim {call}") from error
+        conditional_write(
+            operation,
+            "claim's end",
+            TableName=self.table,
+            Key={"id": {"S": id}},
+            ConditionExpression=_MINE,
+            ExpressionAttributeNames=_NAMES,
+            ExpressionAttributeValues={name: {"S": value} for name, value in given.items()},
+            **arguments,
+        )
 
     def _read(self, id: str) -> dict[str, Any]:
         """Consistent; also for endpoints that do not return the item with a failed condition."""
@@ -119,7 +121,7 @@ class Claims:
         return int(self.now()) + self.days * 86_400
 
 
-def _standing(item: dict[str, Any], owner: str, now: float) -> Claim:
+def _standing(item: Item, owner: str, now: float) -> Claim:
     """What a refused claimant finds. Its own claim: the SDK's first try had taken effect after all. Nothing: released
     meanwhile, so ask again later."""
     if item.get("owner", {}).get("S") == owner:

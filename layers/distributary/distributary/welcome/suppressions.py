@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
-from distributary.errors import Unavailable
-
-BATCH_GET_KEYS = 100
-"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
+from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.requests import batch_get
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,29 +28,14 @@ class Suppressions:
         except AwsError as error:
             raise classify(error, "suppression PutItem") from error
 
-    def among(self, addresses: Collection[str]) -> set[str]:
+    def among(self, addresses: Collection[str], deadline: Deadline) -> set[str]:
         """Those that are suppressed. Half a read unit each, 100 a request; raises Unavailable."""
         ids = {address: id_of(address) for address in addresses}
-        waiting = sorted(set(ids.values()))
-        found: set[str] = set()
-        while waiting:
-            wanted, waiting = waiting[:BATCH_GET_KEYS], waiting[BATCH_GET_KEYS:]
-            rows, left = self._read(wanted)
-            if len(left) == len(wanted):
-                raise Unavailable("suppression BatchGetItem: throttled")
-            found |= {row["id"]["S"] for row in rows}
-            waiting += left
+        keys = [{"id": {"S": id}} for id in sorted(set(ids.values()))]
+        what = "suppression BatchGetItem"
+        rows = batch_get(self.client, self.table, keys, deadline, what, projection="id", consistent=False)
+        found = {row["id"]["S"] for row in rows}
         return {address for address, id in ids.items() if id in found}
-
-    def _read(self, ids: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-        request = {"Keys": [{"id": {"S": id}} for id in ids], "ProjectionExpression": "id"}
-        try:
-            answer = self.client.batch_get_item(RequestItems={self.table: request})
-        except AwsError as error:
-            raise Unavailable(str(classify(error, "suppression BatchGetItem")), str(error)) from error
-        rows: list[dict[str, Any]] = next(iter(answer["Responses"].values()), [])
-        left: list[dict[str, Any]] = next(iter(answer.get("UnprocessedKeys", {}).values()), {"Keys": []})["Keys"]
-        return rows, [key["id"]["S"] for key in left]
 
 
 def id_of(address: str) -> str:
