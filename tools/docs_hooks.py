@@ -1,4 +1,4 @@
-"""Hooks of MkDocs: the page of settings, made from the parameters of template.yaml, and a site that needs no internet."""
+"""Hooks of MkDocs: the page of settings, made from template.yaml, and a site that needs no internet."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -118,7 +118,7 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
-def on_post_page(output: str, page: Any, config: Any) -> str:
+def on_post_page(output: str, page: Any, **_: Any) -> str:
     """MkDocs calls this hook with each page's HTML. The theme loads the script that lets the search run from file://
     from the internet; the site has its own copy."""
     from mkdocs.utils import get_relative_url
