@@ -16,7 +16,6 @@ from tests.simulation.mesh import Mesh
 LEDGER = "a repair keeps the ledger row's version: a live write that read the row before it adds its old difference"
 OUTLIVES = "a repair puts a missing row at the version of a tombstone that came after it had looked at the item"
 OVERWRITES = "a repair's condition is the row's version: another repair that has kept it is not seen"
-UNLEARNT = "a repair takes what a row lacks for deleted, though its writer never knew of it"
 BEFORE = {
     "a change was lost": [neighbour, put(10), deliver, put(20), put(30)],
     "a change is late": [neighbour, put(10), deliver, put(50)],
@@ -97,6 +96,5 @@ def test_repairs_beside_the_streams_leave_regions_right_at_random():
     play(lambda seed, choices: Mesh(seed, choices, repairs=1), seeds(60))
 
 
-@pytest.mark.xfail(reason=UNLEARNT, strict=True)
 def test_repairs_beside_the_streams_leave_merged_regions_right_at_random():
     play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), seeds(100))
