@@ -83,13 +83,13 @@ class Edits:
         """What the edit adds to what is `known` at home. Its time is put between those of its own region's writes
         before and after it in the stream, for two writers of one region may have clocks that differ. What a repair
         found in a row may be newer than the edit: only what the edit replaced is before it for certain."""
-        mine, dead = known.wholes.get(self.region), self._ordered(known.dead)
-        ranks = [rank for rank in (mine and mine.rank, dead) if rank is not None]
-        least = dead.time if dead is not None and dead.version < edit.version else NEVER
+        mine = known.wholes.get(self.region)
+        least, most = NEVER, None
         if mine is not None and mine.rank.version < edit.version:
             is_replaced = mine.image == cells_of(edit.before or {}, self.rule.parts)
-            least = max(least, mine.rank.time if is_replaced else min(mine.rank.time, edit.replaced))
-        most = min((rank.time for rank in ranks if rank.version > edit.version), default=None)
+            least = mine.rank.time if is_replaced else min(mine.rank.time, edit.replaced)
+        elif mine is not None and mine.rank.version > edit.version:
+            most = mine.rank.time
 
         def placed(rank: Rank) -> Rank:
             time = max(rank.time, least)
