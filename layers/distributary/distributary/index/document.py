@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from distributary.errors import Rejected
 from distributary.index.declarations import Field, Index
 from distributary.index.field_writers import MISSED, Shortcut, Writer
-from distributary.stream.change import Change, Image
+from distributary.stream.change import Change, Image, Kind
 from distributary.stream.entity import concerns, guarded
 from distributary.stream.keys import Template, bounded
 
@@ -40,8 +40,22 @@ class Source:
     fields: Mapping[str, Written]
 
     def concerned(self, change: Change) -> bool:
-        """See `views.concerns`. Raises Rejected if the entity's `where` fails on the new image."""
+        """See `entity.concerns`. A delete concerns every index whose entity can ever have had the key: the change that
+        took the item out of the entity may be parked. Raises Rejected if the entity's `where` fails on the new image.
+        """
+        if change.kind is Kind.REMOVE:
+            return (self.declared.of.could_claim(change.keys) or self._held(change)) and self._has_place(change)
+        return self._held(change)
+
+    def _held(self, change: Change) -> bool:
         return concerns(change, self.declared.of.claims, self.declared.of.claims)
+
+    def _has_place(self, change: Change) -> bool:
+        """Whether the template fits the key. If not, and the entity claims the item, `place` is left to say so."""
+        try:
+            return bool(self.place(change.keys))
+        except Rejected:
+            return change.old is not None and self.declared.of.claims(change.old)
 
     def claims(self, image: Image | None) -> bool:
         """Whether the item is a document of this index. Raises Rejected as `concerned`."""

@@ -83,6 +83,12 @@ class Change(NamedTuple):
     identifier: str
     record: Mapping[str, Any]
 
+    @property
+    def first_fill(self) -> bool:
+        """Whether this is a snapshot that fills an empty branch: there is nothing downstream that it could remove."""
+        note = self.record.get("distributary") or {}
+        return self.origin is Origin.SNAPSHOT and note.get("first_fill") is True
+
 
 def rewritten(change: Change, attribute: str) -> bool:
     """Whether a replicator wrote the new image: the attribute in which it keeps its version has changed. An
