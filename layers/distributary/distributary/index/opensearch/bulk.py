@@ -62,7 +62,7 @@ class Bulk:
             tried = sum(map(len, cut))
             for i, each in zip(waiting[:tried], self._round(cut, deadline), strict=True):
                 ends[i] = ends[i] if each is _STOPPED else each
-            again = [i for i in waiting[:tried] if ends[i].again]
+            again = [i for i in waiting[:tried] if ends[i].again or retyped(i)]
             waiting = waiting[tried:] + again
             if again:
                 self._pause(min(random.uniform(0, pause), deadline.left()))
