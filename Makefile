@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-rest test-all test-opensearch lint format bench views verify soak deploy-check invoke preview index-apply lock clean
+.PHONY: help demo test test-rest test-all test-opensearch lint format bench views verify soak deploy-check invoke preview index-apply lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -78,6 +78,15 @@ lock: $(VENV)/.installed ## Writes the lock files anew from the .in files
 	$(LOCK) -c requirements.txt layers/distributary/requirements.in -o layers/distributary/requirements.txt
 	$(LOCK) -c requirements.txt --excludes functions/index/excludes.txt functions/index/requirements.in -o functions/index/requirements.txt
 	$(LOCK) -c requirements.txt local/runtime-requirements.in -o local/runtime-requirements.txt
+	$(LOCK) -c requirements.txt docs/requirements.in -o docs/requirements.txt
+
+.venv-docs/.installed: docs/requirements.txt
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r docs/requirements.txt
+	@touch $@
+
+docs: .venv-docs/.installed ## The documentation as a site, in .site/index.html
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict -q
 
 clean: ## Removes what the other targets made, but for the environment
-	rm -rf .build .aws-sam .demo .bench .preview .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .site .build .aws-sam .demo .bench .preview .pytest_cache .mypy_cache .ruff_cache .hypothesis

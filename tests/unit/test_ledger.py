@@ -285,7 +285,7 @@ def test_a_row_that_is_no_groups_is_never_overwritten():
     foreign = {"pk": {"S": "SALES#mon"}, "sk": {"S": "TOTAL"}, "mine": {"S": "yes"}}
     world.service.put_item(TableName="derived", Item=foreign)
     (end,) = world.apply(order(1, "u"))
-    assert (end.status, "no group's" in end.cause) == (Status.PARKED, True)
+    assert (end.status, "belongs to no group" in end.cause) == (Status.PARKED, True)
     assert world.rows() == {("SALES#mon", "TOTAL"): {"mine": "yes"}}
 
 

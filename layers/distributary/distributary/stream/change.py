@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """How the change came here. Only a streamed change is news; the others are history told again."""
+    """How the change came here. Only a streamed change is news; the others repeat history."""
 
     STREAM = "stream"
     SNAPSHOT = "snapshot"
