@@ -86,7 +86,7 @@ lock: $(VENV)/.installed ## Writes the lock files anew from the .in files
 	@touch $@
 
 docs: .venv-docs/.installed ## The documentation as a site, in .site/index.html
-	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict -q
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 clean: ## Removes what the other targets made, but for the environment
 	rm -rf .site .build .aws-sam .demo .bench .preview .pytest_cache .mypy_cache .ruff_cache .hypothesis
