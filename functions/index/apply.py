@@ -8,6 +8,7 @@ from opensearchpy.exceptions import TransportError
 
 from distributary.errors import DistributaryError
 from distributary.index import check
+from distributary.index.declarations import of_generation
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
@@ -26,7 +27,7 @@ def main() -> int:
     try:
         check(INDEXES)
         client = connect(options.endpoint, options.service, options.secret)
-        for index in whole(INDEXES):
+        for index in whole(of_generation(INDEXES, options.generation)):
             print(apply(client, index, options.generation, template(index)))
     except DistributaryError as error:
         print(error, file=sys.stderr)

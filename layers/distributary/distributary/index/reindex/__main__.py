@@ -5,18 +5,18 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import NoReturn
 
 from distributary.errors import ConfigError, DistributaryError
 from distributary.index.opensearch.connect import connect
-from distributary.index.opensearch.target import load, template
+from distributary.index.opensearch.target import load, of, template
 from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
-from distributary.index.reindex.steps import Reindex
+from distributary.index.reindex.steps import Accepted, Reindex
 from distributary.index.reindex.writers import Deployed, Vouched, Writers
-from distributary.index.validation import whole
 from distributary.index.verify import command
 
 _EVERY_SECONDS = 5.0
@@ -68,7 +68,9 @@ def _add(steps: argparse._SubParsersAction, step: Callable[..., int], what: str)
     if step is _compare:
         parser.add_argument("--repair", action="store_true", help="set right what differs, where that is safe")
     if step is _swap:
-        parser.add_argument("--differences", type=int, default=0, help="so many are accepted (0)")
+        parser.add_argument("--differences", type=int, default=0, help="accept so many differences (0)")
+        parser.add_argument("--refused", type=int, default=0, help="accept so many items without a document (0)")
+        parser.add_argument("--moving", type=int, default=0, help="accept so many that could not be compared (0)")
 
 
 def build(options: argparse.Namespace) -> Reindex:
@@ -80,14 +82,15 @@ def build(options: argparse.Namespace) -> Reindex:
     verify = command.build(options, generation, options.repair, lines)
     eye = verify.eye
     backfill = Backfill(eye.declared, eye.dynamodb, eye.table, eye.keys, lines)
-    return Reindex(eye.declared, _writers(options), backfill, verify, template=template(eye.declared.index))
+    own = template(eye.declared.index)
+    return Reindex(eye.declared, partial(of, load(options.index)), _writers(options), backfill, verify, template=own)
 
 
 def _target(options: argparse.Namespace) -> int:
     """A move that was begun from where readers stand, or that brought them there, goes before a new one."""
     if options.to is not None:
         return int(options.to)
-    (index,), client = whole(load(options.index)), connect(options.endpoint, options.service, options.secret)
+    index, client = load(options.index)[0], connect(options.endpoint, options.service, options.secret)
     readers = states.read_by(client, index)
     following = index.physical(readers + 1)
     begun = states.exists(client, following) and states.read(client, following) is not None
@@ -141,13 +144,11 @@ def _compare(reindex: Reindex, options: argparse.Namespace) -> int:
     report = reindex.compare()
     if options.json:
         Path(options.json).write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
-    return _said(
-        [*report.lines(), "run: swap" if not report.left else "run: compare --repair"], 1 if report.left else 0
-    )
+    return _said([*report.lines(), reindex.next_step()], report.status)
 
 
 def _swap(reindex: Reindex, options: argparse.Namespace) -> int:
-    return _said([reindex.swap(options.differences)])
+    return _said([reindex.swap(Accepted(options.differences, options.refused, options.moving))])
 
 
 def _rollback(reindex: Reindex, options: argparse.Namespace) -> int:  # noqa: ARG001

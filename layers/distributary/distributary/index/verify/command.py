@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"verify: --json: {error}", file=sys.stderr)
         return 2
     print(*report.lines(), sep="\n")
-    return 1 if report.left else 0
+    return report.status
 
 
 def build(
