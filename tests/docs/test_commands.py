@@ -18,7 +18,7 @@ FORMS = {
     "up": ((0, 0), ("--port", "--opensearch-port"), ()),
     "attach": ((2, 5), (*AWS, *DECLARED), ("--backfill", "--until-drained", "--embedded")),
     "invoke": ((1, 1), ("-e", "--region", *DECLARED), ()),
-    "demo": ((0, 0), ("--changes",), ()),
+    "demo": ((0, 0), ("--changes", "--seed", "--report"), ()),
     "views": ((0, 0), (), ()),
     "preview": ((1, 1), ("-e", "--to"), ()),
     "event": ((1, 1), ("--key", "--kind", *AWS), ()),
@@ -77,7 +77,9 @@ def test_console_blocks_hold_commands_of_distributary_aws_and_sam_only():
 
 
 def test_console_blocks_hold_nothing_but_commands():
-    lines = [line for page in PAGES for code in blocks(page, "console") for line in code.replace("\\\n", "").splitlines()]
+    lines = [
+        line for page in PAGES for code in blocks(page, "console") for line in code.replace("\\\n", "").splitlines()
+    ]
     assert [line for line in lines if line.strip() and not line.startswith("$ ")] == []
 
 
