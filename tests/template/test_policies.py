@@ -86,6 +86,8 @@ def called(app: Path, action_of) -> set[str]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 actions |= action_of.get(node.func.attr, set())
+            elif isinstance(node, ast.Attribute):
+                actions |= action_of.get(node.attr, set()) if "_" in node.attr else set()
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 actions |= action_of.get(node.value, set()) if "_" in node.value else set()
     return actions

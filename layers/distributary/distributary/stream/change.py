@@ -83,6 +83,32 @@ class Change(NamedTuple):
     identifier: str
     record: Mapping[str, Any]
 
+    @classmethod
+    def snapshot(
+        cls,
+        keys: Mapping[str, Typed],
+        item: Mapping[str, Typed] | None,
+        version: int,
+        created: float = 0.0,
+        event_id: str = "",
+    ) -> "Change":
+        """An item as it is now, as a change that no stream delivered; a delete if there is no item."""
+        return cls(
+            event_id=event_id,
+            kind=Kind.REMOVE if item is None else Kind.INSERT,
+            keys=Image(keys),
+            old=None,
+            new=None if item is None else Image(item),
+            version=version,
+            created=created,
+            source="",
+            expired=False,
+            replicated=False,
+            origin=Origin.SNAPSHOT,
+            identifier="",
+            record={},
+        )
+
 
 def rewritten(change: Change, attribute: str) -> bool:
     """Whether a replicator wrote the new image: the attribute in which it keeps its version has changed. An
