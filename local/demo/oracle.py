@@ -21,7 +21,7 @@ from distributary.errors import Rejected  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402
 from distributary.index.declarations import of_generation  # noqa: E402
 from distributary.index.validation import whole  # noqa: E402
-from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
+from distributary.stream.change import REPLICA_VERSION, Change  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
 from distributary.stream.keys import identity  # noqa: E402
 from indexes import INDEXES  # noqa: E402
@@ -69,8 +69,7 @@ class Parked:
 
 def snapshot(item: Item, key_names: Iterable[str]) -> Change:
     """The item as a change that made it."""
-    keys = Image({name: item[name] for name in key_names})
-    return Change("", Kind.INSERT, keys, None, Image(item), 0, 0.0, "", False, False, Origin.SNAPSHOT, "", {})
+    return Change.snapshot({name: item[name] for name in key_names}, item, 0)
 
 
 def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:

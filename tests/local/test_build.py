@@ -46,7 +46,7 @@ def test_a_build_that_fails_is_one_line_and_keeps_what_was_built_before(copy):
     assert (built / "app.py").exists()
 
 
-def test_other_declarations_take_the_place_of_a_functions_own_and_leave_these_as_they_are(copy, tmp_path):
+def test_other_declarations_replace_a_functions_own_and_leave_the_files(copy, tmp_path):
     folder, into = copy
     template, other = Template(folder / "template.yaml"), tmp_path / "other"
     other.mkdir()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from distributary.consumer.deadline import FOREVER
 from distributary.errors import Rejected
 from distributary.welcome.bounces import suppress
 from distributary.welcome.claims import Claims
@@ -30,7 +31,7 @@ def suppressions():
 
 
 def known(suppressions, *addresses):
-    rows = Claims(suppressions.client, "claims", 30).find(map(id_of, addresses))
+    rows = Claims(suppressions.client, "claims", 30).find(map(id_of, addresses), FOREVER)
     return {each for each in addresses if id_of(each) in rows}
 
 

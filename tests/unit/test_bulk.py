@@ -152,7 +152,7 @@ def test_a_request_too_large_is_split_and_a_document_too_large_is_parked():
     assert send(node, *actions) == ["Applied"] * 2 + ["Parked"] + ["Applied"] * 3
 
 
-def test_the_search_for_a_faulty_document_ends_with_the_time_and_parks_no_other(node):
+def test_the_search_for_a_faulty_document_ends_in_time_and_parks_no_other(node):
     times = iter([0.0, 0.0])
     deadline = Deadline(1.0, 0.0, lambda: next(times, 2.0))
     actions = [action("x" * 513), *(action(str(each)) for each in range(7))]
@@ -205,7 +205,7 @@ def test_credentials_that_cannot_be_had_fail_with_their_mend_and_park_nothing():
     assert (end.status.value, end.cause) == ("Failed", "the secret must be JSON")
 
 
-def test_a_400_that_is_not_opensearch_s_parks_nothing_and_is_not_searched_for_a_culprit():
+def test_a_400_that_is_not_opensearch_s_parks_nothing_and_is_not_divided():
     class Gate:
         calls = 0
 
@@ -253,7 +253,7 @@ def test_several_requests_are_in_flight_each_below_the_limit():
     assert max(node.sizes) <= 100_000
 
 
-def test_after_a_429_fewer_and_smaller_requests_follow_and_grow_back_across_batches():
+def test_after_a_429_requests_are_fewer_and_smaller_and_grow_back_later():
     node = Counting(busy={0})
     sender = Bulk(node, lambda _: None, Serial(), max_bytes=400_000)
     assert {end.status.value for end in sender.send(many(3000), FOREVER)} == {"Applied"}
@@ -286,3 +286,51 @@ def test_chunks_keep_order_and_limits(monkeypatch):
     assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
     assert [each for chunk in made for each in chunk] == actions
     assert list(chunks([], 100)) == []
+
+
+RETYPED = {"type": "illegal_argument_exception", "reason": "mapper [f.x] cannot be changed from type [long] to [float]"}
+
+
+class Typing:
+    """Another document is giving a new field its type meanwhile."""
+
+    def __init__(self, times, error=RETYPED):
+        self.times, self.error, self.calls = times, error, 0
+
+    def bulk(self, *, body, request_timeout):
+        self.calls += 1
+        many = body.count(b"\n") // 2
+        refused = {"index": {"status": 400, "error": self.error}}
+        return {"items": [refused if self.calls <= self.times else {"index": {"status": 201}}] * many}
+
+
+def test_a_type_that_another_document_gave_a_field_meanwhile_is_tried_again():
+    node = Typing(2)
+    assert send(node, action("a"), action("b")) == ["Applied", "Applied"]
+    assert node.calls == 3
+
+
+def test_a_type_that_keeps_contradicting_is_parked():
+    node = Typing(9)
+    assert send(node, action("a"), deadline=FOREVER) == ["Parked"]
+    assert node.calls == 3
+
+
+def test_any_other_mapping_fault_is_parked_at_once():
+    node = Typing(1, {"type": "mapper_parsing_exception", "reason": "failed to parse field [x] of type [long]"})
+    assert send(node, action("a")) == ["Parked"]
+    assert node.calls == 1
+
+
+def test_a_domain_that_refuses_named_indexes_parks_nothing():
+    class Forbids:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            reason = "explicit index in bulk is not allowed"
+            raise Refused(400, "illegal_argument_exception", reason, reason)
+
+    node = Forbids()
+    assert send(node, action("a"), action("b")) == ["Failed", "Failed"]
+    assert node.calls == 1, "no document is looked for"

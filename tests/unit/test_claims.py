@@ -119,7 +119,7 @@ def test_nobody_settles_another_claimants_claim(table, change):
     assert table.item()["owner"] == {"S": "a"}
 
 
-def test_a_service_that_returns_no_item_with_a_failed_condition_is_asked_for_it(table):
+def test_a_service_that_returns_no_item_with_a_failed_condition_is_asked(table):
     class Terse:
         def put_item(self, *, ReturnValuesOnConditionCheckFailure, **arguments):
             return table.client.put_item(**arguments)

@@ -96,7 +96,7 @@ def test_what_the_replicator_wrote_is_no_news():
     assert office.statuses(change(0, new=replica)) == ["Ignored"]
 
 
-def test_a_record_that_is_too_old_writes_to_nobody_and_a_rule_may_say_what_is_too_old():
+def test_a_record_that_is_too_old_for_its_rule_writes_to_nobody():
     office = Office(rule(), rule(name="patient", max_age_seconds=7200))
     office.clock += 3700
     assert office.statuses(change(0, new=user())) == ["Applied"]

@@ -1,6 +1,5 @@
 """boto3 clients, and what their errors ask of the caller."""
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import boto3
@@ -76,9 +75,3 @@ def classify(error: Exception, call: str) -> DistributaryError:
         return Rejected(f"{call}: {code}", str(error))
     fix = _DEPLOYMENT.get(code)
     return Unavailable(f"{call}: {code}" + (f"; {fix}" if fix else ""), str(error))
-
-
-def standing_item(error: Exception) -> dict[str, Any]:
-    """The item that a failed condition met (ReturnValuesOnConditionCheckFailure=ALL_OLD), empty if none came back."""
-    response: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
-    return response.get("Item") or {}

@@ -18,9 +18,9 @@ class Field:
 
     `mapping` is OpenSearch's, `of` the attribute that the field is taken from, or a function of the item (None leaves
     the field out). With `json`, a string is expanded as the JSON that it holds. `on_error` says what becomes of a value
-    that cannot be written, such as a string that holds no JSON: "park" parks the change, "null" writes a null in its
-    place. `max_keys` is how many keys, at any depth, one document may bring into a `dynamic` object that its mapping does
-    not declare: each becomes a field of the index, which has a limit for all documents together.
+    that cannot be written, such as a string that holds no JSON: "park" parks the change, "null" writes a null instead.
+    `max_keys` is how many keys, at any depth, one document may bring into a `dynamic` object besides those that its
+    mapping declares: each becomes a field of the index, which has a limit for all documents together.
     """
 
     mapping: Mapping[str, Any]

@@ -103,8 +103,8 @@ def _value(name: str, field: Field, item: Image) -> Any:
         raise Rejected(f"field '{name}': the value is nested more than {JSON_DEPTH} levels deep")
     if exceeds(undeclared(value, field.mapping), field.max_keys):
         raise Rejected(
-            f"field '{name}': more than {field.max_keys} keys that its mapping does not declare; give the field a larger "
-            "max_keys, or map it as flat_object"
+            f"field '{name}': more than {field.max_keys} keys that its mapping does not declare; give the field "
+            "a larger max_keys, or map it as flat_object"
         )
     return value
 

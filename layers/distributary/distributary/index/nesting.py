@@ -12,18 +12,16 @@ Path = tuple[str, ...]
 
 def within(value: Any, depth: int) -> bool:
     """Whether lists and maps are nested at most so deep in one another. Walks level by level, never into itself."""
-    level = [value]
-    for _ in range(depth + 1):
-        level = [member for each in level for member in _members(each)]
+    level = _containers([value])
+    for _ in range(depth):
+        level = [inner for each in level for inner in _containers(each.values() if isinstance(each, Mapping) else each)]
         if not level:
             return True
-    return False
+    return not level
 
 
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, list | tuple) else ()
+def _containers(values: Iterable[Any]) -> list[Any]:
+    return [each for each in values if isinstance(each, Mapping | list | tuple)]
 
 
 def undeclared(value: Any, mapping: Mapping[str, Any], dynamic: Any = "strict", path: Path = ()) -> Iterator[Path]:

@@ -89,6 +89,32 @@ class Change(NamedTuple):
         note = self.record.get("distributary") or {}
         return self.origin is Origin.SNAPSHOT and note.get("first_fill") is True
 
+    @classmethod
+    def snapshot(
+        cls,
+        keys: Mapping[str, Typed],
+        item: Mapping[str, Typed] | None,
+        version: int,
+        created: float = 0.0,
+        event_id: str = "",
+    ) -> "Change":
+        """An item as it is now, as a change that no stream delivered; a delete if there is no item."""
+        return cls(
+            event_id=event_id,
+            kind=Kind.REMOVE if item is None else Kind.INSERT,
+            keys=Image(keys),
+            old=None,
+            new=None if item is None else Image(item),
+            version=version,
+            created=created,
+            source="",
+            expired=False,
+            replicated=False,
+            origin=Origin.SNAPSHOT,
+            identifier="",
+            record={},
+        )
+
 
 def rewritten(change: Change, attribute: str) -> bool:
     """Whether a replicator wrote the new image: the attribute in which it keeps its version has changed. An

@@ -4,13 +4,12 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the event,
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html its fields.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from distributary.errors import DistributaryError, Rejected
 from distributary.stream import version
+from distributary.stream.canonical import digest
 from distributary.stream.change import Change, Image, Kind, Origin, Undecodable
 from distributary.stream.replicated import replicated
 
@@ -143,5 +142,5 @@ def _identifier(record: Any) -> str:
 def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
     event_id = record.get("eventID") if isinstance(record, Mapping) else None
     if not _is_id(event_id):
-        event_id = hashlib.sha256(json.dumps(record, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+        event_id = digest(record)
     return Undecodable(event_id, _identifier(record), record, cause, detail)

@@ -9,6 +9,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.per_item import per_item
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
@@ -64,17 +65,16 @@ class WelcomeBranch:
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. Replays, backfills and replicated items are no news, and send nothing."""
         planned = [[self._plan(rule, change) for rule in self.rules] for change in changes]
-        groups = _by_item(changes, [at for at, plan in enumerate(planned) if any(isinstance(p, Sending) for p in plan)])
+        places = [at for at, plan in enumerate(planned) if any(isinstance(each, Sending) for each in plan)]
 
         def serve(group: list[int]) -> list[Outcome]:
             return [self._ended(planned[at], deadline) for at in group]
 
-        ends = [outcomes.combine(each for each in plan if isinstance(each, Outcome)) for plan in planned]
-        for group, result in zip(groups, self.parallel.run(serve, groups, deadline), strict=True):
-            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
-            for place, end in zip(group, each, strict=True):
-                ends[place] = end
-        return ends
+        served = per_item(changes, places, serve, self.parallel, deadline)
+        return [
+            served[at] if at in served else outcomes.combine(each for each in plan if isinstance(each, Outcome))
+            for at, plan in enumerate(planned)
+        ]
 
     def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
         if change.origin is not Origin.STREAM or change.replicated:
@@ -101,18 +101,20 @@ class WelcomeBranch:
         try:
             deadline.check()
             return (
-                self._barred(sending, _LATE, *self._look(sending)) if sending.late else self._begun(sending, deadline)
+                self._barred(sending, _LATE, *self._look(sending, deadline))
+                if sending.late
+                else self._begun(sending, deadline)
             )
         except Rejected as error:
             return outcomes.parked(_named(sending.rule, error))
         except Unavailable as error:
             return outcomes.failed(_named(sending.rule, error))
 
-    def _look(self, sending: Sending) -> tuple[bool, str, Found | None]:
+    def _look(self, sending: Sending, deadline: Deadline) -> tuple[bool, str, Found | None]:
         """Whether the address is suppressed, and the claim that this message has, with its id."""
         suppression = suppression_of(sending.message.to) if sending.message.to else None
         ids = [*sending.claims, *sending.others]
-        rows = self.claims.find([*ids, *([suppression] if suppression else [])])
+        rows = self.claims.find([*ids, *([suppression] if suppression else [])], deadline)
         found = {id: read(rows[id], self.now()) for id in ids if id in rows}
         for id, claim in found.items():
             if id in sending.claims or claim.position == sending.position:
@@ -137,7 +139,7 @@ class WelcomeBranch:
         self.pace.take(deadline, SEND_SECONDS)
         sent = False
         try:
-            suppressed, id, found = self._look(sending)
+            suppressed, id, found = self._look(sending, deadline)
             if suppressed:
                 return self._barred(sending, _SUPPRESSED, suppressed, id, found)
             if deadline.left() < SEND_SECONDS:
@@ -220,11 +222,3 @@ def _taken() -> Unavailable:
 
 def _named(rule: Rule, error: DistributaryError) -> DistributaryError:
     return type(error)(f"rule '{rule.name}': {error}", error.detail)
-
-
-def _by_item(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:
-    """The places of each item's changes, to be served one after the other: at once, they would contend for a claim."""
-    groups: dict[str, list[int]] = {}
-    for place in places:
-        groups.setdefault(repr(changes[place].keys.raw), []).append(place)
-    return list(groups.values())

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from distributary.consumer.aws import AwsError, classify, code_of, standing_item
-from distributary.errors import Unavailable
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.dynamodb.requests import Item, Operation, batch_get, conditional_write
 
 MAX_SENDS = 3
 """Sends for one claim, the first included. Only a rule with `on_unknown="resend"` needs more than one."""
@@ -49,18 +49,11 @@ class Claims:
     days: int
     now: Callable[[], float] = time.time
 
-    def find(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """The rows of the table that exist, by id; suppressions are rows too. One consistent read unit each, one
-        request; raises Unavailable."""
-        request = {"Keys": [{"id": {"S": id}} for id in dict.fromkeys(ids)], "ConsistentRead": True}
-        try:
-            answer = self.client.batch_get_item(RequestItems={self.table: request})
-        except AwsError as error:
-            raise classify(error, "claim BatchGetItem") from error
-        if answer.get("UnprocessedKeys"):
-            raise Unavailable("claim BatchGetItem: throttled")
-        rows = answer["Responses"].get(self.table, [])
-        return {row["id"]["S"]: row for row in rows}
+    def find(self, ids: Iterable[str], deadline: Deadline) -> dict[str, Item]:
+        """The rows of the table that exist, by id; suppressions are rows too. One consistent read unit each; raises
+        Unavailable."""
+        keys = [{"id": {"S": id}} for id in dict.fromkeys(ids)]
+        return {row["id"]["S"]: row for row in batch_get(self.client, self.table, keys, deadline, "claim BatchGetItem")}
 
     def take(self, id: str, owner: str, lease_seconds: float, position: str = "", expires: bool = True) -> Found:
         """GRANTED: `owner`, a token used for this claim only, alone may send until the lease ends.
@@ -104,21 +97,24 @@ class Claims:
         return item | ({"expires_at": {"N": str(int(now) + self.days * 86_400)}} if expires else {})
 
     def _put(self, item: dict[str, Any], **condition: Any) -> Found:
-        met = "ReturnValuesOnConditionCheckFailure"
-        try:
-            self.client.put_item(TableName=self.table, Item=item, **condition, **{met: "ALL_OLD"})
-        except AwsError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise classify(error, "claim PutItem") from error
-            id, owner = item["id"]["S"], item["owner"]["S"]
-            return read(standing_item(error) or self.find([id]).get(id, {}), self.now(), owner)
-        return Found(Claim.GRANTED, item["owner"]["S"], int(item["sends"]["N"]))
+        met = conditional_write(
+            self.client.put_item,
+            "claim PutItem",
+            TableName=self.table,
+            Item=item,
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **condition,
+        )
+        id, owner = item["id"]["S"], item["owner"]["S"]
+        if met.held:
+            return Found(Claim.GRANTED, owner, int(item["sends"]["N"]))
+        return read(met.item or self.find([id], FOREVER).get(id, {}), self.now(), owner)
 
     def confirm(self, id: str, owner: str, message_id: str) -> None:
         """The message was sent. 1 write unit; raises Unavailable."""
         change = "SET #state = :next, message_id = :message"
         values = {":next": {"S": "sent"}, ":message": {"S": message_id}}
-        self._end("update_item", id, owner, values, UpdateExpression=change)
+        self._end(self.client.update_item, id, owner, values, UpdateExpression=change)
 
     def give_up(self, id: str, owner: str, sends: int = 1) -> None:
         """The message may have been sent or not. The claim can be taken over after a wait that grows with `sends`.
@@ -126,15 +122,15 @@ class Claims:
         wait = FIRST_WAIT_SECONDS * WAIT_FACTOR ** (sends - 1)
         values = {":next": {"S": "unknown"}, ":until": {"N": str(int(self.now() + wait))}}
         change = "SET #state = :next, #lease = :until"
-        self._end("update_item", id, owner, values, {"#lease": "lease"}, UpdateExpression=change)
+        self._end(self.client.update_item, id, owner, values, {"#lease": "lease"}, UpdateExpression=change)
 
     def release(self, id: str, owner: str) -> None:
         """The message was certainly not sent: the next claimant is granted. 1 write unit; raises Unavailable."""
-        self._end("delete_item", id, owner, {})
+        self._end(self.client.delete_item, id, owner, {})
 
     def _end(
         self,
-        call: str,
+        operation: Operation,
         id: str,
         owner: str,
         values: Mapping[str, Any],
@@ -142,18 +138,16 @@ class Claims:
         **arguments: str,
     ) -> None:
         """Ends the sending if the claim is still the owner's; a claim that another one has taken is left alone."""
-        try:
-            getattr(self.client, call)(
-                TableName=self.table,
-                Key={"id": {"S": id}},
-                ConditionExpression="#state = :sending AND #owner = :owner",
-                ExpressionAttributeNames={"#state": "state", "#owner": "owner", **(names or {})},
-                ExpressionAttributeValues={":sending": {"S": "sending"}, ":owner": {"S": owner}, **values},
-                **arguments,
-            )
-        except AwsError as error:
-            if code_of(error) != "ConditionalCheckFailedException":
-                raise classify(error, f"claim {call}") from error
+        conditional_write(
+            operation,
+            "claim UpdateItem or DeleteItem",
+            TableName=self.table,
+            Key={"id": {"S": id}},
+            ConditionExpression="#state = :sending AND #owner = :owner",
+            ExpressionAttributeNames={"#state": "state", "#owner": "owner", **(names or {})},
+            ExpressionAttributeValues={":sending": {"S": "sending"}, ":owner": {"S": owner}, **values},
+            **arguments,
+        )
 
 
 def read(row: Mapping[str, Any], now: float, owner: str = "") -> Found:

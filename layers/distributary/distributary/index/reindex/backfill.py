@@ -11,6 +11,7 @@ from typing import Any
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader
+from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch.target import Declared
 from distributary.stream.change import Change
@@ -54,7 +55,7 @@ class Backfill:
         with ThreadPoolExecutor(len(left) or 1, thread_name_prefix="backfill") as pool:
             list(pool.map(one, left))
 
-    def _snapshot(self, item: table_reader.Item, first_fill: bool) -> Change:
+    def _snapshot(self, item: Item, first_fill: bool) -> Change:
         found = table_reader.change(item, self.keys, self.declared.generation, time.time())
         return found._replace(record={"distributary": {"origin": "snapshot", "first_fill": first_fill}})
 

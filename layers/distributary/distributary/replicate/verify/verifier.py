@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.tombstones import BATCH_GET_KEYS
+from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding

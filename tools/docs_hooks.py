@@ -1,4 +1,4 @@
-"""The page of settings, made from the parameters of template.yaml when MkDocs builds the site."""
+"""Hooks of MkDocs: the page of settings, made from template.yaml, and a site that needs no internet."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -116,3 +116,12 @@ def on_files(files: Any, config: Any) -> Any:
 
     files.append(File.generated(config, PAGE, content=page(TEMPLATE.read_text())))
     return files
+
+
+def on_post_page(output: str, page: Any, **_: Any) -> str:
+    """MkDocs calls this hook with each page's HTML. The theme loads the script that lets the search run from file://
+    from the internet; the site has its own copy."""
+    from mkdocs.utils import get_relative_url
+
+    own = get_relative_url("javascripts/iframe-worker.js", page.url)
+    return output.replace("https://unpkg.com/iframe-worker/shim", own)
