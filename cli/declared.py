@@ -1,0 +1,90 @@
+"""Commands about what the project declares."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import project as projects
+from cli.errors import UsageFault
+from cli.running import read_event
+from distributary.errors import ConfigError, Rejected
+from distributary.stream import records as stream_records
+from distributary.stream.change import Change
+from distributary.welcome.messages import Message, Stored
+from distributary.welcome.rules import Rule, compose, content
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+WIDTH, HEIGHT = 800, 1000
+"""Of the picture, in pixels."""
+
+
+def views(context: typer.Context) -> int:
+    """Print each declared view, the primitive it uses, and its write units."""
+    from distributary.derive.validation import table
+
+    with projects.declarations(projects.find(context.obj), "derive") as found:
+        print(table(found))
+    return 0
+
+
+def preview(
+    context: typer.Context,
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name in rules.py.")],
+    event: Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files are written.")] = Path(".preview"),
+) -> int:
+    """Write a rule's message for an event as files: text, HTML, and a picture if a browser is installed."""
+    with projects.declarations(projects.find(context.obj), "welcome") as rules:
+        chosen = next((each for each in rules if each.name == rule), None)
+        if chosen is None:
+            raise ConfigError(f"there is no rule '{rule}': name one of {', '.join(each.name for each in rules)}")
+        try:
+            message = _message(chosen, event)
+        except (Rejected, LookupError) as error:
+            typer.echo(str(error), err=True)
+            return 1
+        for line in written(message, to):
+            print(line)
+    return 0
+
+
+def _message(rule: Rule, event: str) -> Message:
+    """Of the first change that the rule is about. Raises LookupError if there is none."""
+    given: Any = read_event(event)
+    changes = [each for each in stream_records.decode(given, 0) if isinstance(each, Change)]
+    for change in changes:
+        item = rule.on.item(change)
+        if item is not None and rule.wants(item):
+            if isinstance(content(rule, item), Stored):
+                raise LookupError(f"rule '{rule.name}' has its content stored at the provider: look at it there")
+            return compose(rule, item, "preview")
+    raise LookupError(f"{event}: none of its {len(changes)} changes is one that rule '{rule.name}' writes about")
+
+
+def written(message: Message, folder: Path) -> list[str]:
+    """The names of the files, and what could not be made and why."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageFault(f"--to {folder}: {error.strerror}") from None
+    text = folder / f"{message.rule}.txt"
+    text.write_text(f"To: {message.to}\nSubject: {message.subject}\n\n{message.text}")
+    if message.html is None:
+        return [str(text)]
+    page = folder / f"{message.rule}.html"
+    page.write_text(message.html)
+    return [str(text), str(page), _pictured(page)]
+
+
+def _pictured(page: Path) -> str:
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        return f"no picture: none of {', '.join(BROWSERS)} is on the PATH"
+    picture = page.with_suffix(".png")
+    size, to = f"--window-size={WIDTH},{HEIGHT}", f"--screenshot={picture.resolve()}"
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size, to]
+    done = subprocess.run([*command, page.resolve().as_uri()], capture_output=True, text=True, timeout=60)
+    return str(picture) if picture.exists() else f"no picture: {browser} ended with {done.returncode}"
