@@ -18,7 +18,7 @@ Kind = Literal["insert", "modify", "remove", "expire"]
 
 def event(
     table: Annotated[str, typer.Argument(metavar="TABLE")],
-    key: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A key attribute; give each one of the table's.")],
+    key: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A key attribute; repeat it for a sort key.")],
     kind: Annotated[Kind, typer.Option(help="What happened to the item; expire is a deletion by TTL.")] = "insert",
     endpoint_url: Annotated[
         str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")

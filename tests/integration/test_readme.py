@@ -56,7 +56,7 @@ def test_the_readmes_invoke_runs_the_built_function():
     (command,) = [each for each in SHELL if each.startswith("make invoke")]
     _, _, function, event = command.split()
     arguments = ["invoke", function.removeprefix("FUNCTION="), "-e", event.removeprefix("EVENT=")]
-    done = subprocess.run([sys.executable, "-m", "local", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "cli", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert '"batchItemFailures": []' in done.stdout
     assert "Received 1" in done.stderr

@@ -46,7 +46,7 @@ def test_every_locked_package_carries_hashes(lock, root):
     assert not [each.splitlines()[0] for each in entries if not (PIN.match(each) and "--hash=sha256:" in each)]
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "requirements/develop.txt", "requirements/local.txt", "requirements/operate.txt"])
+@pytest.mark.parametrize("lock", [*LOCKS, *(f"requirements/{layer}.txt" for layer in ("develop", "local", "operate"))])
 def test_no_lock_file_names_a_registry(lock, root):
     text = (root / lock).read_text()
     assert "://" not in text

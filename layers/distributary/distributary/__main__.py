@@ -1,4 +1,4 @@
-"""`python -m distributary` is the `distributary` command. The layer is built without this file: Lambda has no commands."""
+"""`python -m distributary` is the `distributary` command; the layer is built without this file."""
 
 import runpy
 
