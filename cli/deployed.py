@@ -81,7 +81,7 @@ def derive(
                 tombstone_days=tombstone_days,
             )
         )
-    return reported(report.as_json(), command.lines(report), json, report.equal)
+    return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
 
 
 @verify.command()
@@ -116,7 +116,7 @@ def index(
     )
     with projects.declarations(projects.find(context.obj), "index"):
         report = command.build(options, generation, repair).run()
-    return reported(report.as_json(), report.lines(), json, not report.left)
+    return reported(report.as_json(), report.lines(), json, report.status)
 
 
 @verify.command()
@@ -167,7 +167,7 @@ def replicate(
     )
     with projects.declarations(projects.find(context.obj), "replicate"):
         report = command.run(options)
-    return reported(report.as_json(), command.lines(report), json, not report.left)
+    return reported(report.as_json(), command.lines(report), json, min(1, report.left))
 
 
 def doctor(
@@ -207,16 +207,16 @@ def doctor(
     return status(findings)
 
 
-def reported(report: Any, lines: Iterable[str], to: str | None, equal: bool) -> int:
+def reported(report: Any, lines: Iterable[str], to: str | None, status: int) -> int:
     """Prints a comparison, writes it as JSON; the exit status. Raises UsageFault if the file cannot be written."""
     text = json.dumps(report, indent=2, ensure_ascii=False)
     if to == "-":
         print(text)
-        return 0 if equal else 1
+        return status
     if to:
         try:
             Path(to).write_text(text + "\n")
         except OSError as error:
             raise UsageFault(f"--json: {error}") from None
     print(*lines, sep="\n")
-    return 0 if equal else 1
+    return status

@@ -75,9 +75,18 @@ def _step(name: str, does: str, *more: str) -> None:
             str | None,
             typer.Option("--json", metavar="FILE", help="Write the report there.", hidden="json" not in more),
         ] = None,
-        differences: Annotated[int, typer.Option(help="So many are accepted.", hidden="differences" not in more)] = 0,
+        differences: Annotated[
+            int, typer.Option(help="Accept so many differences.", hidden="differences" not in more)
+        ] = 0,
+        refused: Annotated[
+            int, typer.Option(help="Accept so many items without a document.", hidden="differences" not in more)
+        ] = 0,
+        moving: Annotated[
+            int, typer.Option(help="Accept so many that could not be compared.", hidden="differences" not in more)
+        ] = 0,
     ) -> int:
         from distributary.index.reindex.move import Move, build
+        from distributary.index.reindex.steps import Accepted
         from distributary.index.verify.command import Options
 
         if function and writing_both:
@@ -111,10 +120,9 @@ def _step(name: str, does: str, *more: str) -> None:
                     return _said(move.start(segments, again))
                 case "compare":
                     report = move.compare()
-                    after = "run: compare --repair" if report.left else "run: swap"
-                    return reported(report.as_json(), [*report.lines(), after], json, not report.left)
+                    return reported(report.as_json(), [*report.lines(), move.next_step()], json, report.status)
                 case "swap":
-                    return _said([move.swap(differences)])
+                    return _said([move.swap(Accepted(differences, refused, moving))])
             return _said([move.rollback()])
 
     step.__doc__ = does

@@ -99,7 +99,7 @@ def test_a_marker_is_purged_on_the_shard_that_it_was_routed_to(deployed, monkeyp
 
     monkeypatch.setattr(purge, "connect", lambda *_: Routed())
     assert purge.handler({}, Context())["users"]["Purged"] == 1
-    assert (sent[0]["routing"], sent[0]["if_seq_no"], sent[0]["_index"]) == ("tenant", 4, "users-g3-write")
+    assert (sent[0]["routing"], sent[0]["if_seq_no"], sent[0]["_index"]) == ("tenant", 4, "users-g3-write-2")
 
 
 def test_the_purge_removes_and_counts_what_is_too_old_in_every_index(deployed, monkeypatch, capsys):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,14 +11,14 @@ from typing import Any
 import orjson
 
 from distributary.dynamodb.requests import Item
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Rejected
 from distributary.index.branch import IndexBranch
-from distributary.index.declarations import Index
+from distributary.index.declarations import Index, of_generation
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.index.opensearch.schema import apply
 from distributary.index.validation import check, whole
-from distributary.stream.change import Change
+from distributary.stream.change import Change, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Declared:
     @classmethod
     def of(cls, indexes: Sequence[Index], client: Any, generation: int) -> "Declared":
         """As functions/index/app.py puts the branch together; `indexes` share one name. Raises ConfigError."""
-        (index,) = whole(indexes)
-        return cls(index, IndexBranch(check(indexes), generation, Bulk(client)), generation)
+        index, found = of(indexes, generation), of_generation(indexes, generation)
+        return cls(index, IndexBranch(check(found), generation, Bulk(client)), generation)
 
     @property
     def physical(self) -> str:
@@ -69,6 +70,14 @@ class Declared:
         found = (source.id.read(id) for source in self.branch.sources)
         return None if id.startswith("%h") else next((keys for keys in found if keys is not None), None)
 
+    def ids(self, keys: Item) -> set[str]:
+        """Every id that an item of this key can have here."""
+        found = set()
+        for source in self.branch.sources:
+            with suppress(Rejected):
+                found.add(source.place(Image(keys))["_id"])
+        return found
+
     def action(self, document: Intended, version: int) -> Action:
         """A write that loses against whatever stands there with this version or a higher one."""
         routing = document.routing
@@ -82,6 +91,14 @@ class Declared:
             **({"pipeline": document.pipeline} if document.pipeline is not None else {}),
         }
         return Action(document.id, orjson.dumps({"index": header}) + b"\n" + document.line + b"\n")
+
+
+def of(indexes: Sequence[Index], generation: int) -> Index:
+    """The one index of that generation; `indexes` share one name. Raises ConfigError if no declaration is of it."""
+    found = whole(of_generation(indexes, generation))
+    if not found:
+        raise ConfigError(f"index '{indexes[0].name}' has no declaration for generation {generation}")
+    return found[0]
 
 
 def load(name: str | None = None) -> list[Index]:
@@ -119,7 +136,7 @@ def make(client: Any, indexes: Sequence[Index], generation: int) -> Iterator[str
     from opensearchpy.exceptions import OpenSearchException
 
     check(indexes)
-    for index in whole(indexes):
+    for index in whole(of_generation(indexes, generation)):
         try:
             yield apply(client, index, generation, template(index))
         except OpenSearchException as error:

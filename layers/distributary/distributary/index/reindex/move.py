@@ -3,16 +3,16 @@
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 
 from distributary.errors import ConfigError
 from distributary.index.opensearch.connect import connect
-from distributary.index.opensearch.target import load, template
+from distributary.index.opensearch.target import load, of, template
 from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import Reindex
 from distributary.index.reindex.writers import Deployed, Vouched, Writers
-from distributary.index.validation import whole
 from distributary.index.verify import command
 
 _EVERY_SECONDS = 5.0
@@ -41,7 +41,8 @@ def build(move: Move) -> Reindex:
     verify = command.build(options, generation, move.repair, lines)
     eye = verify.eye
     backfill = Backfill(eye.declared, eye.dynamodb, eye.table, eye.keys, lines)
-    return Reindex(eye.declared, _writers(move), backfill, verify, template=template(eye.declared.index))
+    own = template(eye.declared.index)
+    return Reindex(eye.declared, partial(of, load(options.index)), _writers(move), backfill, verify, template=own)
 
 
 def _target(move: Move) -> int:
@@ -49,7 +50,7 @@ def _target(move: Move) -> int:
     options = move.places
     if move.to is not None:
         return move.to
-    (index,), client = whole(load(options.index)), connect(str(options.endpoint), options.service, options.secret)
+    index, client = load(options.index)[0], connect(str(options.endpoint), options.service, options.secret)
     readers = states.read_by(client, index)
     following = index.physical(readers + 1)
     begun = states.exists(client, following) and states.read(client, following) is not None

@@ -15,7 +15,7 @@ _META = "distributary_reindex"
 class State:
     """`origin` is the generation that readers come from. `started`: when the backfill began, in epoch seconds, and all
     earlier invocations had ended that wrote to one generation only; `done`: its finished segments, of `segments`.
-    `compared` and `differences`: when the last comparison ended, and what it left."""
+    `compared`: when the last comparison ended; `differences`, `refused` and `moving`: what it left."""
 
     origin: int
     started: float | None = None
@@ -23,6 +23,8 @@ class State:
     done: tuple[int, ...] = field(default=())
     compared: float | None = None
     differences: int = 0
+    refused: int = 0
+    moving: int = 0
 
     @property
     def filled(self) -> bool:
