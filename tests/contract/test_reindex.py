@@ -315,7 +315,7 @@ def test_generations_only_rise(town):
 
 def test_without_a_read_alias_nothing_begins(town):
     town.search.indices.delete_alias(index=town.index.physical(0), name=town.index.name)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         list(town.reindex().plan())
 
 

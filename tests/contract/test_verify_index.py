@@ -248,7 +248,7 @@ def test_too_many_ids_that_tell_no_item_stop_the_run(place, monkeypatch):
 
 def test_a_missing_index_is_named_with_its_mend(place):
     place.declared = Declared.of([place.index], place.search, 7)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         place.verify()
 
 
