@@ -80,6 +80,7 @@ def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
         options.generation,
         options.version_attribute,
         found.expired == "ignore",
+        judges=branch.judges,
     )
     repair = Repair(branch.register, options.generation) if options.repair else None
     streams = [(home, table.get("LatestStreamArn"))]

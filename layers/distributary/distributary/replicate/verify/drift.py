@@ -66,6 +66,7 @@ def measured(
             settings.generation,
             settings.version_attribute,
             found.expired == "ignore",
+            judges=branch.judges,
         )
         return _sampled(eye, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
     others = peers_of(found, here, settings.replica_regions, settings.target_role)
