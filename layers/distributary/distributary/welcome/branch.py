@@ -89,7 +89,7 @@ class WelcomeBranch:
         if rule.again == "each":
             of += f"|{versions.position_of(change.version)}"
         age = self.max_age_seconds if rule.max_age_seconds is None else rule.max_age_seconds
-        late = self.now() - change.created > age
+        late = change.created is not None and self.now() - change.created > age
         return Sending(rule, compose(rule, item, bounded(of, CLAIM_ID_BYTES)), late)
 
     def _suppressed(self, sendings: Sequence[Sending], deadline: Deadline) -> set[str] | Unavailable:
