@@ -32,16 +32,16 @@ Item = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Expectation:
-    """What stands under each key; `excused`: keys that may differ, because the item's newest change is parked."""
+    """The content under each key; `excused`: keys that may differ, because the item's newest change is parked."""
 
     rows: dict[str, Any] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
     unparked: list[str] = field(default_factory=list)
-    """Items that the branch must have rejected and that nobody finds in the parking bucket."""
+    """Items that the branch must have rejected and that are not in the parking bucket."""
 
 
 class Parked:
-    """The parking bucket's objects of one branch: a change is excused if it is parked exactly as it stands now."""
+    """The parking bucket's objects of one branch: a change is excused if it is parked exactly as it is now."""
 
     def __init__(self, s3: Any, bucket: str, branch: str) -> None:
         self._images: dict[str, list[Any]] = {}
@@ -55,7 +55,7 @@ class Parked:
             name, image = identity(body["Keys"]), body.get("NewImage")
             self._images.setdefault(name, []).append(decode_item(image) if image else None)
         except (KeyError, Rejected):
-            """A malformed record stands for no item."""
+            """A malformed record belongs to no item."""
 
     def holds(self, keys: Item, image: Item) -> bool:
         """Whether this very image of the item is parked."""

@@ -6,6 +6,9 @@ import re
 import pytest
 
 from distributary.errors import ConfigError, Rejected
+from distributary.replicate.multi_active.lattice import Rank
+from distributary.replicate.multi_active.stamp import Marks
+from distributary.replicate.multi_active.state import NEVER, State, digest_of, stamp
 from distributary.stream import records as stream_records
 from distributary.stream import version
 from distributary.stream.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
@@ -76,7 +79,7 @@ def test_a_change_without_an_old_image_is_one():
         ("dynamodb.Keys", ..., "no Keys"),
         ("dynamodb.Keys", {}, "no key or more than two"),
         ("dynamodb.Keys", {"a": {"S": "1"}, "b": {"S": "2"}, "c": {"S": "3"}}, "no key or more than two"),
-        ("dynamodb.Keys", [{"S": "u-1"}], "wrong form"),
+        ("dynamodb.Keys", [{"S": "u-1"}], "Keys is no object"),
         ("dynamodb.Keys", "user_id", "Keys"),
         ("dynamodb.Keys", None, "wrong form"),
         ("dynamodb.Keys", {"user_id": {"BOOL": True}}, "none of S, N, B"),
@@ -204,7 +207,7 @@ def test_only_a_write_of_the_version_is_replicated(kind, old, new, replicated):
     assert change(kind=kind, old=old, new=new).replicated is replicated
 
 
-def test_a_snapshot_stands_before_every_streamed_change_and_is_named_by_its_event():
+def test_a_snapshot_is_older_than_every_change_and_is_named_by_its_event():
     record = stream_record(5, distributary={"origin": "snapshot"})
     del record["dynamodb"]["SequenceNumber"]
     (entry,) = stream_records.decode(event(record), 2)
@@ -254,3 +257,28 @@ def test_a_record_without_its_time_is_a_change_all_the_same(value):
     assert found.created is None
     with pytest.raises(Rejected, match="no ApproximateCreationDateTime"):
         found.creation_time()
+
+
+CONTENT = {"user_id": {"S": "u-1"}, "name": {"S": "Ada"}, "n": {"N": "1"}}
+STATE = State(NEVER, 1, 5, digest_of(CONTENT), False, "eu-west-1")
+MARKS = Marks(REPLICA_VERSION)
+
+
+def stamped(form, content=CONTENT):
+    if form == "last writer":
+        return {**content, REPLICA_VERSION: {"M": stamp(STATE)}}
+    text = MARKS.text(MARKS.plain(CONTENT), Rank(NEVER, "eu-west-1", 5, False))
+    return {**content, REPLICA_VERSION: {"S": text}}
+
+
+@pytest.mark.parametrize("form", ["last writer", "merged"])
+def test_where_regions_merge_a_stale_item_of_the_application_is_news(form):
+    """An application reads an item, another region's write follows, and the application puts what it had read."""
+    ours = change(kind="MODIFY", old={"name": {"S": "Eve"}}, new=stamped(form))
+    stale = change(kind="MODIFY", old={"name": {"S": "Eve"}}, new=stamped(form, {**CONTENT, "name": {"S": "Bob"}}))
+    assert (ours.replicated, stale.replicated) == (True, False)
+
+
+@pytest.mark.parametrize("wrong", [{"M": {}}, {"S": "live.x"}, {"N": "1"}, {"M": {"digest": {"S": 7}}}])
+def test_an_attribute_of_another_form_is_the_applications(wrong):
+    assert change(kind="INSERT", new={**CONTENT, REPLICA_VERSION: wrong}).replicated is False

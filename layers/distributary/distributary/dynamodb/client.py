@@ -127,7 +127,7 @@ def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(operation: str, status: int, content: bytes) -> ClientError:
-    """As boto3 tells it; what is no answer of DynamoDB's goes by its status."""
+    """As boto3 reports it; a response that is not DynamoDB's is judged by its status."""
     try:
         said = json.loads(content, object_hook=_with_bytes)
         code, message = said["__type"].rpartition("#")[2], said.get("message") or said.get("Message") or ""

@@ -1,4 +1,4 @@
-"""What a source table holds now: scanned in segments, read by key, and told as snapshot changes."""
+"""What a source table holds now: scanned in segments, read by key, and returned as snapshot changes."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence

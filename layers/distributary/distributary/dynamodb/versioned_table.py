@@ -1,7 +1,7 @@
 """One row per source item under one key for ever: the newest change wins, whatever order they come in.
 
 A put is put, look at the tombstone, take back; a delete is tombstone, delete. Whichever of the two comes last sees
-the other, so no transaction is needed, and redelivery mends a crash between any two calls.
+the other, so no transaction is needed, and redelivery repairs a crash between any two calls.
 tests/unit/test_register_model.py enumerates the interleavings.
 """
 

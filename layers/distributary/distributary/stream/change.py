@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """How the change came here. Only a streamed change is news; the others are history told again."""
+    """How the change came here. Only a streamed change is news; the others repeat history."""
 
     STREAM = "stream"
     SNAPSHOT = "snapshot"
@@ -67,7 +67,8 @@ class Change(NamedTuple):
     """One change of one item. A named tuple: as frozen as a dataclass, and made in a third of the time.
 
     `identifier` is what Lambda wants back if the change failed, `record` the change as received, `created` seconds
-    since the epoch (None if the record does not say), `source` the stream's ARN, `expired` a delete by TTL, `replicated` a write by our own replicator.
+    since the epoch (None if the record does not say), `source` the stream's ARN, `expired` a delete by TTL,
+    `replicated` a write by our own replicator.
     """
 
     event_id: str

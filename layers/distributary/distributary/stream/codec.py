@@ -70,7 +70,8 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> dict[str, Any]:
         case int() | Decimal():
             return {"N": number_text(value, where)}
         case Mapping():
-            return {"M": {_well_formed(name, where): encode(member, where, depth + 1) for name, member in value.items()}}
+            members = ((_well_formed(name, where), member) for name, member in value.items())
+            return {"M": {name: encode(member, where, depth + 1) for name, member in members}}
         case list() | tuple():
             return {"L": [encode(member, where, depth + 1) for member in value]}
         case set() | frozenset():

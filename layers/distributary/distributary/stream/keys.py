@@ -45,6 +45,18 @@ def identity(keys: Mapping[str, Typed]) -> str:
     return "&".join(f"{escape(name)}={_tagged(name, keys[name])}" for name in sorted(keys))
 
 
+def table_of(source: str) -> str:
+    """The name of the table in a table's or a stream's ARN, empty for anything else."""
+    found = re.fullmatch(r"arn:[^:]+:dynamodb:[^:]*:[^:]*:table/([^/]+)(/.*)?", source)
+    return found[1] if found else ""
+
+
+def item_identity(table: str, keys: Mapping[str, Typed]) -> str:
+    """One text for an item among the items of all source tables, which have different names. Raises Rejected as
+    `identity` does."""
+    return f"{escape(table)}/{identity(keys)}"
+
+
 def _tagged(name: str, typed: Typed) -> str:
     value = decode(typed, name)
     (tag,) = typed
@@ -146,7 +158,7 @@ class Template:
 
     def read(self, text: str) -> dict[str, Typed] | None:
         """The attributes that a rendered key interpolates, as DynamoDB JSON; None for a text that it cannot have made.
-        A digest (see `bounded`) tells nothing."""
+        A digest (see `bounded`) shows nothing."""
         pattern = "".join(re.escape(part) if isinstance(part, str) else _PLAIN for part in self.parts)
         match = re.fullmatch(pattern, text, re.DOTALL)
         if match is None:

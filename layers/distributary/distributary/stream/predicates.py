@@ -19,9 +19,7 @@ def type_is(value: str, attribute: str = "type") -> Predicate:
     return lambda item: item.get(attribute) == value
 
 
-def electro_entity(
-    entity: str, version: str | None = None, service: str | None = None, key: str = "pk"
-) -> Predicate:
+def electro_entity(entity: str, version: str | None = None, service: str | None = None, key: str = "pk") -> Predicate:
     """Items of an ElectroDB entity, by the markers that it writes into each of them; of any version if None.
 
     Two services may share a table and each have an entity of this name: `service` tells them apart, by the start of

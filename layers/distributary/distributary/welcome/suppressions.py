@@ -1,20 +1,19 @@
-"""Addresses that bounced or complained: nothing is sent to them any more."""
+"""Addresses that bounced or complained: nothing more is sent to them."""
 
 import hashlib
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
-from distributary.consumer.deadline import Deadline
-from distributary.dynamodb.requests import batch_get
 
 
 @dataclass(frozen=True, slots=True)
 class Suppressions:
     """Rows of the claim table: `id` (S, `%suppressed|` and the SHA-256 of the address in lower case, so that it holds
-    no address), `reason` (S: bounce or complaint), `since` (N, epoch seconds). No rule's name begins with `%`."""
+    no address), `reason` (S: bounce or complaint), `since` (N, epoch seconds). No rule's id begins with `%`. The
+    branch reads them together with its claims."""
 
     client: Any
     table: str
@@ -27,15 +26,6 @@ class Suppressions:
             self.client.put_item(TableName=self.table, Item=item)
         except AwsError as error:
             raise classify(error, "suppression PutItem") from error
-
-    def among(self, addresses: Collection[str], deadline: Deadline) -> set[str]:
-        """Those that are suppressed. Half a read unit each, 100 a request; raises Unavailable."""
-        ids = {address: id_of(address) for address in addresses}
-        keys = [{"id": {"S": id}} for id in sorted(set(ids.values()))]
-        what = "suppression BatchGetItem"
-        rows = batch_get(self.client, self.table, keys, deadline, what, projection="id", consistent=False)
-        found = {row["id"]["S"] for row in rows}
-        return {address for address, id in ids.items() if id in found}
 
 
 def id_of(address: str) -> str:

@@ -83,7 +83,7 @@ class Comparator:
         return result
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """Those that stand, and those that keep moving; those that the stream has mended are neither."""
+        """Those that stand, and those that keep moving; those that the stream has corrected are neither."""
         before = {each.name: each for each in suspects}
         if len(before) < len(suspects):
             before = {each.name: each for each in self.look(merged(suspects)).findings}

@@ -39,7 +39,7 @@ class Backfill:
     _lock: Any = field(default_factory=Lock, repr=False)
 
     def run(self, left: Sequence[int], segments: int, done: Callable[[int], None]) -> None:
-        """Side by side; `done` is told, one at a time, of each segment that is complete. Raises Unavailable."""
+        """Side by side; `done` is called, one at a time, with each segment that is complete. Raises Unavailable."""
 
         def one(segment: int) -> None:
             for page in table_reader.pages(self.dynamodb, self.table, segment, segments):
