@@ -80,12 +80,12 @@ def modules(app: Path):
 
 
 def called(app: Path, action_of) -> set[str]:
-    """The actions behind each method that the code calls or names for a call."""
+    """The actions behind each method that the code calls, passes on for a call, or names."""
     actions = set()
     for tree in modules(app):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                actions |= action_of.get(node.func.attr, set())
+            if isinstance(node, ast.Attribute):
+                actions |= action_of.get(node.attr, set())
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 actions |= action_of.get(node.value, set()) if "_" in node.value else set()
     return actions
