@@ -6,8 +6,9 @@ import pytest
 
 from deploy.template import BRANCHES
 from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.streams import UNLISTED
 from distributary.consumer.telemetry import Telemetry
-from distributary.stream.change import Undecodable
+from distributary.stream.change import Undecodable, Unlisted
 from distributary.welcome.branch import UNKNOWN
 
 GIVEN_UP = {"GivenUp": "OnFailureDestinationDeliveredEventCount", "Dropped": "DroppedEventCount"}
@@ -16,6 +17,7 @@ WATCHED = {
     "Errors": "AWS/Lambda",
     "Throttles": "AWS/Lambda",
     "Parked": "Distributary",
+    UNLISTED: "Distributary",
     "GivenUp": "AWS/Lambda",
     "Dropped": "AWS/Lambda",
 }
@@ -87,6 +89,18 @@ def test_the_parked_alarm_watches_the_metric_that_the_function_emits(name, templ
     assert directive["Namespace"] == alarm["Namespace"]
     assert alarm["MetricName"] in {each["Name"] for each in directive["Metrics"]}
     assert [set(dimensions(alarm))] == [set(each) for each in directive["Dimensions"]]
+    assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
+
+
+def test_a_stream_that_is_not_listed_triggers_an_alarm(name, template, monkeypatch, capsys):
+    variables = template.function(name)["Environment"]["Variables"]
+    for variable in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
+        monkeypatch.setenv(variable, variables[variable])
+    end = Outcome(Status.FAILED, "not listed", metric=UNLISTED)
+    Telemetry(BRANCHES[name]).batch("request", [Unlisted("e", "e", {}, "")], [end], 0.0)
+    emitted = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
+    alarm = template.properties(f"{name}UnlistedStreamAlarm")
+    assert emitted[alarm["MetricName"]] == [1]
     assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
 
 

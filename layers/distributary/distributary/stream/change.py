@@ -130,6 +130,17 @@ def wrote(attribute: str, old: Mapping[str, Typed] | None, new: Mapping[str, Typ
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A record of a stream that this function is not to read: it is failed, never parked, since all of the stream's
+    records would be."""
+
+    event_id: str
+    identifier: str
+    record: Any
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Undecodable:
     """A record that is no change: it is parked as it came."""
 
