@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 
@@ -24,6 +26,7 @@ class Shop:
         for file, code in FILES.items():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(code)
+        shutil.copy(ROOT / "template.yaml", folder)
         found = [str(ROOT / "layers" / "distributary"), *(str(folder / "functions" / each) for each in FUNCTIONS)]
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -52,7 +55,8 @@ class Shop:
 
     def verify(self, form, *more):
         command = next(each for each in commands(PAGE) if each.startswith(f"distributary verify {form}"))
-        return self.run([*argv(command), *more])
+        project = [f"--project={self.folder}"]
+        return self.run([*argv(command.replace("distributary", shlex.join(["distributary", *project]), 1)), *more])
 
 
 @pytest.fixture(scope="module")
