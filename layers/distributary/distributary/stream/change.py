@@ -91,6 +91,12 @@ class Change(NamedTuple):
             raise Rejected("the record has no ApproximateCreationDateTime, by which this change is ordered")
         return self.created
 
+    @property
+    def first_fill(self) -> bool:
+        """Whether this is a snapshot that fills an empty branch: there is nothing downstream that it could remove."""
+        note = self.record.get("distributary") or {}
+        return self.origin is Origin.SNAPSHOT and note.get("first_fill") is True
+
     @classmethod
     def snapshot(
         cls,
