@@ -21,7 +21,7 @@ def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel, telemetry = ReplicateSettings.load(os.environ), Parallel(CALLS), Telemetry("replicate")
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
-    bindings = StreamBindings(clients("dynamodb"), settings.tombstone_table, "replicate")
+    bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate")
     return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind)
 
 

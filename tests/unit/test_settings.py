@@ -9,7 +9,8 @@ from distributary.replicate.settings import ReplicateSettings
 from distributary.welcome.settings import WelcomeSettings
 
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
-EVERYWHERE = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0", "STREAMS": f"{STREAM}=0,=0,"}
+EVERY_FUNCTION = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
+EVERYWHERE = {**EVERY_FUNCTION, "STREAMS": f"{STREAM}=0,=0,"}
 GOOD = {
     DeriveSettings: {
         **EVERYWHERE,
@@ -27,7 +28,7 @@ GOOD = {
         "OPENSEARCH_REQUEST_MIB": "5",
     },
     PurgeSettings: {
-        **EVERYWHERE,
+        **EVERY_FUNCTION,
         "OPENSEARCH_ENDPOINT": "https://search.example.com",
         "OPENSEARCH_SERVICE": "basic",
         "OPENSEARCH_SECRET": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:search-AbCdEf",

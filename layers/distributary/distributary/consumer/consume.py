@@ -11,7 +11,7 @@ from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.settings import Settings
+from distributary.consumer.settings import StreamSettings
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
@@ -46,7 +46,7 @@ class Deployment:
     def of(
         cls,
         branch: Branch,
-        settings: Settings,
+        settings: StreamSettings,
         clients: Clients,
         parallel: Parallel,
         telemetry: Telemetry,

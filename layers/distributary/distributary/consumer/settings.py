@@ -57,12 +57,10 @@ table_name = matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every function needs. `generation` is raised for a change of source, and requires a rebuild. `streams` are
-    the generations of all streams that may be read, by ARN: see `streams.parse`."""
+    """What every function needs. `generation` is raised for a change of source, and requires a rebuild."""
 
     parking_bucket: str = setting("PARKING_BUCKET", bucket_name)
     generation: int = setting("GENERATION", whole(0, GENERATIONS - 1))
-    streams: Mapping[str, int] = setting("STREAMS", Optional(parse, {}))
 
     @classmethod
     def load(cls, environment: Mapping[str, str]) -> Self:
@@ -85,3 +83,11 @@ class Settings:
     def variables(cls) -> set[str]:
         """The environment variables that `load` reads."""
         return {each.metadata["variable"] for each in fields(cls)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings(Settings):
+    """What every function that reads a stream needs: the generations of all streams that it may read, by ARN. See
+    `streams.parse`."""
+
+    streams: Mapping[str, int] = setting("STREAMS", Optional(parse, {}))
