@@ -1,7 +1,7 @@
 # Distributary: `make demo`, `make test` and the rest need Python 3.11 or newer and PyPI.
 
 PYTHON ?= python3
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 CHANGES ?= 5000
 SCHEDULES ?= 100000
@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-opensearch lint format bench views verify soak deploy-check invoke preview index-apply lock clean
+.PHONY: help demo test test-rest test-all test-opensearch lint format bench views verify soak deploy-check invoke preview index-apply lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -26,8 +26,13 @@ $(VENV)/.installed: requirements.txt
 demo: $(VENV)/.installed ## A real stream through the real functions; every branch reconciled (CHANGES=5000)
 	@$(BIN)/python -m local demo --changes $(CHANGES)
 
-test: $(VENV)/.installed ## Everything that needs only Python
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not opensearch and not deploy"
+test: $(VENV)/.installed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not emulator and not opensearch and not deploy"
+
+test-rest: $(VENV)/.installed ## All the tests that `make test` leaves out and that need only Python
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "(slow or emulator) and not opensearch and not deploy"
+
+test-all: test test-rest ## Everything that needs only Python
 
 test-opensearch: $(VENV)/.installed ## The index contract on a real OpenSearch node (OPENSEARCH_URL, or Java and Maven Central)
 	$(BIN)/python tests/opensearch_node.py $(BIN)/python -m pytest -m opensearch
@@ -73,6 +78,15 @@ lock: $(VENV)/.installed ## Writes the lock files anew from the .in files
 	$(LOCK) -c requirements.txt layers/distributary/requirements.in -o layers/distributary/requirements.txt
 	$(LOCK) -c requirements.txt --excludes functions/index/excludes.txt functions/index/requirements.in -o functions/index/requirements.txt
 	$(LOCK) -c requirements.txt local/runtime-requirements.in -o local/runtime-requirements.txt
+	$(LOCK) -c requirements.txt docs/requirements.in -o docs/requirements.txt
+
+.venv-docs/.installed: docs/requirements.txt
+	@test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r docs/requirements.txt
+	@touch $@
+
+docs: .venv-docs/.installed ## The documentation as a site, in .site/index.html
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
 
 clean: ## Removes what the other targets made, but for the environment
-	rm -rf .build .aws-sam .demo .bench .preview .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .site .build .aws-sam .demo .bench .preview .pytest_cache .mypy_cache .ruff_cache .hypothesis

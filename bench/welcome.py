@@ -25,14 +25,12 @@ from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
+from distributary.stream.change import Kind
 from distributary.stream.entity import Entity
-from distributary.welcome.branch import WelcomeBranch
-from distributary.welcome.channels import Ses
-from distributary.welcome.claims import Claims
+from distributary.welcome.factory import build
 from distributary.welcome.messages import Content
-from distributary.welcome.rate_limit import Pace
-from distributary.welcome.rules import Rule, check
-from distributary.welcome.suppressions import Suppressions
+from distributary.welcome.rules import Rule
+from distributary.welcome.settings import WelcomeSettings
 from local.emulators import embedded
 
 PEER = "Powertools idempotent_function"
@@ -48,6 +46,22 @@ ENVIRONMENT = {
 }
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name"))
 RULE = Rule(name="welcome", of=USER, to="email", content={"en": Content("Welcome, {{name}}", "Hello {{name}}!")})
+SETTINGS = WelcomeSettings(
+    parking_bucket="bench",
+    generation=0,
+    claim_table="ours",
+    claim_days=30,
+    max_age_seconds=3600,
+    event_names=frozenset(Kind),
+    send_rate=1e6,
+    concurrency=1,
+    sender=SENDER,
+    reply_to="",
+    configuration_set="",
+    topic_arn="",
+    sms_calling_codes=(),
+    event_bus="",
+)
 
 Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
 
@@ -133,15 +147,8 @@ class _Soon(Context):
 def _ours(dynamodb: Any, ses: Any) -> Handler:
     """As functions/welcome/app.py puts it together, at whatever pace."""
     parallel = Parallel()
-    branch = WelcomeBranch(
-        check([RULE]),
-        Claims(dynamodb, "ours", 30),
-        Suppressions(dynamodb, "ours"),
-        {Ses: Ses(ses, SENDER)},
-        Pace(1e6),
-        parallel,
-        3600,
-    )
+    clients = {"dynamodb": dynamodb, "sesv2": ses}
+    branch = build([RULE], SETTINGS, lambda service, *_, **__: clients[service], parallel)
     deployed = Deployment(branch, Parking(None, "bench", "welcome", parallel), Telemetry("welcome"), 0)
     return lambda event: consume(event, _Soon(), deployed)
 

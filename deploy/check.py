@@ -1,4 +1,4 @@
-"""Validates, builds and deploys the stack to an emulated AWS, and compares what stands there with template.yaml."""
+"""Validates, builds and deploys the stack to an emulated AWS, and compares the result with template.yaml."""
 
 import dataclasses
 import functools
@@ -118,7 +118,7 @@ def answers(aws: Aws, there: Mapping[str, str], built: Path, search: str) -> Non
 
 def multi_active(aws: Aws, folder: Path) -> None:
     """Builds it as its user declares it, deploys a stack in each of two regions, and raises Failed unless what is
-    written in either comes to stand in both."""
+    written in either is in both at the end."""
     template, built = peers.project(ROOT, folder / "project", (REGION, OTHER_REGION)), folder / "built"
     build = ("build", "--no-cached", "--template-file", str(template), "--build-dir", str(built))
     sam({**environment(aws), "PLATFORM": ""}, *build)
@@ -142,7 +142,7 @@ def check(aws: Aws, built: Path, search: str) -> None:
     for branches in (("Derive", "Welcome"), ("Derive", "Index", "Welcome", "Replicate")):
         given = parameters(stream, search, *branches)
         timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
-        timed("the stack stands as template.yaml says", functools.partial(compare, aws, given))
+        timed("the stack is as template.yaml says", functools.partial(compare, aws, given))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
 

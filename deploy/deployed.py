@@ -32,7 +32,7 @@ class Deployed:
         return cls(aws, template, known, ids)
 
     def faults(self) -> list[str]:
-        """One line for each difference; none if the stack stands as the template says."""
+        """One line for each difference; none if the stack is as the template says."""
         names = [name for name in BRANCHES if self.parameters[f"{name}SourceArn"]]
         found = [
             f"{name}: deployed without a source"

@@ -50,7 +50,8 @@ def backfill(
 ) -> int:
     """Scans the table once and delivers each item to every target; how many items there were.
 
-    `progress` is told how many items a page held once they are delivered. LocalError if a function keeps failing.
+    `progress` is called with the number of items of each page that was delivered. LocalError if a function keeps
+    failing.
     """
     stop = stopping or threading.Event()
 
@@ -126,7 +127,7 @@ def _insist(left: Sequence[Record], target: Target, stop: threading.Event) -> No
         failures = 0 if failed_at else failures + 1
         if failures == _ATTEMPTS:
             raise LocalError(
-                f"{target.name} failed {_ATTEMPTS} times on one batch of the backfill: mend what its log complains of"
+                f"{target.name} failed {_ATTEMPTS} times on one batch of the backfill: fix what its log reports"
             )
         left = left[failed_at:]
         stop.wait(backoff.after(failures))

@@ -13,6 +13,15 @@ from pathlib import Path
 from local.errors import LocalError
 from local.template import Source, Template
 
+_OVER = """
+cp -R "$0/." "$2"
+cd "$1"
+find . -type d -exec rm -rf "$2/{}/__pycache__" ';'
+cp -R . "$2"
+"""
+"""Copies folder $1 over a copy of $0, in $2. The byte code beside a replaced file goes: a function's Makefile may have
+compiled it so that Python never compares it with its source."""
+
 _RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
 
 
@@ -64,7 +73,7 @@ def _declared(made: Path, declared: Path) -> Path:
     digest = _digest(files, declared)
 
     def command(artifacts: Path) -> list[str]:
-        return ["cp", "-R", f"{made}/.", f"{declared}/.", str(artifacts)]
+        return ["sh", "-ec", _OVER, str(made), str(declared.resolve()), str(artifacts)]
 
     return _fresh(made.with_name(f"{made.name}-{digest[:12]}"), _digest(_files(made), made) + digest, command)
 

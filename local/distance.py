@@ -1,6 +1,6 @@
 """Another region's distance on one machine: `python -m local.distance UPSTREAM REGION=MILLISECONDS ...`.
 
-An emulator answers for every region at one address. Which one a connection is for is told by the region that its first
+An emulator answers for every region at one address. Which one a connection is for is shown by the region that its first
 request is signed for (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-signing-elements.html): its bytes
 take half of the region's milliseconds each way, its handshake all of them; what is for other regions passes at once.
 What is under way on one connection holds up no other, and how much is under way changes no delay.

@@ -2,4 +2,4 @@
 
 
 class LocalError(Exception):
-    """A failure that the user can mend: its text is one line that says what is wrong and what to do."""
+    """A failure that the user can fix: its text is one line that says what is wrong and what to do."""

@@ -1,6 +1,6 @@
 """ministack, run as it is but for one fault: to its DynamoDB's conditions any two maps are equal, and any two lists.
 
-What is written on condition that a map is as it was seen would overwrite whatever stands there.
+What is written on condition that a map is as it was seen would overwrite any content.
 """
 
 from typing import Any

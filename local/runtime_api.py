@@ -111,7 +111,7 @@ def _handler(api: RuntimeApi) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Nothing: a function's own log tells what it did."""
+            """Nothing: a function's own log shows what it did."""
 
     return Handler
 

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from local.emulators import Endpoints, embedded
+from tests import selection
 
 HARNESSES = ("both", "derive", "derive_ledger", "index", "replicate", "welcome")
 pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES))
@@ -15,6 +18,14 @@ pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES)
 def emulators() -> Iterator[Endpoints]:
     with embedded() as endpoints:
         yield endpoints
+
+
+@pytest.fixture(autouse=True, scope="session")
+def read_once() -> Iterator[None]:
+    """Botocore reads its descriptions of services again for every session; here each file is parsed once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        yield
 
 
 DYNAMODBS = ["ministack", *(["dynamodb-local"] if os.environ.get("DYNAMODB_LOCAL_URL") else [])]
@@ -33,9 +44,17 @@ def opensearch_url() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a node, what needs one is no part of the run."""
+    """Without a node, what needs one is no part of the run. See `selection` for the two parts."""
+    selection.mark(items)
     if os.environ.get("OPENSEARCH_URL"):
         return
     without = [item for item in items if item.get_closest_marker("opensearch")]
     config.hook.pytest_deselected(items=without)
     items[:] = [item for item in items if item not in set(without)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """The order of the tests, so that it can be repeated: pytest's own header is not shown with -q."""
+    seed = config.getoption("randomly_seed", None)
+    if isinstance(seed, int):
+        terminalreporter.write_line(f"order of the tests: --randomly-seed={seed}")

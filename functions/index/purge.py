@@ -22,7 +22,7 @@ def runtime() -> tuple[PurgeSettings, Any, Telemetry]:
 
 
 def handler(_: Any, context: Context) -> dict[str, dict[str, int]]:
-    """By index, what was deleted and what had changed meanwhile. An error is Lambda's to report: its alarm rings."""
+    """By index, what was deleted and what had changed meanwhile. Lambda counts an error, which triggers an alarm."""
     settings, client, telemetry = runtime()
     deadline, before = Deadline.of(context), time.time() - settings.marker_days * DAY_SECONDS
     found = {}

@@ -9,7 +9,7 @@ from distributary.replicate.verify.drift import Invoked, measured, publish, tabl
 
 
 def handler(event: Any, context: Invoked) -> dict[str, int]:  # noqa: ARG001
-    """How much was compared, and what differs. Raises if that cannot be told, so that Lambda counts an error."""
+    """How much was compared, and what differs. Raises if that cannot be completed, so that Lambda counts an error."""
     settings = DriftSettings.load(os.environ)
     table = table_here(settings.source_table_arn, context.invoked_function_arn)
     report = measured(settings, table, Deadline.of(context))

@@ -56,7 +56,7 @@ class Poison:
 
 
 class BusyProxy:
-    """Stands before an HTTP endpoint and, while told to, answers with a status of its own instead."""
+    """A proxy of an HTTP endpoint that, while it is switched on, answers with a status of its own."""
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)

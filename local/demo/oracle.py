@@ -20,7 +20,7 @@ from distributary.derive.view import Primitive  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402
 from distributary.index.validation import whole  # noqa: E402
-from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin  # noqa: E402
+from distributary.stream.change import REPLICA_VERSION, Change  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
 from distributary.stream.keys import identity  # noqa: E402
 from indexes import INDEXES  # noqa: E402
@@ -32,16 +32,16 @@ Item = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Expectation:
-    """What stands under each key; `excused`: keys that may differ, because the item's newest change is parked."""
+    """The content under each key; `excused`: keys that may differ, because the item's newest change is parked."""
 
     rows: dict[str, Any] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
     unparked: list[str] = field(default_factory=list)
-    """Items that the branch must have rejected and that nobody finds in the parking bucket."""
+    """Items that the branch must have rejected and that are not in the parking bucket."""
 
 
 class Parked:
-    """The parking bucket's objects of one branch: a change is excused if it is parked exactly as it stands now."""
+    """The parking bucket's objects of one branch: a change is excused if it is parked exactly as it is now."""
 
     def __init__(self, s3: Any, bucket: str, branch: str) -> None:
         self._images: dict[str, list[Any]] = {}
@@ -55,7 +55,7 @@ class Parked:
             name, image = identity(body["Keys"]), body.get("NewImage")
             self._images.setdefault(name, []).append(decode_item(image) if image else None)
         except (KeyError, Rejected):
-            """A malformed record stands for no item."""
+            """A malformed record belongs to no item."""
 
     def holds(self, keys: Item, image: Item) -> bool:
         """Whether this very image of the item is parked."""
@@ -68,8 +68,7 @@ class Parked:
 
 def snapshot(item: Item, key_names: Iterable[str]) -> Change:
     """The item as a change that made it."""
-    keys = Image({name: item[name] for name in key_names})
-    return Change("", Kind.INSERT, keys, None, Image(item), 0, 0.0, "", False, False, Origin.SNAPSHOT, "", {})
+    return Change.snapshot({name: item[name] for name in key_names}, item, 0)
 
 
 def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:

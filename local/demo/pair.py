@@ -136,7 +136,7 @@ class Pair:
 
 
 def right(edits: Sequence[Edits]) -> dict[str, Any]:
-    """By item, the greatest of all edits; a deletion stands right after what it deleted."""
+    """By item, the greatest of all edits; a deletion comes right after the state that it deleted."""
     made = {edit: entry for each in edits for edit, entry in each.made.items()}
     ends: dict[str, list[tuple[tuple[int, ...], Item | None]]] = {}
     for order, item in made.values():

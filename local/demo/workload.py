@@ -34,7 +34,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Users:
-    """What one writer knows of its own users: nobody else touches them, so its order is the table's."""
+    """What one writer knows of its own users: no other writer touches them, so its order is the table's."""
 
     prefix: str
     rng: random.Random

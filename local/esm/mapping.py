@@ -33,7 +33,7 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What tests and the demo put between: `transform` changes records between poller and batches, `checkpointed` is
-    told of the records that ended, by shard."""
+    called with the records that ended, by shard."""
 
     transform: Transform | None = None
     checkpointed: Checkpointed | None = None

@@ -1,7 +1,7 @@
 """Whatever call a function dies before or after, redelivery completes what was begun."""
 
 from functools import partial
-from itertools import count
+from itertools import count, product
 
 import pytest
 
@@ -9,6 +9,7 @@ from tests.contract.harness import deploy
 from tests.contract.histories import one_life, shortest
 from tests.contract.lambda_service import crashes, drain, invoke
 from tests.fakes.faults import Faults, crash_after, crash_before
+from tests.selection import cut, parts
 
 DEATHS = (crash_before, crash_after)
 
@@ -26,14 +27,14 @@ def calls_of(harness, imagine, source, before, batch):
     return faults.calls
 
 
-def every_death(harness, imagine, source, before, batch):
+def every_death(harness, imagine, source, before, batch, part=(0, 1)):
     """Worlds in which `before` went well and the function died in `batch`, before or after any of its calls."""
-    for at in range(calls_of(harness, imagine, source, before, batch)):
-        for death in DEATHS:
-            world = imagine(source)
-            drain(world, deploy(harness, world), before)
-            assert crashes(partial(invoke, deploy(harness, world, Faults({at: death})), batch))
-            yield world
+    calls = range(calls_of(harness, imagine, source, before, batch))
+    for at, death in cut(product(calls, DEATHS), part):
+        world = imagine(source)
+        drain(world, deploy(harness, world), before)
+        assert crashes(partial(invoke, deploy(harness, world, Faults({at: death})), batch))
+        yield world
 
 
 def check(harness, world, source, poison=0):
@@ -44,20 +45,22 @@ def check(harness, world, source, poison=0):
     assert harness.sends or len(world.parked(harness.name)) == poison
 
 
-@pytest.mark.parametrize("cut", [0, 3, 6])
-def test_a_crash_before_or_after_any_call_is_mended_by_redelivery(harness, imagine, cut):
+@parts(3)
+@pytest.mark.parametrize("begin", [0, 3, 6])
+def test_a_crash_before_or_after_any_call_is_mended_by_redelivery(harness, imagine, begin, part):
     source = one_life()
-    before, batch = source.records[:cut], [*source.records[cut:], malformed(source)]
-    for world in every_death(harness, imagine, source, before, batch):
+    before, batch = source.records[:begin], [*source.records[begin:], malformed(source)]
+    for world in every_death(harness, imagine, source, before, batch, part):
         drain(world, deploy(harness, world), batch)
         check(harness, world, source, poison=1)
 
 
+@parts(3)
 @pytest.mark.parametrize("redelivered_first", [True, False])
-def test_a_crash_and_then_a_stale_redrive_end_where_the_source_is(harness, imagine, redelivered_first):
+def test_a_crash_and_then_a_stale_redrive_end_where_the_source_is(harness, imagine, redelivered_first, part):
     source = one_life()
     before, batch = source.records[:4], source.records[4:]
-    for world in every_death(harness, imagine, source, before, batch):
+    for world in every_death(harness, imagine, source, before, batch, part):
         if redelivered_first:
             drain(world, deploy(harness, world), batch)
         for stale in before[::-1]:
@@ -67,9 +70,10 @@ def test_a_crash_and_then_a_stale_redrive_end_where_the_source_is(harness, imagi
         check(harness, world, source)
 
 
-def test_two_crashes_before_or_after_any_two_calls_are_mended_by_redelivery(harness, imagine):
+@parts(4)
+def test_two_crashes_before_or_after_any_two_calls_are_mended_by_redelivery(harness, imagine, part):
     source, pairs = shortest(), 0
-    for first in every_death(harness, imagine, source, [], source.records):
+    for first in every_death(harness, imagine, source, [], source.records, part):
         dead = first.freeze()
         for at in count():
             for death in DEATHS:
@@ -81,10 +85,10 @@ def test_two_crashes_before_or_after_any_two_calls_are_mended_by_redelivery(harn
                 pairs += died
             if not died:
                 break
-    assert pairs >= 4
+    assert pairs
 
 
-def test_a_crash_that_is_never_redelivered_is_mended_by_the_next_changes_of_the_same_items(harness, imagine):
+def test_a_crash_without_redelivery_is_repaired_by_the_items_next_changes(harness, imagine):
     """The row of an item depends on no earlier change of it having gone through."""
     source = one_life()
     before, batch = source.records[:4], source.records[4:]

@@ -30,6 +30,7 @@ def deliver(harness, world, records, random, generation=0):
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.sampled(6)
 def test_a_history_in_its_own_order_ends_where_the_source_is(harness, imagine, table, seed):
     source = at_random(seed, table)
     world = imagine(source)
@@ -59,6 +60,7 @@ def test_a_whole_batch_twice_is_the_same_as_once(harness, imagine):
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.sampled(15)
 def test_shuffles_across_any_distance_end_where_the_source_is(harness, imagine, table, seed):
     source, random = at_random(seed, table, changes=16), Random(seed)
     world = imagine(source)
@@ -78,6 +80,7 @@ def test_a_history_told_backwards_ends_where_the_source_is(harness, imagine):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.sampled(3)
 def test_rewinds_change_nothing(harness, imagine, seed):
     source, random = at_random(seed, changes=20), Random(seed)
     world = imagine(source)
@@ -117,6 +120,7 @@ def backfilled(seed):
 
 
 @pytest.mark.parametrize("seed", range(20))
+@pytest.mark.sampled(6)
 def test_a_snapshot_beside_the_stream_ends_where_the_source_is_in_any_order(harness, imagine, seed):
     source, snapshots = backfilled(seed)
     random = Random(seed)

@@ -108,7 +108,7 @@ def test_a_document_that_the_mapping_refuses_fails_alone(client, index, write, d
     assert documents(client, index) == {"b": {"word": "neighbour"}}
 
 
-def test_a_field_that_the_index_lacks_is_the_deployment_s_fault_and_one_within_an_object_the_document_s(client, index):
+def test_a_missing_field_is_the_deployment_s_a_nested_one_the_document_s_fault(client, index):
     kept = wider(index, more={"type": "object", "dynamic": "strict", "properties": {"a": {"type": "keyword"}}})
     if isinstance(client, OpenSearch):
         pytest.skip("the fake knows no objects")
@@ -215,7 +215,7 @@ def test_what_opensearch_itself_will_not_change_asks_for_a_new_generation(client
         apply(client, wider(index, more={"type": "keyword", "doc_values": False}), 0)
 
 
-def test_a_template_s_settings_are_the_index_s_and_those_that_cannot_change_ask_for_a_new_generation(client, index):
+def test_settings_that_cannot_change_ask_for_a_new_generation(client, index):
     def template(shards, refresh):
         return {"settings": {"number_of_shards": shards, "refresh_interval": refresh}}
 
@@ -242,7 +242,7 @@ def test_a_field_beside_the_declaration_is_mapped_as_the_template_says(client, i
         ({"mappings": {"properties": {"distributary_deleted_at": {"type": "text"}}}}, "is declared in indexes.py"),
     ],
 )
-def test_a_template_that_contradicts_the_declaration_is_refused_before_anything_is_made(client, index, template, fault):
+def test_a_template_that_contradicts_the_declaration_is_refused_first(client, index, template, fault):
     with pytest.raises(ConfigError, match=fault):
         apply(client, index, 0, template)
     assert not client.indices.exists(index=index.physical(0))
@@ -345,7 +345,7 @@ def test_a_purge_that_is_refused_says_so(client, index, write):
         purge(Refusing(client, lambda: None), index.write_alias(0), NOW - 8 * DAY, Deadline(time.monotonic() + 30))
 
 
-def test_a_repairs_version_loses_to_the_same_version_and_wins_over_an_older_one(client, index, write):
+def test_a_repairs_version_loses_to_the_same_one_and_wins_over_an_older_one(client, index, write):
     write("a", 7, {"word": "x"})
     assert write("a", 7, {"word": "y"}, version_type="external")["status"] == 409
     assert write("a", 8, {"word": "y"}, version_type="external")["status"] == 200

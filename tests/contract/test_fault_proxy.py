@@ -102,7 +102,7 @@ def test_a_fault_that_stays_fails_the_batch_and_parks_nothing(harness, proxy, be
     assert world.parked("index") == []
 
 
-def test_an_answer_that_never_comes_after_the_write_took_effect_fails_the_batch_and_comes_again(harness, proxy, behind):
+def test_a_write_whose_answer_is_lost_fails_the_batch_and_comes_again(harness, proxy, behind):
     source = newcomers()
     world, function = behind(source)
     deployment = deploy(harness, function)
@@ -147,9 +147,7 @@ def test_what_was_sent_twice_over_a_newer_write_stays_superseded(harness, proxy,
     harness.check(world, source)
 
 
-def test_a_document_that_is_refused_is_parked_and_its_neighbours_are_not_whatever_the_network_does(
-    harness, proxy, behind
-):
+def test_a_refused_document_alone_is_parked_whatever_the_network_does(harness, proxy, behind):
     source = newcomers()
     source.put(1, **harness.rejected)
     world, function = behind(source)

@@ -108,9 +108,7 @@ GOOD = {"word": {"S": "good"}}
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_document_that_the_mapping_refuses_is_parked_with_the_reason_and_its_neighbours_are_written(
-    shelf, field, bad, reason
-):
+def test_a_document_that_the_mapping_refuses_is_parked_alone_with_the_reason(shelf, field, bad, reason):
     """By the engine, or by us where the declaration tells enough."""
     ends = shelf(word={"type": "keyword"}, odd=field).write(GOOD, {**GOOD, "odd": bad}, GOOD)
     assert [end.status.value for end in ends] == ["Applied", "Parked", "Applied"]
@@ -187,7 +185,7 @@ def test_a_block_fails_the_batch_and_lifted_all_goes_through(harness, on_node, c
     harness.check(world, source)
 
 
-def test_an_index_without_its_primary_shard_fails_the_batch_and_with_it_all_goes_through(harness, on_node, client):
+def test_an_index_without_its_primary_shard_fails_the_batch_until_it_is_back(harness, on_node, client):
     source, world, deployment, name = standing(harness, on_node)
     made = client.indices.get(index=name)[name]
     client.indices.delete(index=name)

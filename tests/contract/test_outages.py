@@ -23,10 +23,11 @@ def seconds(harness):
 
 
 @pytest.mark.parametrize("outage", [throttled, broken, unanswered], ids=lambda outage: outage.__name__)
-@pytest.mark.parametrize("cut", [0, 4])
-def test_an_outage_at_any_call_is_mended_by_redelivery(harness, imagine, outage, cut):
+@pytest.mark.parametrize("begin", [0, 4])
+@pytest.mark.sampled(2)
+def test_an_outage_at_any_call_is_mended_by_redelivery(harness, imagine, outage, begin):
     source = one_life()
-    before, batch = source.records[:cut], source.records[cut:]
+    before, batch = source.records[:begin], source.records[begin:]
     for at in range(calls_of(harness, imagine, source, before, batch)):
         world = imagine(source)
         drain(world, deploy(harness, world), before)
@@ -36,7 +37,7 @@ def test_an_outage_at_any_call_is_mended_by_redelivery(harness, imagine, outage,
 
 
 @pytest.mark.parametrize("user", range(5))
-def test_the_first_change_that_was_throttled_is_answered_and_the_others_go_through(harness, imagine, user):
+def test_the_first_throttled_change_is_answered_and_the_others_go_through(harness, imagine, user):
     source = newcomers()
     world, faults = imagine(source), Faults()
     harness.inject_faults(world, faults, source, user)
@@ -60,7 +61,7 @@ def test_when_nothing_answers_the_whole_batch_comes_again(harness, imagine):
     check(harness, world, source)
 
 
-def test_time_that_runs_out_in_mid_batch_fails_the_rest_and_begins_nothing_more(harness, imagine, monkeypatch):
+def test_time_that_runs_out_in_mid_batch_fails_the_rest_and_begins_no_more(harness, imagine, monkeypatch):
     monkeypatch.setattr("distributary.index.opensearch.bulk.MAX_ACTIONS", 2)
     monkeypatch.setattr("distributary.derive.transactions.ACTIONS", 12)
     source = newcomers()

@@ -92,7 +92,7 @@ def test_poison_that_cannot_be_parked_is_failed_and_its_neighbours_go_through(ha
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_parked_change_leaves_an_earlier_state_of_its_item_until_a_newer_change_comes(harness, imagine, together):
+def test_a_parked_change_leaves_an_earlier_state_until_a_newer_change_comes(harness, imagine, together):
     """Which earlier state depends on the batch: within one, only the newest change of an item is written."""
     source = Source()
     source.put(0)
@@ -112,7 +112,7 @@ def test_a_parked_change_leaves_an_earlier_state_of_its_item_until_a_newer_chang
     harness.check(world, source)
 
 
-def test_a_parked_change_that_a_newer_one_overtook_is_nothing_to_decide_when_redriven(harness, imagine):
+def test_a_parked_change_that_a_newer_one_overtook_can_be_redriven(harness, imagine):
     source = Source()
     source.put(0)
     source.put(0, **harness.rejected)

@@ -155,7 +155,7 @@ def test_the_swap_is_refused_while_differences_are_left_and_after_a_day(town):
     assert "readers moved" in town.reindex().swap(differences=1)
 
 
-def test_a_function_that_no_longer_writes_to_both_lets_readers_neither_go_nor_come_back(town):
+def test_readers_do_not_move_once_a_function_no_longer_writes_to_both(town):
     town.put("a")
     town.ready()
     town.function.deploy(0, 0)
@@ -178,7 +178,7 @@ def test_a_deployment_after_the_backfill_began_must_be_vouched_for(town):
     assert "readers moved" in town.reindex(Vouched()).swap()
 
 
-def test_the_scan_begins_only_after_invocations_of_the_old_deployment_have_ended(town):
+def test_the_scan_begins_after_invocations_of_the_old_deployment_have_ended(town):
     town.deploy_both(at=NOW - 10)
     town.start()
     assert town.slept == [50.0]
@@ -274,7 +274,7 @@ def test_readers_that_somebody_else_moved_meanwhile_are_not_moved(town, monkeypa
     assert not town.search.indices.exists_alias(name=town.index.name)
 
 
-def test_an_item_that_is_refused_is_counted_with_its_cause_and_the_rest_is_filled(town):
+def test_a_refused_item_is_counted_with_its_cause_and_the_rest_is_filled(town):
     town.put("a")
     town.put("bad", deliver=False, visits={"S": "no number"})
     town.deploy_both()

@@ -203,7 +203,7 @@ def test_a_missing_index_is_named_with_its_mend(place):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_after_random_losses_a_repair_makes_the_index_equal_and_later_changes_win(place, seed):
+def test_after_random_losses_a_repair_makes_it_equal_and_later_changes_win(place, seed):
     random = Random(seed)
     for _ in range(60):
         user = f"u-{random.randrange(12)}"
@@ -247,7 +247,7 @@ def test_an_action_is_two_lines(place):
     assert body == {"name": "x"}
 
 
-def test_pages_beyond_the_first_are_read_and_a_shard_that_fails_is_no_empty_page(place, monkeypatch):
+def test_later_pages_are_read_and_a_shard_that_fails_is_no_empty_page(place, monkeypatch):
     monkeypatch.setattr(standing, "PAGE", 3)
     for user in range(20):
         place.put(f"u-{user}")

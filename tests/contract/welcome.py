@@ -2,23 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from distributary.stream.entity import Entity
 from distributary.welcome.branch import SEND_SECONDS, WelcomeBranch
-from distributary.welcome.channels import Ses
-from distributary.welcome.claims import Claims
+from distributary.welcome.factory import build
 from distributary.welcome.messages import Content
 from distributary.welcome.rate_limit import Pace
-from distributary.welcome.rules import Rule, check
-from distributary.welcome.suppressions import Suppressions
+from distributary.welcome.rules import Rule
 from tests.contract.harness import Wrap
 from tests.contract.source import Source, address
 from tests.contract.world import World
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Faults, throttled
-
-MAX_AGE_SECONDS = 3600
+from tests.unit.mail import SETTINGS
 
 
 def rules(schema: dict[str, str]) -> list[Rule]:
@@ -56,16 +54,10 @@ class WelcomeHarness:
     def branch(self, world: World, wrap: Wrap, generation: int) -> WelcomeBranch:
         """See `Harness`."""
         client, table = wrap(world.dynamodb, dynamodb), world.name("claims")
-        return WelcomeBranch(
-            check(rules(world.schema)),
-            Claims(client, table, 30, world.now),
-            Suppressions(client, table, world.now),
-            {Ses: Ses(wrap(world.ses, ses), f"{world.name('')}sender@example.com")},
-            Unhurried(),
-            world.parallel,
-            MAX_AGE_SECONDS,
-            world.now,
-        )
+        settings = replace(SETTINGS, claim_table=table, sender=f"{world.name('')}sender@example.com")
+        clients = {"dynamodb": client, "sesv2": wrap(world.ses, ses)}
+        declared, parallel = rules(world.schema), world.parallel
+        return build(declared, settings, lambda service, **_: clients[service], parallel, world.now, Unhurried())
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

@@ -72,7 +72,7 @@ def test_a_conflict_is_kept_with_both_sides_the_winner_and_the_rule(pair):
     assert pair.metrics("Conflicts") >= 1
 
 
-def test_an_edit_that_loses_to_what_it_overwrote_is_put_right_where_it_was_made(pair):
+def test_an_edit_that_loses_to_what_it_overwrote_is_undone_where_it_was_made(pair):
     us, eu = pair.regions
     won = us.put("a", 5)
     pair.settle()
@@ -83,7 +83,7 @@ def test_an_edit_that_loses_to_what_it_overwrote_is_put_right_where_it_was_made(
     assert (conflict["winner"]["item"], [side["item"] for side in conflict["sides"]]) == (won, [lost, won])
 
 
-def test_a_region_that_is_cut_off_holds_up_nobody_but_itself_and_is_made_up_for(endpoint, tmp_path):
+def test_a_region_that_is_cut_off_holds_up_only_itself_and_catches_up(endpoint, tmp_path):
     with deployed(endpoint, (US, EU, AP), AT, tmp_path) as peers:
         us, eu, ap = peers.regions
         us.proxy.cut.add(AP)

@@ -68,7 +68,7 @@ def multi_active(command):
     return [line.split()[1:] for line in lines if f"-m local {command}" in line and "--declared" in line]
 
 
-def test_the_readmes_multi_active_event_is_carried_known_again_put_right_and_buried():
+def test_the_readmes_multi_active_event_is_carried_put_right_and_deleted():
     (arguments,) = multi_active("invoke")
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr

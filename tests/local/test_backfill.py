@@ -56,7 +56,7 @@ def test_an_item_has_the_same_event_id_in_every_backfill(table, filled):
     assert runs[0] == runs[1]
 
 
-def test_a_failed_record_is_delivered_again_by_its_event_id_with_those_behind_it(table, filled):
+def test_a_failed_record_and_those_behind_it_are_delivered_again_by_event_id(table, filled):
     failed, delivered, lock = set(), [], threading.Lock()
 
     def invoke(payload):

@@ -72,7 +72,7 @@ def test_an_error_splits_a_batch_in_halves_and_uses_up_no_retry():
     assert {each.retries for each in decision.again} == {0}
 
 
-def test_a_single_record_that_cannot_be_split_uses_up_retries_and_is_then_discarded():
+def test_a_single_record_uses_up_its_retries_and_is_then_discarded():
     batch = Batch(records(1))
     tried = decide(batch, 0, settings(bisect=True, retries=1))
     assert tried.again[0].retries == 1

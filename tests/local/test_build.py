@@ -1,6 +1,8 @@
 """Building by the project's own Makefiles."""
 
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -44,7 +46,7 @@ def test_a_build_that_fails_is_one_line_and_keeps_what_was_built_before(copy):
     assert (built / "app.py").exists()
 
 
-def test_other_declarations_take_the_place_of_a_functions_own_and_leave_these_as_they_are(copy, tmp_path):
+def test_other_declarations_replace_a_functions_own_and_leave_the_files(copy, tmp_path):
     folder, into = copy
     template, other = Template(folder / "template.yaml"), tmp_path / "other"
     other.mkdir()
@@ -58,6 +60,19 @@ def test_other_declarations_take_the_place_of_a_functions_own_and_leave_these_as
     again = build(template, ["probe"], into, {"probe": other}).functions["probe"]
     assert again == built
     assert (again / "more.py").exists(), "a change of the function itself is not seen"
+
+
+def test_other_declarations_count_where_the_build_compiled_the_functions_own(copy, tmp_path):
+    folder, into = copy
+    compiled = 'python3 -m compileall -q --invalidation-mode unchecked-hash "$(ARTIFACTS_DIR)"'
+    rule = f'build-ProbeFunction:\n\tcp *.py "$(ARTIFACTS_DIR)/"\n\t{compiled}\n'.replace("python3", sys.executable)
+    (folder / "functions" / "probe" / "Makefile").write_text(rule)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "app.py").write_text("handler = 'another'\n")
+    built = build(Template(folder / "template.yaml"), ["probe"], into, {"probe": other}).functions["probe"]
+    shown = subprocess.check_output([sys.executable, "-c", "import app; print(app.handler)"], cwd=built, text=True)
+    assert shown == "another\n"
 
 
 @pytest.mark.parametrize("file", ["apq.py", None])

@@ -15,6 +15,8 @@ from local.aws import Aws
 from local.emulators import Ports, embedded, port_for
 from local.errors import LocalError
 
+pytestmark = pytest.mark.emulator
+
 
 def children():
     return {process.pid for process in psutil.Process().children(recursive=True)}
@@ -71,7 +73,7 @@ def test_a_port_that_is_taken_is_one_line_and_leaves_nothing_running():
     assert children() == before
 
 
-def test_a_service_that_does_not_come_up_in_time_is_one_line_and_leaves_nothing_running():
+def test_a_service_that_does_not_come_up_is_one_line_and_leaves_nothing():
     before = children()
     with pytest.raises(LocalError, match="did not come up") as refused, embedded(ready_seconds=0.0):
         pass

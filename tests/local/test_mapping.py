@@ -88,7 +88,7 @@ def test_a_record_written_after_a_quiet_time_is_not_taken_for_drained(table, att
     assert function.seen() == ["late"]
 
 
-def test_a_poisoned_record_is_given_up_with_its_payload_and_its_neighbours_go_through(table, attach, aws):
+def test_a_poisoned_record_is_given_up_with_its_payload_and_alone(table, attach, aws):
     aws.client("s3").create_bucket(Bucket="given-up")
     for each in ("a", "b", "poison", "d", "e"):
         table.put(each)

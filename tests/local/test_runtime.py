@@ -13,7 +13,7 @@ def probe(stack):
     return stack.function("probe")
 
 
-def test_a_function_sees_what_lambda_would_show_it_and_nothing_of_this_environment(stack, monkeypatch):
+def test_a_function_sees_what_lambda_shows_and_nothing_of_this_environment(stack, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_SHELL", "1")
     seen = stack.invoke("probe", {"do": "describe"}).payload
     environment = seen["environment"]
@@ -27,7 +27,7 @@ def test_a_function_sees_what_lambda_would_show_it_and_nothing_of_this_environme
     assert 0 < seen["left"] <= 1000
 
 
-def test_nothing_is_on_the_path_but_function_layer_runtime_and_standard_library(stack):
+def test_only_function_layer_runtime_and_standard_library_are_on_the_path(stack):
     path = stack.invoke("probe", {"do": "describe"}).payload["path"]
     assert [Path(folder).name for folder in path[:3]] == ["probe", "python", "runtime"]
     assert not any("site-packages" in folder for folder in path)
@@ -67,7 +67,7 @@ def test_a_process_that_leaves_is_an_error_of_the_function(stack):
     assert "exit status 3" in answer.payload["errorMessage"]
 
 
-def test_a_function_killed_in_mid_invocation_answers_with_an_error_and_keeps_what_it_had_counted(stack, probe):
+def test_a_function_killed_in_mid_invocation_is_an_error_and_keeps_its_counts(stack, probe):
     stack.invoke("probe", {"do": "describe"})
     threading.Timer(0.3, probe.kill).start()
     answer = stack.invoke("probe", {"do": "wait", "seconds": 0.9})
@@ -99,7 +99,7 @@ def test_a_handler_that_cannot_be_loaded_is_said_at_once(project, aws):
     assert "nowhere" in answer.payload["errorMessage"]
 
 
-def test_metrics_are_added_up_when_the_answer_is_there_and_other_lines_are_logged(stack, probe, log):
+def test_metrics_are_added_up_at_the_answer_and_other_lines_are_logged(stack, probe, log):
     for _ in range(20):
         stack.invoke("probe", {"do": "count_and_print", "count": 3})
     assert probe.metrics.counts() == {"Received": 60}

@@ -23,7 +23,7 @@ def test_a_change_in_the_source_reaches_the_functions_table_beside_a_backfill(st
     assert stack.function("probe").metrics.counts() == {"Received": 4}
 
 
-def test_multi_active_has_its_table_with_a_stream_and_its_deletions_in_every_region(endpoints, aws):
+def test_multi_active_has_a_streaming_table_and_tombstones_in_every_region(endpoints, aws):
     regions = ("us-east-1", "eu-west-1", "ap-south-1")
     given = {"ReplicaTableName": "everywhere", "TombstoneTableName": "everywhere-deleted"}
     spec = TableSpec("", ({"AttributeName": "n", "KeyType": "HASH"},), ({"AttributeName": "n", "AttributeType": "N"},))

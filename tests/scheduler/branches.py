@@ -9,7 +9,7 @@ from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.runs import Make, Playable, play
-from tests.scheduler.welcome import WelcomeWorld
+from tests.scheduler.welcome import ResendWorld, WelcomeWorld
 from tests.scheduler.world import Plan, World
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
@@ -56,7 +56,8 @@ BRANCHES: dict[str, Make] = {
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "multi-active": Mesh,
     "multi-active-merged": Merging,
-    "welcome": partial(streamed, WelcomeWorld, SAFE),
+    "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),
+    "welcome-resent": partial(streamed, ResendWorld, (*SAFE, late)),
 }
 
 

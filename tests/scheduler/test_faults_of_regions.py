@@ -9,7 +9,7 @@ KEY = {"id": {"S": "x"}}
 
 
 @pytest.mark.xfail(reason="a position that is not known counts above all that are known", strict=True)
-def test_an_edit_after_a_repair_is_carried_though_its_time_is_that_of_the_edit_before():
+def test_an_edit_after_a_repair_is_carried_though_its_time_is_no_later():
     world = World(last_writer("at", "seconds"))
     world.put(US, 1, "first")
     assert world.branch(US).reconcile(KEY, FOREVER)

@@ -50,7 +50,7 @@ def test_a_delete_takes_the_row_away_though_the_update_before_it_never_came():
 
 
 @pytest.mark.xfail(reason="a row that its own TTL took is forgotten with its version", strict=True)
-def test_an_older_change_that_comes_again_does_not_bring_back_a_row_that_its_ttl_took():
+def test_an_older_change_does_not_bring_back_a_row_that_its_ttl_took():
     story = Story(Projection(name="ending", of=ITEM, pk="ENDING", sk="{id}", keep=("name",), expires_at="ends"))
     for name in "xy":
         story.wrote(name=text(name), ends={"N": "1795341700"})

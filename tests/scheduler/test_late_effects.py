@@ -81,5 +81,5 @@ RULES = {"whole": last_writer("at", "seconds"), "merged": by_attribute("at", "se
 @pytest.mark.parametrize(
     "rule", ["whole", pytest.param("merged", marks=pytest.mark.xfail(reason=REVIVED, strict=True))]
 )
-def test_a_write_to_a_region_that_takes_effect_at_any_later_time_revives_nothing(rule):
+def test_a_write_to_a_region_that_takes_effect_later_revives_nothing(rule):
     play_every(lambda seed, choices: Regions(RULES[rule], choices), deep(2))

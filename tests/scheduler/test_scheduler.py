@@ -65,7 +65,7 @@ def test_every_order_of_two_actors_calls_is_played_once():
 
 
 @pytest.mark.parametrize("played", [lambda: play(counter, range(100)), lambda: play_every(counter, 1)])
-def test_a_lost_update_is_found_and_told_with_its_calls_its_seed_and_its_choices(played):
+def test_a_lost_update_is_shown_with_its_calls_its_seed_and_its_choices(played):
     with pytest.raises(AssertionError) as raised:
         played()
     said = str(raised.value)
@@ -152,7 +152,7 @@ def twice(made):
             continue
 
 
-def test_a_response_is_lost_of_a_call_that_took_effect_or_takes_effect_after_others():
+def test_a_response_is_lost_of_a_call_that_takes_effect_now_or_later():
     assert [played(fault, twice).number() for fault in (lost, late)] == [2, 1]
 
 

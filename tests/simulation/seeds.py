@@ -5,6 +5,7 @@ from tests.scheduler import runs
 SCHEDULES = 2000
 
 
-def seeds(at: int, of: int) -> range:
-    """The at-th of so many parts."""
-    return runs.seeds(SCHEDULES)[at::of]
+def seeds(part: tuple[int, int]) -> range:
+    """Those of one part (see `selection.parts`)."""
+    at, many = part
+    return runs.seeds(SCHEDULES)[at::many]

@@ -3,8 +3,6 @@
 from random import Random
 from typing import Any
 
-import pytest
-
 from distributary.derive import Projection
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.item_verifier import Comparator
@@ -17,6 +15,7 @@ from distributary.verify.report import Report
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.scheduler.effects import Faults
+from tests.selection import cut, parts
 from tests.simulation.damage import Damage
 from tests.simulation.schedules import SCHEMAS, Schedule
 from tests.simulation.settled import check_settled
@@ -67,10 +66,10 @@ def settled(seed: int) -> Settled | None:
     return schedule
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_what_was_damaged_is_told_and_repaired_and_the_stream_goes_on(part: int) -> None:
+@parts(4)
+def test_what_was_damaged_is_told_and_repaired_and_the_stream_goes_on(part: tuple[int, int]) -> None:
     damaged = 0
-    for seed in range(part, MANY, 4):
+    for seed in cut(range(MANY), part):
         schedule = settled(seed)
         if schedule is None:
             continue

@@ -3,8 +3,10 @@
 
 from tests.scheduler.branches import scheduled
 from tests.scheduler.runs import play
+from tests.selection import parts
 from tests.simulation.seeds import seeds
 
 
-def test_the_views_equal_a_plain_recomputation_after_every_even_schedule():
-    play(scheduled, seeds(0, 2))
+@parts(8)
+def test_the_views_equal_a_plain_recomputation_after_every_schedule(part):
+    play(scheduled, seeds(part))

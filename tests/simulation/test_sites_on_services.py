@@ -58,7 +58,7 @@ def row(site):
     return site.client.get_item(TableName=site.table, Key=KEY, ConsistentRead=True).get("Item")
 
 
-def test_a_row_of_every_type_is_overwritten_on_condition_that_it_is_as_it_was_seen(site):
+def test_a_row_of_every_type_is_overwritten_only_if_it_is_as_it_was_seen(site):
     site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
     assert merged(site, edit(2))
     assert merged(site, edit(3))
@@ -93,7 +93,7 @@ def test_a_row_whose_attribute_differs_within_its_type_is_not_as_it_was_seen(sit
     assert not site.rows.put(PLACE.key, EVERY_TYPE, seen)
 
 
-def test_a_tombstone_that_moved_is_not_overwritten_by_one_that_was_decided_before(site):
+def test_a_tombstone_that_moved_is_not_overwritten_by_an_earlier_decision(site):
     assert merged(site, edit(2).deletion())
     seen = site.grave(PLACE)
     assert merged(site, edit(4).deletion())

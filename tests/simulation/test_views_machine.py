@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -120,10 +121,11 @@ def _item(name: str, image: Image) -> Image:
     return {"id": {"S": name}, **image}
 
 
-def test_no_sequence_of_steps_leaves_a_view_wrong():
+@pytest.mark.parametrize("examples", [40, pytest.param(300, marks=pytest.mark.slow)])
+def test_no_sequence_of_steps_leaves_a_view_wrong(examples):
     asked = os.environ.get("EXAMPLES")
     steps = settings(
-        max_examples=int(asked or 300),
+        max_examples=int(asked or examples),
         derandomize=not asked,
         stateful_step_count=25,
         deadline=None,

@@ -84,8 +84,9 @@ def called(app: Path, action_of) -> set[str]:
     actions = set()
     for tree in modules(app):
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                actions |= action_of.get(node.func.attr, set())
+            if isinstance(node, ast.Call):
+                named = [each.attr for each in (node.func, *node.args) if isinstance(each, ast.Attribute)]
+                actions |= set().union(*(action_of.get(each, set()) for each in named))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 actions |= action_of.get(node.value, set()) if "_" in node.value else set()
     return actions

@@ -1,15 +1,17 @@
 """The welcome branch over fakes, for unit tests: tables, a mailbox, and a clock."""
 
+from dataclasses import replace
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
+from distributary.stream.change import Kind
 from distributary.stream.entity import Entity
 from distributary.welcome.branch import WelcomeBranch
-from distributary.welcome.channels import Ses
-from distributary.welcome.claims import Claims
+from distributary.welcome.factory import build
 from distributary.welcome.messages import Content
 from distributary.welcome.rate_limit import Pace
 from distributary.welcome.rules import Rule, check
+from distributary.welcome.settings import WelcomeSettings
 from distributary.welcome.suppressions import Suppressions
 from tests.fakes import ses
 from tests.fakes.dynamodb import DynamoDB
@@ -18,6 +20,22 @@ from tests.unit.records import CREATED
 
 AMPLE = Deadline(60.0, 0.0, lambda: 0.0)
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "visits", "status", "news", "language"))
+SETTINGS = WelcomeSettings(
+    parking_bucket="parking",
+    generation=0,
+    claim_table="claims",
+    claim_days=30,
+    max_age_seconds=3600,
+    event_names=frozenset(Kind),
+    send_rate=1e9,
+    concurrency=1,
+    sender="hello@example.com",
+    reply_to="",
+    configuration_set="",
+    topic_arn="",
+    sms_calling_codes=(),
+    event_bus="",
+)
 PLAIN = Content("Welcome, {{name}}", "Hello {{name}}!")
 
 
@@ -41,18 +59,16 @@ class Office:
 
     def branch(self, client: Any = None, mail: Any = None) -> WelcomeBranch:
         """As app.py puts it together, over wrapped clients if any are given."""
-        dynamodb = client or self.client
-        sender = self.channel or Ses(mail or self.mail, "hello@example.com")
-        return WelcomeBranch(
-            self.rules,
-            Claims(dynamodb, "claims", 30, lambda: self.clock),
-            Suppressions(dynamodb, "claims", lambda: self.clock),
-            {each.channel: sender for each in self.rules},
-            Pace(self.rate),
-            Serial(),
-            3600,
-            lambda: self.clock,
+        clients = {"dynamodb": client or self.client, "sesv2": mail or self.mail}
+        branch = build(
+            self.rules, SETTINGS, lambda service, **_: clients[service], Serial(), lambda: self.clock, Pace(self.rate)
         )
+        return replace(branch, channels=dict.fromkeys(branch.channels, self.channel)) if self.channel else branch
+
+    @property
+    def suppressions(self) -> Suppressions:
+        """What the suppress function writes."""
+        return Suppressions(self.client, "claims", lambda: self.clock)
 
     def apply(self, *changes: Any, deadline: Deadline = AMPLE) -> list[Any]:
         """By a new execution environment."""

@@ -152,7 +152,7 @@ def test_a_request_too_large_is_split_and_a_document_too_large_is_parked():
     assert send(node, *actions) == ["Applied"] * 2 + ["Parked"] + ["Applied"] * 3
 
 
-def test_the_search_for_a_faulty_document_ends_with_the_time_and_parks_no_other(node):
+def test_the_search_for_a_faulty_document_ends_in_time_and_parks_no_other(node):
     times = iter([0.0, 0.0])
     deadline = Deadline(1.0, 0.0, lambda: next(times, 2.0))
     actions = [action("x" * 513), *(action(str(each)) for each in range(7))]
@@ -205,7 +205,7 @@ def test_credentials_that_cannot_be_had_fail_with_their_mend_and_park_nothing():
     assert (end.status.value, end.cause) == ("Failed", "the secret must be JSON")
 
 
-def test_a_400_that_is_not_opensearch_s_parks_nothing_and_is_not_searched_for_a_culprit():
+def test_a_400_that_is_not_opensearch_s_parks_nothing_and_is_not_divided():
     class Gate:
         calls = 0
 
@@ -253,7 +253,7 @@ def test_several_requests_are_in_flight_each_below_the_limit():
     assert max(node.sizes) <= 100_000
 
 
-def test_after_a_429_fewer_and_smaller_requests_follow_and_grow_back_across_batches():
+def test_after_a_429_requests_are_fewer_and_smaller_and_grow_back_later():
     node = Counting(busy={0})
     sender = Bulk(node, lambda _: None, Serial(), max_bytes=400_000)
     assert {end.status.value for end in sender.send(many(3000), FOREVER)} == {"Applied"}

@@ -1,6 +1,7 @@
 """What each channel asks of its service, and what it makes of each answer."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
@@ -16,7 +17,9 @@ MESSAGE = Message(
     "welcome|user_id=S:u-1", "welcome", "ada@example.com", "Hello, Zoë", "text", "<p>html</p>", tags={"kind": "welcome"}
 )
 SETTINGS = WelcomeSettings.load(GOOD[WelcomeSettings])
-BARE = WelcomeSettings.load({**GOOD[WelcomeSettings], "TOPIC_ARN": "", "EVENT_BUS": "", "REPLY_TO": ""})
+BARE = WelcomeSettings.load(
+    {**GOOD[WelcomeSettings], "TOPIC_ARN": "", "EVENT_BUS": "", "REPLY_TO": "", "SMS_CALLING_CODES": ""}
+)
 
 
 class Service:
@@ -33,6 +36,10 @@ class Service:
             return self.answer
 
         return called
+
+
+def message_for(channel):
+    return replace(MESSAGE, to="+441632960960") if channel is Sms else MESSAGE
 
 
 def connected(channel, answer, settings=SETTINGS):
@@ -77,7 +84,32 @@ def test_a_topic_gets_subject_and_text_and_a_phone_the_text():
     assert service.asked == [("publish", {"TopicArn": SETTINGS.topic_arn, "Message": "text", "Subject": "Hello, Zo?"})]
     phone, service = connected(Sms, {"MessageId": "m-2"})
     phone.send(Message("i", "r", "+441632960960", "subject", "text"))
-    assert service.asked == [("publish", {"PhoneNumber": "+441632960960", "Message": "text"})]
+    kind = {"AWS.SNS.SMS.SMSType": {"DataType": "String", "StringValue": "Transactional"}}
+    asked = {"PhoneNumber": "+441632960960", "Message": "text", "MessageAttributes": kind}
+    assert service.asked == [("publish", asked)]
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [
+        ("+33612345678", "begins with none of WelcomeSmsCallingCodes"),
+        ("+8811234567", "begins with none of WelcomeSmsCallingCodes"),
+        ("+449011234567", "a satellite or premium-rate range"),
+        ("+447012345678", "a satellite or premium-rate range"),
+        ("+19005551234", "a satellite or premium-rate range"),
+    ],
+)
+def test_no_text_goes_to_a_country_or_range_that_is_not_allowed(number, cause):
+    phone, service = connected(Sms, {"MessageId": "m-2"})
+    with pytest.raises(Rejected, match=cause):
+        phone.send(Message("i", "r", number, "subject", "text"))
+    assert service.asked == []
+
+
+def test_an_allowed_code_does_not_allow_satellites():
+    phone, _ = connected(Sms, {"MessageId": "m"}, replace(SETTINGS, sms_calling_codes=("+8",)))
+    with pytest.raises(Rejected, match="satellite"):
+        phone.send(Message("i", "r", "+8811234567", "subject", "text"))
 
 
 def test_an_event_carries_the_message_and_the_same_id_each_time():
@@ -93,7 +125,7 @@ def test_an_event_carries_the_message_and_the_same_id_each_time():
     assert json.loads(entry["Detail"])["id"] == MESSAGE.id
 
 
-@pytest.mark.parametrize("channel", [Topic, EventBridge])
+@pytest.mark.parametrize("channel", [Topic, EventBridge, Sms])
 def test_a_channel_whose_setting_is_missing_stops_the_start(channel):
     with pytest.raises(ConfigError, match="Welcome"):
         connected(channel, {}, BARE)
@@ -110,8 +142,8 @@ NEVER_LEFT = [ConnectTimeoutError(endpoint_url="x"), EndpointConnectionError(end
 @pytest.mark.parametrize(
     ("channel", "code", "meaning"),
     [
-        *((Ses, code, Rejected) for code in ("MessageRejected", "BadRequestException", "NotFoundException")),
-        (Ses, "MailFromDomainNotVerifiedException", Rejected),
+        *((Ses, code, Rejected) for code in ("MessageRejected", "BadRequestException")),
+        *((Ses, code, Unavailable) for code in ("NotFoundException", "MailFromDomainNotVerifiedException")),
         *((Ses, code, Unavailable) for code in ("TooManyRequestsException", "LimitExceededException")),
         *((Ses, code, Unavailable) for code in ("SendingPausedException", "AccountSuspendedException")),
         (Ses, "AccessDeniedException", Unavailable),
@@ -127,9 +159,23 @@ NEVER_LEFT = [ConnectTimeoutError(endpoint_url="x"), EndpointConnectionError(end
 def test_what_a_refusal_means(channel, code, meaning):
     sender, _ = connected(channel, answered(code))
     with pytest.raises(meaning) as caught:
-        sender.send(MESSAGE)
+        sender.send(message_for(channel))
     assert code in str(caught.value)
     assert "ada@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("MessageRejected", "Email address is not verified. The following identities failed the check: hello@x.com"),
+        ("BadRequestException", "Template welcome does not exist."),
+        ("BadRequestException", "Configuration set <mine> does not exist."),
+    ],
+)
+def test_ses_refusals_that_a_deployment_causes_are_tried_again(code, text):
+    sender, _ = connected(Ses, refusal("SendEmail", code, text, 400))
+    with pytest.raises(Unavailable):
+        sender.send(MESSAGE)
 
 
 @pytest.mark.parametrize("channel", [Ses, Topic, Sms, EventBridge])
@@ -137,7 +183,7 @@ def test_what_a_refusal_means(channel, code, meaning):
 def test_what_broke_off_may_have_been_sent(channel, error):
     sender, _ = connected(channel, error)
     with pytest.raises(MaybeSent):
-        sender.send(MESSAGE)
+        sender.send(message_for(channel))
 
 
 @pytest.mark.parametrize("channel", [Ses, Topic, Sms, EventBridge])
@@ -145,7 +191,7 @@ def test_what_broke_off_may_have_been_sent(channel, error):
 def test_what_never_left_was_not_sent(channel, error):
     sender, _ = connected(channel, error)
     with pytest.raises(Unavailable):
-        sender.send(MESSAGE)
+        sender.send(message_for(channel))
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_a_rejected_change_is_parked_with_its_cause_and_the_shard_moves_on():
     }
 
 
-def test_an_undecodable_record_is_parked_as_it_came_and_its_neighbours_go_through():
+def test_an_undecodable_record_is_parked_as_it_came_and_the_others_go_through():
     branch, bucket = Ledger(APPLIED), Bucket()
     batch = event(stream_record(0), malformed(), stream_record(2))
     assert consume(batch, Context(), deployment(branch, bucket)) == answer()
@@ -110,7 +110,7 @@ def test_an_undecodable_record_that_cannot_be_parked_comes_again():
     assert consume(batch, Context(), deployment(Ledger(APPLIED), Bucket(refuses="parked/"))) == answer(sequence(1))
 
 
-def test_a_record_without_an_identifier_that_cannot_be_parked_brings_the_whole_batch_again():
+def test_a_record_without_identifier_or_parking_brings_the_batch_again():
     """An empty identifier is one that Lambda does not know: it takes the whole batch as failed."""
     batch = event(stream_record(0), {"eventID": "lost"}, stream_record(2))
     assert consume(batch, Context(), deployment(Ledger(APPLIED), Bucket(refuses="parked/"))) == answer("")

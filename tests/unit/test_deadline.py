@@ -32,6 +32,6 @@ def test_time_that_is_over_is_said():
     assert deadline.left() == 0.0
 
 
-def test_parking_has_two_thirds_of_the_reserve_and_leaves_the_rest_for_the_answer():
+def test_parking_has_two_thirds_of_the_reserve_and_the_answer_has_the_rest():
     deadline = Deadline(105.0, 3.0, lambda: 105.0)
     assert deadline.into_reserve().left() == pytest.approx(2.0)

@@ -101,7 +101,7 @@ def test_a_marker_is_purged_on_the_shard_that_it_was_routed_to(deployed, monkeyp
     assert (sent[0]["routing"], sent[0]["if_seq_no"], sent[0]["_index"]) == ("tenant", 4, "users-g3-write")
 
 
-def test_the_purge_takes_what_is_beyond_the_horizon_out_of_every_index_and_counts_it(deployed, monkeypatch, capsys):
+def test_the_purge_removes_and_counts_what_is_too_old_in_every_index(deployed, monkeypatch, capsys):
     now = 2_000_000_000.0
     monkeypatch.setattr(purge.time, "time", lambda: now)
     days = {"old": 9, "older": 400, "young": 7}

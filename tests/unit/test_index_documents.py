@@ -92,14 +92,14 @@ def test_under_another_id_it_leaves_a_marker_where_it_was():
     }
 
 
-def test_an_item_that_two_entities_claim_under_one_id_is_parked_with_both_names():
+def test_an_id_that_two_entities_claim_is_parked_with_both_names():
     bulk, ends = apply([index(of=ADMIN), index()], user(type="admin"))
     assert statuses(ends) == ["Parked"]
     assert "entities 'admin' and 'everyone' both claim the item" in ends[0].cause
     assert len(bulk.lines) == 1
 
 
-def test_what_one_index_rejects_is_parked_and_what_the_others_make_of_it_is_kept():
+def test_what_one_index_rejects_is_parked_and_the_others_keep_it():
     def wrong(item):
         raise LookupError(item["email"])
 
@@ -133,7 +133,7 @@ def test_a_header_carries_version_alias_routing_and_pipeline():
     assert header["version_type"] == "external_gte"
 
 
-def test_a_marker_goes_where_the_document_is_by_no_pipeline_and_counts_from_now():
+def test_a_marker_goes_where_its_document_is_without_pipeline_from_now_on():
     bulk, _ = apply([index(routing="{user_id}", pipeline="embed")], user(1, "REMOVE", old="x"))
     ((header, body),) = bulk.lines
     assert header["index"]["routing"] == "u-1"

@@ -111,7 +111,7 @@ def test_a_value_that_fits_is_written_exactly(type, value, text):
     ],
     ids=named,
 )
-def test_a_value_that_does_not_fit_is_rejected_by_its_field_and_says_nothing_of_itself(mapping, value):
+def test_a_value_that_does_not_fit_is_rejected_by_field_and_not_shown(mapping, value):
     with pytest.raises(Rejected, match=r"^field 'f(\.n)?'") as caught:
         written(mapping, value)
     assert SECRET not in str(caught.value)
@@ -204,7 +204,7 @@ def test_a_shortcut_writes_what_the_writer_writes_or_leaves_it_to_it(kind, typed
         assert orjson.dumps(written) == orjson.dumps(whole)
 
 
-def test_a_short_text_and_a_short_number_take_the_shortcut_and_what_is_no_value_does_not():
+def test_short_texts_and_numbers_take_the_shortcut_and_faulty_values_do_not():
     assert shortcut({"type": "keyword"})({"S": "Zoë"}) == "Zoë"
     assert shortcut({"type": "long"})({"N": "-12"}) is not MISSED
     for typed in ({}, {"S": 7}, {"S": "a", "N": "1"}, {"N": 1}):

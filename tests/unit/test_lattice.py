@@ -142,14 +142,14 @@ def test_an_update_that_outranks_a_delete_brings_the_whole_item_back():
         assert BY_ATTRIBUTE.shown(joined(order)) == {"a": {"S": "new"}, "b": {"S": "old"}}
 
 
-def test_what_is_inserted_after_a_delete_begins_anew_and_two_that_are_inserted_at_once_are_merged():
+def test_an_insert_after_a_delete_begins_anew_and_two_at_once_are_merged():
     first, gone = write(at(1, EU, 1), {"a": "1"}, "a"), MergeState(dead=at(2, EU, 2, True), versions={EU: 2})
     again, other = write(at(3, EU, 3), {"b": "3"}, "b"), write(at(4, US, 1), {"c": "4"}, "c")
     for order in permutations((first, gone, again, other)):
         assert BY_ATTRIBUTE.shown(joined(order)) == {"b": {"S": "3"}, "c": {"S": "4"}}
 
 
-def test_what_a_change_did_that_never_came_is_told_by_the_next_one_of_its_region():
+def test_a_change_that_never_came_is_made_up_for_by_its_regions_next_one():
     """It stays so where another region writes afterwards, and does not cover what that wrote."""
     made, last = write(at(1, EU, 1), {"a": "1", "b": "1"}, "ab"), write(at(3, EU, 3), {"a": "2", "b": "3"}, "b")
     assert BY_ATTRIBUTE.shown(joined((made, last))) == {"a": {"S": "2"}, "b": {"S": "3"}}
@@ -180,7 +180,7 @@ def test_an_attribute_that_regions_gave_other_forms_is_the_same_everywhere():
 
 
 @pytest.mark.parametrize(("saw", "shown"), [({}, {"a": {"N": "1"}, "sum": {"N": "1"}}), ({EU: 1}, {"a": {"N": "1"}})])
-def test_a_rule_of_your_own_is_asked_only_of_items_that_did_not_know_each_other(saw, shown):
+def test_a_rule_of_your_own_decides_only_between_concurrent_items(saw, shown):
     image = {("a",): {"N": "1"}}
     wholes = {EU: Sibling(at(1, EU, 1), image), US: Sibling(at(2, US, 1), image, saw)}
     assert CUSTOM.shown(MergeState(wholes=wholes, versions={EU: 1, US: 1})) == shown

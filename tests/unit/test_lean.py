@@ -15,8 +15,9 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 
 from distributary.consumer import aws as clients
-from distributary.consumer.aws import classify, code_of
+from distributary.consumer.aws import classify
 from distributary.dynamodb.client import DynamoDBClient, connect
+from distributary.dynamodb.requests import Met, conditional_write
 from distributary.errors import Rejected, Unavailable
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
@@ -116,10 +117,7 @@ def test_binaries_come_as_bytes_and_attributes_of_their_names_as_they_are(servic
 
 def test_a_refusal_is_boto3_s_with_the_item_that_the_condition_met(service, client):
     service.script = [refused("ConditionalCheckFailedException", Item={"blob": {"B": "AA=="}})]
-    with pytest.raises(ClientError) as caught:
-        client.put_item(**PUT)
-    assert code_of(caught.value) == "ConditionalCheckFailedException"
-    assert clients.standing_item(caught.value) == {"blob": {"B": b"\x00"}}
+    assert conditional_write(client.put_item, "PutItem", **PUT) == Met(False, {"blob": {"B": b"\x00"}})
     assert len(service.requests) == 1
 
 

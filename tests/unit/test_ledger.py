@@ -138,6 +138,14 @@ def test_a_delete_before_its_insert_leaves_a_tombstone_that_the_insert_meets():
     assert world.rows() == {}
 
 
+def test_a_change_that_comes_again_is_superseded_and_written_nowhere():
+    world = World(SALES)
+    assert world.statuses(order(1, "u")) == [Status.APPLIED]
+    before = world.service.write_units
+    assert world.statuses(order(1, "u")) == [Status.SUPERSEDED]
+    assert world.service.write_units == before
+
+
 def test_an_item_that_comes_again_takes_the_expiry_off_its_ledger_row():
     world = World(SALES)
     world.apply(gone(2, "u"))
@@ -250,7 +258,7 @@ class Refused(Refusing):
     ("code", "status"),
     [("ValidationException", Status.PARKED), ("ThrottlingException", Status.FAILED)],
 )
-def test_a_request_that_is_refused_whole_is_divided_until_the_culprit_stands_alone(code, status):
+def test_a_request_that_is_refused_whole_is_divided_to_find_the_culprit(code, status):
     world = World(SALES, client=lambda s: Refused(s, user_7, code))
     statuses = world.statuses(*(order(n, f"u-{n}") for n in range(20)))
     assert [n for n, each in enumerate(statuses) if each is status] == [7]
@@ -277,7 +285,7 @@ def test_a_row_that_is_no_groups_is_never_overwritten():
     foreign = {"pk": {"S": "SALES#mon"}, "sk": {"S": "TOTAL"}, "mine": {"S": "yes"}}
     world.service.put_item(TableName="derived", Item=foreign)
     (end,) = world.apply(order(1, "u"))
-    assert (end.status, "no group's" in end.cause) == (Status.PARKED, True)
+    assert (end.status, "belongs to no group" in end.cause) == (Status.PARKED, True)
     assert world.rows() == {("SALES#mon", "TOTAL"): {"mine": "yes"}}
 
 

@@ -23,7 +23,7 @@ def marked(row, rank, versions=()):
 
 
 @given(item=items, rank=ranks, versions=versions)
-def test_what_was_marked_is_known_with_its_rank_in_a_table_s_spelling_and_in_a_record_s(item, rank, versions):
+def test_a_mark_is_known_with_its_rank_as_a_table_or_a_record_spells_it(item, rank, versions):
     row = marked(encode_item(item), rank, versions)
     for each in (row, {name: as_event(typed) for name, typed in row.items()}):
         assert MARKS.read(each) == rank
@@ -31,9 +31,7 @@ def test_what_was_marked_is_known_with_its_rank_in_a_table_s_spelling_and_in_a_r
 
 
 @given(item=items, rank=ranks, versions=versions, name=st.sampled_from(["added", "other"]))
-def test_a_write_on_top_that_keeps_the_attribute_is_not_the_replicator_s_but_tells_what_it_saw(
-    item, rank, versions, name
-):
+def test_a_write_that_keeps_the_mark_is_the_application_s_and_tells_its_view(item, rank, versions, name):
     row = {**marked(encode_item(item), rank, versions), name: {"S": "written on top, whatever stood there"}}
     assert MARKS.read(row) is None
     assert MARKS.seen(row) == versions

@@ -94,7 +94,7 @@ def test_counters_of_an_item_that_two_regions_make_at_once_add_up(world):
 
 
 @pytest.mark.parametrize("first", [US, EU])
-def test_an_attribute_that_both_edit_goes_to_the_later_one_or_to_the_region_named_first(world, first):
+def test_an_attribute_that_both_edit_goes_to_the_later_or_the_first_region(world, first):
     world.put(US, 1, "first", a=number(0), b=number(0))
     world.settle()
     world.update(EU, 5, a=text("eu"), b=text("eu, earlier"))
@@ -184,7 +184,7 @@ def test_an_edit_on_top_of_another_stands_even_within_its_second():
     assert world.conflicts == 0
 
 
-def test_a_delete_right_after_edits_on_top_of_another_s_within_one_second_stands():
+def test_a_delete_after_edits_on_top_of_another_s_within_one_second_stays():
     world = World(by_attribute())
     world.put(EU, 0, "of eu")
     world.settle()
@@ -203,7 +203,7 @@ def test_a_delete_right_after_edits_on_top_of_another_s_within_one_second_stands
     assert world.values() == [{"x": "made again"}] * 2
 
 
-def test_an_item_put_back_as_it_was_read_earlier_mark_and_all_is_the_application_s(world):
+def test_an_item_put_back_with_its_earlier_mark_is_the_application_s(world):
     world.put(EU, 1, "first")
     world.settle()
     read = world.tables.state[f"items@{US}"][("x",)]
@@ -262,7 +262,7 @@ def test_a_write_that_comes_between_a_look_and_a_write_is_not_overwritten(world,
     assert world.values() == [{"x": "fresh"}] * 2
 
 
-def test_a_function_that_is_late_puts_nothing_back_over_what_a_newer_one_has_shown(world):
+def test_a_late_function_puts_nothing_back_over_what_a_newer_one_has_shown(world):
     """It read what is known before the other region's edit came, and the row after."""
     world.put(US, 1, "first")
     world.settle()
@@ -295,7 +295,7 @@ def test_a_function_that_is_late_puts_nothing_back_over_what_a_newer_one_has_sho
     assert (late.puts, world.values()) == (0, [{"x": "of us"}] * 2)
 
 
-def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_others():
+def test_a_region_out_of_reach_fails_the_change_and_the_others_have_it():
     faults = Faults()
     world = World(RULE, (US, EU, AP), wrap=faults)
     faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
@@ -307,7 +307,7 @@ def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_other
     assert world.values() == [{"x": "a"}] * 3
 
 
-def test_a_repair_of_a_lost_edit_takes_nothing_that_another_region_wrote_meanwhile(world):
+def test_a_repair_of_a_lost_edit_takes_nothing_that_another_region_wrote(world):
     world.put(US, 1, "first", a=text("old"), b=text("old"))
     world.settle()
     world.update(US, 9, a=text("lost"))
@@ -372,7 +372,7 @@ class TestARuleOfYourOwn:
             endings += world.items()
         assert endings == [{"at": number(2), "said": text(AP + EU + US)}] * 6
 
-    def test_a_function_that_fails_on_an_item_parks_its_change_and_keeps_the_others(self, world):
+    def test_a_function_that_fails_on_an_item_parks_its_change_alone(self, world):
         self.put(world, EU, 1, best=number(7))
         world.settle()
         self.put(world, US, 2, best=text("no number"))
@@ -408,7 +408,7 @@ def objects(world):
     return [json.loads(body) for name, body in world.s3.state.items() if name.startswith("conflicts/")]
 
 
-def test_a_conflict_is_one_object_with_both_sides_what_became_of_them_and_the_rule(world):
+def test_a_conflict_is_one_object_with_both_sides_their_result_and_the_rule(world):
     world.put(EU, 1, "sentinel-eu", only_eu=number(1))
     world.put(US, 2, "sentinel-us")
     for _ in range(2):
@@ -424,7 +424,7 @@ def test_a_conflict_is_one_object_with_both_sides_what_became_of_them_and_the_ru
     assert body["winner"]["item"] == {"at": number(2), "value": text("sentinel-us"), "only_eu": number(1)}
 
 
-def test_a_conflict_that_was_made_while_regions_could_not_reach_each_other_is_recorded_when_they_can():
+def test_a_conflict_of_regions_that_were_cut_off_is_recorded_afterwards():
     """Each had learnt its own edit by then."""
     faults = Faults()
     world = World(RULE, wrap=faults)
@@ -451,7 +451,7 @@ def test_found_from_either_side_a_conflict_has_the_same_name():
     assert names[0] == names[1]
 
 
-def test_edits_of_different_attributes_and_edits_one_after_the_other_are_no_conflict(world):
+def test_edits_of_different_attributes_or_one_after_the_other_do_not_conflict(world):
     world.put(US, 1, "first", a=number(0), b=number(0))
     world.settle()
     world.edit(EU, "put_item", Item={**world.tables.state[f"items@{EU}"][("x",)], "a": number(1)})
@@ -465,7 +465,7 @@ def test_edits_of_different_attributes_and_edits_one_after_the_other_are_no_conf
     assert world.conflicts == 0
 
 
-def test_a_conflict_that_cannot_be_recorded_fails_the_change_before_anything_is_lost(world, monkeypatch):
+def test_a_conflict_that_cannot_be_recorded_fails_before_anything_is_lost(world, monkeypatch):
     world.put(US, 1, "us")
     world.put(EU, 2, "eu")
     world.carry(US)

@@ -55,7 +55,7 @@ def text(**attributes):
     return {name: {"S": value} for name, value in attributes.items()}
 
 
-def test_an_insert_and_an_update_are_one_write_and_one_read_each_and_a_delete_is_two_writes():
+def test_a_put_is_one_write_and_one_read_and_a_delete_is_two_writes():
     region = Region()
     region.apply(change(0, new=text(name="Ada")))
     assert region.costs() == ({"PutItem": 1, "BatchGetItem": 1}, 1, 1.0)
@@ -71,7 +71,7 @@ def test_what_the_filter_leaves_out_costs_nothing():
     assert region.costs() == ({}, 0, 0)
 
 
-def test_an_item_that_leaves_the_filter_leaves_the_replica_and_one_that_enters_it_comes():
+def test_items_leave_and_enter_the_replica_as_they_leave_and_enter_the_filter():
     region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu"))
     region.apply(change(0, new=text(home="eu")), change(0, user="u-2", new=text(home="us")))
     assert region.items() == {"u-1": text(home="eu")}
@@ -98,7 +98,7 @@ def test_a_key_prefix_chooses_items_by_their_partition_key():
     assert set(region.items()) == {"EU#1"}
 
 
-def test_a_dropped_attribute_stays_at_home_and_a_masked_one_goes_as_its_function_says():
+def test_a_dropped_attribute_does_not_go_and_a_masked_one_goes_masked():
     region = Region(Mirror(of=USER, drop=("email",), mask={"name": lambda name: name[:1]}))
     region.apply(change(0, new=text(email="ada@example.com", name="Ada", home="eu")), change(1, user="u-2"))
     assert region.items() == {"u-1": text(name="A", home="eu"), "u-2": {}}
@@ -122,7 +122,7 @@ def test_a_delete_by_ttl_is_propagated_or_ignored(expired, left):
     assert region.items() == left
 
 
-def test_what_an_ignored_delete_by_ttl_left_goes_when_the_item_comes_back_outside_the_filter():
+def test_a_row_left_by_ttl_goes_when_the_item_comes_back_outside_the_filter():
     region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu", expired="ignore"))
     region.apply(change(0, new=text(home="eu")))
     region.apply(change(1, "REMOVE", old=text(home="eu"), **EXPIRED))
@@ -157,7 +157,7 @@ def test_two_mirrors_that_face_each_other_do_not_loop():
 
 
 @pytest.mark.parametrize(("written", "ends"), [(0, Status.APPLIED), (1, Status.IGNORED), (2, Status.IGNORED)])
-def test_a_mirror_that_resumes_carries_what_the_reversed_one_wrote_and_nothing_newer(written, ends):
+def test_a_resumed_mirror_carries_what_the_reversed_one_wrote_nothing_newer(written, ends):
     version = {REPLICA_VERSION: {"S": versions.to_text(versions.of(written, 7))}}
     edit = change(1, "MODIFY", new={**text(name="Bea"), **version}, old=text(name="Ada"), generation=1)
     assert Region().apply(edit) == [ends]
@@ -194,7 +194,7 @@ def test_all_faults_of_a_mirror_are_named_at_once():
     assert len(caught.value.faults) == 5
 
 
-def test_a_source_with_other_keys_than_declared_fails_the_change_and_lets_nothing_through():
+def test_a_source_with_other_keys_than_declared_fails_the_change():
     region = Region(Mirror(of=Entity(name="user", keys=("id",), attributes=("user_id",)), drop=("user_id",)))
     (end,) = region.branch.apply([change(0)], FOREVER)
     assert end.status is Status.FAILED
@@ -253,7 +253,7 @@ def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
     assert register.client.connections == register.parallel._executor._max_workers == CALLS
 
 
-def test_the_function_of_several_regions_reads_its_own_table_and_writes_the_others(app, monkeypatch):
+def test_a_function_of_several_regions_reads_its_table_and_writes_the_others(app, monkeypatch):
     declared = MultiActive(regions=("us-east-1", "eu-west-1", "us-west-2"), rule=last_writer("at"))
     monkeypatch.setattr(app, "REPLICA", declared)
     monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")

@@ -39,7 +39,7 @@ def test_an_insert_is_one_write_and_an_update_too_and_its_echo_no_write(world):
     assert world.spent() == {}
 
 
-def test_a_delete_is_a_tombstone_in_each_region_and_one_delete_in_each_other_and_its_echo_no_write(world):
+def test_a_delete_is_a_tombstone_and_a_delete_each_and_its_echo_no_write(world):
     world.put(US, 1, "a")
     world.settle()
     world.delete(US)
@@ -75,7 +75,7 @@ def test_a_crash_between_a_tombstone_and_its_delete_is_mended_by_redelivery():
     assert world.values() == [{}, {}]
 
 
-def test_a_region_out_of_reach_fails_the_change_and_keeps_nothing_from_the_others():
+def test_a_region_out_of_reach_fails_the_change_and_the_others_have_it():
     faults = Faults()
     world = World(RULE, (US, EU, AP), wrap=faults)
     faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
@@ -112,7 +112,7 @@ def test_a_second_edit_within_one_time_stands_at_home_and_everywhere(world):
     assert world.values() == [{"x": "c"}, {"x": "c"}]
 
 
-def test_an_edit_that_loses_to_what_it_overwrote_is_put_right_at_home_and_recorded(world):
+def test_an_edit_that_loses_to_what_it_overwrote_is_undone_and_recorded(world):
     world.put(EU, 100, "fast clock")
     world.settle()
     world.put(US, 50, "slow clock")
@@ -183,7 +183,7 @@ def test_edits_one_after_the_other_are_no_conflict(world):
     assert world.conflicts == 0
 
 
-def test_a_conflict_that_cannot_be_recorded_fails_the_change_before_anything_is_lost(world, monkeypatch):
+def test_a_conflict_that_cannot_be_recorded_fails_before_anything_is_lost(world, monkeypatch):
     world.put(US, 1, "us")
     world.put(EU, 2, "eu")
     monkeypatch.setattr(world, "s3", Faults({0: throttled})(world.s3, dynamodb))
@@ -225,7 +225,7 @@ def test_an_edit_between_look_and_put_is_seen_and_judged(world, at, left):
     assert puts == ["eu", "meddler", *(["us"] if left == "us" else [])]
 
 
-def test_the_condition_names_every_attribute_of_the_row_and_the_stamp_that_it_lacks(world):
+def test_the_condition_names_all_attributes_and_the_stamp_that_is_missing(world):
     world.put(EU, 1, "eu")
     seen = as_seen({"id": {"S": "x"}}, {"id": {"S": "x"}, "value": {"S": "eu"}}, REPLICA_VERSION)
     assert seen["ConditionExpression"] == "#a0 = :a0 AND #a1 = :a1 AND attribute_not_exists(#stamp)"
@@ -275,9 +275,7 @@ class TestByTheStreamsSecond:
     @pytest.mark.parametrize("region", [US, EU])
     @pytest.mark.parametrize("edits", [("b", "c"), ("b", None), (None, "c"), ("b", None, "d"), ("b", "c", None, "e")])
     @pytest.mark.parametrize("at_once", [True, False])
-    def test_the_last_of_many_edits_in_one_second_stands_whether_or_not_those_before_were_stamped(
-        self, world, region, edits, at_once
-    ):
+    def test_the_last_of_many_edits_in_one_second_wins_stamped_or_not(self, world, region, edits, at_once):
         other = EU if region == US else US
         world.put(other, 0, "0")
         world.settle()
@@ -308,7 +306,7 @@ class TestByTheStreamsSecond:
         assert not old.stamped
         assert again._second(change, Place({"id": {"S": "x"}}, "multi-active/id=S:x"), old) == standing.time
 
-    def test_an_edit_that_comes_again_under_a_raised_generation_is_no_later_than_it_was(self, world):
+    def test_an_edit_that_comes_again_in_a_raised_generation_is_no_later(self, world):
         for value in ("a", "b"):
             world.put(US, 0, value)
             world.settle()
@@ -324,7 +322,7 @@ class TestByTheStreamsSecond:
         world.settle()
         assert world.values() == [{"x": "later"}] * 2
 
-    def test_an_edit_that_a_later_delete_of_another_region_covers_goes_and_is_no_delete_of_its_own(self, world):
+    def test_an_edit_before_another_regions_delete_goes_and_is_no_own_delete(self, world):
         world.put(US, 0, "a")
         world.settle()
         world.put(EU, 0, "b")

@@ -35,4 +35,4 @@ def test_an_image_over_400_kb_is_parked_and_its_neighbours_go_through(monkeypatc
     assert {item["user_id"]["S"] for item in client.scan(TableName="replica")["Items"]} == {"u-0", "u-2"}
     (body,) = bucket.bodies().values()
     assert body["record"] == huge
-    assert body["cause"] == "row put_item: ValidationException"
+    assert body["cause"] == "row PutItem: ValidationException"

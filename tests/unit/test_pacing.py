@@ -122,3 +122,17 @@ def test_what_could_not_be_confirmed_in_time_is_not_begun(left):
     (end,) = office.apply(change(0, new=user()), deadline=Deadline(left, 0.0, lambda: 0.0))
     assert end.status is Status.FAILED
     assert office.client.state["claims"] == {}
+
+
+def test_a_wait_that_took_too_long_begins_nothing_and_gives_its_turn_back(clock):
+    """A sleep may end late: what was time enough before it is looked at again."""
+    office = Office()
+    late = Pace(1, clock, lambda seconds: clock.sleep(seconds + 5.0))
+    branch, deadline = replace(office.branch(), pace=late), Deadline(110.0, 0.0, clock)
+    (first,) = branch.apply([change(0, user="u-0", new=user())], deadline)
+    (second,) = branch.apply([change(1, user="u-1", new=user())], deadline)
+    assert [first.status, second.status] == [Status.APPLIED, Status.FAILED]
+    assert len(office.client.state["claims"]) == 1
+    assert clock.now == 106.0
+    branch.apply([change(1, user="u-1", new=user())], Deadline(1e9, 0.0, clock))
+    assert clock.now == 106.0

@@ -8,7 +8,7 @@ from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 
 
-def test_what_lies_behind_a_hundred_writes_when_the_deadline_comes_is_done_for_good():
+def test_a_hundred_writes_before_the_deadline_are_done_for_good():
     client = DynamoDB({"rows": {"pk": "S"}, "tombstones": {"id": "S"}})
     register = Register(client, "rows", Tombstones(client, "tombstones", 7), Serial())
     keys = [{"pk": {"S": f"{n:04}"}} for n in range(1000)]

@@ -115,12 +115,14 @@ def every_order(beginning, history, at_once=1, crashes=0):
     return found
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("history", HISTORIES, ids=str)
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_in_every_order_beside_the_stream_the_replica_ends_as_the_source(beginning, history):
     every_order(beginning, history)
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("history", [[], [PUT], [DELETE]], ids=str)
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_two_repairs_at_once_end_the_same(beginning, history):

@@ -33,9 +33,54 @@ def test_a_message_is_what_the_rule_says():
 
 
 def test_a_name_is_no_room_for_a_message_of_its_own():
-    message = compose(rule(), item(name={"S": "Ada\n\nYou have won: " + "x" * 1000}))
-    assert "\n" not in message.text
-    assert len(message.text) < 250
+    assert compose(rule(), item(name={"S": "x" * 1000})).text == f"Hello {'x' * 64}!"
+    assert compose(rule(max_characters=9), item(name={"S": "x" * 1000})).text == f"Hello {'x' * 9}!"
+
+
+ADVERTISING = [
+    "You have won https://evil.example",
+    "HTTP://evil.example",
+    "see www.evil.example",
+    "WWW.evil.example",
+    "ｗｗｗ．evil.example",
+    "http：／／evil.example",
+    "Ada\n\nYou have won",
+    "Ada\r\nBcc: all@example.com",
+    "Ada\u2028You",
+    "Ada\x85You",
+]
+
+
+@pytest.mark.parametrize("name", ADVERTISING)
+def test_a_value_with_an_address_or_a_line_break_sends_nothing(name):
+    with pytest.raises(Rejected, match="'name' holds a web address or a line break"):
+        compose(rule(), item(name={"S": name}))
+
+
+def test_a_trusted_attribute_may_hold_an_address_of_its_full_length():
+    link = "https://example.com/reset/" + "x" * 500
+    assert link in compose(rule(trusted=("name",)), item(name={"S": link})).text
+    with pytest.raises(Rejected, match="'name' has 2001 characters"):
+        compose(rule(trusted=("name",)), item(name={"S": "x" * 2001}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"max_characters": 0}, "max_characters is 0: give 1 to 2000"),
+        ({"trusted": "name"}, r"trusted is the text 'name': write a tuple, such as \('name',\)"),
+        ({"trusted": ("link",)}, "'link' is not declared"),
+        ({"id": "%x"}, "id '%x' is not made of"),
+    ],
+)
+def test_a_wrong_limit_or_id_is_a_fault_of_the_rule(changes, fault):
+    with pytest.raises(ConfigError, match=fault):
+        check([rule(**changes)])
+
+
+def test_two_rules_cannot_share_their_claims():
+    with pytest.raises(ConfigError, match="another rule has the id 'welcome'"):
+        check([rule(), rule(name="hello", id="welcome")])
 
 
 @pytest.mark.parametrize(
@@ -92,14 +137,12 @@ def test_no_address_holds_what_ends_a_header_or_begins_a_recipient(text):
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
 def test_no_name_breaks_the_subject_s_line(name):
-    subject = compose(rule(), item(name={"S": name})).subject
+    subject = compose(rule(trusted=("name",)), item(name={"S": name})).subject
     assert len(subject.splitlines()) == 1
     assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in subject)
 
 
-@pytest.mark.parametrize(
-    "hidden", ["\r\nBcc: all@example.com", "\u2028", "\u2029", "\x85", "\u202e", "\u200b", "\ufeff"]
-)
+@pytest.mark.parametrize("hidden", ["\t", "\x00", "\u202e", "\u200b", "\ufeff"])
 def test_hidden_characters_in_a_subject_become_spaces(hidden):
     assert compose(rule(), item(name={"S": f"Ada{hidden}"})).subject.startswith("Welcome, Ada ")
 
@@ -186,7 +229,7 @@ def test_no_rule_at_all_is_a_fault():
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_no_value_adds_to_the_html(name):
-    made = compose(rule(html='<a title="{{name}}">{{name}}</a>'), item(name={"S": name})).html
+    made = compose(rule(html='<a title="{{name}}">{{name}}</a>', trusted=("name",)), item(name={"S": name})).html
 
     class Seen(HTMLParser):
         def __init__(self):

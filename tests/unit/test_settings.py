@@ -44,6 +44,7 @@ GOOD = {
         "REPLY_TO": "help@example.com",
         "CONFIGURATION_SET": "distributary-welcome",
         "TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:news",
+        "SMS_CALLING_CODES": "+44,+1",
         "EVENT_BUS": "default",
     },
     ReplicateSettings: {
@@ -87,6 +88,7 @@ BAD = {
     "REPLY_TO": ["hello", "Hello <hello@example.com>", "a@example.com\r\nBcc: x@y.zz"],
     "CONFIGURATION_SET": ["two words", "x" * 65, "set\n"],
     "TOPIC_ARN": ["news", "arn:aws:sqs:eu-west-1:123456789012:news"],
+    "SMS_CALLING_CODES": ["49", "+49, +43", "+0", "*"],
     "EVENT_BUS": ["two words", "bus\n"],
     "REPLICA_TABLE": ["a", "x y z"],
     "TARGET_ROLE_ARN": ["None", "role", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:role/*", "arn:aws:s3:::x"],
@@ -103,7 +105,7 @@ BAD = {
     "SOURCE_REGION": ["us", "us-west-2,eu-west-1"],
 }
 
-OPTIONAL = {"ALSO_GENERATION", "REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS"}
+OPTIONAL = {"ALSO_GENERATION", "REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS", "SMS_CALLING_CODES"}
 
 classes = pytest.mark.parametrize("settings", GOOD, ids=lambda each: each.__name__)
 

@@ -185,7 +185,7 @@ def test_a_missing_a_stale_and_a_dead_row_are_found_and_repaired(world: World, k
 
 
 @pytest.mark.parametrize("key", [("SUM", "a%23b"), ("NEWEST", "c")])
-def test_a_group_row_that_is_missing_or_shows_a_wrong_figure_is_found_and_repaired(world: World, key: Any) -> None:
+def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World, key: Any) -> None:
     row = world.derived[key]
     shown = "users" if "users" in row else "name"
     world.derived[key] = {**row, shown: {"N": "77"}}
@@ -225,7 +225,7 @@ def test_a_member_that_shows_its_item_wrongly_is_found_and_repaired(world: World
     assert world.derived[member] == healthy
 
 
-def test_an_item_that_the_ledger_counts_otherwise_is_found_and_its_groups_are_repaired(world: World) -> None:
+def test_an_item_that_the_ledger_counts_wrongly_is_found_and_repaired(world: World) -> None:
     lost = world.put("u-0", deliver=False, **user("lost", "c", "12"))
     deleted = world.delete("u-5", deliver=False)
     report = world.verify()
@@ -270,7 +270,7 @@ class Busy:
         return self.world.service.scan(**arguments)
 
 
-def test_a_group_that_changes_whenever_it_is_looked_at_is_no_difference_and_is_not_repaired(world: World) -> None:
+def test_a_group_that_changes_at_each_look_is_no_difference_and_not_repaired(world: World) -> None:
     books = LedgerTables(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
     eye = Comparator("source", VIEWS, books, 0, 5.0, lambda _: None)
     report = Verify(eye, Scan(books, Serial(), 2), ("user_id",), repair=Repair(world.books, world.register)).run()
@@ -367,7 +367,7 @@ def test_an_older_change_never_brings_back_a_row_that_a_repair_took_away(world: 
     assert world.verify().equal, world.verify().samples
 
 
-def test_an_export_stands_for_the_scan_and_what_has_changed_since_is_no_difference(world: World, tmp_path: Any) -> None:
+def test_an_export_replaces_the_scan_and_later_changes_are_no_difference(world: World, tmp_path: Any) -> None:
     folder = tmp_path / "AWSDynamoDB" / "1" / "data"
     folder.mkdir(parents=True)
     with gzip.open(folder / "a.json.gz", "wt") as file:
@@ -380,7 +380,7 @@ def test_an_export_stands_for_the_scan_and_what_has_changed_since_is_no_differen
     assert kinds(world.verify(export=s3_export.pages(str(tmp_path), lambda: None)), "profile") == {"missing"}
 
 
-def test_an_item_set_right_keeps_its_version_so_that_an_older_change_does_nothing(world: World) -> None:
+def test_a_repaired_item_keeps_its_version_so_an_older_change_does_nothing(world: World) -> None:
     old = world.put("u-8", **user("old", "c", "70"))
     world.put("u-8", **user("new", "d", "80"))
     world.derived.pop(("TAG#y", "u-8"))

@@ -119,7 +119,7 @@ def test_no_look_comes_before_its_pause_is_over(world):
     assert world.clock == PAUSE
 
 
-def test_a_filtered_item_should_have_no_row_and_a_masked_one_is_compared_as_masked(world):
+def test_a_filtered_item_has_no_row_and_a_masked_one_is_compared_as_masked(world):
     """Whatever the mirror's plan makes of an item: verification follows."""
 
     def plan(each: Any) -> Any:
@@ -184,7 +184,7 @@ def test_a_dead_rows_repair_keeps_what_is_as_old_as_the_row_from_coming_back(wor
     assert "a" not in world.names()
 
 
-def test_an_insert_that_follows_a_dead_row_by_one_position_wins_over_its_repair(world):
+def test_an_insert_one_position_after_a_dead_row_wins_over_its_repair(world):
     """Sequence numbers may be neighbours: the tombstone is one above the row's version, and a tie is the put's."""
     world.service.state["source"].pop(("g",))
     assert world.verify(repair=True)["repaired"] == 1
@@ -281,7 +281,7 @@ def test_a_repair_of_what_the_stream_has_written_since_does_nothing(world, user)
     assert world.replica[user,] == before
 
 
-def test_a_row_without_a_version_that_the_stream_has_given_one_is_not_overwritten(world):
+def test_a_row_that_the_stream_has_given_a_version_is_not_overwritten(world):
     """Even if nothing else of it changed: at a snapshot's version, older changes would win over it again."""
     old = world.put("a", deliver=False, **name("old"))
     world.put("a", deliver=False, **name("new"))
@@ -358,6 +358,7 @@ def _sized(user: str) -> Any:
     return {"user_id": {"S": user}, "text": {"S": user * 100}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0, 2])
 def test_memory_does_not_grow_with_the_table(world, monkeypatch, wrong):
     """Neither with its items nor with its differences."""
@@ -395,7 +396,7 @@ def test_an_error_in_one_segment_ends_the_run(world):
 
 
 @pytest.mark.parametrize("wrong", ["stale", "missing", "dead"])
-def test_a_repair_that_the_service_refuses_ends_the_run_and_one_that_it_never_takes_is_named(world, wrong):
+def test_a_refused_repair_ends_the_run_and_one_that_is_never_taken_is_named(world, wrong):
     if wrong == "missing":
         del world.replica["a",]
     else:

@@ -13,7 +13,7 @@ from tests.fakes.answers import refusal
 
 
 @pytest.mark.parametrize(("segments", "read"), [(100, 10), (100, 100), (1, 1), (2000, 59), (100, 1)])
-def test_the_bound_is_the_largest_share_that_a_sample_would_miss_more_than_once_in_twenty(segments, read):
+def test_the_bound_is_the_largest_share_that_a_sample_misses_once_in_twenty(segments, read):
     bad = round(sample.at_most(read, segments) * segments)
     assert comb(segments - bad, read) / comb(segments, read) > 0.05 or bad == 0
     assert comb(segments - bad - 1, read) / comb(segments, read) <= 0.05
@@ -33,7 +33,7 @@ def test_what_the_bound_promises_is_kept():
     assert missed / 4000 < 0.065
 
 
-def test_a_table_is_cut_into_segments_of_a_hundred_items_and_no_more_than_dynamodb_takes():
+def test_a_table_is_cut_into_segments_as_large_and_many_as_dynamodb_takes():
     assert [sample.segments_of(n) for n in (0, 99, 1000, 10**12)] == [1, 1, 10, 1_000_000]
 
 

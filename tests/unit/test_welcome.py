@@ -1,19 +1,24 @@
 """Who is written to, when, and when not; and nothing of it in a log line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.deadline import Deadline
 from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
+from distributary.stream.version import position_of
 from distributary.welcome.channels import MaybeSent
 from distributary.welcome.messages import ADDRESS
+from distributary.welcome.rules import check
 from distributary.welcome.triggers import EXPIRED, became
+from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.branches import Bucket, Context
-from tests.unit.mail import Office, rule, user
+from tests.unit.mail import AMPLE, Office, rule, user
 from tests.unit.records import change, event, stream_record
 
 TTL = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
@@ -91,14 +96,14 @@ def test_what_the_replicator_wrote_is_no_news():
     assert office.statuses(change(0, new=replica)) == ["Ignored"]
 
 
-def test_a_record_that_is_too_old_writes_to_nobody_and_a_rule_may_say_what_is_too_old():
+def test_a_record_that_is_too_old_for_its_rule_writes_to_nobody():
     office = Office(rule(), rule(name="patient", max_age_seconds=7200))
     office.clock += 3700
     assert office.statuses(change(0, new=user())) == ["Applied"]
     assert [row["id"]["S"].split("|")[0] for row in office.client.state["claims"].values()] == ["patient"]
 
 
-@pytest.mark.parametrize(("on_unknown", "ends", "sent"), [("park", "Parked", 0), ("resend", "Applied", 1)])
+@pytest.mark.parametrize(("on_unknown", "ends", "sent"), [("park", "Parked", 0), ("resend", "Parked", 0)])
 def test_what_was_begun_in_time_is_settled_however_late(on_unknown, ends, sent):
     office, new = Office(rule(on_unknown=on_unknown)), change(0, new=user())
     office.branch().claims.take("welcome|user_id=S:u-1", "dead", 30.0)
@@ -116,23 +121,163 @@ def test_consent_is_asked_for():
 
 def test_who_bounced_or_complained_is_written_to_no_more_by_any_rule():
     office = Office(rule(), rule(name="again", on=became("status", "active")))
-    office.branch().suppressions.add("ADA@example.com", "bounce")
+    office.suppressions.add("ADA@example.com", "bounce")
     news = [change(0, new=status("active")), change(1, user="u-2", new=user(email={"S": "eve@example.com"}))]
     assert office.statuses(*news) == ["Ignored", "Applied"]
     assert office.sent == ["eve@example.com"]
 
 
-def test_a_batch_asks_for_its_suppressed_addresses_once():
+def test_a_message_costs_one_read_request_and_two_writes():
     office = Office()
     people = [change(n, user=f"u-{n}", new=user(email={"S": f"{n}@example.com"})) for n in range(100)]
     office.apply(*people)
-    assert office.client.calls["BatchGetItem"] == 1
-    assert (office.client.calls["PutItem"], office.client.calls["UpdateItem"]) == (100, 100)
+    calls = {name: many for name, many in office.client.calls.items() if many}
+    assert calls == {"BatchGetItem": 100, "PutItem": 100, "UpdateItem": 100}
+
+
+def test_a_complaint_about_the_first_message_of_a_batch_stops_the_rest():
+    office = Office(rule(), rule(name="second"))
+
+    class Complaining:
+        recipient, templates = ADDRESS, True
+
+        def send(self, message):
+            office.suppressions.add(message.to, "complaint")
+            sent.append(message.rule)
+            return "id"
+
+    sent, office.channel = [], Complaining()
+    (end,) = office.apply(change(0, new=user()))
+    assert (sent, end.status.value) == (["welcome"], "Applied")
+
+
+@pytest.mark.parametrize("on_unknown", ["park", "resend"])
+def test_an_open_claim_is_settled_though_its_address_is_suppressed(on_unknown):
+    office, new = Office(rule(on_unknown=on_unknown)), change(0, new=user())
+    office.branch().claims.take("welcome|user_id=S:u-1", "dead", 30.0)
+    office.suppressions.add("ada@example.com", "bounce")
+    assert office.statuses(new) == ["Failed"]
+    office.clock += 60
+    (end,) = office.apply(new)
+    assert (end.status.value, end.metric, office.sent) == ("Parked", "Unknown", [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"name": "hello", "id": "welcome"}),
+        ({"again": "each"}, {"again": "each", "name": "hello", "id": "welcome"}),
+        ({"again": "never"}, {"again": "each"}),
+        ({"again": "each"}, {"again": "never"}),
+    ],
+)
+def test_a_renamed_rule_or_a_changed_again_sends_nothing_twice(before, after):
+    office, new = Office(rule(**before)), change(0, new=user())
+    assert office.statuses(new) == ["Applied"]
+    office.rules = check([rule(**after)])
+    assert office.statuses(new) == ["Superseded"]
+    assert office.sent == ["ada@example.com"]
+
+
+def test_after_never_became_each_a_later_event_is_news():
+    office = Office(rule())
+    office.apply(change(0, new=user()))
+    office.rules = check([rule(again="each")])
+    assert office.statuses(change(2, new=user()), change(0, new=user())) == ["Applied", "Superseded"]
+
+
+@pytest.mark.parametrize("again", ["never", "each"])
+def test_a_claim_of_version_0_1_still_holds_its_message(again):
+    office, new = Office(rule(again=again)), change(0, new=user())
+    id = "welcome|user_id=S:u-1" + (f"|{position_of(new.version)}" if again == "each" else "")
+    row = {"id": {"S": id}, "state": {"S": "sent"}, "owner": {"S": "o"}, "lease": {"N": "1"}, "expires_at": {"N": "9"}}
+    office.client.put_item(TableName="claims", Item=row)
+    assert office.statuses(new) == ["Superseded"]
+
+
+def test_the_same_key_in_another_table_is_another_item():
+    office = Office()
+    arn = "arn:aws:dynamodb:us-east-1:1:table/{}/stream/2026-11-26T00:00:00.000"
+    ends = [office.statuses(change(0, new=user(), eventSourceARN=arn.format(table))) for table in "aba"]
+    assert ends == [["Applied"], ["Applied"], ["Superseded"]]
+
+
+@pytest.mark.parametrize(("again", "expires"), [("never", False), ("each", True)])
+def test_only_claims_of_rules_that_send_again_expire(again, expires):
+    office = Office(rule(again=again))
+    office.apply(change(0, new=user()))
+    (row,) = office.client.state["claims"].values()
+    assert ("expires_at" in row) is expires
+
+
+def test_an_unknown_outcome_is_resent_three_times_at_most_in_five_hours():
+    """As SES when it accepts a message and answers after the timeout."""
+    office, sent = Office(rule(on_unknown="resend", max_age_seconds=10**6)), []
+
+    class Slow:
+        recipient, templates = ADDRESS, True
+
+        def send(self, message):
+            sent.append(office.clock)
+            raise MaybeSent("timed out")
+
+    office.channel, ends = Slow(), []
+    for _ in range(300):
+        ends += office.apply(change(0, new=user()))
+        office.clock += 60
+    assert [at - sent[0] for at in sent] == [0, 60, 240]
+    assert {end.status.value for end in ends[5:]} == {"Parked"}
+    assert {end.metric for end in ends[5:]} == {"Unknown"}
+
+
+class Counting:
+    """A pace that counts what the branch says of it."""
+
+    def __init__(self):
+        self.said = []
+
+    def __getattr__(self, name):
+        return lambda *_: self.said.append(name)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (None, ["take", "accepted"]),
+        (MaybeSent("broke"), ["take", "refused"]),
+        (Unavailable("busy"), ["take", "refused"]),
+        (Rejected("no"), ["take"]),
+    ],
+)
+def test_a_send_that_may_have_failed_slows_the_next_ones(error, said):
+    office, pace = Office(channel=Refusing(error) if error else None), Counting()
+    replace(office.branch(), pace=pace).apply([change(0, new=user())], AMPLE)
+    assert pace.said == said
+
+
+def test_what_was_sent_before_takes_no_turn():
+    office, pace = Office(), Counting()
+    office.apply(change(0, new=user()))
+    replace(office.branch(), pace=pace).apply([change(0, new=user())], AMPLE)
+    assert pace.said == ["take", "give_back"]
+
+
+def test_nothing_is_claimed_if_the_look_took_the_time_of_its_confirmation():
+    office, clock = Office(), [0.0]
+
+    class Slow(DynamoDB):
+        def batch_get_item(self, **arguments):
+            clock[0] += 55.0
+            return super().batch_get_item(**arguments)
+
+    office.client = Slow({"claims": {"id": "S"}})
+    (end,) = office.apply(change(0, new=user()), deadline=Deadline(60.0, 0.0, lambda: clock[0]))
+    assert (end.status.value, office.client.state["claims"]) == ("Failed", {})
 
 
 def test_claims_and_suppressions_hold_no_address():
     office = Office()
-    office.branch().suppressions.add("ada@example.com", "complaint")
+    office.suppressions.add("ada@example.com", "complaint")
     office.apply(change(0, new=user(email={"S": "eve@example.com"})))
     assert "@" not in repr(office.client.state)
 

@@ -76,7 +76,7 @@ def test_any_two_and_any_three_faults_in_deliveries_that_follow_each_other(on_un
     assert seen > 700
 
 
-def test_with_park_a_crash_between_claim_and_confirmation_is_unknown_and_nothing_else_is():
+def test_with_park_only_a_crash_between_claim_and_confirmation_is_unknown():
     ends = {}
     for at, effect in product(range(CALLS), (crash_before, crash_after)):
         office = Office(rule())

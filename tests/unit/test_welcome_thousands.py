@@ -3,6 +3,8 @@ are named."""
 
 from random import Random
 
+import pytest
+
 from distributary.consumer.outcome import Status
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Crash, Faults, crash_after, crash_before, unanswered
@@ -28,6 +30,7 @@ def delivered(office, batch, faults):
     return parked
 
 
+@pytest.mark.slow
 def test_ten_thousand_users_get_ten_thousand_messages_but_for_the_unknown():
     random, office = Random(7), Office(rule(max_age_seconds=10**6))
     people = [change(n, user=f"u-{n}", new=user(email={"S": f"{n}@example.com"})) for n in range(USERS)]

@@ -293,7 +293,7 @@ def admitting(wanted):
 OLD, NEW = '{"username": "app", "password": "old"}', '{"username": "app", "password": "new"}'
 
 
-def test_a_password_is_read_once_and_again_after_a_401_and_then_the_request_is_repeated():
+def test_a_password_is_read_again_after_a_401_and_the_request_is_repeated():
     vault = Vault(OLD, NEW)
     with serving(admitting(basic("app", "new"))) as server:
         wire = Wire(address(server), Basic(vault))
@@ -311,7 +311,7 @@ def test_a_password_that_is_wrong_and_unchanged_is_refused_without_another_try()
     assert len(server.seen) == 1
 
 
-def test_of_two_requests_in_flight_that_meet_a_401_both_go_on_with_the_new_password():
+def test_two_requests_that_meet_a_401_both_go_on_with_the_new_password():
     vault = Vault(OLD, NEW)
     given = Basic(vault)
     one, other = given("POST", "", b""), given("POST", "", b"")

@@ -1,4 +1,4 @@
-"""A table in two regions, both written to; what was changed last stands."""
+"""A table in two regions, both written to; the last change wins."""
 
 from distributary.replicate.declarations import MultiActive, last_writer
 

@@ -1,6 +1,5 @@
 """boto3 clients, and what their errors ask of the caller."""
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
 import boto3
@@ -69,16 +68,10 @@ def code_of(error: Exception) -> str:
 def classify(error: Exception, call: str) -> DistributaryError:
     """Rejected for what the service will never accept, Unavailable for everything else: throttling, faults, timeouts.
 
-    A wrong deployment (no permission, no table, a table with another key) is Unavailable too: mended, it succeeds.
+    A wrong deployment (no permission, no table, a table with another key) is Unavailable too: once fixed, it succeeds.
     """
     code = code_of(error)
     if code in _PERMANENT and not any(words in str(error) for words in _WRONG_KEY):
         return Rejected(f"{call}: {code}", str(error))
-    mend = _DEPLOYMENT.get(code)
-    return Unavailable(f"{call}: {code}" + (f"; {mend}" if mend else ""), str(error))
-
-
-def standing_item(error: Exception) -> dict[str, Any]:
-    """The item that a failed condition met (ReturnValuesOnConditionCheckFailure=ALL_OLD), empty if none came back."""
-    response: Mapping[str, Any] = error.response if isinstance(error, ClientError) else {}
-    return response.get("Item") or {}
+    fix = _DEPLOYMENT.get(code)
+    return Unavailable(f"{call}: {code}" + (f"; {fix}" if fix else ""), str(error))

@@ -37,7 +37,7 @@ class Deadline:
         return cls(time.monotonic() + left - kept, kept)
 
     def share(self, of: int) -> "Deadline":
-        """For the first of so many that share what is left, so that each comes to its turn."""
+        """For the first of so many that share what is left, so that each has its turn."""
         return Deadline(self.ends - self.left() * (of - 1) / of, self.reserve, self.clock)
 
     def into_reserve(self) -> "Deadline":

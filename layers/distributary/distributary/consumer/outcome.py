@@ -1,4 +1,4 @@
-"""The one end that every received change comes to."""
+"""The one outcome of every received change."""
 
 from collections.abc import Iterable
 from enum import StrEnum

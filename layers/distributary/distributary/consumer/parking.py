@@ -1,4 +1,4 @@
-"""Changes that no retry will mend, kept in S3 with their cause, one object per change."""
+"""Changes that can never succeed, kept in S3 with their cause, one object per change."""
 
 import json
 from dataclasses import dataclass

@@ -63,7 +63,7 @@ def shards_of(declared: Aggregate, key: Key) -> list[Key]:
 
 
 def rank(value: Any, item: str) -> str:
-    """Where an item stands by a value; equal values are told apart by the item."""
+    """The place of an item by a value; equal values are ordered by the item."""
     try:
         text = sortable(value, _RANK_BYTES)
     except Rejected as error:

@@ -1,13 +1,10 @@
 """What one item contributes to one view, as it is, as the ledger keeps it, and the difference of the two."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
-from typing import Any
 
+from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed, number_text
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded
 
@@ -20,7 +17,6 @@ MemberName = tuple[str, str]
 ITEMS = "items"
 """The amount by which every share counts its item: a group of none is gone."""
 
-_DIGEST_BYTES = 12
 _WIDE = Context(prec=600, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
 """Room for any sum of numbers that a table can hold: a difference is never rounded on its way."""
 
@@ -191,13 +187,6 @@ def member_key(view: str, group: Key, member: MemberName) -> Key:
 def member_partition(view: str, group: Key, of: str) -> str:
     """The partition that holds the members of one set of one group, in their order."""
     return bounded(f"%m{view}|{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
-
-
-def digest(content: Any) -> str:
-    """Short and stable; two contents that differ have two digests."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=lambda raw: {"bytes": raw.hex()})
-    raw = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).digest()
-    return base64.b64encode(raw).decode()
 
 
 def _list(*texts: str) -> Typed:

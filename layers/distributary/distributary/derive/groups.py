@@ -16,7 +16,7 @@ REVISION = "_distributary_revision"
 
 
 class Torn(Rejected):
-    """The rows do not agree: they were read while someone wrote them, or somebody else writes them."""
+    """The rows do not agree: they were read during a write, or another program writes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Group:
     def revision(self) -> str | None:
         """None if there is no row. Raises Rejected for a row that Distributary did not write."""
         if self.row and REVISION not in self.row:
-            raise Rejected("a row that is no group's stands under the group's key: remove it, or correct the key")
+            raise Rejected("a row that belongs to no group is under the group's key: remove it, or correct the key")
         return self.row[REVISION]["S"] if self.row else None
 
     @property

@@ -24,9 +24,10 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Entry, Row
-from distributary.derive.ledger_tables import BATCH_GET_KEYS, LedgerTables
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry, lanes, overtaken
+from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.errors import DistributaryError
 
 

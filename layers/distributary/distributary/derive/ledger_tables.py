@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.consumer.aws import AwsError, classify
+from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row
-from distributary.errors import Unavailable
+from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
-
-BATCH_GET_KEYS = 100
-"""https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,31 +30,29 @@ class LedgerTables:
     revision: Callable[[], str] = lambda: uuid.uuid4().hex
 
     def ledger_rows(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Row]:
-        """Ledger rows by id, those that exist; at most 100. Raises Unavailable."""
+        """Ledger rows by id, those that exist. Raises Unavailable."""
         return {row["id"]["S"]: row for row in self._get(self.ledger, [{"id": {"S": id}} for id in ids], deadline)}
 
     def derived_rows(self, keys: Sequence[Key], deadline: Deadline) -> dict[Key, Row]:
         """Derived rows by key, empty where there is none. Raises Unavailable."""
         found: dict[Key, Row] = {key: {} for key in keys}
-        for at in range(0, len(keys), BATCH_GET_KEYS):
-            wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys[at : at + BATCH_GET_KEYS]]
-            for row in self._get(self.derived, wanted, deadline):
-                found[row["pk"]["S"], row["sk"]["S"]] = row
+        wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        for row in self._get(self.derived, wanted, deadline):
+            found[row["pk"]["S"], row["sk"]["S"]] = row
         return found
 
     def members(self, partition: str, many: int, from_last: bool) -> list[tuple[str, Typed]]:
         """Place and value of members of a set, from its first or last on, consistent. Raises Unavailable."""
-        try:
-            answer = self.client.query(
-                TableName=self.derived,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": partition}},
-                ScanIndexForward=not from_last,
-                Limit=many,
-                ConsistentRead=True,
-            )
-        except AwsError as error:
-            raise Unavailable(str(classify(error, "member Query")), str(error)) from error
+        answer = called(
+            self.client.query,
+            "member Query",
+            TableName=self.derived,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": partition}},
+            ScanIndexForward=not from_last,
+            Limit=many,
+            ConsistentRead=True,
+        )
         return [(row["sk"]["S"], row["value"]) for row in answer["Items"]]
 
     def row(self, entry: Entry) -> dict[str, Typed]:
@@ -69,22 +64,9 @@ class LedgerTables:
         return row
 
     def pause(self, tries: int, deadline: Deadline) -> None:
-        """Full jitter: anything up to 50 ms doubled at each try, 2 s at most.
-        https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/"""
-        self.sleep(min(self.jitter(0, min(2.0, 0.05 * 2**tries)), deadline.left()))
+        """See `backoff`."""
+        backoff(deadline, tries, sleep=self.sleep, jitter=self.jitter)
 
     def _get(self, table: str, keys: Sequence[Row], deadline: Deadline) -> list[Row]:
-        found: list[Row] = []
-        wanted, tries = list(keys), 0
-        while wanted:
-            deadline.check()
-            try:
-                answer = self.client.batch_get_item(RequestItems={table: {"Keys": wanted, "ConsistentRead": True}})
-            except AwsError as error:
-                raise Unavailable(str(classify(error, "ledger BatchGetItem")), str(error)) from error
-            found += next(iter(answer["Responses"].values()), [])
-            wanted = next(iter(answer.get("UnprocessedKeys", {}).values()), {"Keys": []})["Keys"]
-            if wanted:
-                tries += 1
-                self.pause(tries, deadline)
-        return found
+        what = "ledger BatchGetItem"
+        return batch_get(self.client, table, keys, deadline, what, sleep=self.sleep, jitter=self.jitter)

@@ -3,34 +3,32 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import reduce
-from typing import Any
 
+from distributary.consumer.deadline import FOREVER
 from distributary.derive.contribution import present, shards_of
 from distributary.derive.declarations import Aggregate
 from distributary.derive.delta import Row, add
 from distributary.derive.groups import Group
 from distributary.derive.sort_key import sortable
 from distributary.derive.view import View
+from distributary.dynamodb.requests import BatchReader, batch_get
 from distributary.stream.codec import Value, decode, decode_item, encode
 
 _ANY_BYTES = 4096
 
 
-def read(client: Any, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
+def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
     """What an Aggregate's row shows, of all its shards together; None if the group is empty.
 
     `group` gives the attributes that the view's keys name. One BatchGetItem, 1 read unit a shard; shards are read one
-    by one, so a total may miss what is written meanwhile. Raises Rejected for a key that cannot be made.
+    by one, so a total may miss what is written meanwhile. Raises Rejected for a key that cannot be made,
+    Unavailable where DynamoDB does not answer.
     """
     declared = view.declared
     if not isinstance(declared, Aggregate):
         raise TypeError(f"view '{view.name}' is no Aggregate")
     keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in shards_of(declared, view.key(group))]
-    rows: list[Row] = []
-    while keys:
-        answer = client.batch_get_item(RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-        rows += next(iter(answer["Responses"].values()), [])
-        keys = next(iter(answer.get("UnprocessedKeys", {}).values()), {"Keys": []})["Keys"]
+    rows = batch_get(client, table, keys, FOREVER)
     return combined(declared, rows) if rows else None
 
 

@@ -213,7 +213,7 @@ class TransactionQueue:
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:
-        """Later, and smaller from the second time on: who is always busy keeps nobody else waiting."""
+        """Later, and smaller from the second time on: an entry that is always busy delays no other."""
         if tries + 1 >= TRIES:
             self._end(cases, outcomes.failed(error))
         elif divide and tries:

@@ -8,7 +8,6 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Low
 import base64
 import json
 import os
-import random
 import ssl
 import time
 import urllib.request
@@ -27,12 +26,13 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Slow
 
 from distributary.consumer.aws import client
+from distributary.consumer.backoff import backoff
+from distributary.consumer.deadline import FOREVER
 
 _TARGET = "DynamoDB_20120810"
 _TYPE = "application/x-amz-json-1.0"
 _THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 _UNANSWERED = (EndpointConnectionError, HTTPClientError)
-_PAUSE_SECONDS = 0.05
 
 
 class DynamoDBClient:
@@ -88,7 +88,7 @@ class DynamoDBClient:
             except (ClientError, *_UNANSWERED) as error:
                 if not left or not _may_pass(error):
                     raise
-            self._sleep(random.uniform(0, _PAUSE_SECONDS * 2 ** (self._attempts - left)))
+            backoff(FOREVER, self._attempts - left, sleep=self._sleep)
         raise AssertionError("unreachable")
 
     def _once(self, operation: str, body: bytes) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refusal(operation: str, status: int, content: bytes) -> ClientError:
-    """As boto3 tells it; what is no answer of DynamoDB's goes by its status."""
+    """As boto3 reports it; a response that is not DynamoDB's is judged by its status."""
     try:
         said = json.loads(content, object_hook=_with_bytes)
         code, message = said["__type"].rpartition("#")[2], said.get("message") or said.get("Message") or ""

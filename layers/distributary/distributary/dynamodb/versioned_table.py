@@ -1,7 +1,7 @@
 """One row per source item under one key for ever: the newest change wins, whatever order they come in.
 
 A put is put, look at the tombstone, take back; a delete is tombstone, delete. Whichever of the two comes last sees
-the other, so no transaction is needed, and redelivery mends a crash between any two calls.
+the other, so no transaction is needed, and redelivery repairs a crash between any two calls.
 tests/unit/test_register_model.py enumerates the interleavings.
 """
 
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.tombstones import BATCH_GET_KEYS, Tombstones
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, conditional_write
+from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -55,7 +55,7 @@ class Register:
     outranks 1 write more.
     """
 
-    client: Any
+    client: ItemClient
     table: str
     tombstones: Tombstones
     parallel: Parallel
@@ -82,7 +82,9 @@ class Register:
     def _put(self, write: Write) -> Outcome:
         text = {"S": versions.to_text(write.version)}
         row = {**(write.row or {}), self.version_attribute: text}
-        done = self._conditionally("put_item", Item=row, ExpressionAttributeValues={":v": text})
+        done = self._conditionally(
+            self.client.put_item, "row PutItem", Item=row, ExpressionAttributeValues={":v": text}
+        )
         return APPLIED if done else SUPERSEDED
 
     def _delete(self, write: Write) -> Outcome:
@@ -92,21 +94,17 @@ class Register:
 
     def _remove(self, key: Mapping[str, Typed], version: int) -> None:
         text = {"S": versions.to_text(version)}
-        self._conditionally("delete_item", Key=key, ExpressionAttributeValues={":v": text})
+        self._conditionally(self.client.delete_item, "row DeleteItem", Key=key, ExpressionAttributeValues={":v": text})
 
-    def _conditionally(self, call: str, **arguments: Any) -> bool:
-        try:
-            getattr(self.client, call)(
-                TableName=self.table,
-                ConditionExpression=_OLDER,
-                ExpressionAttributeNames={"#v": self.version_attribute},
-                **arguments,
-            )
-        except AwsError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
-                return False
-            raise classify(error, f"row {call}") from error
-        return True
+    def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
+        return conditional_write(
+            operation,
+            what,
+            TableName=self.table,
+            ConditionExpression=_OLDER,
+            ExpressionAttributeNames={"#v": self.version_attribute},
+            **arguments,
+        ).held
 
     def _settle(
         self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline

@@ -12,7 +12,7 @@ from distributary.stream.change import Change
 
 @dataclass(frozen=True, slots=True)
 class DualWrite:
-    """`current` gets half of the time that is left, so that `next` comes to its turn."""
+    """`current` gets half of the time that is left, so that `next` has its turn."""
 
     current: Branch
     next: Branch

@@ -22,12 +22,12 @@ Unit = Literal["seconds", "milliseconds", "text"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
-    """One way: the source's items under their own keys, in a table that nobody else writes to.
+    """One way: the source's items under their own keys, in a table that nothing else writes to.
 
     Without anything declared: the whole table, as it is. `of` names the items' entity; what it does not claim is not
     replicated. `where` leaves items out, `key_prefix` those whose partition key (a string) begins otherwise; an item
-    that no longer fits leaves the replica. `drop` are attributes that stay at home, `mask` those that a function of
-    the value replaces (`{"email": lambda value: "-"}`); both are of the entity, and neither may be a key.
+    that no longer fits leaves the replica. `drop` are attributes that stay in the region, `mask` those that a function
+    of the value replaces (`{"email": lambda value: "-"}`); both are of the entity, and neither may be a key.
     `expired="ignore"` keeps items in the replica that the source's TTL deleted, until its own TTL does.
     """
 
@@ -54,7 +54,7 @@ class Mirror:
         return {name: self._shown(item, name) for name in item.raw if name not in self.drop}
 
     def check_keys(self, keys: Iterable[str]) -> None:
-        """Raises Unavailable if the stream's table has other keys than declared: mended, the change succeeds."""
+        """Raises Unavailable if the stream's table has other keys than declared: once fixed, the change succeeds."""
         if self.of is not None and set(keys) != set(self.of.keys):
             raise Unavailable(f"entity '{self.of.name}': the source table has other keys; correct `keys` in replica.py")
 

@@ -16,14 +16,27 @@ def image(raw: Mapping[str, Typed]) -> dict[str, Any]:
 
 
 def text(content: Any) -> str:
-    """JSON, the same for equal content."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    """JSON, the same for equal content. Bytes and other mappings than dicts may be part of it."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
 
 
 def digest(*contents: Any) -> str:
     """22 characters that name canonical content: 128 bits."""
-    found = hashlib.sha256(text(contents).encode(errors="surrogatepass")).digest()
-    return base64.urlsafe_b64encode(found[:16]).decode().rstrip("=")
+    return base64.urlsafe_b64encode(digest_bytes(*contents)).decode().rstrip("=")
+
+
+def digest_bytes(*contents: Any) -> bytes:
+    """The 16 bytes that `digest` spells."""
+    return hashlib.sha256(text(contents).encode(errors="surrogatepass")).digest()[:16]
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case bytes():
+            return {"bytes": value.hex()}
+        case Mapping():
+            return dict(value)
+    return repr(value)
 
 
 def _spelled(typed: Typed) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """How the change came here. Only a streamed change is news; the others are history told again."""
+    """How the change came here. Only a streamed change is news; the others repeat history."""
 
     STREAM = "stream"
     SNAPSHOT = "snapshot"
@@ -82,6 +82,32 @@ class Change(NamedTuple):
     origin: Origin
     identifier: str
     record: Mapping[str, Any]
+
+    @classmethod
+    def snapshot(
+        cls,
+        keys: Mapping[str, Typed],
+        item: Mapping[str, Typed] | None,
+        version: int,
+        created: float = 0.0,
+        event_id: str = "",
+    ) -> "Change":
+        """An item as it is now, as a change that no stream delivered; a delete if there is no item."""
+        return cls(
+            event_id=event_id,
+            kind=Kind.REMOVE if item is None else Kind.INSERT,
+            keys=Image(keys),
+            old=None,
+            new=None if item is None else Image(item),
+            version=version,
+            created=created,
+            source="",
+            expired=False,
+            replicated=False,
+            origin=Origin.SNAPSHOT,
+            identifier="",
+            record={},
+        )
 
 
 def rewritten(change: Change, attribute: str) -> bool:

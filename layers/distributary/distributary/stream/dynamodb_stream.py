@@ -4,14 +4,14 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the event,
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html its fields.
 """
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 from distributary.errors import DistributaryError, Rejected
 from distributary.stream import version
-from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin, Undecodable, wrote
+from distributary.stream.canonical import digest
+from distributary.stream.change import Change, Image, Kind, Origin, Undecodable
+from distributary.stream.replicated import replicated
 
 EVENT_SOURCE = "aws:dynamodb"
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
@@ -35,6 +35,14 @@ def decode(record: Any, generation: int) -> Change | Undecodable:
         return _undecodable(record, str(error), error.detail)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
         return _undecodable(record, f"the record has the wrong form: {type(error).__name__}", repr(error))
+
+
+def table_of(source: str) -> str:
+    """The table's name in a stream's ARN; empty if there is none.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazondynamodb.html
+    """
+    return (source.split(":table/", 1)[1:] or [""])[0].split("/", 1)[0]
 
 
 def _change(record: Mapping[str, Any], generation: int) -> Change:
@@ -64,7 +72,7 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         created=_seconds(created),
         source=record.get("eventSourceARN", ""),
         expired=kind is Kind.REMOVE and _expired(record),
-        replicated=wrote(REPLICA_VERSION, old, new),
+        replicated=replicated(old, new),
         origin=origin,
         identifier=event_id if snapshot else sequence,
         record=record,
@@ -134,5 +142,5 @@ def _identifier(record: Any) -> str:
 def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
     event_id = record.get("eventID") if isinstance(record, Mapping) else None
     if not _is_id(event_id):
-        event_id = hashlib.sha256(json.dumps(record, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+        event_id = digest(record)
     return Undecodable(event_id, _identifier(record), record, cause, detail)

@@ -146,7 +146,7 @@ class Template:
 
     def read(self, text: str) -> dict[str, Typed] | None:
         """The attributes that a rendered key interpolates, as DynamoDB JSON; None for a text that it cannot have made.
-        A digest (see `bounded`) tells nothing."""
+        A digest (see `bounded`) shows nothing."""
         pattern = "".join(re.escape(part) if isinstance(part, str) else _PLAIN for part in self.parts)
         match = re.fullmatch(pattern, text, re.DOTALL)
         if match is None:

@@ -1,4 +1,4 @@
-"""`python -m distributary.verify derived|index|replica ...`: 0 if all is equal, 1 if not, 2 if it cannot be told."""
+"""`python -m distributary.verify derived|index|replica ...`: 0 all equal, 1 differences, 2 not completed."""
 
 import argparse
 import sys

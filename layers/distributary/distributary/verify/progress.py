@@ -20,7 +20,7 @@ SECONDS = 10.0
 def progress(
     expected: Mapping[str, int], to: TextIO | None = None, now: Callable[[], float] = time.monotonic
 ) -> Iterator[Progress]:
-    """`expected` says how much there is of each kind, 0 where nobody knows; a table's count is hours old."""
+    """`expected` says how much there is of each kind, 0 where that is unknown; a table's count is hours old."""
     stream = to or sys.stderr
     if not stream.isatty() or find_spec("rich") is None:
         yield _Lines(expected, stream, now)

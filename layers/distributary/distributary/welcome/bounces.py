@@ -11,9 +11,12 @@ from distributary.welcome.suppressions import Suppressions
 
 PERMANENT = "Permanent"
 
+VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
+"""What SES sends as plain text to a new topic."""
+
 
 def suppress(event: Any, suppressions: Suppressions) -> None:
-    """Adds every recipient of each permanent bounce or complaint. Logs how many, and nobody's address.
+    """Adds every recipient of each permanent bounce or complaint. Logs how many, and no address.
 
     Raises Rejected, after all others are done, for a notification that is none of SES's; Unavailable.
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
@@ -21,7 +24,8 @@ def suppress(event: Any, suppressions: Suppressions) -> None:
     faults, many = [], 0
     for record in event["Records"]:
         try:
-            found = list(recipients(json.loads(record["Sns"]["Message"])))
+            message = record["Sns"]["Message"]
+            found = [] if message.strip() == VALIDATION else list(recipients(json.loads(message)))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             faults.append(type(error).__name__)
             continue

@@ -2,23 +2,25 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.per_item import per_item
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
-from distributary.stream.keys import bounded, identity
+from distributary.stream.dynamodb_stream import table_of
+from distributary.stream.keys import bounded, escape, identity
 from distributary.welcome.channels import Channel, MaybeSent
-from distributary.welcome.claims import Claim, Claims
+from distributary.welcome.claims import MAX_SENDS, Claim, Claims, Found, read
 from distributary.welcome.messages import Message
 from distributary.welcome.rate_limit import Pace
 from distributary.welcome.rules import Rule, compose
-from distributary.welcome.suppressions import Suppressions
+from distributary.welcome.suppressions import id_of as suppression_of
 
 CLAIM_ID_BYTES = 1024
 LEASE_MARGIN_SECONDS = 5.0
@@ -28,18 +30,23 @@ SEND_SECONDS = 6.0
 """A claim, a send and a confirmation take far less, unless a service hangs: with less left, nothing is begun."""
 
 UNKNOWN = "Unknown"
-"""The metric that counts messages of which nobody could know whether they had gone out."""
+"""The metric that counts messages with an unknown outcome: they may have been sent or not."""
 
-_LATE = Outcome(Status.IGNORED, "older than its rule allows: nobody is written to that late")
+_LATE = Outcome(Status.IGNORED, "older than its rule allows: no message is sent that late")
 _SUPPRESSED = Outcome(Status.IGNORED, "the address is suppressed: it bounced or complained")
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A message that a rule asks for; a late one is not begun, but what was begun in time is settled."""
+    """A message that a rule asks for. `claims` are the ids under which it may have been claimed, its own first; a claim
+    under one of `others` is this message's only if it names the change's `position`. A `late` message is not begun, but
+    one that was begun in time is settled."""
 
     rule: Rule
     message: Message
+    claims: tuple[str, ...]
+    others: tuple[str, ...]
+    position: str
     late: bool
 
 
@@ -49,7 +56,6 @@ class WelcomeBranch:
 
     rules: tuple[Rule, ...]
     claims: Claims
-    suppressions: Suppressions
     channels: Mapping[type[Channel], Channel]
     pace: Pace
     parallel: Parallel
@@ -59,19 +65,16 @@ class WelcomeBranch:
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. Replays, backfills and replicated items are no news, and send nothing."""
         planned = [[self._plan(rule, change) for rule in self.rules] for change in changes]
-        sendings = [each for plan in planned for each in plan if isinstance(each, Sending)]
-        suppressed = self._suppressed(sendings, deadline)
-        groups = _by_item(changes, [at for at, plan in enumerate(planned) if any(isinstance(p, Sending) for p in plan)])
+        places = [at for at, plan in enumerate(planned) if any(isinstance(each, Sending) for each in plan)]
 
         def serve(group: list[int]) -> list[Outcome]:
-            return [self._ended(planned[at], suppressed, deadline) for at in group]
+            return [self._ended(planned[at], deadline) for at in group]
 
-        ends = [outcomes.combine(each for each in plan if isinstance(each, Outcome)) for plan in planned]
-        for group, result in zip(groups, self.parallel.run(serve, groups, deadline), strict=True):
-            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
-            for place, end in zip(group, each, strict=True):
-                ends[place] = end
-        return ends
+        served = per_item(changes, places, serve, self.parallel, deadline)
+        return [
+            served[at] if at in served else outcomes.combine(each for each in plan if isinstance(each, Outcome))
+            for at, plan in enumerate(planned)
+        ]
 
     def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
         if change.origin is not Origin.STREAM or change.replicated:
@@ -85,76 +88,101 @@ class WelcomeBranch:
             return outcomes.parked(_named(rule, error))
 
     def _sending(self, rule: Rule, change: Change, item: Image) -> Sending:
-        of = f"{rule.name}|{identity(change.keys.raw)}"
-        if rule.again == "each":
-            of += f"|{versions.position_of(change.version)}"
+        position = str(versions.position_of(change.version))
+        claims, others = _claims(rule, change, position)
         age = self.max_age_seconds if rule.max_age_seconds is None else rule.max_age_seconds
         late = self.now() - change.created > age
-        return Sending(rule, compose(rule, item, bounded(of, CLAIM_ID_BYTES)), late)
+        return Sending(rule, compose(rule, item, claims[0]), claims, others, position, late)
 
-    def _suppressed(self, sendings: Sequence[Sending], deadline: Deadline) -> set[str] | Unavailable:
-        """One look for the whole batch."""
-        addresses = {each.message.to for each in sendings if each.message.to}
+    def _ended(self, plan: Sequence[Sending | Outcome], deadline: Deadline) -> Outcome:
+        return outcomes.combine(self._serve(each, deadline) if isinstance(each, Sending) else each for each in plan)
+
+    def _serve(self, sending: Sending, deadline: Deadline) -> Outcome:
         try:
             deadline.check()
-            return self.suppressions.among(addresses) if addresses else set()
-        except Unavailable as error:
-            return error
-
-    def _ended(
-        self, plan: Sequence[Sending | Outcome], suppressed: set[str] | Unavailable, deadline: Deadline
-    ) -> Outcome:
-        return outcomes.combine(
-            self._serve(each, suppressed, deadline) if isinstance(each, Sending) else each for each in plan
-        )
-
-    def _serve(self, sending: Sending, suppressed: set[str] | Unavailable, deadline: Deadline) -> Outcome:
-        try:
-            if isinstance(suppressed, Unavailable):
-                raise suppressed
-            if sending.message.to in suppressed:
-                return _SUPPRESSED
-            if sending.late:
-                return self._settled(sending, self.claims.look(sending.message.id), deadline)
-            return self._claimed(sending, self.claims.take, deadline)
+            return (
+                self._barred(sending, _LATE, *self._look(sending, deadline))
+                if sending.late
+                else self._begun(sending, deadline)
+            )
         except Rejected as error:
             return outcomes.parked(_named(sending.rule, error))
         except Unavailable as error:
             return outcomes.failed(_named(sending.rule, error))
 
-    def _claimed(self, sending: Sending, take: Callable[[str, str, float], Claim], deadline: Deadline) -> Outcome:
-        """Only what can be confirmed in the time left is claimed."""
-        self.pace.take(deadline, SEND_SECONDS)
-        if deadline.left() < SEND_SECONDS:
-            self.pace.give_back()
-            raise Unavailable("not begun: a message is only begun if its confirmation fits the time left")
-        owner = uuid4().hex
-        claim = take(sending.message.id, owner, deadline.left() + deadline.reserve + LEASE_MARGIN_SECONDS)
-        if claim is Claim.GRANTED:
-            return self._sent(sending, owner)
-        self.pace.give_back()
-        return self._settled(sending, claim, deadline)
+    def _look(self, sending: Sending, deadline: Deadline) -> tuple[bool, str, Found | None]:
+        """Whether the address is suppressed, and the claim that this message has, with its id."""
+        suppression = suppression_of(sending.message.to) if sending.message.to else None
+        ids = [*sending.claims, *sending.others]
+        rows = self.claims.find([*ids, *([suppression] if suppression else [])], deadline)
+        found = {id: read(rows[id], self.now()) for id in ids if id in rows}
+        for id, claim in found.items():
+            if id in sending.claims or claim.position == sending.position:
+                return suppression in rows, id, claim
+        return suppression in rows, sending.claims[0], None
 
-    def _settled(self, sending: Sending, claim: Claim | None, deadline: Deadline) -> Outcome:
-        """By what others did, or began and left open."""
-        match claim:
-            case None:
-                return _LATE
+    def _barred(self, sending: Sending, end: Outcome, suppressed: bool, _: str, found: Found | None) -> Outcome:
+        """Nothing is sent any more: it was sent, or its outcome is unknown, or it ends as `end`."""
+        if found is None:
+            return _SUPPRESSED if suppressed else end
+        match found.claim:
             case Claim.SENT:
                 return SUPERSEDED
-            case Claim.UNKNOWN if sending.rule.on_unknown == "resend":
-                return self._claimed(sending, self.claims.take_over, deadline)._replace(metric=UNKNOWN)
             case Claim.UNKNOWN:
-                return self._unknown(sending, "a crash came between sending and its confirmation")
-        raise Unavailable("another invocation is sending this message, or died doing so: its lease runs")
+                cause = "its address is suppressed" if suppressed else "it is older than its rule allows"
+                return _unknown(sending, f"an earlier send was not confirmed, and it is not sent again: {cause}")
+        raise _taken()
 
-    def _sent(self, sending: Sending, owner: str) -> Outcome:
-        id = sending.message.id
+    def _begun(self, sending: Sending, deadline: Deadline) -> Outcome:
+        """The suppressions are read after the wait for the message's turn, right before it is claimed and sent; it is
+        only claimed if its confirmation fits the time left."""
+        self.pace.take(deadline, SEND_SECONDS)
+        sent = False
         try:
-            message_id = self.channels[sending.rule.channel].send(sending.message)
+            suppressed, id, found = self._look(sending, deadline)
+            if suppressed:
+                return self._barred(sending, _SUPPRESSED, suppressed, id, found)
+            if deadline.left() < SEND_SECONDS:
+                raise Unavailable("not begun: a message is only begun if its confirmation fits the time left")
+            owner = uuid4().hex
+            claim = self._claimed(sending, id, owner, found, deadline)
+            if claim.claim is not Claim.GRANTED:
+                return self._settled(sending, claim)
+            sent = True
+            end = self._sent(sending, id, owner, claim.sends)
+            return end if claim.sends == 1 else end._replace(metric=UNKNOWN)
+        finally:
+            if not sent:
+                self.pace.give_back()
+
+    def _claimed(self, sending: Sending, id: str, owner: str, found: Found | None, deadline: Deadline) -> Found:
+        """Granted, or the claim of another one."""
+        lease = deadline.left() + deadline.reserve + LEASE_MARGIN_SECONDS
+        expires = sending.rule.again == "each"
+        if found is None:
+            return self.claims.take(id, owner, lease, sending.position, expires)
+        if found.claim is Claim.UNKNOWN and sending.rule.on_unknown == "resend" and found.sends < MAX_SENDS:
+            return self.claims.take_over(id, owner, lease, found, sending.position, expires)
+        return found
+
+    def _settled(self, sending: Sending, found: Found) -> Outcome:
+        """By what another claimant did, or began and left open."""
+        if found.claim is Claim.SENT:
+            return SUPERSEDED
+        if found.claim is Claim.UNKNOWN and sending.rule.on_unknown == "park":
+            return _unknown(sending, "an earlier send was not confirmed")
+        if found.claim is Claim.UNKNOWN and found.sends >= MAX_SENDS:
+            return _unknown(sending, f"it was sent {found.sends} times, and no send was confirmed")
+        raise _taken()
+
+    def _sent(self, sending: Sending, id: str, owner: str, sends: int) -> Outcome:
+        try:
+            message_id = self.channels[sending.rule.channel].send(replace(sending.message, id=id))
         except MaybeSent as error:
-            self.claims.give_up(id, owner)
-            return self._unknown(sending, str(error), error.detail)
+            self.pace.refused()
+            self.claims.give_up(id, owner, sends)
+            again = sending.rule.on_unknown == "resend" and sends < MAX_SENDS
+            return _unknown(sending, str(error), error.detail, outcomes.failed if again else outcomes.parked)
         except Rejected:
             self.claims.release(id, owner)
             raise
@@ -166,19 +194,31 @@ class WelcomeBranch:
         self.claims.confirm(id, owner, message_id)
         return APPLIED
 
-    def _unknown(self, sending: Sending, cause: str, detail: str = "") -> Outcome:
-        """Parked, or left to the next delivery, which sends it again."""
-        ended = outcomes.failed if sending.rule.on_unknown == "resend" else outcomes.parked
-        return ended(_named(sending.rule, Rejected(f"unknown: {cause}", detail)))._replace(metric=UNKNOWN)
+
+def _claims(rule: Rule, change: Change, position: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """See `Sending`. Beside the rule's own id these are that of the other `again`, so that a change of it sends nothing
+    twice, and those of version 0.1, which name no table."""
+    key, table = identity(change.keys.raw), escape(table_of(change.source))
+    once = [bounded(text, CLAIM_ID_BYTES) for text in (f"{rule.claim_id}|{table}|{key}", f"{rule.name}|{key}")]
+    each = [
+        bounded(text, CLAIM_ID_BYTES)
+        for text in (f"{rule.claim_id}|{table}|{key}|{position}", f"{rule.name}|{key}|{position}")
+    ]
+    return (tuple(each), tuple(once)) if rule.again == "each" else ((*once, *each), ())
+
+
+def _unknown(
+    sending: Sending,
+    cause: str,
+    detail: str = "",
+    ended: Callable[[DistributaryError], Outcome] = outcomes.parked,
+) -> Outcome:
+    return ended(_named(sending.rule, Rejected(f"unknown: {cause}", detail)))._replace(metric=UNKNOWN)
+
+
+def _taken() -> Unavailable:
+    return Unavailable("another invocation is sending this message, or the wait before it is sent again still runs")
 
 
 def _named(rule: Rule, error: DistributaryError) -> DistributaryError:
     return type(error)(f"rule '{rule.name}': {error}", error.detail)
-
-
-def _by_item(changes: Sequence[Change], places: Sequence[int]) -> list[list[int]]:
-    """The places of each item's changes, to be served one after the other: at once, they would contend for a claim."""
-    groups: dict[str, list[int]] = {}
-    for place in places:
-        groups.setdefault(repr(changes[place].keys.raw), []).append(place)
-    return list(groups.values())

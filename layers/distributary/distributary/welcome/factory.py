@@ -12,7 +12,6 @@ from distributary.welcome.claims import Claims
 from distributary.welcome.rate_limit import Pace
 from distributary.welcome.rules import Rule, check
 from distributary.welcome.settings import WelcomeSettings
-from distributary.welcome.suppressions import Suppressions
 
 
 def build(
@@ -32,7 +31,6 @@ def build(
     return WelcomeBranch(
         rules,
         Claims(dynamodb, settings.claim_table, settings.claim_days, now),
-        Suppressions(dynamodb, settings.claim_table, now),
         {channel: channel.connect(connections) for channel in {rule.channel for rule in rules}},
         pace or Pace(settings.send_rate / settings.concurrency),
         parallel,

@@ -2,6 +2,7 @@
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -18,8 +19,11 @@ PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 """E.164: https://docs.aws.amazon.com/sns/latest/dg/sns-mobile-phone-number-as-subscriber.html"""
 
 _FIELD = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-_VALUE_CHARACTERS = 200
-"""Of a value in a message: a name has room, an advertisement has not."""
+MOST_CHARACTERS = 2000
+"""Of any value in a message."""
+
+_ADVERTISES = re.compile(r"://|\bwww\.|[\n\v\f\r\x85\u2028\u2029]", re.IGNORECASE)
+"""A web address or a line break."""
 
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
@@ -69,9 +73,26 @@ class Message:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def filled(content: Content | Stored, item: Image, id: str, rule: str, to: str, tags: Mapping[str, str]) -> Message:
-    """The content for an item. Raises Rejected for an attribute that is missing or is no text."""
-    values = {name: shown(item, name) for name in sorted(content.fields())}
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of the values in a message: `characters` of each, and no web address or line break but in `trusted` attributes,
+    which the application writes, not its users."""
+
+    characters: int = 64
+    trusted: frozenset[str] = frozenset()
+
+
+def filled(
+    content: Content | Stored,
+    item: Image,
+    id: str,
+    rule: str,
+    to: str,
+    tags: Mapping[str, str],
+    limits: Limits = Limits(),
+) -> Message:
+    """The content for an item. Raises Rejected for an attribute that is missing, is no text, or exceeds its limits."""
+    values = {name: shown(item, name, limits) for name in sorted(content.fields())}
     escaped = {name: html.escape(value) for name, value in values.items()}
     if isinstance(content, Stored):
         plain = {f"{name}_text": value for name, value in values.items()}
@@ -88,9 +109,16 @@ def filled(content: Content | Stored, item: Image, id: str, rule: str, to: str, 
     )
 
 
-def shown(item: Image, name: str) -> str:
-    """An attribute as it may stand in a message: one line, and not a long one. Raises Rejected."""
-    return _HIDDEN.sub(" ", text_of(item, name))[:_VALUE_CHARACTERS]
+def shown(item: Image, name: str, limits: Limits) -> str:
+    """An attribute as it is written into a message: one line within its limits. Raises Rejected."""
+    text = text_of(item, name)
+    if name in limits.trusted:
+        if len(text) > MOST_CHARACTERS:
+            raise Rejected(f"'{name}' has {len(text)} characters, and may have {MOST_CHARACTERS}")
+        return _HIDDEN.sub(" ", text)
+    if _ADVERTISES.findall(unicodedata.normalize("NFKC", text)):
+        raise Rejected(f"'{name}' holds a web address or a line break: name it in `trusted` if no user can write it")
+    return _HIDDEN.sub(" ", text)[: limits.characters]
 
 
 def text_of(item: Image, name: str) -> str:

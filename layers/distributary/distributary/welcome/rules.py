@@ -9,7 +9,7 @@ from distributary.stream.change import Image, Kind
 from distributary.stream.entity import Entity, Predicate, guarded
 from distributary.stream.keys import NAME
 from distributary.welcome.channels import Channel, Ses
-from distributary.welcome.messages import Content, Message, Stored, faults, filled, text_of
+from distributary.welcome.messages import MOST_CHARACTERS, Content, Limits, Message, Stored, faults, filled, text_of
 from distributary.welcome.triggers import INSERTED, Trigger
 
 Again = Literal["never", "each"]
@@ -28,9 +28,16 @@ class Rule:
     whom to, where the channel has recipients. `content` is what it says, by locale; `locale` says which (`de-AT` falls
     back to `de`, and then to the first). `where` leaves items out; so does an item whose `consent` attribute is not
     true. `again="each"` sends at each such event of an item, such as a user who was deleted and comes back, "never"
-    only once. `on_unknown` settles what nobody can know after a crash: whether a message went out. "park" never sends
-    it twice, "resend" never leaves it unsent. A record older than `max_age_seconds` (the setting's, if None) sends
-    nothing. `tags` go to the provider.
+    only once. `on_unknown` says what follows when a message may have been sent or not, after a crash or a lost answer:
+    "park" never sends it twice, "resend" sends it again, three times at most. A record older than `max_age_seconds`
+    (the setting's, if None) sends nothing. `tags` go to the provider.
+
+    `id` names the rule in its claims, the records of what was sent. It is the `name`, if not given: to rename a rule,
+    give it its old name as `id`, or the rule sends its messages again.
+
+    A value in a message is cut after `max_characters`. A value with a web address or a line break parks the message,
+    since it could turn a mail of yours into an advertisement. Attributes in `trusted` are exempt from both rules: name
+    those that your application writes, not its users. They have at most 2,000 characters.
     """
 
     name: str
@@ -46,6 +53,14 @@ class Rule:
     on_unknown: OnUnknown = "park"
     max_age_seconds: int | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    id: str | None = None
+    max_characters: int = 64
+    trusted: tuple[str, ...] = ()
+
+    @property
+    def claim_id(self) -> str:
+        """The name under which claims know the rule."""
+        return self.name if self.id is None else self.id
 
     def wants(self, item: Image) -> bool:
         """Whether the rule is about the item at all. Raises Rejected if a predicate fails on it."""
@@ -62,7 +77,8 @@ def compose(rule: Rule, item: Image, id: str = "") -> Message:
         if not pattern.fullmatch(to):
             named = f"'{rule.to}'" if isinstance(rule.to, str) else "what 'to' answers"
             raise Rejected(f"{named} is no {'phone number' if '+' in pattern.pattern[:2] else 'e-mail address'}")
-    return filled(content(rule, item), item, id, rule.name, to, rule.tags)
+    limits = Limits(rule.max_characters, frozenset(rule.trusted))
+    return filled(content(rule, item), item, id, rule.name, to, rule.tags, limits)
 
 
 def content(rule: Rule, item: Image) -> Content | Stored:
@@ -85,15 +101,17 @@ def _text(given: Text, what: str, item: Image) -> str:
 
 
 def check(rules: Sequence[Rule], kinds: frozenset[Kind] = frozenset(Kind)) -> tuple[Rule, ...]:
-    """The rules as they stand; `kinds` are the event names that the mapping lets through.
+    """The rules as declared; `kinds` are the event names that the mapping lets through.
 
     Raises ConfigError that names every fault of every rule at once.
     """
     found = [] if rules else ["no rule is declared: add one to rules.py"]
-    names = [rule.name for rule in rules]
+    names, ids = [rule.name for rule in rules], [rule.claim_id for rule in rules]
     for rule in rules:
         if not NAME.fullmatch(rule.name) or names.count(rule.name) > 1:
             found.append(f"rule '{rule.name}': a name is unique and made of letters, digits, '_', '.', '-'")
+        if ids.count(rule.claim_id) > names.count(rule.name):
+            found.append(f"rule '{rule.name}': another rule has the id '{rule.claim_id}': give each an id of its own")
         found += [f"rule '{rule.name}': {fault}" for fault in _faults(rule, kinds)]
     if found:
         raise ConfigError(found)
@@ -117,6 +135,12 @@ def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
     for what, given, choice in (("again", rule.again, Again), ("on_unknown", rule.on_unknown, OnUnknown)):
         if given not in get_args(choice):
             yield f"{what} is '{given}': give one of {', '.join(get_args(choice))}"
+    if not NAME.fullmatch(rule.claim_id):
+        yield f"id '{rule.id}' is not made of letters, digits, '_', '.', '-'"
+    if not 1 <= rule.max_characters <= MOST_CHARACTERS:
+        yield f"max_characters is {rule.max_characters}: give 1 to {MOST_CHARACTERS}"
+    if isinstance(rule.trusted, str):
+        yield f"trusted is the text '{rule.trusted}': write a tuple, such as ('{rule.trusted}',)"
     if missing := sorted(rule.on.kinds - kinds):
         yield f"it waits for {', '.join(missing)}, which the mapping leaves out: add it to WelcomeEventNames"
     if len(rule.tags) > _MAX_TAGS or not all(NAME.fullmatch(tag) for pair in rule.tags.items() for tag in pair):
@@ -128,4 +152,5 @@ def _named(rule: Rule) -> list[str]:
     named = [each for each in (rule.to, rule.locale, rule.consent) if isinstance(each, str)]
     for each in rule.content.values():
         named += sorted(each.fields() - {""})
-    return list(dict.fromkeys([*named, *rule.on.attributes()]))
+    trusted = () if isinstance(rule.trusted, str) else rule.trusted
+    return list(dict.fromkeys([*named, *rule.on.attributes(), *trusted]))

@@ -25,11 +25,19 @@ def _kinds(text: str) -> frozenset[Kind]:
     return frozenset(map(Kind, names))
 
 
+def _calling_codes(text: str) -> tuple[str, ...]:
+    codes = tuple(text.split(","))
+    if wrong := [code for code in codes if not re.fullmatch(r"\+[1-9][0-9]{0,5}", code)]:
+        raise ValueError(f"give calling codes such as +49,+43, parted by commas alone, not {', '.join(wrong)}")
+    return codes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomeSettings(Settings):
     """A claim outlives its user's news by `claim_days`; a record older than `max_age_seconds` sends nothing.
     `send_rate` is messages per second, of all execution environments together, of which there are `concurrency` at
-    most; `event_names` are what the mapping lets through."""
+    most; `event_names` are what the mapping lets through. Text messages go to phone numbers that begin with one of
+    `sms_calling_codes`, such as "+49" or "+1242", and to no others."""
 
     claim_table: str = setting("CLAIM_TABLE", table_name)
     claim_days: int = setting("CLAIM_DAYS", whole(1, 3650))
@@ -41,6 +49,7 @@ class WelcomeSettings(Settings):
     reply_to: str = setting("REPLY_TO", Optional(_address))
     configuration_set: str = setting("CONFIGURATION_SET", Optional(_name))
     topic_arn: str = setting("TOPIC_ARN", Optional(_topic))
+    sms_calling_codes: tuple[str, ...] = setting("SMS_CALLING_CODES", Optional(_calling_codes, ()))
     event_bus: str = setting("EVENT_BUS", Optional(_bus))
 
 

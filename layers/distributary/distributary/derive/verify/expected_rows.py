@@ -11,7 +11,7 @@ from distributary.derive.delta import ITEMS, Entry, Key, RecordedContribution, R
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
-from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
+from distributary.stream.change import REPLICA_VERSION, Change
 from distributary.stream.codec import Typed, decode_item
 
 
@@ -45,7 +45,7 @@ def wants(
 ) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
     """Of each view, and the views that reject the item with their reasons. A view that keeps what TTL deletes leave
     says nothing of an item that is gone."""
-    change = _snapshot(keys, item, version)
+    change = Change.snapshot(keys, item, version)
     found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:
@@ -61,11 +61,6 @@ def wants(
         except Rejected as error:
             rejected += [(view.name, str(error))] if held else []
     return found, rejected
-
-
-def _snapshot(keys: Mapping[str, Typed], item: Row | None, version: int) -> Change:
-    kind, new = (Kind.INSERT, Image(item)) if item is not None else (Kind.REMOVE, None)
-    return Change("", kind, Image(keys), None, new, version, 0.0, "", False, False, Origin.SNAPSHOT, "", {})
 
 
 def _want(view: View, change: Change) -> ExpectedRows:

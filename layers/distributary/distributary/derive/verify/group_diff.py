@@ -4,7 +4,6 @@ Of a group's members only their number, an additive fingerprint, the first and t
 with the number of groups and sets, never with that of items or members.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -16,6 +15,7 @@ from distributary.derive.delta import ITEMS, Key, RecordedContribution, Row, add
 from distributary.derive.groups import REVISION, STATE
 from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.derive.view import View
+from distributary.stream.canonical import digest_bytes
 from distributary.stream.codec import Typed, decode_item, number_text
 
 _FINGERPRINTS = 1 << 128
@@ -63,7 +63,7 @@ class Sums:
 
 def mark(place: str) -> int:
     """A member's part in the fingerprint."""
-    return int.from_bytes(hashlib.blake2b(place.encode(errors="surrogatepass"), digest_size=16).digest(), "big")
+    return int.from_bytes(digest_bytes(place), "big")
 
 
 def sets_of(view: View) -> list[str]:

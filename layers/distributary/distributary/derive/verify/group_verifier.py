@@ -96,7 +96,7 @@ class GroupCheck:
             self.report.add("repaired", max(0, len(each.problems) - after.get(each.key, 0)))
 
     def _orphan(self, partition: str, view: str) -> None:
-        """Members of a group that nobody knows, if they still stand there."""
+        """Members of a group that no item explains, if they are still there."""
         if not view:
             self.report.name("unknown", where=partition)
             return

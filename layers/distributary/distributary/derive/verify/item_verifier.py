@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from distributary.consumer.deadline import FOREVER
-from distributary.derive.delta import Key, RecordedContribution, Row, digest
-from distributary.derive.ledger_tables import BATCH_GET_KEYS, LedgerTables
+from distributary.derive.delta import Key, RecordedContribution, Row
+from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, wants
 from distributary.derive.view import View
 from distributary.dynamodb import table_reader
+from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
 
@@ -77,12 +78,12 @@ class Comparator:
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
             if wrong := problems(want, entry, derived):
-                evidence = digest([item, entry, sorted(derived.items())])
+                evidence = digest(item, entry, sorted(derived.items()))
                 result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
         return result
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """Those that stand, and those that keep moving; those that the stream has mended are neither."""
+        """Those that stand, and those that keep moving; those that the stream has corrected are neither."""
         before = {each.name: each for each in suspects}
         if len(before) < len(suspects):
             before = {each.name: each for each in self.look(merged(suspects)).findings}
@@ -102,11 +103,7 @@ class Comparator:
         return table_reader.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
 
     def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
-        found: dict[str, Row] = {}
-        unique = list(dict.fromkeys(ids))
-        for at in range(0, len(unique), BATCH_GET_KEYS):
-            found |= self.books.ledger_rows(unique[at : at + BATCH_GET_KEYS], FOREVER)
-        return found
+        return self.books.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
 
 
 def merged(findings: Iterable[Finding]) -> list[Subject]:

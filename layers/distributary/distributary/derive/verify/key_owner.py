@@ -1,4 +1,4 @@
-"""Whose a derived row or a ledger row is, told by its key alone: pure decisions."""
+"""Which view owns a derived row or a ledger row, by its key alone: pure decisions."""
 
 import re
 from collections.abc import Iterable

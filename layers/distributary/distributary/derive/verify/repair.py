@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
 from distributary.derive.delta import Delta, GroupDelta, Key, RecordedContribution, Row, difference, member_key
@@ -29,6 +28,7 @@ from distributary.derive.transactions import PendingEntry
 from distributary.derive.verify.group_diff import group_row
 from distributary.derive.verify.item_verifier import Finding
 from distributary.derive.verify.scan import GroupFinding
+from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -56,18 +56,22 @@ class Repair:
         seen = _as_seen(finding.row, REVISION)
         if due is not None:
             item = {**due, REVISION: {"S": self.books.revision()}}
-            return self._conditionally("put_item", Item=item, **seen)
+            return self._conditionally(self.books.client.put_item, "row PutItem", Item=item, **seen)
         if REVISION not in finding.row:
             return False
         pk, sk = finding.key
-        return self._conditionally("delete_item", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen)
+        return self._conditionally(
+            self.books.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
+        )
 
     def _row(self, write: Write, derived: Mapping[Key, Row]) -> bool:
         row = derived[write.key["pk"]["S"], write.key["sk"]["S"]]
         version = row.get(REPLICA_VERSION)
         if write.row is not None and version is not None:
             item = {**write.row, REPLICA_VERSION: version}
-            return self._conditionally("put_item", Item=item, **_as_seen(row, REPLICA_VERSION))
+            return self._conditionally(
+                self.books.client.put_item, "row PutItem", Item=item, **_as_seen(row, REPLICA_VERSION)
+            )
         if write.row is None and version is not None:
             task = replace(write, version=versions.from_text(version["S"]) + 1)
         elif write.row is not None:
@@ -88,14 +92,8 @@ class Repair:
         lane = TransactionQueue(replace(self.books, client=client), FOREVER)
         return lane.run([[PendingEntry(kept, read, delta)]])[kept.id].status is Status.APPLIED
 
-    def _conditionally(self, call: str, **arguments: Any) -> bool:
-        try:
-            getattr(self.books.client, call)(TableName=self.books.derived, **arguments)
-        except AwsError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
-                return False
-            raise classify(error, f"row {call}") from error
-        return True
+    def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
+        return conditional_write(operation, what, TableName=self.books.derived, **arguments).held
 
 
 @dataclass(frozen=True, slots=True)

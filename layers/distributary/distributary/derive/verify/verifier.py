@@ -27,7 +27,7 @@ _BATCH = 100
 @dataclass(slots=True)
 class Verify:
     """One run. `keys` are the source table's key attributes; `others` are views that are not to be
-    verified, whose rows are passed over; `progress` is told what was read, and how much of it."""
+    verified, whose rows are passed over; `progress` receives what was read, and how much of it."""
 
     eye: Comparator
     scan: Scan

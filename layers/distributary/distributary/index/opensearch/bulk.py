@@ -1,6 +1,5 @@
 """OpenSearch's _bulk: few requests for many documents, one outcome for each."""
 
-import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
@@ -56,7 +56,7 @@ class Bulk:
         (429, 5xx, no answer) is tried again with full jitter until the deadline, then failed.
         """
         ends = [_STOPPED] * len(actions)
-        waiting, pause = list(range(len(actions))), _FIRST_PAUSE
+        waiting, rounds = list(range(len(actions))), 0
         while waiting and deadline.left():
             cut = list(islice(chunks((actions[i] for i in waiting), self._pace.size), self._pace.lanes))
             tried = sum(map(len, cut))
@@ -65,8 +65,8 @@ class Bulk:
             again = [i for i in waiting[:tried] if ends[i].again]
             waiting = waiting[tried:] + again
             if again:
-                self._pause(min(random.uniform(0, pause), deadline.left()))
-                pause = min(pause * 2, _LONGEST_PAUSE)
+                backoff(deadline, rounds, _FIRST_PAUSE, _LONGEST_PAUSE, self._pause)
+                rounds += 1
         return [each.outcome for each in ends]
 
     def _round(self, cut: Sequence[list[Action]], deadline: Deadline) -> list[End]:

@@ -31,7 +31,7 @@ _NOT_DEPLOYED = {
 }
 """Refusals that no document is to blame for: at its top level, only declared fields are written."""
 
-_MEND = {
+_FIX = {
     401: "check the credentials that the requests carry",
     403: "grant the function's role this domain, and see whether the index is blocked for writing",
     404: "the write alias is missing: run `make index-apply` for this generation",
@@ -50,7 +50,7 @@ class Refused(Exception):
 
     @property
     def refuses_content(self) -> bool:
-        """Whether a document in it may be to blame: a 400 without OpenSearch's error type is somebody else's."""
+        """Whether a document in it may be to blame: a 400 without OpenSearch's error type is not OpenSearch's."""
         return self.status_code == 413 or (self.status_code == 400 and bool(self.kind))
 
     def end(self) -> "End":
@@ -92,13 +92,13 @@ def end(status: int, kind: str, reason: str, detail: str = "") -> End:
         return End(outcomes.failed(Unavailable(f"bulk: {kind}; {_NOT_DEPLOYED[kind]}", detail)))
     if status in (400, 413):
         return End(outcomes.parked(Rejected(f"bulk: OpenSearch answered {status} {kind}", detail)))
-    mend = _MEND.get(status)
-    cause = f"bulk: OpenSearch answered {status or 'nothing'} {kind}" + (f"; {mend}" if mend else "")
+    fix = _FIX.get(status)
+    cause = f"bulk: OpenSearch answered {status or 'nothing'} {kind}" + (f"; {fix}" if fix else "")
     return End(outcomes.failed(Unavailable(cause, detail)), not status or status in _BUSY, status == 429)
 
 
 def _kind(status: int, kind: str, reason: str) -> str:
-    """The error's type, told apart where one type stands for what a document did and for what a deployment lacks.
+    """The error's type, divided where one type may be the fault of a document or of the deployment.
 
     A reason may quote an item, so only one that as a whole, or from its beginning, is the engine's own says anything:
     or an item could hold up its shard by what is written in it.

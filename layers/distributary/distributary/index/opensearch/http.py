@@ -80,7 +80,7 @@ def _obstacle(error: HTTPError) -> str:
 
 
 def _kind(text: bytes) -> str:
-    """OpenSearch's error type, where the body tells one."""
+    """OpenSearch's error type, where the body has one."""
     try:
         error = orjson.loads(text)["error"]
         return str(error["type"]) if isinstance(error, dict) else ""

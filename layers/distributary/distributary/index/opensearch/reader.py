@@ -1,6 +1,5 @@
 """What an OpenSearch index holds: documents by id, and all of them in pages, each with its version."""
 
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -10,6 +9,8 @@ from typing import Any, TypeVar
 
 from opensearchpy.exceptions import SerializationError, TransportError
 
+from distributary.consumer.backoff import backoff
+from distributary.consumer.deadline import FOREVER
 from distributary.errors import ConfigError, Unavailable
 from distributary.index.opensearch.schema import VISIBLE
 
@@ -17,7 +18,7 @@ Result = TypeVar("Result")
 
 PAGE = 1000
 _KEPT_ALIVE = "5m"
-_TRIES, _FIRST_PAUSE = 6, 0.2
+_TRIES, _FIRST_PAUSE, _LONGEST_PAUSE = 6, 0.2, 6.4
 _WRONG = {
     400: "its detail says why; Serverless has no scroll, and cannot be verified",
     401: "check the credentials that sign the requests",
@@ -92,7 +93,7 @@ def asked(what: str, call: Callable[[], Result], sleep: Callable[[float], None] 
             if tried == _TRIES:
                 named = status if isinstance(status, int) and status else "nothing"
                 raise Unavailable(f"{what}: OpenSearch answered {named}", str(error)) from error
-            sleep(random.uniform(0, _FIRST_PAUSE * 2**tried))
+            backoff(FOREVER, tried, _FIRST_PAUSE, _LONGEST_PAUSE, sleep)
     raise AssertionError("unreachable: the last try returns or raises")
 
 

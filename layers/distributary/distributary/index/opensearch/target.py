@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from distributary.dynamodb.table_reader import Item
+from distributary.dynamodb.requests import Item
 from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index

@@ -11,6 +11,7 @@ from typing import Any
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader
+from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch.target import Declared
 from distributary.stream.change import Change
@@ -38,7 +39,7 @@ class Backfill:
     _lock: Any = field(default_factory=Lock, repr=False)
 
     def run(self, left: Sequence[int], segments: int, done: Callable[[int], None]) -> None:
-        """Side by side; `done` is told, one at a time, of each segment that is complete. Raises Unavailable."""
+        """Side by side; `done` is called, one at a time, with each segment that is complete. Raises Unavailable."""
 
         def one(segment: int) -> None:
             for page in table_reader.pages(self.dynamodb, self.table, segment, segments):
@@ -50,7 +51,7 @@ class Backfill:
         with ThreadPoolExecutor(len(left) or 1, thread_name_prefix="backfill") as pool:
             list(pool.map(one, left))
 
-    def _write(self, items: Sequence[table_reader.Item]) -> None:
+    def _write(self, items: Sequence[Item]) -> None:
         generation = self.declared.generation
         waiting = [table_reader.change(item, self.keys, generation, time.time()) for item in items]
         self.progress("items", len(waiting))

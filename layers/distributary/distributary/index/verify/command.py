@@ -1,4 +1,4 @@
-"""`verify index TABLE`: 0 if the index is equal to the table, 1 if not, 2 if it cannot be told."""
+"""`verify index TABLE`: 0 all equal, 1 differences remain, 2 the comparison could not be completed."""
 
 import argparse
 import json

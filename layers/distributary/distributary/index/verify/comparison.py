@@ -1,17 +1,16 @@
 """One look at some documents and their items: what is wrong with each, and by what evidence."""
 
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.dynamodb import table_reader
-from distributary.dynamodb.table_reader import Item
+from distributary.dynamodb.requests import Item
 from distributary.errors import Rejected
 from distributary.index.opensearch.reader import Document, find
 from distributary.index.opensearch.target import Declared, Intended, is_marker, marker
+from distributary.stream.canonical import digest
 from distributary.stream.keys import identity
 
 
@@ -122,15 +121,6 @@ class Comparator:
             return
         kind = "missing" if shown is None else "dead" if due is None else "different"
         version = stands.version if stands is not None else 0
-        evidence = _digest([version, stands.body if stands else None, item])
+        evidence = digest(version, stands.body if stands else None, item)
         due = due or marker(subject.id, subject.routing, self.now())
         look.findings.append(Finding(subject, kind, version, due, evidence))
-
-
-def _digest(seen: Any) -> str:
-    text = json.dumps(seen, sort_keys=True, default=_plain)
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else repr(value)

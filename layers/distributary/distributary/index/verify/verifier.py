@@ -9,7 +9,7 @@ from threading import Lock
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader
-from distributary.dynamodb.table_reader import Item
+from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.reader import Document

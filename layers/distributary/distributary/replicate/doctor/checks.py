@@ -77,8 +77,8 @@ def not_global(source: Table, replica: Table) -> Finding:
 
 def regions(source: Table, replica: Table, asked: tuple[str, str | None], known: Sequence[str]) -> Finding:
     """What the ARNs say is what was asked for, and what AWS calls a region."""
-    told = [str(each["TableArn"]).split(":")[3] for each in (source, replica)]
-    for what, region, wanted in zip(("source", "replica"), told, asked, strict=True):
+    found = [str(each["TableArn"]).split(":")[3] for each in (source, replica)]
+    for what, region, wanted in zip(("source", "replica"), found, asked, strict=True):
         if not _REGION.fullmatch(region):
             fix = "nothing, if this is an emulator; the function takes names such as eu-west-1 only"
             return unknown("regions", f"the {what} says that its region is '{region}'", fix)
@@ -88,9 +88,11 @@ def regions(source: Table, replica: Table, asked: tuple[str, str | None], known:
         if region not in known:
             fix = "check the spelling; a newer region needs a newer boto3"
             return note("regions", f"boto3 knows of no region {region}", fix)
-    if told[0] == told[1]:
-        return note("regions", f"both tables are in {told[0]}", "give the replica another region, if a region may fail")
-    return ok("regions", f"{told[0]} to {told[1]}")
+    if found[0] == found[1]:
+        return note(
+            "regions", f"both tables are in {found[0]}", "give the replica another region, if a region may fail"
+        )
+    return ok("regions", f"{found[0]} to {found[1]}")
 
 
 def clock(dates: Mapping[str, datetime | None], now: datetime) -> Finding:

@@ -33,7 +33,7 @@ class Patient:
 
 
 def run_checks(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
-    """Every finding. Without either table nothing else can be told. Raises ConfigError."""
+    """Every finding. Without either table nothing else can be checked. Raises ConfigError."""
     client, other = patient.source.client(), patient.replica.client()
     source, replica = described(client, patient.source.table), described(other, patient.replica.table)
     yield checks.stream(source)

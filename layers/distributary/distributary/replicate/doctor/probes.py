@@ -13,7 +13,7 @@ _PROOF = "ConditionalCheckFailedException"
 
 def writes(client: Any, what: str, table: Mapping[str, Any]) -> Iterator[Finding]:
     """PutItem and DeleteItem of an item that is not there, on condition that its key both exists and does not: who may
-    not write is refused before, who may is told that the condition fails. One write unit each."""
+    not write is refused before, who may learns that the condition fails. One write unit each."""
     key = _nobody(table)
     never = {
         "ConditionExpression": "attribute_exists(#k) AND attribute_not_exists(#k)",

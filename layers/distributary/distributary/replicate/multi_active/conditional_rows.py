@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.consumer.aws import AwsError, classify, code_of
+from distributary.consumer.aws import AwsError, classify
+from distributary.dynamodb.requests import ItemClient, Operation, conditional_write
 from distributary.errors import Unavailable
 from distributary.stream.codec import Typed
 
@@ -20,7 +21,7 @@ class Rows:
     """Table `table` of `region`, whose replicator keeps its own attribute in `attribute`. Rows are DynamoDB JSON as
     boto3 takes it."""
 
-    client: Any
+    client: ItemClient
     region: str
     table: str
     attribute: str
@@ -53,21 +54,15 @@ class Rows:
 
     def put(self, key: Row, item: Row, seen: Row | None) -> bool:
         """Whether the row was written; not if something else stands there now. Raises Rejected or Unavailable."""
-        return self.conditionally("put_item", self.table, as_seen(key, seen, self.attribute), Item=item)
+        return self.conditionally(self.client.put_item, self.table, as_seen(key, seen, self.attribute), Item=item)
 
     def delete(self, key: Row, seen: Row) -> bool:
         """Whether it was deleted; see `put`."""
-        return self.conditionally("delete_item", self.table, as_seen(key, seen, self.attribute), Key=key)
+        return self.conditionally(self.client.delete_item, self.table, as_seen(key, seen, self.attribute), Key=key)
 
-    def conditionally(self, call: str, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
+    def conditionally(self, operation: Operation, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
         """Whether the condition held. Raises Rejected or Unavailable."""
-        try:
-            getattr(self.client, call)(TableName=table, **condition, **arguments)
-        except AwsError as error:
-            if code_of(error) == "ConditionalCheckFailedException":
-                return False
-            raise classify(error, f"{self.region}: {call}") from error
-        return True
+        return conditional_write(operation, f"{self.region}: write", TableName=table, **condition, **arguments).held
 
 
 def as_seen(key: Row, row: Row | None, attribute: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.per_item import per_item
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
@@ -38,19 +39,12 @@ class MultiActiveBranch:
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. An item's changes are carried one after the other."""
-        groups: dict[str, list[int]] = {}
-        for at, change in enumerate(changes):
-            groups.setdefault(repr(change.keys.raw), []).append(at)
 
         def one(group: list[int]) -> list[Outcome]:
             return self._in_order([changes[at] for at in group], deadline)
 
-        ends: list[Outcome] = [SUPERSEDED] * len(changes)
-        for group, result in zip(groups.values(), self.parallel.run(one, groups.values(), deadline), strict=True):
-            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(group)
-            for at, end in zip(group, each, strict=True):
-                ends[at] = end
-        return ends
+        ends = per_item(changes, range(len(changes)), one, self.parallel, deadline)
+        return [ends[at] for at in range(len(changes))]
 
     def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
         """Every region gets the greatest state that any of them knows; whether anything was written. A row that tells

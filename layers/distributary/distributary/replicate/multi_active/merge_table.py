@@ -67,7 +67,7 @@ class MergeStateTable:
         if not known.wholes:
             item["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
         condition = absent("id") if stood.revision is None else equal({"revision": {"S": stood.revision}})
-        if self.rows.conditionally("put_item", self.table, condition, Item=item):
+        if self.rows.conditionally(self.rows.client.put_item, self.table, condition, Item=item):
             return Stored(known, seen, revision)
         return None
 

@@ -12,6 +12,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.per_item import per_item
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edit, Edits
@@ -46,12 +47,10 @@ class MergingBranch:
         """See `consume.Branch`. An item's changes of a batch are one exchange."""
         ends: list[Outcome] = [SUPERSEDED] * len(changes)
         edits: dict[int, Edit] = {}
-        items: dict[str, list[int]] = {}
         for place, change in enumerate(changes):
             try:
                 if not self.edits.replicated(change):
                     edits[place] = self.edits.edit(change)
-                    items.setdefault(identity(change.keys.raw), []).append(place)
             except Rejected as error:
                 ends[place] = outcomes.parked(error)
 
@@ -64,11 +63,8 @@ class MergingBranch:
                     return [outcomes.parked(error)]
                 return [end for place in places for end in one([place])]
 
-        for places, result in zip(items.values(), self.parallel.run(one, items.values(), deadline), strict=True):
-            each = result if isinstance(result, list) else [outcomes.failed(result)] * len(places)
-            for place, end in zip(places, each, strict=True):
-                ends[place] = end
-        return ends
+        served = per_item(changes, edits, one, self.parallel, deadline)
+        return [served.get(place, end) for place, end in enumerate(ends)]
 
     def _exchange(self, keys: Mapping[str, Typed], deadline: Deadline) -> ItemMerge:
         """Raises Rejected for a key that is none."""

@@ -4,13 +4,14 @@ A put is: look, put on condition that the row is as it was seen, look at the tom
 is: look, tombstone, look at the row, delete it on condition. Whichever of the two comes last sees the other.
 """
 
-import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.requests import ItemClient
 from distributary.errors import Unavailable
 from distributary.replicate.declarations import Rule
 from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
@@ -69,7 +70,7 @@ class RegionTable:
     and 1 read. What does not win costs no write. Raises Rejected, and Unavailable if the row keeps moving.
     """
 
-    client: Any
+    client: ItemClient
     region: str
     table: str
     tombstones: str
@@ -88,7 +89,7 @@ class RegionTable:
         for attempt in range(TRIES):
             deadline.check()
             if attempt:
-                self.wait(random.uniform(0, min(0.02 * 2**attempt, deadline.left())))
+                backoff(deadline, attempt, first=0.02, sleep=self.wait)
             row, grave = self._look(place)
             standing = self._greater(row, grave)
             if not state.outranks(standing):
@@ -172,4 +173,4 @@ class RegionTable:
         expiry = {"N": str(int(self.now()) + self.days * 86_400)}
         item = {"id": {"S": place.id}, "state": {"M": stamp(state)}, "by": {"S": by}, "expires_at": expiry}
         seen = equal({"state": grave.item["state"]}) if grave else absent("id")
-        return self.rows.conditionally("put_item", self.tombstones, seen, Item=item)
+        return self.rows.conditionally(self.client.put_item, self.tombstones, seen, Item=item)

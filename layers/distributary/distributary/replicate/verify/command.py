@@ -1,4 +1,4 @@
-"""A replica against its source, or all regions' tables: 0 if equal, 1 if something differs, 2 if it cannot be told."""
+"""A replica against its source, or all regions' tables: 0 all equal, 1 differences, 2 not completed."""
 
 import argparse
 import json

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributary.derive.delta import digest
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.replicate.verify.equality import Row, same
 from distributary.replicate.verify.table import Keys, Side
 from distributary.stream import version as versions
-from distributary.stream.change import REPLICA_VERSION, Change, Image, Kind, Origin
+from distributary.stream.canonical import digest
+from distributary.stream.change import REPLICA_VERSION, Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
 
@@ -90,34 +90,16 @@ class Comparator:
                 continue
             kind = difference(write, row, self.generation, self.version_attribute)
             if kind and (self.versioned or kind != "frozen"):
-                look.findings.append(Finding(kind, keys, write, row, digest([item, row])))
+                look.findings.append(Finding(kind, keys, write, row, digest(item, row)))
         return look
 
     def _wanted(self, keys: Keys, item: Row | None) -> Write:
-        change = snapshot(keys, item, self.generation)
+        at = versions.of(self.generation, versions.SNAPSHOT_POSITION)
+        change = Change.snapshot(keys, item, at)
         return self.plan(change) or Write(identity(keys), keys, None, change.version)
 
     def _key(self, row: Row) -> Keys:
         return {name: row[name] for name in self.keys}
-
-
-def snapshot(keys: Mapping[str, Typed], item: Row | None, generation: int) -> Change:
-    """An item as it stands, as a change that any streamed one wins over."""
-    return Change(
-        event_id="",
-        kind=Kind.REMOVE if item is None else Kind.INSERT,
-        keys=Image(keys),
-        old=None,
-        new=None if item is None else Image(item),
-        version=versions.of(generation, versions.SNAPSHOT_POSITION),
-        created=0.0,
-        source="",
-        expired=False,
-        replicated=False,
-        origin=Origin.SNAPSHOT,
-        identifier="",
-        record={},
-    )
 
 
 def difference(write: Write, row: Row | None, generation: int, attribute: str = REPLICA_VERSION) -> str:

@@ -54,7 +54,7 @@ def measured(
             found,
             away,
             (str(place.region), place.table),
-            Tombstones(None, "", 0),
+            Tombstones(away, "", 0),
             Parallel(1),
             settings.version_attribute,
         )

@@ -10,7 +10,7 @@ UNSAID = 1.0
 
 
 class Pace:
-    """A bucket of one second's units, paid after each request, since nobody knows before what a page will cost.
+    """A bucket of one second's units, paid after each request, since the cost of a page is not known before.
 
     A request starts once the bucket is not in debt, so that over any time the average holds; None = without a limit.
     """

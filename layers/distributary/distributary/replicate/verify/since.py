@@ -1,6 +1,6 @@
 """Which items changed since a time: read from the table's own stream, deletes and all.
 
-A stream keeps 24 hours, so that is as far back as this reaches; nothing older can be told from a table, whose items say
+A stream keeps 24 hours, so that is as far back as this reaches; nothing older is known from a table, whose items say
 neither when they were written nor that they were deleted. Whoever reads a stream is one more of its readers, of which
 it serves two (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html): beside two functions,
 all three are throttled meanwhile.

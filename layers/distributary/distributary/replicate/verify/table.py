@@ -1,14 +1,11 @@
 """One side's table, read in pages or by key, at its own pace."""
 
-import random
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.consumer.aws import AwsError, classify
-from distributary.dynamodb.tombstones import BATCH_GET_KEYS
-from distributary.errors import Unavailable
+from distributary.consumer.deadline import FOREVER
+from distributary.dynamodb.requests import Operation, TableClient, batch_get, called
 from distributary.replicate.verify.equality import Row
 from distributary.replicate.verify.read_budget import Pace
 from distributary.stream.codec import Typed
@@ -23,7 +20,7 @@ class Side:
     """A table at its endpoint, called `name` in reports. What it reads is metered: `pace.units` are its read units so
     far."""
 
-    client: Any
+    client: TableClient
     table: str
     pace: Pace = field(default_factory=Pace)
     name: str = "source"
@@ -32,34 +29,29 @@ class Side:
         """One segment, eventually consistent, at most 1 MB a page. Raises Unavailable."""
         request = {"TableName": self.table, "Segment": segment, "TotalSegments": segments}
         while True:
-            page = self._called("scan", **request)
+            page = called(self._scan, f"table {self.table}: scan", **request)
             yield page["Items"]
             if not page.get("LastEvaluatedKey"):
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def _scan(self, **arguments: Any) -> Mapping[str, Any]:
+        return self._metered(self.client.scan, arguments)
+
     def rows(self, keys: Sequence[Mapping[str, Typed]], consistent: bool) -> dict[str, Row]:
         """By identity, those that exist. Raises Unavailable."""
-        left, found, pause = list({identity(each): dict(each) for each in keys}.values()), {}, 0.05
-        names = tuple(left[0]) if left else ()
-        while left:
-            batch, left = left[:BATCH_GET_KEYS], left[BATCH_GET_KEYS:]
-            request = {self.table: {"Keys": batch, "ConsistentRead": consistent}}
-            answer = self._called("batch_get_item", RequestItems=request)
-            for row in next(iter(answer["Responses"].values()), []):
-                found[identity({name: row[name] for name in names})] = row
-            again: list[Keys] = next(iter(answer.get("UnprocessedKeys", {}).values()), {"Keys": []})["Keys"]
-            if again:
-                time.sleep(random.uniform(0, pause))
-                pause = min(2 * pause, 2.0)
-                left += again
-        return found
+        by_name = {identity(each): dict(each) for each in keys}
+        names = tuple(next(iter(by_name.values()), ()))
+        what = f"table {self.table}: batch_get_item"
+        found = batch_get(self, self.table, by_name.values(), FOREVER, what, consistent=consistent)
+        return {identity({name: row[name] for name in names}): dict(row) for row in found}
 
-    def _called(self, operation: str, **arguments: Any) -> Any:
+    def batch_get_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """The client's, metered."""
+        return self._metered(self.client.batch_get_item, arguments)
+
+    def _metered(self, operation: Operation, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         self.pace.wait()
-        try:
-            answer = getattr(self.client, operation)(ReturnConsumedCapacity="TOTAL", **arguments)
-        except AwsError as error:
-            raise Unavailable(f"table {self.table}: {classify(error, operation)}", str(error)) from error
+        answer = operation(ReturnConsumedCapacity="TOTAL", **arguments)
         self.pace.paid(answer)
         return answer

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.tombstones import BATCH_GET_KEYS
+from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
@@ -24,12 +24,12 @@ End = TypeVar("End")
 
 
 def _in_silence(_what: str, _number: int) -> None:
-    """Nobody is told."""
+    """Progress that is shown nowhere."""
 
 
 @dataclass(slots=True)
 class Verify:
-    """One run. `progress` is told of items, rows and second looks; `enough` ends a sampled run before its time.
+    """One run. `progress` receives items, rows and second looks; `enough` ends a sampled run before its time.
 
     `hands` repair side by side; they are other threads than those of `parallel`, which wait for them.
     """

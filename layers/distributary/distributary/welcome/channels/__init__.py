@@ -1,4 +1,4 @@
-"""How a message goes out, and what is known when it did not. A channel is a class; a rule names it."""
+"""How a message is sent, and what is known when it was not. A channel is a class; a rule names it."""
 
 from distributary.welcome.channels.channel import Channel, Connections, MaybeSent
 from distributary.welcome.channels.events import EventBridge

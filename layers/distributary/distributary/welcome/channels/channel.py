@@ -16,7 +16,7 @@ _NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError)
 
 
 class MaybeSent(DistributaryError):
-    """The request broke off: nobody can know whether the message went out."""
+    """The request was interrupted: it is unknown whether the message was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Channel(Protocol):
     def send(self, message: Message) -> str:
         """The provider's message id.
 
-        Raises Rejected if it never will go out, Unavailable if it certainly did not this time, else MaybeSent.
+        Raises Rejected if it can never be sent, Unavailable if it certainly was not this time, else MaybeSent.
         """
 
 

@@ -9,8 +9,11 @@ from distributary.consumer.aws import AwsError
 from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import ADDRESS, Message
 
-_NEVER = {"MessageRejected", "BadRequestException", "NotFoundException", "MailFromDomainNotVerifiedException"}
-"""A refused address, an unverified sender, a template or a variable of it that is missing."""
+_NEVER = {"MessageRejected", "BadRequestException"}
+"""A refused address, content that SES does not take, a template's variable that is missing."""
+
+_OF_DEPLOYMENT = re.compile(r"not verified|template\b.*does not exist|configuration set", re.IGNORECASE)
+"""What a refusal says that is no fault of the message: an identity that is not verified, a template that is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Ses:
         try:
             answer = self.client.send_email(**self._request(message))
         except AwsError as error:
-            raise meaning(error, "SES SendEmail", _NEVER) from error
+            never = set() if _OF_DEPLOYMENT.findall(str(error)) else _NEVER
+            raise meaning(error, "SES SendEmail", never) from error
         return str(answer["MessageId"])
 
     def _request(self, message: Message) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""Whether Distributary's replicator made a change, so that it is no news of the application's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from distributary.errors import Rejected
+from distributary.stream import canonical
+from distributary.stream.change import REPLICA_VERSION, wrote
+from distributary.stream.codec import Typed
+
+
+def replicated(old: Mapping[str, Typed] | None, new: Mapping[str, Typed] | None) -> bool:
+    """Whether a replicator wrote the new image: it changed the version attribute, and where all regions are written to,
+    the attribute also names this very content. An application that puts an item it read a while ago brings along an
+    attribute that is older and was written with other content."""
+    if new is None or not wrote(REPLICA_VERSION, old, new):
+        return False
+    content = {name: typed for name, typed in new.items() if name != REPLICA_VERSION}
+    try:
+        return _names(new[REPLICA_VERSION], content)
+    except (Rejected, LookupError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def _names(stamp: Any, content: Mapping[str, Typed]) -> bool:
+    """Of the three forms of the attribute: a mirror's is a version alone; the other two carry a digest."""
+    if "M" in stamp:
+        return bool(stamp["M"]["digest"]["S"] == canonical.digest(canonical.image(content)))
+    kind, _, rest = stamp["S"].partition(".")
+    if kind not in ("live", "gone"):
+        return True
+    digest, stated = rest.split(".", 1)
+    return bool(digest == canonical.digest(canonical.image(content), stated))
