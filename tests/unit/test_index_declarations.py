@@ -26,7 +26,7 @@ def test_a_good_index_gives_its_id_and_an_index_of_its_own_to_each_generation():
     (source,) = check([index()])
     assert source.id.attributes == ("user_id",)
     assert index().physical(2) == "users-g2"
-    assert index().write_alias(2) == "users-g2-write"
+    assert index().write_alias(2) == "users-g2-write-2"
     assert index().write_alias(0) != index().write_alias(1)
 
 

@@ -59,8 +59,8 @@ def statuses(ends):
 def test_an_item_is_a_document_in_every_index_that_claims_it():
     bulk, ends = apply([index(), index(name="people", of=ADMIN), index(name="none", of=GUEST)], user(type="admin"))
     assert bulk.documents() == {
-        ("users-g0-write", "u-1"): "a@example.com",
-        ("people-g0-write", "u-1"): "a@example.com",
+        ("users-g0-write-2", "u-1"): "a@example.com",
+        ("people-g0-write-2", "u-1"): "a@example.com",
     }
     assert statuses(ends) == ["Applied"]
 
@@ -73,13 +73,13 @@ def test_an_item_that_no_index_claims_is_ignored():
 def test_an_item_that_leaves_its_entity_leaves_a_marker_and_a_delete_does():
     for gone in (user(kind="MODIFY", type="guest", old="admin"), user(kind="REMOVE", old="admin")):
         bulk, _ = apply([index(of=ADMIN)], gone)
-        assert bulk.documents() == {("users-g0-write", "u-1"): "marker"}
+        assert bulk.documents() == {("users-g0-write-2", "u-1"): "marker"}
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_an_item_that_changes_its_entity_stays_one_document_under_one_id(order):
     bulk, ends = apply([index(of=ADMIN), index(of=GUEST)][::order], user(kind="MODIFY", type="guest", old="admin"))
-    assert bulk.documents() == {("users-g0-write", "u-1"): "a@example.com"}
+    assert bulk.documents() == {("users-g0-write-2", "u-1"): "a@example.com"}
     assert statuses(ends) == ["Applied"]
 
 
@@ -87,8 +87,8 @@ def test_under_another_id_it_leaves_a_marker_where_it_was():
     both = [index(of=ADMIN, id="A#{user_id}"), index(of=GUEST, id="G#{user_id}")]
     bulk, _ = apply(both, user(kind="MODIFY", type="guest", old="admin"))
     assert bulk.documents() == {
-        ("users-g0-write", "A#u-1"): "marker",
-        ("users-g0-write", "G#u-1"): "a@example.com",
+        ("users-g0-write-2", "A#u-1"): "marker",
+        ("users-g0-write-2", "G#u-1"): "a@example.com",
     }
 
 
@@ -105,7 +105,7 @@ def test_what_one_index_rejects_is_parked_and_the_others_keep_it():
 
     broken = index(name="broken", fields={"email": Field(mapping=KEYWORD, of=wrong)})
     bulk, ends = apply([broken, index()], user(type="admin"))
-    assert bulk.documents() == {("users-g0-write", "u-1"): "a@example.com"}
+    assert bulk.documents() == {("users-g0-write-2", "u-1"): "a@example.com"}
     assert ends[0].status.value == "Parked"
     assert ends[0].cause == "index 'broken': field 'email' raised LookupError"
     assert "a@example.com" in ends[0].detail
@@ -118,7 +118,7 @@ def test_only_an_item_s_newest_change_of_a_batch_is_written():
         user(0, type="admin"),
     ]
     bulk, ends = apply([index()], *changes)
-    assert bulk.documents() == {("users-g0-write", "u-1"): "c@x"}
+    assert bulk.documents() == {("users-g0-write-2", "u-1"): "c@x"}
     assert statuses(ends) == ["Applied", "Superseded", "Superseded"]
     _, ends = apply([index()], *changes[::-1])
     assert statuses(ends) == ["Superseded", "Superseded", "Applied"]

@@ -45,7 +45,8 @@ class Telemetry:
         for name, many in self._counted.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=many)
         self._counted.clear()
-        created = [e.created for e in entries if isinstance(e, Change) and e.origin is Origin.STREAM]
+        changes = [each for each in entries if isinstance(each, Change) and each.origin is Origin.STREAM]
+        created = [each.created for each in changes if each.created is not None]
         if created:
             self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))
         self._metrics.flush_metrics()

@@ -3,15 +3,19 @@
 A put is put, look at the tombstone, take back; a delete is tombstone, delete. Whichever of the two comes last sees
 the other, so no transaction is needed, and redelivery repairs a crash between any two calls.
 tests/unit/test_register_model.py enumerates the interleavings.
+
+A repair keeps the version that exists, so that any newer change wins over it, and adds a random revision to it. Its
+condition is the row's version with its revision as it was read: no writer leaves both as they were.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
@@ -23,18 +27,23 @@ from distributary.stream.codec import Typed
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
 
+_OLDER_VERSION = "#v < :v"
+"""Versioned, and older."""
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """What a row should be as of `version`: `row` (with its key, DynamoDB JSON as boto3 takes it), or gone if None.
 
-    `id` names the row among all rows whose tombstones share a table.
+    `id` names the row among all rows whose tombstones share a table. `spares_unversioned`: a delete leaves a row that
+    carries no version, because another writer may own it.
     """
 
     id: str
     key: Mapping[str, Typed]
     row: Mapping[str, Typed] | None
     version: int
+    spares_unversioned: bool = False
 
 
 def newest(writes: Sequence[Write]) -> list[int]:
@@ -60,6 +69,7 @@ class Register:
     tombstones: Tombstones
     parallel: Parallel
     version_attribute: str = REPLICA_VERSION
+    revision: Callable[[], str] = lambda: uuid.uuid4().hex
 
     def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
         """One outcome per write, in order.
@@ -76,6 +86,51 @@ class Register:
             result[place] = end
         return result
 
+    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: int) -> bool:
+        """Makes a row what `write` says, on condition that it is still `seen` (empty: there is none). Whether it did.
+
+        Read `tombstone` first (the version of the row's, 0 if there is none), then the item that `write` is made from,
+        then the row: a tombstone that comes later than the item takes a row that was put again back. `write.version`
+        counts for a row that has none. 1 write and 1 read unit; 3 writes to remove a row. Raises Rejected, Unavailable.
+        """
+        text = seen.get(self.version_attribute)
+        version = max(versions.from_text(text["S"]) if text else write.version, tombstone)
+        if write.row is None:
+            return bool(seen) and self._retire(write, seen, version + 1)
+        if not self._replace(write.row, seen, versions.to_text(version, self.revision())):
+            return False
+        (end,) = self._settle([replace(write, version=version)], [APPLIED], FOREVER)
+        if end.status is Status.FAILED:
+            raise Unavailable(end.cause, end.detail)
+        return end == APPLIED
+
+    def _retire(self, write: Write, seen: Mapping[str, Typed], version: int) -> bool:
+        """Removes a row as a change just newer than it would. The row gets that version first: another repair that has
+        seen a newer item then keeps it, and the tombstone does not outrank it."""
+        text = versions.to_text(version, self.revision())
+        if not self._replace(seen, seen, text):
+            return False
+        self.tombstones.put_tombstone(write.id, version)
+        return self._as_seen(self.client.delete_item, "row DeleteItem", {"S": text}, Key=write.key)
+
+    def _replace(self, row: Mapping[str, Typed], seen: Mapping[str, Typed], version: str) -> bool:
+        item = {**row, self.version_attribute: {"S": version}}
+        before = seen.get(self.version_attribute)
+        return self._as_seen(self.client.put_item, "row PutItem", before, Item=item)
+
+    def _as_seen(self, operation: Operation, what: str, version: Typed | None, **arguments: Any) -> bool:
+        condition = "#v = :seen" if version else "attribute_not_exists(#v)"
+        arguments |= {"ExpressionAttributeValues": {":seen": version}} if version else {}
+        names = {"#v": self.version_attribute}
+        return conditional_write(
+            operation,
+            what,
+            TableName=self.table,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            **arguments,
+        ).held
+
     def _first_step(self, write: Write) -> Outcome:
         return self._put(write) if write.row is not None else self._delete(write)
 
@@ -83,25 +138,27 @@ class Register:
         text = {"S": versions.to_text(write.version)}
         row = {**(write.row or {}), self.version_attribute: text}
         done = self._conditionally(
-            self.client.put_item, "row PutItem", Item=row, ExpressionAttributeValues={":v": text}
+            self.client.put_item, "row PutItem", _OLDER, Item=row, ExpressionAttributeValues={":v": text}
         )
         return APPLIED if done else SUPERSEDED
 
     def _delete(self, write: Write) -> Outcome:
         entombed = self.tombstones.put_tombstone(write.id, write.version)
-        self._remove(write.key, write.version)
+        self._remove(write.key, write.version, _OLDER_VERSION if write.spares_unversioned else _OLDER)
         return APPLIED if entombed else SUPERSEDED
 
-    def _remove(self, key: Mapping[str, Typed], version: int) -> None:
+    def _remove(self, key: Mapping[str, Typed], version: int, condition: str) -> None:
         text = {"S": versions.to_text(version)}
-        self._conditionally(self.client.delete_item, "row DeleteItem", Key=key, ExpressionAttributeValues={":v": text})
+        self._conditionally(
+            self.client.delete_item, "row DeleteItem", condition, Key=key, ExpressionAttributeValues={":v": text}
+        )
 
-    def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
+    def _conditionally(self, operation: Operation, what: str, condition: str, **arguments: Any) -> bool:
         return conditional_write(
             operation,
             what,
             TableName=self.table,
-            ConditionExpression=_OLDER,
+            ConditionExpression=condition,
             ExpressionAttributeNames={"#v": self.version_attribute},
             **arguments,
         ).held
@@ -122,7 +179,9 @@ class Register:
         for i in puts:
             if found.get(tasks[i].id, -1) > tasks[i].version:
                 outranked.append((i, found[tasks[i].id]))
-        backs = self.parallel.run(lambda each: self._remove(tasks[each[0]].key, each[1]), outranked, deadline)
+        backs = self.parallel.run(
+            lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
+        )
         for (i, _), back in zip(outranked, backs, strict=True):
             ends[i] = SUPERSEDED if back is None else _outcome(back)
         return ends

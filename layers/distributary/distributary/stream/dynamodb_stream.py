@@ -4,6 +4,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the event,
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html its fields.
 """
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
@@ -33,8 +34,8 @@ def decode(record: Any, generation: int) -> Change | Undecodable:
         return _change(record, generation)
     except DistributaryError as error:
         return _undecodable(record, str(error), error.detail)
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        return _undecodable(record, f"the record has the wrong form: {type(error).__name__}", repr(error))
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        return _undecodable(record, f"the record has the wrong form: {type(error).__name__}", reprlib.repr(error))
 
 
 def table_of(source: str) -> str:
@@ -51,12 +52,15 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         raise Rejected("eventName is none of INSERT, MODIFY, REMOVE")
     try:
         body, event_id = record["dynamodb"], record["eventID"]
-        keys, sequence, created = body["Keys"], body.get("SequenceNumber"), body["ApproximateCreationDateTime"]
+        keys, sequence, created = body["Keys"], body.get("SequenceNumber"), body.get("ApproximateCreationDateTime")
     except KeyError as missing:
         raise Rejected(f"the record has no {missing.args[0]}") from None
     if not _is_id(event_id):
         raise Rejected("eventID is no printable text")
     old, new = body.get("OldImage"), None if kind is Kind.REMOVE else body.get("NewImage")
+    for name, part in (("Keys", keys), ("NewImage", new), ("OldImage", old)):
+        if not (part is None or isinstance(part, Mapping)):
+            raise Rejected(f"{name} is no object")
     _check_keys(keys)
     if kind is not Kind.REMOVE:
         _check_image(new, keys)
@@ -69,7 +73,7 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         old=Image(old) if old else None,
         new=Image(new) if new else None,
         version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
-        created=_seconds(created),
+        created=None if created is None else _seconds(created),
         source=record.get("eventSourceARN", ""),
         expired=kind is Kind.REMOVE and _expired(record),
         replicated=replicated(old, new),
@@ -84,7 +88,7 @@ def _check_keys(keys: Mapping[str, Any]) -> None:
         raise Rejected("the record's Keys hold no key or more than two")
     for name, typed in keys.items():
         (tag,) = typed if len(typed) == 1 else ("",)
-        if tag not in _KEY_TYPES:
+        if tag not in _KEY_TYPES or not isinstance(typed[tag], str):
             raise Rejected(f"key '{name}' is none of S, N, B")
 
 
@@ -142,5 +146,13 @@ def _identifier(record: Any) -> str:
 def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
     event_id = record.get("eventID") if isinstance(record, Mapping) else None
     if not _is_id(event_id):
-        event_id = digest(record)
+        event_id = _digest(record)
     return Undecodable(event_id, _identifier(record), record, cause, detail)
+
+
+def _digest(record: Any) -> str:
+    """Of the record, or of its identifier alone if it is nested too deep."""
+    try:
+        return digest(record)
+    except RecursionError:
+        return digest(_identifier(record))

@@ -8,7 +8,7 @@ from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
-from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
+from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged
 from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -135,13 +135,20 @@ class Verify:
             for problem in each.problems:
                 where = {"kind": problem.kind, "where": problem.where}
                 self.report.name("differences", view=each.name[0], item=each.name[1], **where)
-            if self.repair is not None:
-                self.repair.item(each)
         if self.repair is not None and confirmed:
-            left = {each.name: each for each in self.eye.look([each.subject for each in confirmed]).findings}
-            for each in confirmed:
-                after = len(left[each.name].problems) if each.name in left else 0
-                self.report.add("repaired", max(0, len(each.problems) - after))
+            self._repair(self.repair, confirmed)
+
+    def _repair(self, repair: Repair, confirmed: Sequence[Finding]) -> None:
+        """Goes by one more look, after the tombstones were read; what has changed by then is left."""
+        tombstones, subjects = repair.tombstones(confirmed), merged(confirmed)
+        last = {each.name: each for each in self.eye.look(subjects).findings}
+        for each in confirmed:
+            if each.name in last and last[each.name].evidence == each.evidence:
+                repair.item(each, tombstones)
+        left = {each.name: each for each in self.eye.look(subjects).findings}
+        for each in confirmed:
+            after = len(left[each.name].problems) if each.name in left else 0
+            self.report.add("repaired", max(0, len(each.problems) - after))
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
         if any(name not in item for name in self.keys):

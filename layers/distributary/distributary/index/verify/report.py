@@ -44,9 +44,15 @@ class Report:
         """Differences that no repair has set right."""
         return self.differences - self.counts["repaired"]
 
+    @property
+    def status(self) -> int:
+        """The exit status: 1 if differences are left or items are refused, so that the index lacks them; 2 if some
+        kept changing, so that they could not be compared."""
+        return 1 if self.left or self.counts["refused"] else 2 if self.counts["moving"] else 0
+
     def as_json(self) -> dict[str, Any]:
         """`{"equal": bool, "counts": {...}, "missing": [{"id": ..., "version": ...}], ...}`; ids are item content."""
-        return {"equal": not self.left, "counts": dict(self.counts), **self.samples}
+        return {"equal": not self.status, "counts": dict(self.counts), **self.samples}
 
     def lines(self) -> list[str]:
         """The report for people: what differs, then the counts."""

@@ -66,6 +66,7 @@ def measured(
             settings.generation,
             settings.version_attribute,
             found.expired == "ignore",
+            judges=branch.judges,
         )
         return _sampled(eye, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
     others = peers_of(found, here, settings.replica_regions, settings.target_role)
@@ -99,7 +100,7 @@ def _sampled(
 
 def publish(report: MirrorReport) -> dict[str, int]:
     """Drift (items that differ) and Compared (items and rows looked at), with dimension `branch`; in the log the kinds
-    of difference, and nothing of an item: `python -m distributary.verify replica` names them."""
+    of difference, and nothing of an item: `distributary verify replicate` names them."""
     counts = {"Drift": report["differences"], "Compared": report["items"] + report["rows"]}
     metrics = EphemeralMetrics()
     metrics.add_dimension(name="branch", value="replicate")
