@@ -103,9 +103,9 @@ class Deployed:
             if alarm["Condition"] != f"{name}Deployed":
                 continue
             wanted = resolved(alarm["Properties"], self.parameters)
-            same = ("EvaluationPeriods", "ComparisonOperator")
+            same = ["EvaluationPeriods", "ComparisonOperator"]
             if "Metrics" not in wanted:
-                same += ("Namespace", "MetricName", "Statistic", "Period", "Dimensions")
+                same += ["Namespace", "MetricName", "Statistic", "Period", "Dimensions"]
             expected = {setting: wanted[setting] for setting in same} | {"Threshold": float(wanted["Threshold"])}
             alarms = client.describe_alarms(AlarmNames=[self.ids[logical_id]])["MetricAlarms"]
             yield from self._expect(logical_id, expected, next(iter(alarms), {}))
