@@ -48,6 +48,7 @@ lint: $(VENV)/.developed ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p distributary
+	@PYTHONPATH=layers/distributary $(BIN)/lint-imports --no-cache
 	$(BIN)/mypy -p local -p cli -p bench -p deploy
 
 format: $(VENV)/.developed ## Fixes what lint can fix

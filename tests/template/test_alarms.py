@@ -7,8 +7,9 @@ import pytest
 
 from deploy.template import BRANCHES, resolved
 from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.streams import UNLISTED
 from distributary.consumer.telemetry import Telemetry
-from distributary.stream.change import Undecodable
+from distributary.stream.change import Undecodable, Unlisted
 from distributary.welcome.branch import UNKNOWN
 
 OF_THE_MAPPING = {
@@ -23,6 +24,7 @@ WATCHED = {
     "Errors": "AWS/Lambda",
     "Throttles": "AWS/Lambda",
     "Parked": "Distributary",
+    UNLISTED: "Distributary",
     "GivenUp": "AWS/Lambda",
     "Dropped": "AWS/Lambda",
     "Silent": "AWS/Lambda",
@@ -105,6 +107,14 @@ def test_the_parked_alarm_watches_the_metric_that_the_function_emits(name, templ
     assert directive["Namespace"] == alarm["Namespace"]
     assert alarm["MetricName"] in {each["Name"] for each in directive["Metrics"]}
     assert [set(dimensions(alarm))] == [set(each) for each in directive["Dimensions"]]
+    assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
+
+
+def test_a_stream_that_is_not_listed_triggers_an_alarm(name, template, monkeypatch, capsys):
+    end = Outcome(Status.FAILED, "not listed", metric=UNLISTED)
+    emitted = emitted_by(name, template, monkeypatch, capsys, [Unlisted("e", "e", {}, "")], [end])
+    alarm = template.properties(f"{name}UnlistedStreamAlarm")
+    assert emitted[alarm["MetricName"]] == [1]
     assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
 
 

@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from distributary.consumer.outcome import Outcome, Status
-from distributary.stream.change import Change, Origin, Undecodable
+from distributary.stream.change import Change, Origin, Undecodable, Unlisted
 
 
 def add_dimensions(metrics: EphemeralMetrics, branch: str, stack: str) -> None:
@@ -40,7 +40,7 @@ class Telemetry:
             self._counted[name] += 1
 
     def batch(
-        self, request_id: str, entries: Sequence[Change | Undecodable], ends: Sequence[Outcome], now: float
+        self, request_id: str, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome], now: float
     ) -> None:
         """Counts a batch; names each parked change and each other cause, and nothing of an item's content."""
         counts = Counter(end.status for end in ends)

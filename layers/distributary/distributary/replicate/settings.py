@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Settings, matching, setting, table_name, whole
+from distributary.consumer.settings import Settings, StreamSettings, matching, setting, table_name, whole
 
 _attribute = matching(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", "an attribute's name that the application does not use")
 _role = matching(r"none|arn:[^\s*?]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "a role's ARN, or none")
@@ -19,7 +19,7 @@ def _regions(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicateSettings(Settings):
+class ReplicateSettings(StreamSettings):
     """`tombstone_days`: longer than the longest redrive or backfill. `target_role` is what the replica's account lets
     this function assume, none for the function's own. Multi-active has tables and tombstones of the same names in
     `source_region` and in all `replica_regions`."""
