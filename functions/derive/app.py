@@ -21,7 +21,8 @@ def runtime() -> Deployment:
     settings, parallel = DeriveSettings.load(os.environ), Parallel()
     branch = build(VIEWS, settings, client, parallel)
     bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
-    return Deployment.of(branch, settings, client, parallel, Telemetry("derive"), bindings.bind)
+    telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
+    return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -19,7 +19,8 @@ from replica import REPLICA
 @cache
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
-    settings, parallel, telemetry = ReplicateSettings.load(os.environ), Parallel(CALLS), Telemetry("replicate")
+    settings, parallel = ReplicateSettings.load(os.environ), Parallel(CALLS)
+    telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
     bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate")
     return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind)

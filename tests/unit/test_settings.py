@@ -198,3 +198,23 @@ def test_settings_cannot_be_changed_once_loaded():
     loaded = DeriveSettings.load(GOOD[DeriveSettings])
     with pytest.raises(AttributeError):
         loaded.generation = 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        ({}, True),
+        ({"REPLICA_TABLE": "users-copy"}, False),
+        ({"REPLICA_REGION": "eu-west-1"}, False),
+        ({"TARGET_ROLE_ARN": "arn:aws:iam::210987654321:role/replica"}, False),
+    ],
+)
+def test_replicate_refuses_to_write_onto_its_own_source(changed, refused):
+    stream = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
+    here = {"REPLICA_TABLE": "users", "REPLICA_REGION": "us-east-1", "SOURCE_REGION": "us-east-1"}
+    environment = {**GOOD[ReplicateSettings], **here, "STREAMS": f"{stream}=0", "TARGET_ROLE_ARN": "none", **changed}
+    if not refused:
+        assert ReplicateSettings.load(environment)
+        return
+    with pytest.raises(ConfigError, match="'users' in us-east-1 is the source itself"):
+        ReplicateSettings.load(environment)
