@@ -35,7 +35,7 @@ class Artifact:
     def faults(self, event: Path, endpoint: str, generation: int) -> list[str]:
         """What went wrong when each function was given the event, whose one change inserts `USER`, as if just now.
 
-        The index is made by the function's own `apply.py` first, the replica beside it.
+        The index is made with what the built function holds first, the replica beside it.
         """
         self._make_index(endpoint, generation)
         self._make_replica()
@@ -86,10 +86,9 @@ class Artifact:
         return []
 
     def _make_index(self, endpoint: str, generation: int) -> None:
-        path = ":".join(map(str, self._built.path("index")))
-        command = [sys.executable, "-S", str(self._built.functions["index"] / "apply.py"), endpoint]
-        options = ["--service", "none", "--generation", str(generation)]
-        subprocess.run([*command, *options], env={"PYTHONPATH": path}, check=True, capture_output=True)
+        path = ":".join(map(str, (*self._built.path("index"), self._root)))
+        command = [sys.executable, "-S", "-m", "local.make_index", endpoint, "none", str(generation)]
+        subprocess.run(command, env={"PYTHONPATH": path}, check=True, capture_output=True)
 
     def _make_replica(self) -> None:
         settings = self._environment("replicate")

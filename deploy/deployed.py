@@ -28,7 +28,7 @@ class Deployed:
         pages = aws.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         rows = [row for page in pages for row in page["StackResourceSummaries"]]
         ids = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
-        known = {"AWS::Region": aws.region, **template.defaults(), **parameters, **ids}
+        known = {"AWS::Region": aws.region, "AWS::StackName": stack, **template.defaults(), **parameters, **ids}
         return cls(aws, template, known, ids)
 
     def faults(self) -> list[str]:
@@ -103,9 +103,10 @@ class Deployed:
             if alarm["Condition"] != f"{name}Deployed":
                 continue
             wanted = resolved(alarm["Properties"], self.parameters)
-            same = ("Namespace", "MetricName", "Statistic", "Period", "EvaluationPeriods", "ComparisonOperator")
-            expected = {setting: wanted[setting] for setting in same}
-            expected |= {"Threshold": float(wanted["Threshold"]), "Dimensions": wanted["Dimensions"]}
+            same = ["EvaluationPeriods", "ComparisonOperator"]
+            if "Metrics" not in wanted:
+                same += ["Namespace", "MetricName", "Statistic", "Period", "Dimensions"]
+            expected = {setting: wanted[setting] for setting in same} | {"Threshold": float(wanted["Threshold"])}
             alarms = client.describe_alarms(AlarmNames=[self.ids[logical_id]])["MetricAlarms"]
             yield from self._expect(logical_id, expected, next(iter(alarms), {}))
 

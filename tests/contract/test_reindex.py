@@ -319,7 +319,7 @@ def test_generations_only_rise(town):
 
 def test_without_a_read_alias_nothing_begins(town):
     town.search.indices.delete_alias(index=town.index.physical(0), name=town.index.name)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         list(town.reindex().plan())
 
 
@@ -437,7 +437,7 @@ def test_a_second_fill_removes_what_an_earlier_declaration_left(town):
     assert town.documents(1) == {}
 
 
-def test_the_fill_of_an_index_that_held_something_before_the_move_removes_as_well(town):
+def test_the_fill_of_an_index_that_held_something_before_removes_as_well(town):
     town.put("robot", deliver=False, kind={"S": "robot"})
     town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
     schema.apply(town.search, town.next.index, 1)

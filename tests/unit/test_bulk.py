@@ -65,7 +65,7 @@ def test_a_refused_document_is_parked_and_its_neighbours_are_written(node):
 def test_a_missing_alias_fails_with_its_mend(node):
     (end,) = Bulk(node).send([action("a", alias="nowhere")], FOREVER)
     assert end.status.value == "Failed"
-    assert "make index-apply" in end.cause
+    assert "distributary index apply" in end.cause
 
 
 @pytest.mark.parametrize("effect", [throttled, broken, unanswered], ids=lambda each: each.__name__)

@@ -28,7 +28,7 @@ SENTINEL = "sentinel"
         (403, "security_exception", "", "Failed", False, False, "grant the function's role"),
         (403, "cluster_block_exception", "read-only", "Failed", False, False, "blocked for writing"),
         (429, "cluster_block_exception", "flood-stage", "Failed", False, False, "free disk space"),
-        (404, "index_not_found_exception", "", "Failed", False, False, "make index-apply"),
+        (404, "index_not_found_exception", "", "Failed", False, False, "distributary index apply"),
         (400, "index_closed_exception", "", "Failed", False, False, "open the index"),
         (0, UNKNOWN_HOST, "", "Failed", False, False, "correct OpenSearchEndpoint"),
         (0, UNTRUSTED, "", "Failed", False, False, "trusted certificate"),

@@ -10,6 +10,7 @@ from distributary.errors import ConfigError
 from distributary.index.declarations import Field, Index
 from distributary.index.document import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
 from distributary.index.field_writers import shortcut, writer
+from distributary.stream.entity import without_comma
 from distributary.stream.keys import Template
 from distributary.stream.version import GENERATIONS
 
@@ -24,6 +25,9 @@ def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
     faults = [] if indexes else ["no index is declared: add one to indexes.py"]
     sources = []
     for index in indexes:
+        if strings := without_comma(keys=index.of.keys, attributes=index.of.attributes):
+            faults += [f"index '{index.name}': {fault}" for fault in strings]
+            continue
         id, wrong = _template(index.id)
         routing, strayed = _template(index.routing) if index.routing is not None else (None, [])
         wrong = [*wrong, *strayed, *_faults(index, id, routing)]

@@ -65,6 +65,15 @@ class _KeyOnly(Image):
         return super().__len__()
 
 
+def without_comma(**given: object) -> list[str]:
+    """A fault for each name whose tuple of names is a single string: its parentheses lack a comma."""
+    return [
+        f"{name}=('{value}') is a string: write {name}=('{value}',), with the comma"
+        for name, value in given.items()
+        if isinstance(value, str)
+    ]
+
+
 def guarded(what: str, function: Callable[[Image], T], item: Image) -> T:
     """A declared function's answer; whatever it raises becomes Rejected, naming the declaration."""
     try:

@@ -32,7 +32,7 @@ _NOT_DEPLOYED = {
     _NOT_OPENSEARCH: "something before OpenSearch refuses the request: see whether OpenSearchEndpoint is its address",
     "index_closed_exception": "open the index",
     _BLOCKED: "the index is blocked for writing: free disk space, or take the block away",
-    _UNDECLARED: "a declared field is not in the index yet: run `make index-apply`",
+    _UNDECLARED: "a declared field is not in the index yet: run `distributary index apply`",
     "missing_pipeline": "the declared ingest pipeline is missing: make it, or correct its name",
     "explicit_index": "set rest.action.multi.allow_explicit_index to true on the domain: each line of a bulk request "
     "names its index",
@@ -44,7 +44,7 @@ _NOT_DEPLOYED = {
 _FIX = {
     401: "check the credentials that the requests carry",
     403: "grant the function's role this domain, and see whether the index is blocked for writing",
-    404: "the write alias is missing: run `make index-apply` for this generation",
+    404: "the write alias is missing: run `distributary index apply` for this generation",
 }
 
 

@@ -23,7 +23,7 @@ _WRONG = {
     400: "its detail says why; Serverless has no scroll, and cannot be verified",
     401: "check the credentials that sign the requests",
     403: "grant these credentials the domain",
-    404: "there is no such index: run `make index-apply` for this generation, or correct --generation",
+    404: "there is no such index: run `distributary index apply` for this generation, or correct --generation",
 }
 
 

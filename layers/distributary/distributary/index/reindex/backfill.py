@@ -15,12 +15,11 @@ from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch.target import Declared
 from distributary.stream.change import Change
+from distributary.verify.progress import Progress, silent
 
 _BATCH = 500
 _SECONDS = 60.0
 _TRIES = 10
-
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Backfill:
     dynamodb: Any
     table: str
     keys: tuple[str, ...]
-    progress: Progress = lambda what, number: None  # noqa: ARG005
+    progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
     counts: Counter[str] = field(default_factory=Counter)
     _lock: Any = field(default_factory=Lock, repr=False)

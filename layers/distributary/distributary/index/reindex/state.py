@@ -49,7 +49,9 @@ def write(client: Any, physical: str, state: State) -> None:
 def read_by(client: Any, index: Index) -> int:
     """The generation that the read alias stands on. Raises Unavailable, and ConfigError if it stands on none."""
     if not asked("alias", lambda: client.indices.exists_alias(name=index.name)):
-        raise ConfigError(f"index '{index.name}': readers have no alias of that name: run `make index-apply` first")
+        raise ConfigError(
+            f"index '{index.name}': readers have no alias of that name: run `distributary index apply` first"
+        )
     names = list(asked("alias", lambda: client.indices.get_alias(name=index.name)))
     prefix = index.physical(0).removesuffix("0")
     generations = [name.removeprefix(prefix) for name in names]

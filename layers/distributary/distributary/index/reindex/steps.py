@@ -15,7 +15,7 @@ from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.state import State
 from distributary.index.reindex.writers import Writers
-from distributary.index.verify.report import Report
+from distributary.index.verify.report import IndexReport
 from distributary.index.verify.verifier import Verify
 
 FRESH_SECONDS = 86_400.0
@@ -93,7 +93,7 @@ class Reindex:
         counts = sorted(self.backfill.counts.items())
         yield ", ".join(["filled", *(f"{what} {number}" for what, number in counts)]) + ". run: compare"
 
-    def compare(self) -> Report:
+    def compare(self) -> IndexReport:
         """The index against the table, kept in mind for `swap`. Raises Unavailable, ConfigError."""
         state = self._state()
         if state is None or not state.filled:
