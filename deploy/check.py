@@ -21,7 +21,7 @@ from local.errors import LocalError
 
 ROOT = Path(__file__).parents[1]
 SAM = Path(sys.executable).with_name("sam")
-STACK = "distributary-check"
+STACK, RESTRICTED = "distributary-check", "distributary-restricted"
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 GENERATION = 3
 LAYER_BYTES = 15_000_000
@@ -78,6 +78,24 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
         "ReplicaRegion": "eu-west-1",
         "DriftPauseSeconds": 1,
         "Generation": GENERATION,
+    }
+
+
+def restricted(aws: Aws) -> dict[str, Any]:
+    """What a deployment in a VPC, with keys of the user's own and a permissions boundary is given besides."""
+    ec2, kms = aws.client("ec2"), aws.client("kms")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="functions", Description="functions")["GroupId"]
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    return {
+        "VpcSubnetIds": subnet,
+        "VpcSecurityGroupIds": group,
+        "KmsKeyArns": key,
+        "ParkingKeyArn": key,
+        "PermissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess",
+        "OpenSearchIndexPrefix": "users",
+        "WelcomeIdentityArn": f"arn:aws:ses:{aws.region}:000000000000:identity/example.com",
     }
 
 
@@ -143,6 +161,11 @@ def check(aws: Aws, built: Path, search: str) -> None:
         given = parameters(stream, search, *branches)
         timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
         timed("the stack is as template.yaml says", functools.partial(compare, aws, given))
+    given = {**parameters(stream, search, "Derive", "Index", "Welcome", "Replicate"), **restricted(aws)}
+    for where in ("index", "all"):
+        given["VpcFunctions"] = where
+        timed(f"sam deploy, VPC and keys, {where}", functools.partial(deploy, there, built, given, RESTRICTED))
+        timed("the stack is as template.yaml says", functools.partial(compare, aws, given, RESTRICTED))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
 

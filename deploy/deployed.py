@@ -63,6 +63,9 @@ class Deployed:
         yield from self._expect(f"{name}Function", {setting: wanted[setting] for setting in same}, actual)
         variables = {variable: str(value) for variable, value in wanted["Environment"]["Variables"].items()}
         yield from self._expect(f"{name}Function variables", variables, actual["Environment"]["Variables"])
+        if self.template.properties(f"{name}Function")["VpcConfig"]["Fn::If"][0] in self._holding():
+            network = {"SubnetIds": self.parameters["VpcSubnetIds"].split(",")}
+            yield from self._expect(f"{name}Function network", network, actual.get("VpcConfig", {}))
         if len(actual.get("Layers", [])) != 1:
             yield f"{name}Function: has {len(actual.get('Layers', []))} layers, not 1"
 
@@ -80,6 +83,12 @@ class Deployed:
             yield f"{name}Function: has {len(mappings['EventSourceMappings'])} event source mappings, not 1"
         for actual in mappings["EventSourceMappings"]:
             yield from self._expect(f"{name} event source mapping", wanted, actual)
+
+    def _holding(self) -> set[str]:
+        """The template's conditions that say which functions are in the VPC, and hold."""
+        if not self.parameters["VpcSubnetIds"]:
+            return set()
+        return {"InVpc", "AllInVpc"} if self.parameters["VpcFunctions"] == "all" else {"InVpc"}
 
     def _evaluated(self, value: Any) -> Any:
         """With every intrinsic function, not only references."""
@@ -119,7 +128,8 @@ class Deployed:
     def _bucket(self) -> Iterator[str]:
         wanted, bucket, s3 = self.template.properties("ParkingBucket"), self.ids["ParkingBucket"], self.aws.client("s3")
         (rule,) = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
-        algorithm = {"SSEAlgorithm": "AES256"}
+        key = self.parameters["ParkingKeyArn"]
+        algorithm = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key} if key else {"SSEAlgorithm": "AES256"}
         yield from self._expect("ParkingBucket", {"ApplyServerSideEncryptionByDefault": algorithm}, rule)
         owners = s3.get_bucket_ownership_controls(Bucket=bucket)
         yield from self._expect("ParkingBucket", {"OwnershipControls": wanted["OwnershipControls"]}, owners)
