@@ -437,7 +437,7 @@ def test_a_second_fill_removes_what_an_earlier_declaration_left(town):
     assert town.documents(1) == {}
 
 
-def test_the_fill_of_an_index_that_held_something_before_the_move_removes_as_well(town):
+def test_the_fill_of_an_index_that_held_something_before_removes_as_well(town):
     town.put("robot", deliver=False, kind={"S": "robot"})
     town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
     schema.apply(town.search, town.next.index, 1)

@@ -212,7 +212,7 @@ def test_a_delete_of_a_key_that_the_entity_can_never_have_had_is_ignored():
         assert (bulk.lines, statuses(ends)) == ([], ["Ignored"])
 
 
-def test_a_delete_under_a_key_that_the_template_does_not_fit_is_parked_if_the_entity_claimed_the_item():
+def test_a_claimed_delete_whose_key_fits_no_template_is_parked():
     _, ends = apply([index(id="{user_id:N}", of=ADMIN)], change(9, "REMOVE", old={"type": {"S": "admin"}}))
     assert statuses(ends) == ["Parked"]
 
