@@ -44,15 +44,15 @@ class Backfill:
         for an earlier declaration may have made a document of it.
         """
 
-        def one(segment: int) -> None:
+        def one(segment: int) -> int:
             for page in table_reader.pages(self.dynamodb, self.table, segment, segments):
                 for at in range(0, len(page), _BATCH):
                     self._write([self._snapshot(item, first_fill) for item in page[at : at + _BATCH]])
-            with self._lock:
-                done(segment)
+            return segment
 
         with ThreadPoolExecutor(len(left) or 1, thread_name_prefix="backfill") as pool:
-            list(pool.map(one, left))
+            for segment in pool.map(one, left):
+                done(segment)
 
     def _snapshot(self, item: Item, first_fill: bool) -> Change:
         found = table_reader.change(item, self.keys, self.declared.generation, time.time())

@@ -77,7 +77,7 @@ class Reindex:
         if target <= readers:
             raise ConfigError(f"readers are on generation {readers}: there is nothing to start for {target}")
         self._check_origin(readers)
-        yield schema.apply(self._client, self.target.index, target, self.template)
+        yield asked("index", lambda: schema.apply(self._client, self.target.index, target, self.template))
         state = self._state()
         if state is None or again:
             state = State(origin=readers, empty=documents(self._client, self.target.physical) == 0)
