@@ -63,7 +63,7 @@ def test_a_purge_that_looked_at_no_sequence_number_would_take_it(monkeypatch):
         play_every(race(Marked, [put(10), deliver, deleting], [editing, purge_at_once]), 1)
 
 
-def test_a_write_that_takes_effect_after_its_marker_s_purge_is_the_bound_and_a_repair_removes_it():
+def test_a_write_later_than_its_markers_purge_is_the_bound_and_repaired():
     """MarkerDays must be longer than any request can be late: beyond it nothing remembers the delete."""
     made = partial(race, Marked, [], faults=Faults(1, kinds=(late,)))
     with pytest.raises(AssertionError, match="replay with"):

@@ -53,7 +53,10 @@ def test_a_table_forgets_at_expires_at(table):
 
 def test_the_parking_bucket_is_encrypted_versioned_and_closed_to_the_public(bucket):
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert encryption["ServerSideEncryptionByDefault"] == {
+        "SSEAlgorithm": {"Fn::If": ["ParkingKeyGiven", "aws:kms", "AES256"]},
+        "KMSMasterKeyID": {"Fn::If": ["ParkingKeyGiven", {"Ref": "ParkingKeyArn"}, {"Ref": "AWS::NoValue"}]},
+    }
     blocks = bucket["PublicAccessBlockConfiguration"]
     assert set(blocks) == {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
     assert all(block is True for block in blocks.values())

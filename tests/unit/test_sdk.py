@@ -21,7 +21,7 @@ def private(name):
     return name.startswith("_") and not name.startswith("__")
 
 
-@pytest.mark.parametrize("tree", users())
+@pytest.mark.parametrize("tree", list(users()))
 def test_no_private_attribute_of_the_sdk_is_used(tree):
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef)} | {"self", "cls"}
     found = [
