@@ -19,6 +19,7 @@ from distributary.derive.groups import REVISION, STATE  # noqa: E402
 from distributary.derive.view import Primitive  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402
+from distributary.index.declarations import of_generation  # noqa: E402
 from distributary.index.validation import whole  # noqa: E402
 from distributary.stream.change import REPLICA_VERSION, Change  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
@@ -153,4 +154,4 @@ def item_name(item: Item, key_names: Iterable[str]) -> str:
 
 def index_names() -> list[tuple[str, str]]:
     """Each index's alias for readers, and the index of generation 0 behind it."""
-    return [(index.name, index.physical(0)) for index in whole(INDEXES)]
+    return [(index.name, index.physical(0)) for index in whole(of_generation(INDEXES, 0))]

@@ -1,13 +1,13 @@
 """The contract's index branch on two generations at once, as while readers move from one to the other."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from distributary.index.dual_write import DualWrite
 from tests.contract.harness import Wrap
 from tests.contract.index import IndexHarness
 from tests.contract.source import Source
 from tests.contract.world import World
+from tests.unit.index_settings import settings
 
 APART = 10
 """The second generation is one that no test raises the first to: streamed to already, it would not be empty."""
@@ -24,9 +24,9 @@ class BothHarness(IndexHarness):
         super().prepare(world, generation)
         super().prepare(world, generation + APART)
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> DualWrite:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> Any:
         """See `Harness`."""
-        return DualWrite(super().branch(world, wrap, generation), super().branch(world, wrap, generation + APART))
+        return self._built(world, wrap, settings(generation, generation + APART))
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

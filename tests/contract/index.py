@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.index import Entity, Index, check
-from distributary.index.branch import IndexBranch
-from distributary.index.opensearch.bulk import Bulk
+from distributary.index import Entity, Index
+from distributary.index.factory import build
 from distributary.index.opensearch.schema import apply
+from distributary.index.settings import IndexSettings
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
 from tests.contract.harness import Wrap, key_template
@@ -14,6 +14,7 @@ from tests.contract.source import Source
 from tests.contract.world import World
 from tests.fakes import opensearch
 from tests.fakes.faults import Faults
+from tests.unit.index_settings import settings
 
 FIELDS = {
     "email": {"type": "keyword"},
@@ -56,11 +57,13 @@ class IndexHarness:
         if not world.opensearch.indices.exists(index=index.physical(generation)):
             apply(world.opensearch, index, generation)
 
-    def branch(self, world: World, wrap: Wrap, generation: int) -> IndexBranch:
+    def branch(self, world: World, wrap: Wrap, generation: int) -> Any:
         """See `Harness`."""
-        index = declared(world)
-        bulk = Bulk(wrap(world.opensearch, opensearch), at_once, world.parallel)
-        return IndexBranch(check([index]), generation, bulk, world.now)
+        return self._built(world, wrap, settings(generation))
+
+    def _built(self, world: World, wrap: Wrap, settings: IndexSettings) -> Any:
+        search = wrap(world.opensearch, opensearch)
+        return build([declared(world)], settings, search, world.parallel, world.now, at_once)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`. Of the first generation, what the read alias shows; of a later one, what its index holds."""

@@ -5,14 +5,17 @@ import time
 import uuid
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.parallel import Parallel
 from distributary.index import Entity, Index
+from distributary.index.factory import build
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch.schema import apply
-from distributary.index.opensearch.target import Declared
+from distributary.index.opensearch.target import Declared, is_marker
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.report import KINDS
 from distributary.index.verify.verifier import Verify
 from tests.fakes.scanned import Scanned
+from tests.unit.index_settings import settings
 from tests.unit.records import change
 
 USER = Entity(
@@ -38,7 +41,7 @@ class Place:
         self.dynamodb = Scanned({"users": {"user_id": "S"}})
         apply(client, self.index, 0)
         self.declared = Declared.of([self.index], client, 0)
-        self.branch = self.declared.branch
+        self.branch = build([self.index], settings(), client, Parallel())
         self.sequence = 0
 
     def put(self, user, deliver=True, **attributes):
@@ -70,7 +73,7 @@ class Place:
 
     def verify(self, repair=False, during=lambda: None, **more):
         eye = Comparator(self.declared, self.search, self.dynamodb, "users", ("user_id",))
-        return Verify(eye, segments=2, pause=1.0, repair=repair, sleep=lambda _: during(), **more).run()
+        return Verify(eye, **{"segments": 2, **more}, pause=1.0, repair=repair, sleep=lambda _: during()).run()
 
     def found(self):
         """By kind, the users of whom it was found."""
@@ -81,3 +84,10 @@ class Place:
         standing.refresh(self.search, self.index.name)
         hits = self.search.search(index=self.index.name, body={"size": 1000})["hits"]["hits"]
         return {hit["_id"]: hit["_source"]["name"] for hit in hits}
+
+    def documents(self, generation):
+        """Those of one generation that are no markers."""
+        name = self.index.physical(generation)
+        standing.refresh(self.search, name)
+        hits = self.search.search(index=name, body={"size": 1000})["hits"]["hits"]
+        return {hit["_id"]: hit["_source"] for hit in hits if not is_marker(hit["_source"])}

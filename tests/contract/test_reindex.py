@@ -1,23 +1,30 @@
 """Readers move to a new generation of an index, whatever happens meanwhile, and in no other order than the safe one."""
 
 import datetime
+import time
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError, Unavailable
-from distributary.index.dual_write import DualWrite
+from distributary.index import Field
+from distributary.index.factory import build
 from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch import schema
 from distributary.index.opensearch.connect import connect
-from distributary.index.opensearch.target import Declared
+from distributary.index.opensearch.target import Declared, of
 from distributary.index.reindex import backfill, state
 from distributary.index.reindex.backfill import Backfill
-from distributary.index.reindex.steps import FRESH_SECONDS, Reindex
+from distributary.index.reindex.steps import FRESH_SECONDS, Accepted, Reindex
 from distributary.index.reindex.writers import Deployed, Vouched
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
-from tests.contract.place import Place
+from tests.contract.place import FIELDS, USER, Place
+from tests.unit.index_settings import settings
+from tests.unit.records import change
 
 NOW = 1_795_341_600.0
 
@@ -55,10 +62,14 @@ class Town(Place):
     def __init__(self, client):
         super().__init__(client)
         self.clock, self.slept, self.function = NOW, [], Lambda()
-        self.next = Declared.of([self.index], client, 1)
+        self.declare(self.index)
+
+    def declare(self, *indexes):
+        """What indexes.py holds; the function runs it from its next deployment."""
+        self.indexes, self.next = indexes, Declared.of(indexes, self.search, 1)
 
     def deploy_both(self, **more):
-        self.branch = DualWrite(self.declared.branch, self.next.branch)
+        self.branch = build(self.indexes, settings(0, 1), self.search, Parallel())
         self.function.deploy(0, 1, **more)
 
     def reindex(self, writers=None):
@@ -66,7 +77,7 @@ class Town(Place):
         verify = Verify(eye, segments=2, pause=1.0, sleep=lambda _: None)
         fill = Backfill(self.next, self.dynamodb, "users", ("user_id",), sleep=lambda _: None)
         asked = writers or Deployed(self.function, "index", lambda: self.clock, self.slept.append)
-        return Reindex(self.next, asked, fill, verify, lambda: self.clock)
+        return Reindex(self.next, lambda g: of(self.indexes, g), asked, fill, verify, lambda: self.clock)
 
     def start(self, segments=3, **more):
         return list(self.reindex().start(segments, **more))
@@ -146,13 +157,15 @@ def test_the_swap_is_refused_while_differences_are_left_and_after_a_day(town):
     town.ready()
     town.put("b", deliver=False)
     assert town.reindex().compare().left == 1
-    with pytest.raises(ConfigError, match="1 differences were left"):
+    with pytest.raises(
+        ConfigError, match=r"1 differences, 0 refused, 0 moving. run: compare --repair, or swap --differences 1"
+    ):
         town.reindex().swap()
     town.clock += FRESH_SECONDS + 1
     with pytest.raises(ConfigError, match="not compared in the last 24 hours"):
-        town.reindex().swap(differences=1)
+        town.reindex().swap(Accepted(differences=1))
     town.clock -= FRESH_SECONDS
-    assert "readers moved" in town.reindex().swap(differences=1)
+    assert "readers moved" in town.reindex().swap(Accepted(differences=1))
 
 
 def test_readers_do_not_move_once_a_function_no_longer_writes_to_both(town):
@@ -282,7 +295,7 @@ def test_a_refused_item_is_counted_with_its_cause_and_the_rest_is_filled(town):
     assert "Parked 1" in said[-1]
     assert "400" in said[-1]
     assert town.reindex().compare().left == 1
-    town.reindex().swap(differences=1)
+    town.reindex().swap(Accepted(differences=1))
     assert town.shown() == {"USER#a": "a"}
 
 
@@ -306,7 +319,7 @@ def test_generations_only_rise(town):
 
 def test_without_a_read_alias_nothing_begins(town):
     town.search.indices.delete_alias(index=town.index.physical(0), name=town.index.name)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         list(town.reindex().plan())
 
 
@@ -320,3 +333,120 @@ def test_what_else_the_index_keeps_in_its_meta_stays(town):
     meta = town.search.indices.get_mapping(index=name)[name]["mappings"]["_meta"]
     assert meta["theirs"] == 1
     assert standing.asked("x", lambda: state.read(town.search, name)).compared == NOW
+
+
+CHANGED = {**FIELDS, "visits": {"type": "keyword"}, "balance": {"type": "double"}}
+
+
+def test_the_old_index_keeps_its_own_declaration_while_a_changed_one_is_filled(town):
+    """`visits` is a long in the old index, and a keyword in the new one: "many" fits the new one alone."""
+    town.put("a", visits={"N": "1"}, balance={"N": "0.5"})
+    town.declare(town.index, replace(town.index, since=1, fields=CHANGED))
+    town.ready()
+    assert town.put("b", visits={"N": "2"}) == "Applied"
+    assert town.put("c", visits={"S": "many"}) == "Parked"
+    documents = {generation: town.documents(generation) for generation in (0, 1)}
+    assert documents[0]["USER#b"]["visits"] == 2
+    assert documents[1]["USER#b"]["visits"] == "2"
+    assert (documents[0]["USER#a"]["balance"], documents[1]["USER#a"]["balance"]) == ("0.5", 0.5)
+    town.delete("c")
+    town.reindex().swap()
+    town.put("d")
+    town.reindex().rollback()
+    assert town.shown() == names(town, "abd")
+
+
+def test_a_changed_declaration_in_the_place_of_the_old_index_s_own_is_refused(town):
+    """Its documents would be refused by the old index, which readers are on."""
+    town.declare(replace(town.index, fields=CHANGED))
+    with pytest.raises(ConfigError, match=r"keep the declaration .* beside it with since=1"):
+        town.start()
+    assert not town.search.indices.exists(index=town.index.physical(1))
+    town.declare(replace(town.index, fields={**FIELDS, "alias": Field(mapping={"type": "keyword"}, of="name")}))
+    with pytest.raises(ConfigError, match="field 'alias' is not in"):
+        town.start()
+
+
+def test_a_mapping_that_differs_in_more_than_its_type_is_refused_as_well(town):
+    town.declare(replace(town.index, fields={**FIELDS, "name": {"type": "keyword", "ignore_above": 2}}))
+    with pytest.raises(ConfigError, match="declares other mappings"):
+        town.start()
+
+
+def test_readers_are_not_moved_to_an_index_that_refuses_items(town):
+    broken = replace(USER, where=lambda item: 1 / 0)
+    town.put("a")
+    town.declare(town.index, replace(town.index, of=broken, since=1))
+    with pytest.raises(ConfigError):
+        town.start()
+    town.deploy_both()
+    town.start()
+    report = town.reindex().compare()
+    assert (report.left, report.counts["refused"], report.status) == (0, 1, 1)
+    with pytest.raises(ConfigError, match="swap --refused 1"):
+        town.reindex().swap(Accepted(differences=5, moving=5))
+    assert town.shown() == {"USER#a": "a"}
+    assert "readers moved" in town.reindex().swap(Accepted(refused=1))
+
+
+def test_readers_are_not_moved_while_items_keep_changing(town):
+    town.put("a")
+    town.ready()
+
+    def meanwhile(_):
+        town.put("a", deliver=False, visits={"N": str(town.sequence)})
+
+    meanwhile(0)
+    reindex = town.reindex()
+    reindex.verify.sleep = meanwhile
+    report = reindex.compare()
+    assert (report.left, report.counts["moving"], report.status) == (0, 1, 2)
+    with pytest.raises(ConfigError, match="swap --moving 1"):
+        reindex.swap()
+
+
+def test_a_function_whose_two_generations_are_one_writes_once(town):
+    branch = build([town.index], settings(0, 0), town.search, Parallel())
+    assert branch.generation == 0
+
+
+def test_the_advice_after_a_swap_leaves_one_generation(town):
+    town.ready()
+    town.reindex().swap()
+    assert "Generation=1 and without AlsoGeneration" in list(town.reindex().plan())[-1]
+
+
+def test_the_first_fill_writes_nothing_for_items_that_the_index_is_not_about(town):
+    town.put("a")
+    town.put("robot", kind={"S": "robot"})
+    town.deploy_both()
+    town.start()
+    assert town.search.count(index=town.index.physical(1))["count"] == 1
+
+
+def test_a_second_fill_removes_what_an_earlier_declaration_left(town):
+    """`where` was changed between the two; the robot's document is only in the new index."""
+    town.put("robot", deliver=False, kind={"S": "robot"})
+    town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
+    town.deploy_both()
+    town.start()
+    assert list(town.documents(1)) == ["USER#robot"]
+    town.declare(town.index)
+    town.deploy_both()
+    town.start(again=True)
+    assert town.documents(1) == {}
+
+
+def test_the_fill_of_an_index_that_held_something_before_removes_as_well(town):
+    town.put("robot", deliver=False, kind={"S": "robot"})
+    town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
+    schema.apply(town.search, town.next.index, 1)
+    earlier = build(town.indexes, settings(1), town.search, Parallel())
+    item = {"kind": {"S": "robot"}, "name": {"S": "robot"}}
+    snapshot = change(0, "INSERT", user="robot", new=item, distributary={"origin": "snapshot"})
+    earlier.apply([snapshot], Deadline(time.monotonic() + 10))
+    assert list(town.documents(1)) == ["USER#robot"]
+    town.declare(town.index)
+    town.deploy_both()
+    town.start()
+    assert town.documents(1) == {}

@@ -14,6 +14,7 @@ from distributary.index.opensearch.bulk import Action
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
 from distributary.index.verify import verifier as run
+from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
 from tests.contract.place import FIELDS, USER, Place
 from tests.unit.records import change
@@ -171,6 +172,55 @@ def test_ids_too_long_to_tell_their_item_are_dead_only_if_no_item_makes_them(pla
     assert list(place.shown().values()) == ["x" * 600]
 
 
+LONG = "x" * 600
+
+
+def test_the_last_document_of_an_item_that_is_refused_is_never_repaired_away(place):
+    """Neither under an id that names its item nor under a digest."""
+    for user in ("u-1", LONG):
+        place.put(user)
+    broken = replace(USER, where=lambda item: 1 / 0)
+    place.index = replace(place.index, of=broken)
+    place.declared = Declared.of([place.index], place.search, 0)
+    report = place.verify(repair=True)
+    assert (report.counts["refused"], report.differences, report.status) == (2, 0, 1)
+    assert sorted(place.shown().values()) == ["u-1", LONG]
+
+
+@pytest.mark.parametrize("delivered", ["before the second scan", "during the second scan", "later"])
+def test_the_document_of_an_item_that_was_made_again_during_the_scan_stays(place, monkeypatch, delivered):
+    """The scan of the table came where the item is while it was deleted; its id is a digest."""
+    place.put(LONG)
+    pages, scans = run.table_reader.pages, []
+
+    def again(name):
+        place.deliver(place.put(LONG, deliver=False, name={"S": name}))
+
+    def around(client, table, segment, segments):
+        if segment == 0:
+            scans.append(segment)
+            if len(scans) == 1:
+                place.delete(LONG)
+            if len(scans) == 2 and delivered == "during the second scan":
+                place.delete(LONG)
+        found = list(pages(client, table, segment, segments))
+        if segment == 0 and len(scans) == 1:
+            late.append(place.put(LONG, deliver=False, name={"S": "again"}))
+            if delivered != "later":
+                place.deliver(late.pop())
+        if segment == 0 and len(scans) == 2 and delivered == "during the second scan":
+            again("newest")
+        return iter(found)
+
+    late = []
+    monkeypatch.setattr(run.table_reader, "pages", around)
+    report = place.verify(repair=True, segments=1)
+    for each in late:
+        place.deliver(each)
+    assert list(place.shown().values()) == ["newest" if delivered == "during the second scan" else "again"]
+    assert report.counts["repaired"] == 0
+
+
 def test_an_id_that_its_item_would_spell_otherwise_is_dead(place):
     place.put("a b")
     place.write("USER#a%20b ", 5, name="odd")
@@ -198,7 +248,7 @@ def test_too_many_ids_that_tell_no_item_stop_the_run(place, monkeypatch):
 
 def test_a_missing_index_is_named_with_its_mend(place):
     place.declared = Declared.of([place.index], place.search, 7)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         place.verify()
 
 
@@ -259,3 +309,13 @@ def test_later_pages_are_read_and_a_shard_that_fails_is_no_empty_page(place, mon
     monkeypatch.setattr(standing.time, "sleep", lambda _: None)
     with pytest.raises(Unavailable, match="503"):
         place.verify()
+
+
+def test_what_could_not_be_compared_is_no_success(place):
+    """1 if differences are left or items are refused, else 2 if some kept changing."""
+    report = IndexReport()
+    assert report.status == 0
+    report.add("moving")
+    assert report.status == 2
+    report.add("refused")
+    assert report.status == 1

@@ -3,11 +3,8 @@
 import json
 import os
 import re
-import shlex
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -15,10 +12,9 @@ from local.attach import source_table
 from local.aws import Aws
 from local.distance import far
 from local.stack import Project, Stack
+from tests.docs.pages import DOCS, ROOT, argv, commands
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "failover.md").read_text()
-README = (ROOT / "README.md").read_text()
+PAGE, GUIDE = DOCS / "failover.md", DOCS / "functions" / "replicate.md"
 HOME, AWAY = ("us-east-1", "users"), ("eu-west-1", "users-replica")
 KEY = {
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -71,14 +67,13 @@ class Regions:
         ]
         return name
 
-    def run(self, module, at, *more, page=PAGE, **words):
-        """The `at`-th command of the page that runs this module, as it stands there."""
-        command = commands(module, page)[at]
-        arguments = [words.get(word, word) for word in shlex.split(command)[1:]]
+    def run(self, form, at, *more, page=PAGE, **words):
+        """The `at`-th command of this form on the page, as it is written there."""
+        arguments = [words.get(word, word) for word in argv(named(form, page)[at])]
         there = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "layers" / "distributary"), **there}
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **there}
         where = {"env": environment, "cwd": self.folder, "capture_output": True, "text": True, "timeout": 120}
-        return subprocess.run([sys.executable, *arguments, *more], **where)
+        return subprocess.run([*arguments[:3], "--project", str(ROOT), *arguments[3:], *more], **where)
 
 
 class Mirroring:
@@ -102,10 +97,8 @@ class Mirroring:
             time.sleep(0.1)
 
 
-def commands(module, page=PAGE):
-    return [
-        line for line in re.findall(r"^\$ \.venv/bin/(python -m .*)$", page, re.MULTILINE) if f"-m {module}" in line
-    ]
+def named(form, page=PAGE):
+    return [command for command in commands(page) if command.startswith(f"distributary {form} ")]
 
 
 @pytest.fixture
@@ -115,7 +108,7 @@ def regions(emulators, tmp_path):
 
 
 def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
-    assert re.findall(r"^## (.*)$", PAGE, re.MULTILINE) == [
+    assert re.findall(r"^## (.*)$", PAGE.read_text(), re.MULTILINE) == [
         "1. Stop",
         "2. Promote",
         "3. List",
@@ -128,10 +121,10 @@ def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
             regions.put(home, f"u{at}", "first")
         regions.delete(home, "u39")
         mirror.drain()
-        examined = regions.run("distributary.replicate.doctor", 0, TOMBSTONES=regions.tombstones(HOME[0]))
+        examined = regions.run("doctor", 0, TOMBSTONES=regions.tombstones(HOME[0]))
         assert examined.returncode == 0, examined.stdout + examined.stderr
-        for module in ("distributary.replicate.doctor", "distributary.verify replica"):
-            done = regions.run(module, 0, page=README, NAME=regions.tombstones(HOME[0]))
+        for form in ("doctor", "verify replicate"):
+            done = regions.run(form, 0, page=GUIDE, TOMBSTONES=regions.tombstones(HOME[0]))
             assert done.returncode == 0, done.stdout + done.stderr
     assert regions.names(home) == regions.names(away)
 
@@ -149,7 +142,7 @@ def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
     regions.put(away, "u39", "came back")
 
     # 3. List.
-    found = regions.run("distributary.verify replica", 0, "--pause", "0")
+    found = regions.run("verify replicate", 0, "--pause", "0")
     assert found.returncode == 1, found.stderr
     listed = json.loads((regions.folder / "unreplicated.json").read_text())["differences"]
     kinds = {each["item"].removeprefix("id=S:"): each["kind"] for each in listed}
@@ -163,7 +156,7 @@ def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
         mirror.drain()
         assert regions.names(home) == regions.names(away) | {"lost": "inserted"}
         tombstones = regions.tombstones(AWAY[0])
-        repaired = regions.run("distributary.verify replica", 1, "--pause", "0", TOMBSTONES=tombstones)
+        repaired = regions.run("verify replicate", 1, "--pause", "0", TOMBSTONES=tombstones)
         assert repaired.returncode == 0, repaired.stdout + repaired.stderr
         assert "repaired 1" in repaired.stdout
         assert regions.names(home) == regions.names(away)
@@ -179,8 +172,8 @@ def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
         regions.delete(home, "u9")
         mirror.drain()
     assert regions.names(away) == regions.names(home)
-    last = regions.run("distributary.verify replica", 2, "--pause", "0")
+    last = regions.run("verify replicate", 2, "--pause", "0")
     assert last.returncode == 0, last.stdout + last.stderr
     assert regions.names(away) | {"u4": "home again", "u8": "home again"} == regions.names(away)
     assert not {"lost", "u1", "u6", "u9"} & set(regions.names(away))
-    assert len(commands("distributary.verify replica")) == 3
+    assert len(named("verify replicate")) == 3

@@ -8,27 +8,17 @@ from distributary.index import Entity, Index
 from distributary.index.factory import build
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared
-from distributary.index.settings import IndexSettings
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.fakes import opensearch
 from tests.fakes.opensearch import OpenSearch
 from tests.scheduler.choices import Choices
 from tests.scheduler.world import SOURCE, Plan, World
+from tests.unit.index_settings import settings
 
 FIELDS = {"name": {"type": "keyword"}, "total": {"type": "long"}}
 PERSON = Entity(name="person", keys=("id",), attributes=tuple(FIELDS), where=lambda item: "hidden" not in item)
 INDEX = Index(name="people", of=PERSON, id="P#{id}", fields=FIELDS)
-
-SETTINGS = IndexSettings(
-    parking_bucket="parking",
-    generation=0,
-    also_generation=None,
-    endpoint="https://search.example.com",
-    service="es",
-    secret="none",
-    request_mib=5,
-)
 
 
 class IndexWorld(World):
@@ -51,7 +41,7 @@ class IndexWorld(World):
 
     def branch(self) -> Any:
         """See `World`."""
-        return build([INDEX], SETTINGS, self.search, Parallel())
+        return build([INDEX], settings(), self.search, Parallel())
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""

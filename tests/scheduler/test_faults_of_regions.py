@@ -15,7 +15,7 @@ def test_an_edit_after_a_repair_is_carried_though_its_time_is_no_later():
     assert world.values() == [{"x": "second"}, {"x": "second"}]
 
 
-def test_an_edit_whose_record_is_lost_is_carried_by_a_repair_though_its_time_is_old():
+def test_a_repair_carries_an_edit_of_an_old_time_whose_record_is_lost():
     world = World(last_writer("at", "seconds"))
     world.put(US, 1, "first")
     world.settle()

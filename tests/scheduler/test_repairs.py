@@ -13,9 +13,6 @@ from tests.scheduler.runs import deep, play, play_every, seeds
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
 
-LEDGER = "a repair keeps the ledger row's version: a live write that read the row before it adds its old difference"
-OUTLIVES = "a repair puts a missing row at the version of a tombstone that came after it had looked at the item"
-OVERWRITES = "a repair's condition is the row's version: another repair that has kept it is not seen"
 BEFORE = {
     "a change was lost": [neighbour, put(10), deliver, put(20), put(30)],
     "a change is late": [neighbour, put(10), deliver, put(50)],
@@ -31,44 +28,32 @@ KINDS = {
 }
 
 
-def wrong(reasons, *values):
-    marks = [pytest.mark.xfail(reason=reasons[values], strict=True)] if values in reasons else []
-    return pytest.param(*values, marks=marks, id=": ".join(values))
-
-
-def each(kinds, reasons):
-    return pytest.mark.parametrize("kind", [wrong(reasons, kind) for kind in kinds])
-
-
-LOST = {("sums", "a change was lost"): LEDGER, ("sums", "a change is late"): LEDGER}
-BOTH = [wrong(LOST, kind, before) for kind in KINDS for before in BEFORE]
-
-
-@pytest.mark.parametrize(("kind", "before"), BOTH)
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_and_a_live_change_into_each_of_the_others_calls(kind, before):
     world, more = KINDS[kind]
     play_every(race(world, BEFORE[before], [live, repair], **more), deep(1))
 
 
-@each(KINDS, {("sums",): LEDGER})
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_and_a_live_edit_into_each_of_the_others_calls(kind):
     world, more = KINDS[kind]
     play_every(race(world, [neighbour, put(10), deliver, put(20)], [editing, repair], **more), deep(1))
 
 
-@each(KINDS, {("fixed",): OUTLIVES})
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_and_a_live_delete_into_each_of_the_others_calls(kind):
     world, more = KINDS[kind]
     play_every(race(world, [put(10)], [deleting, repair], **more), deep(1))
 
 
-@each(KINDS, {})
+@pytest.mark.parametrize("kind", KINDS)
 def test_two_repairs_and_a_live_change_into_each_of_the_others_calls(kind):
     world, more = KINDS[kind]
     play_every(race(world, BEFORE["a change is late"], [live, repair, repair], **more), deep(0))
 
 
-@each(KINDS, {("fixed",): OVERWRITES})
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind):
     world, more = KINDS[kind]
 
@@ -87,7 +72,6 @@ def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkey
         play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)
 
 
-@pytest.mark.xfail(reason=LEDGER, strict=True)
 def test_repairs_beside_the_stream_leave_views_right_at_random():
     play(partial(repaired, partial(DeriveWorld, kinds=("spread",)), ()), seeds(80))
 

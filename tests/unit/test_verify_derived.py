@@ -332,8 +332,8 @@ def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
     found = eye.look([Subject({"user_id": {"S": "u-3"}})]).findings
     repair = Repair(world.books, world.register)
-    assert [repair.item(each) for each in found] == [True] * len(found)
-    ledger = [repair.item(each) for each in found if each.want.entry is not None]
+    assert [repair.item(each, {}) for each in found] == [True] * len(found)
+    ledger = [repair.item(each, {}) for each in found if each.want.entry is not None]
     assert not any(ledger)
     assert world.verify().equal, world.verify().samples
 

@@ -70,3 +70,10 @@ def test_a_streamed_change_wins_over_the_snapshot_of_its_generation(generation, 
 def test_what_would_break_the_order_is_refused(generation, position):
     with pytest.raises(ValueError, match=r"generation|position"):
         version.of(generation, position)
+
+
+def test_a_repaired_version_is_newer_than_its_own_and_older_than_the_next():
+    plain, revised, following = version.to_text(41), version.to_text(41, "9f"), version.to_text(42)
+    assert plain < revised < following
+    assert version.from_text(revised) == 41
+    assert version.generation_in(version.to_text(version.of(3, 7), "9f")) == 3

@@ -17,8 +17,9 @@ from distributary.stream.codec import Typed
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """`ledger` has `id` (S), `version` (S, 46 digits), what was contributed, and `expires_at` (N, epoch seconds, the
-    table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has `pk` and `sk` (S)."""
+    """`ledger` has `id` (S), `version` (S, see `version.to_text`), what was contributed, and `expires_at` (N, epoch
+    seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has `pk` and
+    `sk` (S)."""
 
     client: Any
     ledger: str
@@ -57,7 +58,10 @@ class LedgerTables:
 
     def row(self, entry: Entry) -> dict[str, Typed]:
         """The ledger row that an entry leaves behind: a tombstone if it contributes nothing."""
-        row: dict[str, Typed] = {"id": {"S": entry.id}, "version": {"S": versions.to_text(entry.version)}}
+        row: dict[str, Typed] = {
+            "id": {"S": entry.id},
+            "version": {"S": versions.to_text(entry.version, entry.revision)},
+        }
         row |= RecordedContribution.of(entry.contribution).written()
         if entry.contribution == Contribution():
             row["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}

@@ -28,7 +28,8 @@ _BUSY_ERRORS = {
 
 @dataclass(frozen=True, slots=True)
 class PendingEntry:
-    """An entry beside the ledger row that it was compared with: `read` is that row's version, None if absent."""
+    """An entry beside the ledger row that it was compared with: `read` is that row's version as text, None if
+    absent: every writer changes it, so that a condition on it is one on the whole row."""
 
     entry: Entry
     read: str | None

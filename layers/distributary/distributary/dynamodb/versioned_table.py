@@ -3,22 +3,27 @@
 A put is put, look at the tombstone, take back; a delete is tombstone, delete. Whichever of the two comes last sees
 the other, so no transaction is needed, and redelivery repairs a crash between any two calls.
 tests/unit/test_register_model.py enumerates the interleavings.
+
+A repair keeps the version that exists, so that any newer change wins over it, and adds a random revision to it. Its
+condition is the row's version with its revision as it was read: no writer leaves both as they were.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, conditional_write
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, batch_get, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
@@ -31,8 +36,9 @@ _OLDER_VERSION = "#v < :v"
 class Write:
     """What a row should be as of `version`: `row` (with its key, DynamoDB JSON as boto3 takes it), or gone if None.
 
-    `id` names the row among all rows whose tombstones share a table. `spares_unversioned`: a delete leaves a row that
-    carries no version, because another writer may own it.
+    `id` names the row among all rows whose tombstones share a table. `if_present`: a delete that leaves no tombstone if
+    there is no older row; 1 read unit. `spares_unversioned`: a delete leaves a row that carries no version, because
+    another writer may own it. `expires_at`: when the table's own TTL may take the row (epoch seconds).
     """
 
     id: str
@@ -40,6 +46,8 @@ class Write:
     row: Mapping[str, Typed] | None
     version: int
     spares_unversioned: bool = False
+    if_present: bool = False
+    expires_at: int | None = None
 
 
 def newest(writes: Sequence[Write]) -> list[int]:
@@ -57,7 +65,7 @@ class Register:
     """A table of versioned rows, with their tombstones in a table beside it.
 
     Costs per row: a put 1 write (of the row's size) and 1 read unit, a delete 2 writes; a put that its tombstone
-    outranks 1 write more.
+    outranks 1 write more, and so does one of a row that the table's TTL may take: a tombstone keeps its version.
     """
 
     client: ItemClient
@@ -65,26 +73,103 @@ class Register:
     tombstones: Tombstones
     parallel: Parallel
     version_attribute: str = REPLICA_VERSION
+    revision: Callable[[], str] = lambda: uuid.uuid4().hex
 
     def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
         """One outcome per write, in order.
 
-        Writes and looks go in steps of 100, so that what is behind them when the deadline comes is done for good.
+        Writes and looks go in steps of 100, so that what is behind them when the deadline comes is done for good. A
+        delete that supersedes another write within the batch leaves a tombstone in its place.
         """
         places = newest(writes)
+        binding = {write.id for write in writes if not write.if_present}
         ends: list[Outcome] = []
         for at in range(0, len(places), BATCH_GET_KEYS):
             tasks = [writes[place] for place in places[at : at + BATCH_GET_KEYS]]
-            ends += self._settle(tasks, self.parallel.run(self._first_step, tasks, deadline), deadline)
+            tasks = [replace(task, if_present=task.if_present and task.id not in binding) for task in tasks]
+            ends += self._written(tasks, deadline)
         result = [SUPERSEDED] * len(writes)
         for place, end in zip(places, ends, strict=True):
             result[place] = end
         return result
 
+    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: int) -> bool:
+        """Makes a row what `write` says, on condition that it is still `seen` (empty: there is none). Whether it did.
+
+        Read `tombstone` first (the version of the row's, 0 if there is none), then the item that `write` is made from,
+        then the row: a tombstone that comes later than the item takes a row that was put again back. `write.version`
+        counts for a row that has none. 1 write and 1 read unit; 3 writes to remove a row. Raises Rejected, Unavailable.
+        """
+        text = seen.get(self.version_attribute)
+        version = max(versions.from_text(text["S"]) if text else write.version, tombstone)
+        if write.row is None:
+            return bool(seen) and self._retire(write, seen, version + 1)
+        if not self._replace(write.row, seen, versions.to_text(version, self.revision())):
+            return False
+        (end,) = self._settle([replace(write, version=version)], [APPLIED], FOREVER)
+        if end.status is Status.FAILED:
+            raise Unavailable(end.cause, end.detail)
+        return end == APPLIED
+
+    def _retire(self, write: Write, seen: Mapping[str, Typed], version: int) -> bool:
+        """Removes a row as a change just newer than it would. The row gets that version first: another repair that has
+        seen a newer item then keeps it, and the tombstone does not outrank it."""
+        text = versions.to_text(version, self.revision())
+        if not self._replace(seen, seen, text):
+            return False
+        self.tombstones.put_tombstone(write.id, version)
+        return self._as_seen(self.client.delete_item, "row DeleteItem", {"S": text}, Key=write.key)
+
+    def _replace(self, row: Mapping[str, Typed], seen: Mapping[str, Typed], version: str) -> bool:
+        item = {**row, self.version_attribute: {"S": version}}
+        before = seen.get(self.version_attribute)
+        return self._as_seen(self.client.put_item, "row PutItem", before, Item=item)
+
+    def _as_seen(self, operation: Operation, what: str, version: Typed | None, **arguments: Any) -> bool:
+        condition = "#v = :seen" if version else "attribute_not_exists(#v)"
+        arguments |= {"ExpressionAttributeValues": {":seen": version}} if version else {}
+        names = {"#v": self.version_attribute}
+        return conditional_write(
+            operation,
+            what,
+            TableName=self.table,
+            ConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            **arguments,
+        ).held
+
     def _first_step(self, write: Write) -> Outcome:
         return self._put(write) if write.row is not None else self._delete(write)
 
+    def _written(self, tasks: Sequence[Write], deadline: Deadline) -> list[Outcome]:
+        """One outcome per write, in order; of those that are `if_present`, the ones that find nothing end here."""
+        ends = self._needless(tasks, deadline)
+        rest = [task for task in tasks if task.id not in ends]
+        firsts = self.parallel.run(self._first_step, rest, deadline)
+        ends |= {task.id: end for task, end in zip(rest, self._settle(rest, firsts, deadline), strict=True)}
+        return [ends[task.id] for task in tasks]
+
+    def _needless(self, tasks: Sequence[Write], deadline: Deadline) -> dict[str, Outcome]:
+        asked = [task for task in tasks if task.if_present]
+        if not asked:
+            return {}
+        try:
+            rows = batch_get(self.client, self.table, [task.key for task in asked], deadline, "row BatchGetItem")
+        except DistributaryError as error:
+            return {task.id: _outcome(error) for task in asked}
+        found = {identity({name: row[name] for name in asked[0].key}): row for row in rows}
+        ends = {task.id: self._finds(task, found.get(identity(task.key))) for task in asked}
+        return {id: end for id, end in ends.items() if end is not None}
+
+    def _finds(self, task: Write, row: Mapping[str, Typed] | None) -> Outcome | None:
+        """None if there is a row that the delete is newer than."""
+        version = row.get(self.version_attribute) if row is not None else None
+        newer = version is not None and versions.from_text(version["S"]) >= task.version
+        return IGNORED if row is None else SUPERSEDED if newer else None
+
     def _put(self, write: Write) -> Outcome:
+        if write.expires_at is not None:
+            self.tombstones.put_tombstone(write.id, write.version, write.expires_at)
         text = {"S": versions.to_text(write.version)}
         row = {**(write.row or {}), self.version_attribute: text}
         done = self._conditionally(

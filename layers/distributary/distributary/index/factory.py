@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from distributary.consumer.parallel import Parallel
+from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
-from distributary.index.declarations import Index
+from distributary.index.declarations import Index, of_generation
 from distributary.index.dual_write import DualWrite
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.settings import IndexSettings
@@ -23,11 +24,21 @@ def build(
 ) -> IndexBranch | DualWrite:
     """A branch that keeps the declared indexes of one generation, or of two while readers move to the second.
 
+    Each generation is written by its own declarations.
     `search` is an OpenSearch client. Raises ConfigError that names every fault of the declarations.
     """
     bulk = Bulk(search, sleep, parallel, settings.request_bytes)
-    sources = check(declared)
-    here = IndexBranch(sources, settings.generation, bulk, now)
-    if settings.also_generation is None:
-        return here
-    return DualWrite(here, IndexBranch(sources, settings.also_generation, bulk, now))
+    check(declared)
+    here, also = settings.generation, settings.also_generation
+    if also is None or also == here:
+        return _branch(declared, here, bulk, now)
+    return DualWrite(_branch(declared, here, bulk, now), _branch(declared, also, bulk, now))
+
+
+def _branch(declared: Sequence[Index], generation: int, bulk: Bulk, now: Callable[[], float]) -> IndexBranch:
+    found = of_generation(declared, generation)
+    if not found:
+        raise ConfigError(
+            f"no index is declared for generation {generation}: every one in indexes.py has a later since"
+        )
+    return IndexBranch(check(found), generation, bulk, now)

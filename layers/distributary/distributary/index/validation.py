@@ -10,12 +10,14 @@ from distributary.errors import ConfigError
 from distributary.index.declarations import Field, Index
 from distributary.index.document import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
 from distributary.index.field_writers import shortcut, writer
+from distributary.stream.entity import without_comma
 from distributary.stream.keys import Template
+from distributary.stream.version import GENERATIONS
 
 _NAME_BYTES = 230
 """An index's name has at most 255, and generation and role come behind it."""
 
-_TAKEN = re.compile(r"-g[0-9]+(-write)?$")
+_TAKEN = re.compile(r"-g[0-9]+(-write(-[0-9]+)?)?$")
 
 
 def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
@@ -23,6 +25,9 @@ def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
     faults = [] if indexes else ["no index is declared: add one to indexes.py"]
     sources = []
     for index in indexes:
+        if strings := without_comma(keys=index.of.keys, attributes=index.of.attributes):
+            faults += [f"index '{index.name}': {fault}" for fault in strings]
+            continue
         id, wrong = _template(index.id)
         routing, strayed = _template(index.routing) if index.routing is not None else (None, [])
         wrong = [*wrong, *strayed, *_faults(index, id, routing)]
@@ -30,7 +35,7 @@ def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
         if not wrong and id is not None:
             sources.append(Source(index, id, routing, _written(index)))
     for one, other in combinations(sources, 2):
-        if one.declared.name == other.declared.name:
+        if (one.declared.name, one.declared.since) == (other.declared.name, other.declared.since):
             faults += [f"index '{one.declared.name}': {fault}" for fault in _contradictions(one, other)]
     if faults:
         raise ConfigError(faults)
@@ -46,7 +51,7 @@ def _written(index: Index) -> dict[str, Written]:
 
 
 def whole(indexes: Sequence[Index]) -> list[Index]:
-    """One declaration for each index, with the fields of all that share it."""
+    """One declaration for each index, with the fields of all that share it; `indexes` are of one generation."""
     found: dict[str, Index] = {}
     for index in indexes:
         fields = {**found[index.name].fields, **index.fields} if index.name in found else index.fields
@@ -65,6 +70,8 @@ def _faults(index: Index, id: Template | None, routing: Template | None) -> Iter
     name, entity = index.name, index.of
     if not name.islower() or set(name) & set(' "*\\<|,>/?#:') or name[:1] in "-_+" or len(name.encode()) > _NAME_BYTES:
         yield f'a name is lowercase, has none of  "*\\<|,>/?#: and at most {_NAME_BYTES} bytes'
+    if not 0 <= index.since < GENERATIONS:
+        yield f"since is a generation, 0 to {GENERATIONS - 1}"
     if _TAKEN.search(name):
         yield "a name that ends in -g and a number is that of a generation; choose another"
     if id is not None and set(id.attributes) != set(entity.keys):
@@ -87,6 +94,10 @@ def _field_faults(index: Index, name: str, field: Field) -> Iterable[str]:
         yield f"entity '{entity.name}' does not declare '{source}'; add it"
     if mapping.get("type") in ("object", "nested") and not {"properties", "dynamic", "enabled"} & set(mapping):
         yield f"field '{name}' needs 'properties', or 'dynamic': true to take any"
+    if field.on_error not in ("park", "null"):
+        yield f"field '{name}': on_error is 'park' or 'null'"
+    if type(field.max_keys) is not int or field.max_keys < 1:
+        yield f"field '{name}': max_keys is a whole number from 1"
     if name == DELETED_AT or "type" not in mapping:
         yield f"field '{name}' needs a mapping with a type and another name"
     if mapping.get("type") == "knn_vector" and not _dimensioned(mapping):

@@ -1,5 +1,7 @@
 """One total order over an item's changes: generation first, then position in the stream."""
 
+import re
+
 POSITION_DIGITS = 40
 POSITIONS = 10**POSITION_DIGITS
 GENERATION_DIGITS = 6
@@ -8,6 +10,9 @@ TEXT_LENGTH = GENERATION_DIGITS + POSITION_DIGITS
 
 SNAPSHOT_POSITION = 0
 """Where a scanned or exported item stands: every streamed change of its generation wins over it."""
+
+REVISION_MARK = "~"
+_WRITTEN = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}({REVISION_MARK}[0-9a-z-]+)?")
 
 _LEADING_DIGITS = 17
 _LEADING_BITS = 57
@@ -38,21 +43,23 @@ def generation_of(version: int) -> int:
 
 def generation_in(text: object) -> int:
     """That of a version as `to_text` wrote it; one beyond all generations for anything else."""
-    written = isinstance(text, str) and len(text) == TEXT_LENGTH and text.isascii() and text.isdigit()
-    return generation_of(int(str(text))) if written else GENERATIONS
+    written = isinstance(text, str) and _WRITTEN.fullmatch(text) is not None
+    return generation_of(from_text(str(text))) if written else GENERATIONS
 
 
-def to_text(version: int) -> str:
+def to_text(version: int, revision: str = "") -> str:
     """Zero-padded to 46 characters, so that DynamoDB's string comparison is numeric comparison.
 
-    A DynamoDB number would not do: it holds 38 digits, a sequence number may have 40.
+    A DynamoDB number would not do: it holds 38 digits, a sequence number may have 40. A repair keeps the version and
+    appends `~` and a random `revision`: the text is then greater than the version's own and less than the next one's.
+    So no two writes leave the same text, and a writer whose condition names the text sees every other writer.
     """
-    return f"{version:0{TEXT_LENGTH}d}"
+    return f"{version:0{TEXT_LENGTH}d}{REVISION_MARK + revision if revision else ''}"
 
 
 def from_text(text: str) -> int:
-    """The version that `to_text` wrote."""
-    return int(text)
+    """The version that `to_text` wrote, without its revision."""
+    return int(text[:TEXT_LENGTH])
 
 
 def to_external(version: int) -> int:

@@ -1,6 +1,6 @@
 """The whole verification: derived table and ledger, then groups, then every item of the source."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -8,7 +8,7 @@ from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
-from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
+from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged
 from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -16,6 +16,7 @@ from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
+from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
 
 SUSPECTS = 1000
@@ -34,7 +35,7 @@ class Verify:
     keys: tuple[str, ...]
     others: tuple[View, ...] = ()
     repair: Repair | None = None
-    progress: Callable[[str, int], None] = lambda what, number: None  # noqa: ARG005
+    progress: Progress = silent
     report: Report = field(default_factory=Report)
     _suspects: list[Finding] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -135,13 +136,20 @@ class Verify:
             for problem in each.problems:
                 where = {"kind": problem.kind, "where": problem.where}
                 self.report.name("differences", view=each.name[0], item=each.name[1], **where)
-            if self.repair is not None:
-                self.repair.item(each)
         if self.repair is not None and confirmed:
-            left = {each.name: each for each in self.eye.look([each.subject for each in confirmed]).findings}
-            for each in confirmed:
-                after = len(left[each.name].problems) if each.name in left else 0
-                self.report.add("repaired", max(0, len(each.problems) - after))
+            self._repair(self.repair, confirmed)
+
+    def _repair(self, repair: Repair, confirmed: Sequence[Finding]) -> None:
+        """Goes by one more look, after the tombstones were read; what has changed by then is left."""
+        tombstones, subjects = repair.tombstones(confirmed), merged(confirmed)
+        last = {each.name: each for each in self.eye.look(subjects).findings}
+        for each in confirmed:
+            if each.name in last and last[each.name].evidence == each.evidence:
+                repair.item(each, tombstones)
+        left = {each.name: each for each in self.eye.look(subjects).findings}
+        for each in confirmed:
+            after = len(left[each.name].problems) if each.name in left else 0
+            self.report.add("repaired", max(0, len(each.problems) - after))
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
         if any(name not in item for name in self.keys):

@@ -1,7 +1,8 @@
 """A declared index as verification and reindexing see it: what an item's document is, and whose a document is."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import orjson
 
 from distributary.dynamodb.requests import Item
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Rejected
 from distributary.index.branch import IndexBranch
-from distributary.index.declarations import Index
+from distributary.index.declarations import Index, of_generation
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk import Action, Bulk
+from distributary.index.opensearch.schema import apply
 from distributary.index.validation import check, whole
-from distributary.stream.change import Change
+from distributary.stream.change import Change, Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,8 @@ class Declared:
     @classmethod
     def of(cls, indexes: Sequence[Index], client: Any, generation: int) -> "Declared":
         """As functions/index/app.py puts the branch together; `indexes` share one name. Raises ConfigError."""
-        (index,) = whole(indexes)
-        return cls(index, IndexBranch(check(indexes), generation, Bulk(client)), generation)
+        index, found = of(indexes, generation), of_generation(indexes, generation)
+        return cls(index, IndexBranch(check(found), generation, Bulk(client)), generation)
 
     @property
     def physical(self) -> str:
@@ -68,6 +70,14 @@ class Declared:
         found = (source.id.read(id) for source in self.branch.sources)
         return None if id.startswith("%h") else next((keys for keys in found if keys is not None), None)
 
+    def ids(self, keys: Item) -> set[str]:
+        """Every id that an item of this key can have here."""
+        found = set()
+        for source in self.branch.sources:
+            with suppress(Rejected):
+                found.add(source.place(Image(keys))["_id"])
+        return found
+
     def action(self, document: Intended, version: int) -> Action:
         """A write that loses against whatever stands there with this version or a higher one."""
         routing = document.routing
@@ -81,6 +91,14 @@ class Declared:
             **({"pipeline": document.pipeline} if document.pipeline is not None else {}),
         }
         return Action(document.id, orjson.dumps({"index": header}) + b"\n" + document.line + b"\n")
+
+
+def of(indexes: Sequence[Index], generation: int) -> Index:
+    """The one index of that generation; `indexes` share one name. Raises ConfigError if no declaration is of it."""
+    found = whole(of_generation(indexes, generation))
+    if not found:
+        raise ConfigError(f"index '{indexes[0].name}' has no declaration for generation {generation}")
+    return found[0]
 
 
 def load(name: str | None = None) -> list[Index]:
@@ -110,6 +128,30 @@ def template(index: Index) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{path.name} holds no JSON object")
     return found
+
+
+def make(client: Any, indexes: Sequence[Index], generation: int) -> Iterator[str]:
+    """Makes each declared index, or brings it up to date; a line for each. Raises ConfigError, with the index and
+    OpenSearch's own reason if it refused."""
+    from opensearchpy.exceptions import OpenSearchException
+
+    check(indexes)
+    for index in whole(of_generation(indexes, generation)):
+        try:
+            yield apply(client, index, generation, template(index))
+        except OpenSearchException as error:
+            raise ConfigError(f"index '{index.physical(generation)}': {_refusal(error)}") from error
+
+
+def _refusal(error: Any) -> str:
+    """Status, type and reasons of what the client raised."""
+    info = getattr(error, "info", None)
+    fault = info.get("error") if isinstance(info, dict) else None
+    if not isinstance(fault, dict):
+        return " ".join(str(error).split())
+    causes = [fault, *(fault.get("root_cause") or []), fault.get("caused_by") or {}]
+    reasons = dict.fromkeys(str(each["reason"]) for each in causes if each.get("reason"))
+    return " ".join(f"{error.status_code} {error.error}: {'; '.join(reasons)}".split())
 
 
 def marker(id: str, routing: str | None, now: float) -> Intended:

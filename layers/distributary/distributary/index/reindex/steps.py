@@ -3,22 +3,32 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributary.errors import ConfigError
+from distributary.index.declarations import Index
 from distributary.index.opensearch import schema
-from distributary.index.opensearch.reader import asked
+from distributary.index.opensearch.reader import asked, documents
 from distributary.index.opensearch.schema import VISIBLE
 from distributary.index.opensearch.target import Declared
 from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.state import State
 from distributary.index.reindex.writers import Writers
-from distributary.index.verify.report import Report
+from distributary.index.verify.report import IndexReport
 from distributary.index.verify.verifier import Verify
 
 FRESH_SECONDS = 86_400.0
 """A comparison counts for so long."""
+
+
+class Accepted(NamedTuple):
+    """What a comparison may have left when readers are moved: differences, items that are refused and so have no
+    document, and items or documents that kept changing and so could not be compared."""
+
+    differences: int = 0
+    refused: int = 0
+    moving: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +38,11 @@ class Reindex:
     Nothing is deleted. The order: `start` makes the index, asks for a function that writes to both, and fills it;
     `compare` holds it against the table; `swap` moves the read alias in one call; `rollback` moves it back, as long as
     the function writes to both. What was done is written after it was done, so a step that was cut off is run again.
+    `origin` finds the declaration of the generation that readers come from.
     """
 
     target: Declared
+    origin: Callable[[int], Index]
     writers: Writers
     backfill: Backfill
     verify: Verify
@@ -45,15 +57,18 @@ class Reindex:
             yield f"next generation: {self.target.physical}, not begun"
             yield "run: start"
             return
-        compared = "not compared" if state.compared is None else f"{state.differences} differences when compared"
+        compared = "not compared" if state.compared is None else f"when compared {_left(state)}"
         yield f"next generation: {self.target.physical}, {len(state.done)} of {state.segments} segments, {compared}"
         if readers == self.target.generation:
             old = self.target.index.physical(state.origin)
             yield "readers are on it. run: rollback, as long as the function writes to both"
-            yield f"or deploy with Generation={readers} and AlsoGeneration={readers}, and delete {old}"
+            yield f"or deploy with Generation={readers} and without AlsoGeneration, and delete {old}"
             return
-        fault = self._unready(state)
-        yield "run: swap" if fault is None else fault
+        yield self.next_step()
+
+    def next_step(self) -> str:
+        """The command to run next, or what keeps readers from being moved. Raises Unavailable, ConfigError."""
+        return self._unready(self._state(), Accepted()) or "run: swap"
 
     def start(self, segments: int, again: bool = False) -> Iterator[str]:
         """Makes and fills the index; `again` fills it anew. Raises Unavailable, and ConfigError while the function does
@@ -61,10 +76,11 @@ class Reindex:
         readers, target = self._readers(), self.target.generation
         if target <= readers:
             raise ConfigError(f"readers are on generation {readers}: there is nothing to start for {target}")
-        yield schema.apply(self._client, self.target.index, target, self.template)
+        self._check_origin(readers)
+        yield asked("index", lambda: schema.apply(self._client, self.target.index, target, self.template))
         state = self._state()
         if state is None or again:
-            state = State(origin=readers)
+            state = State(origin=readers, empty=documents(self._client, self.target.physical) == 0)
             self._keep(state)
         if state.filled:
             yield "filled already. run: compare"
@@ -77,22 +93,23 @@ class Reindex:
         counts = sorted(self.backfill.counts.items())
         yield ", ".join(["filled", *(f"{what} {number}" for what, number in counts)]) + ". run: compare"
 
-    def compare(self) -> Report:
+    def compare(self) -> IndexReport:
         """The index against the table, kept in mind for `swap`. Raises Unavailable, ConfigError."""
         state = self._state()
         if state is None or not state.filled:
             raise ConfigError(f"{self.target.physical} is not filled: run start")
         report = self.verify.run()
-        self._keep(replace(state, compared=self.now(), differences=report.left))
+        counts = report.counts
+        left = replace(state, differences=report.left, refused=counts["refused"], moving=counts["moving"])
+        self._keep(replace(left, compared=self.now()))
         return report
 
-    def swap(self, differences: int = 0) -> str:
-        """Moves readers to the target in one call; up to so many differences are accepted. Raises Unavailable,
-        ConfigError."""
+    def swap(self, accepted: "Accepted | None" = None) -> str:
+        """Moves readers to the target in one call. Raises Unavailable, ConfigError."""
         readers, state = self._readers(), self._state()
         if readers == self.target.generation:
             return f"readers are on {self.target.physical} already"
-        fault = self._unready(state, differences)
+        fault = self._unready(state, accepted or Accepted())
         if fault is not None or state is None:
             raise ConfigError(fault or "run start")
         self.writers.both(readers, self.target.generation, state.started)
@@ -119,6 +136,12 @@ class Reindex:
         there = states.exists(self._client, self.target.physical)
         return states.read(self._client, self.target.physical) if there else None
 
+    def _check_origin(self, readers: int) -> None:
+        """The function writes to both, so the declaration of the old index must still be there, beside the new one."""
+        client, origin = self._client, self.origin(readers)
+        asked("origin", lambda: schema.require_format(client, origin.physical(readers)))
+        asked("origin", lambda: schema.require_own(client, origin, readers))
+
     def _keep(self, state: State) -> None:
         states.write(self._client, self.target.physical, state)
 
@@ -130,16 +153,17 @@ class Reindex:
             self._keep(replace(state, done=tuple(finished)))
 
         left = [segment for segment in range(state.segments) if segment not in state.done]
-        self.backfill.run(left, state.segments, done)
+        self.backfill.run(left, state.segments, done, state.empty)
 
-    def _unready(self, state: State | None, accepted: int = 0) -> str | None:
+    def _unready(self, state: State | None, accepted: "Accepted") -> str | None:
         if state is None or not state.filled:
             return f"{self.target.physical} is not filled. run: start"
         if state.compared is None or self.now() - state.compared > FRESH_SECONDS:
             return f"{self.target.physical} was not compared in the last {FRESH_SECONDS / 3600:.0f} hours. run: compare"
-        if state.differences > accepted:
-            many = state.differences
-            return f"{many} differences were left. run: compare --repair, or swap --differences {many}"
+        left = (state.differences, state.refused, state.moving)
+        if any(many > most for many, most in zip(left, accepted, strict=True)):
+            accept = " ".join(f"--{name} {many}" for name, many in zip(Accepted._fields, left, strict=True) if many)
+            return f"{_left(state)}. run: compare --repair, or swap {accept}"
         return None
 
     def _move(self, origin: int, target: int) -> str:
@@ -149,3 +173,7 @@ class Reindex:
         new = {"index": index.physical(target), "alias": index.name, "filter": VISIBLE}
         asked("swap", lambda: self._client.indices.update_aliases(body={"actions": [{"remove": old}, {"add": new}]}))
         return f"readers moved from {index.physical(origin)} to {index.physical(target)}"
+
+
+def _left(state: State) -> str:
+    return f"{state.differences} differences, {state.refused} refused, {state.moving} moving"

@@ -37,7 +37,7 @@ class Finding:
 
 @dataclass(slots=True)
 class Comparison:
-    """`refused`: items that the index's declaration rejects, by id or, where they have none, by identity."""
+    """`refused`: items that the index's declaration rejects, by identity or, where a document was looked at, by id."""
 
     findings: list[Finding] = field(default_factory=list)
     refused: list[tuple[str, str]] = field(default_factory=list)
@@ -55,8 +55,8 @@ class Comparator:
     keys: tuple[str, ...]
     now: Callable[[], float] = time.time
 
-    def items(self, scanned: Sequence[Item]) -> tuple[list[Subject], Comparison]:
-        """What a page of the table makes, and how that stands. The documents are read last: this only suspects."""
+    def items(self, scanned: Sequence[Item]) -> Comparison:
+        """What a page of the table makes, against what is there. The documents are read last: this only suspects."""
         look, due = Comparison(), []
         for item in scanned:
             keys = {name: item[name] for name in self.keys}
@@ -70,7 +70,19 @@ class Comparator:
         standing = find(self.search, self.declared.physical, [(each.id, each.routing) for each, _, _ in due])
         for subject, intended, item in due:
             self._hold(subject, standing.get(subject.id), intended, item, look)
-        return [subject for subject, _, _ in due], look
+        return look
+
+    def explained(self, scanned: Sequence[Item]) -> set[str]:
+        """The ids of the documents that a page of the table makes, or made before its items were refused."""
+        found: set[str] = set()
+        for item in scanned:
+            try:
+                due = self._due(item)
+            except Rejected:
+                found |= self.declared.ids({name: item[name] for name in self.keys})
+                continue
+            found |= {due.id} if due is not None else set()
+        return found
 
     def ownerless(self, documents: Sequence[Document]) -> tuple[list[Subject], list[Subject]]:
         """Of visible documents, those whose items do not make them, and those whose ids do not tell their items."""

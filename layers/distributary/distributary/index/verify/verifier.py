@@ -12,20 +12,19 @@ from distributary.dynamodb import table_reader
 from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch import schema
 from distributary.index.opensearch.reader import Document
 from distributary.index.verify.comparison import Comparator, Comparison, Finding, Subject
-from distributary.index.verify.report import Report
+from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
+from distributary.verify.progress import Progress, silent
+from distributary.verify.recheck import recheck
 
 SUSPECTS = 10_000
 """At most so many wait for their second look, and so many ids that tell no item are kept: it bounds the memory."""
 
-LOOKS = 4
-"""What changes between any two of so many looks is reported as moving."""
-
 _BATCH = 200
 _REPAIR_SECONDS = 60.0
-Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)
@@ -36,21 +35,23 @@ class Verify:
     segments: int = 4
     pause: float = 10.0
     repair: bool = False
-    progress: Progress = lambda what, number: None  # noqa: ARG005
+    progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
-    report: Report = field(default_factory=Report)
+    report: IndexReport = field(default_factory=IndexReport)
     _suspects: list[Subject] = field(default_factory=list)
     _strangers: dict[str, Subject] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def run(self) -> Report:
-        """Documents whose id is a digest do not tell their items: they are dead if the scan of the table, which comes
-        after, meets no item of theirs. Raises Unavailable, ConfigError."""
-        standing.refresh(self.eye.search, self.eye.declared.physical)
+    def run(self) -> IndexReport:
+        """A document whose id is a digest does not name its item. It is dead if two scans of the table meet no item of
+        its id, and it has not changed since before the second. Raises Unavailable, ConfigError."""
+        search, physical = self.eye.search, self.eye.declared.physical
+        standing.asked("format", lambda: schema.require_format(search, physical))
+        standing.refresh(search, physical)
         self._side_by_side(self._documents)
         self._side_by_side(self._items)
-        self._suspect(list(self._strangers.values()))
         self._settle()
+        self._second_scan()
         return self.report
 
     def _side_by_side(self, work: Callable[[int], None]) -> None:
@@ -77,13 +78,38 @@ class Verify:
                 self._item_batch(page[at : at + _BATCH])
 
     def _item_batch(self, batch: Sequence[Item]) -> None:
-        made, look = self.eye.items(batch)
-        with self._lock:
-            for each in made:
-                self._strangers.pop(each.id, None)
+        self._meet(batch)
+        look = self.eye.items(batch)
         self._refused(look)
         self._suspect([each.subject for each in look.findings])
         self._read("items", len(batch))
+
+    def _meet(self, batch: Sequence[Item]) -> None:
+        if self._strangers:
+            explained = self.eye.explained(batch)
+            with self._lock:
+                for id in explained:
+                    self._strangers.pop(id, None)
+
+    def _second_scan(self) -> None:
+        """The first scan misses an item that was deleted and made again while it ran. Its document, if the stream has
+        written it since, is the item's newest: so only what has not changed from before this scan to its end is dead.
+        An item that this scan misses as well was made again after its document was written, and its change will win."""
+        before = self._look(list(self._strangers.values()))
+        self._strangers = {id: each.subject for id, each in before.items()}
+        if not before:
+            return
+        self.sleep(self.pause)
+        self._side_by_side(self._items_again)
+        after = self._look(list(self._strangers.values()))
+        self._confirmed([each for id, each in after.items() if before[id].evidence == each.evidence])
+        for id, each in after.items():
+            if before[id].evidence != each.evidence:
+                self.report.name("moving", id=id, version=each.version)
+
+    def _items_again(self, segment: int) -> None:
+        for page in table_reader.pages(self.eye.dynamodb, self.eye.table, segment, self.segments):
+            self._meet(page)
 
     def _suspect(self, subjects: Sequence[Subject]) -> None:
         with self._lock:
@@ -96,17 +122,14 @@ class Verify:
         """Counts what stands at a second look, with the same document at the same version beside the same item."""
         with self._lock:
             suspects, self._suspects = self._suspects, []
-        before = self._look(suspects)
-        for _ in range(LOOKS - 1):
-            if not before:
-                return
-            self.sleep(self.pause)
-            after = self._look([each.subject for each in before.values()])
-            same = [each for id, each in after.items() if before[id].evidence == each.evidence]
-            self._confirmed(same)
-            before = {id: each for id, each in after.items() if before[id].evidence != each.evidence}
-        for id, each in before.items():
-            self.report.name("moving", id=id, version=each.version)
+        moving = recheck(
+            self._look(suspects),
+            lambda found: self._look([each.subject for each in found]),
+            lambda: self.sleep(self.pause),
+            self._confirmed,
+        )
+        for each in moving:
+            self.report.name("moving", id=each.subject.id, version=each.version)
 
     def _look(self, subjects: Sequence[Subject]) -> dict[str, Finding]:
         found: dict[str, Finding] = {}

@@ -162,12 +162,13 @@ class Edits:
         dead = after is None
         stood = self.marks.read(change.old.raw) if change.old is not None else None
         if self.rule.by is None:
-            own = NEVER if change.origin is Origin.SNAPSHOT else tick(change.created, stood.time if stood else None)
+            last = stood.time if stood else None
+            own = NEVER if change.origin is Origin.SNAPSHOT else tick(change.creation_time(), last)
             return Rank(own, self.region, change.version, dead)
         rank = Rank(_time((after or before or {}).get(self.rule.by)), self.region, change.version, dead)
         if dead and stood is not None:
             rank = stood._replace(dead=True)
-        end = end_of(self.rule.unit, change.created)
+        end = end_of(self.rule.unit, change.creation_time())
         return Rank(end, self.region, change.version, dead) if dead and self.win and end > rank.time else rank
 
 

@@ -131,21 +131,21 @@ class MultiActiveBranch:
         if rule.by_stream:
             mine, time = rank(region, self.declared.regions), self._second(change, place, old)
             return State(time, mine, change.version, old.digest, True, region, stamped=True)
-        return old.deletion(end_of(rule.unit, change.created) if self.declared.deletes == "win" else None)
+        return old.deletion(end_of(rule.unit, change.creation_time()) if self.declared.deletes == "win" else None)
 
     def _second(self, change: Change, place: Place, old: State | None) -> Time:
         """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
         own: what was made of it stands at home, or else was overtaken by another region's. In whatever generation they
         come, records of one stream are ordered by their positions."""
         if old is not None and old.stamped:
-            return tick(change.created, old.time)
+            return tick(change.creation_time(), old.time)
         last = self.here.standing(place)
         if last is None or last.region != self.here.region:
-            return tick(change.created, None)
+            return tick(change.creation_time(), None)
         at, mine = position_of(last.position), position_of(change.version)
         if at == mine:
             return last.time
-        return tick(change.created, last.time if at <= mine else None)
+        return tick(change.creation_time(), last.time if at <= mine else None)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
