@@ -5,12 +5,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SCHEDULES ?= 100000
 BRANCH ?= derive-shuffled
+SDK_TESTS := $(addprefix tests/unit/test_, sdk.py roles.py lean.py wire.py channels.py mirror.py wrong_deployments.py)
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-all test-opensearch lint format bench soak deploy-check lock docs clean
+.PHONY: help install demo test test-rest test-all test-opensearch test-sdk lint format bench soak deploy-check lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -44,10 +45,15 @@ test-all: test test-rest ## Everything that needs only Python
 test-opensearch: $(VENV)/.developed ## The index contract on a real OpenSearch node (OPENSEARCH_URL, or Java and Maven Central)
 	$(BIN)/python tests/opensearch_node.py $(BIN)/python -m pytest -m opensearch
 
+test-sdk: $(VENV)/.developed ## The tests that depend on boto3, on the oldest SDK that Lambda's runtime had
+	@$(PIP) --require-hashes --upgrade --target .build/oldest-sdk -r requirements/oldest-sdk.txt
+	PYTHONPATH=.build/oldest-sdk $(BIN)/python -m pytest -n 0 $(SDK_TESTS)
+
 lint: $(VENV)/.developed ## Style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p distributary
+	@PYTHONPATH=layers/distributary $(BIN)/lint-imports --no-cache
 	$(BIN)/mypy -p local -p cli -p bench -p deploy
 
 format: $(VENV)/.developed ## Fixes what lint can fix
@@ -65,6 +71,7 @@ deploy-check: $(VENV)/.developed ## sam validate, sam build, and a real sam depl
 
 lock: $(VENV)/.developed ## Writes the lock files anew from the .in files
 	$(LOCK) requirements/develop.in -o requirements/develop.txt
+	$(LOCK) requirements/oldest-sdk.in -o requirements/oldest-sdk.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/local.in -o requirements/local.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/operate.in -o requirements/operate.txt
 	$(LOCK) -c requirements/develop.txt layers/distributary/requirements.in -o layers/distributary/requirements.txt

@@ -156,13 +156,17 @@ class Stack:
         source: Aws | None = None,
         segments: int = 2,
         progress: Callable[[int], None] | None = None,
+        first_fill: bool = False,
     ) -> int:
-        """Delivers what the table holds to these functions; returns how many items, once all are delivered."""
+        """Delivers what the table holds to these functions; returns how many items, once all are delivered.
+
+        `first_fill` says that nothing was ever written downstream: then items that a function keeps nothing of write
+        nothing."""
         functions = [self.function(name, table.stream_arn) for name in names]
         targets = [Target(each.spec.name, each.invoke, _only(each.spec)) for each in functions]
         with said_in_one_line(f"the backfill of {table.name}"):
             dynamodb = (source or self.aws).client("dynamodb")
-            return backfill(dynamodb, table, targets, segments, self._stopping, progress)
+            return backfill(dynamodb, table, targets, segments, self._stopping, progress, first_fill)
 
     def stop_backfill(self) -> None:
         """Ends backfills after the batch they are at."""

@@ -9,7 +9,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError
-from distributary.stream.change import Change, Undecodable
+from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.format import check_format
 from distributary.stream.keys import bounded, escape, table_of
 from distributary.stream.records import decode
@@ -34,7 +34,7 @@ class Parking:
     parallel: Parallel
 
     def park(
-        self, entries: list[tuple[Change | Undecodable, Outcome]], deadline: Deadline
+        self, entries: list[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
     ) -> list[DistributaryError | None]:
         """One place per entry: None if it is kept, the error if it is not."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)
@@ -43,7 +43,7 @@ class Parking:
         """The object's key; at most 1,024 bytes, whatever the event id holds."""
         return f"{PREFIX}/{self.branch}/{bounded(escape(event_id), _NAME_BYTES)}.json"
 
-    def _put(self, entry: Change | Undecodable, outcome: Outcome) -> None:
+    def _put(self, entry: Change | Undecodable | Unlisted, outcome: Outcome) -> None:
         change = entry if isinstance(entry, Change) else None
         body = {
             "format": FORMAT,

@@ -94,6 +94,10 @@ def _field_faults(index: Index, name: str, field: Field) -> Iterable[str]:
         yield f"entity '{entity.name}' does not declare '{source}'; add it"
     if mapping.get("type") in ("object", "nested") and not {"properties", "dynamic", "enabled"} & set(mapping):
         yield f"field '{name}' needs 'properties', or 'dynamic': true to take any"
+    if field.on_error not in ("park", "null"):
+        yield f"field '{name}': on_error is 'park' or 'null'"
+    if type(field.max_keys) is not int or field.max_keys < 1:
+        yield f"field '{name}': max_keys is a whole number from 1"
     if name == DELETED_AT or "type" not in mapping:
         yield f"field '{name}' needs a mapping with a type and another name"
     if mapping.get("type") == "knn_vector" and not _dimensioned(mapping):

@@ -91,6 +91,12 @@ class Change(NamedTuple):
             raise Rejected("the record has no ApproximateCreationDateTime, by which this change is ordered")
         return self.created
 
+    @property
+    def first_fill(self) -> bool:
+        """Whether this is a snapshot that fills an empty branch: there is nothing downstream that it could remove."""
+        note = self.record.get("distributary") or {}
+        return self.origin is Origin.SNAPSHOT and note.get("first_fill") is True
+
     @classmethod
     def snapshot(
         cls,
@@ -127,6 +133,17 @@ def rewritten(change: Change, attribute: str) -> bool:
 def wrote(attribute: str, old: Mapping[str, Typed] | None, new: Mapping[str, Typed] | None) -> bool:
     """See `rewritten`, of plain images."""
     return new is not None and attribute in new and new[attribute] != (old or {}).get(attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A record of a stream that this function is not to read: it is failed, never parked, since all of the stream's
+    records would be."""
+
+    event_id: str
+    identifier: str
+    record: Any
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,16 +5,19 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Recor
 """
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from distributary.errors import DistributaryError, Rejected
+from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version
 from distributary.stream.canonical import digest
-from distributary.stream.change import Change, Image, Kind, Origin, Undecodable
+from distributary.stream.change import Change, Image, Kind, Origin, Undecodable, Unlisted
 from distributary.stream.replicated import replicated
 
 EVENT_SOURCE = "aws:dynamodb"
+GenerationOf = Callable[[str], int]
+"""The generation of a stream, by its ARN. Raises Unavailable for a stream that is not to be read."""
+
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 _KINDS = {kind.value: kind for kind in Kind}
 _ORIGINS = {origin.value: origin for origin in Origin}
@@ -25,13 +28,15 @@ _LATEST_SECONDS = 10**11
 """The year 5138; more are milliseconds."""
 
 
-def decode(record: Any, generation: int) -> Change | Undecodable:
+def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | Unlisted:
     """A change, or the record as it came with the reason why it is none.
 
     A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`.
     """
     try:
-        return _change(record, generation)
+        return _change(record, generation_of(_source(record)))
+    except Unavailable as error:
+        return Unlisted(_event_id(record), _identifier(record), record, str(error))
     except DistributaryError as error:
         return _undecodable(record, str(error), error.detail)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
@@ -74,13 +79,18 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         new=Image(new) if new else None,
         version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
         created=None if created is None else _seconds(created),
-        source=record.get("eventSourceARN", ""),
+        source=_source(record),
         expired=kind is Kind.REMOVE and _expired(record),
         replicated=replicated(old, new),
         origin=origin,
         identifier=event_id if snapshot else sequence,
         record=record,
     )
+
+
+def _source(record: Any) -> str:
+    source = record.get("eventSourceARN", "")
+    return source if isinstance(source, str) else ""
 
 
 def _check_keys(keys: Mapping[str, Any]) -> None:
@@ -143,11 +153,14 @@ def _identifier(record: Any) -> str:
         return ""
 
 
-def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
+def _event_id(record: Any) -> str:
+    """The record's, or a digest that stands for it."""
     event_id = record.get("eventID") if isinstance(record, Mapping) else None
-    if not _is_id(event_id):
-        event_id = _digest(record)
-    return Undecodable(event_id, _identifier(record), record, cause, detail)
+    return event_id if _is_id(event_id) else _digest(record)
+
+
+def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
+    return Undecodable(_event_id(record), _identifier(record), record, cause, detail)
 
 
 def _digest(record: Any) -> str:

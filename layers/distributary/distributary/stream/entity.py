@@ -1,11 +1,12 @@
 """Kinds of items: which of them share a table, and which changes concern what is kept of one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image, Kind, Origin
+from distributary.stream.codec import Typed, Value
 
 T = TypeVar("T")
 Predicate = Callable[[Image], bool]
@@ -27,6 +28,41 @@ class Entity:
     def claims(self, item: Image) -> bool:
         """Whether the item is of this kind. Raises Rejected if `where` fails on it."""
         return self.where is None or bool(guarded(f"entity '{self.name}': where", self.where, item))
+
+    def could_claim(self, keys: Image) -> bool:
+        """Whether an item with this key can ever have been of this kind: yes, unless `where` says no by the key
+        alone."""
+        seen = _KeyOnly(keys.raw)
+        try:
+            return self.claims(seen) or seen.beyond
+        except Rejected:
+            return True
+
+
+class _KeyOnly(Image):
+    """A key in the place of its item; `beyond` once anything else than the key's attributes was asked for."""
+
+    __slots__ = ("beyond",)
+
+    def __init__(self, raw: Mapping[str, Typed]) -> None:
+        super().__init__(raw)
+        self.beyond = False
+
+    def __getitem__(self, name: str) -> Value:
+        self.beyond |= name not in self.raw
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.beyond |= name not in self.raw
+        return name in self.raw
+
+    def __iter__(self) -> Iterator[str]:
+        self.beyond = True
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.beyond = True
+        return super().__len__()
 
 
 def without_comma(**given: object) -> list[str]:
@@ -53,15 +89,59 @@ def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
 
     `holds` says whether an image has something there, `claims` whether it is of the entity at all. An update of an item
     that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
-    that away. A delete is never left alone, so that nothing outlives its item, even if the change that should have
-    taken it away is parked, or `holds` was another when the item came in. A snapshot knows no before. Raises Rejected
-    if `holds` fails on the new image.
+    that away. A delete counts unless its key shows that no such item can have been of the entity: so nothing outlives
+    its item, even if the update that took it out of the entity was lost or parked, or `holds` was another when the item
+    came in. A snapshot has no old image; only in the first fill of an empty branch was there nothing before it. Raises
+    Rejected if `holds` fails on the new image.
     """
     if change.new is not None and holds(change.new):
         return True
+    if change.kind is Kind.REMOVE:
+        return claimable(claims, change.keys)
     if change.old is None:
-        return change.kind is not Kind.INSERT or change.origin is Origin.SNAPSHOT
+        return change.kind is not Kind.INSERT or (change.origin is Origin.SNAPSHOT and not change.first_fill)
     try:
-        return (claims if change.kind is Kind.REMOVE else holds)(change.old)
+        return holds(change.old)
     except Rejected:
         return True
+
+
+def claimable(claims: Predicate, keys: Image) -> bool:
+    """Whether `claims` may hold for an item with these keys: not if it fails for the keys alone and has not asked for
+    anything else, as `key_prefix` does."""
+    seen = _KeysAlone(keys)
+    try:
+        return claims(seen) or seen.asked
+    except Rejected:
+        return True
+
+
+class _KeysAlone(Image):
+    """An item of which the keys alone are known; `asked` if anything else was asked for."""
+
+    __slots__ = ("_keys", "asked")
+
+    def __init__(self, keys: Image) -> None:
+        self._keys, self.asked = keys, False
+
+    @property
+    def raw(self) -> Mapping[str, Typed]:  # type: ignore[override]
+        """The keys, as if all had been asked for."""
+        self.asked = True
+        return self._keys.raw
+
+    def __getitem__(self, name: str) -> Value:
+        self.asked |= name not in self._keys
+        return self._keys[name]
+
+    def __contains__(self, name: object) -> bool:
+        self.asked |= name not in self._keys
+        return name in self._keys
+
+    def __iter__(self) -> Iterator[str]:
+        self.asked = True
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        self.asked = True
+        return len(self._keys)

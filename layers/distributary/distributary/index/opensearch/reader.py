@@ -76,6 +76,12 @@ def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[D
             client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
 
 
+def documents(client: Any, index: str) -> int:
+    """How many there are, markers included. Raises Unavailable, ConfigError."""
+    refresh(client, index)
+    return int(asked("count", lambda: client.count(index=index))["count"])
+
+
 def refresh(client: Any, index: str) -> None:
     """What was written is found by the searches that follow. Raises Unavailable, ConfigError."""
     asked("refresh", lambda: client.indices.refresh(index=index))

@@ -12,8 +12,9 @@ from distributary.errors import ConfigError
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, load
 from distributary.index.verify.comparison import Comparator
-from distributary.index.verify.verifier import Progress, Verify
+from distributary.index.verify.verifier import Verify
 from distributary.stream import version as versions
+from distributary.verify.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +37,7 @@ def build(
     options: Options,
     generation: int,
     repair: bool = False,
-    progress: Progress = lambda what, number: None,  # noqa: ARG005
+    progress: Progress = silent,
 ) -> Verify:
     """Raises ConfigError, every fault at once."""
     faults = []
