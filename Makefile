@@ -31,7 +31,7 @@ $(VENV)/.developed: requirements/develop.txt $(VENV)/.installed
 
 install: $(VENV)/.installed ## The `distributary` command, in .venv/bin
 
-demo: $(VENV)/.installed ## A real stream through the real functions; every branch reconciled (CHANGES=2000)
+demo: $(VENV)/.installed ## A real stream through the real functions; every branch reconciled (CHANGES=1000)
 	@$(BIN)/python -m cli demo $(if $(CHANGES),--changes $(CHANGES))
 
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)

@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 import typer
@@ -20,6 +21,10 @@ def event(
     table: Annotated[str, typer.Argument(metavar="TABLE")],
     key: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A key attribute; repeat it for a sort key.")],
     kind: Annotated[Kind, typer.Option(help="What happened to the item; expire is a deletion by TTL.")] = "insert",
+    changed: Annotated[
+        list[str],
+        typer.Option("--set", metavar="NAME=VALUE", help="modify: an attribute of the new image; may be repeated."),
+    ] = [],
     endpoint_url: Annotated[
         str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")
     ] = None,
@@ -27,9 +32,11 @@ def event(
 ) -> int:
     """Print a stream event with one record, made from an item, for `invoke` and `sam local invoke`.
 
-    insert: the item is new. modify: the old image is the item without its last attribute that is no key. remove and
-    expire: the item is the old image.
+    insert: the item is the new image. modify: the item is the old image, and the new image has what --set says.
+    remove and expire: the item is the old image.
     """
+    if (kind == "modify") != bool(changed):
+        raise UsageFault("--kind modify and --set NAME=VALUE belong together: --set says what the change makes new")
     from local.aws import Aws, said_in_one_line
 
     source = Aws.of_user(checked_endpoint(endpoint_url), region)
@@ -41,7 +48,8 @@ def event(
     if item is None:
         raise UsageFault(f"{table} has no item with the key {', '.join(key)}: correct --key")
     arn = description.get("LatestStreamArn") or f"{description['TableArn']}/stream/{_now():%Y-%m-%dT%H:%M:%S.000}"
-    print(json.dumps({"Records": [record(item, list(keys), kind, arn, source.region)]}, indent=2, ensure_ascii=False))
+    made = record(item, list(keys), kind, arn, source.region, new_values(item, keys, changed))
+    print(json.dumps({"Records": [made]}, indent=2, ensure_ascii=False))
     return 0
 
 
@@ -57,15 +65,41 @@ def typed_keys(description: Mapping[str, Any], given: list[str]) -> dict[str, An
     return {name: {types[name]: pairs[name]} for name in names}
 
 
-def record(item: Mapping[str, Any], keys: list[str], kind: Kind, arn: str, region: str) -> dict[str, Any]:
+def new_values(item: Mapping[str, Any], keys: Mapping[str, Any], given: list[str]) -> dict[str, Any]:
+    """What --set gives, in DynamoDB's form: a number where the item has one, else a string. Raises UsageFault."""
+    if wrong := next((each for each in given if "=" not in each), None):
+        raise UsageFault(f"--set {wrong}: write it as NAME=VALUE")
+    pairs = dict(each.split("=", 1) for each in given)
+    if held := keys.keys() & pairs.keys():
+        raise UsageFault(f"--set {min(held)}: a change never changes the key: leave it out")
+    return {name: _typed(name, value, item.get(name, {"S": ""})) for name, value in pairs.items()}
+
+
+def _typed(name: str, value: str, before: Mapping[str, Any]) -> dict[str, Any]:
+    (kind,) = before
+    if kind == "N":
+        try:
+            Decimal(value)
+        except InvalidOperation:
+            raise UsageFault(f"--set {name}={value}: the item has a number there; give a number") from None
+    elif kind == "BOOL":
+        if value not in ("true", "false"):
+            raise UsageFault(f"--set {name}={value}: the item has a boolean there; give true or false")
+        return {"BOOL": value == "true"}
+    elif kind not in ("S", "NULL"):
+        raise UsageFault(f"--set {name}: it has the type {kind}; only strings, numbers and booleans can be set")
+    return {"N" if kind == "N" else "S": value}
+
+
+def record(
+    item: Mapping[str, Any], keys: list[str], kind: Kind, arn: str, region: str, changed: Mapping[str, Any] = {}
+) -> dict[str, Any]:
     """One record in Lambda's form: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
     from local.esm.records import typed_json
 
     image = typed_json(item)
-    others = [name for name in image if name not in keys]
-    before = {name: image[name] for name in image if kind != "modify" or name not in others[-1:]}
-    images = {"NewImage": image} if kind in ("insert", "modify") else {}
-    images |= {"OldImage": before} if kind != "insert" else {}
+    images = {"NewImage": {**image, **changed}} if kind in ("insert", "modify") else {}
+    images |= {"OldImage": image} if kind != "insert" else {}
     return {
         "eventID": uuid.uuid4().hex,
         "eventName": {"insert": "INSERT", "modify": "MODIFY"}.get(kind, "REMOVE"),

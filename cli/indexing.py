@@ -1,5 +1,6 @@
 """Commands that make OpenSearch indexes and move their readers."""
 
+import inspect
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -50,8 +51,12 @@ def apply(
     return 0
 
 
+_ACCEPTS = ("differences", "refused", "moving")
+_OF_SOME_STEPS = ("segments", "pause", "again", "repair", "json", *_ACCEPTS)
+
+
 def _step(name: str, does: str, *more: str) -> None:
-    """One step of a move as a command."""
+    """One step of a move as a command, with the options of all steps and `more`: what typer reads is the signature."""
 
     def step(
         context: typer.Context,
@@ -67,23 +72,12 @@ def _step(name: str, does: str, *more: str) -> None:
         to: To = None,
         function: Function = None,
         writing_both: Both = False,
-        again: Annotated[bool, typer.Option("--again", help="Fill it anew.", hidden="again" not in more)] = False,
-        repair: Annotated[
-            bool, typer.Option("--repair", help="Repair what differs.", hidden="repair" not in more)
-        ] = False,
-        json: Annotated[
-            str | None,
-            typer.Option("--json", metavar="FILE", help="Write the report there.", hidden="json" not in more),
-        ] = None,
-        differences: Annotated[
-            int, typer.Option(help="Accept so many differences.", hidden="differences" not in more)
-        ] = 0,
-        refused: Annotated[
-            int, typer.Option(help="Accept so many items without a document.", hidden="differences" not in more)
-        ] = 0,
-        moving: Annotated[
-            int, typer.Option(help="Accept so many that could not be compared.", hidden="differences" not in more)
-        ] = 0,
+        again: Annotated[bool, typer.Option("--again", help="Fill it anew.")] = False,
+        repair: Annotated[bool, typer.Option("--repair", help="Repair what differs.")] = False,
+        json: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there.")] = None,
+        differences: Annotated[int, typer.Option(help="Accept so many differences.")] = 0,
+        refused: Annotated[int, typer.Option(help="Accept so many items without a document.")] = 0,
+        moving: Annotated[int, typer.Option(help="Accept so many that could not be compared.")] = 0,
     ) -> int:
         from distributary.index.reindex.move import Move, build
         from distributary.index.reindex.steps import Accepted
@@ -126,13 +120,16 @@ def _step(name: str, does: str, *more: str) -> None:
             return _said([move.rollback()])
 
     step.__doc__ = does
+    given = inspect.signature(step)
+    own = [each for each in given.parameters.values() if each.name not in _OF_SOME_STEPS or each.name in more]
+    step.__signature__ = given.replace(parameters=own)  # type: ignore[attr-defined]
     reindex.command(name)(step)
 
 
 _step("plan", "Print where the move is, and what to do next.")
-_step("start", "Create the new index and fill it.", "again")
-_step("compare", "Compare the new index with the table.", "repair", "json")
-_step("swap", "Move readers to the new index.", "differences")
+_step("start", "Create the new index and fill it.", "segments", "again")
+_step("compare", "Compare the new index with the table.", "segments", "pause", "repair", "json")
+_step("swap", "Move readers to the new index.", *_ACCEPTS)
 _step("rollback", "Move readers back.")
 
 

@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Annotated
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
 from cli import declared, deployed, events, indexing, running
@@ -69,7 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(2, *error.faults)
     except DistributaryError as error:
         return _failed(2, f"stopped: {error}; run it again")
-    except (LocalError, UsageFault, OSError) as error:
+    except NoRegionError:
+        return _failed(2, "no region: give --region, or set AWS_REGION")
+    except NoCredentialsError:
+        return _failed(2, "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+    except (LocalError, UsageFault, OSError, BotoCoreError, ClientError) as error:
         return _failed(2, str(error))
     except TyperException as error:
         return _failed(2, f"{error.format_message()} (see --help)" if error.format_message() else "see --help")

@@ -124,7 +124,7 @@ def invoke(
 
 def demo(
     context: typer.Context,
-    changes: Annotated[int, typer.Option(min=1, help="How many writes to make.")] = 2000,
+    changes: Annotated[int, typer.Option(min=1, help="How many writes to make.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the workload.")] = 1,
     report: Annotated[Path, typer.Option(help="Where the report is written as JSON.")] = Path(".demo/report.json"),
 ) -> int:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ cp -R . "$2"
 """Copies folder $1 over a copy of $0, in $2. The byte code beside a replaced file goes: a function's Makefile may have
 compiled it so that Python never compares it with its source."""
 
+_AT_ONCE = 4
 _RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
 
 
@@ -39,16 +41,23 @@ class Built:
 
 
 def build(template: Template, names: Iterable[str], into: Path, declared: Mapping[str, Path] = {}) -> Built:
-    """Builds what changed since it was last built there. `declared`: by function, a folder whose files take the place
-    of the function's own, as if the user had written these declarations."""
+    """Builds what changed since it was last built there, all at the same time. `declared`: by function, a folder whose
+    files take the place of the function's own, as if the user had written these declarations."""
     into = into.resolve()
     into.mkdir(parents=True, exist_ok=True)
-    with _alone(into):
-        layers = tuple(_made(source, into / "layers" / source.logical_id) for source in template.layers())
+    sources = {name: template.source(name) for name in names}
+    with _alone(into), ThreadPoolExecutor(_AT_ONCE) as pool:
+        runtime = pool.submit(_runtime, into / "runtime")
+        layers = [pool.submit(_made, each, into / "layers" / each.logical_id) for each in template.layers()]
         functions = {
-            name: _function(template.source(name), into / "functions" / name, declared.get(name)) for name in names
+            name: pool.submit(_function, source, into / "functions" / name, declared.get(name))
+            for name, source in sources.items()
         }
-        return Built(functions, tuple(layer / "python" for layer in layers), _runtime(into / "runtime"))
+        return Built(
+            {name: made.result() for name, made in functions.items()},
+            tuple(layer.result() / "python" for layer in layers),
+            runtime.result(),
+        )
 
 
 @contextmanager

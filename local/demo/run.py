@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from local.attach import source_table
 from local.aws import Aws
 from local.backfill import Table
+from local.build import build
 from local.demo import oracle, reconcile, report
 from local.demo.chaos import BusyProxy, Poison
 from local.demo.faults import Faults
@@ -45,8 +46,8 @@ DRAIN_SECONDS = 240.0
 def run(changes: int, seed: int, to: Path, console: Console) -> int:
     """Prints the table, writes the report; 0 if all is reconciled."""
     started = time.monotonic()
-    with PeakMemory() as memory, _bar(console) as bar, _world(seed) as world:
-        demo = Demo(world, Workload(world.put, world.delete, seed), changes, bar)
+    with PeakMemory() as memory, _bar(console) as bar, _world(seed, Steps(bar, console)) as world:
+        demo = Demo(world, Workload(world.put, world.delete, seed), changes, Steps(bar, console))
         demo.prepare()
         live = demo.live()
         lines = demo.reconcile(live)
@@ -55,7 +56,13 @@ def run(changes: int, seed: int, to: Path, console: Console) -> int:
     for found in demo.found:
         for difference in found.differences[: reconcile.SHOWN]:
             console.print(f"{found.branch}: {difference}", style="red", markup=False)
-    console.print(f"{demo.said(live)}; {seconds:.0f} s, {memory.peak_mb:.0f} MB at most; {to}", markup=False)
+    differ = [line.branch for line in lines if not line.reconciled]
+    console.print(
+        f"{', '.join(differ)}: not as the source says" if differ else "Every branch is as the source says.",
+        style="bold red" if differ else "bold green",
+    )
+    console.print(f"Faults on purpose: {demo.said(live)}.", markup=False)
+    console.print(f"{seconds:.0f} s, {memory.peak_mb:.0f} MB at most. The report is in {to}.", markup=False)
     report.write(to, lines, seconds, memory.peak_mb, dict(live.faults))
     return 0 if all(line.reconciled for line in lines) else 1
 
@@ -80,10 +87,33 @@ class World:
         self.dynamodb.delete_item(TableName=TABLE, Key={"user_id": {"S": user_id}})
 
 
+class Steps:
+    """What the demo does, as bars on a terminal and as plain lines elsewhere."""
+
+    def __init__(self, bar: Progress, console: Console) -> None:
+        self._bar, self._console = bar, console
+
+    @contextmanager
+    def __call__(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """A step while the block runs, which is given a function that says how much is done."""
+        if not self._console.is_terminal:
+            self._console.print(f"{name} ...")
+            self._console.file.flush()
+        task = self._bar.add_task(name, total=total)
+        yield lambda done: self._bar.update(task, completed=done)
+        self._bar.update(task, total=total or 1, completed=total or 1)
+
+
 @contextmanager
-def _world(seed: int) -> Iterator[World]:
+def _world(seed: int, step: Steps) -> Iterator[World]:
+    """Builds the functions and starts the services at the same time."""
     project = Project()
-    with embedded() as endpoints, BusyProxy(endpoints.opensearch).serving() as proxy:
+    with ExitStack() as held:
+        with step("starting AWS and OpenSearch, building", None), ThreadPoolExecutor(1) as pool:
+            building = pool.submit(build, project.template, FUNCTIONS, project.artifacts)
+            endpoints = held.enter_context(embedded())
+            building.result()
+        proxy = held.enter_context(BusyProxy(endpoints.opensearch).serving())
         parameters = {
             "OpenSearchEndpoint": proxy.url,
             "OpenSearchService": "none",
@@ -92,11 +122,9 @@ def _world(seed: int) -> Iterator[World]:
             "LogLevel": "INFO",
         }
         aws, logs = Aws.at_emulator(endpoints.aws, REGION), LogFiles(project.artifacts / "logs")
-        with (
-            Stack(project, aws, parameters, logs) as stack,
-            Pair.started(endpoints.aws, seed, lambda _, line: logs(BRANCH, line)) as pair,
-        ):
-            yield World(endpoints, stack, proxy, aws.client("dynamodb"), pair)
+        stack = held.enter_context(Stack(project, aws, parameters, logs))
+        pair = held.enter_context(Pair.started(endpoints.aws, seed, lambda _, line: logs(BRANCH, line)))
+        yield World(endpoints, stack, proxy, aws.client("dynamodb"), pair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +139,17 @@ class Live:
 class Demo:
     """Prepares, runs and reconciles."""
 
-    def __init__(self, world: World, workload: Workload, changes: int, bar: Progress) -> None:
-        self._world, self._workload, self._changes, self._bar = world, workload, changes, bar
+    def __init__(self, world: World, workload: Workload, changes: int, step: Steps) -> None:
+        self._world, self._workload, self._changes, self._step = world, workload, changes, step
         self._poison = {name: Poison(POISON_EVERY, TTL_ATTRIBUTE) for name in FUNCTIONS}
         self._table: Table | None = None
         self.found: list[Reconciliation] = []
 
     def prepare(self) -> None:
-        """Functions built, the table made and filled, its stream switched on."""
+        """The tables made, the source filled, its stream switched on."""
         stack, dynamodb = self._world.stack, self._world.dynamodb
-        with self._step("building the layer and the functions", None):
-            stack.prepare(FUNCTIONS)
+        with self._step(f"writing {EXISTING} users before the stream", None):
             self._world.pair.prepare()
-        with self._step(f"{EXISTING} users before the stream", None):
             dynamodb.create_table(TableName=TABLE, **KEY_SCHEMA)
             for item in self._workload.existing(EXISTING):
                 self._world.put(item)
@@ -143,7 +169,10 @@ class Demo:
         functions = {name: stack.function(name) for name in FUNCTIONS} | pair.functions()
         faults = Faults(self._share_done, functions, mappings | pair.mappings, self._world.proxy)
         stopping = threading.Event()
-        with ThreadPoolExecutor(4, thread_name_prefix="demo") as pool, self._step("changes", self._changes) as advance:
+        with (
+            ThreadPoolExecutor(4, thread_name_prefix="demo") as pool,
+            self._step("writing changes, with faults", self._changes) as advance,
+        ):
             jobs: list[Future[Any]] = [
                 pool.submit(self._workload.run, self._changes),
                 pool.submit(stack.backfill, table, FUNCTIONS),
@@ -223,15 +252,10 @@ class Demo:
             lag_p99=round(percentile(lags, 0.99), 1),
         )
 
-    @contextmanager
-    def _step(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        task = self._bar.add_task(name, total=total)
-        yield lambda done: self._bar.update(task, completed=done)
-        self._bar.update(task, total=total or 1, completed=total or 1)
-
 
 def _bar(console: Console) -> Progress:
-    return Progress(TextColumn("{task.description:<42}"), BarColumn(), TimeElapsedColumn(), console=console)
+    columns = TextColumn("{task.description:<42}"), BarColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _rise(jobs: Sequence[Future[Any]]) -> None:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cli.errors import UsageFault
-from cli.events import record, typed_keys
+from cli.events import new_values, record, typed_keys
+from cli.main import main
 from distributary.stream.change import Kind
 from distributary.stream.records import decode
 
@@ -30,12 +31,12 @@ TABLE = {
     ],
 )
 def test_each_kind_is_what_a_function_decodes(kind, event, old, new, expired):
-    made = json.loads(json.dumps({"Records": [record(ITEM, ["id"], kind, ARN, "eu-west-1")]}))
+    made = json.loads(json.dumps({"Records": [record(ITEM, ["id"], kind, ARN, "eu-west-1", {"n": {"N": "2"}})]}))
     (change,) = decode(made, 0)
     assert (change.kind, change.old is not None, change.new is not None) == (event, old, new)
     assert change.expired == expired
     if kind == "modify":
-        assert "n" not in change.old.raw
+        assert (change.old.raw["n"], change.new.raw["n"]) == ({"N": "1"}, {"N": "2"})
 
 
 def test_the_key_takes_the_table_s_types_in_its_order():
@@ -46,3 +47,26 @@ def test_the_key_takes_the_table_s_types_in_its_order():
 def test_a_key_that_is_not_the_table_s_is_told_how_it_is_given(given):
     with pytest.raises(UsageFault, match="--key pk=VALUE --key sk=VALUE"):
         typed_keys(TABLE, given)
+
+
+def test_a_new_value_takes_the_type_that_the_item_has_there():
+    given = ["n=2", "name=a=b", "on=true"]
+    item = {**ITEM, "on": {"BOOL": False}}
+    assert new_values(item, {"id": {}}, given) == {"n": {"N": "2"}, "name": {"S": "a=b"}, "on": {"BOOL": True}}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [("n=many", "a number"), ("avatar=x", "type B"), ("id=u2", "never changes the key"), ("n", "NAME=VALUE")],
+)
+def test_a_new_value_that_cannot_be_is_refused(given, says):
+    with pytest.raises(UsageFault, match=says):
+        new_values(ITEM, {"id": {}}, [given])
+
+
+@pytest.mark.parametrize("more", [["--kind", "modify"], ["--kind", "remove", "--set", "a=b"], ["--set", "a=b"]])
+def test_modify_and_set_belong_together(capsys, more):
+    assert main(["event", "users", "--key", "id=1", *more]) == 2
+    assert capsys.readouterr().err == (
+        "--kind modify and --set NAME=VALUE belong together: --set says what the change makes new\n"
+    )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import project as projects
+from cli.errors import DeclarationFaults
 from cli.main import main
 from distributary import __version__
 
@@ -117,3 +119,63 @@ def test_a_python_without_the_packages_gets_one_line():
     done = subprocess.run(command, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr == "this Python lacks Distributary's packages: run `make install`, then `. .venv/bin/activate`\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "option"),
+    [
+        ("plan", "--again"),
+        ("plan", "--segments"),
+        ("start", "--pause"),
+        ("start", "--differences"),
+        ("compare", "--refused"),
+        ("swap", "--repair"),
+        ("rollback", "--json"),
+    ],
+)
+def test_a_step_of_a_reindex_refuses_what_belongs_to_another(capsys, step, option):
+    assert main(["index", "reindex", step, "users", option, "1"]) == 2
+    assert f"No such option: {option}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["verify", "derive"], ["verify", "replicate"], ["doctor"]])
+def test_without_a_region_it_says_how_one_is_given(monkeypatch, capsys, tmp_path, command):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    places = {"derive": ["--derived-table", "d", "--ledger-table", "l", "--tombstone-table", "t"]}
+    more = places.get(command[-1], ["--replica-table", "r", "--replica-region", "eu-west-1"])
+    assert main(["--project", str(ROOT), *command, "users", *more]) == 2
+    assert capsys.readouterr().err == "no region: give --region, or set AWS_REGION\n"
+
+
+RULE = """from distributary.welcome import Content, Entity, Rule
+USER = Entity(name='user', keys={keys}, attributes=('email',))
+RULES = [Rule(name='hello', of=USER, to='email', content={{'en': Content('Hello', 'Hello')}}, trusted={trusted})]
+"""
+MIRROR = """from distributary.replicate import Entity, Mirror
+REPLICA = Mirror(of=Entity(name='user', keys={keys}, attributes=('email',)), drop={drop})
+"""
+REGIONS = """from distributary.replicate import MultiActive, last_writer
+REPLICA = MultiActive(regions=("eu-west-1"), rule=last_writer("at"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "file", "text", "option"),
+    [
+        ("welcome", "rules.py", RULE.format(keys="('id')", trusted="()"), "keys=('id')"),
+        ("welcome", "rules.py", RULE.format(keys="('id',)", trusted="('email')"), "trusted=('email')"),
+        ("replicate", "replica.py", MIRROR.format(keys="('id')", drop="()"), "keys=('id')"),
+        ("replicate", "replica.py", MIRROR.format(keys="('id',)", drop="('email')"), "drop=('email')"),
+        ("replicate", "replica.py", REGIONS, "regions=('eu-west-1')"),
+    ],
+)
+def test_a_tuple_without_its_comma_is_named_in_every_function(tmp_path, function, file, text, option):
+    (tmp_path / "functions" / function).mkdir(parents=True)
+    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    (tmp_path / "functions" / function / file).write_text(text)
+    with pytest.raises(DeclarationFaults) as found:
+        projects.check(projects.find(tmp_path), [function])
+    (fault,) = found.value.faults
+    assert f"{option} is a string: write {option[:-1]},), with the comma" in fault

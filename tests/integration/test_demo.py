@@ -3,9 +3,13 @@
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
+from local.demo.run import Demo, run
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = ("applied", "superseded", "ignored", "parked", "failed")
@@ -49,3 +53,22 @@ def test_a_changes_that_is_no_number_is_refused_in_one_line():
     assert done.returncode == 2
     assert "Invalid value for '--changes'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_row_that_is_lost_ends_the_demo_with_1(monkeypatch, tmp_path):
+    reconcile = Demo.reconcile
+
+    def without_a_row(demo, live):
+        stack = demo._world.stack
+        given = stack.spec("replicate").environment
+        dynamodb = stack.aws.client("dynamodb", given["REPLICA_REGION"])
+        lost = dynamodb.scan(TableName=given["REPLICA_TABLE"], Limit=1)["Items"][0]
+        dynamodb.delete_item(TableName=given["REPLICA_TABLE"], Key={"user_id": lost["user_id"]})
+        return reconcile(demo, live)
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(Demo, "reconcile", without_a_row)
+    said = StringIO()
+    assert run(40, 3, tmp_path / "report.json", Console(file=said, width=200)) == 1
+    assert "replicate: missing: " in said.getvalue()
+    assert "replicate: not as the source says" in said.getvalue()

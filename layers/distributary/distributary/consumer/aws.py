@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
@@ -75,3 +75,8 @@ def classify(error: Exception, call: str) -> DistributaryError:
         return Rejected(f"{call}: {code}", str(error))
     fix = _DEPLOYMENT.get(code)
     return Unavailable(f"{call}: {code}" + (f"; {fix}" if fix else ""), str(error))
+
+
+def why_no_client(error: Exception) -> str:
+    """What a command says if boto3 cannot make a client: in one line, with what to do about it."""
+    return "no region: give --region, or set AWS_REGION" if isinstance(error, NoRegionError) else str(error)

@@ -11,7 +11,7 @@ from distributary.replicate.multi_active.state import Time
 from distributary.replicate.settings import REGION
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, encode, for_client
-from distributary.stream.entity import Entity, Predicate, guarded
+from distributary.stream.entity import Entity, Predicate, guarded, without_comma
 
 MAX_REGIONS = 5
 
@@ -159,6 +159,9 @@ def peers_of(declared: MultiActive, here: str, there: tuple[str, ...], role: str
 
 def _multi_active_faults(declared: MultiActive) -> Iterable[str]:
     regions = declared.regions
+    if commas := without_comma(regions=regions):
+        yield from (f"multi-active: {fault}" for fault in commas)
+        return
     if not 2 <= len(set(regions)) == len(regions) <= MAX_REGIONS:
         yield f"multi-active: give 2 to {MAX_REGIONS} regions, each once"
     for region in regions:
@@ -175,6 +178,10 @@ def _multi_active_faults(declared: MultiActive) -> Iterable[str]:
 
 
 def _mirror_faults(declared: Mirror) -> Iterable[str]:
+    own = {} if declared.of is None else {"keys": declared.of.keys, "attributes": declared.of.attributes}
+    if commas := without_comma(drop=declared.drop, **own):
+        yield from (f"mirror: {fault}" for fault in commas)
+        return
     named = [*declared.drop, *declared.mask]
     if declared.expired not in get_args(Expired):
         yield f"mirror: expired is '{declared.expired}': give one of {', '.join(get_args(Expired))}"

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image, Kind
-from distributary.stream.entity import Entity, Predicate, guarded
+from distributary.stream.entity import Entity, Predicate, guarded, without_comma
 from distributary.stream.keys import NAME
 from distributary.welcome.channels import Channel, Ses
 from distributary.welcome.messages import MOST_CHARACTERS, Content, Limits, Message, Stored, faults, filled, text_of
@@ -119,6 +119,9 @@ def check(rules: Sequence[Rule], kinds: frozenset[Kind] = frozenset(Kind)) -> tu
 
 
 def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
+    if commas := without_comma(keys=rule.of.keys, attributes=rule.of.attributes, trusted=rule.trusted):
+        yield from commas
+        return
     recipient = rule.channel.recipient
     if (recipient is None) != (rule.to is None):
         wrong = "needs recipients: give 'to'" if recipient else "has no recipients: leave out 'to'"

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of, why_no_client
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.validation import check
@@ -115,7 +115,7 @@ def _client(options: Options, service: str) -> Any:
     try:
         return session.client(service, endpoint_url=options.endpoint_url, config=config)  # type: ignore[call-overload]
     except (*AwsError, ValueError) as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(why_no_client(error)) from None
 
 
 def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[str, ...], int]:

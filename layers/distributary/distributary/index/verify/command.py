@@ -6,7 +6,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError
+from distributary.consumer.aws import AwsError, why_no_client
 from distributary.dynamodb import table_reader
 from distributary.errors import ConfigError
 from distributary.index.opensearch.connect import connect
@@ -69,4 +69,4 @@ def client(service: str, options: Options) -> Any:
     try:
         return session.client(service, endpoint_url=options.endpoint_url, config=config)  # type: ignore[call-overload]
     except (*AwsError, ValueError) as error:
-        raise ConfigError(str(error)) from None
+        raise ConfigError(why_no_client(error)) from None

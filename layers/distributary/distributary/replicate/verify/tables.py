@@ -9,7 +9,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of, why_no_client
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, Replica, check
 
@@ -33,7 +33,7 @@ class Place:
                 service, endpoint_url=self.endpoint, config=config
             )  # type: ignore[call-overload]
         except (*AwsError, ValueError) as error:
-            raise ConfigError(str(error)) from None
+            raise ConfigError(why_no_client(error)) from None
 
 
 def described(client: Any, table: str) -> dict[str, Any]:
