@@ -199,6 +199,21 @@ def test_latest_shows_the_next_when_the_newest_goes():
     assert world.rows() == {("L", "L"): {"user": "u-2"}}
 
 
+def test_latest_by_a_function_shows_the_item_for_which_it_is_greatest():
+    def least(item):
+        return -item["when"] if "when" in item else None
+
+    world = World(Latest(name="first", of=ORDER, pk="F", sk="F", by=least, rename={"user_id": "user"}))
+    world.apply(*(order(n, f"u-{n}", when={"N": str(n)}) for n in (2, 1, 3)), order(4, "u-4"))
+    assert world.rows() == {("F", "F"): {"user": "u-1"}}
+
+
+def test_latest_by_a_function_that_fails_is_parked():
+    world = World(Latest(name="first", of=ORDER, pk="F", sk="F", by=lambda item: item["when"]))
+    (end,) = world.apply(order(1, "u"))
+    assert (end.status, end.cause) == (Status.PARKED, "view 'first': 'by' raised KeyError")
+
+
 def test_a_row_per_member_beyond_what_a_transaction_moves_is_parked():
     world = World(TAGS)
     (end,) = world.apply(order(1, "u", tags={"SS": [f"t{n}" for n in range(50)]}))

@@ -82,7 +82,7 @@ def test_the_expiry_is_the_named_attribute_and_may_be_absent():
 
 def test_an_item_that_where_leaves_out_has_no_row():
     assert row(change(kind="MODIFY", new={"status": {"S": "closed"}}), where=is_active) is None
-    assert planned(inserted(status={"S": "closed"}), where=is_active) == ([], [])
+    assert row(inserted(status={"S": "closed"}), where=is_active) is None
     assert row(inserted(status={"S": "active"}), where=is_active) == KEY
 
 
@@ -101,7 +101,18 @@ def test_a_removed_item_has_no_row_and_its_write_carries_the_version():
 def test_an_item_that_was_never_in_the_view_is_left_alone():
     closed = {"status": {"S": "closed"}}
     assert planned(change(kind="MODIFY", new=closed, old=closed), where=is_active) == ([], [])
-    assert planned(change(kind="INSERT", new=closed), where=is_active) == ([], [])
+
+
+def test_an_inserted_item_that_is_not_in_the_view_takes_away_what_is_there():
+    """The delete of the item that was there before may be lost."""
+    (write,), _ = planned(change(kind="INSERT", new={"status": {"S": "closed"}}), where=is_active)
+    assert (write.row, write.if_present) == (None, True)
+
+
+def test_an_insert_may_leave_a_tombstone_where_deletes_by_ttl_leave_rows():
+    closed = change(kind="INSERT", new={"status": {"S": "closed"}})
+    (write,), _ = planned(closed, where=is_active, on_expiry="keep")
+    assert (write.row, write.if_present) == (None, False)
 
 
 def test_a_deleted_item_loses_whatever_row_it_may_have_had():

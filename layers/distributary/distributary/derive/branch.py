@@ -10,7 +10,7 @@ from distributary.consumer.outcome import Outcome
 from distributary.derive.contribution import entry_of
 from distributary.derive.delta import Entry
 from distributary.derive.ledger import Ledger
-from distributary.derive.rows import content_of
+from distributary.derive.rows import content_of, expiry_of
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected
@@ -86,4 +86,7 @@ def row_of(view: View, change: Change) -> Write:
     key: dict[str, Typed] = {"pk": {"S": pk}, "sk": {"S": sk}}
     id = bounded(f"{view.name}|{pk}|{sk}", TOMBSTONE_ID_BYTES)
     held = change.new is not None and view.holds(change.new)
-    return Write(id, key, {**key, **content_of(view, change.new)} if held and change.new else None, change.version)
+    if not held or change.new is None:
+        return Write(id, key, None, change.version, if_present=view.found_nothing(change))
+    row = {**key, **content_of(view, change.new)}
+    return Write(id, key, row, change.version, expires_at=expiry_of(row))

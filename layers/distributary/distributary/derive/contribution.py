@@ -30,7 +30,8 @@ def entry_of(view: View, change: Change) -> Entry:
     id = bounded(f"{view.name}|{item}", ENTRY_ID_BYTES)
     held = change.new is not None and view.holds(change.new)
     contribution = _contribution(view, change.new, item) if held and change.new is not None else Contribution()
-    return Entry(id, view.name, change.version, contribution, shape_of(view))
+    found_nothing = not held and view.found_nothing(change)
+    return Entry(id, view.name, change.version, contribution, shape_of(view), if_present=found_nothing)
 
 
 def _contribution(view: View, item: Image, name: str) -> Contribution:
@@ -41,8 +42,8 @@ def _contribution(view: View, item: Image, name: str) -> Contribution:
             return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
         case Aggregate() as declared if keys:
             return Contribution(shares={shard_of(declared, keys[0], name): _share(declared, item)})
-        case Latest(by=by) if keys and by in item:
-            member = _RANK, rank(item[by], name)
+        case Latest(by=by) if keys and (value := _value("by", by, item)) is not None:
+            member = _RANK, rank(value, name)
             return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
     return Contribution()
 

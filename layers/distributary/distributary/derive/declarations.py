@@ -70,14 +70,15 @@ class Aggregate:
 class Latest:
     """A row per group of items, showing the one whose attribute `by` is greatest (ties: whose key is greatest).
 
-    `by` is a string, number or binary; items without it are left out. What the row holds is as for `Projection`.
+    `by` names a string, number or binary, or is a function of the item; items without it are left out. What the row
+    holds is as for `Projection`.
     """
 
     name: str
     of: Entity
     pk: str
     sk: str
-    by: str
+    by: str | Callable[[Image], Value]
     keep: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)

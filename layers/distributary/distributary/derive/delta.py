@@ -63,7 +63,7 @@ class Contribution:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
-    repair's (see `version.to_text`)."""
+    repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded."""
 
     id: str
     view: str
@@ -71,6 +71,7 @@ class Entry:
     contribution: Contribution
     shape: Shape
     revision: str = ""
+    if_present: bool = False
 
 
 @dataclass(frozen=True, slots=True)

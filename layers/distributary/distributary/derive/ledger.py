@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import SUPERSEDED, Outcome
+from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.derive.delta import Entry, Row
+from distributary.derive.delta import Entry, RecordedContribution, Row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry, lanes, overtaken
@@ -42,6 +42,7 @@ class Ledger:
     def write(self, entries: Sequence[Entry], deadline: Deadline) -> list[Outcome]:
         """One outcome per entry, in order."""
         newest = _newest(entries)
+        binding = {entry.id for entry in entries if not entry.if_present}
         ends: dict[str, Outcome] = {}
         cases: list[PendingEntry] = []
         for entry, row in zip(newest, self._rows(newest, deadline), strict=True):
@@ -49,6 +50,8 @@ class Ledger:
                 ends[entry.id] = outcomes.failed(row)
             elif overtaken(entry, row):
                 ends[entry.id] = SUPERSEDED
+            elif entry.id not in binding and RecordedContribution.read(row) == RecordedContribution():
+                ends[entry.id] = IGNORED
             else:
                 cases.append(PendingEntry.of(entry, row))
         ends |= self._settle(lanes(cases), deadline)

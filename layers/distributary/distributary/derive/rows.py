@@ -1,10 +1,19 @@
 """What a derived row holds besides its key."""
 
+from collections.abc import Mapping
+from decimal import Decimal
+
 from distributary.derive.declarations import Projection
 from distributary.derive.view import EXPIRY, View
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, encode, for_client
 from distributary.stream.entity import guarded
+
+
+def expiry_of(row: Mapping[str, Typed]) -> int | None:
+    """When the derived table's TTL may take the row, in epoch seconds; None if it never does."""
+    typed = row.get(EXPIRY, {})
+    return int(Decimal(typed["N"])) if "N" in typed else None
 
 
 def content_of(view: View, item: Image) -> dict[str, Typed]:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.errors import Rejected
-from distributary.stream.change import Change, Image, Kind
+from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.stream.codec import Value
-from distributary.stream.entity import concerns, guarded
+from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
 KEY_ATTRIBUTES = ("pk", "sk")
@@ -83,13 +83,20 @@ class View:
         return self.declared.of.claims(item) and (where is None or bool(guarded("where", where, item)))
 
     def concerned(self, change: Change) -> bool:
-        """See `concerns`. With `on_expiry="keep"` a delete by TTL is nothing to the view, and so an item that is
-        inserted may find what it left behind."""
-        if self.declared.on_expiry == "keep":
-            return not change.expired and (
-                change.kind is Kind.INSERT or concerns(change, self.holds, self.declared.of.claims)
-            )
-        return concerns(change, self.holds, self.declared.of.claims)
+        """See `concerns`. An inserted item may find what the one before it left: its delete was lost, or it was one by
+        TTL, which is nothing to the view with `on_expiry="keep"`."""
+        claims, keep = self.declared.of.claims, self.declared.on_expiry == "keep"
+        if keep and change.expired:
+            return False
+        inserted = change.kind is Kind.INSERT and (keep or claimable(claims, change.keys))
+        return concerns(change, self.holds, claims) or inserted
+
+    def found_nothing(self, change: Change) -> bool:
+        """Whether the change, of an item that the view does not hold, needs no tombstone if there is nothing to take
+        away: all that came before an insert ends with a delete of its own, and a snapshot loses to whatever is
+        streamed. With `on_expiry="keep"` there may be no such delete."""
+        snapshot = change.origin is Origin.SNAPSHOT
+        return change.kind is Kind.INSERT and (snapshot or self.declared.on_expiry != "keep")
 
     def computed(self, item: Image) -> dict[str, Value]:
         """The computed attributes. Raises Rejected if a function fails on the item."""

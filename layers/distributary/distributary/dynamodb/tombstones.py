@@ -23,13 +23,13 @@ class Tombstones:
     days: int
     now: Callable[[], float] = time.time
 
-    def put_tombstone(self, id: str, version: int) -> bool:
+    def put_tombstone(self, id: str, version: int, kept_from: float = 0.0) -> bool:
         """Whether the tombstone is news: False if one at least as new stands there. 1 write unit either way.
 
         Raises Rejected or Unavailable.
         """
         text = versions.to_text(version)
-        item = {"id": {"S": id}, "version": {"S": text}, "expires_at": {"N": str(self._expiry())}}
+        item = {"id": {"S": id}, "version": {"S": text}, "expires_at": {"N": str(self._expiry(kept_from))}}
         return conditional_write(
             self.client.put_item,
             "tombstone PutItem",
@@ -45,5 +45,5 @@ class Tombstones:
         found = batch_get(self.client, self.table, keys, deadline, "tombstone BatchGetItem", "id, version")
         return {item["id"]["S"]: versions.from_text(item["version"]["S"]) for item in found}
 
-    def _expiry(self) -> int:
-        return int(self.now()) + self.days * 86_400
+    def _expiry(self, kept_from: float) -> int:
+        return int(max(self.now(), kept_from)) + self.days * 86_400

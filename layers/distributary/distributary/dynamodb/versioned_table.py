@@ -15,14 +15,15 @@ from typing import Any
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, conditional_write
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, batch_get, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
+from distributary.stream.keys import identity
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
@@ -32,13 +33,16 @@ _OLDER = "attribute_not_exists(#v) OR #v < :v"
 class Write:
     """What a row should be as of `version`: `row` (with its key, DynamoDB JSON as boto3 takes it), or gone if None.
 
-    `id` names the row among all rows whose tombstones share a table.
+    `id` names the row among all rows whose tombstones share a table. `if_present`: a delete that leaves no tombstone if
+    there is no older row; 1 read unit. `expires_at`: when the table's own TTL may take the row (epoch seconds).
     """
 
     id: str
     key: Mapping[str, Typed]
     row: Mapping[str, Typed] | None
     version: int
+    if_present: bool = False
+    expires_at: int | None = None
 
 
 def newest(writes: Sequence[Write]) -> list[int]:
@@ -56,7 +60,7 @@ class Register:
     """A table of versioned rows, with their tombstones in a table beside it.
 
     Costs per row: a put 1 write (of the row's size) and 1 read unit, a delete 2 writes; a put that its tombstone
-    outranks 1 write more.
+    outranks 1 write more, and so does one of a row that the table's TTL may take: a tombstone keeps its version.
     """
 
     client: ItemClient
@@ -69,13 +73,16 @@ class Register:
     def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
         """One outcome per write, in order.
 
-        Writes and looks go in steps of 100, so that what is behind them when the deadline comes is done for good.
+        Writes and looks go in steps of 100, so that what is behind them when the deadline comes is done for good. A
+        delete that supersedes another write within the batch leaves a tombstone in its place.
         """
         places = newest(writes)
+        binding = {write.id for write in writes if not write.if_present}
         ends: list[Outcome] = []
         for at in range(0, len(places), BATCH_GET_KEYS):
             tasks = [writes[place] for place in places[at : at + BATCH_GET_KEYS]]
-            ends += self._settle(tasks, self.parallel.run(self._first_step, tasks, deadline), deadline)
+            tasks = [replace(task, if_present=task.if_present and task.id not in binding) for task in tasks]
+            ends += self._written(tasks, deadline)
         result = [SUPERSEDED] * len(writes)
         for place, end in zip(places, ends, strict=True):
             result[place] = end
@@ -129,7 +136,35 @@ class Register:
     def _first_step(self, write: Write) -> Outcome:
         return self._put(write) if write.row is not None else self._delete(write)
 
+    def _written(self, tasks: Sequence[Write], deadline: Deadline) -> list[Outcome]:
+        """One outcome per write, in order; of those that are `if_present`, the ones that find nothing end here."""
+        ends = self._needless(tasks, deadline)
+        rest = [task for task in tasks if task.id not in ends]
+        firsts = self.parallel.run(self._first_step, rest, deadline)
+        ends |= {task.id: end for task, end in zip(rest, self._settle(rest, firsts, deadline), strict=True)}
+        return [ends[task.id] for task in tasks]
+
+    def _needless(self, tasks: Sequence[Write], deadline: Deadline) -> dict[str, Outcome]:
+        asked = [task for task in tasks if task.if_present]
+        if not asked:
+            return {}
+        try:
+            rows = batch_get(self.client, self.table, [task.key for task in asked], deadline, "row BatchGetItem")
+        except DistributaryError as error:
+            return {task.id: _outcome(error) for task in asked}
+        found = {identity({name: row[name] for name in asked[0].key}): row for row in rows}
+        ends = {task.id: self._finds(task, found.get(identity(task.key))) for task in asked}
+        return {id: end for id, end in ends.items() if end is not None}
+
+    def _finds(self, task: Write, row: Mapping[str, Typed] | None) -> Outcome | None:
+        """None if there is a row that the delete is newer than."""
+        version = row.get(self.version_attribute) if row is not None else None
+        newer = version is not None and versions.from_text(version["S"]) >= task.version
+        return IGNORED if row is None else SUPERSEDED if newer else None
+
     def _put(self, write: Write) -> Outcome:
+        if write.expires_at is not None:
+            self.tombstones.put_tombstone(write.id, write.version, write.expires_at)
         text = {"S": versions.to_text(write.version)}
         row = {**(write.row or {}), self.version_attribute: text}
         done = self._conditionally(

@@ -1,11 +1,12 @@
 """Kinds of items: which of them share a table, and which changes concern what is kept of one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image, Kind, Origin
+from distributary.stream.codec import Typed, Value
 
 T = TypeVar("T")
 Predicate = Callable[[Image], bool]
@@ -44,15 +45,58 @@ def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
 
     `holds` says whether an image has something there, `claims` whether it is of the entity at all. An update of an item
     that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
-    that away. A delete is never left alone, so that nothing outlives its item, even if the change that should have
-    taken it away is parked, or `holds` was another when the item came in. A snapshot knows no before. Raises Rejected
-    if `holds` fails on the new image.
+    that away. A delete counts unless its key shows that no such item can have been of the entity: so nothing outlives
+    its item, even if the update that took it out of the entity was lost or parked, or `holds` was another when the item
+    came in. A snapshot has no old image. Raises Rejected if `holds` fails on the new image.
     """
     if change.new is not None and holds(change.new):
         return True
+    if change.kind is Kind.REMOVE:
+        return claimable(claims, change.keys)
     if change.old is None:
-        return change.kind is not Kind.INSERT or change.origin is Origin.SNAPSHOT
+        return change.origin is Origin.SNAPSHOT
     try:
-        return (claims if change.kind is Kind.REMOVE else holds)(change.old)
+        return holds(change.old)
     except Rejected:
         return True
+
+
+def claimable(claims: Predicate, keys: Image) -> bool:
+    """Whether `claims` may hold for an item with these keys: not if it fails for the keys alone and has not asked for
+    anything else, as `key_prefix` does."""
+    seen = _KeysAlone(keys)
+    try:
+        return claims(seen) or seen.asked
+    except Rejected:
+        return True
+
+
+class _KeysAlone(Image):
+    """An item of which the keys alone are known; `asked` if anything else was asked for."""
+
+    __slots__ = ("_keys", "asked")
+
+    def __init__(self, keys: Image) -> None:
+        self._keys, self.asked = keys, False
+
+    @property
+    def raw(self) -> Mapping[str, Typed]:  # type: ignore[override]
+        """The keys, as if all had been asked for."""
+        self.asked = True
+        return self._keys.raw
+
+    def __getitem__(self, name: str) -> Value:
+        self.asked |= name not in self._keys
+        return self._keys[name]
+
+    def __contains__(self, name: object) -> bool:
+        self.asked |= name not in self._keys
+        return name in self._keys
+
+    def __iter__(self) -> Iterator[str]:
+        self.asked = True
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        self.asked = True
+        return len(self._keys)

@@ -8,6 +8,7 @@ from distributary.derive.branch import row_of
 from distributary.derive.contribution import entry_of
 from distributary.derive.declarations import Latest
 from distributary.derive.delta import ITEMS, Entry, Key, RecordedContribution, Row, member_key
+from distributary.derive.rows import expiry_of
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
@@ -76,8 +77,9 @@ def _want(view: View, change: Change) -> ExpectedRows:
     return ExpectedRows(view, entry.contribution.rows, entry=entry, values=values)
 
 
-def problems(want: ExpectedRows, ledger: Row, derived: Mapping[Key, Row]) -> tuple[Problem, ...]:
-    """`derived` holds every row that may be the item's, empty where there is none."""
+def problems(want: ExpectedRows, ledger: Row, derived: Mapping[Key, Row], now: float) -> tuple[Problem, ...]:
+    """`derived` holds every row that may be the item's, empty where there is none. A row that its TTL may have taken
+    (`now` in epoch seconds) is not missing."""
     found = []
     for key, row in derived.items():
         if key in want.values:
@@ -86,7 +88,8 @@ def problems(want: ExpectedRows, ledger: Row, derived: Mapping[Key, Row]) -> tup
         elif key not in want.rows:
             found += [Problem("dead", name_of(key))] if row else []
         elif not row:
-            found.append(Problem("missing", name_of(key)))
+            expiry = expiry_of(want.rows[key])
+            found += [Problem("missing", name_of(key))] if expiry is None or expiry > now else []
         elif shown(row) != shown(want.rows[key]):
             found.append(Problem("stale", name_of(key)))
     if want.entry is not None and _parts(RecordedContribution.read(ledger)) != _parts(

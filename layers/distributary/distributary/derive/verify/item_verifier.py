@@ -77,7 +77,7 @@ class Comparator:
         rows = self.books.derived_rows(list({key for each in keys for key in each}), FOREVER)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
-            if wrong := problems(want, entry, derived):
+            if wrong := problems(want, entry, derived, self.books.now()):
                 evidence = digest(item, entry, sorted(derived.items()))
                 result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
         return result
