@@ -18,6 +18,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import Change
 
@@ -113,7 +114,7 @@ def rows() -> list[Row]:
     batch = event()
     environment = {"POWERTOOLS_METRICS_NAMESPACE": "Distributary", "POWERTOOLS_SERVICE_NAME": "bench"}
     with mock.patch.dict(os.environ, environment):
-        deployed = Deployment(Reader(), Parking(None, "bench", "bench", Parallel(1)), Telemetry("bench"), 0)
+        deployed = Deployment(Reader(), Parking(None, "bench", "bench", Parallel(1)), Telemetry("bench"), Streams(0))
         return [
             _against(batch, deployed, _each_time, "BatchProcessor, record.dynamodb.new_image[name] five times", TARGET),
             _against(batch, deployed, _once, "BatchProcessor, record.dynamodb.new_image once", None),

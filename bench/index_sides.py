@@ -19,6 +19,7 @@ from bench.consume import Context
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.index import Entity, Index, check
 from distributary.index.branch import IndexBranch
@@ -64,7 +65,7 @@ class Ours:
         client, parallel = connect(url, "none"), Parallel()
         schema.apply(client, index, 0)
         branch = IndexBranch(check([index]), 0, Bulk(client, parallel=parallel))
-        self._deployed = Deployment(branch, Parking(None, "bench", "index", parallel), Telemetry("index"), 0)
+        self._deployed = Deployment(branch, Parking(None, "bench", "index", parallel), Telemetry("index"), Streams(0))
 
     def handle(self, event: dict[str, Any]) -> tuple[float, float]:
         """See `Side`."""

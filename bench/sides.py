@@ -19,6 +19,7 @@ from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, check
 from distributary.derive.branch import DeriveBranch
@@ -91,7 +92,7 @@ def ours(prefix: str) -> Side:
     dynamodb, parallel = client("dynamodb"), Parallel()
     register = Register(dynamodb, derived, Tombstones(dynamodb, tombstones, DAYS), parallel)
     branch = DeriveBranch(check([STORES]), register, Ledger(LedgerTables(dynamodb, ledger, derived, DAYS), parallel))
-    deployed = Deployment(branch, Parking(None, "bench", "derive", parallel), Telemetry("derive"), 0)
+    deployed = Deployment(branch, Parking(None, "bench", "derive", parallel), Telemetry("derive"), Streams(0))
     return Side(derived, dynamodb, lambda event: consume(event, Context(), deployed))
 
 

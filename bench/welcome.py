@@ -24,6 +24,7 @@ from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import Kind
 from distributary.stream.entity import Entity
@@ -149,7 +150,7 @@ def _ours(dynamodb: Any, ses: Any) -> Handler:
     parallel = Parallel()
     clients = {"dynamodb": dynamodb, "sesv2": ses}
     branch = build([RULE], SETTINGS, lambda service, *_, **__: clients[service], parallel)
-    deployed = Deployment(branch, Parking(None, "bench", "welcome", parallel), Telemetry("welcome"), 0)
+    deployed = Deployment(branch, Parking(None, "bench", "welcome", parallel), Telemetry("welcome"), Streams(0))
     return lambda event: consume(event, _Soon(), deployed)
 
 

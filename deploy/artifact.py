@@ -35,7 +35,7 @@ class Artifact:
     def faults(self, event: Path, endpoint: str, generation: int) -> list[str]:
         """What went wrong when each function was given the event, whose one change inserts `USER`, as if just now.
 
-        The index is made by the function's own `apply.py` first, the replica beside it.
+        The index is made with what the built function holds first, the replica beside it.
         """
         self._make_index(endpoint, generation)
         self._make_replica()
@@ -79,6 +79,9 @@ class Artifact:
         return [] if found == expected else [f"drift: {found}, expected {expected}", *self.said[-5:]]
 
     def _invoke(self, name: str, event: dict[str, Any]) -> list[str]:
+        """A function takes changes of its own stream only, so the event's is replaced by it."""
+        stream = self._environment(name)["STREAMS"].partition("=")[0]
+        event = {"Records": [{**record, "eventSourceARN": stream} for record in event["Records"]]}
         answer, metrics = self._answer(name, event)
         applied = metrics.get("Applied")
         if answer.function_error or answer.payload != {"batchItemFailures": []} or applied != 1:
@@ -86,10 +89,9 @@ class Artifact:
         return []
 
     def _make_index(self, endpoint: str, generation: int) -> None:
-        path = ":".join(map(str, self._built.path("index")))
-        command = [sys.executable, "-S", str(self._built.functions["index"] / "apply.py"), endpoint]
-        options = ["--service", "none", "--generation", str(generation)]
-        subprocess.run([*command, *options], env={"PYTHONPATH": path}, check=True, capture_output=True)
+        path = ":".join(map(str, (*self._built.path("index"), self._root)))
+        command = [sys.executable, "-S", "-m", "local.make_index", endpoint, "none", str(generation)]
+        subprocess.run(command, env={"PYTHONPATH": path}, check=True, capture_output=True)
 
     def _make_replica(self) -> None:
         settings = self._environment("replicate")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 import os
 import subprocess
 import sys
@@ -14,14 +15,14 @@ from typing import Any
 from deploy import peers
 from deploy.artifact import Artifact
 from deploy.deployed import Deployed
-from deploy.template import Template
+from deploy.template import METRIC_MATH, Template
 from local.aws import Aws
 from local.emulators import embedded
 from local.errors import LocalError
 
 ROOT = Path(__file__).parents[1]
 SAM = Path(sys.executable).with_name("sam")
-STACK = "distributary-check"
+STACK, RESTRICTED = "distributary-check", "distributary-restricted"
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 GENERATION = 3
 LAYER_BYTES = 15_000_000
@@ -81,8 +82,35 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
     }
 
 
+def restricted(aws: Aws) -> dict[str, Any]:
+    """What a deployment in a VPC, with keys of the user's own and a permissions boundary is given besides."""
+    ec2, kms = aws.client("ec2"), aws.client("kms")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="functions", Description="functions")["GroupId"]
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    return {
+        "VpcSubnetIds": subnet,
+        "VpcSecurityGroupIds": group,
+        "KmsKeyArns": key,
+        "ParkingKeyArn": key,
+        "PermissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess",
+        "OpenSearchIndexPrefix": "users",
+        "WelcomeIdentityArn": f"arn:aws:ses:{aws.region}:000000000000:identity/example.com",
+    }
+
+
+def emulable(template: Path) -> None:
+    """Takes the alarms on metric math out of a built template: the emulator refuses them."""
+    document = dict(Template.read(template).document)
+    found = document["Resources"].items()
+    resources = {name: each for name, each in found if METRIC_MATH not in each.get("Properties", {})}
+    template.write_text(json.dumps({**document, "Resources": resources}))
+
+
 def deploy(environment: Mapping[str, str], built: Path, given: Mapping[str, Any], stack: str = STACK) -> None:
     """Deploys what was built, in the environment's region."""
+    emulable(built / "template.yaml")
     overrides = [f"{name}={value}" for name, value in given.items()]
     sam(
         environment,
@@ -143,6 +171,11 @@ def check(aws: Aws, built: Path, search: str) -> None:
         given = parameters(stream, search, *branches)
         timed(f"sam deploy, {len(branches)} functions", functools.partial(deploy, there, built, given))
         timed("the stack is as template.yaml says", functools.partial(compare, aws, given))
+    given = {**parameters(stream, search, "Derive", "Index", "Welcome", "Replicate"), **restricted(aws)}
+    for where in ("index", "all"):
+        given["VpcFunctions"] = where
+        timed(f"sam deploy, VPC and keys, {where}", functools.partial(deploy, there, built, given, RESTRICTED))
+        timed("the stack is as template.yaml says", functools.partial(compare, aws, given, RESTRICTED))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
 

@@ -1,5 +1,6 @@
 """template.yaml as data: intrinsic functions as mappings, parameters replaced by their values."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from samtranslator.yaml_helper import yaml_parse
 
 BRANCHES = {"Derive": "derive", "Index": "index", "Welcome": "welcome", "Replicate": "replicate"}
 """Each function's part in logical ids, and its branch."""
+
+METRIC_MATH = "Metrics"
+"""The property of alarms on several metrics, which the emulator refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,12 @@ class Template:
 
 
 def resolved(value: Any, parameters: Mapping[str, Any]) -> Any:
-    """`value` with every Ref to a parameter replaced, split and selected from; other intrinsic functions stay."""
+    """`value` with every reference to a parameter replaced, split and selected from; other intrinsic functions stay."""
     match value:
         case {"Ref": str(name)} if name in parameters:
             return parameters[name]
+        case {"Fn::Sub": str(text)} if set(re.findall(r"\$\{([^}]+)\}", text)) <= parameters.keys():
+            return re.sub(r"\$\{([^}]+)\}", lambda found: str(parameters[found[1]]), text)
         case {"Fn::Select": [int(place), {"Fn::Split": [separator, {"Ref": str(name)}]}]} if name in parameters:
             return str(parameters[name]).split(separator)[place]
         case dict():

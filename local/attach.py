@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -86,9 +87,9 @@ def _run(
     order: Order, stack: Stack, table: Table, mappings: Mapping[str, EventSourceMapping], console: Console
 ) -> None:
     console.print(f"attached to {table.stream_arn}: {', '.join(mappings)}", soft_wrap=True)
-    asked = time.monotonic()
+    asked, fill = time.monotonic(), partial(stack.backfill, table, order.functions, order.source)
     with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
-        filling = [pool.submit(stack.backfill, table, order.functions, order.source)] if order.backfill else []
+        filling = [pool.submit(fill, first_fill=order.embedded)] if order.backfill else []
         try:
             while not (order.until_drained and _settled(filling) and _drained(mappings.values(), asked)):
                 for mapping in mappings.values():

@@ -1,5 +1,6 @@
 """One way to reach AWS, or whatever answers like it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ class Aws:
     def of_user(cls, endpoint: str | None, region: str | None) -> "Aws":
         """With the user's own region and credentials. LocalError if there are none."""
         session = boto3.Session()
-        region = region or session.region_name
+        region = region or os.environ.get("AWS_REGION") or session.region_name
         if not region:
             raise LocalError("no region: give --region, or set AWS_REGION")
         credentials = session.get_credentials()

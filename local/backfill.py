@@ -47,8 +47,10 @@ def backfill(
     segments: int = 2,
     stopping: threading.Event | None = None,
     progress: Callable[[int], None] | None = None,
+    first_fill: bool = False,
 ) -> int:
-    """Scans the table once and delivers each item to every target; how many items there were.
+    """Scans the table once and delivers each item to every target; how many items there were. `first_fill` says that
+    nothing was ever written downstream.
 
     `progress` is called with the number of items of each page that was delivered. LocalError if a function keeps
     failing.
@@ -58,7 +60,7 @@ def backfill(
     def segment(number: int) -> int:
         total = 0
         for page in _pages(dynamodb, table, number, segments):
-            records = [Record.of(snapshot_record(item, table, time.time())) for item in page]
+            records = [Record.of(snapshot_record(item, table, time.time(), first_fill)) for item in page]
             for target in targets:
                 _deliver(records, target, stop)
             if stop.is_set():
@@ -72,7 +74,7 @@ def backfill(
         return sum(pool.map(segment, range(segments)))
 
 
-def snapshot_record(item: Mapping[str, Any], table: Table, now: float) -> dict[str, Any]:
+def snapshot_record(item: Mapping[str, Any], table: Table, now: float, first_fill: bool = False) -> dict[str, Any]:
     """An item as an INSERT of origin snapshot. It has no place in the stream, so its sequence number is 0 and its event
     id, made of its keys, identifies it."""
     image = typed_json(item)
@@ -85,7 +87,7 @@ def snapshot_record(item: Mapping[str, Any], table: Table, now: float) -> dict[s
         "eventSource": "aws:dynamodb",
         "awsRegion": table.region,
         "eventSourceARN": table.stream_arn,
-        "distributary": {"origin": "snapshot"},
+        "distributary": {"origin": "snapshot", **({"first_fill": True} if first_fill else {})},
         "dynamodb": {
             "ApproximateCreationDateTime": float(int(now)),
             "Keys": keys,

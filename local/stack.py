@@ -23,6 +23,8 @@ from local.runtime import Function, Log, command
 from local.runtime_api import Answer
 from local.template import FunctionSpec, Storage, TableSpec, Template, samconfig_parameters
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Project:
@@ -154,13 +156,17 @@ class Stack:
         source: Aws | None = None,
         segments: int = 2,
         progress: Callable[[int], None] | None = None,
+        first_fill: bool = False,
     ) -> int:
-        """Delivers what the table holds to these functions; returns how many items, once all are delivered."""
+        """Delivers what the table holds to these functions; returns how many items, once all are delivered.
+
+        `first_fill` says that nothing was ever written downstream: then items that a function keeps nothing of write
+        nothing."""
         functions = [self.function(name, table.stream_arn) for name in names]
         targets = [Target(each.spec.name, each.invoke, _only(each.spec)) for each in functions]
         with said_in_one_line(f"the backfill of {table.name}"):
             dynamodb = (source or self.aws).client("dynamodb")
-            return backfill(dynamodb, table, targets, segments, self._stopping, progress)
+            return backfill(dynamodb, table, targets, segments, self._stopping, progress, first_fill)
 
     def stop_backfill(self) -> None:
         """Ends backfills after the batch they are at."""
@@ -181,12 +187,12 @@ class Stack:
             storage.create(Storage(tuple(tables), ()), Aws.at_emulator(self.aws.endpoint or "", region))
 
     def apply_index(self) -> str:
-        """Makes the declared index by functions/index/apply.py; what it said."""
+        """Makes the declared index with what the built function holds; what was done."""
         spec = self.spec("index")
         built = self._built(["index"])
         given, output = spec.environment, Output()
-        options = ["--service", given["OPENSEARCH_SERVICE"], "--generation", given["GENERATION"]]
-        run = [*command(built.path("index"), "apply"), given["OPENSEARCH_ENDPOINT"], *options]
+        options = [given["OPENSEARCH_ENDPOINT"], given["OPENSEARCH_SERVICE"], given["GENERATION"]]
+        run = [*command((*built.path("index"), ROOT), "local.make_index"), *options]
         child = Child(run, {"PATH": "", **self.aws.environment()}, built.functions["index"], output.file)
         try:
             status = child.wait()

@@ -19,6 +19,7 @@ FUNCTIONS = {
 }
 """How the logical ids of a function's resources begin. `IndexPurge...` belongs to `purge`."""
 
+_REMOTE_SCRIPT, _OWN_SCRIPT = "https://unpkg.com/iframe-worker/shim", "javascripts/iframe-worker.js"
 INTRODUCTION = """# Settings
 
 These are all parameters of `template.yaml`. Set them with `sam deploy --parameter-overrides NAME=VALUE`, or in
@@ -123,5 +124,9 @@ def on_post_page(output: str, page: Any, **_: Any) -> str:
     from the internet; the site has its own copy."""
     from mkdocs.utils import get_relative_url
 
-    own = get_relative_url("javascripts/iframe-worker.js", page.url)
-    return output.replace("https://unpkg.com/iframe-worker/shim", own)
+    return output.replace(_REMOTE_SCRIPT, get_relative_url(_OWN_SCRIPT, page.url))
+
+
+def on_post_template(output_content: str, **_: Any) -> str:
+    """The same for pages of the theme's own, which are at the site's root."""
+    return output_content.replace(_REMOTE_SCRIPT, _OWN_SCRIPT)

@@ -11,6 +11,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive.factory import build
 from distributary.derive.settings import DeriveSettings
+from distributary.dynamodb.stream_bindings import StreamBindings
 from views import VIEWS
 
 
@@ -19,7 +20,9 @@ def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = DeriveSettings.load(os.environ), Parallel()
     branch = build(VIEWS, settings, client, parallel)
-    return Deployment.of(branch, settings, client, parallel, Telemetry("derive"))
+    bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
+    telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
+    return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind)
 
 
 def handler(event: Any, context: Context) -> Response:

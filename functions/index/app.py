@@ -21,7 +21,7 @@ def runtime() -> Deployment:
     settings, parallel = IndexSettings.load(os.environ), Parallel()
     search = connect(settings.endpoint, settings.service, settings.secret)
     branch = build(INDEXES, settings, search, parallel)
-    return Deployment.of(branch, settings, client, parallel, Telemetry("index"))
+    return Deployment.of(branch, settings, client, parallel, Telemetry("index", os.environ.get("STACK_NAME", "")))
 
 
 def handler(event: Any, context: Context) -> Response:

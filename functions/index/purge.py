@@ -19,7 +19,11 @@ from indexes import INDEXES
 def runtime() -> tuple[PurgeSettings, Any, Telemetry]:
     """What the environment asks for, put together once per process."""
     settings = PurgeSettings.load(os.environ)
-    return settings, connect(settings.endpoint, settings.service, settings.secret), Telemetry("index")
+    return (
+        settings,
+        connect(settings.endpoint, settings.service, settings.secret),
+        Telemetry("index", os.environ.get("STACK_NAME", "")),
+    )
 
 
 def handler(_: Any, context: Context) -> dict[str, dict[str, int]]:

@@ -9,6 +9,7 @@ from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
+from distributary.dynamodb.stream_bindings import StreamBindings
 from distributary.replicate.factory import build
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
@@ -18,9 +19,11 @@ from replica import REPLICA
 @cache
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
-    settings, parallel, telemetry = ReplicateSettings.load(os.environ), Parallel(CALLS), Telemetry("replicate")
+    settings, parallel = ReplicateSettings.load(os.environ), Parallel(CALLS)
+    telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
-    return Deployment.of(branch, settings, clients, parallel, telemetry)
+    bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate")
+    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind)
 
 
 def handler(event: Any, context: Context) -> Response:

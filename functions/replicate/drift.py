@@ -13,4 +13,4 @@ def handler(event: Any, context: Invoked) -> dict[str, int]:  # noqa: ARG001
     settings = DriftSettings.load(os.environ)
     table = table_here(settings.source_table_arn, context.invoked_function_arn)
     report = measured(settings, table, Deadline.of(context))
-    return publish(report)
+    return publish(report, os.environ.get("STACK_NAME", ""))

@@ -25,6 +25,8 @@ def rows(view: View, changes: Sequence[Change]) -> Rows:
             groups = _grouped(view, items, lambda key, name: shard_of(declared, key, name))
             return {key: _figures(declared, [item for _, item in group]) for key, group in groups.items()}
         case Latest(by=by):
+            if not isinstance(by, str):
+                raise TypeError("the demo recomputes views that are ordered by an attribute")
             groups = _grouped(view, [each for each in items if each.new and by in each.new], lambda key, _: key)
             newest = {key: max(group, key=lambda each: (each[1][by], each[0]))[1] for key, group in groups.items()}
             return {key: decode_item(content_of(view, item)) for key, item in newest.items()}

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 from distributary.consumer.consume import Branch, Deployment
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Value, decode_item
@@ -58,7 +59,7 @@ def deploy(harness: Harness, world: World, wrap: Wrap = bare, generation: int = 
     """A function's environment, new."""
     harness.prepare(world, generation)
     parking = Parking(wrap(world.s3, s3), world.name("parking"), harness.name, world.parallel)
-    return Deployment(harness.branch(world, wrap, generation), parking, Telemetry(harness.name), generation)
+    return Deployment(harness.branch(world, wrap, generation), parking, Telemetry(harness.name), Streams(generation))
 
 
 def plain(row: Item) -> dict[str, Value]:

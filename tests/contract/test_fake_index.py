@@ -114,7 +114,7 @@ def test_a_missing_field_is_the_deployment_s_a_nested_one_the_document_s_fault(c
         pytest.skip("the fake knows no objects")
     apply(client, kept, 0)
     assert outcome(client, kept, {"unknown": 1}).status is Status.FAILED
-    assert "make index-apply" in outcome(client, kept, {"unknown": 1}).cause
+    assert "distributary index apply" in outcome(client, kept, {"unknown": 1}).cause
     assert outcome(client, kept, {"more": {"unknown": 1}}).status is Status.PARKED
     assert outcome(client, kept, {"more": {"x] within [_doc": {"y": 1}}}).status is Status.PARKED
 

@@ -60,7 +60,7 @@ def test_an_index_of_0_1_takes_no_writes_until_it_is_upgraded_and_verified(place
     assert "found as declared" in schema.apply(place.search, place.index, 0)
 
 
-def test_an_upgrade_that_was_cut_off_before_the_aliases_is_finished_by_the_next(place):
+def test_an_upgrade_cut_off_before_the_aliases_is_finished_by_the_next(place):
     as_0_1_made_it(place)
     made = schema.definition(place.index)["mappings"]["_meta"]["distributary"]
     meta(place, **made)

@@ -1,16 +1,19 @@
 """Readers move to a new generation of an index, whatever happens meanwhile, and in no other order than the safe one."""
 
 import datetime
+import time
 from dataclasses import replace
 from random import Random
 
 import pytest
 
+from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError, Unavailable
 from distributary.index import Field
 from distributary.index.factory import build
 from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch import schema
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, of
 from distributary.index.reindex import backfill, state
@@ -21,6 +24,7 @@ from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.contract.place import FIELDS, USER, Place
 from tests.unit.index_settings import settings
+from tests.unit.records import change
 
 NOW = 1_795_341_600.0
 
@@ -315,7 +319,7 @@ def test_generations_only_rise(town):
 
 def test_without_a_read_alias_nothing_begins(town):
     town.search.indices.delete_alias(index=town.index.physical(0), name=town.index.name)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         list(town.reindex().plan())
 
 
@@ -410,3 +414,39 @@ def test_the_advice_after_a_swap_leaves_one_generation(town):
     town.ready()
     town.reindex().swap()
     assert "Generation=1 and without AlsoGeneration" in list(town.reindex().plan())[-1]
+
+
+def test_the_first_fill_writes_nothing_for_items_that_the_index_is_not_about(town):
+    town.put("a")
+    town.put("robot", kind={"S": "robot"})
+    town.deploy_both()
+    town.start()
+    assert town.search.count(index=town.index.physical(1))["count"] == 1
+
+
+def test_a_second_fill_removes_what_an_earlier_declaration_left(town):
+    """`where` was changed between the two; the robot's document is only in the new index."""
+    town.put("robot", deliver=False, kind={"S": "robot"})
+    town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
+    town.deploy_both()
+    town.start()
+    assert list(town.documents(1)) == ["USER#robot"]
+    town.declare(town.index)
+    town.deploy_both()
+    town.start(again=True)
+    assert town.documents(1) == {}
+
+
+def test_the_fill_of_an_index_that_held_something_before_removes_as_well(town):
+    town.put("robot", deliver=False, kind={"S": "robot"})
+    town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
+    schema.apply(town.search, town.next.index, 1)
+    earlier = build(town.indexes, settings(1), town.search, Parallel())
+    item = {"kind": {"S": "robot"}, "name": {"S": "robot"}}
+    snapshot = change(0, "INSERT", user="robot", new=item, distributary={"origin": "snapshot"})
+    earlier.apply([snapshot], Deadline(time.monotonic() + 10))
+    assert list(town.documents(1)) == ["USER#robot"]
+    town.declare(town.index)
+    town.deploy_both()
+    town.start()
+    assert town.documents(1) == {}

@@ -14,7 +14,7 @@ from distributary.index.opensearch.bulk import Action
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
 from distributary.index.verify import verifier as run
-from distributary.index.verify.report import Report
+from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
 from tests.contract.place import FIELDS, USER, Place
 from tests.unit.records import change
@@ -248,7 +248,7 @@ def test_too_many_ids_that_tell_no_item_stop_the_run(place, monkeypatch):
 
 def test_a_missing_index_is_named_with_its_mend(place):
     place.declared = Declared.of([place.index], place.search, 7)
-    with pytest.raises(ConfigError, match="make index-apply"):
+    with pytest.raises(ConfigError, match="distributary index apply"):
         place.verify()
 
 
@@ -313,7 +313,7 @@ def test_later_pages_are_read_and_a_shard_that_fails_is_no_empty_page(place, mon
 
 def test_what_could_not_be_compared_is_no_success(place):
     """1 if differences are left or items are refused, else 2 if some kept changing."""
-    report = Report()
+    report = IndexReport()
     assert report.status == 0
     report.add("moving")
     assert report.status == 2

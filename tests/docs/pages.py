@@ -37,19 +37,6 @@ def section(page: Path, heading: str) -> str:
     return found[1]
 
 
-RUNS = {
-    "attach": "local attach",
-    "invoke": "local invoke",
-    "doctor": "distributary.replicate.doctor",
-    "verify derive": "distributary.verify derived",
-    "verify index": "distributary.verify index",
-    "verify replicate": "distributary.verify replica",
-}
-"""By command: the module that does its work, with its arguments."""
-
-
 def argv(command: str) -> list[str]:
     """What runs a documented command in the tests' own Python."""
-    words = shlex.split(command)[1:]
-    form = next(form for form in RUNS if words[: len(form.split())] == form.split())
-    return [sys.executable, "-m", *RUNS[form].split(), *words[len(form.split()) :]]
+    return [sys.executable, "-m", "cli", *shlex.split(command)[1:]]

@@ -9,8 +9,6 @@ from distributary import derive, index, replicate, welcome
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, name
 
 CHECKS = {"VIEWS": derive.check, "INDEXES": index.check, "RULES": welcome.check, "REPLICA": replicate.check}
-COMING = {"install", "test-all"}
-"""Targets that the Makefile gets together with the `distributary` command."""
 PYTHON = [(page, code) for page in PAGES for code in blocks(page, "python")]
 JSON = [(page, code) for page in PAGES for code in blocks(page, "json")]
 SHELL = [(page, line) for page in PAGES for code in blocks(page, "sh") for line in code.splitlines()]
@@ -40,7 +38,7 @@ def test_a_json_block_is_json(page, code):
 
 
 def targets() -> set[str]:
-    return COMING | set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

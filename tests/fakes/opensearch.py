@@ -105,6 +105,10 @@ class OpenSearch:
         self._scrolls[id] = [hits[at : at + SCROLL_HITS] for at in range(0, len(hits), SCROLL_HITS)]
         return self.scroll(body={"scroll_id": id})
 
+    def count(self, *, index: str) -> dict[str, int]:
+        """Markers are documents too."""
+        return {"count": len(self.state["docs"][index])}
+
     def index(self, *, index: str, id: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """One document, versioned or not."""
         docs = self.state["docs"][index]
@@ -122,10 +126,13 @@ class OpenSearch:
         docs = self.state["docs"][name]
         if header["_id"] not in docs:
             return 404
-        if self._writes[name, header["_id"]] != header["if_seq_no"]:
+        if self._writes_since(name, header):
             return 409
         del docs[header["_id"]]
         return 200
+
+    def _writes_since(self, name: str, header: Mapping[str, Any]) -> bool:
+        return self._writes[name, header["_id"]] != header["if_seq_no"]
 
     def _index(self, header: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         alias, id = self.state["aliases"].get(header["_index"]), header["_id"]
@@ -166,7 +173,7 @@ class Indices:
 
     def put_mapping(self, *, index: str, body: Mapping[str, Any]) -> None:
         """Only adds: a field's type stays what it is."""
-        standing = self._node.state["mappings"][index]
+        standing, body = self._node.state["mappings"][index], {"properties": {}, **body}
         for name, mapping in body["properties"].items():
             if name in standing["properties"] and standing["properties"][name]["type"] != mapping["type"]:
                 raise RequestError(400, "illegal_argument_exception", {"status": 400})
@@ -180,9 +187,20 @@ class Indices:
         return name in self._node.state["aliases"]
 
     def update_aliases(self, *, body: Mapping[str, Any]) -> None:
+        """All of it or nothing: an alias that must exist is looked for first. An alias is on one index here."""
+        aliases = self._node.state["aliases"]
+        for gone in (each["remove"] for each in body["actions"] if "remove" in each):
+            if aliases.get(gone["alias"], {}).get("index") != gone["index"]:
+                raise TransportError(404, "aliases_not_found_exception", {"status": 404})
         for each in body["actions"]:
+            if "remove" in each:
+                del aliases[each["remove"]["alias"]]
+                continue
             add = dict(each["add"])
-            self._node.state["aliases"][add.pop("alias")] = add
+            aliases[add.pop("alias")] = add
+
+    def get_alias(self, *, name: str) -> dict[str, Any]:
+        return {self._node.state["aliases"][name]["index"]: {}}
 
     def refresh(self, *, index: str) -> None:
         """Writes are searchable at once."""

@@ -71,9 +71,9 @@ class Regions:
         """The `at`-th command of this form on the page, as it is written there."""
         arguments = [words.get(word, word) for word in argv(named(form, page)[at])]
         there = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "layers" / "distributary"), **there}
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **there}
         where = {"env": environment, "cwd": self.folder, "capture_output": True, "text": True, "timeout": 120}
-        return subprocess.run([*arguments, *more], **where)
+        return subprocess.run([*arguments[:3], "--project", str(ROOT), *arguments[3:], *more], **where)
 
 
 class Mirroring:

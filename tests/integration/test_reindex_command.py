@@ -1,18 +1,15 @@
-"""`python -m distributary.index.reindex` from plan to rollback, on a table and an index of the embedded services."""
+"""`distributary index reindex` from plan to rollback, on a table and an index of the embedded services."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import boto3
 import pytest
 
+from cli.main import main
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
-from distributary.index.reindex.__main__ import main
 from indexes import INDEXES
 from tests.contract.world import create_table
 
@@ -44,7 +41,7 @@ def run(search, emulators, capsys):
     given += ["--service", "none", "--pause", "0"]
 
     def run(step, *more):
-        status = main([step, *given, *more])
+        status = main(["index", "reindex", step, *given, *more])
         said = capsys.readouterr()
         return status, said.out + said.err
 
@@ -93,10 +90,8 @@ def test_what_is_wrong_is_one_line_and_2(run):
         assert (status, mend in said) == (2, True), said
 
 
-def test_it_runs_as_a_module():
-    path = os.pathsep.join(str(ROOT / each) for each in ("layers/distributary", "functions/index"))
-    command = [sys.executable, "-m", "distributary.index.reindex", "swop"]
-    done = subprocess.run(command, env={"PYTHONPATH": path}, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "reindex: argument STEP: invalid choice: 'swop'" in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_an_unknown_step_is_one_line(capsys):
+    assert main(["index", "reindex", "swop"]) == 2
+    said = capsys.readouterr().err
+    assert "No such command 'swop'" in said
+    assert said.count("\n") == 1

@@ -1,4 +1,4 @@
-"""`python -m distributary.verify` against an emulator: what it says, and its exit status."""
+"""`distributary verify` against an emulator: what it says, and its exit status."""
 
 import json
 import os
@@ -70,15 +70,16 @@ def verify(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         [
             sys.executable,
             "-m",
-            "distributary.verify",
-            "derived",
+            "cli",
+            "verify",
+            "derive",
             *arguments,
             "--endpoint-url",
             endpoint,
             "--pause",
             "0.2",
         ],
-        env={**os.environ, **CREDENTIALS, "PYTHONPATH": os.pathsep.join(["layers/distributary", "functions/derive"])},
+        env={**os.environ, **CREDENTIALS},
         capture_output=True,
         text=True,
         timeout=120,

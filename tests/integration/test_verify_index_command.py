@@ -1,6 +1,5 @@
 """`verify index` as a command: exit status, lines, JSON; on a table and an index of the embedded services."""
 
-import argparse
 import json
 import subprocess
 import sys
@@ -8,10 +7,10 @@ import sys
 import boto3
 import pytest
 
+from cli.main import main
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
-from distributary.index.verify.command import add_arguments, run
 from indexes import INDEXES
 from tests.contract.world import create_table
 
@@ -35,13 +34,11 @@ def table(emulators, monkeypatch):
 
 @pytest.fixture
 def status(emulators):
-    parser = argparse.ArgumentParser()
-    add_arguments(parser)
     given = ["--endpoint-url", emulators.aws, "--region", "eu-west-1", "--endpoint", emulators.opensearch]
     given += ["--service", "none", "--pause", "0", "--generation", "3"]
 
     def status(*more, table="verified"):
-        return run(parser.parse_args([table, *given, *more]))
+        return main(["verify", "index", table, *given, *more])
 
     return status
 
@@ -59,9 +56,9 @@ def test_a_difference_is_1_a_repair_is_0_and_then_all_is_equal(table, status, ca
 @pytest.mark.parametrize(
     ("wrong", "mend"),
     [
-        (["--generation", "8"], "make index-apply"),
+        (["--generation", "8"], "distributary index apply"),
         (["--index", "nobody"], "indexes.py declares users"),
-        (["--segments", "0", "--pause", "-1"], "--segments: give 1 to 64; --pause"),
+        (["--segments", "0", "--pause", "-1"], "--segments: give 1 to 64\n--pause"),
         (["--endpoint", ""], "--endpoint is missing"),
         (["--json", "/proc/nowhere/report"], "--json"),
     ],
@@ -70,7 +67,7 @@ def test_what_cannot_be_told_is_2_with_its_mend(table, status, capsys, wrong, me
     assert status(*wrong) == 2
     said = capsys.readouterr().err
     assert mend in said
-    assert said.count("\n") == 1
+    assert said.count("\n") == mend.count("\n") + 1
 
 
 def test_no_such_table_is_2(table, status, capsys):

@@ -1,4 +1,4 @@
-"""`python -m distributary.verify replica` between two emulated regions."""
+"""`distributary verify replicate` between two emulated regions."""
 
 import itertools
 import json
@@ -11,7 +11,7 @@ import pytest
 
 from local.aws import Aws
 
-LAYER = Path(__file__).resolve().parents[2] / "layers" / "distributary"
+ROOT = Path(__file__).resolve().parents[2]
 KEY = {
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
@@ -38,8 +38,8 @@ class Regions:
 
     def verify(self, *options):
         names = ["--replica-table", self.name, "--replica-region", "eu-west-1"]
-        command = [sys.executable, "-m", "distributary.verify", "replica", self.name, *names, "--pause", "0", *options]
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(LAYER), **self.aws.environment()}
+        command = [sys.executable, "-m", "cli", "verify", "replicate", self.name, *names, "--pause", "0", *options]
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.aws.environment()}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -81,10 +81,10 @@ def test_since_a_time_only_what_changed_is_looked_at_deletes_and_all(regions):
     assert done.stdout.splitlines()[0] == "dead     id=S:u9"
 
 
-def test_wrong_options_are_2_and_one_line_names_every_fault(regions):
+def test_wrong_options_are_2_and_each_has_its_line(regions):
     done = regions.verify("--segments", "0", "--since", "25h", "--repair")
     assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+    assert done.stderr.count("\n") == 3
     assert all(each in done.stderr for each in ("--segments", "--since", "--tombstone-table"))
 
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +85,25 @@ def test_declarations_that_replace_nothing_are_refused_with_what_there_is(copy, 
     with pytest.raises(LocalError, match=r"other has no file .* of probe's: .*app\.py") as refused:
         build(Template(folder / "template.yaml"), ["probe"], into, {"probe": tmp_path / "other"})
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["derive", "index", "replicate", "suppress", "welcome"])
+def test_a_functions_own_packages_are_built_and_its_tests_are_not(name, tmp_path):
+    """`sam build` runs the same target of the same Makefile, in a copy of the folder."""
+    folder, built = tmp_path / name, tmp_path / "built"
+    shutil.copytree(Path("functions") / name, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    kept = ["shop/__init__.py", "shop/prices/__init__.py", "shop/prices/rules.json", "shop/a b.py"]
+    left = ["tests/test_shop.py", "shop/tests/test_prices.py", "shop/__pycache__/x.pyc", ".cache/x.py", "test_views.py"]
+    for file in (*kept, *left):
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text("")
+    if name == "index":
+        (folder / "requirements.txt").write_text("")
+    built.mkdir()
+    target = f"build-{name.capitalize()}Function"
+    arguments = [f"ARTIFACTS_DIR={built}", f"PYTHON={sys.executable}", "PLATFORM="]
+    subprocess.run(["make", "--silent", "-C", folder, target, *arguments], check=True)
+    files = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    own = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == own - {*left, "Makefile", "requirements.in", "requirements.txt", "excludes.txt"}
+    assert files >= {*kept, "app.py"}

@@ -1,8 +1,8 @@
-"""What the commands say when something is amiss: one line, status 1."""
+"""What the commands say when something is amiss: one line, status 2."""
 
 import pytest
 
-from local.__main__ import main
+from cli.main import main
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def at_the_emulator(monkeypatch, endpoints):
 
 
 def fails(capsys, *arguments):
-    assert main(arguments) == 1
+    assert main(arguments) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     return said

@@ -84,7 +84,7 @@ def test_a_service_that_does_not_come_up_is_one_line_and_leaves_nothing():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_however_the_command_ends_its_services_end_with_it(number):
     ports = (port_for(None), port_for(None))
-    command = [sys.executable, "-m", "local", "up", "--port", str(ports[0]), "--opensearch-port", str(ports[1])]
+    command = [sys.executable, "-m", "cli", "up", "--port", str(ports[0]), "--opensearch-port", str(ports[1])]
     up = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert "Ctrl-C" in up.stdout.readline()
     started = [process.pid for process in psutil.Process(up.pid).children(recursive=True)]

@@ -71,3 +71,45 @@ def test_a_pattern_that_is_not_understood_is_refused_in_one_line(pattern):
     with pytest.raises(LocalError) as refused:
         check(pattern)
     assert "\n" not in str(refused.value)
+
+
+WEATHER = {
+    "UserID": None,
+    "LastName": "",
+    "Name": "Alice",
+    "Location": "New York",
+    "Day": "Monday",
+    "PaymentType": "Debit",
+    "Weather": "Sunny",
+    "Price": 15,
+    "ProductName": "Boots",
+    "Region": "us-east-1",
+    "FileName": "map.png",
+}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "other"),
+    [
+        ({"UserID": [None]}, {"UserID": "u-1"}),
+        ({"LastName": [""]}, {"LastName": "Liddell"}),
+        ({"Name": ["Alice"]}, {"Name": "alice"}),
+        ({"Name": [{"equals-ignore-case": "alice"}]}, {"Name": "Bob"}),
+        ({"Location": ["New York"], "Day": ["Monday"]}, {"Day": "Tuesday"}),
+        ({"PaymentType": ["Credit", "Debit"]}, {"PaymentType": "Cash"}),
+        ({"$or": [{"Location": ["New York"]}, {"Day": ["Monday"]}]}, {"Location": "Oslo", "Day": "Tuesday"}),
+        ({"Weather": [{"anything-but": ["Raining"]}]}, {"Weather": "Raining"}),
+        ({"Price": [{"numeric": ["=", 15]}]}, {"Price": 100}),
+        ({"Price": [{"numeric": [">", 10, "<=", 20]}]}, {"Price": 21}),
+        ({"ProductName": [{"exists": True}]}, {"ProductName": ...}),
+        ({"Discount": [{"exists": False}]}, {"Discount": 5}),
+        ({"Region": [{"prefix": "us-"}]}, {"Region": "eu-west-1"}),
+        ({"FileName": [{"suffix": ".png"}]}, {"FileName": "map.svg"}),
+    ],
+)
+def test_each_comparison_of_lambdas_own_table_is_honoured(pattern, other):
+    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventfiltering.html#filtering-syntax"""
+    check(pattern)
+    record = {name: value for name, value in (WEATHER | other).items() if value is not ...}
+    assert passes(WEATHER, [pattern])
+    assert not passes(record, [pattern])

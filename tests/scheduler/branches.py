@@ -8,6 +8,7 @@ from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
+from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.welcome import ResendWorld, WelcomeWorld
 from tests.scheduler.world import Plan, World
@@ -52,6 +53,7 @@ BRANCHES: dict[str, Make] = {
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
+    "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "multi-active": Mesh,

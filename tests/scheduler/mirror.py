@@ -41,7 +41,7 @@ class MirrorWorld(World):
         """As the command puts it together."""
         mirror = self.branch()
         sides = Side(self.dynamodb, SOURCE), Side(self.dynamodb, "replica", name="replica")
-        eye = Comparator(*sides, ("id",), mirror.plan)
+        eye = Comparator(*sides, ("id",), mirror.plan, judges=mirror.judges)
         mending = Repair(mirror.register, 0) if repair else None
         return Verify(eye, RecheckQueue(self.pause), Parallel(), mending, Parallel()).scan(range(2), 2)
 

@@ -5,7 +5,15 @@ import pytest
 from tests.scheduler.branches import BRANCHES
 from tests.scheduler.runs import play, seeds
 
-SAMPLE = {"index": 150, "index-repaired": 100, "mirror": 100, "mirror-repaired": 80, "welcome": 100, "derive": 60}
+SAMPLE = {
+    "index": 150,
+    "index-repaired": 100,
+    "mirror": 100,
+    "mirror-repaired": 80,
+    "welcome": 100,
+    "derive": 60,
+    "reindex": 60,
+}
 
 
 @pytest.mark.parametrize("branch", SAMPLE)

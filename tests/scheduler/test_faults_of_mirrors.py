@@ -1,7 +1,5 @@
 """Mirrors that face each other: each has the keys of its own prefix, in both tables."""
 
-import pytest
-
 from distributary.replicate import Entity, Mirror
 from tests.scheduler.choices import Listed
 from tests.scheduler.mirror import MirrorWorld
@@ -23,7 +21,6 @@ class Facing(MirrorWorld):
         return ("there-1",) in self.service.state["replica"]
 
 
-@pytest.mark.xfail(reason="a key that the mirror can never own is taken for dead", strict=True)
 def test_a_repair_leaves_the_other_mirrors_rows_alone():
     world = Facing()
     with world.scheduler.machine():
@@ -32,7 +29,6 @@ def test_a_repair_leaves_the_other_mirrors_rows_alone():
     assert report["differences"] == 0
 
 
-@pytest.mark.xfail(reason="an insert outside the prefix deletes: a row without a version counts as older", strict=True)
 def test_an_insert_outside_the_prefix_deletes_no_foreign_row():
     world = Facing()
     world.declared = Mirror(of=ITEM, key_prefix="here-", expired="ignore")

@@ -55,7 +55,7 @@ OF_A = [
 
 
 @pytest.mark.parametrize("view", OF_A, ids=lambda view: view.name)
-def test_an_insert_of_another_type_takes_the_row_away_though_the_delete_before_it_never_came(view):
+def test_an_insert_of_another_type_removes_the_row_of_a_lost_delete(view):
     story = Story(view)
     story.wrote(type=text("a"), name=text("x"))
     assert len(story.service.state["derived"]) > 0
@@ -74,7 +74,7 @@ def test_a_snapshot_of_an_item_that_a_view_is_not_about_writes_nothing(view):
 
 
 @pytest.mark.parametrize("view", OF_A, ids=lambda view: view.name)
-def test_a_snapshot_of_a_later_generation_removes_what_an_earlier_declaration_left(view):
+def test_a_later_generations_snapshot_removes_what_a_declaration_left(view):
     story = Story(view)
     story.wrote(type=text("a"), name=text("x"))
     other = Entity(name="typed", keys=("id",), attributes=("type", "name"), where=key_prefix("id", "other"))

@@ -11,7 +11,7 @@ from tests.scheduler.race import deleting, deliver, put, race
 from tests.scheduler.runs import deep, play_every
 from tests.scheduler.scheduler import Scheduler
 from tests.scheduler.welcome import WelcomeWorld
-from tests.unit.edited_regions import US
+from tests.unit.edited_regions import FOREVER, US
 from tests.unit.edited_regions import World as Edited
 
 REVIVED = "a put that lands after its own redelivery and a later delete revives the row: nobody looks at it any more"
@@ -61,8 +61,11 @@ class Regions:
     def run(self):
         self.scheduler.play(self.program)
         self.scheduler.faults = Faults()
-        self.world.settle()
+        self.settle()
         assert self.world.items() == [None, None]
+
+    def settle(self):
+        self.world.settle()
 
     def program(self):
         self.world.put(US, 1, "v")
@@ -83,3 +86,29 @@ RULES = {"whole": last_writer("at", "seconds"), "merged": by_attribute("at", "se
 )
 def test_a_write_to_a_region_that_takes_effect_later_revives_nothing(rule):
     play_every(lambda seed, choices: Regions(RULES[rule], choices), deep(2))
+
+
+class VerifiedMirror(MirrorWorld):
+    """Once all is quiet, an operator looks."""
+
+    def check(self, when):
+        self.verify(repair=True)
+        super().check(when)
+
+
+def test_what_a_late_request_left_in_a_mirror_is_found_and_repaired():
+    play_every(race(VerifiedMirror, [], [lived], Faults(1, kinds=(late,))), deep(2))
+
+
+class VerifiedRegions(Regions):
+    """Once all is quiet, an operator looks."""
+
+    def settle(self):
+        super().settle()
+        self.world.branch(US).reconcile({"id": {"S": "x"}}, FOREVER)
+        super().settle()
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_a_late_request_left_in_a_region_is_found_and_repaired(rule):
+    play_every(lambda seed, choices: VerifiedRegions(RULES[rule], choices), deep(2))

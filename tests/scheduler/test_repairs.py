@@ -13,7 +13,6 @@ from tests.scheduler.runs import deep, play, play_every, seeds
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
 
-UNLEARNT = "a repair takes what a row lacks for deleted, though its writer never knew of it"
 BEFORE = {
     "a change was lost": [neighbour, put(10), deliver, put(20), put(30)],
     "a change is late": [neighbour, put(10), deliver, put(50)],
@@ -81,6 +80,5 @@ def test_repairs_beside_the_streams_leave_regions_right_at_random():
     play(lambda seed, choices: Mesh(seed, choices, repairs=1), seeds(60))
 
 
-@pytest.mark.xfail(reason=UNLEARNT, strict=True)
 def test_repairs_beside_the_streams_leave_merged_regions_right_at_random():
     play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), seeds(100))

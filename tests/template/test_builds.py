@@ -46,7 +46,7 @@ def test_every_locked_package_carries_hashes(lock, root):
     assert not [each.splitlines()[0] for each in entries if not (PIN.match(each) and "--hash=sha256:" in each)]
 
 
-@pytest.mark.parametrize("lock", [*LOCKS, "requirements.txt"])
+@pytest.mark.parametrize("lock", [*LOCKS, *(f"requirements/{layer}.txt" for layer in ("develop", "local", "operate"))])
 def test_no_lock_file_names_a_registry(lock, root):
     text = (root / lock).read_text()
     assert "://" not in text
@@ -56,7 +56,7 @@ def test_no_lock_file_names_a_registry(lock, root):
 
 @pytest.mark.parametrize("lock", LOCKS)
 def test_what_is_deployed_is_what_the_tests_ran_with(lock, root):
-    developed = pins(root / "requirements.txt")
+    developed = pins(root / "requirements/develop.txt")
     assert pins(root / lock).items() <= developed.items()
 
 

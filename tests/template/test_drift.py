@@ -9,7 +9,7 @@ from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify.drift import publish
 from distributary.replicate.verify.report import MirrorReport
 
-POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
 TABLE = {"Fn::Select": [0, {"Fn::Split": ["/stream/", {"Ref": "ReplicateSourceArn"}]}]}
 REPLICAS = {"Fn::Sub": "arn:${AWS::Partition}:dynamodb:*:${AWS::AccountId}:table/${ReplicaTableName}"}
@@ -62,7 +62,7 @@ def test_its_role_reads_both_tables_and_can_write_neither(template):
     *always, chosen = policy["PolicyDocument"]["Statement"]
     condition, here, elsewhere = chosen["Fn::If"]
     by_sid = {each["Sid"]: each for each in (*always, here, elsewhere)}
-    assert "ManagedPolicyArns" not in template.properties("DriftRole")
+    assert {"Ref": "FunctionPolicy"} not in template.properties("DriftRole")["ManagedPolicyArns"]
     assert set(by_sid) == {"NoResourcesInIam", "WriteLogs", "ReadSource", "ReadReplicas", "AssumeTargetRole"}
     for sid in ("ReadSource", "ReadReplicas"):
         assert by_sid[sid]["Action"] == ["dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:Scan"]
@@ -88,7 +88,7 @@ def test_the_alarm_watches_the_metric_that_the_function_emits(template, variable
         monkeypatch.setenv(variable, variables[variable])
     report = MirrorReport()
     report.name("differences", kind="stale", item="user_id=S:ann@example.com")
-    assert publish(report) == {"drift": 1, "compared": 0}
+    assert publish(report, "shop") == {"drift": 1, "compared": 0}
     said = capsys.readouterr().out
     emitted = next(json.loads(line) for line in said.splitlines() if "CloudWatchMetrics" in line)
     (directive,) = emitted["_aws"]["CloudWatchMetrics"]
@@ -96,7 +96,8 @@ def test_the_alarm_watches_the_metric_that_the_function_emits(template, variable
     dimensions = {each["Name"]: each["Value"] for each in alarm["Dimensions"]}
     assert (directive["Namespace"], emitted["Drift"]) == (alarm["Namespace"], [1.0])
     assert [set(dimensions)] == [set(each) for each in directive["Dimensions"]]
-    assert dimensions == {name: emitted[name] for name in dimensions}
+    expected = {name: emitted[name] for name in dimensions} | {"stack": {"Ref": "AWS::StackName"}}
+    assert (dimensions, emitted["stack"]) == (expected, "shop")
     assert "ann@example.com" not in said
 
 

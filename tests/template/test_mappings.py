@@ -6,6 +6,7 @@ import pytest
 
 from deploy.template import BRANCHES, resolved
 from local import template as local
+from local.intrinsics import Scope, resolve
 
 SETTINGS = {
     "Stream",
@@ -99,3 +100,10 @@ def test_a_function_is_deployed_only_if_its_source_is_given(name, template):
     own = [resources[f"{name}{part}"] for part in ("Function", "Role", "Logs")]
     assert all(each["Condition"] == condition for each in own)
     assert template.mapping(name)["Stream"] == {"Ref": source}
+
+
+@pytest.mark.parametrize("name", [None, *BRANCHES])
+def test_a_stack_without_any_source_is_refused(name, template):
+    (assertion,) = template.document["Rules"]["AtLeastOneSourceIsGiven"]["Assertions"]
+    given = template.defaults() | ({f"{name}SourceArn": "arn"} if name else {})
+    assert resolve(assertion["Assert"], Scope(given, {}, {}, "", "", "")) is (name is not None)

@@ -30,6 +30,17 @@ LAMBDAS_OWN = ANYWHERE | {
 SERVICES = {"dynamodb": "dynamodb", "s3": "s3", "sesv2": "ses", "sns": "sns", "events": "events", "sts": "sts"}
 """boto3's names, and IAM's prefixes."""
 
+PREFIXED = "${OpenSearchIndexPrefix}*"
+
+SUPPRESS = ANYWHERE - {"dynamodb:ListStreams"} | {
+    "dynamodb:PutItem",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "s3:ListBucket",
+    "s3:PutObject",
+}
+"""It reads no stream."""
+
 OVER_HTTP = {
     "bulk": {"es:ESHttpPost", "aoss:APIAccessAll"},
     "refresh": {"es:ESHttpPost"},
@@ -105,7 +116,9 @@ def test_the_purge_searches_and_deletes_with_its_credentials_and_nothing_else(te
     assert allowed - LAMBDAS_OWN == called(root / "functions/index/purge.py", action_of) - {"aoss:APIAccessAll"}
     assert [each["Sid"] for each in statements if "*" in listed(each["Resource"])] == ["Trace"]
     (purging,) = [each["Resource"] for each in statements if "es:ESHttpPost" in listed(each["Action"])]
-    assert purging == [{"Fn::Sub": f"${{OpenSearchArn}}/{path}"} for path in ("_bulk", "*/_refresh", "*/_search")]
+    assert purging == [
+        {"Fn::Sub": f"${{OpenSearchArn}}/{path}"} for path in ("_bulk", f"{PREFIXED}/_refresh", f"{PREFIXED}/_search")
+    ]
 
 
 def test_a_secret_is_read_only_if_one_is_given_and_only_that_one(template):
@@ -162,10 +175,14 @@ def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):
 def test_suppress_may_write_into_the_claim_table_and_nothing_else(template, root, action_of):
     own = template.properties("SuppressRole")["Policies"][0]["PolicyDocument"]["Statement"]
     allowed = {action for statement in own for action in listed(statement["Action"])}
-    assert allowed - LAMBDAS_OWN == {"dynamodb:PutItem"}
+    assert allowed == SUPPRESS
     assert called(root / "functions" / "suppress" / "app.py", action_of) >= {"dynamodb:PutItem"}
+    assert {"Ref": "FunctionPolicy"} not in template.properties("SuppressRole")["ManagedPolicyArns"]
+    assert [each["Sid"] for each in own if "*" in listed(each["Resource"])] == ["Trace"]
     (keeping,) = [each for each in own if listed(each["Action"]) == ["dynamodb:PutItem"]]
     assert keeping["Resource"] == {"Fn::GetAtt": ["ClaimTable", "Arn"]}
+    (given_up,) = [each for each in own if listed(each["Action"]) == ["s3:PutObject"]]
+    assert given_up["Resource"] == {"Fn::Sub": "${ParkingBucket.Arn}/aws/lambda/async/*"}
 
 
 def test_replicate_reaches_other_regions_only_where_its_parameter_says(template):
@@ -174,3 +191,11 @@ def test_replicate_reaches_other_regions_only_where_its_parameter_says(template)
             assert statement["Condition"] == {
                 "StringEquals": {"aws:RequestedRegion": {"Fn::Split": [",", {"Ref": "ReplicaRegion"}]}}
             }
+
+
+def test_the_arn_of_every_role_is_an_output_where_the_role_is_deployed(template):
+    outputs = template.document["Outputs"]
+    for role in template.of_type("AWS::IAM::Role"):
+        output = outputs[f"{role}Arn"]
+        assert output["Value"] == {"Fn::GetAtt": [role, "Arn"]}
+        assert output["Condition"] == template.document["Resources"][role]["Condition"]

@@ -3,7 +3,7 @@
 from deploy.template import resolved
 from distributary.index.settings import PurgeSettings
 
-POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
 
 
 def test_it_runs_daily_wherever_index_is_deployed_but_for_collections(template):

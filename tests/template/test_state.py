@@ -23,7 +23,7 @@ def test_there_are_no_other_tables_or_buckets(template):
 @pytest.mark.parametrize("logical_id", [*TABLES, "ParkingBucket"])
 def test_state_outlives_the_stack_and_every_parameter(logical_id, template):
     resource = template.document["Resources"][logical_id]
-    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
+    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
     assert "Condition" not in resource
 
 
@@ -40,6 +40,12 @@ def test_a_table_is_on_demand_encrypted_and_recoverable(table):
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
+def test_every_table_can_be_protected_once_it_is_there(table, template):
+    """Not by default: the rollback of a first deployment could not delete a protected table."""
+    assert table[1]["DeletionProtectionEnabled"] == {"Ref": "ProtectTables"}
+    assert template.defaults()["ProtectTables"] == "false"
+
+
 def test_a_table_forgets_at_expires_at(table):
     _, properties = table
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
@@ -47,7 +53,10 @@ def test_a_table_forgets_at_expires_at(table):
 
 def test_the_parking_bucket_is_encrypted_versioned_and_closed_to_the_public(bucket):
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    assert encryption["ServerSideEncryptionByDefault"] == {
+        "SSEAlgorithm": {"Fn::If": ["ParkingKeyGiven", "aws:kms", "AES256"]},
+        "KMSMasterKeyID": {"Fn::If": ["ParkingKeyGiven", {"Ref": "ParkingKeyArn"}, {"Ref": "AWS::NoValue"}]},
+    }
     blocks = bucket["PublicAccessBlockConfiguration"]
     assert set(blocks) == {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
     assert all(block is True for block in blocks.values())

@@ -14,7 +14,7 @@ SETTINGS = {
     "Welcome": WelcomeSettings,
     "Replicate": ReplicateSettings,
 }
-POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL"}
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
 
 GIVEN = {
     "OpenSearchEndpoint": "https://search.example.com",

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from distributary.consumer.consume import Deployment
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 
 
@@ -52,4 +53,4 @@ class Bucket:
 
 
 def deployment(branch, bucket, name="derive", generation=0):
-    return Deployment(branch, Parking(bucket, "parking", name, Parallel(2)), Telemetry(name), generation)
+    return Deployment(branch, Parking(bucket, "parking", name, Parallel(2)), Telemetry(name), Streams(generation))

@@ -65,7 +65,7 @@ def test_a_refused_document_is_parked_and_its_neighbours_are_written(node):
 def test_a_missing_alias_fails_with_its_mend(node):
     (end,) = Bulk(node).send([action("a", alias="nowhere")], FOREVER)
     assert end.status.value == "Failed"
-    assert "make index-apply" in end.cause
+    assert "distributary index apply" in end.cause
 
 
 @pytest.mark.parametrize("effect", [throttled, broken, unanswered], ids=lambda each: each.__name__)
@@ -286,3 +286,51 @@ def test_chunks_keep_order_and_limits(monkeypatch):
     assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
     assert [each for chunk in made for each in chunk] == actions
     assert list(chunks([], 100)) == []
+
+
+RETYPED = {"type": "illegal_argument_exception", "reason": "mapper [f.x] cannot be changed from type [long] to [float]"}
+
+
+class Typing:
+    """Another document is giving a new field its type meanwhile."""
+
+    def __init__(self, times, error=RETYPED):
+        self.times, self.error, self.calls = times, error, 0
+
+    def bulk(self, *, body, request_timeout):
+        self.calls += 1
+        many = body.count(b"\n") // 2
+        refused = {"index": {"status": 400, "error": self.error}}
+        return {"items": [refused if self.calls <= self.times else {"index": {"status": 201}}] * many}
+
+
+def test_a_type_that_another_document_gave_a_field_meanwhile_is_tried_again():
+    node = Typing(2)
+    assert send(node, action("a"), action("b")) == ["Applied", "Applied"]
+    assert node.calls == 3
+
+
+def test_a_type_that_keeps_contradicting_is_parked():
+    node = Typing(9)
+    assert send(node, action("a"), deadline=FOREVER) == ["Parked"]
+    assert node.calls == 3
+
+
+def test_any_other_mapping_fault_is_parked_at_once():
+    node = Typing(1, {"type": "mapper_parsing_exception", "reason": "failed to parse field [x] of type [long]"})
+    assert send(node, action("a")) == ["Parked"]
+    assert node.calls == 1
+
+
+def test_a_domain_that_refuses_named_indexes_parks_nothing():
+    class Forbids:
+        calls = 0
+
+        def bulk(self, **_):
+            self.calls += 1
+            reason = "explicit index in bulk is not allowed"
+            raise Refused(400, "illegal_argument_exception", reason, reason)
+
+    node = Forbids()
+    assert send(node, action("a"), action("b")) == ["Failed", "Failed"]
+    assert node.calls == 1, "no document is looked for"

@@ -65,8 +65,12 @@ def test_a_rejected_change_is_parked_with_its_cause_and_the_shard_moves_on():
     assert consume(batch, Context(), deployment(Ledger(APPLIED, **{"u-1": PARKED}), bucket)) == answer()
     (body,) = bucket.bodies().values()
     assert body == {
+        "format": 1,
         "branch": "derive",
         "eventID": batch["Records"][1]["eventID"],
+        "table": "users",
+        "key": {"user_id": {"S": "u-1"}},
+        "expired": False,
         "version": sequence(1),
         "cause": "never",
         "detail": "the secret",

@@ -6,6 +6,7 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError, Unavailable
+from distributary.replicate import Entity, Mirror
 from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import drift
 from tests.fakes.answers import refusal
@@ -93,3 +94,11 @@ def test_what_cannot_be_told_is_an_error(world):
 def test_a_table_of_the_functions_own_account_goes_by_its_name():
     assert drift.table_here(SOURCE, FUNCTION.format("123456789012")) == "source"
     assert drift.table_here(SOURCE, FUNCTION.format("999999999999")) == SOURCE
+
+
+def test_the_rows_of_a_mirror_that_faces_this_one_are_no_drift(world, monkeypatch):
+    declared = Mirror(of=Entity(name="user", keys=("user_id",)), key_prefix="u")
+    monkeypatch.setattr(drift, "declared", lambda: declared)
+    world.tamper("there-1", **name("foreign"))
+    report = look()
+    assert (report["differences"], report["rows"]) == (0, 41)

@@ -1,16 +1,16 @@
 """What runs beside the index function: the step that makes indexes, and the purge."""
 
 import json
-import sys
 
 import pytest
+from opensearchpy.exceptions import RequestError
 
-import apply
 import indexes
 import purge
+from cli.main import main
 from distributary.errors import ConfigError
 from distributary.index.document import DELETED_AT
-from distributary.index.opensearch import schema
+from distributary.index.opensearch import connect, schema
 from distributary.index.opensearch import target as declared
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch
@@ -31,7 +31,7 @@ ENVIRONMENT = {
 def node(monkeypatch):
     """One that both commands find at every endpoint."""
     node = OpenSearch()
-    for module in (apply, purge):
+    for module in (connect, purge):
         monkeypatch.setattr(module, "connect", lambda *_: node)
     return node
 
@@ -46,14 +46,9 @@ def deployed(node, monkeypatch):
     purge.runtime.cache_clear()
 
 
-def run(monkeypatch, *arguments):
-    monkeypatch.setattr(sys, "argv", ["apply.py", *arguments])
-    return apply.main()
-
-
-def test_the_declared_indexes_are_made_with_what_stands_beside_them(node, monkeypatch, capsys):
-    assert run(monkeypatch, "https://search.example.com", "--service", "none", "--generation", "2") == 0
-    assert run(monkeypatch, "https://search.example.com", "--service", "none", "--generation", "2") == 0
+def test_the_declared_indexes_are_made_with_what_stands_beside_them(node, capsys):
+    assert main(["index", "apply", "https://search.example.com", "--service", "none", "--generation", "2"]) == 0
+    assert main(["index", "apply", "https://search.example.com", "--service", "none", "--generation", "2"]) == 0
     assert list(node.state["docs"]) == ["users-g2"]
     made, found = capsys.readouterr().out.splitlines()
     assert "made" in made
@@ -76,10 +71,16 @@ def test_a_template_that_is_none_is_named(tmp_path, monkeypatch, text, fault):
     assert declared.template(USERS) == {}
 
 
-def test_a_wrong_deployment_is_one_line_and_a_1(node, monkeypatch, capsys):
-    monkeypatch.setattr(apply, "INDEXES", [])
-    assert run(monkeypatch, "https://search.example.com") == 1
-    assert capsys.readouterr().err.splitlines() == ["no index is declared: add one to indexes.py"]
+def test_a_refusal_names_the_index_and_opensearch_s_own_reason(node, monkeypatch, capsys):
+    refused = RequestError(400, "mapper_parsing_exception", {"error": {"reason": "no handler for type [x]"}})
+
+    def refuse(*_):
+        raise refused
+
+    monkeypatch.setattr(declared, "apply", refuse)
+    assert main(["index", "apply", "https://search.example.com", "--service", "none"]) == 2
+    said = capsys.readouterr().err
+    assert said == "index 'users-g0': 400 mapper_parsing_exception: no handler for type [x]\n"
 
 
 def test_a_marker_is_purged_on_the_shard_that_it_was_routed_to(deployed, monkeypatch):

@@ -57,6 +57,9 @@ def test_a_good_index_gives_its_id_and_an_index_of_its_own_to_each_generation():
         ({"fields": {"email": {"type": "object"}}}, "needs 'properties', or 'dynamic'"),
         ({"fields": {"email": {"type": "knn_vector"}}}, "needs its 'dimension'"),
         ({"fields": {"email": {"type": "knn_vector", "dimension": 0}}}, "needs its 'dimension'"),
+        ({"fields": {"email": Field(mapping=KEYWORD, on_error="drop")}}, "on_error is 'park' or 'null'"),
+        ({"fields": {"email": Field(mapping=KEYWORD, max_keys=0)}}, "max_keys is a whole number from 1"),
+        ({"since": -1}, "since is a generation"),
         ({"fields": {DELETED_AT: {"type": "date"}}}, "another name"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED
 from distributary.errors import Rejected
-from distributary.index import Entity, Field, Index, check, type_is
+from distributary.index import Entity, Field, Index, check, key_prefix, type_is
 from distributary.index.branch import IndexBranch
 from distributary.index.document import DELETED_AT
 from tests.unit.records import change
@@ -163,3 +163,73 @@ def test_a_where_that_fails_parks_the_change_with_its_entity():
     )
     assert statuses(ends) == ["Parked"]
     assert "entity 'odd': where" in ends[0].cause
+
+
+SNAPSHOT = {"origin": "snapshot"}
+
+
+def snapshot(type, **note):
+    return change(0, "INSERT", new={"type": {"S": type}}, distributary={**SNAPSHOT, **note})
+
+
+def test_in_the_first_fill_an_item_that_the_index_is_not_about_writes_nothing():
+    """Any other snapshot may have to remove what an earlier declaration left."""
+    for note in ({}, {"first_fill": False}, {"first_fill": "yes"}):
+        bulk, _ = apply([index(of=ADMIN)], snapshot("guest", **note))
+        assert list(bulk.documents().values()) == ["marker"]
+    bulk, ends = apply([index(of=ADMIN)], snapshot("guest", first_fill=True))
+    assert (bulk.lines, statuses(ends)) == ([], ["Ignored"])
+
+
+def test_only_a_snapshot_can_be_a_first_fill():
+    redriven = change(5, "MODIFY", new={"type": {"S": "guest"}}, distributary={"origin": "redrive", "first_fill": True})
+    assert not redriven.first_fill
+    assert snapshot("guest", first_fill=True).first_fill
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        type_is("admin"),
+        lambda item: item["type"] == "admin",
+        lambda item: "hidden" not in item,
+        lambda item: dict(item) == {},
+        lambda item: len(item) > 5,
+        lambda item: 1 / 0,
+    ],
+)
+def test_a_delete_concerns_every_index_whose_entity_can_ever_have_had_the_key(where):
+    """The update that took the item out of the entity may be parked: its document would outlive it."""
+    entity = Entity(name="admin", keys=("user_id",), attributes=("email",), where=where)
+    bulk, _ = apply([index(of=entity)], change(9, "REMOVE", old={"type": {"S": "guest"}, "hidden": {"BOOL": True}}))
+    assert bulk.documents() == {("users-g0-write-2", "u-1"): "marker"}
+
+
+def test_a_delete_of_a_key_that_the_entity_can_never_have_had_is_ignored():
+    other = Entity(name="order", keys=("user_id",), attributes=("email",), where=key_prefix("user_id", "ORDER#"))
+    for each in (index(of=other), index(id="{user_id:N}", of=ADMIN)):
+        bulk, ends = apply([each], change(9, "REMOVE", old={"type": {"S": "guest"}}))
+        assert (bulk.lines, statuses(ends)) == ([], ["Ignored"])
+
+
+def test_a_claimed_delete_whose_key_fits_no_template_is_parked():
+    _, ends = apply([index(id="{user_id:N}", of=ADMIN)], change(9, "REMOVE", old={"type": {"S": "admin"}}))
+    assert statuses(ends) == ["Parked"]
+
+
+def test_a_document_does_not_outlive_its_item_if_its_leaving_was_parked():
+    """`where` fails on the update, so it is parked; then the item is deleted."""
+
+    def admin(item):
+        return item["type"].lower() == "admin"
+
+    entity = Entity(name="admin", keys=("user_id",), attributes=("email",), where=admin)
+    broken = {"type": {"N": "1"}}
+    changes = [
+        user(0, type="admin"),
+        change(1, "MODIFY", old={"type": {"S": "admin"}}, new=broken),
+        change(2, "REMOVE", old=broken),
+    ]
+    bulk, ends = apply([index(of=entity)], *changes)
+    assert statuses(ends) == ["Superseded", "Parked", "Applied"]
+    assert bulk.documents() == {("users-g0-write-2", "u-1"): "marker"}

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from distributary.errors import Rejected
 from distributary.index import Entity, Field, Index, check
 from distributary.index.field_writers import MISSED, shortcut, writer
+from distributary.index.nesting import JSON_DEPTH
 from distributary.stream.change import Image
 from distributary.stream.codec import decode, encode_item
 
@@ -211,3 +212,124 @@ def test_short_texts_and_numbers_take_the_shortcut_and_faulty_values_do_not():
         assert shortcut({"type": "keyword"})(typed) is MISSED
         assert shortcut({"type": "long"})(typed) is MISSED
     assert shortcut({"type": "integer"}) is None
+
+
+@pytest.fixture
+def source():
+    """The index function's view of one field."""
+
+    def source(**field):
+        entity = Entity(name="e", keys=("id",), attributes=("raw",))
+        (found,) = check([Index(name="i", of=entity, id="{id}", fields={"raw": Field(**field)})])
+        return found
+
+    return source
+
+
+OBJECT = {"type": "object", "dynamic": True}
+
+
+def deep(levels):
+    return "[" * levels + "]" * levels
+
+
+@pytest.mark.parametrize("levels", [JSON_DEPTH + 1, 300, 2_000, 100_000])
+@pytest.mark.parametrize(
+    "mapping", [OBJECT, {"type": "flat_object"}, {"type": "keyword"}, {"type": "object", "enabled": False}]
+)
+def test_json_that_is_nested_too_deeply_is_rejected_whatever_python_allows(source, levels, mapping):
+    """Python 3.13 reads 2,000 levels, and then fails in any function that walks them."""
+    item = Image(encode_item({"id": "a", "raw": deep(levels)}))
+    with pytest.raises(Rejected, match="field 'raw'"):
+        source(mapping=mapping, json=True).document(item)
+
+
+def test_what_a_declared_function_makes_is_held_to_the_same_depth(source):
+    def nested(item):
+        found = []
+        for _ in range(2_000):
+            found = [found]
+        return found
+
+    def endless(item):
+        return endless(item)
+
+    for function in (nested, endless):
+        with pytest.raises(Rejected, match="field 'raw'"):
+            source(mapping={"type": "flat_object"}, of=function).document(Image(encode_item({"id": "a"})))
+
+
+def test_json_up_to_the_limit_is_written(source):
+    item = Image(encode_item({"id": "a", "raw": '{"x":' + deep(JSON_DEPTH - 1) + "}"}))
+    line = orjson.dumps(source(mapping={"type": "flat_object"}, json=True).document(item))
+    assert line == b'{"raw":' + item["raw"].encode() + b"}"
+
+
+def test_a_document_that_python_cannot_walk_is_rejected_and_not_raised(source, monkeypatch):
+    monkeypatch.setattr("distributary.index.document.JSON_DEPTH", 10**6)
+    item = Image(encode_item({"id": "a", "raw": deep(900)}))
+    with pytest.raises(Rejected, match="field 'raw'"):
+        orjson_line(source(mapping={"type": "flat_object"}, json=True).document(item))
+
+
+def orjson_line(document):
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        raise Rejected("field 'raw': as the branch says it") from None
+
+
+@pytest.mark.parametrize("raw", ["{", "NaN", deep(2_000), '{"n":1e999999999}'])
+def test_a_value_that_cannot_be_written_is_a_null_if_the_field_says_so(source, raw):
+    found = source(mapping={"type": "object", "properties": {"n": {"type": "long"}}}, json=True, on_error="null")
+    assert found.document(Image(encode_item({"id": "a", "raw": raw}))) == {"raw": None}
+
+
+def test_what_does_not_fit_its_mapping_is_a_null_too_and_other_fields_stay(source):
+    entity = Entity(name="e", keys=("id",), attributes=("n", "s"))
+    fields = {"n": Field(mapping={"type": "long"}, on_error="null"), "s": {"type": "keyword"}}
+    (found,) = check([Index(name="i", of=entity, id="{id}", fields=fields)])
+    item = Image(encode_item({"id": "a", "n": Decimal("0.5"), "s": "x"}))
+    assert found.document(item) == {"n": None, "s": "x"}
+
+
+def keys(many, prefix="k"):
+    return {f"{prefix}{each}": 1 for each in range(many)}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "value"),
+    [
+        (OBJECT, keys(101)),
+        (OBJECT, [keys(60), keys(60, "other")]),
+        (OBJECT, {"inner": keys(100)}),
+        ({"type": "object", "dynamic": "true"}, keys(101)),
+        ({"type": "nested", "dynamic": True}, [keys(101)]),
+        ({"type": "object", "properties": {"inner": OBJECT}}, {"inner": keys(101)}),
+        ({**OBJECT, "properties": {"inner": {"properties": {}}}}, {"inner": keys(101)}),
+    ],
+)
+def test_an_item_cannot_fill_the_index_with_fields(source, mapping, value):
+    """An index has 1,000 fields by default, for all its documents together."""
+    item = Image(encode_item({"id": "a", "raw": json.dumps(value)}))
+    with pytest.raises(Rejected, match="field 'raw': more than 100 keys that its mapping does not declare"):
+        source(mapping=mapping, json=True).document(item)
+    written = source(mapping=mapping, json=True, max_keys=200).document(item)
+    assert json.loads(orjson.dumps(written)) == {"raw": value}
+
+
+@pytest.mark.parametrize(
+    ("mapping", "value"),
+    [
+        (OBJECT, keys(100)),
+        (OBJECT, [keys(100), keys(100)]),
+        ({"type": "object", "dynamic": False}, keys(500)),
+        ({"type": "object", "enabled": False}, keys(500)),
+        ({"type": "flat_object"}, keys(500)),
+        ({"type": "object", "properties": {f"k{each}": {"type": "long"} for each in range(500)}}, keys(500)),
+        ({**OBJECT, "properties": {"inner": {"dynamic": False}}}, {"inner": keys(500)}),
+    ],
+)
+def test_what_adds_no_more_fields_than_that_is_written(source, mapping, value):
+    item = Image(encode_item({"id": "a", "raw": json.dumps(value)}))
+    assert json.loads(orjson.dumps(source(mapping=mapping, json=True).document(item))) == {"raw": value}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import decode_item
-from distributary.stream.keys import SEPARATORS, Template, bounded, escape
+from distributary.stream.keys import SEPARATORS, Template, bounded, escape, item_identity, table_of
 from tests.unit.strategies import hostile, numbers, texts
 
 LIMIT = 1 << 16
@@ -239,3 +239,24 @@ LONG = {"a": {"S": "x" * 30_000}, "b": {"S": ""}}
 )
 def test_what_is_no_short_string_is_left_to_the_rendering(raw):
     assert Template.parse("USER#{a}/{b}").short(raw, 1 << 16) is None
+
+
+def test_an_item_of_another_table_is_another_item():
+    key = {"id": {"S": "1"}}
+    assert item_identity("orders", key) == "orders/id=S:1"
+    assert item_identity("orders", key) != item_identity("returns", key)
+    assert item_identity("a/b", key) != item_identity("a", {"b/id": {"S": "1"}})
+
+
+@pytest.mark.parametrize(
+    ("arn", "name"),
+    [
+        ("arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017", "users"),
+        ("arn:aws-cn:dynamodb:cn-north-1:123456789012:table/a.b-c_d", "a.b-c_d"),
+        ("users", ""),
+        ("", ""),
+        ("arn:aws:kinesis:eu-west-1:123456789012:stream/users", ""),
+    ],
+)
+def test_a_table_s_name_is_read_from_its_stream_s_arn(arn, name):
+    assert table_of(arn) == name

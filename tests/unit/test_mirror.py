@@ -19,6 +19,7 @@ from distributary.replicate.settings import ReplicateSettings
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.entity import Entity
+from distributary.stream.predicates import type_is
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change
@@ -26,6 +27,7 @@ from tests.unit.test_settings import GOOD
 
 FOREVER = Deadline(float("inf"))
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "home"))
+TYPED = Entity(name="user", keys=("user_id",), where=type_is("user"))
 EXPIRED = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
 
 
@@ -127,6 +129,22 @@ def test_a_row_left_by_ttl_goes_when_the_item_comes_back_outside_the_filter():
     region.apply(change(0, new=text(home="eu")))
     region.apply(change(1, "REMOVE", old=text(home="eu"), **EXPIRED))
     region.apply(change(2, new=text(home="us")))
+    assert region.items() == {}
+
+
+def test_an_item_of_another_kind_takes_no_row_away_that_carries_no_version():
+    """Two mirrors face each other by type: the row is the other table's own."""
+    region = Region(Mirror(of=TYPED, expired="ignore"))
+    region.client.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "type": {"S": "order"}})
+    region.apply(change(0, new=text(type="order")))
+    assert len(region.client.scan(TableName="users")["Items"]) == 1
+
+
+def test_a_deleted_items_row_goes_though_it_carries_no_version():
+    """The replica began as a copy. The delete and another kind's insert come in one batch."""
+    region = Region(Mirror(of=TYPED, expired="ignore"))
+    region.client.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "type": {"S": "user"}})
+    region.apply(change(0, "REMOVE", old=text(type="user")), change(1, new=text(type="order")))
     assert region.items() == {}
 
 

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.parking import Parking
-from distributary.errors import Rejected, Unavailable
+from distributary.consumer.parking import Parking, read
+from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream.change import Undecodable
+from distributary.stream.format import check_format, format_of
 from tests.unit.branches import Bucket
 from tests.unit.records import change
 from tests.unit.strategies import hostile
 
+TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 END = outcomes.parked(Rejected("never", "the detail"))
 AMPLE = Deadline(float("inf"))
 
@@ -58,8 +60,12 @@ def test_an_object_holds_the_record_as_received_and_its_trace():
     bucket, found = Bucket(), change(3, new={"name": {"S": "Zoë 🌊"}, "avatar": {"B": "AP8="}})
     parking(bucket, "index").park([(found, END)], AMPLE)
     assert bucket.bodies()[f"parked/index/{found.event_id}.json"] == {
+        "format": 1,
         "branch": "index",
         "eventID": found.event_id,
+        "table": "users",
+        "key": {"user_id": {"S": "u-1"}},
+        "expired": False,
         "version": str(found.version),
         "cause": "never",
         "detail": "the detail",
@@ -110,3 +116,37 @@ def test_nothing_is_begun_when_the_time_is_over():
     (error,) = parking(bucket).park([(change(), END)], Deadline(0.0))
     assert isinstance(error, Unavailable)
     assert bucket.objects == {}
+
+
+def test_an_object_of_the_first_release_is_read_as_one_of_this():
+    bucket, found = Bucket(), change(3, kind="REMOVE", old={"name": {"S": "Ada"}}, userIdentity=TTL)
+    parking(bucket).park([(found, END)], AMPLE)
+    (content,) = bucket.objects.values()
+    body = json.loads(content)
+    first = {name: body[name] for name in ("branch", "eventID", "version", "cause", "detail", "record")}
+    assert read(content) == read(json.dumps(first).encode()) == body
+    assert (body["table"], body["expired"]) == ("users", True)
+
+
+def test_a_record_that_is_no_change_is_read_back_from_either_release():
+    bucket, found = Bucket(), Undecodable("e-1", "", {"note": 1}, "cause")
+    parking(bucket).park([(found, END)], AMPLE)
+    (content,) = bucket.objects.values()
+    body = json.loads(content)
+    first = {name: body[name] for name in ("branch", "eventID", "version", "cause", "detail", "record")}
+    assert read(content) == read(json.dumps(first).encode()) == body
+    assert body["key"] is None
+
+
+def test_an_object_of_a_later_release_is_refused_not_misread():
+    with pytest.raises(ConfigError, match=r"a parked object has format 2, .* deploy that release again"):
+        read(b'{"format": 2}')
+
+
+def test_the_format_of_a_row_is_read_and_a_later_one_refused():
+    assert format_of({"id": {"S": "a"}}) == 0
+    assert format_of({"format": {"N": "3"}}) == 3
+    with pytest.raises(ConfigError, match="is no number"):
+        format_of({"format": {"S": "x"}})
+    with pytest.raises(ConfigError, match="a ledger row has format 3, and this release reads formats up to 2"):
+        check_format("a ledger row", 3, 2)

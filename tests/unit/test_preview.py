@@ -1,6 +1,5 @@
-"""`make preview` writes what a rule would send, and says why where it sends nothing."""
+"""`distributary preview` writes what a rule would send, and says why where it sends nothing."""
 
-import os
 import stat
 import subprocess
 import sys
@@ -12,11 +11,11 @@ ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "events"
 
 
-def preview(tmp_path, *arguments, path=""):
-    folders = [ROOT / "layers/distributary", ROOT / "functions/welcome"]
+def preview(tmp_path, rule, event, path=""):
     return subprocess.run(
-        [sys.executable, ROOT / "functions/welcome/preview.py", *map(str, arguments), "--to", tmp_path / "out"],
-        env={"PYTHONPATH": os.pathsep.join(map(str, folders)), "PATH": str(path)},
+        [sys.executable, "-m", "cli", "preview", rule, "-e", str(event), "--to", tmp_path / "out"],
+        env={"PYTHONPATH": str(ROOT), "PATH": str(path)},
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=60,

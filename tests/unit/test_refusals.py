@@ -28,11 +28,21 @@ SENTINEL = "sentinel"
         (403, "security_exception", "", "Failed", False, False, "grant the function's role"),
         (403, "cluster_block_exception", "read-only", "Failed", False, False, "blocked for writing"),
         (429, "cluster_block_exception", "flood-stage", "Failed", False, False, "free disk space"),
-        (404, "index_not_found_exception", "", "Failed", False, False, "make index-apply"),
+        (404, "index_not_found_exception", "", "Failed", False, False, "distributary index apply"),
         (400, "index_closed_exception", "", "Failed", False, False, "open the index"),
         (0, UNKNOWN_HOST, "", "Failed", False, False, "correct OpenSearchEndpoint"),
         (0, UNTRUSTED, "", "Failed", False, False, "trusted certificate"),
         (400, "illegal_argument_exception", "pipeline with id [x] does not exist", "Failed", False, False, "pipeline"),
+        (
+            400,
+            "illegal_argument_exception",
+            "explicit index in bulk is not allowed",
+            "Failed",
+            False,
+            False,
+            "explicit",
+        ),
+        (400, "illegal_argument_exception", "no write index is defined for alias [x]", "Failed", False, False, "alone"),
         (400, "illegal_argument_exception", "Document ID is not supported in", "Failed", False, False, "collection"),
     ],
 )
@@ -48,6 +58,7 @@ def test_a_refusal_has_its_outcome_and_says_its_mend(status, kind, reason, outco
     [
         ("mapper_parsing_exception", "pipeline with id [x] does not exist"),
         ("illegal_argument_exception", "failed on 'pipeline with id [x] does not exist'"),
+        ("illegal_argument_exception", "failed on 'explicit index in bulk is not allowed'"),
         ("illegal_argument_exception", "failed on 'Document ID is not supported'"),
         (
             "strict_dynamic_mapping_exception",

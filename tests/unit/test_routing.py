@@ -9,6 +9,8 @@ from distributary.stream.entity import Entity, claimable
 ORDER = Image(
     {
         "pk": {"S": "ORDER#1"},
+        "gsi1pk": {"S": "$shop#order_1"},
+        "gsi2pk": {"S": "$shop"},
         "n": {"N": "1"},
         "type": {"S": "order"},
         "__edb_e__": {"S": "order"},
@@ -31,6 +33,13 @@ ORDER = Image(
         (electro_entity("order", version="1"), True),
         (electro_entity("order", version="2"), False),
         (electro_entity("user"), False),
+        (electro_entity("order", service="shop", key="gsi1pk"), True),
+        (electro_entity("order", service="Shop", key="gsi1pk"), True),
+        (electro_entity("order", service="shop", key="gsi2pk"), True),
+        (electro_entity("order", service="crm", key="gsi1pk"), False),
+        (electro_entity("order", service="sho", key="gsi1pk"), False),
+        (electro_entity("order", service="shop", key="n"), False),
+        (electro_entity("order", service="shop"), False),
     ],
 )
 def test_an_item_is_of_the_entity_that_its_marks_name(where, answer):

@@ -8,7 +8,9 @@ from distributary.index.settings import IndexSettings, PurgeSettings
 from distributary.replicate.settings import ReplicateSettings
 from distributary.welcome.settings import WelcomeSettings
 
-EVERYWHERE = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
+STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
+EVERY_FUNCTION = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
+EVERYWHERE = {**EVERY_FUNCTION, "STREAMS": f"{STREAM}=0,=0,"}
 GOOD = {
     DeriveSettings: {
         **EVERYWHERE,
@@ -26,7 +28,7 @@ GOOD = {
         "OPENSEARCH_REQUEST_MIB": "5",
     },
     PurgeSettings: {
-        **EVERYWHERE,
+        **EVERY_FUNCTION,
         "OPENSEARCH_ENDPOINT": "https://search.example.com",
         "OPENSEARCH_SERVICE": "basic",
         "OPENSEARCH_SECRET": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:search-AbCdEf",
@@ -60,6 +62,7 @@ GOOD = {
 }
 BAD = {
     "PARKING_BUCKET": ["A Bucket", "ab", "-bucket", "bucket/prefix", "bucket\n"],
+    "STREAMS": ["users=0", STREAM, f"{STREAM}=x", f"{STREAM}=0,{STREAM}=1"],
     "GENERATION": ["-1", "1.0", "one", "1000000", " 1", "1\n", "٣", "1_0"],
     "DERIVED_TABLE": ["ab", "a b c", "x" * 256, "arn:aws:dynamodb:eu-west-1:1:stream/users"],
     "LEDGER_TABLE": ["ab", "table!"],
@@ -105,7 +108,15 @@ BAD = {
     "SOURCE_REGION": ["us", "us-west-2,eu-west-1"],
 }
 
-OPTIONAL = {"ALSO_GENERATION", "REPLY_TO", "CONFIGURATION_SET", "TOPIC_ARN", "EVENT_BUS", "SMS_CALLING_CODES"}
+OPTIONAL = {
+    "STREAMS",
+    "ALSO_GENERATION",
+    "REPLY_TO",
+    "CONFIGURATION_SET",
+    "TOPIC_ARN",
+    "EVENT_BUS",
+    "SMS_CALLING_CODES",
+}
 
 classes = pytest.mark.parametrize("settings", GOOD, ids=lambda each: each.__name__)
 
@@ -187,3 +198,23 @@ def test_settings_cannot_be_changed_once_loaded():
     loaded = DeriveSettings.load(GOOD[DeriveSettings])
     with pytest.raises(AttributeError):
         loaded.generation = 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "refused"),
+    [
+        ({}, True),
+        ({"REPLICA_TABLE": "users-copy"}, False),
+        ({"REPLICA_REGION": "eu-west-1"}, False),
+        ({"TARGET_ROLE_ARN": "arn:aws:iam::210987654321:role/replica"}, False),
+    ],
+)
+def test_replicate_refuses_to_write_onto_its_own_source(changed, refused):
+    stream = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
+    here = {"REPLICA_TABLE": "users", "REPLICA_REGION": "us-east-1", "SOURCE_REGION": "us-east-1"}
+    environment = {**GOOD[ReplicateSettings], **here, "STREAMS": f"{stream}=0", "TARGET_ROLE_ARN": "none", **changed}
+    if not refused:
+        assert ReplicateSettings.load(environment)
+        return
+    with pytest.raises(ConfigError, match="'users' in us-east-1 is the source itself"):
+        ReplicateSettings.load(environment)

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Rejected
 from distributary.replicate.multi_active.lattice import Rank
 from distributary.replicate.multi_active.stamp import Marks
 from distributary.replicate.multi_active.state import NEVER, State, digest_of, stamp
@@ -79,7 +79,7 @@ def test_a_change_without_an_old_image_is_one():
         ("dynamodb.Keys", ..., "no Keys"),
         ("dynamodb.Keys", {}, "no key or more than two"),
         ("dynamodb.Keys", {"a": {"S": "1"}, "b": {"S": "2"}, "c": {"S": "3"}}, "no key or more than two"),
-        ("dynamodb.Keys", [{"S": "u-1"}], "wrong form"),
+        ("dynamodb.Keys", [{"S": "u-1"}], "Keys is no object"),
         ("dynamodb.Keys", "user_id", "Keys"),
         ("dynamodb.Keys", None, "wrong form"),
         ("dynamodb.Keys", {"user_id": {"BOOL": True}}, "none of S, N, B"),
@@ -92,7 +92,7 @@ def test_a_change_without_an_old_image_is_one():
         ("dynamodb.NewImage", {"name": {"S": "Ada"}}, "lacks the key 'user_id'"),
         ("dynamodb.NewImage", {"user_id": {"S": "u-2"}}, "differs from Keys"),
         ("dynamodb.NewImage", {"user_id": {"N": "1"}}, "differs from Keys"),
-        ("dynamodb.NewImage", [1], "wrong form"),
+        ("dynamodb.NewImage", [1], "NewImage is no object"),
         ("dynamodb.SequenceNumber", ..., "SequenceNumber"),
         ("dynamodb.SequenceNumber", None, "SequenceNumber"),
         ("dynamodb.SequenceNumber", "", "SequenceNumber"),
@@ -103,8 +103,12 @@ def test_a_change_without_an_old_image_is_one():
         ("dynamodb.SequenceNumber", "١٢٣", "no string of digits"),
         ("dynamodb.SequenceNumber", "²", "no string of digits"),
         ("dynamodb.SequenceNumber", "1" * 41, "more than 40 digits"),
-        ("dynamodb.ApproximateCreationDateTime", ..., "no ApproximateCreationDateTime"),
-        ("dynamodb.ApproximateCreationDateTime", None, "epoch seconds"),
+        ("dynamodb.OldImage", "x", "OldImage is no object"),
+        ("dynamodb.OldImage", [1], "OldImage is no object"),
+        ("dynamodb.OldImage", "", "OldImage is no object"),
+        ("dynamodb.OldImage", 7, "OldImage is no object"),
+        ("dynamodb.Keys", "x", "Keys is no object"),
+        ("dynamodb.Keys", {"user_id": {"S": ["u-1"]}}, "none of S, N, B"),
         ("dynamodb.ApproximateCreationDateTime", "yesterday", "epoch seconds"),
         ("dynamodb.ApproximateCreationDateTime", "1795341600", "epoch seconds"),
         ("dynamodb.ApproximateCreationDateTime", True, "epoch seconds"),
@@ -121,7 +125,7 @@ def test_a_change_without_an_old_image_is_one():
     ],
 )
 def test_a_malformed_record_says_why_it_is_no_change(path, value, cause):
-    kind = "REMOVE" if path == "userIdentity" else "INSERT"
+    kind = "REMOVE" if path == "userIdentity" else "MODIFY" if path.endswith("OldImage") else "INSERT"
     entry = decode_one(altered(path, value, kind=kind))
     assert isinstance(entry, Undecodable)
     assert re.search(cause, entry.cause)
@@ -244,6 +248,15 @@ def test_another_service_s_event_is_a_wrong_deployment(source):
 
 def test_an_empty_batch_is_a_batch():
     assert stream_records.decode(event(), 0) == []
+
+
+@pytest.mark.parametrize("value", [..., None])
+def test_a_record_without_its_time_is_a_change_all_the_same(value):
+    found = decode_one(altered("dynamodb.ApproximateCreationDateTime", value))
+    assert isinstance(found, Change)
+    assert found.created is None
+    with pytest.raises(Rejected, match="no ApproximateCreationDateTime"):
+        found.creation_time()
 
 
 CONTENT = {"user_id": {"S": "u-1"}, "name": {"S": "Ada"}, "n": {"N": "1"}}

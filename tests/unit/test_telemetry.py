@@ -38,6 +38,16 @@ def some(many):
     return [change(i, new={"email": {"S": "secret@example.com"}}) for i in range(many)]
 
 
+def test_the_stack_is_a_dimension_of_every_metric_of_its_functions(capsys, service):
+    telemetry = Telemetry("index", "shop")
+    telemetry.batch("request-1", some(1), [APPLIED], CREATED)
+    telemetry.purge({"Purged": 1})
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["stack"] for each in found] == ["shop", "shop"]
+    dimensions = [each["_aws"]["CloudWatchMetrics"][0]["Dimensions"] for each in found]
+    assert [sorted(names) for (names,) in dimensions] == [["branch", "service", "stack"]] * 2
+
+
 def test_the_metrics_are_embedded_with_branch_and_service_as_dimensions(batch, service):
     metrics, _ = batch(some(1), [APPLIED])
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]

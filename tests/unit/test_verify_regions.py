@@ -1,23 +1,23 @@
 """Tables of several regions are held against each other by the command and on a schedule; a repair makes all of them
 hold what any of them knows."""
 
-import argparse
 import json
 import sys
 import time
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from cli.main import main
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
 from distributary.replicate import MultiActive, by_attribute, last_writer
-from distributary.replicate.doctor.__main__ import main as examined
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.settings import DriftSettings
-from distributary.replicate.verify import command, drift
+from distributary.replicate.verify import drift
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.contract.world import create_table
@@ -65,11 +65,9 @@ class Tables:
 
     def run(self, *arguments):
         """The exit status and the report."""
-        parser = argparse.ArgumentParser()
-        command.add_arguments(parser)
         told = self.folder / "report.json"
         given = ["users", "--region", US, "--pause", "0", "--json", str(told), *arguments]
-        status = command.run(parser.parse_args(given))
+        status = main(["verify", "replicate", *given])
         return status, json.loads(told.read_text())
 
 
@@ -83,6 +81,7 @@ def tables(request, monkeypatch, tmp_path):
         found = Tables(RULES[request.param])
         found.folder = tmp_path
         monkeypatch.setitem(sys.modules, "replica", SimpleNamespace(REPLICA=found.declared))
+        monkeypatch.setattr("cli.project.declarations", lambda *_: nullcontext())
         yield found
 
 
@@ -186,16 +185,14 @@ def test_the_scheduled_look_counts_what_differs_and_writes_nothing(tables, monke
 @pytest.mark.parametrize("region", [EU, "sa-east-1"])
 def test_it_is_run_from_any_of_the_regions_and_from_no_other(tables, capsys, region):
     tables.replicated("a", 1)
-    parser = argparse.ArgumentParser()
-    command.add_arguments(parser)
-    status = command.run(parser.parse_args(["users", "--region", region, "--pause", "0"]))
+    status = main(["verify", "replicate", "users", "--region", region, "--pause", "0"])
     assert status == (0 if region == EU else 2)
     assert ("which `regions` does not name" in capsys.readouterr().err) == (region != EU)
 
 
 def doctor(capsys, *arguments):
     """The exit status, and levels and mends by check."""
-    status = examined(["users", "--region", US, "--tombstone-table", "kept", "--json", *arguments])
+    status = main(["doctor", "users", "--region", US, "--tombstone-table", "kept", "--json", *arguments])
     found = json.loads(capsys.readouterr().out)["findings"]
     return status, {each["check"]: each for each in found if each["level"] in ("fault", "unknown")}
 

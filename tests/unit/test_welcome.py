@@ -8,6 +8,7 @@ import pytest
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
 from distributary.stream.version import position_of
@@ -313,7 +314,9 @@ def test_no_log_line_and_no_metric_holds_an_address_or_a_text(error, on_unknown,
     for channel in (None, Refusing(error)):
         office = Office(rule(on_unknown=on_unknown), channel=channel)
         bucket = Bucket()
-        deployed = Deployment(office.branch(), Parking(bucket, "b", "welcome", Serial()), Telemetry("welcome"), 0)
+        deployed = Deployment(
+            office.branch(), Parking(bucket, "b", "welcome", Serial()), Telemetry("welcome"), Streams(0)
+        )
         consume(event_of, Context(), deployed)
         consume(event_of, Context(), deployed)
     said = capsys.readouterr()
@@ -325,6 +328,8 @@ def test_no_log_line_and_no_metric_holds_an_address_or_a_text(error, on_unknown,
 def test_a_message_of_which_nobody_knows_is_counted(capsys):
     office = Office(channel=Refusing(MaybeSent("broke")))
     parking = Parking(Bucket(), "b", "welcome", Serial())
-    consume(event(stream_record(0, new=user())), Context(), Deployment(office.branch(), parking, Telemetry("w"), 0))
+    consume(
+        event(stream_record(0, new=user())), Context(), Deployment(office.branch(), parking, Telemetry("w"), Streams(0))
+    )
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [each["Unknown"] for each in metrics] == [[1]]

@@ -43,7 +43,7 @@ class Answering:
 
 @pytest.mark.parametrize(
     ("kind", "mend"),
-    [("strict_dynamic_mapping_exception", "make index-apply"), ("index_closed_exception", "open the index")],
+    [("strict_dynamic_mapping_exception", "distributary index apply"), ("index_closed_exception", "open the index")],
 )
 def test_an_index_that_is_not_as_declared_fails_the_document_and_says_the_mend(kind, mend):
     (end,) = Bulk(Answering(kind)).send([Action("a", b"{}\n{}\n")], Deadline(float("inf")))

@@ -3,12 +3,25 @@
 from typing import Any
 
 import botocore.session
-from botocore.credentials import DeferredRefreshableCredentials
+from botocore.credentials import CredentialProvider, CredentialResolver, DeferredRefreshableCredentials
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.errors import Unavailable
 
 SESSION_NAME = "distributary"
+
+
+class _Given(CredentialProvider):
+    """The only provider of its session: the credentials that it is made with."""
+
+    METHOD = "assume-role"
+
+    def __init__(self, credentials: DeferredRefreshableCredentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> DeferredRefreshableCredentials:
+        return self._credentials
 
 
 def assumed(sts: Any, role_arn: str) -> botocore.session.Session:
@@ -31,5 +44,6 @@ def assumed(sts: Any, role_arn: str) -> botocore.session.Session:
         }
 
     session = botocore.session.Session()
-    session._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # type: ignore[attr-defined]
+    provider = _Given(DeferredRefreshableCredentials(fetch, _Given.METHOD))
+    session.register_component("credential_provider", CredentialResolver([provider]))
     return session

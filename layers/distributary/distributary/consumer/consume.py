@@ -11,13 +11,14 @@ from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.settings import Settings
+from distributary.consumer.settings import StreamSettings
+from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
 from distributary.consumer.telemetry import Telemetry
-from distributary.errors import Rejected
+from distributary.errors import Rejected, Unavailable
 from distributary.stream import records as stream_records
-from distributary.stream.change import Change, Undecodable
+from distributary.stream.change import Change, Undecodable, Unlisted
 
-Entry = Change | Undecodable
+Entry = Change | Undecodable | Unlisted
 Response = dict[str, list[dict[str, str]]]
 
 
@@ -39,13 +40,21 @@ class Deployment:
     branch: Branch
     parking: Parking
     telemetry: Telemetry
-    generation: int
+    streams: Streams
 
     @classmethod
-    def of(cls, branch: Branch, settings: Settings, clients: Clients, parallel: Parallel, telemetry: Telemetry) -> Self:
-        """With the parking bucket and the generation of the settings."""
+    def of(
+        cls,
+        branch: Branch,
+        settings: StreamSettings,
+        clients: Clients,
+        parallel: Parallel,
+        telemetry: Telemetry,
+        bind: Bind = bound_nowhere,
+    ) -> Self:
+        """With the parking bucket and the streams of the settings, bound in the sink by `bind`."""
         parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
-        return cls(branch, parking, telemetry, settings.generation)
+        return cls(branch, parking, telemetry, Streams(settings.generation, settings.streams, bind))
 
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
@@ -56,7 +65,7 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     Raises ConfigError for an event that is no stream's.
     """
     deadline = Deadline.of(context)
-    entries = stream_records.decode(event, deployed.generation)
+    entries = stream_records.decode(event, deployed.streams.of)
     ends = _apply(entries, deployed.branch, deadline)
     ends = _park(entries, ends, deployed.parking, deadline.into_reserve())
     deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())
@@ -71,10 +80,13 @@ def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Out
     if len(changes) == len(entries):
         return applied
     rest = iter(applied)
-    return [
-        next(rest) if isinstance(entry, Change) else outcomes.parked(Rejected(entry.cause, entry.detail))
-        for entry in entries
-    ]
+    return [next(rest) if isinstance(entry, Change) else _unread(entry) for entry in entries]
+
+
+def _unread(entry: Undecodable | Unlisted) -> Outcome:
+    if isinstance(entry, Unlisted):
+        return outcomes.failed(Unavailable(entry.cause))._replace(metric=UNLISTED)
+    return outcomes.parked(Rejected(entry.cause, entry.detail))
 
 
 def _park(entries: list[Entry], ends: list[Outcome], parking: Parking, deadline: Deadline) -> list[Outcome]:

@@ -9,10 +9,15 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError
-from distributary.stream.change import Change, Undecodable
-from distributary.stream.keys import bounded, escape
+from distributary.stream.change import Change, Undecodable, Unlisted
+from distributary.stream.format import check_format
+from distributary.stream.keys import bounded, escape, table_of
+from distributary.stream.records import decode
 
 PREFIX = "parked"
+FORMAT = 1
+"""Of a parked object. Objects of release 0.1 have none, and lack `table`, `key` and `expired`: see `read`."""
+
 _NAME_BYTES = 512
 
 
@@ -29,7 +34,7 @@ class Parking:
     parallel: Parallel
 
     def park(
-        self, entries: list[tuple[Change | Undecodable, Outcome]], deadline: Deadline
+        self, entries: list[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
     ) -> list[DistributaryError | None]:
         """One place per entry: None if it is kept, the error if it is not."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)
@@ -38,11 +43,16 @@ class Parking:
         """The object's key; at most 1,024 bytes, whatever the event id holds."""
         return f"{PREFIX}/{self.branch}/{bounded(escape(event_id), _NAME_BYTES)}.json"
 
-    def _put(self, entry: Change | Undecodable, outcome: Outcome) -> None:
+    def _put(self, entry: Change | Undecodable | Unlisted, outcome: Outcome) -> None:
+        change = entry if isinstance(entry, Change) else None
         body = {
+            "format": FORMAT,
             "branch": self.branch,
             "eventID": entry.event_id,
-            "version": str(entry.version) if isinstance(entry, Change) else None,
+            "table": table_of(change.source) if change else None,
+            "key": change.keys.raw if change else None,
+            "version": str(change.version) if change else None,
+            "expired": change.expired if change else None,
             "cause": outcome.cause,
             "detail": outcome.detail,
             "record": entry.record,
@@ -51,8 +61,37 @@ class Parking:
             self.s3.put_object(
                 Bucket=self.bucket,
                 Key=self.name(entry.event_id),
-                Body=json.dumps(body, ensure_ascii=False, default=repr).encode(errors="backslashreplace"),
+                Body=_text(body).encode(errors="backslashreplace"),
                 ContentType="application/json",
             )
         except AwsError as error:
             raise classify(error, "parking PutObject") from error
+
+
+def read(content: bytes) -> dict[str, Any]:
+    """A parked object as this release writes it, whichever release wrote it. `table`, `key`, `version` and `expired`
+    are None where the record was no change. Raises ConfigError for an object of a later release."""
+    found: dict[str, Any] = json.loads(content)
+    written = found.get("format", 0)
+    check_format("a parked object", written, FORMAT)
+    return found if written == FORMAT else _upgraded(found)
+
+
+def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
+    """Of release 0.1: what it did not write stands in the record."""
+    (entry,) = decode({"Records": [found["record"]]}, 0) if found["version"] is not None else (None,)
+    change = entry if isinstance(entry, Change) else None
+    more = {
+        "table": table_of(change.source) if change else None,
+        "key": change.keys.raw if change else None,
+        "expired": change.expired if change else None,
+    }
+    return {**found, **more, "format": FORMAT}
+
+
+def _text(body: dict[str, Any]) -> str:
+    try:
+        return json.dumps(body, ensure_ascii=False, default=repr)
+    except RecursionError:
+        detail = f"the record is nested too deep to be written; {body['detail']}"
+        return json.dumps({**body, "detail": detail, "record": None}, ensure_ascii=False, default=repr)

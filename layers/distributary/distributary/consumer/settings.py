@@ -5,24 +5,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from distributary.consumer.streams import parse
 from distributary.errors import ConfigError
 from distributary.stream.version import GENERATIONS
-
-
-def setting(variable: str, parse: Callable[[str], Any]) -> Any:
-    """A settings field that is read from an environment variable; `parse` raises ValueError with what to give."""
-    return field(metadata={"variable": variable, "parse": parse})
 
 
 class Optional:
     """A parser that accepts a missing or empty variable, and answers `missing` for it."""
 
     def __init__(self, parse: Callable[[str], Any], missing: Any = "") -> None:
-        self._parse, self._missing = parse, missing
+        self._parse, self.missing = parse, missing
 
     def __call__(self, text: str) -> Any:
         """The parsed text, or `missing` for the empty text."""
-        return self._parse(text) if text else self._missing
+        return self._parse(text) if text else self.missing
+
+
+def setting(variable: str, parse: Callable[[str], Any]) -> Any:
+    """A settings field that is read from an environment variable; `parse` raises ValueError with what to give."""
+    metadata = {"variable": variable, "parse": parse}
+    if isinstance(parse, Optional):
+        return field(default_factory=lambda: parse.missing, metadata=metadata)
+    return field(metadata=metadata)
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
@@ -53,7 +57,7 @@ table_name = matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every function needs. `generation` is raised by one for a rebuild, a repair or a change of source."""
+    """What every function needs. `generation` is raised for a change of source, and requires a rebuild."""
 
     parking_bucket: str = setting("PARKING_BUCKET", bucket_name)
     generation: int = setting("GENERATION", whole(0, GENERATIONS - 1))
@@ -79,3 +83,11 @@ class Settings:
     def variables(cls) -> set[str]:
         """The environment variables that `load` reads."""
         return {each.metadata["variable"] for each in fields(cls)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings(Settings):
+    """What every function that reads a stream needs: the generations of all streams that it may read, by ARN. See
+    `streams.parse`."""
+
+    streams: Mapping[str, int] = setting("STREAMS", Optional(parse, {}))

@@ -8,7 +8,14 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from distributary.consumer.outcome import Outcome, Status
-from distributary.stream.change import Change, Origin, Undecodable
+from distributary.stream.change import Change, Origin, Undecodable, Unlisted
+
+
+def add_dimensions(metrics: EphemeralMetrics, branch: str, stack: str) -> None:
+    """The dimensions that every metric of a function has, beside Powertools' own `service`."""
+    metrics.add_dimension(name="branch", value=branch)
+    if stack:
+        metrics.add_dimension(name="stack", value=stack)
 
 
 class Telemetry:
@@ -16,11 +23,12 @@ class Telemetry:
 
     Per batch: Received, Applied, Superseded, Ignored, Parked, Failed (counts; Received is the sum of the rest) and
     Lag, the seconds from the oldest streamed change's creation to its outcome; and what outcomes name beside their
-    status, or the branch itself counted. Dimensions: branch, service.
+    status, or the branch itself counted. Dimensions: branch, service, and stack, so that two stacks of one account
+    keep their metrics apart. A run outside a stack has no such dimension.
     """
 
-    def __init__(self, branch: str) -> None:
-        self.branch = branch
+    def __init__(self, branch: str, stack: str = "") -> None:
+        self.branch, self._stack = branch, stack
         self._logger = Logger()
         self._metrics = EphemeralMetrics()
         self._lock = Lock()
@@ -32,11 +40,11 @@ class Telemetry:
             self._counted[name] += 1
 
     def batch(
-        self, request_id: str, entries: Sequence[Change | Undecodable], ends: Sequence[Outcome], now: float
+        self, request_id: str, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome], now: float
     ) -> None:
         """Counts a batch; names each parked change and each other cause, and nothing of an item's content."""
         counts = Counter(end.status for end in ends)
-        self._metrics.add_dimension(name="branch", value=self.branch)
+        add_dimensions(self._metrics, self.branch, self._stack)
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
         for status in Status:
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
@@ -45,7 +53,8 @@ class Telemetry:
         for name, many in self._counted.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=many)
         self._counted.clear()
-        created = [e.created for e in entries if isinstance(e, Change) and e.origin is Origin.STREAM]
+        changes = [each for each in entries if isinstance(each, Change) and each.origin is Origin.STREAM]
+        created = [each.created for each in changes if each.created is not None]
         if created:
             self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))
         self._metrics.flush_metrics()
@@ -59,7 +68,7 @@ class Telemetry:
 
     def purge(self, counts: Mapping[str, int]) -> None:
         """Purged and PurgeConflicts (counts) of one run over all indexes, with the same dimensions as a batch."""
-        self._metrics.add_dimension(name="branch", value=self.branch)
+        add_dimensions(self._metrics, self.branch, self._stack)
         for name, value in counts.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         self._metrics.flush_metrics()

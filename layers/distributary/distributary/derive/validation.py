@@ -10,6 +10,7 @@ from distributary.derive.transactions import ACTIONS
 from distributary.derive.view import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.entity import without_comma
 from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
 MAX_SHARDS = 100
@@ -23,6 +24,9 @@ def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
     faults = [] if declarations else ["no view is declared: add one to views.py"]
     views = []
     for declared in declarations:
+        if strings := _strings(declared):
+            faults += [f"view '{declared.name}': {fault}" for fault in strings]
+            continue
         templates: list[Template] = []
         for text in (declared.pk, declared.sk):
             try:
@@ -36,6 +40,11 @@ def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
     if faults:
         raise ConfigError(faults)
     return tuple(views)
+
+
+def _strings(declared: Declaration) -> list[str]:
+    kept = {} if isinstance(declared, Aggregate) else {"keep": declared.keep}
+    return without_comma(keys=declared.of.keys, attributes=declared.of.attributes, **kept)
 
 
 def _copied(declared: Declaration) -> dict[str, str]:

@@ -28,19 +28,24 @@ from distributary.stream.keys import identity
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
 
+_OLDER_VERSION = "#v < :v"
+"""Versioned, and older."""
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
     """What a row should be as of `version`: `row` (with its key, DynamoDB JSON as boto3 takes it), or gone if None.
 
     `id` names the row among all rows whose tombstones share a table. `if_present`: a delete that leaves no tombstone if
-    there is no older row; 1 read unit. `expires_at`: when the table's own TTL may take the row (epoch seconds).
+    there is no older row; 1 read unit. `spares_unversioned`: a delete leaves a row that carries no version, because
+    another writer may own it. `expires_at`: when the table's own TTL may take the row (epoch seconds).
     """
 
     id: str
     key: Mapping[str, Typed]
     row: Mapping[str, Typed] | None
     version: int
+    spares_unversioned: bool = False
     if_present: bool = False
     expires_at: int | None = None
 
@@ -168,25 +173,27 @@ class Register:
         text = {"S": versions.to_text(write.version)}
         row = {**(write.row or {}), self.version_attribute: text}
         done = self._conditionally(
-            self.client.put_item, "row PutItem", Item=row, ExpressionAttributeValues={":v": text}
+            self.client.put_item, "row PutItem", _OLDER, Item=row, ExpressionAttributeValues={":v": text}
         )
         return APPLIED if done else SUPERSEDED
 
     def _delete(self, write: Write) -> Outcome:
         entombed = self.tombstones.put_tombstone(write.id, write.version)
-        self._remove(write.key, write.version)
+        self._remove(write.key, write.version, _OLDER_VERSION if write.spares_unversioned else _OLDER)
         return APPLIED if entombed else SUPERSEDED
 
-    def _remove(self, key: Mapping[str, Typed], version: int) -> None:
+    def _remove(self, key: Mapping[str, Typed], version: int, condition: str) -> None:
         text = {"S": versions.to_text(version)}
-        self._conditionally(self.client.delete_item, "row DeleteItem", Key=key, ExpressionAttributeValues={":v": text})
+        self._conditionally(
+            self.client.delete_item, "row DeleteItem", condition, Key=key, ExpressionAttributeValues={":v": text}
+        )
 
-    def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
+    def _conditionally(self, operation: Operation, what: str, condition: str, **arguments: Any) -> bool:
         return conditional_write(
             operation,
             what,
             TableName=self.table,
-            ConditionExpression=_OLDER,
+            ConditionExpression=condition,
             ExpressionAttributeNames={"#v": self.version_attribute},
             **arguments,
         ).held
@@ -207,7 +214,9 @@ class Register:
         for i in puts:
             if found.get(tasks[i].id, -1) > tasks[i].version:
                 outranked.append((i, found[tasks[i].id]))
-        backs = self.parallel.run(lambda each: self._remove(tasks[each[0]].key, each[1]), outranked, deadline)
+        backs = self.parallel.run(
+            lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
+        )
         for (i, _), back in zip(outranked, backs, strict=True):
             ends[i] = SUPERSEDED if back is None else _outcome(back)
         return ends

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from distributary.stream.change import Image
 from distributary.stream.entity import Entity
@@ -17,12 +17,17 @@ class Field:
     """A field of a document that is more than an attribute under its own name.
 
     `mapping` is OpenSearch's, `of` the attribute that the field is taken from, or a function of the item (None leaves
-    the field out). With `json`, a string is expanded as the JSON that it holds.
+    the field out). With `json`, a string is expanded as the JSON that it holds. `on_error` says what becomes of a value
+    that cannot be written, such as a string that holds no JSON: "park" parks the change, "null" writes a null instead.
+    `max_keys` is how many keys, at any depth, one document may bring into a `dynamic` object besides those that its
+    mapping declares: each becomes a field of the index, which has a limit for all documents together.
     """
 
     mapping: Mapping[str, Any]
     of: str | Callable[[Image], Any] | None = None
     json: bool = False
+    on_error: Literal["park", "null"] = "park"
+    max_keys: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

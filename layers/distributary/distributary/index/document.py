@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from distributary.errors import Rejected
 from distributary.index.declarations import Field, Index
 from distributary.index.field_writers import MISSED, Shortcut, Writer
-from distributary.stream.change import Change, Image
+from distributary.index.nesting import JSON_DEPTH, exceeds, undeclared, within
+from distributary.stream.change import Change, Image, Kind
 from distributary.stream.entity import concerns, guarded
 from distributary.stream.keys import Template, bounded
 
@@ -40,8 +41,22 @@ class Source:
     fields: Mapping[str, Written]
 
     def concerned(self, change: Change) -> bool:
-        """See `views.concerns`. Raises Rejected if the entity's `where` fails on the new image."""
+        """See `entity.concerns`. A delete concerns every index whose entity can ever have had the key: the change that
+        took the item out of the entity may be parked. Raises Rejected if the entity's `where` fails on the new image.
+        """
+        if change.kind is Kind.REMOVE:
+            return (self.declared.of.could_claim(change.keys) or self._held(change)) and self._has_place(change)
+        return self._held(change)
+
+    def _held(self, change: Change) -> bool:
         return concerns(change, self.declared.of.claims, self.declared.of.claims)
+
+    def _has_place(self, change: Change) -> bool:
+        """Whether the template fits the key. If not, and the entity claims the item, `place` is left to say so."""
+        try:
+            return bool(self.place(change.keys))
+        except Rejected:
+            return change.old is not None and self.declared.of.claims(change.old)
 
     def claims(self, image: Image | None) -> bool:
         """Whether the item is a document of this index. Raises Rejected as `concerned`."""
@@ -58,11 +73,7 @@ class Source:
         """The fields as JSON values. Raises Rejected, naming the field, for what does not fit its mapping."""
         document, raw = {}, item.raw
         for name, (field, write, shortcut) in self.fields.items():
-            if callable(field.of):
-                value = guarded(f"field '{name}'", field.of, item)
-                if value is None:
-                    continue
-            else:
+            if not callable(field.of):
                 attribute = field.of or name
                 typed = raw.get(attribute)
                 if typed is None and attribute not in raw:
@@ -71,9 +82,31 @@ class Source:
                 if written is not MISSED:
                     document[name] = written
                     continue
-                value = item[attribute]
-            document[name] = write(_expanded(name, value) if field.json else value)
+            try:
+                value = _value(name, field, item)
+                if value is not None or not callable(field.of):
+                    document[name] = write(value)
+            except Rejected:
+                if field.on_error == "park":
+                    raise
+                document[name] = None
+            except RecursionError:
+                raise Rejected(f"field '{name}': the value is nested too deeply") from None
         return document
+
+
+def _value(name: str, field: Field, item: Image) -> Any:
+    """What is to be written. Raises Rejected."""
+    value = guarded(f"field '{name}'", field.of, item) if callable(field.of) else item[field.of or name]
+    value = _expanded(name, value) if field.json else value
+    if not within(value, JSON_DEPTH):
+        raise Rejected(f"field '{name}': the value is nested more than {JSON_DEPTH} levels deep")
+    if exceeds(undeclared(value, field.mapping), field.max_keys):
+        raise Rejected(
+            f"field '{name}': more than {field.max_keys} keys that its mapping does not declare; give the field "
+            "a larger max_keys, or map it as flat_object"
+        )
+    return value
 
 
 def _rendered(template: Template, keys: Image) -> str:

@@ -10,6 +10,7 @@ from distributary.errors import ConfigError
 from distributary.index.declarations import Field, Index
 from distributary.index.document import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
 from distributary.index.field_writers import shortcut, writer
+from distributary.stream.entity import without_comma
 from distributary.stream.keys import Template
 from distributary.stream.version import GENERATIONS
 
@@ -24,6 +25,9 @@ def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
     faults = [] if indexes else ["no index is declared: add one to indexes.py"]
     sources = []
     for index in indexes:
+        if strings := without_comma(keys=index.of.keys, attributes=index.of.attributes):
+            faults += [f"index '{index.name}': {fault}" for fault in strings]
+            continue
         id, wrong = _template(index.id)
         routing, strayed = _template(index.routing) if index.routing is not None else (None, [])
         wrong = [*wrong, *strayed, *_faults(index, id, routing)]
@@ -90,6 +94,10 @@ def _field_faults(index: Index, name: str, field: Field) -> Iterable[str]:
         yield f"entity '{entity.name}' does not declare '{source}'; add it"
     if mapping.get("type") in ("object", "nested") and not {"properties", "dynamic", "enabled"} & set(mapping):
         yield f"field '{name}' needs 'properties', or 'dynamic': true to take any"
+    if field.on_error not in ("park", "null"):
+        yield f"field '{name}': on_error is 'park' or 'null'"
+    if type(field.max_keys) is not int or field.max_keys < 1:
+        yield f"field '{name}': max_keys is a whole number from 1"
     if name == DELETED_AT or "type" not in mapping:
         yield f"field '{name}' needs a mapping with a type and another name"
     if mapping.get("type") == "knn_vector" and not _dimensioned(mapping):

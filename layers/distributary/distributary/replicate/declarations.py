@@ -42,7 +42,17 @@ class Mirror:
         """Whether the item is of the declared kind, by its entity and key. Raises Rejected, as `holds` does."""
         if self.of is None:
             return True
-        return self.of.claims(item) and self._begins(item)
+        return self.of.claims(item) and self.owns(item)
+
+    def owns(self, keys: Mapping[str, Value]) -> bool:
+        """Whether the replica may ever have an item under these keys: those outside `key_prefix` belong to others.
+        Raises Rejected if the partition key is no string."""
+        if not self.key_prefix or self.of is None:
+            return True
+        value = keys[self.of.keys[0]]
+        if not isinstance(value, str):
+            raise Rejected(f"key_prefix: '{self.of.keys[0]}' is no string")
+        return value.startswith(self.key_prefix)
 
     def holds(self, item: Image) -> bool:
         """Whether the replica has the item. Raises Rejected if a predicate fails on it."""
@@ -63,14 +73,6 @@ class Mirror:
         if mask is None:
             return for_client(item.raw[name], name)
         return encode(guarded(f"mask '{name}'", lambda image: mask(image[name]), item), name)
-
-    def _begins(self, item: Image) -> bool:
-        if not self.key_prefix or self.of is None:
-            return True
-        value = item[self.of.keys[0]]
-        if not isinstance(value, str):
-            raise Rejected(f"key_prefix: '{self.of.keys[0]}' is no string")
-        return value.startswith(self.key_prefix)
 
 
 @dataclass(frozen=True, slots=True)

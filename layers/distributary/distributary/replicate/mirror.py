@@ -1,7 +1,7 @@
 """Another region's table, one way: the declared items of the source, under the same keys, with the same types."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -10,8 +10,8 @@ from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import Mirror
 from distributary.stream import version as versions
-from distributary.stream.change import Change, Kind, rewritten
-from distributary.stream.codec import for_client
+from distributary.stream.change import Change, Image, Kind, rewritten
+from distributary.stream.codec import Typed, for_client
 from distributary.stream.entity import concerns
 from distributary.stream.keys import bounded, identity
 
@@ -43,7 +43,7 @@ class MirrorBranch:
                 ends[place] = outcomes.parked(error)
             except Unavailable as error:
                 ends[place] = outcomes.failed(error)
-        for owner, end in zip(owners, self.register.write(writes, deadline), strict=True):
+        for owner, end in zip(owners, self.register.write(_agreed(writes), deadline), strict=True):
             ends[owner] = end
         return ends
 
@@ -51,6 +51,8 @@ class MirrorBranch:
         """Whether the change may alter the replica. An insert may find what an ignored delete by TTL left behind.
         Raises Rejected if a predicate fails on the item, Unavailable if the source has other keys than declared."""
         self.declared.check_keys(change.keys)
+        if not self.declared.owns(change.keys):
+            return False
         if rewritten(change, self.register.version_attribute) and not self._resumes(change):
             return False
         if self.declared.expired == "ignore":
@@ -70,4 +72,24 @@ class MirrorBranch:
         key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
         held = change.new is not None and self.declared.holds(change.new)
         row = self.declared.row(change.new) if held and change.new is not None else None
-        return Write(bounded(f"{self.name}|{identity(change.keys.raw)}", TOMBSTONE_ID_BYTES), key, row, change.version)
+        id = bounded(f"{self.name}|{identity(change.keys.raw)}", TOMBSTONE_ID_BYTES)
+        claimed = any(image is not None and self.declared.claims(image) for image in (change.old, change.new))
+        return Write(id, key, row, change.version, spares_unversioned=not claimed)
+
+    def judges(
+        self, keys: Mapping[str, Typed], item: Mapping[str, Typed] | None, row: Mapping[str, Typed] | None
+    ) -> bool:
+        """Whether the mirror decides about the replica's `row` under these keys. It does not outside its prefix. A row
+        without a version, and without an item of the mirror's, is another writer's unless the declaration claims it.
+        Raises Rejected if a predicate fails."""
+        if not self.declared.owns(Image(keys)):
+            return False
+        if row is None or self.register.version_attribute in row:
+            return True
+        return any(image is not None and self.declared.claims(Image(image)) for image in (item, row))
+
+
+def _agreed(writes: Sequence[Write]) -> list[Write]:
+    """Of a row's writes only the newest is made. It takes an unversioned row away if any of them would."""
+    taking = {write.id for write in writes if not write.spares_unversioned}
+    return [replace(write, spares_unversioned=write.id not in taking) for write in writes]

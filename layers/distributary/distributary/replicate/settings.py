@@ -3,7 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Settings, matching, setting, table_name, whole
+from distributary.consumer.settings import Settings, StreamSettings, matching, setting, table_name, whole
+from distributary.errors import ConfigError
+from distributary.stream.keys import table_of
 
 _attribute = matching(r"[A-Za-z_][A-Za-z0-9_.-]{0,99}", "an attribute's name that the application does not use")
 _role = matching(r"none|arn:[^\s*?]+:iam::[0-9]{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}", "a role's ARN, or none")
@@ -19,7 +21,7 @@ def _regions(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicateSettings(Settings):
+class ReplicateSettings(StreamSettings):
     """`tombstone_days`: longer than the longest redrive or backfill. `target_role` is what the replica's account lets
     this function assume, none for the function's own. Multi-active has tables and tombstones of the same names in
     `source_region` and in all `replica_regions`."""
@@ -31,6 +33,15 @@ class ReplicateSettings(Settings):
     version_attribute: str = setting("VERSION_ATTRIBUTE", _attribute)
     tombstone_table: str = setting("TOMBSTONE_TABLE", table_name)
     tombstone_days: int = setting("TOMBSTONE_DAYS", whole(1, 3650))
+
+    def __post_init__(self) -> None:
+        """Raises ConfigError for a replica that is its own source: each write would come back as a change."""
+        here = self.source_region in self.replica_regions and self.target_role == "none"
+        if here and self.replica_table.rpartition("/")[2] in {table_of(stream) for stream in self.streams}:
+            raise ConfigError(
+                f"REPLICA_TABLE: '{self.replica_table}' in {self.source_region} is the source itself; give another "
+                "table, or take this region out of ReplicaRegion"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

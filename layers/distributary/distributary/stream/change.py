@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from distributary.errors import Rejected
 from distributary.stream.codec import Typed, Value, decode
 
 REPLICA_VERSION = "_distributary_version"
@@ -66,7 +67,8 @@ class Change(NamedTuple):
     """One change of one item. A named tuple: as frozen as a dataclass, and made in a third of the time.
 
     `identifier` is what Lambda wants back if the change failed, `record` the change as received, `created` seconds
-    since the epoch, `source` the stream's ARN, `expired` a delete by TTL, `replicated` a write by our own replicator.
+    since the epoch (None if the record does not say), `source` the stream's ARN, `expired` a delete by TTL,
+    `replicated` a write by our own replicator.
     """
 
     event_id: str
@@ -75,13 +77,25 @@ class Change(NamedTuple):
     old: Image | None
     new: Image | None
     version: int
-    created: float
+    created: float | None
     source: str
     expired: bool
     replicated: bool
     origin: Origin
     identifier: str
     record: Mapping[str, Any]
+
+    def creation_time(self) -> float:
+        """`created`, for what depends on it. Raises Rejected if the record does not say."""
+        if self.created is None:
+            raise Rejected("the record has no ApproximateCreationDateTime, by which this change is ordered")
+        return self.created
+
+    @property
+    def first_fill(self) -> bool:
+        """Whether this is a snapshot that fills an empty branch: there is nothing downstream that it could remove."""
+        note = self.record.get("distributary") or {}
+        return self.origin is Origin.SNAPSHOT and note.get("first_fill") is True
 
     @classmethod
     def snapshot(
@@ -119,6 +133,17 @@ def rewritten(change: Change, attribute: str) -> bool:
 def wrote(attribute: str, old: Mapping[str, Typed] | None, new: Mapping[str, Typed] | None) -> bool:
     """See `rewritten`, of plain images."""
     return new is not None and attribute in new and new[attribute] != (old or {}).get(attribute)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A record of a stream that this function is not to read: it is failed, never parked, since all of the stream's
+    records would be."""
+
+    event_id: str
+    identifier: str
+    record: Any
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)

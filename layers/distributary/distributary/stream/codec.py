@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import reprlib
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 from typing import Any
@@ -39,7 +40,7 @@ def decode(typed: Typed, where: str = "value", depth: int = 0) -> Value:
     except (AttributeError, TypeError, ValueError, LookupError, ArithmeticError) as error:
         tags = ", ".join([*_FLAT, *_NESTED])
         raise Rejected(
-            f"attribute '{where}': expected content of one type of {tags}", f"{error!r}: {typed!r:.200}"
+            f"attribute '{where}': expected content of one type of {tags}", f"{error!r}: {reprlib.repr(typed):.200}"
         ) from None
 
 
@@ -48,13 +49,15 @@ def decode_item(item: Mapping[str, Typed]) -> dict[str, Value]:
     return {name: decode(typed, name) for name, typed in item.items()}
 
 
-def encode(value: Any, where: str = "value") -> dict[str, Any]:
+def encode(value: Any, where: str = "value", depth: int = 0) -> dict[str, Any]:
     """DynamoDB JSON of a Python value, as a boto3 client takes it (B as bytes).
 
     int and Decimal become N, set and frozenset SS, NS or BS. Raises Rejected for a float (inexact: use Decimal), an
     empty or mixed set, a number beyond 38 digits, text with a lone surrogate, a map whose names are no strings, and
-    any other type.
+    any other type, and for what is nested deeper than a table can hold it.
     """
+    if depth > _DEPTH:
+        raise Rejected(f"attribute '{where}': nested too deep")
     match value:
         case None:
             return {"NULL": True}
@@ -67,9 +70,10 @@ def encode(value: Any, where: str = "value") -> dict[str, Any]:
         case int() | Decimal():
             return {"N": number_text(value, where)}
         case Mapping():
-            return {"M": {_well_formed(name, where): encode(member, where) for name, member in value.items()}}
+            members = ((_well_formed(name, where), member) for name, member in value.items())
+            return {"M": {name: encode(member, where, depth + 1) for name, member in members}}
         case list() | tuple():
-            return {"L": [encode(member, where) for member in value]}
+            return {"L": [encode(member, where, depth + 1) for member in value]}
         case set() | frozenset():
             return _encode_set(value, where)
         case float():

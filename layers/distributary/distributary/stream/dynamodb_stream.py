@@ -4,16 +4,20 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html shows the event,
 https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html its fields.
 """
 
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from distributary.errors import DistributaryError, Rejected
+from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version
 from distributary.stream.canonical import digest
-from distributary.stream.change import Change, Image, Kind, Origin, Undecodable
+from distributary.stream.change import Change, Image, Kind, Origin, Undecodable, Unlisted
 from distributary.stream.replicated import replicated
 
 EVENT_SOURCE = "aws:dynamodb"
+GenerationOf = Callable[[str], int]
+"""The generation of a stream, by its ARN. Raises Unavailable for a stream that is not to be read."""
+
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 _KINDS = {kind.value: kind for kind in Kind}
 _ORIGINS = {origin.value: origin for origin in Origin}
@@ -24,17 +28,19 @@ _LATEST_SECONDS = 10**11
 """The year 5138; more are milliseconds."""
 
 
-def decode(record: Any, generation: int) -> Change | Undecodable:
+def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | Unlisted:
     """A change, or the record as it came with the reason why it is none.
 
     A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`.
     """
     try:
-        return _change(record, generation)
+        return _change(record, generation_of(_source(record)))
+    except Unavailable as error:
+        return Unlisted(_event_id(record), _identifier(record), record, str(error))
     except DistributaryError as error:
         return _undecodable(record, str(error), error.detail)
-    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError) as error:
-        return _undecodable(record, f"the record has the wrong form: {type(error).__name__}", repr(error))
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+        return _undecodable(record, f"the record has the wrong form: {type(error).__name__}", reprlib.repr(error))
 
 
 def table_of(source: str) -> str:
@@ -51,12 +57,15 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         raise Rejected("eventName is none of INSERT, MODIFY, REMOVE")
     try:
         body, event_id = record["dynamodb"], record["eventID"]
-        keys, sequence, created = body["Keys"], body.get("SequenceNumber"), body["ApproximateCreationDateTime"]
+        keys, sequence, created = body["Keys"], body.get("SequenceNumber"), body.get("ApproximateCreationDateTime")
     except KeyError as missing:
         raise Rejected(f"the record has no {missing.args[0]}") from None
     if not _is_id(event_id):
         raise Rejected("eventID is no printable text")
     old, new = body.get("OldImage"), None if kind is Kind.REMOVE else body.get("NewImage")
+    for name, part in (("Keys", keys), ("NewImage", new), ("OldImage", old)):
+        if not (part is None or isinstance(part, Mapping)):
+            raise Rejected(f"{name} is no object")
     _check_keys(keys)
     if kind is not Kind.REMOVE:
         _check_image(new, keys)
@@ -69,8 +78,8 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         old=Image(old) if old else None,
         new=Image(new) if new else None,
         version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
-        created=_seconds(created),
-        source=record.get("eventSourceARN", ""),
+        created=None if created is None else _seconds(created),
+        source=_source(record),
         expired=kind is Kind.REMOVE and _expired(record),
         replicated=replicated(old, new),
         origin=origin,
@@ -79,12 +88,17 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
     )
 
 
+def _source(record: Any) -> str:
+    source = record.get("eventSourceARN", "")
+    return source if isinstance(source, str) else ""
+
+
 def _check_keys(keys: Mapping[str, Any]) -> None:
     if not 1 <= len(keys) <= 2:
         raise Rejected("the record's Keys hold no key or more than two")
     for name, typed in keys.items():
         (tag,) = typed if len(typed) == 1 else ("",)
-        if tag not in _KEY_TYPES:
+        if tag not in _KEY_TYPES or not isinstance(typed[tag], str):
             raise Rejected(f"key '{name}' is none of S, N, B")
 
 
@@ -139,8 +153,19 @@ def _identifier(record: Any) -> str:
         return ""
 
 
-def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
+def _event_id(record: Any) -> str:
+    """The record's, or a digest that stands for it."""
     event_id = record.get("eventID") if isinstance(record, Mapping) else None
-    if not _is_id(event_id):
-        event_id = digest(record)
-    return Undecodable(event_id, _identifier(record), record, cause, detail)
+    return event_id if _is_id(event_id) else _digest(record)
+
+
+def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
+    return Undecodable(_event_id(record), _identifier(record), record, cause, detail)
+
+
+def _digest(record: Any) -> str:
+    """Of the record, or of its identifier alone if it is nested too deep."""
+    try:
+        return digest(record)
+    except RecursionError:
+        return digest(_identifier(record))

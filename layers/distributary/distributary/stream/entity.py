@@ -29,6 +29,50 @@ class Entity:
         """Whether the item is of this kind. Raises Rejected if `where` fails on it."""
         return self.where is None or bool(guarded(f"entity '{self.name}': where", self.where, item))
 
+    def could_claim(self, keys: Image) -> bool:
+        """Whether an item with this key can ever have been of this kind: yes, unless `where` says no by the key
+        alone."""
+        seen = _KeyOnly(keys.raw)
+        try:
+            return self.claims(seen) or seen.beyond
+        except Rejected:
+            return True
+
+
+class _KeyOnly(Image):
+    """A key in the place of its item; `beyond` once anything else than the key's attributes was asked for."""
+
+    __slots__ = ("beyond",)
+
+    def __init__(self, raw: Mapping[str, Typed]) -> None:
+        super().__init__(raw)
+        self.beyond = False
+
+    def __getitem__(self, name: str) -> Value:
+        self.beyond |= name not in self.raw
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self.beyond |= name not in self.raw
+        return name in self.raw
+
+    def __iter__(self) -> Iterator[str]:
+        self.beyond = True
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.beyond = True
+        return super().__len__()
+
+
+def without_comma(**given: object) -> list[str]:
+    """A fault for each name whose tuple of names is a single string: its parentheses lack a comma."""
+    return [
+        f"{name}=('{value}') is a string: write {name}=('{value}',), with the comma"
+        for name, value in given.items()
+        if isinstance(value, str)
+    ]
+
 
 def guarded(what: str, function: Callable[[Image], T], item: Image) -> T:
     """A declared function's answer; whatever it raises becomes Rejected, naming the declaration."""
@@ -47,14 +91,15 @@ def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
     that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
     that away. A delete counts unless its key shows that no such item can have been of the entity: so nothing outlives
     its item, even if the update that took it out of the entity was lost or parked, or `holds` was another when the item
-    came in. A snapshot has no old image. Raises Rejected if `holds` fails on the new image.
+    came in. A snapshot has no old image; only in the first fill of an empty branch was there nothing before it. Raises
+    Rejected if `holds` fails on the new image.
     """
     if change.new is not None and holds(change.new):
         return True
     if change.kind is Kind.REMOVE:
         return claimable(claims, change.keys)
     if change.old is None:
-        return change.origin is Origin.SNAPSHOT
+        return change.kind is not Kind.INSERT or (change.origin is Origin.SNAPSHOT and not change.first_fill)
     try:
         return holds(change.old)
     except Rejected:

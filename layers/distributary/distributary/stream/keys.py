@@ -45,6 +45,18 @@ def identity(keys: Mapping[str, Typed]) -> str:
     return "&".join(f"{escape(name)}={_tagged(name, keys[name])}" for name in sorted(keys))
 
 
+def table_of(source: str) -> str:
+    """The name of the table in a table's or a stream's ARN, empty for anything else."""
+    found = re.fullmatch(r"arn:[^:]+:dynamodb:[^:]*:[^:]*:table/([^/]+)(/.*)?", source)
+    return found[1] if found else ""
+
+
+def item_identity(table: str, keys: Mapping[str, Typed]) -> str:
+    """One text for an item among the items of all source tables, which have different names. Raises Rejected as
+    `identity` does."""
+    return f"{escape(table)}/{identity(keys)}"
+
+
 def _tagged(name: str, typed: Typed) -> str:
     value = decode(typed, name)
     (tag,) = typed

@@ -19,7 +19,18 @@ def type_is(value: str, attribute: str = "type") -> Predicate:
     return lambda item: item.get(attribute) == value
 
 
-def electro_entity(entity: str, version: str | None = None) -> Predicate:
+def electro_entity(entity: str, version: str | None = None, service: str | None = None, key: str = "pk") -> Predicate:
     """Items of an ElectroDB entity, by the markers that it writes into each of them; of any version if None.
-    https://electrodb.dev/en/modeling/schema/"""
-    return lambda item: item.get("__edb_e__") == entity and version in (None, item.get("__edb_v__"))
+
+    Two services may share a table and each have an entity of this name: `service` tells them apart, by the start of
+    the partition key, which is the attribute `key`. https://electrodb.dev/en/modeling/schema/"""
+
+    def where(item: Image) -> bool:
+        if item.get("__edb_e__") != entity or version not in (None, item.get("__edb_v__")):
+            return False
+        if service is None:
+            return True
+        found = item.get(key)
+        return isinstance(found, str) and f"{found.lower()}#".startswith(f"${service.lower()}#")
+
+    return where

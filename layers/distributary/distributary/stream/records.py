@@ -5,13 +5,14 @@ from typing import Any
 
 from distributary.errors import ConfigError
 from distributary.stream import dynamodb_stream
-from distributary.stream.change import Change, Undecodable
+from distributary.stream.change import Change, Undecodable, Unlisted
+from distributary.stream.dynamodb_stream import GenerationOf
 
 _DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode}
 
 
-def decode(event: Any, generation: int) -> list[Change | Undecodable]:
-    """One entry per record of the event, in order.
+def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecodable | Unlisted]:
+    """One entry per record of the event, in order; `generation` is that of its stream, or tells it by the ARN.
 
     Raises ConfigError if the event is none of a stream that this function can read: then nothing has been done.
     """
@@ -26,4 +27,5 @@ def decode(event: Any, generation: int) -> list[Change | Undecodable]:
     decoder = next((_DECODERS[source] for source in named if source in _DECODERS), None)
     if decoder is None:
         raise ConfigError(f"eventSource {named[:1]} is not supported; supported: {', '.join(_DECODERS)}")
-    return [decoder(record, generation) for record in records]
+    generation_of = generation if callable(generation) else lambda _: generation
+    return [decoder(record, generation_of) for record in records]

@@ -1,1 +1,1 @@
-"""What stands downstream, held against its source while the stream goes on: `python -m distributary.verify`."""
+"""What stands downstream, held against its source while the stream goes on: `distributary verify`."""

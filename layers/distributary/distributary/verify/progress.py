@@ -12,6 +12,11 @@ from typing import TextIO
 Progress = Callable[[str, int], None]
 """Told what was read, and how many more of it. May be called from several threads."""
 
+
+def silent(_what: str, _number: int) -> None:
+    """Progress that is shown nowhere."""
+
+
 SECONDS = 10.0
 """Between two lines."""
 

@@ -1,5 +1,6 @@
 """What a verification found."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -17,25 +18,25 @@ def printable(text: str) -> str:
 class Report:
     """Counts, and samples of what was found. Filled from several threads."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    samples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _lock: Any = field(default_factory=Lock, repr=False)
 
     def add(self, what: str, number: int = 1) -> None:
         """So many more."""
         with self._lock:
-            self.counts[what] = self.counts.get(what, 0) + number
+            self.counts[what] += number
 
-    def name(self, what: str, **sample: str) -> None:
+    def name(self, what: str, **sample: Any) -> None:
         """One more, with its name."""
         with self._lock:
-            self.counts[what] = self.counts.get(what, 0) + 1
+            self.counts[what] += 1
             named = self.samples.setdefault(what, [])
             if len(named) < SAMPLES:
                 named.append(sample)
 
     def __getitem__(self, what: str) -> int:
-        return self.counts.get(what, 0)
+        return self.counts[what]
 
     @property
     def left(self) -> int:

@@ -91,7 +91,7 @@ class WelcomeBranch:
         position = str(versions.position_of(change.version))
         claims, others = _claims(rule, change, position)
         age = self.max_age_seconds if rule.max_age_seconds is None else rule.max_age_seconds
-        late = self.now() - change.created > age
+        late = change.created is not None and self.now() - change.created > age
         return Sending(rule, compose(rule, item, claims[0]), claims, others, position, late)
 
     def _ended(self, plan: Sequence[Sending | Outcome], deadline: Deadline) -> Outcome:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Optional, Settings, matching, setting, table_name, whole
+from distributary.consumer.settings import Optional, StreamSettings, matching, setting, table_name, whole
 from distributary.stream.change import Kind
 
 _address = matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
@@ -33,7 +33,7 @@ def _calling_codes(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WelcomeSettings(Settings):
+class WelcomeSettings(StreamSettings):
     """A claim outlives its user's news by `claim_days`; a record older than `max_age_seconds` sends nothing.
     `send_rate` is messages per second, of all execution environments together, of which there are `concurrency` at
     most; `event_names` are what the mapping lets through. Text messages go to phone numbers that begin with one of

@@ -1,10 +1,7 @@
 """Derived tables against their source: each item's rows, ledger row and groups, looked at twice before they count."""
 
-import argparse
-import json
-import os
-import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -32,26 +29,28 @@ from distributary.verify.report import Report, printable
 _TABLES = ("derived", "ledger", "tombstone")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Table names default to the function's own environment variables."""
-    parser.add_argument("table", help="the source table")
-    for name in _TABLES:
-        variable = f"{name.upper()}_TABLE"
-        parser.add_argument(f"--{name}-table", default=os.environ.get(variable), help=f"default: ${variable}")
-    parser.add_argument("--endpoint-url")
-    parser.add_argument("--region")
-    parser.add_argument("--segments", type=int, default=4, help="of each scan, read side by side (4)")
-    parser.add_argument("--view", action="append", default=[], help="only this view; may be repeated")
-    parser.add_argument("--repair", action="store_true", help="set right what differs, where that is safe")
-    parser.add_argument("--json", help="write the report there")
-    parser.add_argument("--export", help="a folder or s3://bucket/prefix with a full export, in place of the scan")
-    parser.add_argument("--pause", type=float, default=10.0, help="seconds between looks; longer than the lag (10)")
-    parser.add_argument("--generation", type=int, default=0, help="the function's GENERATION (0)")
-    parser.add_argument("--tombstone-days", type=int, default=7, help="the function's TOMBSTONE_DAYS (7)")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to compare. `pause`: seconds between looks, longer than the lag. `view`: only these views; all if empty.
+    `export`: a folder or s3://bucket/prefix with a full export, read in place of the scan."""
+
+    table: str
+    derived_table: str = ""
+    ledger_table: str = ""
+    tombstone_table: str = ""
+    endpoint_url: str | None = None
+    region: str | None = None
+    segments: int = 4
+    view: Sequence[str] = ()
+    repair: bool = False
+    export: str | None = None
+    pause: float = 10.0
+    generation: int = 0
+    tombstone_days: int = 7
 
 
-def run(options: argparse.Namespace) -> int:
-    """The exit status. Raises ConfigError with every fault at once, and Unavailable."""
+def run(options: Options) -> Report:
+    """What differs. Raises ConfigError with every fault at once, and Unavailable."""
     client = _client(options, "dynamodb")
     chosen, others = _views(options.view)
     _check(options)
@@ -60,12 +59,10 @@ def run(options: argparse.Namespace) -> int:
     with progress(expected) as told:
         verify = _assembled(options, client, chosen, others, keys, told)
         pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
-        report = verify.run(pages)
-    print(*lines(report), sep="\n")
-    return _written(report, options.json)
+        return verify.run(pages)
 
 
-def _check(options: argparse.Namespace) -> None:
+def _check(options: Options) -> None:
     faults = [
         f"--{name}-table is missing: give the table's name"
         for name in _TABLES
@@ -82,7 +79,7 @@ def _check(options: argparse.Namespace) -> None:
 
 
 def _assembled(
-    options: argparse.Namespace,
+    options: Options,
     client: Any,
     chosen: tuple[View, ...],
     others: tuple[View, ...],
@@ -112,7 +109,7 @@ def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:
     return chosen, tuple(view for view in views if view not in chosen)
 
 
-def _client(options: argparse.Namespace, service: str) -> Any:
+def _client(options: Options, service: str) -> Any:
     config = Config(max_pool_connections=64, retries={"mode": "adaptive", "total_max_attempts": 10})
     session = boto3.Session(region_name=options.region)
     try:
@@ -148,13 +145,3 @@ def lines(report: Report) -> Iterator[str]:
             yield printable(f"{what:<8} {'  '.join(each.values())}")
     names = ("items", "rows", "ledger rows", "groups", "rejected", "moving", "unknown", "differences", "repaired")
     yield ", ".join(f"{name} {report[name]}" for name in names)
-
-
-def _written(report: Report, path: str | None) -> int:
-    try:
-        if path:
-            Path(path).write_text(json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        print(f"verify: --json: {error}", file=sys.stderr)
-        return 2
-    return 0 if report.equal else 1

@@ -13,9 +13,7 @@ from distributary.dynamodb import table_reader
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
-
-LOOKS = 4
-"""Who changes between any two of so many looks is reported as moving."""
+from distributary.verify.recheck import recheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +86,13 @@ class Comparator:
         if len(before) < len(suspects):
             before = {each.name: each for each in self.look(merged(suspects)).findings}
         confirmed: list[Finding] = []
-        for _ in range(LOOKS - 1):
-            if not before:
-                break
-            self.sleep(self.pause)
-            after = {each.name: each for each in self.look(merged(before.values())).findings}
-            same = [name for name in after if name in before and before[name].evidence == after[name].evidence]
-            confirmed += [after[name] for name in same]
-            before = {name: each for name, each in after.items() if name in before and name not in same}
-        return confirmed, list(before.values())
+        moving = recheck(
+            before,
+            lambda found: {each.name: each for each in self.look(merged(found)).findings},
+            lambda: self.sleep(self.pause),
+            confirmed.extend,
+        )
+        return confirmed, moving
 
     def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
         """By identity, those that exist."""

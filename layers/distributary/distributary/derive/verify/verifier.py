@@ -1,6 +1,6 @@
 """The whole verification: derived table and ledger, then groups, then every item of the source."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
@@ -16,6 +16,7 @@ from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
+from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
 
 SUSPECTS = 1000
@@ -34,7 +35,7 @@ class Verify:
     keys: tuple[str, ...]
     others: tuple[View, ...] = ()
     repair: Repair | None = None
-    progress: Callable[[str, int], None] = lambda what, number: None  # noqa: ARG005
+    progress: Progress = silent
     report: Report = field(default_factory=Report)
     _suspects: list[Finding] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)

@@ -1,6 +1,7 @@
 """OpenSearch's _bulk: few requests for many documents, one outcome for each."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -20,6 +21,7 @@ MAX_BYTES = 5 * 1024 * 1024
 https://docs.aws.amazon.com/opensearch-service/latest/developerguide/limits.html"""
 
 MAX_ACTIONS = 1000
+_RETYPED_TRIES = 3
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _STOPPED = End(outcomes.failed(Unavailable("bulk: stopped before the function's timeout")))
 
@@ -53,16 +55,18 @@ class Bulk:
         """One outcome per action, in order; no two actions are of one document.
 
         Written is applied, a newer version there superseded, a document that OpenSearch refuses parked. What is busy
-        (429, 5xx, no answer) is tried again with full jitter until the deadline, then failed.
+        (429, 5xx, no answer) is tried again with full jitter until the deadline, then failed. If another document has
+        just given a new field another type, the next try finds the mapping; after three tries the change is parked.
         """
-        ends = [_STOPPED] * len(actions)
+        ends, retyped = [_STOPPED] * len(actions), Counter[int]()
         waiting, rounds = list(range(len(actions))), 0
         while waiting and deadline.left():
             cut = list(islice(chunks((actions[i] for i in waiting), self._pace.size), self._pace.lanes))
             tried = sum(map(len, cut))
             for i, each in zip(waiting[:tried], self._round(cut, deadline), strict=True):
                 ends[i] = ends[i] if each is _STOPPED else each
-            again = [i for i in waiting[:tried] if ends[i].again]
+            retyped.update(i for i in waiting[:tried] if ends[i].retyped)
+            again = [i for i in waiting[:tried] if ends[i].again or (ends[i].retyped and retyped[i] < _RETYPED_TRIES)]
             waiting = waiting[tried:] + again
             if again:
                 backoff(deadline, rounds, _FIRST_PAUSE, _LONGEST_PAUSE, self._pause)

@@ -17,7 +17,14 @@ _BLOCKED = "cluster_block_exception"
 _UNDECLARED = "strict_dynamic_mapping_exception"
 
 _TOP_LEVEL = re.compile(r"(mapping set to strict, )?dynamic introduction of \[[^][]*\] within \[_doc\] is not allowed")
-_MEANT = {"pipeline with id [": "missing_pipeline", "Document ID is not supported": "unsupported"}
+_MEANT = {
+    "pipeline with id [": "missing_pipeline",
+    "Document ID is not supported": "unsupported",
+    "explicit index in bulk is not allowed": "explicit_index",
+    "no write index is defined for alias [": "no_write_index",
+}
+_RETYPED = re.compile(r"mapper \[.*\] cannot be changed from type \[\w+\] to \[\w+\]", re.DOTALL)
+"""What the later of two changes is told that give one new field two types at once."""
 
 _NOT_DEPLOYED = {
     UNKNOWN_HOST: "correct OpenSearchEndpoint, or let the function's network find it",
@@ -25,8 +32,11 @@ _NOT_DEPLOYED = {
     _NOT_OPENSEARCH: "something before OpenSearch refuses the request: see whether OpenSearchEndpoint is its address",
     "index_closed_exception": "open the index",
     _BLOCKED: "the index is blocked for writing: free disk space, or take the block away",
-    _UNDECLARED: "a declared field is not in the index yet: run `make index-apply`",
+    _UNDECLARED: "a declared field is not in the index yet: run `distributary index apply`",
     "missing_pipeline": "the declared ingest pipeline is missing: make it, or correct its name",
+    "explicit_index": "set rest.action.multi.allow_explicit_index to true on the domain: each line of a bulk request "
+    "names its index",
+    "no_write_index": "the write alias is on several indexes: leave it on that of its generation alone",
     "unsupported": "this collection takes no ids of one's own: use a search collection or a domain",
 }
 """Refusals that no document is to blame for: at its top level, only declared fields are written."""
@@ -34,23 +44,25 @@ _NOT_DEPLOYED = {
 _FIX = {
     401: "check the credentials that the requests carry",
     403: "grant the function's role this domain, and see whether the index is blocked for writing",
-    404: "the write alias is missing: run `make index-apply` for this generation",
+    404: "the write alias is missing: run `distributary index apply` for this generation",
 }
 
 
 class Refused(Exception):
-    """A request as a whole came to nothing, as far as is known; `status_code` 0 if there was no answer.
+    """A request as a whole failed, as far as is known; `status_code` 0 if there was no response.
 
     `kind` is OpenSearch's error type or what stood in the way, `detail` what was said, which may quote an item.
     """
 
-    def __init__(self, status_code: int, kind: str = "", detail: str = "") -> None:
+    def __init__(self, status_code: int, kind: str = "", detail: str = "", reason: str = "") -> None:
         super().__init__(f"{status_code} {kind}")
-        self.status_code, self.kind, self.detail = status_code, kind, detail
+        self.status_code, self.kind, self.detail = status_code, _kind(status_code, kind, reason), detail
 
     @property
     def refuses_content(self) -> bool:
         """Whether a document in it may be to blame: a 400 without OpenSearch's error type is not OpenSearch's."""
+        if self.kind in _NOT_DEPLOYED:
+            return False
         return self.status_code == 413 or (self.status_code == 400 and bool(self.kind))
 
     def end(self) -> "End":
@@ -62,11 +74,13 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """One document's, after one request: `again` if it is worth another, `busy` if there was too much at a time."""
+    """One document's, after one request: `again` if it is worth another, `busy` if there was too much at a time.
+    `retyped` if its mapping was made by another document at the same time: it is worth a few more."""
 
     outcome: Outcome
     again: bool = False
     busy: bool = False
+    retyped: bool = False
 
 
 _WRITTEN, _OVERTAKEN = End(APPLIED), End(SUPERSEDED)
@@ -91,7 +105,8 @@ def end(status: int, kind: str, reason: str, detail: str = "") -> End:
     if kind in _NOT_DEPLOYED:
         return End(outcomes.failed(Unavailable(f"bulk: {kind}; {_NOT_DEPLOYED[kind]}", detail)))
     if status in (400, 413):
-        return End(outcomes.parked(Rejected(f"bulk: OpenSearch answered {status} {kind}", detail)))
+        parked = outcomes.parked(Rejected(f"bulk: OpenSearch answered {status} {kind}", detail))
+        return End(parked, retyped=_RETYPED.search(reason) is not None)
     fix = _FIX.get(status)
     cause = f"bulk: OpenSearch answered {status or 'nothing'} {kind}" + (f"; {fix}" if fix else "")
     return End(outcomes.failed(Unavailable(cause, detail)), not status or status in _BUSY, status == 429)

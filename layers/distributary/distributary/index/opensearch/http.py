@@ -48,7 +48,8 @@ class Wire:
             headers = self._credentials("POST", self._endpoint + _BULK, packed)
             status, text = self._post(headers, packed, request_timeout)
         if status != 200:
-            raise Refused(status, _kind(text), text.decode(errors="replace"))
+            kind, reason = _error(text)
+            raise Refused(status, kind, text.decode(errors="replace"), reason)
         try:
             answer = orjson.loads(text)
             return {"items": answer["items"]}
@@ -79,10 +80,10 @@ def _obstacle(error: HTTPError) -> str:
     return UNTRUSTED if isinstance(cause, ssl.CertificateError | CertificateError) else type(error).__name__
 
 
-def _kind(text: bytes) -> str:
-    """OpenSearch's error type, where the body has one."""
+def _error(text: bytes) -> tuple[str, str]:
+    """OpenSearch's error type and reason, if the body has them."""
     try:
         error = orjson.loads(text)["error"]
-        return str(error["type"]) if isinstance(error, dict) else ""
+        return (str(error["type"]), str(error.get("reason", ""))) if isinstance(error, dict) else ("", "")
     except (ValueError, LookupError, TypeError):
-        return ""
+        return "", ""

@@ -23,7 +23,7 @@ _WRONG = {
     400: "its detail says why; Serverless has no scroll, and cannot be verified",
     401: "check the credentials that sign the requests",
     403: "grant these credentials the domain",
-    404: "there is no such index: run `make index-apply` for this generation, or correct --generation",
+    404: "there is no such index: run `distributary index apply` for this generation, or correct --generation",
 }
 
 
@@ -74,6 +74,12 @@ def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[D
     finally:
         with suppress(TransportError):
             client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
+
+
+def documents(client: Any, index: str) -> int:
+    """How many there are, markers included. Raises Unavailable, ConfigError."""
+    refresh(client, index)
+    return int(asked("count", lambda: client.count(index=index))["count"])
 
 
 def refresh(client: Any, index: str) -> None:

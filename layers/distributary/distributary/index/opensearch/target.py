@@ -1,7 +1,7 @@
 """A declared index as verification and reindexing see it: what an item's document is, and whose a document is."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,6 +16,7 @@ from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk import Action, Bulk
+from distributary.index.opensearch.schema import apply
 from distributary.index.validation import check, whole
 from distributary.stream.change import Change, Image
 
@@ -127,6 +128,30 @@ def template(index: Index) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise ConfigError(f"{path.name} holds no JSON object")
     return found
+
+
+def make(client: Any, indexes: Sequence[Index], generation: int) -> Iterator[str]:
+    """Makes each declared index, or brings it up to date; a line for each. Raises ConfigError, with the index and
+    OpenSearch's own reason if it refused."""
+    from opensearchpy.exceptions import OpenSearchException
+
+    check(indexes)
+    for index in whole(of_generation(indexes, generation)):
+        try:
+            yield apply(client, index, generation, template(index))
+        except OpenSearchException as error:
+            raise ConfigError(f"index '{index.physical(generation)}': {_refusal(error)}") from error
+
+
+def _refusal(error: Any) -> str:
+    """Status, type and reasons of what the client raised."""
+    info = getattr(error, "info", None)
+    fault = info.get("error") if isinstance(info, dict) else None
+    if not isinstance(fault, dict):
+        return " ".join(str(error).split())
+    causes = [fault, *(fault.get("root_cause") or []), fault.get("caused_by") or {}]
+    reasons = dict.fromkeys(str(each["reason"]) for each in causes if each.get("reason"))
+    return " ".join(f"{error.status_code} {error.error}: {'; '.join(reasons)}".split())
 
 
 def marker(id: str, routing: str | None, now: float) -> Intended:

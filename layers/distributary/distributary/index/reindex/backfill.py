@@ -15,12 +15,11 @@ from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch.target import Declared
 from distributary.stream.change import Change
+from distributary.verify.progress import Progress, silent
 
 _BATCH = 500
 _SECONDS = 60.0
 _TRIES = 10
-
-Progress = Callable[[str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,34 +32,41 @@ class Backfill:
     dynamodb: Any
     table: str
     keys: tuple[str, ...]
-    progress: Progress = lambda what, number: None  # noqa: ARG005
+    progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
     counts: Counter[str] = field(default_factory=Counter)
     _lock: Any = field(default_factory=Lock, repr=False)
 
-    def run(self, left: Sequence[int], segments: int, done: Callable[[int], None]) -> None:
-        """Side by side; `done` is called, one at a time, with each segment that is complete. Raises Unavailable."""
+    def run(self, left: Sequence[int], segments: int, done: Callable[[int], None], first_fill: bool) -> None:
+        """Side by side; `done` is told, one at a time, of each segment that is complete. Raises Unavailable.
 
-        def one(segment: int) -> None:
+        In the first fill of an empty index, an item that it is not about writes nothing. Otherwise it leaves a marker,
+        for an earlier declaration may have made a document of it.
+        """
+
+        def one(segment: int) -> int:
             for page in table_reader.pages(self.dynamodb, self.table, segment, segments):
                 for at in range(0, len(page), _BATCH):
-                    self._write(page[at : at + _BATCH])
-            with self._lock:
-                done(segment)
+                    self._write([self._snapshot(item, first_fill) for item in page[at : at + _BATCH]])
+            return segment
 
         with ThreadPoolExecutor(len(left) or 1, thread_name_prefix="backfill") as pool:
-            list(pool.map(one, left))
+            for segment in pool.map(one, left):
+                done(segment)
 
-    def _write(self, items: Sequence[Item]) -> None:
-        generation = self.declared.generation
-        waiting = [table_reader.change(item, self.keys, generation, time.time()) for item in items]
-        self.progress("items", len(waiting))
+    def _snapshot(self, item: Item, first_fill: bool) -> Change:
+        found = table_reader.change(item, self.keys, self.declared.generation, time.time())
+        return found._replace(record={"distributary": {"origin": "snapshot", "first_fill": first_fill}})
+
+    def _write(self, waiting: Sequence[Change]) -> None:
+        many = len(waiting)
+        self.progress("items", many)
         for _ in range(_TRIES):
             waiting, cause = self._once(waiting)
             if not waiting:
                 return
             self.sleep(1.0)
-        raise Unavailable(f"backfill: {len(waiting)} of {len(items)} documents failed {_TRIES} times, {cause}")
+        raise Unavailable(f"backfill: {len(waiting)} of {many} documents failed {_TRIES} times, {cause}")
 
     def _once(self, changes: Sequence[Change]) -> tuple[list[Change], str]:
         """Those that failed, and why."""

@@ -15,9 +15,11 @@ _META = "distributary_reindex"
 class State:
     """`origin` is the generation that readers come from. `started`: when the backfill began, in epoch seconds, and all
     earlier invocations had ended that wrote to one generation only; `done`: its finished segments, of `segments`.
+    `empty`: whether the index held nothing when the move began.
     `compared`: when the last comparison ended; `differences`, `refused` and `moving`: what it left."""
 
     origin: int
+    empty: bool = False
     started: float | None = None
     segments: int = 0
     done: tuple[int, ...] = field(default=())
@@ -47,7 +49,9 @@ def write(client: Any, physical: str, state: State) -> None:
 def read_by(client: Any, index: Index) -> int:
     """The generation that the read alias stands on. Raises Unavailable, and ConfigError if it stands on none."""
     if not asked("alias", lambda: client.indices.exists_alias(name=index.name)):
-        raise ConfigError(f"index '{index.name}': readers have no alias of that name: run `make index-apply` first")
+        raise ConfigError(
+            f"index '{index.name}': readers have no alias of that name: run `distributary index apply` first"
+        )
     names = list(asked("alias", lambda: client.indices.get_alias(name=index.name)))
     prefix = index.physical(0).removesuffix("0")
     generations = [name.removeprefix(prefix) for name in names]

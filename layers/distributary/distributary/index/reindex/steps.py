@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 from distributary.errors import ConfigError
 from distributary.index.declarations import Index
 from distributary.index.opensearch import schema
-from distributary.index.opensearch.reader import asked
+from distributary.index.opensearch.reader import asked, documents
 from distributary.index.opensearch.schema import VISIBLE
 from distributary.index.opensearch.target import Declared
 from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.state import State
 from distributary.index.reindex.writers import Writers
-from distributary.index.verify.report import Report
+from distributary.index.verify.report import IndexReport
 from distributary.index.verify.verifier import Verify
 
 FRESH_SECONDS = 86_400.0
@@ -77,10 +77,10 @@ class Reindex:
         if target <= readers:
             raise ConfigError(f"readers are on generation {readers}: there is nothing to start for {target}")
         self._check_origin(readers)
-        yield schema.apply(self._client, self.target.index, target, self.template)
+        yield asked("index", lambda: schema.apply(self._client, self.target.index, target, self.template))
         state = self._state()
         if state is None or again:
-            state = State(origin=readers)
+            state = State(origin=readers, empty=documents(self._client, self.target.physical) == 0)
             self._keep(state)
         if state.filled:
             yield "filled already. run: compare"
@@ -93,7 +93,7 @@ class Reindex:
         counts = sorted(self.backfill.counts.items())
         yield ", ".join(["filled", *(f"{what} {number}" for what, number in counts)]) + ". run: compare"
 
-    def compare(self) -> Report:
+    def compare(self) -> IndexReport:
         """The index against the table, kept in mind for `swap`. Raises Unavailable, ConfigError."""
         state = self._state()
         if state is None or not state.filled:
@@ -153,7 +153,7 @@ class Reindex:
             self._keep(replace(state, done=tuple(finished)))
 
         left = [segment for segment in range(state.segments) if segment not in state.done]
-        self.backfill.run(left, state.segments, done)
+        self.backfill.run(left, state.segments, done, state.empty)
 
     def _unready(self, state: State | None, accepted: "Accepted") -> str | None:
         if state is None or not state.filled:

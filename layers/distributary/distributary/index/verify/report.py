@@ -1,38 +1,18 @@
 """What a verification of an index found."""
 
-from collections import Counter
-from dataclasses import dataclass, field
-from threading import Lock
+from dataclasses import dataclass
 from typing import Any
+
+from distributary.verify.report import Report
 
 KINDS = ("missing", "dead", "different")
 """missing: an item without a visible document. dead: a visible document without an item. different: its content is not
 what the item makes; the table keeps no version, so a stale document is one of these."""
 
-SAMPLES = 1000
-"""Of each kind so many are named; all are counted."""
-
 
 @dataclass(slots=True)
-class Report:
-    """Filled from several threads."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    _lock: Any = field(default_factory=Lock, repr=False)
-
-    def add(self, what: str, number: int = 1) -> None:
-        """So many more."""
-        with self._lock:
-            self.counts[what] += number
-
-    def name(self, what: str, **sample: Any) -> None:
-        """One more, with its name."""
-        with self._lock:
-            self.counts[what] += 1
-            named = self.samples.setdefault(what, [])
-            if len(named) < SAMPLES:
-                named.append(sample)
+class IndexReport(Report):
+    """Differences are counted by kind."""
 
     @property
     def differences(self) -> int:

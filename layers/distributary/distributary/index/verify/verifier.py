@@ -15,18 +15,16 @@ from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch import schema
 from distributary.index.opensearch.reader import Document
 from distributary.index.verify.comparison import Comparator, Comparison, Finding, Subject
-from distributary.index.verify.report import Report
+from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
+from distributary.verify.progress import Progress, silent
+from distributary.verify.recheck import recheck
 
 SUSPECTS = 10_000
 """At most so many wait for their second look, and so many ids that tell no item are kept: it bounds the memory."""
 
-LOOKS = 4
-"""What changes between any two of so many looks is reported as moving."""
-
 _BATCH = 200
 _REPAIR_SECONDS = 60.0
-Progress = Callable[[str, int], None]
 
 
 @dataclass(slots=True)
@@ -37,14 +35,14 @@ class Verify:
     segments: int = 4
     pause: float = 10.0
     repair: bool = False
-    progress: Progress = lambda what, number: None  # noqa: ARG005
+    progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
-    report: Report = field(default_factory=Report)
+    report: IndexReport = field(default_factory=IndexReport)
     _suspects: list[Subject] = field(default_factory=list)
     _strangers: dict[str, Subject] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
-    def run(self) -> Report:
+    def run(self) -> IndexReport:
         """A document whose id is a digest does not name its item. It is dead if two scans of the table meet no item of
         its id, and it has not changed since before the second. Raises Unavailable, ConfigError."""
         search, physical = self.eye.search, self.eye.declared.physical
@@ -124,17 +122,14 @@ class Verify:
         """Counts what stands at a second look, with the same document at the same version beside the same item."""
         with self._lock:
             suspects, self._suspects = self._suspects, []
-        before = self._look(suspects)
-        for _ in range(LOOKS - 1):
-            if not before:
-                return
-            self.sleep(self.pause)
-            after = self._look([each.subject for each in before.values()])
-            same = [each for id, each in after.items() if before[id].evidence == each.evidence]
-            self._confirmed(same)
-            before = {id: each for id, each in after.items() if before[id].evidence != each.evidence}
-        for id, each in before.items():
-            self.report.name("moving", id=id, version=each.version)
+        moving = recheck(
+            self._look(suspects),
+            lambda found: self._look([each.subject for each in found]),
+            lambda: self.sleep(self.pause),
+            self._confirmed,
+        )
+        for each in moving:
+            self.report.name("moving", id=each.subject.id, version=each.version)
 
     def _look(self, subjects: Sequence[Subject]) -> dict[str, Finding]:
         found: dict[str, Finding] = {}

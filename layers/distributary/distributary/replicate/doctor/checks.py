@@ -146,7 +146,7 @@ def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VE
     """Every row of the replica carries a version; in a sample."""
     strange = sum(attribute in row and not _versioned(row, attribute) for row in rows)
     bare = sum(attribute not in row for row in rows)
-    verify = "python -m distributary.verify replica says whether they agree with the source"
+    verify = "distributary verify replicate says whether they agree with the source"
     if strange:
         found = f"{strange} of {len(rows)} sampled rows hold a {attribute} that is no version"
         return fault("replica's rows", found, "no change would win over these: verify --repair gives them one")

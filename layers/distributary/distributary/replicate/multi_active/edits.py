@@ -5,7 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.errors import Rejected
-from distributary.replicate.multi_active.lattice import Lattice, LWWRegister, MergeState, Name, Rank, Sibling, cells_of
+from distributary.replicate.multi_active.lattice import (
+    NONE,
+    Lattice,
+    LWWRegister,
+    MergeState,
+    Name,
+    Rank,
+    Sibling,
+    cells_of,
+)
 from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.replicate.multi_active.stamp import Marks
 from distributary.replicate.multi_active.state import NEVER, Time, end_of, tick
@@ -17,12 +26,13 @@ from distributary.stream.codec import Typed, decode, decode_item, encode_item
 @dataclass(frozen=True, slots=True)
 class Edit:
     """A write of an application's; `before` and `after`: the item's content, canonical, without keys, None where there
-    was no item."""
+    was no item. `replaced`: the time of the write that it replaced, as the old image says it."""
 
     known: MergeState
     before: Mapping[str, Typed] | None
     after: Mapping[str, Typed] | None
     version: int
+    replaced: Time = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,13 @@ class Edits:
 
     def edit(self, change: Change) -> Edit:
         """What an application's write says. Raises Rejected as `replicated`."""
+        stood = self.marks.read(change.old.raw) if change.old is not None else None
+        found = self._edit(change)
+        if stood is not None:
+            return replace(found, replaced=stood.time)
+        return replace(found, replaced=self._time(found.before)) if found.before is not None else found
+
+    def _edit(self, change: Change) -> Edit:
         before, after = self._content(change, change.old), self._content(change, change.new)
         rank, versions = self._rank(change, before, after), {self.region: change.version}
         if after is None:
@@ -63,12 +80,32 @@ class Edits:
         return Edit(MergeState(wholes=whole, cells=cells, versions=versions), before, after, change.version)
 
     def after(self, edit: Edit, known: MergeState) -> MergeState:
-        """What the edit adds to what is `known` at home. By the stream's second a delete may stand before what its
-        region had written on top of another's edit within it: then it stands right after that."""
-        dead, mine = edit.known.dead, known.wholes.get(self.region)
-        if self.rule.by is not None or dead is None or mine is None or mine.rank.version > dead.version:
-            return edit.known
-        return replace(edit.known, dead=dead._replace(time=max(dead.time, mine.rank.time)))
+        """What the edit adds to what is `known` at home. Its time is put between those of its own region's writes
+        before and after it in the stream, for two writers of one region may have clocks that differ. What a repair
+        found in a row may be newer than the edit: only what the edit replaced is before it for certain."""
+        mine, dead = known.wholes.get(self.region), self._ordered(known.dead)
+        ranks = [rank for rank in (mine and mine.rank, dead) if rank is not None]
+        least = dead.time if dead is not None and dead.version < edit.version else NEVER
+        if mine is not None and mine.rank.version < edit.version:
+            is_replaced = mine.image == cells_of(edit.before or {}, self.rule.parts)
+            least = max(least, mine.rank.time if is_replaced else min(mine.rank.time, edit.replaced))
+        most = min((rank.time for rank in ranks if rank.version > edit.version), default=None)
+
+        def placed(rank: Rank) -> Rank:
+            time = max(rank.time, least)
+            return rank._replace(time=time if most is None else min(time, most))
+
+        added = edit.known
+        return replace(
+            added,
+            dead=added.dead if added.dead is None or not self._ordered(added.dead) else placed(added.dead),
+            wholes={region: whole._replace(rank=placed(whole.rank)) for region, whole in added.wholes.items()},
+            cells={name: cell._replace(rank=placed(cell.rank)) for name, cell in added.cells.items()},
+        )
+
+    def _ordered(self, dead: Rank | None) -> Rank | None:
+        """A delete of this region's own writes; not one that covers the rest of its second, later writes included."""
+        return dead if dead is not None and dead.region == self.region and not self.win else None
 
     def found(
         self, region: str, row: Mapping[str, Typed], content: Mapping[str, Typed], stands: MergeState, at: int
@@ -76,16 +113,19 @@ class Edits:
         """What a row says that an application wrote and no function has learnt, beside what `stands` in its region: as
         of version `at`, for its record was lost, or will tell better. What is as its region left it before is no news,
         even if another region's write does not show there yet."""
-        time = NEVER if self.rule.by is None else _time(content.get(self.rule.by))
+        time = self._time(content)
+        before = stands.wholes.get(region)
+        time = max(time, before.rank.time) if before is not None else time
         rank, image = Rank(time, region, at, False), cells_of(content, self.rule.parts)
         seen = {each: version for each, version in self.marks.seen(row).items() if each != region}
         known = MergeState(wholes={region: Sibling(rank, image, seen)}, versions={region: at})
         if self.rule.items is not None:
             return known
-        shown, before = cells_of(self.lattice.shown(stands) or {}, self.rule.parts), stands.wholes.get(region)
-        differ = {name for name in image.keys() | shown.keys() if image.get(name) != shown.get(name)}
-        if before is not None:
-            differ = {name for name in differ if image.get(name) != before.image.get(name)}
+        shown = cells_of(self.lattice.shown(stands) or {}, self.rule.parts)
+        left = before.image if before is not None else NONE
+        differ = {
+            name for name in image.keys() | shown.keys() if image.get(name) not in (shown.get(name), left.get(name))
+        }
         return replace(known, cells={name: LWWRegister(rank, image.get(name)) for name in differ})
 
     def overlooks(self, edit: Edit, known: MergeState) -> bool:
@@ -115,16 +155,20 @@ class Edits:
             return None
         return {name: typed for name, typed in self.marks.plain(image.raw).items() if name not in change.keys}
 
+    def _time(self, content: Mapping[str, Typed]) -> Time:
+        return NEVER if self.rule.by is None else _time(content.get(self.rule.by))
+
     def _rank(self, change: Change, before: Mapping[str, Typed] | None, after: Mapping[str, Typed] | None) -> Rank:
         dead = after is None
         stood = self.marks.read(change.old.raw) if change.old is not None else None
         if self.rule.by is None:
-            own = NEVER if change.origin is Origin.SNAPSHOT else tick(change.created, stood.time if stood else None)
+            last = stood.time if stood else None
+            own = NEVER if change.origin is Origin.SNAPSHOT else tick(change.creation_time(), last)
             return Rank(own, self.region, change.version, dead)
         rank = Rank(_time((after or before or {}).get(self.rule.by)), self.region, change.version, dead)
         if dead and stood is not None:
             rank = stood._replace(dead=True)
-        end = end_of(self.rule.unit, change.created)
+        end = end_of(self.rule.unit, change.creation_time())
         return Rank(end, self.region, change.version, dead) if dead and self.win and end > rank.time else rank
 
 

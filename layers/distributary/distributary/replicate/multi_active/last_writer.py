@@ -13,7 +13,7 @@ from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.replica_table import Place, RegionTable
-from distributary.replicate.multi_active.state import State, Time, end_of, rank, tick
+from distributary.replicate.multi_active.state import LEAST, UNKNOWN, State, Time, end_of, rank, tick
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
@@ -49,14 +49,17 @@ class MultiActiveBranch:
     def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
         """Every region gets the greatest state that any of them knows; whether anything was written. A row that tells
         no time is left to its own region's function. Raises Rejected or Unavailable."""
-        place = place_of(key)
-        found = [found for site in (self.here, *self.peers) for found in site.known(place)]
-        if any(self.here.reading.rule.by_stream and not state.stamped for state, _ in found):
+        place, sites = place_of(key), (self.here, *self.peers)
+        found = [(site, *found) for site in sites for found in site.known(place)]
+        if not found or any(self.here.reading.rule.by_stream and not state.stamped for _, state, _ in found):
             return False
-        if not found:
-            return False
-        state, by = max(found, key=lambda each: each[0].order)
-        merged = [site.merge(place, state, by, deadline, _overtakes_nobody) for site in (self.here, *self.peers)]
+        states = [state for _, state, _ in found]
+        placed = [
+            (_placed(state, states, site.row(place)) if state.position == UNKNOWN else state, by)
+            for site, state, by in found
+        ]
+        state, by = max(placed, key=lambda each: each[0].order)
+        merged = [site.merge(place, state, by, deadline, _overtakes_nobody) for site in sites]
         return any(merged)
 
     def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
@@ -128,21 +131,21 @@ class MultiActiveBranch:
         if rule.by_stream:
             mine, time = rank(region, self.declared.regions), self._second(change, place, old)
             return State(time, mine, change.version, old.digest, True, region, stamped=True)
-        return old.deletion(end_of(rule.unit, change.created) if self.declared.deletes == "win" else None)
+        return old.deletion(end_of(rule.unit, change.creation_time()) if self.declared.deletes == "win" else None)
 
     def _second(self, change: Change, place: Place, old: State | None) -> Time:
         """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
         own: what was made of it stands at home, or else was overtaken by another region's. In whatever generation they
         come, records of one stream are ordered by their positions."""
         if old is not None and old.stamped:
-            return tick(change.created, old.time)
+            return tick(change.creation_time(), old.time)
         last = self.here.standing(place)
         if last is None or last.region != self.here.region:
-            return tick(change.created, None)
+            return tick(change.creation_time(), None)
         at, mine = position_of(last.position), position_of(change.version)
         if at == mine:
             return last.time
-        return tick(change.created, last.time if at <= mine else None)
+        return tick(change.creation_time(), last.time if at <= mine else None)
 
     def _push(self, place: Place, old: State | None, new: State, deadline: Deadline) -> bool:
         """To every peer that can be reached. Raises what kept it from one of them, once all were tried."""
@@ -170,6 +173,15 @@ class MultiActiveBranch:
     def _clash(self, place: Place, loser: State, winner: State) -> None:
         if self.conflicts is not None:
             self.conflicts.record(place.id, place.key, (Side.of(loser), Side.of(winner)), Side.of(winner))
+
+
+def _placed(state: State, known: Sequence[State], now: State | None) -> State:
+    """A row of which only its own region's stream could tell the position. It comes right after what is known of its
+    region with the same time, if it is the row still (`now`) after that was read; otherwise before all of it."""
+    same = (each.position for each in known if (each.time, each.rank) == (state.time, state.rank))
+    last = max((position for position in same if position != UNKNOWN), default=LEAST)
+    still = now is not None and now.digest == state.digest
+    return replace(state, position=last + 1 if still and last > LEAST else LEAST)
 
 
 def _item(image: Image) -> dict[str, Typed]:

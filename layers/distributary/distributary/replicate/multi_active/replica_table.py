@@ -119,6 +119,10 @@ class RegionTable:
         found = [] if state is None else [(state, state.region)]
         return found if grave is None else [*found, (grave.state, grave.by)]
 
+    def row(self, place: Place) -> State | None:
+        """What the row is; 1 read unit per 4 KB."""
+        return self._read(self.rows.read(self.table, place.key))
+
     def delete_if_older(self, place: Place, deletion: State, deadline: Deadline) -> bool:
         """Takes away the row if `deletion`, whose tombstone stands, outranks it; whether there was one. An edit whose
         time only its record tells is left to its own region's function."""

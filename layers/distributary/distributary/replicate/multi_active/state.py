@@ -16,7 +16,11 @@ from distributary.stream import version as versions
 from distributary.stream.codec import Typed, Value, decode, encode
 
 UNKNOWN = versions.GENERATIONS * versions.POSITIONS
-"""The position of a row that only its own region's stream could tell: after all that are known."""
+"""The position of a row that an application wrote, as it is read in its own region: after all that are known there."""
+
+LEAST = 0
+"""The position of such a row once a repair has copied it to another region: the row's own record, and every later edit
+of its region with the same time, win over the copy."""
 
 
 class Time(NamedTuple):
@@ -95,7 +99,7 @@ class State:
 
     def deletion(self, time: Time | None = None) -> "State":
         """Of this state, and of all that come before `time` if that is later."""
-        mine = replace(self, deleted=True, item=None, stamped=True, certain=True)
+        mine = replace(self, deleted=True, item=None, stamped=True, certain=self.certain or not self.stamped)
         return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
 
 
@@ -117,6 +121,7 @@ def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bo
     """What `stamp` wrote. Raises one of MALFORMED for anything else."""
     region, certain = found["region"]["S"], "version" in found
     position = versions.from_text(found["version" if certain else "before"]["S"])
+    position = LEAST if position == UNKNOWN else position
     time, digest = Time.of(decode(found["time"])), found["digest"]["S"]
     return State(time, rank(region, regions), position, digest, deleted, region, stamped=True, certain=certain)
 

@@ -1,18 +1,14 @@
 """A replica against its source, or all regions' tables: 0 all equal, 1 differences, 2 not completed."""
 
-import argparse
-import json
-import os
 import random
 import re
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from dataclasses import dataclass
 
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
-from distributary.errors import ConfigError, DistributaryError
+from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, peers_of
 from distributary.replicate.factory import mirror
 from distributary.replicate.multi_active.factory import between
@@ -37,61 +33,30 @@ REPAIRS = 32
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Names of tables and regions default to the function's own environment variables."""
-    parser.add_argument("table", help="the source table")
-    parser.add_argument("--region", help="of the source (default: as boto3 finds it)")
-    parser.add_argument("--endpoint-url", help="of the source, and of the tombstones")
-    for name, what in (("replica-table", "its mirror"), ("replica-region", "the mirror's region")):
-        variable = name.upper().replace("-", "_")
-        parser.add_argument(f"--{name}", default=os.environ.get(variable), help=f"{what} (default: ${variable})")
-    parser.add_argument("--target-endpoint-url", help="of the mirror (default: --endpoint-url)")
-    parser.add_argument("--segments", type=int, default=4, help="read side by side (4)")
-    parser.add_argument("--read-units", type=float, help="a second, of each table at most (default: no limit)")
-    scope = parser.add_mutually_exclusive_group()
-    scope.add_argument("--sample", type=float, metavar="SHARE", help="only a random share, such as 0.01")
-    scope.add_argument("--since", metavar="AGO", help="only what changed in the last 30m or 24h (at most)")
-    parser.add_argument("--pause", type=float, default=10.0, help="seconds between looks; longer than the lag (10)")
-    parser.add_argument("--repair", action="store_true", help="set right what differs")
-    parser.add_argument(
-        "--tombstone-table", default=os.environ.get("TOMBSTONE_TABLE"), help="for --repair (default: $TOMBSTONE_TABLE)"
-    )
-    parser.add_argument("--tombstone-days", type=int, default=7, help="the function's TOMBSTONE_DAYS (7)")
-    parser.add_argument("--generation", type=int, default=0, help="the function's GENERATION (0)")
-    attribute = os.environ.get("VERSION_ATTRIBUTE", REPLICA_VERSION)
-    parser.add_argument("--version-attribute", default=attribute, help="the function's VERSION_ATTRIBUTE")
-    parser.add_argument("--json", metavar="FILE", help="write the report there, - for standard output")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What to compare. `sample`: a random share only; `since`: only what changed in this time, such as 30m. `pause`:
+    seconds between looks, longer than the lag. `read_units`: a second, of each table at most."""
+
+    table: str
+    region: str | None = None
+    endpoint_url: str | None = None
+    replica_table: str = ""
+    replica_region: str | None = None
+    target_endpoint_url: str | None = None
+    segments: int = 4
+    read_units: float | None = None
+    sample: float | None = None
+    since: str | None = None
+    pause: float = 10.0
+    repair: bool = False
+    tombstone_table: str = ""
+    tombstone_days: int = 7
+    generation: int = 0
+    version_attribute: str = REPLICA_VERSION
 
 
-def run(options: argparse.Namespace) -> int:
-    """The exit status."""
-    try:
-        report = _verified(options)
-    except ConfigError as error:
-        return _stopped(str(error))
-    except DistributaryError as error:
-        return _stopped(f"stopped: {error}; run it again")
-    except KeyboardInterrupt:
-        return _stopped("interrupted")
-    text = json.dumps(report.as_json(), indent=2, ensure_ascii=False) + "\n"
-    if options.json == "-":
-        sys.stdout.write(text)
-        return min(1, report.left)
-    print(*lines(report), sep="\n")
-    try:
-        if options.json:
-            Path(options.json).write_text(text)
-    except OSError as error:
-        return _stopped(f"--json: {error}")
-    return min(1, report.left)
-
-
-def _stopped(why: str) -> int:
-    print(f"verify: {why}", file=sys.stderr)
-    return 2
-
-
-def _verified(options: argparse.Namespace) -> MirrorReport:
+def run(options: Options) -> MirrorReport:
     """Raises ConfigError, every fault at once, or what a read raised."""
     found = declared()
     if faults := [*_faults(options, isinstance(found, MultiActive))]:
@@ -99,7 +64,7 @@ def _verified(options: argparse.Namespace) -> MirrorReport:
     return _of_regions(options, found) if isinstance(found, MultiActive) else _of_mirror(options, found)
 
 
-def _of_mirror(options: argparse.Namespace, found: Mirror) -> MirrorReport:
+def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
     home = Place(options.table, options.region, options.endpoint_url)
     away = Place(options.replica_table, options.replica_region, options.target_endpoint_url or options.endpoint_url)
     client, other = home.client(), away.client()
@@ -115,13 +80,14 @@ def _of_mirror(options: argparse.Namespace, found: Mirror) -> MirrorReport:
         options.generation,
         options.version_attribute,
         found.expired == "ignore",
+        judges=branch.judges,
     )
     repair = Repair(branch.register, options.generation) if options.repair else None
     streams = [(home, table.get("LatestStreamArn"))]
     return _run(options, eye, repair, (table["ItemCount"], replica["ItemCount"]), streams)
 
 
-def _of_regions(options: argparse.Namespace, found: MultiActive) -> MirrorReport:
+def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
     """Each other region against the one of --region, one after the other."""
     here = options.region or str(Place(options.table, None, options.endpoint_url).client().meta.region_name)
     others = peers_of(found, here, tuple(region for region in found.regions if region != here))
@@ -143,7 +109,7 @@ def _of_regions(options: argparse.Namespace, found: MultiActive) -> MirrorReport
 
 
 def _run(
-    options: argparse.Namespace,
+    options: Options,
     eye: Comparator,
     repair: Mending | None,
     items: tuple[int, int],
@@ -166,14 +132,14 @@ def _named(streams: Sequence[tuple[Place, str | None]], since: float, until: flo
         yield from changed(place.client("dynamodbstreams"), stream, since, until)
 
 
-def _scanned(verify: Verify, options: argparse.Namespace, items: int) -> MirrorReport:
+def _scanned(verify: Verify, options: Options, items: int) -> MirrorReport:
     if options.sample is None:
         return verify.scan(range(options.segments), options.segments)
     segments = sample.segments_of(items)
     return verify.scan(sample.drawn(options.sample, segments, random.Random()), segments)
 
 
-def _faults(options: argparse.Namespace, several: bool) -> Iterator[str]:
+def _faults(options: Options, several: bool) -> Iterator[str]:
     replica = () if several else ("replica_table", "replica_region")
     for name in (*replica, *(["tombstone_table"] if options.repair else [])):
         if not getattr(options, name):

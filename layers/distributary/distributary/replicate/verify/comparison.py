@@ -17,6 +17,9 @@ from distributary.stream.keys import identity
 Plan = Callable[[Change], Write | None]
 """What the mirror makes of a change; None or a write without a row: there should be none."""
 
+Judges = Callable[[Keys, Row | None, Row | None], bool]
+"""Whether the mirror decides about a replica's row, by its keys, its item and the row itself."""
+
 _VERSION = re.compile(rf"[0-9]{{{versions.TEXT_LENGTH}}}")
 
 
@@ -49,7 +52,8 @@ class Comparison:
 class Comparator:
     """Looks at both sides. `keys` are the tables' key attributes, `generation` and `version_attribute` the function's;
     a mirror that `keeps_expired` leaves rows whose items are gone, and nothing can be said of these. Only rows that
-    are `versioned` can be `frozen`: those of regions that are all written carry more than a version."""
+    are `versioned` can be `frozen`: those of regions that are all written carry more than a version. What the mirror
+    does not judge (`MirrorBranch.judges`) is passed over."""
 
     source: Side
     replica: Side
@@ -59,6 +63,7 @@ class Comparator:
     version_attribute: str = REPLICA_VERSION
     keeps_expired: bool = False
     versioned: bool = True
+    judges: Judges = lambda _keys, _item, _row: True
 
     def items(self, page: Sequence[Row]) -> Comparison:
         """At source items just scanned."""
@@ -84,6 +89,8 @@ class Comparator:
             if item is None and self.keeps_expired:
                 continue
             try:
+                if not self.judges(keys, item, row):
+                    continue
                 write = self._wanted(keys, item)
             except Rejected as error:
                 look.rejected[identity(keys)] = str(error)

@@ -13,6 +13,7 @@ from distributary.consumer.assumed_role import assumed
 from distributary.consumer.aws import client
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.telemetry import add_dimensions
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.replicate.declarations import Mirror, peers_of, target_of
 from distributary.replicate.factory import mirror
@@ -66,6 +67,7 @@ def measured(
             settings.generation,
             settings.version_attribute,
             found.expired == "ignore",
+            judges=branch.judges,
         )
         return _sampled(eye, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
     others = peers_of(found, here, settings.replica_regions, settings.target_role)
@@ -97,12 +99,12 @@ def _sampled(
     return verify.scan(random.sample(range(segments), min(segments, max(1, units))), segments)
 
 
-def publish(report: MirrorReport) -> dict[str, int]:
-    """Drift (items that differ) and Compared (items and rows looked at), with dimension `branch`; in the log the kinds
-    of difference, and nothing of an item: `python -m distributary.verify replica` names them."""
+def publish(report: MirrorReport, stack: str = "") -> dict[str, int]:
+    """Drift (items that differ) and Compared (items and rows looked at), with the dimensions of `Telemetry`; in the log
+    the kinds of difference, and nothing of an item: `distributary verify replicate` names them."""
     counts = {"Drift": report["differences"], "Compared": report["items"] + report["rows"]}
     metrics = EphemeralMetrics()
-    metrics.add_dimension(name="branch", value="replicate")
+    add_dimensions(metrics, "replicate", stack)
     for name, value in counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
     metrics.flush_metrics()

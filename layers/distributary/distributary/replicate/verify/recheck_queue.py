@@ -12,9 +12,6 @@ from distributary.replicate.verify.table import Keys
 MOST = 20_000
 """So many wait at once at most: it bounds the memory."""
 
-LOOKS = 4
-"""What moves between any two of so many looks is reported as moving."""
-
 
 @dataclass(frozen=True, slots=True)
 class Suspect:

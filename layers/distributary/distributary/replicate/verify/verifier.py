@@ -14,17 +14,14 @@ from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
 from distributary.replicate.verify.equality import Row
-from distributary.replicate.verify.recheck_queue import LOOKS, MOST, RecheckQueue, Suspect
+from distributary.replicate.verify.recheck_queue import MOST, RecheckQueue, Suspect
 from distributary.replicate.verify.repair import Mending, mended
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Keys, Side
-from distributary.verify.progress import Progress
+from distributary.verify.progress import Progress, silent
+from distributary.verify.recheck import LOOKS
 
 End = TypeVar("End")
-
-
-def _in_silence(_what: str, _number: int) -> None:
-    """Progress that is shown nowhere."""
 
 
 @dataclass(slots=True)
@@ -39,7 +36,7 @@ class Verify:
     parallel: Parallel
     repair: Mending | None = None
     hands: Parallel = field(default_factory=lambda: Parallel(1))
-    progress: Progress = _in_silence
+    progress: Progress = silent
     enough: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
     report: MirrorReport = field(default_factory=MirrorReport)

@@ -1,57 +1,60 @@
-"""`make preview RULE=welcome EVENT=events/insert.json`: a rule's message for an event, as files to look at."""
+"""Commands about what the project declares."""
 
-import argparse
-import json
 import shutil
 import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
-from distributary.errors import ConfigError, DistributaryError, Rejected
+import typer
+
+from cli import project as projects
+from cli.errors import UsageFault
+from cli.running import read_event
+from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 from distributary.welcome.messages import Message, Stored
-from distributary.welcome.rules import Rule, check, compose, content
-from rules import RULES
+from distributary.welcome.rules import Rule, compose, content
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 800, 1000
 """Of the picture, in pixels."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """0 if the message was written, 1 if the event makes none, 2 for wrong usage."""
-    parser = argparse.ArgumentParser("preview", description=__doc__)
-    parser.add_argument("rule")
-    parser.add_argument("event", type=Path)
-    parser.add_argument("--to", type=Path, default=Path(".preview"), help="the folder for the files (.preview)")
-    options = parser.parse_args(arguments)
-    try:
-        rule = _named(options.rule)
-        message = _message(rule, options.event)
-    except (Rejected, LookupError) as error:
-        print(f"preview: {error}", file=sys.stderr)
-        return 1
-    except (DistributaryError, OSError, ValueError) as error:
-        print(f"preview: {error}", file=sys.stderr)
-        return 2
-    for line in written(message, options.to):
-        print(line)
+def views(context: typer.Context) -> int:
+    """Print each declared view, the primitive it uses, and its write units."""
+    from distributary.derive.validation import table
+
+    with projects.declarations(projects.find(context.obj), "derive") as found:
+        print(table(found))
     return 0
 
 
-def _named(name: str) -> Rule:
-    rules = check(RULES)
-    found = next((rule for rule in rules if rule.name == name), None)
-    if found is None:
-        raise ConfigError(f"there is no rule '{name}': name one of {', '.join(rule.name for rule in rules)}")
-    return found
+def preview(
+    context: typer.Context,
+    rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name in rules.py.")],
+    event: Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files are written.")] = Path(".preview"),
+) -> int:
+    """Write a rule's message for an event as files: text, HTML, and a picture if a browser is installed."""
+    with projects.declarations(projects.find(context.obj), "welcome") as rules:
+        chosen = next((each for each in rules if each.name == rule), None)
+        if chosen is None:
+            raise ConfigError(f"there is no rule '{rule}': name one of {', '.join(each.name for each in rules)}")
+        try:
+            message = _message(chosen, event)
+        except (Rejected, LookupError) as error:
+            typer.echo(str(error), err=True)
+            return 1
+        for line in written(message, to):
+            print(line)
+    return 0
 
 
-def _message(rule: Rule, event: Path) -> Message:
+def _message(rule: Rule, event: str) -> Message:
     """Of the first change that the rule is about. Raises LookupError if there is none."""
-    changes = [each for each in stream_records.decode(json.loads(event.read_text()), 0) if isinstance(each, Change)]
+    given: Any = read_event(event)
+    changes = [each for each in stream_records.decode(given, 0) if isinstance(each, Change)]
     for change in changes:
         item = rule.on.item(change)
         if item is not None and rule.wants(item):
@@ -63,7 +66,10 @@ def _message(rule: Rule, event: Path) -> Message:
 
 def written(message: Message, folder: Path) -> list[str]:
     """The names of the files, and what could not be made and why."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageFault(f"--to {folder}: {error.strerror}") from None
     text = folder / f"{message.rule}.txt"
     text.write_text(f"To: {message.to}\nSubject: {message.subject}\n\n{message.text}")
     if message.html is None:
@@ -82,7 +88,3 @@ def _pictured(page: Path) -> str:
     command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", size, to]
     done = subprocess.run([*command, page.resolve().as_uri()], capture_output=True, text=True, timeout=60)
     return str(picture) if picture.exists() else f"no picture: {browser} ended with {done.returncode}"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

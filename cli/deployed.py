@@ -1,0 +1,222 @@
+"""Commands that compare what a deployed stack keeps with its source."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli import project as projects
+from cli.errors import UsageFault
+from cli.running import checked_endpoint
+from distributary.stream.change import REPLICA_VERSION
+
+verify = typer.Typer(help="Compare what a function keeps with the source table.", no_args_is_help=True)
+
+Table = Annotated[str, typer.Argument(metavar="TABLE", help="The source table.")]
+Endpoint = Annotated[str | None, typer.Option(help="Of DynamoDB (default: AWS_ENDPOINT_URL, or else AWS).")]
+Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the source.")]
+Segments = Annotated[int, typer.Option(help="Of each scan, read at the same time.")]
+Pause = Annotated[float, typer.Option(help="Seconds between two looks; longer than the lag.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Repair what differs, where that is safe.")]
+Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there; - is standard output.")]
+Generation = Annotated[int, typer.Option(help="The function's GENERATION.")]
+Days = Annotated[int, typer.Option(help="The function's TOMBSTONE_DAYS.")]
+Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
+Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
+Tombstones = Annotated[str, typer.Option(envvar="TOMBSTONE_TABLE", help="The stack's tombstone table.")]
+ReplicaTable = Annotated[str, typer.Option(envvar="REPLICA_TABLE", help="The replica's table.")]
+ReplicaRegion = Annotated[str | None, typer.Option(envvar="REPLICA_REGION", help="The replica's region.")]
+Target = Annotated[str | None, typer.Option(help="Endpoint of the replica (default: --endpoint-url).")]
+Attribute = Annotated[str, typer.Option(envvar="VERSION_ATTRIBUTE", help="The function's VERSION_ATTRIBUTE.")]
+Search = Annotated[str | None, typer.Option(envvar="OPENSEARCH_ENDPOINT", help="Of OpenSearch.")]
+Service = Annotated[
+    Literal["es", "aoss", "basic", "none"],
+    typer.Option(envvar="OPENSEARCH_SERVICE", help="How requests are signed, as the function's."),
+]
+Secret = Annotated[
+    str, typer.Option(envvar="OPENSEARCH_SECRET", metavar="ARN", help="The secret with name and password, for basic.")
+]
+
+
+@verify.command()
+def derive(
+    context: typer.Context,
+    table: Table,
+    derived_table: Derived = "",
+    ledger_table: Ledger = "",
+    tombstone_table: Tombstones = "",
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    segments: Segments = 4,
+    view: Annotated[list[str], typer.Option(help="Only this view; may be repeated.")] = [],
+    repair: Repair = False,
+    json: Json = None,
+    export: Annotated[
+        str | None, typer.Option(help="A folder or s3://bucket/prefix with a full export, in place of the scan.")
+    ] = None,
+    pause: Pause = 10.0,
+    generation: Generation = 0,
+    tombstone_days: Days = 7,
+) -> int:
+    """Compare derived tables with the table that they are made from."""
+    from distributary.derive.verify import command
+
+    with projects.declarations(projects.find(context.obj), "derive"):
+        report = command.run(
+            command.Options(
+                table=table,
+                derived_table=derived_table,
+                ledger_table=ledger_table,
+                tombstone_table=tombstone_table,
+                endpoint_url=checked_endpoint(endpoint_url),
+                region=region,
+                segments=segments,
+                view=view,
+                repair=repair,
+                export=export,
+                pause=pause,
+                generation=generation,
+                tombstone_days=tombstone_days,
+            )
+        )
+    return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
+
+
+@verify.command()
+def index(
+    context: typer.Context,
+    table: Table,
+    endpoint: Search = None,
+    service: Service = "es",
+    secret: Secret = "none",
+    index: Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")] = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    segments: Segments = 4,
+    pause: Pause = 10.0,
+    json: Json = None,
+    generation: Generation = 0,
+    repair: Repair = False,
+) -> int:
+    """Compare an OpenSearch index with the table that it is made from."""
+    from distributary.index.verify import command
+
+    options = command.Options(
+        table=table,
+        endpoint=endpoint,
+        service=service,
+        secret=secret,
+        index=index,
+        endpoint_url=checked_endpoint(endpoint_url),
+        region=region,
+        segments=segments,
+        pause=pause,
+    )
+    with projects.declarations(projects.find(context.obj), "index"):
+        report = command.build(options, generation, repair).run()
+    return reported(report.as_json(), report.lines(), json, report.status)
+
+
+@verify.command()
+def replicate(
+    context: typer.Context,
+    table: Table,
+    region: Region = None,
+    endpoint_url: Endpoint = None,
+    replica_table: ReplicaTable = "",
+    replica_region: ReplicaRegion = None,
+    target_endpoint_url: Target = None,
+    segments: Segments = 4,
+    read_units: Annotated[float | None, typer.Option(help="A second, of each table at most.")] = None,
+    sample: Annotated[float | None, typer.Option(metavar="SHARE", help="Only a random share, such as 0.01.")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="AGO", help="Only what changed in the last 30m or 24h (at most).")
+    ] = None,
+    pause: Pause = 10.0,
+    repair: Repair = False,
+    tombstone_table: Tombstones = "",
+    tombstone_days: Days = 7,
+    generation: Generation = 0,
+    version_attribute: Attribute = REPLICA_VERSION,
+    json: Json = None,
+) -> int:
+    """Compare a replica with its source, or the tables of all regions with each other."""
+    from distributary.replicate.verify import command
+
+    if sample is not None and since is not None:
+        raise UsageFault("--sample and --since exclude each other: give one of them")
+    options = command.Options(
+        table=table,
+        region=region,
+        endpoint_url=checked_endpoint(endpoint_url),
+        replica_table=replica_table,
+        replica_region=replica_region,
+        target_endpoint_url=target_endpoint_url,
+        segments=segments,
+        read_units=read_units,
+        sample=sample,
+        since=since,
+        pause=pause,
+        repair=repair,
+        tombstone_table=tombstone_table,
+        tombstone_days=tombstone_days,
+        generation=generation,
+        version_attribute=version_attribute,
+    )
+    with projects.declarations(projects.find(context.obj), "replicate"):
+        report = command.run(options)
+    return reported(report.as_json(), command.lines(report), json, min(1, report.left))
+
+
+def doctor(
+    context: typer.Context,
+    table: Table,
+    region: Region = None,
+    endpoint_url: Endpoint = None,
+    replica_table: ReplicaTable = "",
+    replica_region: ReplicaRegion = None,
+    target_endpoint_url: Target = None,
+    tombstone_table: Tombstones = "",
+    function: Annotated[str | None, typer.Option(help="The replicate function's name in Lambda.")] = None,
+    version_attribute: Attribute = REPLICA_VERSION,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing."""
+    from distributary.replicate.doctor import command
+    from distributary.replicate.doctor.finding import status
+
+    options = command.Options(
+        table=table,
+        region=region,
+        endpoint_url=checked_endpoint(endpoint_url),
+        replica_table=replica_table,
+        replica_region=replica_region,
+        target_endpoint_url=target_endpoint_url,
+        tombstone_table=tombstone_table,
+        function=function,
+        version_attribute=version_attribute,
+    )
+    with projects.declarations(projects.find(context.obj), "replicate"):
+        findings = list(command.examine(options))
+    if as_json:
+        print(json.dumps({"status": status(findings), "findings": [each.as_json() for each in findings]}, indent=2))
+    else:
+        print(*map(command.line, findings), sep="\n")
+    return status(findings)
+
+
+def reported(report: Any, lines: Iterable[str], to: str | None, status: int) -> int:
+    """Prints a comparison, writes it as JSON; the exit status. Raises UsageFault if the file cannot be written."""
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    if to == "-":
+        print(text)
+        return status
+    if to:
+        try:
+            Path(to).write_text(text + "\n")
+        except OSError as error:
+            raise UsageFault(f"--json: {error}") from None
+    print(*lines, sep="\n")
+    return status

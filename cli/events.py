@@ -1,0 +1,89 @@
+"""`distributary event`: a stream event made from an item of a real table."""
+
+import datetime
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli.errors import UsageFault
+from cli.running import checked_endpoint
+
+TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+Kind = Literal["insert", "modify", "remove", "expire"]
+
+
+def event(
+    table: Annotated[str, typer.Argument(metavar="TABLE")],
+    key: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A key attribute; repeat it for a sort key.")],
+    kind: Annotated[Kind, typer.Option(help="What happened to the item; expire is a deletion by TTL.")] = "insert",
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")
+    ] = None,
+    region: Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")] = None,
+) -> int:
+    """Print a stream event with one record, made from an item, for `invoke` and `sam local invoke`.
+
+    insert: the item is new. modify: the old image is the item without its last attribute that is no key. remove and
+    expire: the item is the old image.
+    """
+    from local.aws import Aws, said_in_one_line
+
+    source = Aws.of_user(checked_endpoint(endpoint_url), region)
+    dynamodb = source.client("dynamodb")
+    with said_in_one_line(f"the table {table}"):
+        description = dynamodb.describe_table(TableName=table)["Table"]
+        keys = typed_keys(description, key)
+        item = dynamodb.get_item(TableName=table, Key=keys, ConsistentRead=True).get("Item")
+    if item is None:
+        raise UsageFault(f"{table} has no item with the key {', '.join(key)}: correct --key")
+    arn = description.get("LatestStreamArn") or f"{description['TableArn']}/stream/{_now():%Y-%m-%dT%H:%M:%S.000}"
+    print(json.dumps({"Records": [record(item, list(keys), kind, arn, source.region)]}, indent=2, ensure_ascii=False))
+    return 0
+
+
+def typed_keys(description: Mapping[str, Any], given: list[str]) -> dict[str, Any]:
+    """The key in DynamoDB's form. Raises UsageFault."""
+    types = {each["AttributeName"]: each["AttributeType"] for each in description["AttributeDefinitions"]}
+    names = [each["AttributeName"] for each in sorted(description["KeySchema"], key=lambda each: each["KeyType"])]
+    pairs = dict(each.partition("=")[::2] for each in given)
+    if set(pairs) != set(names) or not all("=" in each for each in given):
+        raise UsageFault("--key: give " + " ".join(f"--key {name}=VALUE" for name in names))
+    if binary := [name for name in names if types[name] == "B"]:
+        raise UsageFault(f"--key: {binary[0]} is binary, which cannot be written on a command line")
+    return {name: {types[name]: pairs[name]} for name in names}
+
+
+def record(item: Mapping[str, Any], keys: list[str], kind: Kind, arn: str, region: str) -> dict[str, Any]:
+    """One record in Lambda's form: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
+    from local.esm.records import typed_json
+
+    image = typed_json(item)
+    others = [name for name in image if name not in keys]
+    before = {name: image[name] for name in image if kind != "modify" or name not in others[-1:]}
+    images = {"NewImage": image} if kind in ("insert", "modify") else {}
+    images |= {"OldImage": before} if kind != "insert" else {}
+    return {
+        "eventID": uuid.uuid4().hex,
+        "eventName": {"insert": "INSERT", "modify": "MODIFY"}.get(kind, "REMOVE"),
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": region,
+        "dynamodb": {
+            "ApproximateCreationDateTime": float(int(time.time())),
+            "Keys": {name: image[name] for name in keys},
+            **images,
+            "SequenceNumber": str(time.time_ns() * 1000),
+            "SizeBytes": len(json.dumps(images)),
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        },
+        "eventSourceARN": arn,
+        **({"userIdentity": TTL} if kind == "expire" else {}),
+    }
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)

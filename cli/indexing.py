@@ -1,0 +1,142 @@
+"""Commands that make OpenSearch indexes and move their readers."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from cli import project as projects
+from cli.deployed import (
+    Endpoint,
+    Pause,
+    Region,
+    Search,
+    Secret,
+    Segments,
+    Service,
+    Table,
+    reported,
+)
+from cli.errors import UsageFault
+from cli.running import checked_endpoint
+
+app = typer.Typer(help="Make OpenSearch indexes, and rebuild them.", no_args_is_help=True)
+reindex = typer.Typer(help="Move an index's readers to another generation, step by step.", no_args_is_help=True)
+app.add_typer(reindex, name="reindex")
+
+To = Annotated[int | None, typer.Option(help="The new generation (default: the one begun, or the readers' plus one).")]
+Function = Annotated[
+    str | None, typer.Option(help="The index function's name in Lambda, which is asked whether it writes to both.")
+]
+Both = Annotated[bool, typer.Option("--writing-both", help="State that it writes to both, and has since start.")]
+Name = Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")]
+
+
+@app.command()
+def apply(
+    context: typer.Context,
+    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help="Such as https://search.example.com")],
+    service: Service = "es",
+    secret: Secret = "none",
+    generation: Annotated[int, typer.Option(min=0, help="The function's Generation.")] = 0,
+) -> int:
+    """Create the declared indexes and their aliases, or add what is new in indexes.py."""
+    from distributary.index.opensearch.connect import connect
+    from distributary.index.opensearch.target import make
+
+    with projects.declarations(projects.find(context.obj), "index") as sources:
+        for line in make(connect(endpoint, service, secret), [source.declared for source in sources], generation):
+            print(line)
+    return 0
+
+
+def _step(name: str, does: str, *more: str) -> None:
+    """One step of a move as a command."""
+
+    def step(
+        context: typer.Context,
+        table: Table,
+        endpoint: Search = None,
+        service: Service = "es",
+        secret: Secret = "none",
+        index: Name = None,
+        endpoint_url: Endpoint = None,
+        region: Region = None,
+        segments: Segments = 4,
+        pause: Pause = 10.0,
+        to: To = None,
+        function: Function = None,
+        writing_both: Both = False,
+        again: Annotated[bool, typer.Option("--again", help="Fill it anew.", hidden="again" not in more)] = False,
+        repair: Annotated[
+            bool, typer.Option("--repair", help="Repair what differs.", hidden="repair" not in more)
+        ] = False,
+        json: Annotated[
+            str | None,
+            typer.Option("--json", metavar="FILE", help="Write the report there.", hidden="json" not in more),
+        ] = None,
+        differences: Annotated[
+            int, typer.Option(help="Accept so many differences.", hidden="differences" not in more)
+        ] = 0,
+        refused: Annotated[
+            int, typer.Option(help="Accept so many items without a document.", hidden="differences" not in more)
+        ] = 0,
+        moving: Annotated[
+            int, typer.Option(help="Accept so many that could not be compared.", hidden="differences" not in more)
+        ] = 0,
+    ) -> int:
+        from distributary.index.reindex.move import Move, build
+        from distributary.index.reindex.steps import Accepted
+        from distributary.index.verify.command import Options
+
+        if function and writing_both:
+            raise UsageFault("--function and --writing-both exclude each other: give one of them")
+        places = Options(
+            table=table,
+            endpoint=endpoint,
+            service=service,
+            secret=secret,
+            index=index,
+            endpoint_url=checked_endpoint(endpoint_url),
+            region=region,
+            segments=segments,
+            pause=pause,
+        )
+        with projects.declarations(projects.find(context.obj), "index"):
+            move = build(
+                Move(
+                    places=places,
+                    starts=name == "start",
+                    to=to,
+                    function=function,
+                    writing_both=writing_both,
+                    repair=repair,
+                )
+            )
+            match name:
+                case "plan":
+                    return _said(move.plan())
+                case "start":
+                    return _said(move.start(segments, again))
+                case "compare":
+                    report = move.compare()
+                    return reported(report.as_json(), [*report.lines(), move.next_step()], json, report.status)
+                case "swap":
+                    return _said([move.swap(Accepted(differences, refused, moving))])
+            return _said([move.rollback()])
+
+    step.__doc__ = does
+    reindex.command(name)(step)
+
+
+_step("plan", "Print where the move is, and what to do next.")
+_step("start", "Create the new index and fill it.", "again")
+_step("compare", "Compare the new index with the table.", "repair", "json")
+_step("swap", "Move readers to the new index.", "differences")
+_step("rollback", "Move readers back.")
+
+
+def _said(lines: Iterable[str]) -> int:
+    for line in lines:
+        print(line, flush=True)
+    return 0

@@ -1,0 +1,141 @@
+"""The user's project: where it is, and what its functions declare."""
+
+import linecache
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from cli.errors import DeclarationFaults, UsageFault
+from distributary.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Declares:
+    """What a function's folder declares: a name in a module, and the check of its slice."""
+
+    module: str
+    name: str
+    slice: str
+    optional: bool = False
+
+    def check(self, declared: Any) -> Any:
+        """The slice's own check. Raises ConfigError."""
+        return import_module(self.slice).check(declared)
+
+
+DECLARES = {
+    "derive": Declares("views", "VIEWS", "distributary.derive"),
+    "index": Declares("indexes", "INDEXES", "distributary.index"),
+    "welcome": Declares("rules", "RULES", "distributary.welcome.rules"),
+    "replicate": Declares("replica", "REPLICA", "distributary.replicate.declarations", optional=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A project's folder; `declared` names folders whose files take the place of a function's own."""
+
+    folder: Path
+    declared: Mapping[str, Path]
+
+    def folders(self, function: str) -> list[Path]:
+        """Where a function's declarations are, the first one first."""
+        own = self.folder / "functions" / function
+        return [self.declared[function], own] if function in self.declared else [own]
+
+
+def find(start: Path, declared: Mapping[str, Path] = {}) -> Found:
+    """The folder itself or its nearest parent with template.yaml and functions/. Raises UsageFault."""
+    for folder in (start.resolve(), *start.resolve().parents):
+        if (folder / "template.yaml").is_file() and (folder / "functions").is_dir():
+            return Found(folder, declared)
+    raise UsageFault(f"{start.resolve()} is not in a project: no folder above has template.yaml and functions/")
+
+
+def check(project: Found, functions: Sequence[str]) -> None:
+    """Imports and checks the declarations of these functions. Raises DeclarationFaults with every fault of all."""
+    faults: list[str] = []
+    for function in functions:
+        try:
+            with declarations(project, function):
+                pass
+        except DeclarationFaults as error:
+            faults += error.faults
+    if faults:
+        raise DeclarationFaults(faults)
+
+
+@contextmanager
+def declarations(project: Found, function: str) -> Iterator[Any]:
+    """A function's declarations, checked; its modules can be imported while the block runs. Raises
+    DeclarationFaults."""
+    if function not in DECLARES:
+        yield None
+        return
+    declares, folders = DECLARES[function], project.folders(function)
+    file = next((path for folder in folders if (path := folder / f"{declares.module}.py").is_file()), None)
+    shown = _shown(file or folders[-1] / f"{declares.module}.py", project.folder)
+    if file is None and not declares.optional:
+        raise DeclarationFaults([f"{shown} is missing: it declares {declares.name}"])
+    with _importable(folders):
+        if file is None:
+            yield None
+            return
+        module = _guarded(lambda: import_module(declares.module), folders, project.folder, shown)
+        if not hasattr(module, declares.name):
+            raise DeclarationFaults([f"{shown}: it does not define {declares.name}"])
+        given = getattr(module, declares.name)
+        yield _guarded(lambda: declares.check(given), folders, project.folder, shown)
+
+
+@contextmanager
+def _importable(folders: Sequence[Path]) -> Iterator[None]:
+    """Modules of these folders are imported from there, and forgotten afterwards: each function has an app.py."""
+    names = {path.stem for folder in folders if folder.is_dir() for path in folder.iterdir()}
+
+    def take() -> dict[str, Any]:
+        return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names}
+
+    before, paths, writes = take(), list(sys.path), sys.dont_write_bytecode
+    sys.path[:0] = [str(folder.resolve()) for folder in folders]
+    sys.dont_write_bytecode = True
+    linecache.checkcache()
+    try:
+        yield
+    finally:
+        take()
+        sys.modules.update(before)
+        sys.path[:], sys.dont_write_bytecode = paths, writes
+
+
+def _guarded(step: Callable[[], Any], folders: Sequence[Path], root: Path, shown: str) -> Any:
+    try:
+        return step()
+    except ConfigError as error:
+        raise DeclarationFaults([f"{shown}: {_line(fault)}" for fault in error.faults]) from None
+    except SyntaxError as error:
+        place = _shown(Path(error.filename or shown), root)
+        raise DeclarationFaults([f"{place}:{error.lineno}: {type(error).__name__}: {_line(error.msg)}"]) from None
+    except Exception as error:  # noqa: BLE001
+        lines = [
+            f"{_shown(Path(frame.filename), root)}:{frame.lineno}"
+            for frame in traceback.extract_tb(error.__traceback__)
+            if any(Path(frame.filename).is_relative_to(folder.resolve()) for folder in folders)
+        ]
+        raise DeclarationFaults(
+            [f"{lines[-1] if lines else shown}: {type(error).__name__}: {_line(str(error))}"]
+        ) from None
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _shown(path: Path, root: Path) -> str:
+    path = path.resolve()
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)

@@ -1,0 +1,74 @@
+"""Which generation a stream's changes belong to: positions of two streams cannot be compared."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from distributary.errors import Rejected, Unavailable
+from distributary.stream.keys import table_of
+from distributary.stream.version import GENERATIONS
+
+UNLISTED = "UnlistedStream"
+"""The metric that counts changes of streams that are not listed, or are bound otherwise."""
+
+Bind = Callable[[str, int], None]
+"""Writes into the sink that a stream has a generation, unless it is there. Raises Unavailable if the sink disagrees."""
+
+
+def bound_nowhere(stream: str, generation: int) -> None:
+    """For a sink that compares no versions of two streams."""
+
+
+def parse(text: str) -> dict[str, int]:
+    """Generations by stream ARN, of `ARN=generation` separated by commas; an entry without an ARN is a function that
+    is not deployed. Raises ValueError."""
+    found: dict[str, int] = {}
+    for entry in filter(None, text.split(",")):
+        stream, _, generation = entry.rpartition("=")
+        if not (generation.isascii() and generation.isdigit() and int(generation) < GENERATIONS):
+            raise ValueError("give ARN=generation, separated by commas")
+        if stream and not table_of(stream):
+            raise ValueError(f"give the ARN of a DynamoDB stream, not '{stream}'")
+        if stream and found.setdefault(stream, int(generation)) != int(generation):
+            raise ValueError(f"give one generation to '{stream}', which is listed with two")
+    _check(found)
+    return found
+
+
+def _check(found: Mapping[str, int]) -> None:
+    owners: dict[tuple[str, int], str] = {}
+    tables: dict[str, str] = {}
+    for stream, generation in found.items():
+        table, name = stream.partition("/stream/")[0], table_of(stream)
+        if tables.setdefault(name, table) != table:
+            raise ValueError(f"give each source table a stack of its own: two are called '{name}'")
+        if owners.setdefault((table, generation), stream) != stream:
+            raise ValueError(f"give each stream of table '{name}' its own generation: two have {generation}")
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """`listed`: the generation of each stream, by ARN; where none is listed, every stream has `generation`. `bind`
+    asks the sink once per stream and environment."""
+
+    generation: int
+    listed: Mapping[str, int] = field(default_factory=dict)
+    bind: Bind = bound_nowhere
+    _bound: set[str] = field(default_factory=set)
+
+    def of(self, stream: str) -> int:
+        """The stream's generation. Raises Unavailable if it is not listed or the sink has it bound
+        otherwise, Rejected if the record names no stream."""
+        if not self.listed:
+            return self.generation
+        if not stream:
+            raise Rejected("the record has no eventSourceARN")
+        generation = self.listed.get(stream)
+        if generation is None:
+            raise Unavailable(
+                f"stream {stream} is not listed: give its ARN as the function's source, with a Generation above every "
+                f"earlier one; list the old stream as ARN=generation in EarlierStreams; then rebuild"
+            )
+        if stream not in self._bound:
+            self.bind(stream, generation)
+            self._bound.add(stream)
+        return generation

@@ -1,0 +1,77 @@
+"""Which stream each generation of a sink belongs to, kept in the sink itself, so that a second stack is refused too."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributary.consumer.deadline import FOREVER
+from distributary.dynamodb.requests import ItemClient, batch_get, conditional_write
+from distributary.errors import Unavailable
+from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
+from distributary.stream.keys import escape, table_of
+
+FORMAT = 1
+_TRIES = 5
+Bound = Mapping[int, str]
+"""Streams by generation."""
+
+
+def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
+    """What is bound together with this pair; None if the pair is bound already. Raises Unavailable if it cannot be.
+
+    A generation has one stream. A new pair needs a generation above all others: below them, every change of the stream
+    would be superseded without a word.
+    """
+    if bound.get(generation) == stream:
+        return None
+    if generation in bound:
+        raise Unavailable(
+            f"generation {generation} of table '{table_of(stream)}' belongs to stream {bound[generation]}, not to "
+            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and rebuild"
+        )
+    if bound and generation < max(bound):
+        raise Unavailable(
+            f"stream {stream} has generation {generation}, and generation {max(bound)} of table '{table_of(stream)}' "
+            f"has been written already: raise Generation above {max(bound)}, and rebuild"
+        )
+    return {**bound, generation: stream}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamBindings:
+    """A row per branch and source table in the tombstone table: `id` (`%streams|branch|table`), `bound` (M: stream ARNs
+    by generation), `format` (N). No view's and no mirror's tombstone has such an id; it never expires."""
+
+    client: ItemClient
+    table: str
+    branch: str
+
+    def bind(self, stream: str, generation: int) -> None:
+        """See `streams.Bind`. 1 read unit, and the first time 1 write unit. Raises ConfigError for a row of a later
+        release."""
+        key = {"id": {"S": f"%streams|{self.branch}|{escape(table_of(stream))}"}}
+        for _ in range(_TRIES):
+            found = batch_get(self.client, self.table, [key], FOREVER, "stream binding BatchGetItem")
+            row = found[0] if found else None
+            wanted = bound_with(_read(row), stream, generation)
+            if wanted is None:
+                return
+            kept = {"M": {str(each): {"S": arn} for each, arn in wanted.items()}}
+            item = {**key, "bound": kept, FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
+            write, condition = self.client.put_item, _as_read(row)
+            if conditional_write(write, "stream binding PutItem", TableName=self.table, Item=item, **condition).held:
+                return
+        raise Unavailable("stream binding: other functions keep writing it; it is tried again")
+
+
+def _read(row: Mapping[str, Any] | None) -> dict[int, str]:
+    if row is None:
+        return {}
+    check_format("the row of stream bindings", format_of(row), FORMAT)
+    return {int(generation): arn["S"] for generation, arn in row["bound"]["M"].items()}
+
+
+def _as_read(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    if row is None:
+        return {"ConditionExpression": "attribute_not_exists(id)"}
+    return {"ConditionExpression": "bound = :bound", "ExpressionAttributeValues": {":bound": row["bound"]}}

@@ -1,0 +1,92 @@
+"""A move of an index's readers to another generation, put together from plain values."""
+
+import sys
+import time
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
+
+from distributary.errors import ConfigError
+from distributary.index.opensearch.connect import connect
+from distributary.index.opensearch.target import load, of, template
+from distributary.index.reindex import state as states
+from distributary.index.reindex.backfill import Backfill
+from distributary.index.reindex.steps import Reindex
+from distributary.index.reindex.writers import Deployed, Vouched, Writers
+from distributary.index.verify import command
+
+_EVERY_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """`to`: the new generation; None takes the one begun, or the one after the readers'. `function`: the index
+    function's name in Lambda, which is asked whether it writes to both. `writing_both`: the user says that it does."""
+
+    places: command.Options
+    starts: bool = False
+    to: int | None = None
+    function: str | None = None
+    writing_both: bool = False
+    repair: bool = False
+
+
+def build(move: Move) -> Reindex:
+    """Raises Unavailable, ConfigError."""
+    options = move.places
+    if not options.endpoint:
+        raise ConfigError("--endpoint is missing: give the domain's address")
+    generation = _target(move)
+    lines = Lines()
+    verify = command.build(options, generation, move.repair, lines)
+    eye = verify.eye
+    backfill = Backfill(eye.declared, eye.dynamodb, eye.table, eye.keys, lines)
+    own = template(eye.declared.index)
+    return Reindex(eye.declared, partial(of, load(options.index)), _writers(move), backfill, verify, template=own)
+
+
+def _target(move: Move) -> int:
+    """A move that was begun from where readers stand, or that brought them there, goes before a new one."""
+    options = move.places
+    if move.to is not None:
+        return move.to
+    index, client = load(options.index)[0], connect(str(options.endpoint), options.service, options.secret)
+    readers = states.read_by(client, index)
+    following = index.physical(readers + 1)
+    begun = states.exists(client, following) and states.read(client, following) is not None
+    came = states.read(client, index.physical(readers)) is not None
+    return readers if came and not begun and not move.starts else readers + 1
+
+
+def _writers(move: Move) -> Writers:
+    if move.function:
+        return Deployed(command.client("lambda", move.places), move.function)
+    return Vouched() if move.writing_both else Nobody()
+
+
+class Nobody:
+    """Neither was given."""
+
+    def both(self, origin: int, target: int, since: float | None) -> float:  # noqa: ARG002
+        """See `Writers`."""
+        raise ConfigError(
+            f"deploy the function with Generation={origin} and AlsoGeneration={target}, then run this again with "
+            "--function and its name, or --writing-both if it runs elsewhere"
+        )
+
+
+class Lines:
+    """Progress, in plain lines on stderr, now and then."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._told, self._lock = time.monotonic(), Lock()
+
+    def __call__(self, what: str, number: int) -> None:
+        """So many more were read."""
+        with self._lock:
+            self._counts[what] = self._counts.get(what, 0) + number
+            if time.monotonic() - self._told < _EVERY_SECONDS:
+                return
+            self._told = time.monotonic()
+            print(", ".join(f"{each} {count:,}" for each, count in self._counts.items()), file=sys.stderr)

@@ -1,0 +1,107 @@
+"""Regions that are all written to: a repair beside the stream, each into each of the other's calls."""
+
+from functools import partial
+
+import pytest
+
+from distributary.replicate import by_attribute, last_writer
+from tests.scheduler.runs import deep, play_every
+from tests.scheduler.scheduler import Scheduler
+from tests.unit.edited_regions import EU, FOREVER, US
+from tests.unit.edited_regions import World as Edited
+
+KEY = {"id": {"S": "x"}}
+RULES = {"whole": last_writer("at", "seconds"), "merged": by_attribute("at", "seconds")}
+
+
+class Race:
+    """What was done before, then actors beside each other. All regions end with `value`; None is no item."""
+
+    def __init__(self, rule, before, actors, value, choices):
+        self.scheduler, self.value = Scheduler(choices, None, coarse=True), value
+        self.world = Edited(rule, wrap=self.scheduler.client)
+        self.before, self.actors = before, actors
+
+    @classmethod
+    def of(cls, rule, story, beside, _, choices):
+        """A repair beside another actor."""
+        before, value = STORIES[story]
+        return cls(RULES[rule], before, [beside, repair], value, choices)
+
+    def run(self):
+        with self.scheduler.machine():
+            self.before(self)
+            self.newest = len(self.world.tables.records[US]) - 1
+            for actor in self.actors:
+                self.scheduler.spawn(actor.__name__, lambda actor=actor: actor(self))
+            self.scheduler.run()
+            self.settle()
+        found = [item and item["value"]["S"] for item in self.world.items()]
+        assert found == [self.value] * 2, found
+
+    def carry(self, region, since):
+        while "failed" in self.world.carry(region, since):
+            self.scheduler.sleep(1.0)
+
+    def settle(self):
+        self.world.settle()
+
+
+def nothing_yet(race):
+    race.world.put(US, 1, "a")
+
+
+def an_edit_is_late(race):
+    race.world.put(US, 1, "a")
+    race.world.settle()
+    race.world.put(US, 2, "b")
+
+
+def an_edit_was_lost(race):
+    an_edit_is_late(race)
+    race.world.put(US, 3, "c")
+
+
+def both_edited(race):
+    an_edit_is_late(race)
+    race.world.put(EU, 3, "c")
+
+
+def a_delete_is_late(race):
+    race.world.put(US, 1, "a")
+    race.world.settle()
+    race.world.delete(US)
+
+
+def live(race):
+    """The newest record of the stream, and what comes after it."""
+    race.carry(US, race.newest)
+
+
+def all_of_it(race):
+    """Everything again, in order."""
+    race.carry(US, 0)
+
+
+def repair(race):
+    race.world.branch(EU).reconcile(KEY, FOREVER)
+
+
+def repair_there(race):
+    race.world.branch(US).reconcile(KEY, FOREVER)
+
+
+STORIES = {
+    "nothing yet": (nothing_yet, "a"),
+    "an edit is late": (an_edit_is_late, "b"),
+    "an edit was lost": (an_edit_was_lost, "c"),
+    "both edited": (both_edited, "c"),
+    "a delete is late": (a_delete_is_late, None),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("story", STORIES)
+@pytest.mark.parametrize("beside", [live, all_of_it, repair_there])
+def test_a_repair_and_another_actor_into_each_of_the_others_calls(rule, story, beside):
+    play_every(partial(Race.of, rule, story, beside), deep(1))
