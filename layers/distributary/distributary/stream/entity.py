@@ -32,37 +32,7 @@ class Entity:
     def could_claim(self, keys: Image) -> bool:
         """Whether an item with this key can ever have been of this kind: yes, unless `where` says no by the key
         alone."""
-        seen = _KeyOnly(keys.raw)
-        try:
-            return self.claims(seen) or seen.beyond
-        except Rejected:
-            return True
-
-
-class _KeyOnly(Image):
-    """A key in the place of its item; `beyond` once anything else than the key's attributes was asked for."""
-
-    __slots__ = ("beyond",)
-
-    def __init__(self, raw: Mapping[str, Typed]) -> None:
-        super().__init__(raw)
-        self.beyond = False
-
-    def __getitem__(self, name: str) -> Value:
-        self.beyond |= name not in self.raw
-        return super().__getitem__(name)
-
-    def __contains__(self, name: object) -> bool:
-        self.beyond |= name not in self.raw
-        return name in self.raw
-
-    def __iter__(self) -> Iterator[str]:
-        self.beyond = True
-        return super().__iter__()
-
-    def __len__(self) -> int:
-        self.beyond = True
-        return super().__len__()
+        return claimable(self.claims, keys)
 
 
 def without_comma(**given: object) -> list[str]:
