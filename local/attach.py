@@ -1,5 +1,6 @@
 """Drives functions from an existing table's stream."""
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -8,8 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table as Grid
+from rich.text import Text
 
 from local.aws import Aws, said_in_one_line
 from local.backfill import Table
@@ -20,6 +23,13 @@ from local.stack import Project, Stack
 from local.template import TableSpec
 
 _COUNTS = ("Received", "Applied", "Superseded", "Ignored", "Parked", "Failed")
+_PLACES = {
+    "DERIVED_TABLE": "rows in table {}",
+    "OPENSEARCH_ENDPOINT": "documents in OpenSearch at {}",
+    "CLAIM_TABLE": "claims of messages in table {}",
+    "REPLICA_TABLE": "rows in table {}",
+}
+"""Where a function keeps what it makes, by the variable of its environment that names the place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +45,69 @@ class Order:
     parameters: Mapping[str, str]
 
 
+class Watch:
+    """Keeps the functions' log files, and prints the cause of each change that is parked or failed, as it happens."""
+
+    def __init__(self, files: LogFiles, console: Console) -> None:
+        self.files, self._console = files, console
+        self.causes: dict[str, str] = {}
+
+    def last(self) -> list[tuple[str, str]]:
+        """The last cause of each function that has one."""
+        return sorted(self.causes.copy().items())
+
+    def __call__(self, function: str, line: str) -> None:
+        """Takes a line of a function's log."""
+        self.files(function, line)
+        try:
+            entry = json.loads(line)
+            message, cause = entry["message"], str(entry["cause"])
+        except (ValueError, LookupError, TypeError):
+            return
+        if message in ("parked", "failed"):
+            which = f"event {entry['event_id']}" if "event_id" in entry else f"{entry.get('changes', 1)} changes"
+            self.causes[function] = cause
+            self._console.print(
+                f"{function}: {message}: {which}: {cause}", soft_wrap=True, markup=False, highlight=False
+            )
+
+
 def attach(order: Order, project: Project, console: Console) -> int:
-    """Runs until interrupted, or until the stream is drained; prints the counts. 1 if records were given up, else 0."""
+    """Runs until interrupted, or until the stream is drained; prints the counts. 1 if a change was parked or failed, or
+    if records were given up, else 0."""
     table, spec = source_table(order.source, order.table)
-    with _stack(order, project) as stack:
+    watch = Watch(LogFiles(project.artifacts / "logs"), console)
+    with _stack(order, project, watch) as stack:
         stack.prepare(order.functions)
         if "index" in order.functions:
             stack.apply_index()
         if "replicate" in order.functions:
             stack.create_replica(spec)
         mappings = stack.attach(table.stream_arn, order.functions, order.source)
+        _say_places(stack, order.functions, table.stream_arn, watch, console)
         try:
-            _run(order, stack, table, mappings, console)
+            with Live(console=console, get_renderable=lambda: _shown(stack, mappings, watch), transient=True):
+                _run(order, stack, table, mappings, console)
         except KeyboardInterrupt:
             console.print("interrupted")
         for mapping in mappings.values():
             mapping.stop()
         console.print(_counts(stack, mappings))
-        return 1 if any(mapping.tally.counts().get("discarded") for mapping in mappings.values()) else 0
+        return 1 if any(_went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
+
+
+def _went_wrong(stack: Stack, name: str, mapping: EventSourceMapping) -> bool:
+    counts = stack.function(name).metrics.counts()
+    return bool(mapping.tally.counts().get("discarded") or counts.get("Parked") or counts.get("Failed"))
+
+
+def _say_places(stack: Stack, functions: Sequence[str], stream_arn: str, watch: Watch, console: Console) -> None:
+    for name in functions:
+        environment = stack.spec(name, stream_arn).environment
+        places = [text.format(environment[each]) for each, text in _PLACES.items() if environment.get(each)]
+        bucket = environment["PARKING_BUCKET"]
+        places += [f"parked changes in s3://{bucket}/parked/{name}/", f"log in {watch.files.path(name)}"]
+        console.print(f"{name}: {'; '.join(places)}", soft_wrap=True, markup=False, highlight=False)
 
 
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
@@ -77,10 +132,10 @@ def _mend(source: Aws, name: str, has_other: bool) -> str:
     return f"{name} has no stream: {enable}"
 
 
-def _stack(order: Order, project: Project) -> AbstractContextManager[Stack]:
+def _stack(order: Order, project: Project, watch: Watch) -> AbstractContextManager[Stack]:
     if order.embedded:
-        return Stack.start(project, order.parameters, order.source.region)
-    return Stack(project, order.source, order.parameters, LogFiles(project.artifacts / "logs"))
+        return Stack.start(project, order.parameters, order.source.region, log=watch)
+    return Stack(project, order.source, order.parameters, watch)
 
 
 def _run(
@@ -107,13 +162,27 @@ def _drained(mappings: Any, since: float) -> bool:
     return all(mapping.drained(since) for mapping in mappings)
 
 
+def _shown(stack: Stack, mappings: Mapping[str, EventSourceMapping], watch: Watch) -> Group:
+    causes = [Text(f"{name}: last cause: {cause}", no_wrap=True, overflow="ellipsis") for name, cause in watch.last()]
+    return Group(_counts(stack, mappings), *causes)
+
+
 def _counts(stack: Stack, mappings: Mapping[str, EventSourceMapping]) -> Grid:
     grid = Grid(box=None)
-    for heading in ("function", "delivered", *(name.lower() for name in _COUNTS), "retried", "bisected", "discarded"):
+    for heading in (
+        "function",
+        "delivered",
+        *(name.lower() for name in _COUNTS),
+        "retried",
+        "bisected",
+        "discarded",
+        "lag",
+    ):
         grid.add_column(heading, justify="left" if heading == "function" else "right", no_wrap=True)
     for name, mapping in mappings.items():
         counts, metrics = mapping.tally.counts(), stack.function(name).metrics.counts()
         ours = [counts.get("delivered", 0), *(metrics.get(each, 0) for each in _COUNTS)]
         rest = [counts.get(each, 0) for each in ("retried", "bisected", "discarded")]
-        grid.add_row(name, *(str(each) for each in (*ours, *rest)))
+        lag = (stack.function(name).metrics.samples("Lag") or [0.0])[-1]
+        grid.add_row(name, *(str(each) for each in (*ours, *rest)), f"{lag:.0f} s")
     return grid

@@ -50,6 +50,7 @@ class Shop:
         (command,) = {each for each in commands(PAGE) if each.startswith("distributary attach")}
         declared = [f"--declared={each}={self.folder / 'functions' / each}" for each in FUNCTIONS]
         done = self.run([*argv(command), *declared])
+        self.status, self.said = done.returncode, done.stdout
         rows = [line.split() for line in done.stdout.splitlines()]
         return {row[0]: [int(each) for each in row[2:8]] for row in rows if row and row[0] in FUNCTIONS}
 
@@ -90,6 +91,11 @@ def test_the_tutorial_from_beginning_to_end(shop):
 
     shop.step("spoil")
     assert shop.attach()["derive"][4] == 1
+    assert shop.status == 1, "a change was parked"
+    assert re.search(r"^derive: parked: event \S+: view 'sales'", shop.said, re.MULTILINE)
+    assert re.search(
+        r"^derive: rows in table \S+; parked changes in s3://\S+/parked/derive/; log in ", shop.said, re.MULTILINE
+    )
     shop.step("correct")
     shop.attach()
     assert "'revenue': Decimal('50')" in shop.step("rows")

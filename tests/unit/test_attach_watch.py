@@ -1,0 +1,40 @@
+"""What `attach` prints while it runs."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from local.attach import Watch
+from local.function_logs import LogFiles
+
+PARKED = {"message": "parked", "event_id": "e-1", "cause": "view 'sales': 'total' is no [number]"}
+FAILED = {"message": "failed", "changes": 3, "cause": "DynamoDB: ThrottlingException"}
+
+
+@pytest.fixture
+def watch(tmp_path):
+    return Watch(LogFiles(tmp_path), Console(file=io.StringIO(), width=40))
+
+
+def said(watch):
+    return watch._console.file.getvalue()
+
+
+def test_the_cause_of_a_parked_or_failed_change_is_printed_at_once(watch):
+    for entry in (PARKED, FAILED):
+        watch("derive", json.dumps(entry))
+    assert said(watch).splitlines() == [
+        "derive: parked: event e-1: view 'sales': 'total' is no [number]",
+        "derive: failed: 3 changes: DynamoDB: ThrottlingException",
+    ]
+    assert watch.causes == {"derive": FAILED["cause"]}
+    assert len(watch.files.path("derive").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize("line", ["START", "[]", "{}", json.dumps({"message": "started", "cause": "none"})])
+def test_other_lines_are_only_kept(watch, line):
+    watch("derive", line)
+    assert said(watch) == ""
+    assert watch.files.path("derive").read_text() == f"{line}\n"
