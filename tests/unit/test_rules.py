@@ -68,7 +68,7 @@ def test_a_trusted_attribute_may_hold_an_address_of_its_full_length():
     ("changes", "fault"),
     [
         ({"max_characters": 0}, "max_characters is 0: give 1 to 2000"),
-        ({"trusted": "name"}, r"trusted is the text 'name': write a tuple, such as \('name',\)"),
+        ({"trusted": "name"}, r"write trusted=\('name',\), with the comma"),
         ({"trusted": ("link",)}, "'link' is not declared"),
         ({"id": "%x"}, "id '%x' is not made of"),
     ],

@@ -142,8 +142,6 @@ def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
         yield f"id '{rule.id}' is not made of letters, digits, '_', '.', '-'"
     if not 1 <= rule.max_characters <= MOST_CHARACTERS:
         yield f"max_characters is {rule.max_characters}: give 1 to {MOST_CHARACTERS}"
-    if isinstance(rule.trusted, str):
-        yield f"trusted is the text '{rule.trusted}': write a tuple, such as ('{rule.trusted}',)"
     if missing := sorted(rule.on.kinds - kinds):
         yield f"it waits for {', '.join(missing)}, which the mapping leaves out: add it to WelcomeEventNames"
     if len(rule.tags) > _MAX_TAGS or not all(NAME.fullmatch(tag) for pair in rule.tags.items() for tag in pair):
@@ -155,5 +153,4 @@ def _named(rule: Rule) -> list[str]:
     named = [each for each in (rule.to, rule.locale, rule.consent) if isinstance(each, str)]
     for each in rule.content.values():
         named += sorted(each.fields() - {""})
-    trusted = () if isinstance(rule.trusted, str) else rule.trusted
-    return list(dict.fromkeys([*named, *rule.on.attributes(), *trusted]))
+    return list(dict.fromkeys([*named, *rule.on.attributes(), *rule.trusted]))
