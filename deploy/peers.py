@@ -73,8 +73,8 @@ def faults(root: Path, built: Path, both: Sequence[Peer]) -> list[str]:
             else:
                 client.put_item(TableName=TABLE, Item=item)
             wait_until_idle(mappings, DRAIN_SECONDS)
-            found = other.get_item(TableName=TABLE, Key=KEY, ConsistentRead=True).get("Item", {})
-            if (plain := {name: value for name, value in found.items() if name != STAMP}) != (item or {}):
+            row = other.get_item(TableName=TABLE, Key=KEY, ConsistentRead=True).get("Item", {})
+            if (plain := {name: value for name, value in row.items() if name != STAMP}) != (item or {}):
                 found.append(f"the other region has {plain}, not {item or {}}")
         read = [mapping.tally.counts().get("read") for mapping in mappings]
         return found + ([] if read == [3, 3] else [f"records in the streams: {read}, not 3 in each"])
