@@ -6,35 +6,19 @@ from random import Random
 from typing import Any, ClassVar
 
 from distributary.consumer.parallel import Parallel
-from distributary.stream.change import Kind
 from distributary.welcome import Content, Entity, Rule
 from distributary.welcome.claims import MAX_SENDS
 from distributary.welcome.factory import build
-from distributary.welcome.settings import WelcomeSettings
 from tests.fakes import ses
 from tests.fakes.ses import Ses
 from tests.scheduler.choices import Choices
 from tests.scheduler.world import Plan, World
+from tests.unit.mail import SETTINGS
 
 PERSON = Entity(name="person", keys=("id",), attributes=("email",))
 RULE = Rule(name="welcome", of=PERSON, to="email", content={"en": Content("Welcome", "Hello", "<p>Hello</p>")})
+DAY_LONG = replace(SETTINGS, max_age_seconds=86_400, send_rate=1000.0)
 RESENT = replace(RULE, on_unknown="resend")
-SETTINGS = WelcomeSettings(
-    parking_bucket="parking",
-    generation=0,
-    claim_table="claims",
-    claim_days=30,
-    max_age_seconds=86_400,
-    event_names=frozenset(Kind),
-    send_rate=1000.0,
-    concurrency=1,
-    sender="sender@example.com",
-    reply_to="",
-    configuration_set="",
-    topic_arn="",
-    sms_calling_codes=(),
-    event_bus="",
-)
 
 
 class WelcomeWorld(World):
@@ -60,7 +44,7 @@ class WelcomeWorld(World):
     def branch(self) -> Any:
         """See `World`."""
         clients = {"dynamodb": self.dynamodb, "sesv2": self.mail}
-        return build([self.rule], SETTINGS, lambda service, **_: clients[service], Parallel())
+        return build([self.rule], DAY_LONG, lambda service, **_: clients[service], Parallel())
 
     def check(self, when: str) -> None:
         """One message to each; at most one to those for whom nobody can know, which are parked."""

@@ -126,17 +126,10 @@ class Register:
         return self._as_seen(self.client.put_item, "row PutItem", before, Item=item)
 
     def _as_seen(self, operation: Operation, what: str, version: Typed | None, **arguments: Any) -> bool:
-        condition = "#v = :seen" if version else "attribute_not_exists(#v)"
-        arguments |= {"ExpressionAttributeValues": {":seen": version}} if version else {}
-        names = {"#v": self.version_attribute}
-        return conditional_write(
-            operation,
-            what,
-            TableName=self.table,
-            ConditionExpression=condition,
-            ExpressionAttributeNames=names,
-            **arguments,
-        ).held
+        if version is None:
+            return self._conditionally(operation, what, "attribute_not_exists(#v)", **arguments)
+        values = {":seen": version}
+        return self._conditionally(operation, what, "#v = :seen", ExpressionAttributeValues=values, **arguments)
 
     def _first_step(self, write: Write) -> Outcome:
         return self._put(write) if write.row is not None else self._delete(write)

@@ -44,12 +44,8 @@ class Source:
         """See `entity.concerns`. A delete concerns every index whose entity can ever have had the key: the change that
         took the item out of the entity may be parked. Raises Rejected if the entity's `where` fails on the new image.
         """
-        if change.kind is Kind.REMOVE:
-            return (self.declared.of.could_claim(change.keys) or self._held(change)) and self._has_place(change)
-        return self._held(change)
-
-    def _held(self, change: Change) -> bool:
-        return concerns(change, self.declared.of.claims, self.declared.of.claims)
+        claims = self.declared.of.claims
+        return concerns(change, claims, claims) and (change.kind is not Kind.REMOVE or self._has_place(change))
 
     def _has_place(self, change: Change) -> bool:
         """Whether the template fits the key. If not, and the entity claims the item, `place` is left to say so."""

@@ -29,11 +29,6 @@ class Entity:
         """Whether the item is of this kind. Raises Rejected if `where` fails on it."""
         return self.where is None or bool(guarded(f"entity '{self.name}': where", self.where, item))
 
-    def could_claim(self, keys: Image) -> bool:
-        """Whether an item with this key can ever have been of this kind: yes, unless `where` says no by the key
-        alone."""
-        return claimable(self.claims, keys)
-
 
 def without_comma(**given: object) -> list[str]:
     """A fault for each name whose tuple of names is a single string: its parentheses lack a comma."""

@@ -1,1 +1,1 @@
-"""What stands downstream, held against its source while the stream goes on: `distributary verify`."""
+"""Comparisons of what is downstream with its source, while the stream goes on: `distributary verify`."""

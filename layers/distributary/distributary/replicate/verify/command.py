@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError
-from distributary.replicate.declarations import Mirror, MultiActive, peers_of
+from distributary.replicate.declarations import Mirror, MultiActive
 from distributary.replicate.factory import mirror
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.verify import regions, sample
@@ -21,10 +21,9 @@ from distributary.replicate.verify.repair import Mending, Repair
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.since import SECONDS_KEPT, changed
 from distributary.replicate.verify.table import Keys, Side
-from distributary.replicate.verify.tables import Place, declared, described, key_names
+from distributary.replicate.verify.tables import Place, Places, declared, described, key_names
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
-from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.progress import progress
 
 REPAIRS = 32
@@ -34,26 +33,18 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Places):
     """What to compare. `sample`: a random share only; `since`: only what changed in this time, such as 30m. `pause`:
     seconds between looks, longer than the lag. `read_units`: a second, of each table at most."""
 
-    table: str
-    region: str | None = None
-    endpoint_url: str | None = None
-    replica_table: str = ""
-    replica_region: str | None = None
-    target_endpoint_url: str | None = None
     segments: int = 4
     read_units: float | None = None
     sample: float | None = None
     since: str | None = None
     pause: float = 10.0
     repair: bool = False
-    tombstone_table: str = ""
     tombstone_days: int = 7
     generation: int = 0
-    version_attribute: str = REPLICA_VERSION
 
 
 def run(options: Options) -> MirrorReport:
@@ -65,8 +56,7 @@ def run(options: Options) -> MirrorReport:
 
 
 def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
-    home = Place(options.table, options.region, options.endpoint_url)
-    away = Place(options.replica_table, options.replica_region, options.target_endpoint_url or options.endpoint_url)
+    home, away = options.home, options.away
     client, other = home.client(), away.client()
     table, replica = described(client, home.table), described(other, away.table)
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
@@ -89,9 +79,8 @@ def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
 
 def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
     """Each other region against the one of --region, one after the other."""
-    here = options.region or str(Place(options.table, None, options.endpoint_url).client().meta.region_name)
-    others = peers_of(found, here, tuple(region for region in found.regions if region != here))
-    places = {region: Place(options.table, region, options.endpoint_url) for region in (here, *others)}
+    places = options.of_regions(found)
+    here, *others = places
     clients = {region: place.client() for region, place in places.items()}
     tables = {region: described(clients[region], options.table) for region in places}
     repair, reports = None, []

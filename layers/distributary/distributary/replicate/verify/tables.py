@@ -11,7 +11,8 @@ from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of, why_no_client
 from distributary.errors import ConfigError
-from distributary.replicate.declarations import Mirror, Replica, check
+from distributary.replicate.declarations import Mirror, MultiActive, Replica, check, peers_of
+from distributary.stream.change import REPLICA_VERSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,36 @@ class Place:
             )  # type: ignore[call-overload]
         except (*AwsError, ValueError) as error:
             raise ConfigError(why_no_client(error)) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where a table is and its replica, or the tables of all regions: what commands on a replica are told."""
+
+    table: str
+    region: str | None = None
+    endpoint_url: str | None = None
+    replica_table: str = ""
+    replica_region: str | None = None
+    target_endpoint_url: str | None = None
+    tombstone_table: str = ""
+    version_attribute: str = REPLICA_VERSION
+
+    @property
+    def home(self) -> Place:
+        """The source."""
+        return Place(self.table, self.region, self.endpoint_url)
+
+    @property
+    def away(self) -> Place:
+        """The replica."""
+        return Place(self.replica_table, self.replica_region, self.target_endpoint_url or self.endpoint_url)
+
+    def of_regions(self, found: MultiActive) -> dict[str, Place]:
+        """The table of each region by its name, this region's first. Raises ConfigError."""
+        here = self.region or str(self.home.client().meta.region_name)
+        others = peers_of(found, here, tuple(region for region in found.regions if region != here))
+        return {region: Place(self.table, region, self.endpoint_url) for region in (here, *others)}
 
 
 def described(client: Any, table: str) -> dict[str, Any]:
