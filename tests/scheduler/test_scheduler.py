@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import comb
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.tombstones import Tombstones
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.scheduler.branches import BRANCHES
@@ -126,6 +128,12 @@ def test_a_crash_ends_the_actor_before_or_after_its_call_took_effect(fault, left
 
     assert played(fault, program).number() == left
     assert told == []
+
+
+def test_a_second_thread_cannot_take_the_clocks_of_the_process():
+    with ThreadPoolExecutor(1) as pool, pytest.raises(RuntimeError, match="main thread, or in processes"):
+        pool.submit(Scheduler(Listed([])).run).result()
+    assert time.time in Tombstones.__init__.__defaults__, "the layer has the real clock"
 
 
 def test_a_crash_of_one_thread_ends_the_whole_process():

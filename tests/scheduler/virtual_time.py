@@ -6,6 +6,7 @@ exchanged where it took it.
 
 import random
 import sys
+import threading
 import time
 import types
 import uuid
@@ -68,7 +69,10 @@ Seam = tuple[Callable[[Any], None], Any, Any]
 
 @contextmanager
 def virtual(machine: Machine) -> Iterator[None]:
-    """The layer runs on this machine."""
+    """The layer runs on this machine. It is exchanged for the whole process, so only the main thread may ask for it:
+    schedules that are played side by side need processes. Raises RuntimeError."""
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("virtual time is the whole process's: play schedules on the main thread, or in processes")
     seams = _seams(sum(name.startswith(PACKAGE) for name in sys.modules)) if not _running else []
     _running.append(machine)
     for put, _, new in seams:
