@@ -8,7 +8,7 @@ from tests.scheduler.branches import repaired
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
-from tests.scheduler.race import deleting, deliver, editing, live, neighbour, put, race, repair
+from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, repair
 from tests.scheduler.runs import deep, play, play_every, seeds
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
@@ -62,6 +62,26 @@ def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind)
         repair(world)
 
     play_every(race(world, [put(10), deliver, put(20)], [repair, newer], **more), deep(1))
+
+
+def again(world):
+    """The application makes the item again, nobody hears of it, and a repair sees it."""
+    put(30)(world)
+    repair(world)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_repair_of_a_dead_row_never_takes_one_that_another_repair_has_kept(kind):
+    """The delete is lost as well: one repair sees no item, the other sees it."""
+    world, more = KINDS[kind]
+    play_every(race(world, [put(10), deliver, delete], [repair, again], **more), deep(1))
+
+
+@pytest.mark.slow
+def test_nor_one_that_the_other_repair_is_about_to_settle():
+    """It takes two interferences: the other repair has put the row, and has not looked at its tombstone yet."""
+    world, more = KINDS["fixed"]
+    play_every(race(world, [put(10), deliver, delete], [repair, again], **more), deep(2))
 
 
 def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkeypatch):

@@ -1,8 +1,11 @@
 """What the Register asks of DynamoDB, to the unit."""
 
+from dataclasses import replace
+
 import pytest
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import IGNORED
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register, Write
 from tests.fakes.dynamodb import DynamoDB
@@ -43,6 +46,18 @@ def test_a_put_of_five_kilobytes_is_six_write_units_with_its_version(client, reg
 def test_a_delete_is_two_writes(client, register):
     register.write([delete("a", 1)], FOREVER)
     assert (client.calls, client.write_units, client.read_units) == ({"PutItem": 1, "DeleteItem": 1}, 2, 0)
+
+
+def test_a_delete_if_present_that_finds_no_row_is_one_read(client, register):
+    (end,) = register.write([replace(delete("a", 1), if_present=True)], FOREVER)
+    assert (end, client.calls, client.write_units, client.read_units) == (IGNORED, {"BatchGetItem": 1}, 0, 1.0)
+
+
+def test_a_delete_if_present_keeps_the_tombstone_of_its_batchs_older_one(register):
+    """It supersedes that delete, which would have left one: no older put may bring the row back later."""
+    register.write([delete("a", 5), replace(delete("a", 6), if_present=True)], FOREVER)
+    register.write([put("a", 4)], FOREVER)
+    assert register.client.state["rows"] == {}
 
 
 def test_a_put_that_its_tombstone_outranks_is_one_write_more(client, register):
