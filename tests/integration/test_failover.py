@@ -104,7 +104,10 @@ def named(form, page=PAGE):
 @pytest.fixture
 def regions(emulators, tmp_path):
     with far(emulators.aws, {AWAY[0]: MILLISECONDS}) as to_away, far(emulators.aws, {HOME[0]: MILLISECONDS}) as to_home:
-        yield Regions(emulators.aws, {AWAY[0]: to_away, HOME[0]: to_home}, tmp_path)
+        found = Regions(emulators.aws, {AWAY[0]: to_away, HOME[0]: to_home}, tmp_path)
+        yield found
+    for table, client in found.clients.items():
+        client.delete_table(TableName=table)
 
 
 def test_stop_promote_reverse_and_resume_as_the_page_says(regions):
