@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals
+from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals, type_is
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
@@ -87,6 +87,16 @@ def edit(place, user, **attributes):
 
 def gone(place, user):
     return change(place, "REMOVE", user=user, old={"day": {"S": "mon"}})
+
+
+def test_an_insert_that_does_not_fit_keeps_the_tombstone_of_its_batchs_delete():
+    """It supersedes the delete. The item's own insert comes late, and must not bring back what was deleted."""
+    of = Entity(name="order", keys=("user_id",), attributes=("day",), where=type_is("order"))
+    world = World(Aggregate(name="sales", of=of, pk="SALES#{day}", sk="TOTAL", count="orders"))
+    image = {"day": {"S": "mon"}, "type": {"S": "order"}}
+    world.apply(change(2, "REMOVE", user="u", old=image), change(3, user="u", new={"type": {"S": "visit"}}))
+    world.apply(change(0, user="u", new=image))
+    assert world.rows() == {}
 
 
 def test_a_thousand_changes_of_ten_items_cost_ten_items_writes():
