@@ -17,6 +17,7 @@ from local.attach import source_table
 from local.aws import Aws
 from local.build import build
 from local.distance import far
+from local.emulators import embedded
 from local.stack import Project, Stack
 from local.template import TableSpec
 
@@ -161,12 +162,10 @@ def project(folder, rule):
 
 
 @pytest.fixture
-def world(request, emulators, tmp_path):
-    yield World(emulators.aws, tmp_path, request.param)
-    for region in REGIONS:
-        client = Aws.at_emulator(emulators.aws, region).client("dynamodb")
-        for table in (TABLE, KEPT):
-            client.delete_table(TableName=table)
+def world(request, tmp_path):
+    """On services of its own: two worlds would find each other's tables and conflicts."""
+    with embedded() as endpoints:
+        yield World(endpoints.aws, tmp_path, request.param)
 
 
 @pytest.mark.parametrize("world", [LAST], indirect=True, ids=["last-writer"])
