@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.index import Entity, Index, check
+from distributary.index import Entity, Field, Index, check
 from distributary.index.branch import IndexBranch
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.connect import connect
@@ -134,7 +134,7 @@ def test_numbers_of_38_digits_stay_exact_where_the_declaration_lets_them(shelf):
 
 def test_the_document_that_would_exceed_the_fields_of_an_index_is_parked_alone(shelf):
     """https://docs.opensearch.org/latest/field-types/mappings/#mapping-limit-settings"""
-    place = shelf(word={"type": "keyword"}, any={"type": "object", "dynamic": "true"})
+    place = shelf(word={"type": "keyword"}, any=Field(mapping={"type": "object", "dynamic": "true"}, max_keys=2000))
     many = {"any": {"M": {f"name_{n}": {"N": "1"} for n in range(1000)}}}
     ends = place.write(GOOD, many, {"any": {"M": {"one": {"N": "1"}}}})
     assert [end.status.value for end in ends] == ["Applied", "Parked", "Applied"]

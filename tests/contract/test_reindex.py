@@ -421,6 +421,7 @@ def test_the_first_fill_writes_nothing_for_items_that_the_index_is_not_about(tow
     town.put("robot", kind={"S": "robot"})
     town.deploy_both()
     town.start()
+    town.search.indices.refresh(index=town.index.physical(1))
     assert town.search.count(index=town.index.physical(1))["count"] == 1
 
 
