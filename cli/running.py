@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -93,7 +94,7 @@ def attach(
         backfill=backfill,
         parameters=parameters,
     )
-    return drive(order, _local(found), Console(width=max(130, Console().width)))
+    return drive(order, _local(found), Console(width=max(130, Console().width)), partial(projects.faults, found))
 
 
 def invoke(

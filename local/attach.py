@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -19,6 +20,7 @@ from local.backfill import Table
 from local.errors import LocalError
 from local.esm.mapping import EventSourceMapping
 from local.function_logs import LogFiles
+from local.reload import Check, Reload
 from local.stack import Project, Stack
 from local.template import TableSpec
 
@@ -72,9 +74,10 @@ class Watch:
             )
 
 
-def attach(order: Order, project: Project, console: Console) -> int:
+def attach(order: Order, project: Project, console: Console, check: Check) -> int:
     """Runs until interrupted, or until the stream is drained; prints the counts. 1 if a change was parked or failed, or
-    if records were given up, else 0."""
+    if records were given up, else 0. LocalError if a function cannot start. A function whose declarations change, and
+    in which `check` finds no fault, is restarted."""
     table, spec = source_table(order.source, order.table)
     watch = Watch(LogFiles(project.artifacts / "logs"), console)
     with _stack(order, project, watch) as stack:
@@ -87,7 +90,15 @@ def attach(order: Order, project: Project, console: Console) -> int:
         _say_places(stack, order.functions, table.stream_arn, watch, console)
         try:
             with Live(console=console, get_renderable=lambda: _shown(stack, mappings, watch), transient=True):
-                _run(order, stack, table, mappings, console)
+                _run(
+                    order,
+                    stack,
+                    table,
+                    mappings,
+                    console,
+                    Reload(stack, _folders(order, project), check, console),
+                    watch.files,
+                )
         except KeyboardInterrupt:
             console.print("interrupted")
         for mapping in mappings.values():
@@ -138,8 +149,28 @@ def _stack(order: Order, project: Project, watch: Watch) -> AbstractContextManag
     return Stack(project, order.source, order.parameters, watch)
 
 
+def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
+    declared = project.declared
+    return {
+        name: [project.template.source(name).folder, *([declared[name]] if name in declared else [])]
+        for name in order.functions
+    }
+
+
+def _check_starts(stack: Stack, functions: Sequence[str], logs: LogFiles) -> None:
+    for name in functions:
+        if error := stack.function(name).start_error():
+            raise LocalError(f"{name} cannot start: {error} (log: {logs.path(name)})")
+
+
 def _run(
-    order: Order, stack: Stack, table: Table, mappings: Mapping[str, EventSourceMapping], console: Console
+    order: Order,
+    stack: Stack,
+    table: Table,
+    mappings: Mapping[str, EventSourceMapping],
+    console: Console,
+    reload: Reload,
+    logs: LogFiles,
 ) -> None:
     console.print(f"attached to {table.stream_arn}: {', '.join(mappings)}", soft_wrap=True)
     asked, fill = time.monotonic(), partial(stack.backfill, table, order.functions, order.source)
@@ -149,6 +180,8 @@ def _run(
             while not (order.until_drained and _settled(filling) and _drained(mappings.values(), asked)):
                 for mapping in mappings.values():
                     mapping.check()
+                _check_starts(stack, order.functions, logs)
+                reload.look()
                 time.sleep(0.2)
         finally:
             stack.stop_backfill()

@@ -116,6 +116,14 @@ class Stack:
             self._functions[name] = Function(spec, self._built([name]), self.aws.environment(), self._log)
         return self._functions[name]
 
+    def restart(self, name: str) -> None:
+        """Builds a function that was made, and runs it from then on. The index gets what its declaration adds.
+        LocalError if it cannot be built, or if the index cannot be changed."""
+        built = self._built([name])
+        if name == "index":
+            self.apply_index()
+        self._functions[name].restart(built)
+
     def invoke(self, name: str, event: Any) -> Answer:
         """Runs a function once."""
         return self.function(name).invoke(json.dumps(event).encode())
