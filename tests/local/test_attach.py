@@ -97,6 +97,13 @@ def test_a_function_that_cannot_start_ends_attach_with_its_error(at_the_emulator
     assert said.count("\n") == 1
 
 
+def test_attach_says_which_rows_were_made_when_the_functions_come_to_rest(attached):
+    attached.table.put("a", colour={"S": "red"})
+    attached.until(lambda: "derive: row ITEM#a / MINE\n" in attached.said)
+    attached.table.delete("a")
+    attached.until(lambda: "derive: row ITEM#a / MINE removed\n" in attached.said)
+
+
 def test_a_changed_declaration_restarts_the_function(attached):
     attached.table.put("a", colour={"S": "red"})
     attached.until(lambda: attached.row("a"))
