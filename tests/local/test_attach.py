@@ -59,7 +59,10 @@ class Attached:
 
     def row(self, id):
         key = {"pk": {"S": f"ITEM#{id}"}, "sk": {"S": "MINE"}}
-        return self.dynamodb.get_item(TableName="distributary-DerivedTable", Key=key).get("Item")
+        try:
+            return self.dynamodb.get_item(TableName="distributary-DerivedTable", Key=key).get("Item")
+        except self.dynamodb.exceptions.ResourceNotFoundException:
+            return None
 
     def until(self, met):
         by = time.monotonic() + 90
