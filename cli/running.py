@@ -83,11 +83,13 @@ def attach(
         parameters = {"OpenSearchEndpoint": search, **parameters}
     found = here(context, declared)
     projects.check(found, functions)
+    beside = os.environ.get("AWS_ENDPOINT_URL")
     order = Order(
         table=table,
         functions=tuple(dict.fromkeys(functions)),
         source=Aws.of_user(endpoint, region),
-        embedded=embedded or endpoint is None,
+        beside=Aws.of_user(checked_endpoint(beside), region) if beside else None,
+        embedded=embedded,
         until_drained=until_drained,
         backfill=backfill,
         parameters=parameters,

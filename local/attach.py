@@ -17,6 +17,7 @@ from local.backfill import Table
 from local.errors import LocalError
 from local.esm.mapping import EventSourceMapping
 from local.function_logs import LogFiles
+from local.placement import place
 from local.reload import Check, Reload
 from local.stack import Project, Stack
 from local.template import TableSpec
@@ -24,11 +25,13 @@ from local.template import TableSpec
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to attach. Without `embedded`, the functions' tables are made where the source is."""
+    """What to attach. `embedded`, or else `beside`, says where the functions may keep what they make; see
+    local/placement.py."""
 
     table: str
     functions: tuple[str, ...]
     source: Aws
+    beside: Aws | None
     embedded: bool
     until_drained: bool
     backfill: bool
@@ -41,7 +44,9 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
     in which `check` finds no fault, is restarted."""
     table, spec = source_table(order.source, order.table)
     watch = Watch(LogFiles(project.artifacts / "logs"), console)
-    with _stack(order, project, watch) as stack:
+    kept = place(order.source, order.beside, order.embedded)
+    say(console, kept.line)
+    with _stack(kept.at, order, project, watch) as stack:
         stack.prepare(order.functions)
         if "index" in order.functions:
             stack.apply_index()
@@ -52,7 +57,7 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         say_places(stack, order.functions, table.stream_arn, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
         reload = Reload(stack, _folders(order, project), check, console)
-        run = _Run(order, stack, table, mappings, watch, reload, report)
+        run = _Run(order, kept.at is None, stack, table, mappings, watch, reload, report)
         try:
             with Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True):
                 say(console, f"attached to {table.stream_arn}: {', '.join(mappings)}")
@@ -71,6 +76,7 @@ class _Run:
     """What is attached, while it runs."""
 
     order: Order
+    embedded: bool
     stack: Stack
     table: Table
     mappings: Mapping[str, EventSourceMapping]
@@ -81,7 +87,7 @@ class _Run:
     def until_done(self) -> None:
         """Returns once the stream is drained, if that was ordered."""
         asked, order = time.monotonic(), self.order
-        fill = partial(self.stack.backfill, self.table, order.functions, order.source, first_fill=order.embedded)
+        fill = partial(self.stack.backfill, self.table, order.functions, order.source, first_fill=self._first_fill())
         with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
             filling = [pool.submit(fill)] if order.backfill else []
             try:
@@ -90,6 +96,10 @@ class _Run:
                     time.sleep(0.2)
             finally:
                 self.stack.stop_backfill()
+
+    def _first_fill(self) -> bool:
+        """Whether nothing was ever written downstream: everything is embedded in this run, the index as well."""
+        return self.embedded and "OpenSearchEndpoint" not in self.order.parameters
 
     def _look(self) -> None:
         for name, mapping in self.mappings.items():
@@ -141,7 +151,7 @@ def _mend(source: Aws, name: str, has_other: bool) -> str:
     return f"{name} has no stream: {enable}"
 
 
-def _stack(order: Order, project: Project, watch: Watch) -> AbstractContextManager[Stack]:
-    if order.embedded:
+def _stack(at: Aws | None, order: Order, project: Project, watch: Watch) -> AbstractContextManager[Stack]:
+    if at is None:
         return Stack.start(project, order.parameters, order.source.region, log=watch, outbox=project.outbox)
-    return Stack(project, order.source, order.parameters, watch)
+    return Stack(project, at, order.parameters, watch)

@@ -24,11 +24,13 @@ _PLACES = {
 
 
 class Watch:
-    """Keeps the functions' log files, and prints the cause of each change that is parked or failed, as it happens."""
+    """Keeps the functions' log files, and prints causes as they happen: of each change that is parked, and each new one
+    of a function's failed changes, which are delivered again and again."""
 
     def __init__(self, files: LogFiles, console: Console) -> None:
         self.files, self._console = files, console
         self.causes: dict[str, str] = {}
+        self._failures: set[tuple[str, str]] = set()
 
     def last(self) -> list[tuple[str, str]]:
         """The last cause of each function that has one."""
@@ -41,6 +43,9 @@ class Watch:
         if found is not None and found[0] in ("parked", "failed"):
             outcome, which, cause = found
             self.causes[function] = cause
+            if outcome == "failed" and (function, cause) in self._failures:
+                return
+            self._failures.add((function, cause))
             say(self._console, f"{function}: {outcome}: {which}: {cause}")
 
 

@@ -47,7 +47,7 @@ class Attached:
     def __init__(self, shop, table, aws):
         self.shop, self.table, self.console = shop, table, Console(file=io.StringIO(), width=200)
         self.dynamodb = aws.client("dynamodb")
-        self.order = Order(table.name, ("derive",), aws, False, False, False, {})
+        self.order = Order(table.name, ("derive",), aws, None, False, False, False, {})
 
     def run(self):
         project, found = Project(self.shop, ROOT / ".build/test-attach"), projects.find(self.shop)

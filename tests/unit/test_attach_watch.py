@@ -33,6 +33,21 @@ def test_the_cause_of_a_parked_or_failed_change_is_printed_at_once(watch):
     assert len(watch.files.path("derive").read_text().splitlines()) == 2
 
 
+def test_a_failure_that_comes_again_is_printed_once_but_each_parked_change_is(watch):
+    for _ in range(3):
+        watch("derive", json.dumps(FAILED))
+        watch("derive", json.dumps(PARKED))
+    watch("index", json.dumps(FAILED))
+    watch("derive", json.dumps({**FAILED, "cause": "another"}))
+    assert [line.split(":")[:2] for line in said(watch).splitlines()] == [
+        ["derive", " failed"],
+        *[["derive", " parked"]] * 3,
+        ["index", " failed"],
+        ["derive", " failed"],
+    ]
+    assert watch.causes["derive"] == "another"
+
+
 @pytest.mark.parametrize("line", ["START", "[]", "{}", json.dumps({"message": "started", "cause": "none"})])
 def test_other_lines_are_only_kept(watch, line):
     watch("derive", line)
