@@ -23,8 +23,9 @@ def invoke(
     from local.stack import Stack
 
     given, parameters, found = read_event(event), pairs("--parameter", parameter), here(context, declared)
-    projects.check(found, [function])
     project = local_project(found)
+    project.template.source(function)
+    projects.check(found, [function])
     with Stack.start(project, parameters, region, log=_say, outbox=project.outbox) as stack:
         if function == "index":
             stack.apply_index()

@@ -8,13 +8,21 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
 from typer.exceptions import TyperException
 
 from cli import declared, deployed, events, indexing, invoking, running
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
+from local.aws import NO_CREDENTIALS, NO_REGION, nothing_answers
 from local.errors import LocalError
 
 app = typer.Typer(
@@ -71,9 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DistributaryError as error:
         return _failed(2, f"stopped: {error}; run it again")
     except NoRegionError:
-        return _failed(2, "no region: give --region, or set AWS_REGION")
+        return _failed(2, NO_REGION)
     except NoCredentialsError:
-        return _failed(2, "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        return _failed(2, NO_CREDENTIALS)
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        return _failed(2, nothing_answers(error))
     except (LocalError, UsageFault, OSError, BotoCoreError, ClientError) as error:
         return _failed(2, str(error))
     except TyperException as error:

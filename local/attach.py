@@ -132,7 +132,7 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
     """A table with its stream, and its key. LocalError with the mend if it has no stream of both images."""
     with said_in_one_line(f"the table {name}"):
-        found = source.client("dynamodb").describe_table(TableName=name)["Table"]
+        found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
     stream = found.get("StreamSpecification") or {}
     if not stream.get("StreamEnabled") or stream.get("StreamViewType") != "NEW_AND_OLD_IMAGES":
         raise LocalError(_mend(source, name, bool(stream.get("StreamEnabled"))))

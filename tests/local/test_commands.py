@@ -50,13 +50,23 @@ def test_a_table_that_is_not_there_is_said(at_the_emulator, capsys):
     assert "nowhere" in fails(capsys, "attach", "nowhere", "derive")
 
 
-def test_an_endpoint_where_nothing_listens_is_said(at_the_emulator, capsys, monkeypatch):
-    monkeypatch.setattr("local.aws.ATTEMPTS", 1)
-    assert "the table users" in fails(capsys, "attach", "users", "derive", "--endpoint-url", "http://127.0.0.1:9")
+def test_an_endpoint_where_nothing_listens_is_said(at_the_emulator, capsys):
+    said = fails(capsys, "attach", "users", "derive", "--endpoint-url", "http://127.0.0.1:9")
+    assert said.startswith("the table users: nothing answers at http://127.0.0.1:9: start what should listen there")
 
 
-def test_an_unknown_function_is_said(at_the_emulator, capsys, table):
-    assert "there is no function 'derivee'" in fails(capsys, "attach", table.name, "derivee")
+def test_an_unknown_function_is_said_before_the_table_is_looked_at(at_the_emulator, capsys):
+    said = fails(capsys, "attach", "nowhere", "derive", "derivee")
+    assert said == "there is no function 'derivee': name one or several of derive, index, welcome, replicate\n"
+
+
+@pytest.mark.parametrize("command", [("attach", "users", "derive"), ("event", "users", "--key", "id=a")])
+def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatch, tmp_path, command):
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    said = fails(capsys, *command)
+    assert said.startswith("no region: give --region, or set AWS_REGION; for a table on this machine, set what")
 
 
 @pytest.mark.parametrize(

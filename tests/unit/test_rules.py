@@ -186,7 +186,7 @@ def test_a_missing_attribute_is_rejected_by_name(missing):
     [
         ({"name": "two words"}, "a name is unique"),
         ({"name": ""}, "a name is unique"),
-        ({"to": "mail"}, "'mail' is not declared by 'user'; add it"),
+        ({"to": "mail"}, "'mail' is not declared by 'user'; add it or correct the name"),
         ({"to": ""}, "'' is not declared by 'user'"),
         ({"to": None}, "Ses needs recipients: give 'to'"),
         ({"channel": Topic}, "Topic has no recipients: leave out 'to'"),

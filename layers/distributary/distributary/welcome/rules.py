@@ -130,7 +130,7 @@ def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
         yield "it has no content: give one for each locale, the default first"
     for name in _named(rule):
         if name not in (*rule.of.keys, *rule.of.attributes):
-            yield f"'{name}' is not declared by '{rule.of.name}'; add it"
+            yield f"'{name}' is not declared by '{rule.of.name}'; add it or correct the name"
     for each in rule.content.values():
         yield from faults(each)
         if isinstance(each, Stored) and not rule.channel.templates:
