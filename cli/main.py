@@ -8,21 +8,14 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
 from cli import declared, deployed, events, indexing, invoking, running
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
-from local.aws import NO_CREDENTIALS, NO_REGION, nothing_answers
+from local.aws import NO_CREDENTIALS, NO_REGION
 from local.errors import LocalError
 
 app = typer.Typer(
@@ -82,8 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(2, NO_REGION)
     except NoCredentialsError:
         return _failed(2, NO_CREDENTIALS)
-    except (EndpointConnectionError, ConnectTimeoutError) as error:
-        return _failed(2, nothing_answers(error))
     except (LocalError, UsageFault, OSError, BotoCoreError, ClientError) as error:
         return _failed(2, str(error))
     except TyperException as error:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,7 +70,22 @@ def checked_endpoint(given: str | None) -> str | None:
             valid = False
         if not valid:
             raise UsageFault(f"--endpoint-url {endpoint}: give an address such as http://127.0.0.1:8000")
+        if not _listens(address.hostname or "", address.port):
+            raise UsageFault(f"nothing answers at {endpoint}: start `distributary up`, or correct the address")
     return endpoint
+
+
+def _listens(host: str, port: int | None) -> bool:
+    """Whether a port of this machine is open. boto3 would ask a closed one for a minute. Other hosts are not asked."""
+    if host not in ("127.0.0.1", "localhost", "::1") or port is None:
+        return True
+    try:
+        socket.create_connection((host, port), timeout=2).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def read_event(source: str) -> Any:

@@ -50,9 +50,25 @@ def test_a_table_that_is_not_there_is_said(at_the_emulator, capsys):
     assert "nowhere" in fails(capsys, "attach", "nowhere", "derive")
 
 
-def test_an_endpoint_where_nothing_listens_is_said(at_the_emulator, capsys):
-    said = fails(capsys, "attach", "users", "derive", "--endpoint-url", "http://127.0.0.1:9")
-    assert said.startswith("the table users: nothing answers at http://127.0.0.1:9: start what should listen there")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("attach", "users", "derive"),
+        ("event", "users", "--key", "id=a"),
+        ("verify", "index", "users", "--endpoint", "http://127.0.0.1:9", "--service", "none"),
+        ("doctor", "users", "--replica-table", "r", "--replica-region", "eu-west-1"),
+    ],
+)
+def test_a_port_where_nothing_listens_is_said_at_once(at_the_emulator, capsys, command):
+    began = time.monotonic()
+    said = fails(capsys, *command, "--endpoint-url", "http://127.0.0.1:9")
+    assert said == "nothing answers at http://127.0.0.1:9: start `distributary up`, or correct the address\n"
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_that_is_not_there_is_said(at_the_emulator, capsys):
+    said = fails(capsys, "attach", "users", "derive", "--endpoint-url", "http://nowhere.invalid:8000")
+    assert said.startswith("the table users: nothing answers at http://nowhere.invalid:8000: start what should listen")
 
 
 def test_an_unknown_function_is_said_before_the_table_is_looked_at(at_the_emulator, capsys):
