@@ -202,6 +202,7 @@ def test_a_missing_attribute_is_rejected_by_name(missing):
         ({"consent": "wants"}, "'wants' is not declared by 'user'"),
         ({"on": became("state", "active")}, "'state' is not declared by 'user'"),
         ({"content": {}}, "it has no content"),
+        ({"content": Content("Hi", "Hello")}, "content is no dict: give one content for each locale, such as content="),
         ({"content": {"en": Stored("x", ("nick",))}}, "'nick' is not declared by 'user'"),
         ({"content": {"en": Stored("x")}, "channel": Sms}, "Sms keeps no templates"),
         ({"again": "always"}, "again is 'always': give one of never, each"),

@@ -122,6 +122,9 @@ def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
     if commas := without_comma(keys=rule.of.keys, attributes=rule.of.attributes, trusted=rule.trusted):
         yield from commas
         return
+    if not isinstance(rule.content, Mapping):
+        yield "content is no dict: give one content for each locale, such as content={'en': Content(...)}"
+        return
     recipient = rule.channel.recipient
     if (recipient is None) != (rule.to is None):
         wrong = "needs recipients: give 'to'" if recipient else "has no recipients: leave out 'to'"
