@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from deploy import peers
+from deploy import peers, regions
 from deploy.artifact import Artifact
 from deploy.deployed import Deployed
 from deploy.template import METRIC_MATH, Template
@@ -128,6 +128,13 @@ def compare(aws: Aws, given: Mapping[str, Any], stack: str = STACK) -> None:
         raise Failed("\n".join(faults))
 
 
+def everywhere() -> None:
+    """Raises Failed with what a template names that a region lacks."""
+    for name, where in (("template.yaml", regions.REGIONS), ("ses.yaml", regions.SES_REGIONS)):
+        if faults := regions.faults(ROOT / name, where):
+            raise Failed("\n".join(faults))
+
+
 def environment(aws: Aws) -> dict[str, str]:
     """What leads SAM there, whatever account the user has at hand."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -163,6 +170,7 @@ def check(aws: Aws, built: Path, search: str) -> None:
     there = environment(aws)
     timed("sam validate", lambda: sam(there, "validate"))
     timed("sam validate --lint", lambda: sam(there, "validate", "--lint"))
+    timed("cfn-lint, for each region", everywhere)
     timed("sam build", lambda: sam(there, "build", "--no-cached", "--build-dir", str(built)))
     size(built / "DistributaryLayer", LAYER_BYTES)
     size(built / "IndexFunction", FUNCTION_BYTES)

@@ -2,7 +2,7 @@
 
 What ministack takes and forgets cannot be compared there, so tests/template holds it: TTL, recovery and encryption of
 tables; public access block, lifecycle and own key of the bucket; policies of roles; networks of functions; what
-mappings count; alarms on metric math, which it refuses.
+mappings count; alarms on metric math, which it refuses; where SES reports bounces to.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,6 +42,10 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        if "Welcome" in names:
+            found += self._mail()
+        elif "WelcomeMail" in self.ids:
+            found.append("WelcomeMail: deployed without welcome")
         if "Replicate" in names:
             found += [*self._function("Drift"), *self._logs("Drift"), *self._schedule()]
         elif "DriftFunction" in self.ids:
@@ -91,6 +95,18 @@ class Deployed:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])
         expected = {"ScheduleExpression": self.parameters["DriftSchedule"], "State": "ENABLED"}
         yield from self._expect("Drift schedule", expected, rule)
+
+    def _mail(self) -> Iterator[str]:
+        """The nested stack has the configuration set that messages carry, and knows the topic of bounces."""
+        client, nested = self.aws.client("cloudformation"), self.ids["WelcomeMail"]
+        rows = client.list_stack_resources(StackName=nested)["StackResourceSummaries"]
+        parts = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
+        yield from self._expect("WelcomeMail", {"ConfigurationSet": f"{self.parameters['AWS::StackName']}-mail"}, parts)
+        if "BounceDestination" not in parts:
+            yield "WelcomeMail: has no BounceDestination"
+        (stack,) = client.describe_stacks(StackName=nested)["Stacks"]
+        given = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        yield from self._expect("WelcomeMail parameters", {"BounceTopicArn": self.ids["BounceTopic"]}, given)
 
     def _logs(self, name: str) -> Iterator[str]:
         group = self.ids[f"{name}Logs"]

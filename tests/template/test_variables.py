@@ -19,7 +19,7 @@ POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERT
 GIVEN = {
     "OpenSearchEndpoint": "https://search.example.com",
     "WelcomeSender": "hello@example.com",
-    "WelcomeConfigurationSet": "stack-welcome",
+    "AWS::StackName": "shop",
     "ReplicaTableName": "users-replica",
     "ReplicaRegion": "eu-west-1",
     "AWS::Region": "us-east-1",
