@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.template import BRANCHES, METRIC_MATH, Template, resolved
+from deploy.template import ALIAS, BRANCHES, METRIC_MATH, Template, resolved
 from local.aws import ACCOUNT, Aws
 from local.intrinsics import Scope, resolve
 
@@ -63,7 +63,8 @@ class Deployed:
 
     def _function(self, name: str) -> Iterator[str]:
         wanted = resolved(self.template.function(name), self.parameters)
-        actual = self.aws.client("lambda").get_function_configuration(FunctionName=self.ids[f"{name}Function"])
+        function = self.ids[f"{name}Function"]
+        actual = self.aws.client("lambda").get_function_configuration(FunctionName=function, Qualifier=ALIAS)
         same = ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")
         yield from self._expect(f"{name}Function", {setting: wanted[setting] for setting in same}, actual)
         variables = {variable: str(value) for variable, value in wanted["Environment"]["Variables"].items()}
@@ -80,10 +81,13 @@ class Deployed:
             "FilterCriteria": self._evaluated(self.template.mapping(name)["FilterCriteria"]),
             "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
         }
-        mappings = self.aws.client("lambda").list_event_source_mappings(FunctionName=self.ids[f"{name}Function"])
-        if len(mappings["EventSourceMappings"]) != 1:
-            yield f"{name}Function: has {len(mappings['EventSourceMappings'])} event source mappings, not 1"
-        for actual in mappings["EventSourceMappings"]:
+        lambda_ = self.aws.client("lambda")
+        pages = lambda_.list_event_source_mappings(EventSourceArn=source)["EventSourceMappings"]
+        function = lambda_.get_function_configuration(FunctionName=self.ids[f"{name}Function"])["FunctionArn"]
+        mappings = [each for each in pages if each["FunctionArn"] == f"{function}:{ALIAS}"]
+        if len(mappings) != 1:
+            yield f"{name}Function: its alias has {len(mappings)} event source mappings, not 1"
+        for actual in mappings:
             yield from self._expect(f"{name} event source mapping", wanted, actual)
 
     def _evaluated(self, value: Any) -> Any:
