@@ -67,7 +67,8 @@ class Deployed:
         actual = self.aws.client("lambda").get_function_configuration(FunctionName=function, Qualifier=ALIAS)
         same = ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")
         yield from self._expect(f"{name}Function", {setting: wanted[setting] for setting in same}, actual)
-        variables = {variable: str(value) for variable, value in wanted["Environment"]["Variables"].items()}
+        declared = self._evaluated(self.template.function(name)["Environment"]["Variables"])
+        variables = {variable: str(value) for variable, value in declared.items()}
         yield from self._expect(f"{name}Function variables", variables, actual["Environment"]["Variables"])
         if len(actual.get("Layers", [])) != 1:
             yield f"{name}Function: has {len(actual.get('Layers', []))} layers, not 1"
@@ -93,7 +94,8 @@ class Deployed:
     def _evaluated(self, value: Any) -> Any:
         """With every intrinsic function, not only references."""
         given = {name: str(each) for name, each in self.parameters.items()}
-        return resolve(value, Scope(given, {}, self.template.document["Conditions"], self.aws.region, ACCOUNT, ""))
+        conditions, stack = self.template.document["Conditions"], self.parameters["AWS::StackName"]
+        return resolve(value, Scope(given, {}, conditions, self.aws.region, ACCOUNT, stack))
 
     def _schedule(self) -> Iterator[str]:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])
