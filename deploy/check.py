@@ -15,7 +15,7 @@ from typing import Any
 from deploy import peers, regions
 from deploy.artifact import Artifact
 from deploy.deployed import Deployed
-from deploy.template import METRIC_MATH, Template
+from deploy.template import ALIAS, METRIC_MATH, Template
 from local.aws import Aws
 from local.emulators import embedded
 from local.errors import LocalError
@@ -121,8 +121,24 @@ def deploy(environment: Mapping[str, str], built: Path, given: Mapping[str, Any]
     )
 
 
+def restore_aliases(aws: Aws, stack: str) -> None:
+    """The emulator forgets a function's versions and aliases when it updates the function. Points each alias to the
+    version that this deployment published; raises Failed if it published none."""
+    client, pages = aws.client("lambda"), aws.client("cloudformation").get_paginator("list_stack_resources")
+    rows = [row for page in pages.paginate(StackName=stack) for row in page["StackResourceSummaries"]]
+    for name in (row["PhysicalResourceId"] for row in rows if row["ResourceType"] == "AWS::Lambda::Function"):
+        if any(alias["Name"] == ALIAS for alias in client.list_aliases(FunctionName=name)["Aliases"]):
+            continue
+        versions = [each["Version"] for each in client.list_versions_by_function(FunctionName=name)["Versions"]]
+        published = [version for version in versions if version != "$LATEST"]
+        if not published:
+            raise Failed(f"{name}: the deployment changed it and published no version")
+        client.create_alias(FunctionName=name, Name=ALIAS, FunctionVersion=published[-1])
+
+
 def compare(aws: Aws, given: Mapping[str, Any], stack: str = STACK) -> None:
     """Raises Failed with every difference between the stack and the template."""
+    restore_aliases(aws, stack)
     faults = Deployed.find(aws, stack, Template.read(ROOT / "template.yaml"), given).faults()
     if faults:
         raise Failed("\n".join(faults))
