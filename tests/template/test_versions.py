@@ -164,3 +164,12 @@ def test_the_role_of_deployments_is_bounded_like_every_other(template, transform
     role = template.document["Resources"]["DeploymentRole"]
     assert role["Condition"] == "IsGradual"
     assert role["Properties"]["PermissionsBoundary"]["Fn::If"][0] == "PermissionsAreBounded"
+
+
+def test_no_role_that_sam_adds_escapes_the_boundary(template, transformed):
+    resources = transformed(GradualDeployment=GRADUAL[0])
+    roles = {key for key, each in resources.items() if each["Type"] == "AWS::IAM::Role"}
+    assert roles == set(template.of_type("AWS::IAM::Role"))
+    assert all(
+        resources[role]["Properties"]["PermissionsBoundary"]["Fn::If"][0] == "PermissionsAreBounded" for role in roles
+    )
