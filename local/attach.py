@@ -130,19 +130,19 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
 
 
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
-    """A table with its stream, and its key. LocalError with the mend if it has no stream of both images."""
+    """A table with its stream, and its key. LocalError with the command that enables it if it has no stream of both images."""
     with said_in_one_line(f"the table {name}"):
         found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
     stream = found.get("StreamSpecification") or {}
     if not stream.get("StreamEnabled") or stream.get("StreamViewType") != "NEW_AND_OLD_IMAGES":
-        raise LocalError(_mend(source, name, bool(stream.get("StreamEnabled"))))
+        raise LocalError(_how_to_enable(source, name, bool(stream.get("StreamEnabled"))))
     keys = sorted(found["KeySchema"], key=lambda each: each["KeyType"])
     names = tuple(each["AttributeName"] for each in keys)
     attributes = tuple(each for each in found["AttributeDefinitions"] if each["AttributeName"] in names)
     return Table(name, names, found["LatestStreamArn"], source.region), TableSpec(name, tuple(keys), attributes)
 
 
-def _mend(source: Aws, name: str, has_other: bool) -> str:
+def _how_to_enable(source: Aws, name: str, has_other: bool) -> str:
     place = f" --endpoint-url {source.endpoint}" if source.endpoint else ""
     update = f"aws dynamodb update-table --region {source.region}{place} --table-name {name} --stream-specification"
     enable = f"{update} StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"

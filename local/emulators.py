@@ -121,7 +121,7 @@ def _log(home: Path, service: _Service) -> Path:
 
 
 def _await(service: _Service, child: Child, home: Path, until: float) -> None:
-    """Returns once it answers. An answer by somebody else on its port does not count: then the child has ended."""
+    """Returns once it answers. An answer by another program on its port does not count: then the child has ended."""
     while time.monotonic() < until:
         answers = _answers(service.url + service.probe)
         if not child.running():

@@ -54,7 +54,7 @@ class RuntimeApi:
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API holds."""
+        """The value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self._server.server_port}"
 
     def offer(self, invocation: Invocation) -> None:
@@ -63,7 +63,7 @@ class RuntimeApi:
         self._waiting.put(invocation)
 
     def close(self) -> None:
-        """Lets go of whoever waits, and of the port."""
+        """Releases a process that waits for an invocation, and the port."""
         self._waiting.put(_CLOSED)
         self._server.shutdown()
         self._server.server_close()
