@@ -130,7 +130,8 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
 
 
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
-    """A table with its stream, and its key. LocalError with the command that enables it if it has no stream of both images."""
+    """A table with its stream, and its key. If it has no stream of both images, LocalError with the command that enables
+    one."""
     with said_in_one_line(f"the table {name}"):
         found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
     stream = found.get("StreamSpecification") or {}
