@@ -93,6 +93,9 @@ def attach(order: Order, project: Project, console: Console) -> int:
         for mapping in mappings.values():
             mapping.stop()
         console.print(_counts(stack, mappings))
+        for name, mapping in mappings.items():
+            for line in mapping.tally.undelivered():
+                console.print(f"{name}: given up: {line}", soft_wrap=True, markup=False, highlight=False)
         return 1 if any(_went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
 
 
