@@ -1,7 +1,7 @@
 """TTL of the embedded DynamoDB: expired items are deleted as AWS deletes them, with a stream record that says so.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html
-AWS takes up to a few days. Here an item is deleted by the first request that comes a second after its time, whoever sends it.
+AWS takes up to a few days. Here the first request of any client that comes a second after its time deletes an item.
 """
 
 import time
