@@ -112,7 +112,8 @@ class VirtualTime:
 
 
 class Function:
-    """Answers as it is told to: `answer` is called with the items of a batch."""
+    """Answers as it is told to: `answer` is called with the items of a batch. `items` are all batches that it saw,
+    `sequences` the records that it took."""
 
     def __init__(self, answer=lambda items: None):
         self.answer, self.items, self.sequences = answer, [], []
@@ -124,7 +125,8 @@ class Function:
         if isinstance(failed, Exception):
             raise failed
         self.items.append(items)
-        self.sequences += [each["dynamodb"]["SequenceNumber"] for each in records]
+        if not failed:
+            self.sequences += [each["dynamodb"]["SequenceNumber"] for each in records]
         return Answer("request", None, "Unhandled" if failed else None)
 
 
