@@ -1,4 +1,4 @@
-"""Polls, deliveries and looks at the stream in random orders, one inside another, while shards split and are forgotten."""
+"""Polls, deliveries and looks at the stream in random orders, one inside another, while shards split."""
 
 import random
 from collections import defaultdict
