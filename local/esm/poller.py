@@ -66,7 +66,7 @@ class ShardPoller:
         """Whether polls of an open shard found nothing for so long, the last of them after `since`, and nothing is in
         flight. A closed one has children, and is finished at some time instead."""
         with self._lock:
-            if self._quiet is None or self._ended or self.progress.outstanding:
+            if self._quiet is None or self.progress.outstanding:
                 return False
             first, last = self._quiet
             return last >= since and last - first >= seconds
@@ -97,7 +97,7 @@ class ShardPoller:
         records = self._read()
         self._delivery.tally.add(read=len(records), gaps=self._reader.gaps - gaps)
         with self._lock:
-            quiet = not records and not self._rewinds
+            quiet = not (records or self._rewinds or self._reader.ended)
             self._quiet = (self._quiet[0] if self._quiet else began, began) if quiet else None
         if records:
             self._dispatch(records)
