@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
-from local.attach_report import MadeReport, Watch, counts, say, say_places, shown, went_wrong
+from local.attach_report import MadeReport, Watch, counts, say, say_places, say_undelivered, shown, went_wrong
 from local.aws import Aws, said_in_one_line
 from local.backfill import Table
 from local.errors import LocalError
@@ -68,6 +68,7 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
             mapping.stop()
         report.print()
         console.print(counts(stack, mappings))
+        say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
         return 1 if any(went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
 
 
@@ -130,8 +131,8 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
 
 
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
-    """A table with its stream, and its key. If it has no stream of both images, LocalError with the command that enables
-    one."""
+    """A table with its stream, and its key. LocalError, with the command that enables a stream, if it has none of both
+    images."""
     with said_in_one_line(f"the table {name}"):
         found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
     stream = found.get("StreamSpecification") or {}

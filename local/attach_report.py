@@ -9,6 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from local.esm.mapping import EventSourceMapping
+from local.esm.tally import Tally
 from local.function_logs import LogFiles
 from local.made import Made
 from local.stack import Stack
@@ -125,6 +126,13 @@ def counts(stack: Stack, mappings: Mapping[str, EventSourceMapping]) -> Grid:
         lag = (stack.function(name).metrics.samples("Lag") or [0.0])[-1]
         grid.add_row(name, *(str(each) for each in (*ours, *rest)), f"{lag:.0f} s")
     return grid
+
+
+def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:
+    """Names, by function, the records that were given up and that no destination took: nothing else keeps them."""
+    for name, tally in tallies.items():
+        for line in tally.undelivered():
+            say(console, f"{name}: given up: {line}")
 
 
 def went_wrong(stack: Stack, name: str, mapping: EventSourceMapping) -> bool:

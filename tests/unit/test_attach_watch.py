@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from local.attach_report import MadeReport, Watch
+from local.attach_report import MadeReport, Watch, say_undelivered
+from local.esm.tally import Tally
 from local.function_logs import LogFiles
 
 PARKED = {"message": "parked", "event_id": "e-1", "cause": "view 'sales': 'total' is no [number]"}
@@ -88,3 +89,13 @@ def test_what_was_made_is_printed_once_when_the_functions_come_to_rest(progress,
     report.look(0)
     report.look(0)
     assert printed() == "derive: row a\n"
+
+
+def test_records_that_no_destination_took_are_named_at_the_end():
+    tally, console = Tally(), Console(file=io.StringIO(), width=40)
+    tally.refused(2, "shard s-1, records 7 to 8: arn:aws:s3:::parking refused them: AccessDenied [403]")
+    say_undelivered({"derive": tally, "index": Tally()}, console)
+    assert console.file.getvalue() == (
+        "derive: given up: shard s-1, records 7 to 8: arn:aws:s3:::parking refused them: AccessDenied [403]\n"
+    )
+    assert tally.counts() == {"undelivered": 2}
