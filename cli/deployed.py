@@ -23,6 +23,9 @@ Repair = Annotated[bool, typer.Option("--repair", help="Repair what differs, whe
 Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there; - is standard output.")]
 Generation = Annotated[int, typer.Option(help="The function's GENERATION.")]
 Days = Annotated[int, typer.Option(help="The function's TOMBSTONE_DAYS.")]
+ParkingBucket = Annotated[
+    str, typer.Option(envvar="PARKING_BUCKET", metavar="BUCKET", help="The stack's; names items that are parked.")
+]
 Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
 Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
 Tombstones = Annotated[str, typer.Option(envvar="TOMBSTONE_TABLE", help="The stack's tombstone table.")]
@@ -59,6 +62,7 @@ def derive(
     pause: Pause = 10.0,
     generation: Generation = 0,
     tombstone_days: Days = 7,
+    parking: ParkingBucket = "",
 ) -> int:
     """Compare derived tables with the table that they are made from."""
     from distributary.derive.verify import command
@@ -79,6 +83,7 @@ def derive(
                 pause=pause,
                 generation=generation,
                 tombstone_days=tombstone_days,
+                parking=parking,
             )
         )
     return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
@@ -99,6 +104,7 @@ def index(
     json: Json = None,
     generation: Generation = 0,
     repair: Repair = False,
+    parking: ParkingBucket = "",
 ) -> int:
     """Compare an OpenSearch index with the table that it is made from."""
     from distributary.index.verify import command
@@ -113,6 +119,7 @@ def index(
         region=region,
         segments=segments,
         pause=pause,
+        parking=parking,
     )
     with projects.declarations(projects.find(context.obj), "index"):
         report = command.build(options, generation, repair).run()
@@ -141,6 +148,7 @@ def replicate(
     generation: Generation = 0,
     version_attribute: Attribute = REPLICA_VERSION,
     json: Json = None,
+    parking: ParkingBucket = "",
 ) -> int:
     """Compare a replica with its source, or the tables of all regions with each other."""
     from distributary.replicate.verify import command
@@ -164,10 +172,11 @@ def replicate(
         tombstone_days=tombstone_days,
         generation=generation,
         version_attribute=version_attribute,
+        parking=parking,
     )
     with projects.declarations(projects.find(context.obj), "replicate"):
         report = command.run(options)
-    return reported(report.as_json(), command.lines(report), json, min(1, report.left))
+    return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
 
 
 def doctor(

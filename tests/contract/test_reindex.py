@@ -383,7 +383,7 @@ def test_readers_are_not_moved_to_an_index_that_refuses_items(town):
     town.deploy_both()
     town.start()
     report = town.reindex().compare()
-    assert (report.left, report.counts["refused"], report.status) == (0, 1, 1)
+    assert (report.left, report["parked"], report.status) == (0, 1, 1)
     with pytest.raises(ConfigError, match="swap --refused 1"):
         town.reindex().swap(Accepted(differences=5, moving=5))
     assert town.shown() == {"USER#a": "a"}

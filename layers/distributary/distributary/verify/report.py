@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from distributary.verify.parked import ParkedObject
+
 SAMPLES = 1000
 """Of each kind so many are named; all are counted."""
 
@@ -35,18 +37,30 @@ class Report:
             if len(named) < SAMPLES:
                 named.append(sample)
 
+    def parked(self, item: str, cause: str, found: ParkedObject | None = None, **where: Any) -> None:
+        """One more item that the function cannot take as it is: neither different nor equal. `found` is its object in
+        the parking bucket, if that was listed."""
+        self.name("parked", item=item, **where, cause=cause, object=found.name if found else None)
+
     def __getitem__(self, what: str) -> int:
         return self.counts[what]
 
     @property
     def left(self) -> int:
-        """Differences that were not repaired; `moving` and `rejected` are none."""
+        """Differences that were not repaired; `moving` and `parked` are none."""
         return self["differences"] - self["repaired"]
 
     @property
     def equal(self) -> bool:
-        """Whether no difference is left."""
-        return self.left == 0
+        """Whether no difference is left, and no item is parked."""
+        return self.left == 0 and not self["parked"]
+
+    def parked_lines(self) -> list[str]:
+        """Parked items for people."""
+        return [
+            f"parked   {each['item']}: {each['cause']}" + (f"  {each['object']}" if each["object"] else "")
+            for each in self.samples.get("parked", [])[:20]
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: `{"equal": ..., "counts": {...}, "differences": [{"view", "item", "kind", "where"}], ...}`."""

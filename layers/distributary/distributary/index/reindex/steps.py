@@ -100,7 +100,7 @@ class Reindex:
             raise ConfigError(f"{self.target.physical} is not filled: run start")
         report = self.verify.run()
         counts = report.counts
-        left = replace(state, differences=report.left, refused=counts["refused"], moving=counts["moving"])
+        left = replace(state, differences=report.left, refused=counts["parked"], moving=counts["moving"])
         self._keep(replace(left, compared=self.now()))
         return report
 

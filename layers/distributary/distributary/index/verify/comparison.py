@@ -37,10 +37,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Comparison:
-    """`refused`: items that the index's declaration rejects, by identity or, where a document was looked at, by id."""
+    """`refused`: the keys of items that the index's declaration rejects, and why."""
 
     findings: list[Finding] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[Item, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Comparator:
             try:
                 intended = self._due(item)
             except Rejected as error:
-                look.refused.append((identity(keys), str(error)))
+                look.refused.append((keys, str(error)))
                 continue
             if intended is not None:
                 due.append((Subject(intended.id, intended.routing, keys), intended, item))
@@ -93,15 +93,14 @@ class Comparator:
         return dead, [each for each in subjects if each.keys is None]
 
     def documents(self, subjects: Sequence[Subject]) -> Comparison:
-        """Documents, and then their items."""
+        """Documents, and then their items. An item that is refused is named where it is scanned."""
         standing = find(self.search, self.declared.physical, [(each.id, each.routing) for each in subjects])
         items, look = self._items(subjects), Comparison()
         for subject in subjects:
             item = items.get(identity(subject.keys)) if subject.keys is not None else None
             try:
                 due = self._due(item) if item is not None else None
-            except Rejected as error:
-                look.refused.append((subject.id, str(error)))
+            except Rejected:
                 continue
             due = due if due is not None and due.id == subject.id else None
             self._hold(subject, standing.get(subject.id), due, item, look)

@@ -17,6 +17,8 @@ from distributary.index.opensearch.reader import Document
 from distributary.index.verify.comparison import Comparator, Comparison, Finding, Subject
 from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
+from distributary.stream.keys import identity
+from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.recheck import recheck
 
@@ -29,7 +31,8 @@ _REPAIR_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Verify:
-    """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag."""
+    """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag; `parked`
+    tells whose changes are parked."""
 
     eye: Comparator
     segments: int = 4
@@ -37,6 +40,7 @@ class Verify:
     repair: bool = False
     progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
+    parked: ParkedItems = NOTHING_LISTED
     report: IndexReport = field(default_factory=IndexReport)
     _suspects: list[Subject] = field(default_factory=list)
     _strangers: dict[str, Subject] = field(default_factory=dict)
@@ -141,22 +145,32 @@ class Verify:
     def _confirmed(self, findings: Sequence[Finding]) -> None:
         if not self.repair:
             for each in findings:
-                self.report.name(each.kind, id=each.subject.id, version=each.version)
+                self._name(each)
             return
         declared = self.eye.declared
         actions = [declared.action(each.due, repaired_at(each, declared.generation)) for each in findings]
         ends = declared.branch.bulk.send(actions, Deadline(time.monotonic() + _REPAIR_SECONDS))
         for each, end in zip(findings, ends, strict=True):
+            if end.status is Status.FAILED:
+                raise Unavailable(f"the repair of document {each.subject.id!r} failed: {end.cause}", end.detail)
+            if end.status is Status.PARKED:
+                found = self.parked.find(each.subject.keys) if each.subject.keys else None
+                self.report.parked(each.subject.id, end.cause, found)
+                continue
             overtaken = end.status is Status.SUPERSEDED
             self.report.name("moving" if overtaken else each.kind, id=each.subject.id, version=each.version)
-            if end.status is Status.APPLIED:
-                self.report.add("repaired")
-            elif not overtaken:
-                self.report.name("refused", id=each.subject.id, cause=end.cause)
+            self.report.add("repaired", not overtaken)
+
+    def _name(self, finding: Finding) -> None:
+        found = self.parked.find(finding.subject.keys) if finding.subject.keys else None
+        if found is not None:
+            self.report.parked(finding.subject.id, found.cause, found)
+        else:
+            self.report.name(finding.kind, id=finding.subject.id, version=finding.version)
 
     def _refused(self, look: Comparison) -> None:
-        for id, cause in look.refused:
-            self.report.name("refused", id=id, cause=cause)
+        for keys, cause in look.refused:
+            self.report.parked(identity(keys), cause, self.parked.find(keys))
 
     def _read(self, what: str, number: int) -> None:
         self.report.add(what, number)
