@@ -1,7 +1,7 @@
 """Commands that compare what a deployed stack keeps with its source."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ from cli import project as projects
 from cli.errors import UsageFault
 from cli.running import checked_endpoint
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify.finding import Finding, line, status
 
 verify = typer.Typer(help="Compare what a function keeps with the source table.", no_args_is_help=True)
 
@@ -194,7 +195,6 @@ def doctor(
 ) -> int:
     """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing."""
     from distributary.replicate.doctor import command
-    from distributary.replicate.doctor.finding import status
 
     options = command.Options(
         table=table,
@@ -209,10 +209,15 @@ def doctor(
     )
     with projects.declarations(projects.find(context.obj), "replicate"):
         findings = list(command.examine(options))
+    return examined(findings, as_json)
+
+
+def examined(findings: Sequence[Finding], as_json: bool) -> int:
+    """Prints what a doctor found; the exit status."""
     if as_json:
         print(json.dumps({"status": status(findings), "findings": [each.as_json() for each in findings]}, indent=2))
     else:
-        print(*map(command.line, findings), sep="\n")
+        print(*map(line, findings), sep="\n")
     return status(findings)
 
 

@@ -13,6 +13,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.errors import ConfigError, ForeignStream, Unavailable
 from distributary.index import Entity, Index
 from distributary.index.declarations import FORMAT
+from distributary.index.doctor import examine
 from distributary.index.factory import bindings, build
 from distributary.index.opensearch.bindings import ID, IndexBindings, carry_over, read
 from distributary.index.opensearch.bulk_errors import Refused
@@ -20,6 +21,7 @@ from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.purge import purge
 from distributary.index.opensearch.reader import documents
 from distributary.index.opensearch.schema import apply
+from distributary.verify.finding import Level
 from tests.fakes.opensearch import OpenSearch
 from tests.unit.branches import Bucket, Context
 from tests.unit.index_settings import clients, settings
@@ -238,6 +240,16 @@ def later(search, index):
 
 def place(name):
     return {"_index": name, "_id": ID, "routing": ID}
+
+
+def test_a_doctor_finds_all_well_and_changes_nothing(search, index):
+    apply(search, index, 0)
+    assert Stack(search, index, f"{OLD}=0").take(OLD, 900, "ours")
+    found = list(examine(search, [index], 0))
+    assert [each.level for each in found] == [Level.OK, Level.OK]
+    assert OLD in found[0].found
+    assert (shown(search, index), documents(search, index.physical(0))) == ({"u": "ours"}, 1)
+    assert [each.level for each in examine(search, [index], 1)] == [Level.FAULT, Level.FAULT]
 
 
 def test_a_missing_index_fails_and_says_what_to_run(search, index, caplog):
