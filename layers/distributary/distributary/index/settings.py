@@ -27,7 +27,7 @@ class IndexSettings(StreamSettings):
 
     @property
     def generations(self) -> tuple[int, ...]:
-        """Those that are written to, readers' or not."""
+        """The generations that are written to."""
         also = self.also_generation
         return (self.generation,) if also in (None, self.generation) else (self.generation, int(also or 0))
 

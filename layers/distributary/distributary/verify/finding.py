@@ -30,12 +30,12 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """As it should be."""
+    """Nothing to fix."""
     return Finding(check, Level.OK, found)
 
 
 def note(check: str, found: str, fix: str) -> Finding:
-    """Right for some, and worth knowing."""
+    """Right in some deployments, and worth knowing."""
     return Finding(check, Level.NOTE, found, fix)
 
 

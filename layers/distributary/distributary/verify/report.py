@@ -8,11 +8,11 @@ from typing import Any
 from distributary.verify.parked import ParkedObject
 
 SAMPLES = 1000
-"""Of each kind so many are named; all are counted."""
+"""How many of each kind are named; all are counted."""
 
 
 def printable(text: str) -> str:
-    """A name in a report: whatever a user wrote into a key, it stays on its line."""
+    """A name in a report, on one line, whatever a user wrote into a key."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape", "replace").decode() for each in text)
 
 
@@ -25,12 +25,12 @@ class Report:
     _lock: Any = field(default_factory=Lock, repr=False)
 
     def add(self, what: str, number: int = 1) -> None:
-        """So many more."""
+        """Adds to a count."""
         with self._lock:
             self.counts[what] += number
 
     def name(self, what: str, **sample: Any) -> None:
-        """One more, with its name."""
+        """Counts one more, and keeps it as a sample."""
         with self._lock:
             self.counts[what] += 1
             named = self.samples.setdefault(what, [])
@@ -56,7 +56,7 @@ class Report:
         return self.left == 0 and not self["parked"]
 
     def parked_lines(self) -> list[str]:
-        """Parked items for people."""
+        """Parked items, a line each."""
         return [
             f"parked   {each['item']}: {each['cause']}" + (f"  {each['object']}" if each["object"] else "")
             for each in self.samples.get("parked", [])[:20]

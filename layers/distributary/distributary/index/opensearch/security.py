@@ -64,7 +64,7 @@ _TRIED = {
     "indices:data/write/bulk*": "indices:data/write/bulk[s]",
     "indices:data/read/mget*": "indices:data/read/mget[shard]",
 }
-"""The action that stands for a pattern of ours; for any other pattern, what is before its asterisk."""
+"""The action that represents a pattern of ours; for any other pattern, the part before its asterisk."""
 
 
 @dataclass(frozen=True, slots=True)

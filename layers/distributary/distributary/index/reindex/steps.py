@@ -1,4 +1,4 @@
-"""plan, start, compare, swap, rollback: each may be repeated, and refuses to come before its time."""
+"""plan, start, compare, swap, rollback: each may be repeated, and refuses to run before the step that it needs."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from distributary.index.verify.report import IndexReport
 from distributary.index.verify.verifier import Verify
 
 FRESH_SECONDS = 86_400.0
-"""A comparison counts for so long."""
+"""How long a comparison is valid."""
 
 
 class Accepted(NamedTuple):
@@ -33,7 +33,7 @@ class Accepted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reindex:
-    """A move of readers to the generation of `target`, all that stands there made by the same declaration.
+    """A move of readers to the generation of `target`, whose documents are all made by one declaration.
 
     Nothing is deleted. The order: `start` makes the index, asks for a function that writes to both, and fills it;
     `compare` holds it against the table; `swap` moves the read alias in one call; `rollback` moves it back, as long as
@@ -50,7 +50,7 @@ class Reindex:
     template: schema.Template = field(default_factory=dict)
 
     def plan(self) -> Iterator[str]:
-        """Where things stand, and what comes next; changes nothing. Raises Unavailable, ConfigError."""
+        """How far the move is, and what comes next; changes nothing. Raises Unavailable, ConfigError."""
         readers, state = self._readers(), self._state()
         yield f"readers: {self.target.index.physical(readers)}"
         if state is None:
@@ -130,7 +130,7 @@ class Reindex:
 
     @property
     def _client(self) -> Any:
-        return self.verify.eye.search
+        return self.verify.comparator.search
 
     def _readers(self) -> int:
         return states.read_by(self._client, self.target.index)

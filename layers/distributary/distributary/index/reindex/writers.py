@@ -13,7 +13,7 @@ GENERATION, ALSO = "GENERATION", "ALSO_GENERATION"
 
 
 class Writers(Protocol):
-    """Who can tell of the writers."""
+    """Knows which generations the live function writes to."""
 
     def both(self, origin: int, target: int, since: float | None) -> float:
         """A moment, in epoch seconds, since which every invocation has written to both, which may be one and the same;

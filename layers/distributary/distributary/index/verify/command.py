@@ -61,8 +61,8 @@ def build(
     ]
     if faults:
         raise ConfigError(faults)
-    eye = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
-    verify = Verify(eye, options.segments, options.pause, repair, progress)
+    comparator = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
+    verify = Verify(comparator, options.segments, options.pause, repair, progress)
     if options.parking:
         verify.parked = ParkedItems.of(client("s3", options), options.parking, "index", options.table)
     return verify
