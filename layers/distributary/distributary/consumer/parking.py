@@ -28,8 +28,8 @@ _NAME_BYTES = 512
 class Parking:
     """The bucket's part `parked/<branch>/`.
 
-    An object's name holds branch, a digest of the item, and event id: parking twice is parking once, and the objects
-    of one item are found by their names. Names of release 0.1 hold no digest.
+    The name of an object contains the branch, a digest of the item, and the event id. So a change parked twice is one
+    object, and the objects of one item are found by their names. Names of release 0.1 contain no digest.
     """
 
     s3: Any
@@ -40,11 +40,11 @@ class Parking:
     def park(
         self, entries: list[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
     ) -> list[DistributaryError | None]:
-        """One place per entry: None if it is kept, the error if it is not."""
+        """Returns one result per entry: None if it was stored, otherwise the error."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)
 
     def name(self, entry: Change | Undecodable | Unlisted) -> str:
-        """The object's key; at most 1,024 bytes, whatever the event id holds."""
+        """The object's key, at most 1,024 bytes for any event id."""
         event_id = bounded(escape(entry.event_id), _NAME_BYTES)
         return f"{PREFIX}/{self.branch}/{_folder(entry)}/{event_id}.json"
 
@@ -92,7 +92,7 @@ def _folder(entry: Change | Undecodable | Unlisted) -> str:
 
 
 def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
-    """Of release 0.1: what it did not write stands in the record."""
+    """An object of release 0.1. What 0.1 did not write is taken from the record."""
     (entry,) = decode({"Records": [found["record"]]}, 0) if found["version"] is not None else (None,)
     change = entry if isinstance(entry, Change) else None
     more = {
