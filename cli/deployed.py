@@ -1,7 +1,7 @@
 """Commands that compare what a deployed stack keeps with its source."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from cli.options import (
     IndexName,
     Json,
     Ledger,
+    ParkingBucket,
     Pause,
     Region,
     Repair,
@@ -33,6 +34,7 @@ from cli.options import (
     checked_endpoint,
 )
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify.finding import Finding, line, status
 
 verify = typer.Typer(help="Compare what a function keeps with the source table.", no_args_is_help=True)
 
@@ -56,6 +58,7 @@ def derive(
     pause: Pause = 10.0,
     generation: Generation = 0,
     tombstone_days: Days = 7,
+    parking: ParkingBucket = "",
 ) -> int:
     """Compare derived tables with the table that they are made from."""
     from distributary.derive.verify import command
@@ -76,6 +79,7 @@ def derive(
                 pause=pause,
                 generation=generation,
                 tombstone_days=tombstone_days,
+                parking=parking,
             )
         )
     return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
@@ -96,6 +100,7 @@ def index(
     json: Json = None,
     generation: Generation = 0,
     repair: Repair = False,
+    parking: ParkingBucket = "",
 ) -> int:
     """Compare an OpenSearch index with the table that it is made from."""
     from distributary.index.verify import command
@@ -110,6 +115,7 @@ def index(
         region=region,
         segments=segments,
         pause=pause,
+        parking=parking,
     )
     with projects.declarations(projects.find(context.obj), "index"):
         report = command.build(options, generation, repair).run()
@@ -138,6 +144,7 @@ def replicate(
     generation: Generation = 0,
     version_attribute: Attribute = REPLICA_VERSION,
     json: Json = None,
+    parking: ParkingBucket = "",
 ) -> int:
     """Compare a replica with its source, or the tables of all regions with each other."""
     from distributary.replicate.verify import command
@@ -161,10 +168,11 @@ def replicate(
         tombstone_days=tombstone_days,
         generation=generation,
         version_attribute=version_attribute,
+        parking=parking,
     )
     with projects.declarations(projects.find(context.obj), "replicate"):
         report = command.run(options)
-    return reported(report.as_json(), command.lines(report), json, min(1, report.left))
+    return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
 
 
 def doctor(
@@ -182,7 +190,6 @@ def doctor(
 ) -> int:
     """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing."""
     from distributary.replicate.doctor import command
-    from distributary.replicate.doctor.finding import status
 
     options = command.Options(
         table=table,
@@ -197,10 +204,15 @@ def doctor(
     )
     with projects.declarations(projects.find(context.obj), "replicate"):
         findings = list(command.examine(options))
+    return examined(findings, as_json)
+
+
+def examined(findings: Sequence[Finding], as_json: bool) -> int:
+    """Prints what a doctor found; the exit status."""
     if as_json:
         print(json.dumps({"status": status(findings), "findings": [each.as_json() for each in findings]}, indent=2))
     else:
-        print(*map(command.line, findings), sep="\n")
+        print(*map(line, findings), sep="\n")
     return status(findings)
 
 

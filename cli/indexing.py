@@ -2,12 +2,12 @@
 
 import inspect
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from cli import project as projects
-from cli.deployed import reported
+from cli.deployed import examined, reported
 from cli.errors import UsageFault
 from cli.options import (
     Endpoint,
@@ -49,6 +49,30 @@ def apply(
         for line in make(connect(endpoint, service, secret), [source.declared for source in sources], generation):
             print(line)
     return 0
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", help="Such as https://search.example.com")],
+    service: Service = "es",
+    secret: Secret = "none",
+    generation: Annotated[int, typer.Option(min=0, help="The function's Generation.")] = 0,
+    role: Annotated[
+        str, typer.Option(metavar="ARN", help="An IAM role, to be looked up in the domain's role mapping.")
+    ] = "",
+    used_by: Annotated[
+        Literal["function", "purge", "apply", "verify"], typer.Option(help="What the role is used for.")
+    ] = "function",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> int:
+    """Examine an index and the access to it. Changes nothing."""
+    from distributary.index.doctor import examine
+    from distributary.index.opensearch.connect import connect
+
+    with projects.declarations(projects.find(context.obj), "index") as sources:
+        declared = [source.declared for source in sources]
+        return examined(list(examine(connect(endpoint, service, secret), declared, generation, role, used_by)), as_json)
 
 
 _ACCEPTS = ("differences", "refused", "moving")

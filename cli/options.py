@@ -25,6 +25,9 @@ Repair = Annotated[bool, typer.Option("--repair", help="Repair what differs, whe
 Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there; - is standard output.")]
 Generation = Annotated[int, typer.Option(help="The function's GENERATION.")]
 Days = Annotated[int, typer.Option(help="The function's TOMBSTONE_DAYS.")]
+ParkingBucket = Annotated[
+    str, typer.Option(envvar="PARKING_BUCKET", metavar="BUCKET", help="The stack's; names items that are parked.")
+]
 Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
 Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
 Tombstones = Annotated[str, typer.Option(envvar="TOMBSTONE_TABLE", help="The stack's tombstone table.")]

@@ -33,7 +33,7 @@ from tests.contract.regions import MergedHarness, MultiActiveHarness
 from tests.contract.replicate import ReplicateHarness
 from tests.contract.source import Source
 from tests.contract.welcome import Unhurried
-from tests.unit.index_settings import settings
+from tests.unit.index_settings import clients, settings
 from tests.unit.mail import SETTINGS
 
 ORDINARY = range(len(ITEMS), len(ITEMS) + 3)
@@ -172,7 +172,7 @@ class Documents:
         person = Entity(name="person", keys=KEYS, attributes=("email", "name", "balance", "tags", "more", "specs"))
         self.index = Index(name=world.name("people"), of=person, id="{pk}/{sk}", fields=self.FIELDS)
         apply(world.opensearch, self.index, 0)
-        branch = build_index([self.index], settings(), world.opensearch, world.parallel, world.now, at_once)
+        branch = build_index([self.index], settings(), clients(world.opensearch), world.parallel, world.now, at_once)
         self.deployment = deployed(world, self.name, branch)
 
     def check(self, source, parked):

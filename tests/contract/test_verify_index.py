@@ -6,17 +6,23 @@ from random import Random
 import orjson
 import pytest
 
-from distributary.errors import ConfigError, Unavailable
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.index import Entity, Index
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import reader as standing
-from distributary.index.opensearch.bulk import Action
+from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
 from distributary.index.verify import verifier as run
 from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
+from distributary.verify.parked import ParkedItems
 from tests.contract.place import FIELDS, USER, Place
+from tests.fakes.s3 import S3
 from tests.unit.records import change
 
 
@@ -135,13 +141,14 @@ def test_what_keeps_changing_is_moving_and_is_not_repaired(place):
     assert (report.differences, report.counts["moving"], place.shown()) == (0, 1, {})
 
 
-def test_an_item_that_the_declaration_rejects_is_refused_and_not_different(place):
+def test_an_item_that_the_declaration_rejects_is_parked_and_not_different(place):
     place.dynamodb.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "name": {"S": "x"}})
     broken = Entity(name="user", keys=("user_id",), attributes=USER.attributes, where=lambda item: 1 / 0)
     place.index = Index(name=place.index.name, of=broken, id=place.index.id, fields=FIELDS)
     place.declared = Declared.of([place.index], place.search, 0)
     report = place.verify()
-    assert (report.counts["refused"], report.differences) == (1, 0)
+    assert (report["parked"], report.differences, report.status) == (1, 0, 1)
+    assert "ZeroDivisionError" in report.samples["parked"][0]["cause"]
 
 
 def test_of_what_a_pipeline_makes_only_the_being_there_is_compared(place):
@@ -156,11 +163,35 @@ def test_of_what_a_pipeline_makes_only_the_being_there_is_compared(place):
     assert place.found() == {"missing": ["USER#u-3"], "dead": ["USER#u-2"], "different": []}
 
 
-def test_a_document_that_opensearch_refuses_stays_a_difference_with_its_cause(place):
+def test_a_document_that_opensearch_refuses_is_parked_with_its_cause(place):
     place.put("u-1", deliver=False, visits={"S": "not a number"})
     report = place.verify(repair=True)
-    assert (report.counts["missing"], report.left, report.counts["refused"]) == (1, 1, 1)
-    assert "400" in report.samples["refused"][0]["cause"]
+    assert (report["missing"], report.left, report["parked"], report.status) == (0, 0, 1, 1)
+    assert "400" in report.samples["parked"][0]["cause"]
+
+
+def test_a_repair_that_fails_ends_the_run_with_its_cause(place, monkeypatch):
+    place.put("u-1", deliver=False)
+    failed = outcomes.failed(Unavailable("bulk: OpenSearch answered 403; grant it"))
+    monkeypatch.setattr(Bulk, "send", lambda self, actions, deadline: [failed] * len(actions))
+    with pytest.raises(Unavailable, match=r"the repair of document 'USER#u-1' failed: bulk: OpenSearch answered 403"):
+        place.verify(repair=True)
+
+
+def test_an_item_with_a_parked_change_is_parked_neither_missing_nor_equal(place):
+    """OpenSearch refused its document, which the declaration alone cannot know."""
+    s3, written = S3("parking"), place.put("u-0", deliver=False)
+    refused = place.put("u-1", deliver=False)
+    for each in (written, refused):
+        end = outcomes.parked(Rejected("bulk: OpenSearch answered 400"))
+        Parking(s3, "parking", "index", Parallel(1)).park([(each, end)], Deadline(float("inf")))
+    place.deliver(written)
+    report = place.verify(parked=ParkedItems.of(s3, "parking", "index", "users"))
+    (found,) = report.samples["parked"]
+    assert (found["item"], found["cause"]) == ("USER#u-1", "bulk: OpenSearch answered 400")
+    assert found["object"].startswith("s3://parking/parked/index/")
+    assert (report["missing"], report.equal, report.status) == (0, False, 1)
+    assert place.verify().samples["missing"] == [{"id": "USER#u-1", "version": 0}]
 
 
 def test_ids_too_long_to_tell_their_item_are_dead_only_if_no_item_makes_them(place):
@@ -183,7 +214,7 @@ def test_the_last_document_of_an_item_that_is_refused_is_never_repaired_away(pla
     place.index = replace(place.index, of=broken)
     place.declared = Declared.of([place.index], place.search, 0)
     report = place.verify(repair=True)
-    assert (report.counts["refused"], report.differences, report.status) == (2, 0, 1)
+    assert (report["parked"], report.differences, report.status) == (2, 0, 1)
     assert sorted(place.shown().values()) == ["u-1", LONG]
 
 
@@ -312,10 +343,10 @@ def test_later_pages_are_read_and_a_shard_that_fails_is_no_empty_page(place, mon
 
 
 def test_what_could_not_be_compared_is_no_success(place):
-    """1 if differences are left or items are refused, else 2 if some kept changing."""
+    """1 if differences are left or items are parked, else 2 if some kept changing."""
     report = IndexReport()
     assert report.status == 0
     report.add("moving")
     assert report.status == 2
-    report.add("refused")
+    report.add("parked")
     assert report.status == 1

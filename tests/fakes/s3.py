@@ -34,9 +34,20 @@ class S3:
         return {"Body": BytesIO(self.state[Key])}
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:
-        """All keys in one page."""
+        """All keys in one page; what was put later was modified later."""
         self._check(Bucket, "ListObjectsV2")
-        return {"Contents": [{"Key": key} for key in sorted(self.state) if key.startswith(Prefix)]}
+        modified = {key: at for at, key in enumerate(self.state)}
+        names = [key for key in sorted(self.state) if key.startswith(Prefix)]
+        return {"Contents": [{"Key": key, "LastModified": modified[key]} for key in names]}
+
+    def get_paginator(self, operation: str) -> "S3":
+        """Of the only operation that has pages here."""
+        assert operation == "list_objects_v2"
+        return self
+
+    def paginate(self, *, Bucket: str, Prefix: str) -> list[dict[str, Any]]:
+        """That one page."""
+        return [self.list_objects_v2(Bucket=Bucket, Prefix=Prefix)]
 
     def _check(self, bucket: str, operation: str) -> None:
         if bucket != self._bucket:

@@ -83,3 +83,11 @@ def test_no_function_imports_it():
         assert done.returncode == 0, done.stderr
         for module in ("distributary.verify", "distributary.index.reindex", "distributary.index.opensearch.target"):
             assert f"'{module}" not in done.stdout
+
+
+def test_a_doctor_of_a_healthy_index_is_0_and_of_a_missing_one_1(table, emulators, capsys):
+    given = ["index", "doctor", emulators.opensearch, "--service", "none"]
+    assert main([*given, "--generation", "3"]) == 0
+    assert "belongs to no stream yet" in capsys.readouterr().out
+    assert main([*given, "--generation", "8", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["status"] == 1

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from distributary.replicate.doctor import checks, probes
-from distributary.replicate.doctor.finding import Finding, Level, status
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify.finding import Finding, Level, status
 from tests.fakes.answers import refusal
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.faults import Faults

@@ -12,6 +12,7 @@ from distributary.errors import ConfigError
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import connect, schema
 from distributary.index.opensearch import target as declared
+from distributary.index.opensearch.bindings import ID
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch
 from tests.unit.branches import Context
@@ -109,6 +110,6 @@ def test_the_purge_removes_and_counts_what_is_too_old_in_every_index(deployed, m
     docs = deployed.state["docs"]["users-g3"]
     docs |= {id: [1, {DELETED_AT: int(now - each * DAY)}] for id, each in days.items()} | {"alive": [1, {"name": "x"}]}
     assert purge.handler({}, Context()) == {"users": {"Purged": 2, "PurgeConflicts": 0}}
-    assert set(docs) == {"young", "alive"}
+    assert set(docs) == {"young", "alive", ID}, "what the index keeps of its stream stays"
     metrics = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line)
     assert (metrics["Purged"], metrics["PurgeConflicts"], metrics["branch"]) == ([2.0], [0.0], "index")

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify import s3_export
@@ -20,9 +23,11 @@ from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import ConfigError, Unavailable
+from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.verify.parked import ParkedItems
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
 from tests.unit.records import change
 
@@ -109,7 +114,7 @@ class World:
             self.branch.apply([made], FOREVER)
         return made
 
-    def verify(self, repair: bool = False, meanwhile: Any = None, export: Any = None) -> Any:
+    def verify(self, repair: bool = False, meanwhile: Any = None, export: Any = None, **more: Any) -> Any:
         def pause(seconds: float) -> None:
             self.pauses.append(seconds)
             if meanwhile:
@@ -117,7 +122,7 @@ class World:
 
         eye = Comparator("source", VIEWS, self.books, 0, 5.0, pause)
         mending = Repair(self.books, self.register) if repair else None
-        return Verify(eye, Scan(self.books, Serial(), 2), ("user_id",), repair=mending).run(export)
+        return Verify(eye, Scan(self.books, Serial(), 2), ("user_id",), repair=mending, **more).run(export)
 
     @property
     def derived(self) -> Any:
@@ -276,11 +281,29 @@ def test_a_group_that_changes_at_each_look_is_no_difference_and_not_repaired(wor
     assert world.verify().equal
 
 
-def test_an_item_that_a_view_rejects_is_no_difference(world: World) -> None:
+def test_an_item_that_a_view_rejects_is_parked_and_no_difference(world: World) -> None:
     world.put("u-4", **{**user("b"), "total": {"S": "much"}})
     report = world.verify()
-    assert report.equal
-    assert {each["view"] for each in report.samples["rejected"]} == {"sums"}
+    assert (report.equal, report["differences"]) == (False, 0)
+    (found,) = report.samples["parked"]
+    assert (found["view"], found["item"], found["object"]) == ("sums", "user_id=S:u-4", None)
+
+
+def test_an_item_with_a_parked_change_is_parked_neither_missing_nor_equal(world: World) -> None:
+    """DynamoDB refused its rows, which the declaration alone cannot know."""
+    s3, lost = S3("parking"), world.put("u-4", deliver=False, **user("b"))
+    end = outcomes.parked(Rejected("derived PutItem: ValidationException"))
+    Parking(s3, "parking", "derive", Parallel(1)).park([(lost, end)], FOREVER)
+    parked = ParkedItems.of(s3, "parking", "derive", "arn:aws:dynamodb:eu-west-1:123456789012:table/users")
+    report = world.verify(parked=parked)
+    assert (report["differences"], report.equal) == (0, False)
+    named = {(each["view"], each["item"], each["cause"]) for each in report.samples["parked"]}
+    assert ("profile", "user_id=S:u-4", "derived PutItem: ValidationException") in named
+    assert all(each["object"].startswith("s3://parking/parked/derive/") for each in report.samples["parked"])
+    assert any("s3://parking/parked/derive/" in line for line in lines(report))
+    assert {each["item"] for each in world.verify().samples["differences"]} == {"user_id=S:u-4"}
+    assert world.verify(repair=True, parked=parked).equal
+    assert world.verify(parked=parked).equal
 
 
 def test_a_row_of_no_view_is_reported_apart(world: World) -> None:

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.multi_active.conditional_rows import COMPARED_ATTRIBUTES
 from distributary.replicate.verify import recheck_queue as waiting
+from distributary.replicate.verify.command import lines
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.read_budget import Pace
 from distributary.replicate.verify.recheck_queue import RecheckQueue
@@ -18,10 +22,12 @@ from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify.parked import ParkedItems
 from tests.fakes.answers import refusal
+from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
 from tests.unit.records import FIRST_SEQUENCE
-from tests.unit.replica_tables import PAUSE, World, differences, name
+from tests.unit.replica_tables import FOREVER, PAUSE, World, differences, name
 
 
 @pytest.fixture
@@ -134,15 +140,34 @@ def test_a_filtered_item_has_no_row_and_a_masked_one_is_compared_as_masked(world
     assert set(world.replica["b",]) == {"user_id", REPLICA_VERSION}
 
 
-def test_an_item_that_the_mirror_rejects_is_counted_and_is_no_difference(world):
+def test_an_item_that_the_mirror_rejects_is_parked_and_no_difference(world):
     def plan(each: Any) -> Any:
         if each.keys["user_id"] == "a":
             raise Rejected("the mask of 'name' raised ValueError")
         return world.mirror.plan(each)
 
     report = world.verify(plan=plan)
-    assert (report.left, report["rejected"]) == (0, 1)
-    assert report.samples["rejected"] == [{"item": "user_id=S:a", "reason": "the mask of 'name' raised ValueError"}]
+    assert (report.left, report.equal) == (0, False)
+    (found,) = report.samples["parked"]
+    assert found == {"item": "user_id=S:a", "cause": "the mask of 'name' raised ValueError", "object": None}
+
+
+def test_an_item_with_a_parked_change_is_parked_neither_missing_nor_equal(world):
+    """The replica refused its row, which the declaration alone cannot know."""
+    s3, lost = S3("parking"), world.put("x", deliver=False, **name("x"))
+    end = outcomes.parked(Rejected("replica PutItem: ValidationException"))
+    Parking(s3, "parking", "replicate", Parallel(1)).park([(lost, end)], FOREVER)
+    parked = ParkedItems.of(s3, "parking", "replicate", "users")
+    report = world.verify(parked=parked)
+    (found,) = report.samples["parked"]
+    assert (found["item"], found["cause"]) == ("user_id=S:x", "replica PutItem: ValidationException")
+    assert found["object"].startswith("s3://parking/parked/replicate/")
+    assert (report["differences"], report.equal) == (0, False)
+    assert any(found["object"] in line for line in lines(report))
+    assert differences(world.verify()) == [("missing", "user_id=S:x")]
+    repaired = world.verify(parked=parked, repair=True)
+    assert (repaired["differences"], repaired.equal) == (1, True)
+    assert world.verify(parked=parked).equal
 
 
 def test_a_repair_mends_every_kind_and_the_next_run_finds_nothing(world):
@@ -412,8 +437,8 @@ def test_a_refused_repair_ends_the_run_and_one_that_is_never_taken_is_named(worl
                 world.verify(repair=True)
         else:
             report = world.verify(repair=True)
-            assert (report.left, report["rejected"], report["repaired"]) == (1, 1, 0)
-            assert code in report.samples["rejected"][0]["reason"]
+            assert (report.left, report["parked"], report["repaired"]) == (0, 1, 0)
+            assert code in report.samples["parked"][0]["cause"]
 
 
 def test_named_items_alone_are_looked_at(world):

@@ -23,6 +23,10 @@ class Unavailable(DistributaryError):
     """The change may succeed later. The function reports it as failed, and Lambda delivers it again."""
 
 
+class ForeignStream(Unavailable):
+    """This change's stream is none that the sink is kept from: fail it, and let an operator say which stream is."""
+
+
 class ConfigError(DistributaryError):
     """The settings or declarations are wrong. The error names every fault at once."""
 

@@ -22,27 +22,35 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class IndexBranch:
-    """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents."""
+    """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents.
+
+    `generation` names the indexes, `earliest` is the source's. A change of an earlier one came from an earlier stream,
+    whose positions tell nothing here, and is superseded: a new stream's index is filled from the table.
+    """
 
     sources: tuple[Source, ...]
     generation: int
     bulk: Bulk
     now: Callable[[], float] = time.time
+    earliest: int = 0
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`. A change that any index rejects is parked; what the others make of it is kept."""
+        """See `consume.Branch`. A change that any index rejects is parked; what the other indexes write is kept."""
         ends: list[list[Outcome]] = [[] for _ in changes]
         newest: dict[Place, tuple[int, int, Action]] = {}
         for at, change in enumerate(changes):
+            if versions.generation_of(change.version) < self.earliest:
+                ends[at].append(SUPERSEDED)
+                continue
             actions, rejections = self.plan(change)
             ends[at] += map(outcomes.parked, rejections)
             for place, action in actions.items():
-                standing = newest.get(place)
-                if standing is not None and change.version <= standing[0]:
+                earlier = newest.get(place)
+                if earlier is not None and change.version <= earlier[0]:
                     ends[at].append(SUPERSEDED)
                     continue
-                if standing is not None:
-                    ends[standing[1]].append(SUPERSEDED)
+                if earlier is not None:
+                    ends[earlier[1]].append(SUPERSEDED)
                 newest[place] = change.version, at, action
         sent = self.bulk.send([action for _, _, action in newest.values()], deadline)
         for (_, at, _), end in zip(newest.values(), sent, strict=True):
@@ -52,7 +60,7 @@ class IndexBranch:
     def plan(self, change: Change) -> tuple[dict[Place, Action], list[Rejected]]:
         """What a change leaves in each place that it concerns, and why an index cannot take it.
 
-        Where one entity's document ends and another's begins under one id, the document stands.
+        Where one entity's document ends and another's begins under one id, the new document wins.
         """
         actions: dict[Place, Action] = {}
         owners: dict[Place, str] = {}

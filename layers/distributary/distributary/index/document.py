@@ -48,7 +48,7 @@ class Source:
         return concerns(change, claims, claims) and (change.kind is not Kind.REMOVE or self._has_place(change))
 
     def _has_place(self, change: Change) -> bool:
-        """Whether the template fits the key. If not, and the entity claims the item, `place` is left to say so."""
+        """Whether the template fits the key. Also true if the entity claims the item: `place` then raises."""
         try:
             return bool(self.place(change.keys))
         except Rejected:
@@ -59,7 +59,7 @@ class Source:
         return image is not None and self.declared.of.claims(image)
 
     def place(self, keys: Image) -> dict[str, str]:
-        """Where the document stands: `_id`, and `routing` if it is declared. Raises Rejected for mistyped keys."""
+        """The document's place: `_id`, and `routing` if it is declared. Raises Rejected for mistyped keys."""
         place = {"_id": _rendered(self.id, keys)}
         if self.routing is not None:
             place["routing"] = _rendered(self.routing, keys)

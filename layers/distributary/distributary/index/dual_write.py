@@ -18,7 +18,7 @@ class DualWrite:
     next: Branch
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`. A change is done only when both are done with it: what either fails comes again."""
+        """See `consume.Branch`. A change is done when both are done with it; if either fails, it is delivered again."""
         first = self.current.apply(changes, deadline.share(2))
         second = self.next.apply(changes, deadline)
         return [outcomes.combine(ends) for ends in zip(first, second, strict=True)]

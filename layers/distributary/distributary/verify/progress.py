@@ -1,4 +1,4 @@
-"""How far a verification is: bars on a terminal that has rich, else a line now and then."""
+"""How far a verification is: bars on a terminal that has rich, else a line every ten seconds."""
 
 import sys
 import time
@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TextIO
 
 Progress = Callable[[str, int], None]
-"""Told what was read, and how many more of it. May be called from several threads."""
+"""Called with what was read, and how many more of it; from several threads."""
 
 
 def silent(_what: str, _number: int) -> None:
@@ -18,7 +18,7 @@ def silent(_what: str, _number: int) -> None:
 
 
 SECONDS = 10.0
-"""Between two lines."""
+"""The time between two lines."""
 
 
 @contextmanager
@@ -41,16 +41,16 @@ class _Lines:
     def __init__(self, expected: Mapping[str, int], stream: TextIO, now: Callable[[], float]) -> None:
         self._expected, self._stream, self._now = expected, stream, now
         self._read = dict.fromkeys(expected, 0)
-        self._lock, self._said = Lock(), now()
+        self._lock, self._printed = Lock(), now()
 
     def __call__(self, what: str, number: int) -> None:
         with self._lock:
             self._read[what] += number
-            if self._now() - self._said < SECONDS:
+            if self._now() - self._printed < SECONDS:
                 return
-            self._said = self._now()
-            print("verify: " + ", ".join(self._told()), file=self._stream, flush=True)
+            self._printed = self._now()
+            print("verify: " + ", ".join(self._parts()), file=self._stream, flush=True)
 
-    def _told(self) -> Iterator[str]:
+    def _parts(self) -> Iterator[str]:
         for what, many in self._expected.items():
             yield f"{what} {self._read[what]:,}" + (f" of about {many:,}" if many else "")

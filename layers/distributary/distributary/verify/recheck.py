@@ -1,10 +1,10 @@
-"""Second looks: a difference counts once two looks, a pause apart, found the same; until then it may be merely late."""
+"""Second looks: a difference counts if two looks, a pause apart, find the same. Before, a change may be on its way."""
 
 from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol, TypeVar
 
 LOOKS = 4
-"""What changes between any two of so many looks is reported as moving."""
+"""The number of looks; what changes between any two of them is reported as moving."""
 
 
 class Evident(Protocol):
@@ -27,8 +27,8 @@ def recheck(
 ) -> list[Found]:
     """Looks again at what differed, by name, until all of it is confirmed, gone or out of looks.
 
-    `look` returns what of these still differs, `wait` makes the pause before it, and `confirm` is told after each look
-    what was found as before. Returns what kept changing.
+    `look` returns what of these still differs, `wait` makes the pause before it, and `confirm` is called
+    after each look with what was found as before. Returns what kept changing.
     """
     before = dict(suspects)
     for _ in range(LOOKS - 1):

@@ -38,7 +38,7 @@ def suppress(event: Any, suppressions: Suppressions) -> None:
 
 
 def recipients(notification: Any) -> Iterator[tuple[str, str]]:
-    """Addresses and reasons of one event; none for a bounce that may pass, or another kind of event."""
+    """Addresses and reasons of one event; none for a transient bounce or another kind of event."""
     kind = notification.get("eventType") or notification["notificationType"]
     if kind == "Bounce" and notification["bounce"]["bounceType"] == PERMANENT:
         for each in notification["bounce"]["bouncedRecipients"]:

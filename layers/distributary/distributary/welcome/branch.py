@@ -27,7 +27,7 @@ LEASE_MARGIN_SECONDS = 5.0
 """How far clocks may differ, and how long a call in flight may outlast the function that made it."""
 
 SEND_SECONDS = 6.0
-"""A claim, a send and a confirmation take far less, unless a service hangs: with less left, nothing is begun."""
+"""A claim, a send and a confirmation take far less, unless a service hangs: with less time left, no send is begun."""
 
 UNKNOWN = "Unknown"
 """The metric that counts messages with an unknown outcome: they may have been sent or not."""
@@ -63,12 +63,12 @@ class WelcomeBranch:
     now: Callable[[], float] = time.time
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`. Replays, backfills and replicated items are no news, and send nothing."""
+        """See `consume.Branch`. Redriven, backfilled and replicated changes send nothing."""
         planned = [[self._plan(rule, change) for rule in self.rules] for change in changes]
         places = [at for at, plan in enumerate(planned) if any(isinstance(each, Sending) for each in plan)]
 
         def serve(group: list[int]) -> list[Outcome]:
-            return [self._ended(planned[at], deadline) for at in group]
+            return [self._serve_all(planned[at], deadline) for at in group]
 
         served = per_item(changes, places, serve, self.parallel, deadline)
         return [
@@ -94,23 +94,23 @@ class WelcomeBranch:
         late = change.created is not None and self.now() - change.created > age
         return Sending(rule, compose(rule, item, claims[0]), claims, others, position, late)
 
-    def _ended(self, plan: Sequence[Sending | Outcome], deadline: Deadline) -> Outcome:
+    def _serve_all(self, plan: Sequence[Sending | Outcome], deadline: Deadline) -> Outcome:
         return outcomes.combine(self._serve(each, deadline) if isinstance(each, Sending) else each for each in plan)
 
     def _serve(self, sending: Sending, deadline: Deadline) -> Outcome:
         try:
             deadline.check()
             return (
-                self._barred(sending, _LATE, *self._look(sending, deadline))
+                self._not_sent(sending, _LATE, *self._read_claim(sending, deadline))
                 if sending.late
-                else self._begun(sending, deadline)
+                else self._send_once(sending, deadline)
             )
         except Rejected as error:
             return outcomes.parked(_named(sending.rule, error))
         except Unavailable as error:
             return outcomes.failed(_named(sending.rule, error))
 
-    def _look(self, sending: Sending, deadline: Deadline) -> tuple[bool, str, Found | None]:
+    def _read_claim(self, sending: Sending, deadline: Deadline) -> tuple[bool, str, Found | None]:
         """Whether the address is suppressed, and the claim that this message has, with its id."""
         suppression = suppression_of(sending.message.to) if sending.message.to else None
         ids = [*sending.claims, *sending.others]
@@ -121,8 +121,8 @@ class WelcomeBranch:
                 return suppression in rows, id, claim
         return suppression in rows, sending.claims[0], None
 
-    def _barred(self, sending: Sending, end: Outcome, suppressed: bool, _: str, found: Found | None) -> Outcome:
-        """Nothing is sent any more: it was sent, or its outcome is unknown, or it ends as `end`."""
+    def _not_sent(self, sending: Sending, end: Outcome, suppressed: bool, _: str, found: Found | None) -> Outcome:
+        """The outcome of a message that is not sent now: that of an earlier send, if it was begun, else `end`."""
         if found is None:
             return _SUPPRESSED if suppressed else end
         match found.claim:
@@ -131,32 +131,32 @@ class WelcomeBranch:
             case Claim.UNKNOWN:
                 cause = "its address is suppressed" if suppressed else "it is older than its rule allows"
                 return _unknown(sending, f"an earlier send was not confirmed, and it is not sent again: {cause}")
-        raise _taken()
+        raise _claimed_by_another()
 
-    def _begun(self, sending: Sending, deadline: Deadline) -> Outcome:
+    def _send_once(self, sending: Sending, deadline: Deadline) -> Outcome:
         """The suppressions are read after the wait for the message's turn, right before it is claimed and sent; it is
         only claimed if its confirmation fits the time left."""
         self.pace.take(deadline, SEND_SECONDS)
         sent = False
         try:
-            suppressed, id, found = self._look(sending, deadline)
+            suppressed, id, found = self._read_claim(sending, deadline)
             if suppressed:
-                return self._barred(sending, _SUPPRESSED, suppressed, id, found)
+                return self._not_sent(sending, _SUPPRESSED, suppressed, id, found)
             if deadline.left() < SEND_SECONDS:
                 raise Unavailable("not begun: a message is only begun if its confirmation fits the time left")
             owner = uuid4().hex
-            claim = self._claimed(sending, id, owner, found, deadline)
+            claim = self._claim(sending, id, owner, found, deadline)
             if claim.claim is not Claim.GRANTED:
-                return self._settled(sending, claim)
+                return self._by_other_claimant(sending, claim)
             sent = True
-            end = self._sent(sending, id, owner, claim.sends)
+            end = self._send(sending, id, owner, claim.sends)
             return end if claim.sends == 1 else end._replace(metric=UNKNOWN)
         finally:
             if not sent:
                 self.pace.give_back()
 
-    def _claimed(self, sending: Sending, id: str, owner: str, found: Found | None, deadline: Deadline) -> Found:
-        """Granted, or the claim of another one."""
+    def _claim(self, sending: Sending, id: str, owner: str, found: Found | None, deadline: Deadline) -> Found:
+        """The claim as granted, or as another claimant has it."""
         lease = deadline.left() + deadline.reserve + LEASE_MARGIN_SECONDS
         expires = sending.rule.again == "each"
         if found is None:
@@ -165,17 +165,17 @@ class WelcomeBranch:
             return self.claims.take_over(id, owner, lease, found, sending.position, expires)
         return found
 
-    def _settled(self, sending: Sending, found: Found) -> Outcome:
-        """By what another claimant did, or began and left open."""
+    def _by_other_claimant(self, sending: Sending, found: Found) -> Outcome:
+        """The outcome by what another claimant did, or began and left open."""
         if found.claim is Claim.SENT:
             return SUPERSEDED
         if found.claim is Claim.UNKNOWN and sending.rule.on_unknown == "park":
             return _unknown(sending, "an earlier send was not confirmed")
         if found.claim is Claim.UNKNOWN and found.sends >= MAX_SENDS:
             return _unknown(sending, f"it was sent {found.sends} times, and no send was confirmed")
-        raise _taken()
+        raise _claimed_by_another()
 
-    def _sent(self, sending: Sending, id: str, owner: str, sends: int) -> Outcome:
+    def _send(self, sending: Sending, id: str, owner: str, sends: int) -> Outcome:
         try:
             message_id = self.channels[sending.rule.channel].send(replace(sending.message, id=id))
         except MaybeSent as error:
@@ -196,8 +196,8 @@ class WelcomeBranch:
 
 
 def _claims(rule: Rule, change: Change, position: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """See `Sending`. Beside the rule's own id these are that of the other `again`, so that a change of it sends nothing
-    twice, and those of version 0.1, which name no table."""
+    """See `Sending`. The first is the rule's own. The others are those of the other value of `again`, so that a change
+    of it sends nothing twice, and those of version 0.1, which name no table."""
     key, table = identity(change.keys.raw), escape(table_of(change.source))
     once = [bounded(text, CLAIM_ID_BYTES) for text in (f"{rule.claim_id}|{table}|{key}", f"{rule.name}|{key}")]
     each = [
@@ -216,7 +216,7 @@ def _unknown(
     return ended(_named(sending.rule, Rejected(f"unknown: {cause}", detail)))._replace(metric=UNKNOWN)
 
 
-def _taken() -> Unavailable:
+def _claimed_by_another() -> Unavailable:
     return Unavailable("another invocation is sending this message, or the wait before it is sent again still runs")
 
 

@@ -20,7 +20,7 @@ PHONE = re.compile(r"\+[1-9][0-9]{6,14}")
 
 _FIELD = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 MOST_CHARACTERS = 2000
-"""Of any value in a message."""
+"""The limit of any value in a message."""
 
 _ADVERTISES = re.compile(r"://|\bwww\.|[\n\v\f\r\x85\u2028\u2029]", re.IGNORECASE)
 """A web address or a line break."""

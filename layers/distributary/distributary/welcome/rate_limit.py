@@ -1,4 +1,4 @@
-"""No faster than the provider allows: a token bucket, shut for a while by a refusal."""
+"""No faster than the provider allows: a token bucket, which a refusal closes for a while."""
 
 import random
 import time
@@ -42,17 +42,17 @@ class Pace:
             self._sleep(wait)
 
     def give_back(self) -> None:
-        """Nothing was sent after all."""
+        """Nothing was sent: the token is free again."""
         with self._lock:
             self._due -= self._interval
 
     def refused(self) -> None:
-        """Too many, for this second or for the day: shut, twice as long each time, with full jitter."""
+        """The provider refused: nothing is sent for a while, twice as long each time, with full jitter."""
         with self._lock:
             self._shut_until = self._clock() + self._jitter(0.0, self._pause)
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     def accepted(self) -> None:
-        """All is well again."""
+        """The provider accepts messages again."""
         with self._lock:
             self._pause = FIRST_PAUSE

@@ -34,10 +34,10 @@ def _calling_codes(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomeSettings(StreamSettings):
-    """A claim outlives its user's news by `claim_days`; a record older than `max_age_seconds` sends nothing.
-    `send_rate` is messages per second, of all execution environments together, of which there are `concurrency` at
-    most; `event_names` are what the mapping lets through. Text messages go to phone numbers that begin with one of
-    `sms_calling_codes`, such as "+49" or "+1242", and to no others."""
+    """The claim of a rule with `again="each"` is kept for `claim_days`; a record older than
+    `max_age_seconds` sends nothing. `send_rate` is messages per second, of all execution environments together, of
+    which there are `concurrency` at most; `event_names` are what the mapping lets through. Text messages go to
+    phone numbers that begin with one of `sms_calling_codes`, such as "+49" or "+1242", and to no others."""
 
     claim_table: str = setting("CLAIM_TABLE", table_name)
     claim_days: int = setting("CLAIM_DAYS", whole(1, 3650))

@@ -20,7 +20,7 @@ class Suppressions:
     now: Callable[[], float] = time.time
 
     def add(self, address: str, reason: str) -> None:
-        """Once or again. 1 write unit; raises Unavailable."""
+        """Adds an address; a second time changes nothing but the time. 1 write unit; raises Unavailable."""
         item = {"id": {"S": id_of(address)}, "reason": {"S": reason}, "since": {"N": str(int(self.now()))}}
         try:
             self.client.put_item(TableName=self.table, Item=item)

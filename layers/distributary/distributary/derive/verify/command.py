@@ -23,6 +23,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
+from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
 
@@ -32,7 +33,8 @@ _TABLES = ("derived", "ledger", "tombstone")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What to compare. `pause`: seconds between looks, longer than the lag. `view`: only these views; all if empty.
-    `export`: a folder or s3://bucket/prefix with a full export, read in place of the scan."""
+    `export`: a folder or s3://bucket/prefix with a full export, read in place of the scan. `parking`: the bucket that
+    tells whose changes are parked; none if empty."""
 
     table: str
     derived_table: str = ""
@@ -47,6 +49,7 @@ class Options:
     pause: float = 10.0
     generation: int = 0
     tombstone_days: int = 7
+    parking: str = ""
 
 
 def run(options: Options) -> Report:
@@ -93,7 +96,10 @@ def _assembled(
     )
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
     repair = Repair(books, Register(client, options.derived_table, tombstones, Parallel(1))) if options.repair else None
-    return Verify(eye, Scan(books, parallel, options.segments), keys, others, repair, told)
+    parked = NOTHING_LISTED
+    if options.parking:
+        parked = ParkedItems.of(_client(options, "s3"), options.parking, "derive", options.table)
+    return Verify(eye, Scan(books, parallel, options.segments), keys, others, repair, told, parked)
 
 
 def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:
@@ -140,8 +146,9 @@ def lines(report: Report) -> Iterator[str]:
     """The report for people: what differs, then the counts."""
     for each in report.samples.get("differences", []):
         yield printable(f"{each['kind']:<8} view {each['view']}  {each['item']}  {each['where']}")
-    for what in ("rejected", "moving", "unknown"):
+    yield from map(printable, report.parked_lines())
+    for what in ("moving", "unknown"):
         for each in report.samples.get(what, [])[:20]:
             yield printable(f"{what:<8} {'  '.join(each.values())}")
-    names = ("items", "rows", "ledger rows", "groups", "rejected", "moving", "unknown", "differences", "repaired")
+    names = ("items", "rows", "ledger rows", "groups", "parked", "moving", "unknown", "differences", "repaired")
     yield ", ".join(f"{name} {report[name]}" for name in names)

@@ -16,6 +16,7 @@ from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
+from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
 
@@ -28,7 +29,8 @@ _BATCH = 100
 @dataclass(slots=True)
 class Verify:
     """One run. `keys` are the source table's key attributes; `others` are views that are not to be
-    verified, whose rows are passed over; `progress` receives what was read, and how much of it."""
+    verified, whose rows are passed over; `parked` tells whose changes are parked; `progress` receives what was read,
+    and how much of it."""
 
     eye: Comparator
     scan: Scan
@@ -36,6 +38,7 @@ class Verify:
     others: tuple[View, ...] = ()
     repair: Repair | None = None
     progress: Progress = silent
+    parked: ParkedItems = NOTHING_LISTED
     report: Report = field(default_factory=Report)
     _suspects: list[Finding] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -65,7 +68,7 @@ class Verify:
             batch = {identity(self._key(item)): item for item in page[at : at + _BATCH]}
             found = self.eye.look([Subject(self._key(item)) for item in batch.values()], batch)
             for (view, item), reason in found.rejected.items():
-                self.report.name("rejected", view=view, item=item, reason=reason)
+                self.report.parked(item, reason, self.parked.find(self._key(batch[item])), view=view)
             self._suspect(found.findings)
             self._read("items", len(batch))
 
@@ -132,24 +135,31 @@ class Verify:
         confirmed, moving = self.eye.settle(suspects)
         for each in moving:
             self.report.name("moving", view=each.name[0], item=each.name[1])
-        for each in confirmed:
-            for problem in each.problems:
-                where = {"kind": problem.kind, "where": problem.where}
-                self.report.name("differences", view=each.name[0], item=each.name[1], **where)
+        left = {each.name: each for each in confirmed}
         if self.repair is not None and confirmed:
-            self._repair(self.repair, confirmed)
+            left = self._repair(self.repair, confirmed)
+        for each in confirmed:
+            self._name(each, left.get(each.name))
 
-    def _repair(self, repair: Repair, confirmed: Sequence[Finding]) -> None:
-        """Goes by one more look, after the tombstones were read; what has changed by then is left."""
+    def _name(self, found: Finding, left: Finding | None) -> None:
+        """`left` is what a repair has left of it."""
+        (view, item), after = found.name, len(left.problems) if left else 0
+        parked = self.parked.find(found.subject.keys) if left else None
+        if parked is not None:
+            self.report.parked(item, parked.cause, parked, view=view)
+            return
+        for problem in found.problems:
+            self.report.name("differences", view=view, item=item, kind=problem.kind, where=problem.where)
+        self.report.add("repaired", max(0, len(found.problems) - after))
+
+    def _repair(self, repair: Repair, confirmed: Sequence[Finding]) -> dict[tuple[str, str], Finding]:
+        """What is left. Goes by one more look, after the tombstones were read; what has changed by then is left."""
         tombstones, subjects = repair.tombstones(confirmed), merged(confirmed)
         last = {each.name: each for each in self.eye.look(subjects).findings}
         for each in confirmed:
             if each.name in last and last[each.name].evidence == each.evidence:
                 repair.item(each, tombstones)
-        left = {each.name: each for each in self.eye.look(subjects).findings}
-        for each in confirmed:
-            after = len(left[each.name].problems) if each.name in left else 0
-            self.report.add("repaired", max(0, len(each.problems) - after))
+        return {each.name: each for each in self.eye.look(subjects).findings}
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
         if any(name not in item for name in self.keys):

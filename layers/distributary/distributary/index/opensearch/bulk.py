@@ -74,7 +74,7 @@ class Bulk:
         return [each.outcome for each in ends]
 
     def _round(self, cut: Sequence[list[Action]], deadline: Deadline) -> list[End]:
-        """Each chunk's ends, one chunk beside the other."""
+        """Sends the chunks at the same time; the ends of all their actions, in order."""
         answers = self._parallel.run(lambda chunk: self._once(chunk, deadline), cut, deadline)
         ends: list[End] = []
         for chunk, answer in zip(cut, answers, strict=True):
@@ -105,7 +105,7 @@ class Bulk:
 
 
 def chunks(actions: Iterable[Action], most: int = MAX_BYTES) -> Iterator[list[Action]]:
-    """In order, each of at most MAX_ACTIONS and `most` bytes; a single larger action stands alone."""
+    """In order, each of at most MAX_ACTIONS and `most` bytes; a larger action has a chunk of its own."""
     chunk: list[Action] = []
     size = 0
     for action in actions:

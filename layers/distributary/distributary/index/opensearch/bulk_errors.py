@@ -24,7 +24,7 @@ _MEANT = {
     "no write index is defined for alias [": "no_write_index",
 }
 _RETYPED = re.compile(r"mapper \[.*\] cannot be changed from type \[\w+\] to \[\w+\]", re.DOTALL)
-"""What the later of two changes is told that give one new field two types at once."""
+"""OpenSearch's answer to the later of two changes that give one new field two types at once."""
 
 _NOT_DEPLOYED = {
     UNKNOWN_HOST: "correct OpenSearchEndpoint, or let the function's network find it",

@@ -19,11 +19,11 @@ class Pace:
 
     @classmethod
     def full(cls, most: int) -> "Pace":
-        """As fast as it may be."""
+        """At full speed."""
         return cls(most, most)
 
     def after(self, busy: bool) -> "Pace":
-        """What follows a round of requests: half of everything if any was too much, else a step up."""
+        """What follows a round of requests: half of both after a 429, else one step more."""
         if busy:
             return Pace(self.most, max(min(LEAST_BYTES, self.most), self.size // 2), max(1, self.lanes // 2))
         return Pace(self.most, min(self.most, self.size + self.most // _STEPS), min(LANES, self.lanes + 1))

@@ -10,12 +10,13 @@ from uuid import uuid4
 from distributary.errors import ConfigError
 from distributary.index.declarations import FORMAT, Index
 from distributary.index.document import DELETED_AT
+from distributary.index.opensearch import bindings
 
 VISIBLE = {"bool": {"must_not": [{"exists": {"field": DELETED_AT}}]}}
 """The read alias's filter: a deleted item's marker document is no search result."""
 
 Template = Mapping[str, Any]
-"""What stands beside the declaration as <index>.json: `settings` (shards, replicas, analysis) and `mappings`, the
+"""What <index>.json beside the declaration holds: `settings` (shards, replicas, analysis) and `mappings`, the
 latter for what is no declared field, such as what an ingest pipeline adds."""
 
 _META = "distributary"
@@ -36,7 +37,7 @@ def definition(index: Index, template: Template | None = None) -> dict[str, Any]
         f"{index.name}.json: '{key}' is neither settings nor mappings" for key in {*given} - {"settings", "mappings"}
     ]
     mappings = dict(given.get("mappings", {}))
-    declared = {**index.mappings(), DELETED_AT: {"type": "date", "format": "epoch_second"}}
+    declared = {**index.mappings(), DELETED_AT: {"type": "date", "format": "epoch_second"}, **bindings.MAPPINGS}
     more = dict(mappings.pop("properties", {}))
     faults += [
         f"{index.name}.json: field '{name}' is declared in indexes.py; say it there" for name in {*more} & {*declared}
@@ -69,13 +70,14 @@ def apply(client: Any, index: Index, generation: int, template: Template | None 
         client.indices.create(index=name, body=wanted)
         done = "made"
     else:
-        done = _amend(client, name, wanted)
-    _stand(client, index, generation)
+        done = _update(client, name, wanted)
+    bindings.keep_format(client, name)
+    _put_aliases(client, index, generation)
     return f"index '{name}' {done}; write alias '{index.write_alias(generation)}'"
 
 
-def _stand(client: Any, index: Index, generation: int) -> None:
-    """Both aliases. The index's own stands on one index alone, with the filter that hides markers."""
+def _put_aliases(client: Any, index: Index, generation: int) -> None:
+    """Adds both aliases. The read alias points to one index alone, with the filter that hides markers."""
     name, write = index.physical(generation), index.write_alias(generation)
     older = [index.write_alias(generation, each) for each in range(1, FORMAT)]
     actions: list[dict[str, Any]] = [
@@ -90,16 +92,16 @@ def _stand(client: Any, index: Index, generation: int) -> None:
         client.indices.update_aliases(body={"actions": actions})
 
 
-def _amend(client: Any, name: str, wanted: Mapping[str, Any]) -> str:
-    """Adds what is new to an index that stands. Raises ConfigError for what an index cannot become."""
+def _update(client: Any, name: str, wanted: Mapping[str, Any]) -> str:
+    """Adds what is new to an index that exists. Raises ConfigError for what an index cannot become."""
     from opensearchpy.exceptions import RequestError
 
-    standing = client.indices.get_mapping(index=name)[name]["mappings"]
-    meta, target = standing.get("_meta", {}).get(_META, {}), wanted["mappings"]["_meta"][_META]
+    existing = client.indices.get_mapping(index=name)[name]["mappings"]
+    meta, target = existing.get("_meta", {}).get(_META, {}), wanted["mappings"]["_meta"][_META]
     format = _format(meta, name)
     if meta.get("hash") == target["hash"]:
         return "found as declared"
-    faults = _contradictions(standing.get("properties", {}), wanted["mappings"]["properties"], name)
+    faults = _contradictions(existing.get("properties", {}), wanted["mappings"]["properties"], name)
     if meta and meta["fixed"] != _fixed(wanted["settings"], format):
         faults.append(f"'{name}' was made with other settings among {', '.join(_FIXED)}")
     changeable = {key: each for key, each in wanted["settings"].items() if key not in _FIXED}
@@ -107,7 +109,7 @@ def _amend(client: Any, name: str, wanted: Mapping[str, Any]) -> str:
         try:
             if changeable:
                 client.indices.put_settings(index=name, body={"index": changeable})
-            kept = {**standing.get("_meta", {}), **wanted["mappings"]["_meta"]}
+            kept = {**existing.get("_meta", {}), **wanted["mappings"]["_meta"]}
             client.indices.put_mapping(index=name, body={**wanted["mappings"], "_meta": kept})
         except RequestError as error:
             faults.append(f"'{name}' cannot become what is declared: {error.error}: {error.info!s:.300}")
@@ -160,8 +162,8 @@ def _format(meta: Mapping[str, Any], name: str) -> int:
     return format
 
 
-def _contradictions(standing: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
-    there = {field: mapping.get("type", "object") for field, mapping in standing.items()}
+def _contradictions(existing: Mapping[str, Any], wanted: Mapping[str, Any], name: str) -> list[str]:
+    there = {field: mapping.get("type", "object") for field, mapping in existing.items()}
     declared = {field: mapping.get("type", "object") for field, mapping in wanted.items()}
     return [
         f"field '{field}' is {there[field]} in '{name}', {type} declared"
@@ -171,7 +173,7 @@ def _contradictions(standing: Mapping[str, Any], wanted: Mapping[str, Any], name
 
 
 def _probe(client: Any, name: str) -> None:
-    """An older version must lose, or nothing is written there: the aliases come after this."""
+    """Checks that an older version loses. The aliases are added after this check, so nothing is written without it."""
     from opensearchpy.exceptions import ConflictError, RequestError
 
     marker, id = {DELETED_AT: int(time.time())}, f"{_PROBE}-{uuid4().hex}"

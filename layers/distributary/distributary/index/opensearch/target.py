@@ -1,4 +1,4 @@
-"""A declared index as verification and reindexing see it: what an item's document is, and whose a document is."""
+"""A declared index as verification and reindexing see it: an item's document, and a document's item."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -79,7 +79,7 @@ class Declared:
         return found
 
     def action(self, document: Intended, version: int) -> Action:
-        """A write that loses against whatever stands there with this version or a higher one."""
+        """A write that loses against any document with this version or a higher one."""
         routing = document.routing
         header = {
             "_index": self.index.write_alias(self.generation),
@@ -155,7 +155,7 @@ def _refusal(error: Any) -> str:
 
 
 def marker(id: str, routing: str | None, now: float) -> Intended:
-    """What stands for a deleted item."""
+    """The document that replaces that of a deleted item."""
     return Intended(id, routing, orjson.dumps({DELETED_AT: int(now)}))
 
 

@@ -38,7 +38,7 @@ class Backfill:
     _lock: Any = field(default_factory=Lock, repr=False)
 
     def run(self, left: Sequence[int], segments: int, done: Callable[[int], None], first_fill: bool) -> None:
-        """Side by side; `done` is told, one at a time, of each segment that is complete. Raises Unavailable.
+        """Side by side; `done` is called with each segment that is complete, one at a time. Raises Unavailable.
 
         In the first fill of an empty index, an item that it is not about writes nothing. Otherwise it leaves a marker,
         for an earlier declaration may have made a document of it.

@@ -39,14 +39,16 @@ def build(move: Move) -> Reindex:
     generation = _target(move)
     lines = Lines()
     verify = command.build(options, generation, move.repair, lines)
-    eye = verify.eye
-    backfill = Backfill(eye.declared, eye.dynamodb, eye.table, eye.keys, lines)
-    own = template(eye.declared.index)
-    return Reindex(eye.declared, partial(of, load(options.index)), _writers(move), backfill, verify, template=own)
+    comparator = verify.comparator
+    backfill = Backfill(comparator.declared, comparator.dynamodb, comparator.table, comparator.keys, lines)
+    own = template(comparator.declared.index)
+    return Reindex(
+        comparator.declared, partial(of, load(options.index)), _writers(move), backfill, verify, template=own
+    )
 
 
 def _target(move: Move) -> int:
-    """A move that was begun from where readers stand, or that brought them there, goes before a new one."""
+    """A move that was begun from the readers' generation, or that brought them there, goes before a new one."""
     options = move.places
     if move.to is not None:
         return move.to
@@ -61,11 +63,11 @@ def _target(move: Move) -> int:
 def _writers(move: Move) -> Writers:
     if move.function:
         return Deployed(command.client("lambda", move.places), move.function)
-    return Vouched() if move.writing_both else Nobody()
+    return Vouched() if move.writing_both else UnknownWriters()
 
 
-class Nobody:
-    """Neither was given."""
+class UnknownWriters:
+    """Neither --function nor --writing-both was given."""
 
     def both(self, origin: int, target: int, since: float | None) -> float:  # noqa: ARG002
         """See `Writers`."""
@@ -76,17 +78,17 @@ class Nobody:
 
 
 class Lines:
-    """Progress, in plain lines on stderr, now and then."""
+    """Progress as plain lines on stderr, at most one every few seconds."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
-        self._told, self._lock = time.monotonic(), Lock()
+        self._printed, self._lock = time.monotonic(), Lock()
 
     def __call__(self, what: str, number: int) -> None:
-        """So many more were read."""
+        """Adds to what was read."""
         with self._lock:
             self._counts[what] = self._counts.get(what, 0) + number
-            if time.monotonic() - self._told < _EVERY_SECONDS:
+            if time.monotonic() - self._printed < _EVERY_SECONDS:
                 return
-            self._told = time.monotonic()
+            self._printed = time.monotonic()
             print(", ".join(f"{each} {count:,}" for each, count in self._counts.items()), file=sys.stderr)

@@ -47,7 +47,7 @@ def write(client: Any, physical: str, state: State) -> None:
 
 
 def read_by(client: Any, index: Index) -> int:
-    """The generation that the read alias stands on. Raises Unavailable, and ConfigError if it stands on none."""
+    """The generation that the read alias points to. Raises Unavailable, and ConfigError if it points to none."""
     if not asked("alias", lambda: client.indices.exists_alias(name=index.name)):
         raise ConfigError(
             f"index '{index.name}': readers have no alias of that name: run `distributary index apply` first"
@@ -57,7 +57,7 @@ def read_by(client: Any, index: Index) -> int:
     generations = [name.removeprefix(prefix) for name in names]
     if len(names) != 1 or not names[0].startswith(prefix) or not generations[0].isdigit():
         raise ConfigError(
-            f"alias '{index.name}' stands on {', '.join(names)}: expected one index, {prefix}<generation>"
+            f"alias '{index.name}' points to {', '.join(names)}: expected one index, {prefix}<generation>"
         )
     return int(generations[0])
 

@@ -14,13 +14,15 @@ from distributary.index.opensearch.target import Declared, load
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from distributary.stream import version as versions
+from distributary.verify.parked import ParkedItems
 from distributary.verify.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Where table and index are, and how they are read. `pause`: seconds between looks, longer than the lag. `index`:
-    its name in indexes.py, if there are several."""
+    its name in indexes.py, if there are several. `parking`: the bucket that tells whose changes are parked; none if
+    empty."""
 
     table: str
     endpoint: str | None = None
@@ -31,6 +33,7 @@ class Options:
     region: str | None = None
     segments: int = 4
     pause: float = 10.0
+    parking: str = ""
 
 
 def build(
@@ -58,8 +61,11 @@ def build(
     ]
     if faults:
         raise ConfigError(faults)
-    eye = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
-    return Verify(eye, options.segments, options.pause, repair, progress)
+    comparator = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
+    verify = Verify(comparator, options.segments, options.pause, repair, progress)
+    if options.parking:
+        verify.parked = ParkedItems.of(client("s3", options), options.parking, "index", options.table)
+    return verify
 
 
 def client(service: str, options: Options) -> Any:

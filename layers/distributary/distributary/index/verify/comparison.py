@@ -16,7 +16,7 @@ from distributary.stream.keys import identity
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A document to look at, and the key of its item; None if its id does not tell, and a scan did not find one."""
+    """A document to look at, and the key of its item; None if its id does not name it, and no scan has found it."""
 
     id: str
     routing: str | None
@@ -25,8 +25,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`version` is the standing document's, 0 if there is none; `due` what should stand there; `evidence` a digest of
-    all that was looked at."""
+    """`version` is that of the document that exists, 0 if there is none; `due` is what should exist;
+    `evidence` is a digest of all that was looked at."""
 
     subject: Subject
     kind: str
@@ -37,16 +37,16 @@ class Finding:
 
 @dataclass(slots=True)
 class Comparison:
-    """`refused`: items that the index's declaration rejects, by identity or, where a document was looked at, by id."""
+    """`refused`: the keys of items that the index's declaration rejects, and why."""
 
     findings: list[Finding] = field(default_factory=list)
-    refused: list[tuple[str, str]] = field(default_factory=list)
+    refused: list[tuple[Item, str]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparator:
     """Reads a document first and its item after it: so the item is at least as new as the document's version. Where an
-    ingest pipeline makes the document, its content is the pipeline's to say: only its being there is compared."""
+    ingest pipeline makes the document, its content is not compared: only whether it exists."""
 
     declared: Declared
     search: Any
@@ -56,20 +56,21 @@ class Comparator:
     now: Callable[[], float] = time.time
 
     def items(self, scanned: Sequence[Item]) -> Comparison:
-        """What a page of the table makes, against what is there. The documents are read last: this only suspects."""
+        """The documents that a page of the table makes, compared with those that exist. Documents are read last here,
+        so a difference is only a suspicion."""
         look, due = Comparison(), []
         for item in scanned:
             keys = {name: item[name] for name in self.keys}
             try:
                 intended = self._due(item)
             except Rejected as error:
-                look.refused.append((identity(keys), str(error)))
+                look.refused.append((keys, str(error)))
                 continue
             if intended is not None:
                 due.append((Subject(intended.id, intended.routing, keys), intended, item))
-        standing = find(self.search, self.declared.physical, [(each.id, each.routing) for each, _, _ in due])
+        found = find(self.search, self.declared.physical, [(each.id, each.routing) for each, _, _ in due])
         for subject, intended, item in due:
-            self._hold(subject, standing.get(subject.id), intended, item, look)
+            self._compare(subject, found.get(subject.id), intended, item, look)
         return look
 
     def explained(self, scanned: Sequence[Item]) -> set[str]:
@@ -85,7 +86,7 @@ class Comparator:
         return found
 
     def ownerless(self, documents: Sequence[Document]) -> tuple[list[Subject], list[Subject]]:
-        """Of visible documents, those whose items do not make them, and those whose ids do not tell their items."""
+        """Of visible documents, those whose items do not make them, and those whose ids do not name their items."""
         subjects = [Subject(each.id, each.routing, self.declared.keys_of(each.id)) for each in documents]
         owned = [each for each in subjects if each.keys is not None]
         items = self._items(owned)
@@ -93,18 +94,17 @@ class Comparator:
         return dead, [each for each in subjects if each.keys is None]
 
     def documents(self, subjects: Sequence[Subject]) -> Comparison:
-        """Documents, and then their items."""
-        standing = find(self.search, self.declared.physical, [(each.id, each.routing) for each in subjects])
+        """Documents, and then their items. An item that is refused is named where it is scanned."""
+        found = find(self.search, self.declared.physical, [(each.id, each.routing) for each in subjects])
         items, look = self._items(subjects), Comparison()
         for subject in subjects:
             item = items.get(identity(subject.keys)) if subject.keys is not None else None
             try:
                 due = self._due(item) if item is not None else None
-            except Rejected as error:
-                look.refused.append((subject.id, str(error)))
+            except Rejected:
                 continue
             due = due if due is not None and due.id == subject.id else None
-            self._hold(subject, standing.get(subject.id), due, item, look)
+            self._compare(subject, found.get(subject.id), due, item, look)
         return look
 
     def _items(self, subjects: Sequence[Subject]) -> Mapping[str, Item]:
@@ -123,16 +123,16 @@ class Comparator:
     def _due(self, item: Item) -> Intended | None:
         return self.declared.intended(table_reader.change(item, self.keys, self.declared.generation, self.now()))
 
-    def _hold(
-        self, subject: Subject, stands: Document | None, due: Intended | None, item: Item | None, look: Comparison
+    def _compare(
+        self, subject: Subject, document: Document | None, due: Intended | None, item: Item | None, look: Comparison
     ) -> None:
-        shown = stands.body if stands is not None and not is_marker(stands.body) else None
+        shown = document.body if document is not None and not is_marker(document.body) else None
         if shown == (due.body if due is not None else None):
             return
         if shown is not None and due is not None and due.pipeline is not None:
             return
         kind = "missing" if shown is None else "dead" if due is None else "different"
-        version = stands.version if stands is not None else 0
-        evidence = digest(version, stands.body if stands else None, item)
+        version = document.version if document is not None else 0
+        evidence = digest(version, document.body if document else None, item)
         due = due or marker(subject.id, subject.routing, self.now())
         look.findings.append(Finding(subject, kind, version, due, evidence))

@@ -12,7 +12,8 @@ what the item makes; the table keeps no version, so a stale document is one of t
 
 @dataclass(slots=True)
 class IndexReport(Report):
-    """Differences are counted by kind."""
+    """Differences are counted by kind. Statuses: 1 if differences are left or items are parked, so that the index lacks
+    them; 2 if some kept changing, so that they could not be compared."""
 
     @property
     def differences(self) -> int:
@@ -26,9 +27,8 @@ class IndexReport(Report):
 
     @property
     def status(self) -> int:
-        """The exit status: 1 if differences are left or items are refused, so that the index lacks them; 2 if some
-        kept changing, so that they could not be compared."""
-        return 1 if self.left or self.counts["refused"] else 2 if self.counts["moving"] else 0
+        """The exit status."""
+        return 0 if self.equal and not self["moving"] else 1 if not self.equal else 2
 
     def as_json(self) -> dict[str, Any]:
         """`{"equal": bool, "counts": {...}, "missing": [{"id": ..., "version": ...}], ...}`; ids are item content."""
@@ -41,6 +41,5 @@ class IndexReport(Report):
             for kind in KINDS
             for each in self.samples.get(kind, [])
         ]
-        refused = [f"refused   {each['id']!r}: {each['cause']}" for each in self.samples.get("refused", [])[:20]]
-        names = ("items", "documents", *KINDS, "refused", "moving", "repaired")
-        return [*named, *refused, ", ".join(f"{name} {self.counts[name]}" for name in names)]
+        names = ("items", "documents", *KINDS, "parked", "moving", "repaired")
+        return [*named, *self.parked_lines(), ", ".join(f"{name} {self.counts[name]}" for name in names)]

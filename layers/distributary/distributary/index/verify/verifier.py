@@ -1,4 +1,4 @@
-"""The whole verification of an index: every visible document, then every item of the table."""
+"""Verifies a whole index: every visible document, then every item of the table."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,17 +11,18 @@ from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader
 from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
-from distributary.index.opensearch import reader as standing
-from distributary.index.opensearch import schema
+from distributary.index.opensearch import reader, schema
 from distributary.index.opensearch.reader import Document
 from distributary.index.verify.comparison import Comparator, Comparison, Finding, Subject
 from distributary.index.verify.report import IndexReport
 from distributary.stream import version as versions
+from distributary.stream.keys import identity
+from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.recheck import recheck
 
 SUSPECTS = 10_000
-"""At most so many wait for their second look, and so many ids that tell no item are kept: it bounds the memory."""
+"""The most findings that wait for their second look, and the most ids kept that name no item. It bounds the memory."""
 
 _BATCH = 200
 _REPAIR_SECONDS = 60.0
@@ -29,14 +30,16 @@ _REPAIR_SECONDS = 60.0
 
 @dataclass(slots=True)
 class Verify:
-    """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag."""
+    """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag; `parked`
+    tells whose changes are parked."""
 
-    eye: Comparator
+    comparator: Comparator
     segments: int = 4
     pause: float = 10.0
     repair: bool = False
     progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
+    parked: ParkedItems = NOTHING_LISTED
     report: IndexReport = field(default_factory=IndexReport)
     _suspects: list[Subject] = field(default_factory=list)
     _strangers: dict[str, Subject] = field(default_factory=dict)
@@ -45,9 +48,9 @@ class Verify:
     def run(self) -> IndexReport:
         """A document whose id is a digest does not name its item. It is dead if two scans of the table meet no item of
         its id, and it has not changed since before the second. Raises Unavailable, ConfigError."""
-        search, physical = self.eye.search, self.eye.declared.physical
-        standing.asked("format", lambda: schema.require_format(search, physical))
-        standing.refresh(search, physical)
+        search, physical = self.comparator.search, self.comparator.declared.physical
+        reader.asked("format", lambda: schema.require_format(search, physical))
+        reader.refresh(search, physical)
         self._side_by_side(self._documents)
         self._side_by_side(self._items)
         self._settle()
@@ -59,34 +62,36 @@ class Verify:
             list(pool.map(work, range(self.segments)))
 
     def _documents(self, slice: int) -> None:
-        for page in standing.visible(self.eye.search, self.eye.declared.physical, slice, self.segments):
+        for page in reader.visible(self.comparator.search, self.comparator.declared.physical, slice, self.segments):
             for at in range(0, len(page), _BATCH):
                 self._document_batch(page[at : at + _BATCH])
 
     def _document_batch(self, batch: Sequence[Document]) -> None:
-        dead, strangers = self.eye.ownerless(batch)
+        dead, strangers = self.comparator.ownerless(batch)
         with self._lock:
             self._strangers |= {each.id: each for each in strangers}
             if len(self._strangers) > SUSPECTS:
-                raise Unavailable(f"more than {SUSPECTS} documents have ids that tell no item: rebuild the index")
+                raise Unavailable(
+                    f"more than {SUSPECTS} documents have ids that do not name their items: rebuild the index"
+                )
         self._suspect(dead)
         self._read("documents", len(batch))
 
     def _items(self, segment: int) -> None:
-        for page in table_reader.pages(self.eye.dynamodb, self.eye.table, segment, self.segments):
+        for page in table_reader.pages(self.comparator.dynamodb, self.comparator.table, segment, self.segments):
             for at in range(0, len(page), _BATCH):
                 self._item_batch(page[at : at + _BATCH])
 
     def _item_batch(self, batch: Sequence[Item]) -> None:
         self._meet(batch)
-        look = self.eye.items(batch)
+        look = self.comparator.items(batch)
         self._refused(look)
         self._suspect([each.subject for each in look.findings])
         self._read("items", len(batch))
 
     def _meet(self, batch: Sequence[Item]) -> None:
         if self._strangers:
-            explained = self.eye.explained(batch)
+            explained = self.comparator.explained(batch)
             with self._lock:
                 for id in explained:
                     self._strangers.pop(id, None)
@@ -108,7 +113,7 @@ class Verify:
                 self.report.name("moving", id=id, version=each.version)
 
     def _items_again(self, segment: int) -> None:
-        for page in table_reader.pages(self.eye.dynamodb, self.eye.table, segment, self.segments):
+        for page in table_reader.pages(self.comparator.dynamodb, self.comparator.table, segment, self.segments):
             self._meet(page)
 
     def _suspect(self, subjects: Sequence[Subject]) -> None:
@@ -119,7 +124,7 @@ class Verify:
             self._settle()
 
     def _settle(self) -> None:
-        """Counts what stands at a second look, with the same document at the same version beside the same item."""
+        """Looks again at what differed. It counts if document, version and item are the same at both looks."""
         with self._lock:
             suspects, self._suspects = self._suspects, []
         moving = recheck(
@@ -134,29 +139,39 @@ class Verify:
     def _look(self, subjects: Sequence[Subject]) -> dict[str, Finding]:
         found: dict[str, Finding] = {}
         for at in range(0, len(subjects), _BATCH):
-            look = self.eye.documents(subjects[at : at + _BATCH])
+            look = self.comparator.documents(subjects[at : at + _BATCH])
             found |= {each.subject.id: each for each in look.findings}
         return found
 
     def _confirmed(self, findings: Sequence[Finding]) -> None:
         if not self.repair:
             for each in findings:
-                self.report.name(each.kind, id=each.subject.id, version=each.version)
+                self._name(each)
             return
-        declared = self.eye.declared
+        declared = self.comparator.declared
         actions = [declared.action(each.due, repaired_at(each, declared.generation)) for each in findings]
         ends = declared.branch.bulk.send(actions, Deadline(time.monotonic() + _REPAIR_SECONDS))
         for each, end in zip(findings, ends, strict=True):
+            if end.status is Status.FAILED:
+                raise Unavailable(f"the repair of document {each.subject.id!r} failed: {end.cause}", end.detail)
+            if end.status is Status.PARKED:
+                found = self.parked.find(each.subject.keys) if each.subject.keys else None
+                self.report.parked(each.subject.id, end.cause, found)
+                continue
             overtaken = end.status is Status.SUPERSEDED
             self.report.name("moving" if overtaken else each.kind, id=each.subject.id, version=each.version)
-            if end.status is Status.APPLIED:
-                self.report.add("repaired")
-            elif not overtaken:
-                self.report.name("refused", id=each.subject.id, cause=end.cause)
+            self.report.add("repaired", not overtaken)
+
+    def _name(self, finding: Finding) -> None:
+        found = self.parked.find(finding.subject.keys) if finding.subject.keys else None
+        if found is not None:
+            self.report.parked(finding.subject.id, found.cause, found)
+        else:
+            self.report.name(finding.kind, id=finding.subject.id, version=finding.version)
 
     def _refused(self, look: Comparison) -> None:
-        for id, cause in look.refused:
-            self.report.name("refused", id=id, cause=cause)
+        for keys, cause in look.refused:
+            self.report.parked(identity(keys), cause, self.parked.find(keys))
 
     def _read(self, what: str, number: int) -> None:
         self.report.add(what, number)
@@ -166,10 +181,11 @@ class Verify:
 def repaired_at(finding: Finding, generation: int) -> int:
     """The external version that a repair carries: the next after that of the document it replaces, else a snapshot's.
 
-    The write is refused if anything as high stands there by then (`external`). The item was read after the document, so
-    every change that it may lack is newer than the document, its version at least as high as the repair's, and it wins
-    (`external_gte`), before or after the repair. A repair knows no position in the stream: a change newer than the
-    document that it replaced, but older than the item, shows again if it is redriven after the repair.
+    The write is refused if a version at least as high exists by then (`external`). The item was read after the
+    document, so every change that it may lack is newer than the document. Its version is at least as high as the
+    repair's, so it wins (`external_gte`), before or after the repair. A repair knows no position in the stream: a
+    change newer than the document that it replaced, but older than the item, shows again if it is redriven after the
+    repair.
     """
     if not finding.version:
         return versions.to_external(versions.of(generation, versions.SNAPSHOT_POSITION))

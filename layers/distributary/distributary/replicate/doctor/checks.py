@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from distributary.replicate.doctor.finding import Finding, fault, note, ok, unknown
 from distributary.replicate.verify.tables import key_of, shown
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.version import TEXT_LENGTH
+from distributary.verify.finding import Finding, fault, note, ok, unknown
 
 Table = Mapping[str, Any]
 """DescribeTable's `Table`."""

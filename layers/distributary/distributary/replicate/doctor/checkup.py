@@ -13,9 +13,9 @@ import boto3
 from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError
 from distributary.replicate.doctor import checks, probes
-from distributary.replicate.doctor.finding import Finding, unknown
 from distributary.replicate.verify.tables import Place, described
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify.finding import Finding, unknown
 
 SAMPLE = 100
 """So many items of each table are looked at."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror
 from distributary.replicate.doctor.checkup import Patient, run_checks, run_region_checks
-from distributary.replicate.doctor.finding import Finding
 from distributary.replicate.verify.tables import Place, Places, declared
+from distributary.verify.finding import Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,3 @@ def _patient(options: Options) -> Patient:
     tombs = options.tombstone_table
     tombstones = Place(tombs, options.region, options.endpoint_url) if tombs else None
     return Patient(options.home, options.away, tombstones, options.function, options.version_attribute)
-
-
-def line(finding: Finding) -> str:
-    """A finding for people, with how to fix it."""
-    fix = f"\n{'':8} fix: {finding.fix}" if finding.fix else ""
-    return f"{finding.level:<8} {finding.check}: {finding.found}{fix}"

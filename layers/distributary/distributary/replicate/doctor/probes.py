@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
-from distributary.replicate.doctor.finding import Finding, fault, ok, unknown
+from distributary.verify.finding import Finding, fault, ok, unknown
 
 _DENIED = {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "UnrecognizedClientException"}
 _PROOF = "ConditionalCheckFailedException"

@@ -24,6 +24,7 @@ from distributary.replicate.verify.table import Keys, Side
 from distributary.replicate.verify.tables import Place, Places, declared, described, key_names
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
+from distributary.verify.parked import ParkedItems
 from distributary.verify.progress import progress
 
 REPAIRS = 32
@@ -35,7 +36,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options(Places):
     """What to compare. `sample`: a random share only; `since`: only what changed in this time, such as 30m. `pause`:
-    seconds between looks, longer than the lag. `read_units`: a second, of each table at most."""
+    seconds between looks, longer than the lag. `read_units`: a second, of each table at most. `parking`: the bucket
+    that tells whose changes are parked; none if empty."""
 
     segments: int = 4
     read_units: float | None = None
@@ -45,6 +47,7 @@ class Options(Places):
     repair: bool = False
     tombstone_days: int = 7
     generation: int = 0
+    parking: str = ""
 
 
 def run(options: Options) -> MirrorReport:
@@ -108,6 +111,9 @@ def _run(
     counts = {"items": round(share * items[0]), "rows": round(share * items[1])}
     with progress({**counts, "second looks": 0}) as told:
         verify = Verify(eye, RecheckQueue(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
+        if options.parking:
+            s3 = options.home.client("s3")
+            verify.parked = ParkedItems.of(s3, options.parking, "replicate", options.table)
         if not options.since:
             return _scanned(verify, options, items[0])
         now = time.time()
@@ -159,10 +165,10 @@ def lines(report: MirrorReport) -> Iterator[str]:
     """The report for people: what differs, the counts, and what a sample says."""
     for each in report.samples.get("differences", []):
         yield f"{each['kind']:<8} {each['item']}"
-    for what in ("rejected", "moving"):
-        for each in report.samples.get(what, [])[:20]:
-            yield f"{what:<8} {'  '.join(each.values())}"
-    names = ("items", "rows", "rejected", "moving", "differences", "repaired")
+    yield from report.parked_lines()
+    for each in report.samples.get("moving", [])[:20]:
+        yield f"moving   {each['item']}"
+    names = ("items", "rows", "parked", "moving", "differences", "repaired")
     yield ", ".join(f"{name} {report[name]:,}" for name in names)
     yield "read units: " + ", ".join(f"{side} {units:,.0f}" for side, units in report.units.items())
     if found := report.sampled:

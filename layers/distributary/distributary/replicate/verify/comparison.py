@@ -42,10 +42,10 @@ class Finding:
 
 @dataclass(slots=True)
 class Comparison:
-    """What a look found; `rejected` by item, with the reason: the mirror parks these."""
+    """What a look found; `rejected` by item, with its key and the reason: the mirror parks these."""
 
     findings: list[Finding] = field(default_factory=list)
-    rejected: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, tuple[Keys, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Comparator:
                     continue
                 write = self._wanted(keys, item)
             except Rejected as error:
-                look.rejected[identity(keys)] = str(error)
+                look.rejected[identity(keys)] = keys, str(error)
                 continue
             kind = difference(write, row, self.generation, self.version_attribute)
             if kind and (self.versioned or kind != "frozen"):

@@ -110,8 +110,8 @@ def publish(report: MirrorReport, stack: str = "") -> dict[str, int]:
     metrics.flush_metrics()
     kinds = dict(Counter(each["kind"] for each in report.samples.get("differences", [])))
     log = Logger().warning if counts["Drift"] else Logger().info
-    moving, rejected, sampled = report["moving"], report["rejected"], dict(report.sampled)
-    log("drift", compared=counts["Compared"], kinds=kinds, moving=moving, rejected=rejected, sampled=sampled)
+    moving, parked, sampled = report["moving"], report["parked"], dict(report.sampled)
+    log("drift", compared=counts["Compared"], kinds=kinds, moving=moving, parked=parked, sampled=sampled)
     return {name.lower(): value for name, value in counts.items()}
 
 

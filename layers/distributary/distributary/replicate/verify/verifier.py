@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Event
 from typing import TypeVar
 
@@ -18,6 +17,7 @@ from distributary.replicate.verify.recheck_queue import MOST, RecheckQueue, Susp
 from distributary.replicate.verify.repair import Mending, mended
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Keys, Side
+from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.recheck import LOOKS
 
@@ -26,7 +26,8 @@ End = TypeVar("End")
 
 @dataclass(slots=True)
 class Verify:
-    """One run. `progress` receives items, rows and second looks; `enough` ends a sampled run before its time.
+    """One run. `progress` receives items, rows and second looks; `enough` ends a sampled run before its time. `parked`
+    tells whose changes are parked.
 
     `hands` repair side by side; they are other threads than those of `parallel`, which wait for them.
     """
@@ -39,6 +40,7 @@ class Verify:
     progress: Progress = silent
     enough: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
+    parked: ParkedItems = NOTHING_LISTED
     report: MirrorReport = field(default_factory=MirrorReport)
     _stopping: Event = field(default_factory=Event)
 
@@ -81,8 +83,8 @@ class Verify:
         return (self.eye.source, self.eye.items) if what == "items" else (self.eye.replica, self.eye.orphans)
 
     def _seen(self, what: str, number: int, look: Comparison) -> None:
-        for item, reason in look.rejected.items():
-            self.report.name("rejected", item=item, reason=reason)
+        for item, (keys, reason) in look.rejected.items():
+            self.report.parked(item, reason, self.parked.find(keys))
         self.suspects.add(look.findings)
         self.report.add(what, number)
         self.progress(what, number)
@@ -113,17 +115,22 @@ class Verify:
             else:
                 self.report.name("moving", item=suspect.name)
         self.suspects.back(moved)
-        for finding in confirmed:
-            self.report.name("differences", kind=finding.kind, item=finding.name)
-        if self.repair is not None:
-            _risen(self.hands.run(partial(self._repaired, self.repair), confirmed, FOREVER))
+        _risen(self.hands.run(self._confirmed, confirmed, FOREVER))
         self.progress("second looks", len(due))
 
-    def _repaired(self, repair: Mending, finding: Finding) -> None:
+    def _confirmed(self, finding: Finding) -> None:
+        """Repairs and names it. Raises Unavailable."""
         try:
-            self.report.add("repaired", mended(self.eye, repair, finding))
+            repaired = mended(self.eye, self.repair, finding) if self.repair is not None else 0
         except Rejected as error:
-            self.report.name("rejected", item=finding.name, reason=str(error))
+            self.report.parked(finding.name, str(error), self.parked.find(finding.keys))
+            return
+        found = self.parked.find(finding.keys) if not repaired else None
+        if found is not None:
+            self.report.parked(finding.name, found.cause, found)
+            return
+        self.report.name("differences", kind=finding.kind, item=finding.name)
+        self.report.add("repaired", repaired)
 
     def _side_by_side(self, read: Callable[[tuple[str, int]], bool], tasks: Sequence[tuple[str, int]]) -> list[bool]:
         """Which of them were read to their end. The first error ends them all."""

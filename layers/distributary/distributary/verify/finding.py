@@ -1,12 +1,13 @@
-"""One thing that was looked up: how it is, and how to fix it if it is wrong."""
+"""One thing that a doctor looked up: how it is, and how to fix it if it is wrong."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 
 class Level(StrEnum):
-    """`NOTE` is worth reading and needs no mending; `UNKNOWN` could not be looked up."""
+    """`NOTE` is worth reading and needs no fix; `UNKNOWN` could not be looked up."""
 
     OK = "ok"
     NOTE = "note"
@@ -29,26 +30,32 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """As it should be."""
+    """Nothing to fix."""
     return Finding(check, Level.OK, found)
 
 
 def note(check: str, found: str, fix: str) -> Finding:
-    """Right for some, and worth knowing."""
+    """Right in some deployments, and worth knowing."""
     return Finding(check, Level.NOTE, found, fix)
 
 
 def fault(check: str, found: str, fix: str) -> Finding:
-    """Replication would not work, or would do harm."""
+    """The function would not work, or would do harm."""
     return Finding(check, Level.FAULT, found, fix)
 
 
 def unknown(check: str, why: str, fix: str) -> Finding:
-    """Nobody can tell."""
+    """It could not be looked up."""
     return Finding(check, Level.UNKNOWN, why, fix)
 
 
-def status(findings: list[Finding]) -> int:
+def status(findings: Sequence[Finding]) -> int:
     """1 if there is a fault, else 2 if something is unknown, else 0."""
     levels = {each.level for each in findings}
     return 1 if Level.FAULT in levels else 2 if Level.UNKNOWN in levels else 0
+
+
+def line(finding: Finding) -> str:
+    """A finding for people, with how to fix it."""
+    fix = f"\n{'':8} fix: {finding.fix}" if finding.fix else ""
+    return f"{finding.level:<8} {finding.check}: {finding.found}{fix}"
