@@ -1,9 +1,9 @@
 """Which protocols of versioned rows bear a put that takes effect after its client gave it up.
 
-A row that a delete left no trace of is, to a write of that row alone, as it was before the first put: whatever condition
-let the first attempt make the row lets a late one make it again. So nothing that a put, its redelivery or a delete adds
-to its own calls helps. Only two protocols do, and neither has the price of the one that is built. All orders of the
-steps are enumerated: a put whose first attempt takes effect at any time, its redelivery, and the delete after it.
+Once a delete has left no trace in the row's place, a write of that row alone finds it as it was before the first put:
+whatever condition let the first attempt make the row lets a late one make it again. So nothing that a put, its
+redelivery or a delete adds to its own calls helps. Only two protocols do, and neither has the price of the one that is
+built. All orders are enumerated: a put whose first attempt takes effect at any time, its redelivery, and a delete.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ from typing import Any
 from distributary.replicate.doctor.finding import Finding, fault, note, ok, unknown
 from distributary.replicate.verify.tables import key_of, shown
 from distributary.stream.change import REPLICA_VERSION
-from distributary.stream.version import TEXT_LENGTH
+from distributary.stream.version import version_in
 
 Table = Mapping[str, Any]
 """DescribeTable's `Table`."""
@@ -20,7 +20,6 @@ SKEW_SECONDS = 60.0
 """Signatures fail at five minutes (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html)."""
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_VERSION = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}")
 
 
 def stream(table: Table) -> Finding:
@@ -156,7 +155,7 @@ def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VE
 
 
 def _versioned(row: Mapping[str, Any], attribute: str) -> bool:
-    return _VERSION.fullmatch(row[attribute].get("S", "")) is not None
+    return version_in(row[attribute].get("S")) is not None
 
 
 def _ours(typed: Any) -> bool:
