@@ -17,7 +17,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, batch_get, conditional_write
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, Operation, batch_get, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
@@ -179,16 +179,25 @@ class Register:
     def _delete(self, write: Write) -> Outcome:
         entombed = self.tombstones.put_tombstone(write.id, write.version)
         text = versions.to_text(write.version)
-        self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
-        return APPLIED if entombed else SUPERSEDED
+        met = self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
+        left = not met.held and (not write.spares_unversioned or self.version_attribute in met.item)
+        return APPLIED if entombed and not left else SUPERSEDED
 
-    def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> None:
-        values = {":v": {"S": version}}
-        self._conditionally(
-            self.client.delete_item, "row DeleteItem", condition, Key=key, ExpressionAttributeValues=values
+    def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> Met:
+        """Without an item in the answer, a failed `_OLDER_VERSION` does not say whether there is a row."""
+        return self._write_if(
+            self.client.delete_item,
+            "row DeleteItem",
+            condition,
+            Key=key,
+            ExpressionAttributeValues={":v": {"S": version}},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
 
     def _conditionally(self, operation: Operation, what: str, condition: str, **arguments: Any) -> bool:
+        return self._write_if(operation, what, condition, **arguments).held
+
+    def _write_if(self, operation: Operation, what: str, condition: str, **arguments: Any) -> Met:
         return conditional_write(
             operation,
             what,
@@ -196,7 +205,7 @@ class Register:
             ConditionExpression=condition,
             ExpressionAttributeNames={"#v": self.version_attribute},
             **arguments,
-        ).held
+        )
 
     def _settle(
         self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline
@@ -218,7 +227,7 @@ class Register:
             lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
         )
         for (i, _), back in zip(outranked, backs, strict=True):
-            ends[i] = SUPERSEDED if back is None else _outcome(back)
+            ends[i] = SUPERSEDED if isinstance(back, Met) else _outcome(back)
         return ends
 
 
