@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -72,6 +73,53 @@ def not_global(source: Table, replica: Table) -> Finding:
         fix = "its other regions receive every row that replicate writes: make sure that this is meant"
         return note("global table", "the replica is itself a global table", fix)
     return ok("global table", "the two tables have nothing to do with each other")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """An event source mapping of the replica's own stream. `variables` is its function's environment, None if that
+    could not be read."""
+
+    mapping: Mapping[str, Any]
+    variables: Mapping[str, str] | None
+
+    @property
+    def function(self) -> str:
+        """The name of its function."""
+        return str(self.mapping["FunctionArn"]).rpartition(":")[2]
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it delivers nothing any more."""
+        return self.mapping.get("State") in ("Disabled", "Disabling", "Deleting")
+
+    def carries_to(self, table: Table) -> bool:
+        """Whether its function is a mirror into this table."""
+        variables = self.variables or {}
+        name = variables.get("REPLICA_TABLE", "").rpartition("/")[2]
+        region = str(table["TableArn"]).split(":")[3]
+        return name == table["TableName"] and region in variables.get("REPLICA_REGION", "").split(",")
+
+
+def opposite(source: Table, replica: Table, readers: Sequence[Reader], shared: bool) -> Finding:
+    """No mirror carries the replica's changes back to the source, as an old one does after a failover. `shared`: the
+    declaration takes some items only, so that another mirror may have the others."""
+    check, region = "other direction", str(replica["TableArn"]).split(":")[3]
+    live = [each for each in readers if not each.disabled]
+    for each in live:
+        if not each.carries_to(source):
+            continue
+        found = f"{each.function} in {region} carries changes of {replica['TableName']} to {source['TableName']}"
+        stop = (
+            f"aws lambda update-event-source-mapping --region {region} --uuid {each.mapping.get('UUID')} --no-enabled"
+        )
+        if shared:
+            return note(check, found, f"make sure that both declare different items; if it is an old mapping: {stop}")
+        return fault(check, f"{found}: each direction overwrites what the application writes on its other side", stop)
+    if unread := sorted(each.function for each in live if each.variables is None):
+        fix = "allow lambda:GetFunctionConfiguration to these credentials, or make sure that none is a mirror"
+        return unknown(check, f"where {', '.join(unread)} in {region} writes cannot be read", fix)
+    return ok(check, f"no enabled mapping in {region} carries changes of {replica['TableName']} back to the source")
 
 
 def regions(source: Table, replica: Table, asked: tuple[str, str | None], known: Sequence[str]) -> Finding:
