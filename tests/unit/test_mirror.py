@@ -100,6 +100,32 @@ def test_a_key_prefix_chooses_items_by_their_partition_key():
     assert set(region.items()) == {"EU#1"}
 
 
+def test_an_insert_outside_the_prefix_is_ignored_though_expired_rows_are_kept():
+    region = Region(Mirror(of=USER, key_prefix="EU#", expired="ignore"))
+    assert region.apply(change(0, user="US#1")) == [Status.IGNORED]
+    assert region.costs() == ({}, 0, 0)
+
+
+def test_a_key_too_long_for_a_tombstone_is_remembered_by_its_hash():
+    region = Region()
+    user = "u" * 2000
+    region.apply(change(0, user=user, new=text(name="Ada")))
+    region.apply(change(1, "REMOVE", user=user, old=text(name="Ada")))
+    region.apply(change(0, user=user, new=text(name="Ada")))
+    assert region.items() == {}
+    ((id,),) = region.client.state["tombstones"]
+    assert len(id) < 100
+
+
+def test_two_replicas_in_one_tombstone_table_keep_their_deletes_apart():
+    one, other = Region(), Region()
+    other.client = one.client
+    register = Register(one.client, "users", one.branch.register.tombstones, Serial())
+    other.branch = MirrorBranch(register, "us-west-2/users", check(Mirror()))
+    one.apply(change(1, "REMOVE", old=text(name="Ada")))
+    assert other.apply(change(0, new=text(name="Ada"))) == [Status.APPLIED]
+
+
 def test_a_dropped_attribute_does_not_go_and_a_masked_one_goes_masked():
     region = Region(Mirror(of=USER, drop=("email",), mask={"name": lambda name: name[:1]}))
     region.apply(change(0, new=text(email="ada@example.com", name="Ada", home="eu")), change(1, user="u-2"))
@@ -136,7 +162,7 @@ def test_an_item_of_another_kind_takes_no_row_away_that_carries_no_version():
     """Two mirrors face each other by type: the row is the other table's own."""
     region = Region(Mirror(of=TYPED, expired="ignore"))
     region.client.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "type": {"S": "order"}})
-    region.apply(change(0, new=text(type="order")))
+    assert region.apply(change(0, new=text(type="order"))) == [Status.APPLIED]
     assert len(region.client.scan(TableName="users")["Items"]) == 1
 
 
