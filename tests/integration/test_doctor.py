@@ -75,7 +75,7 @@ def test_all_is_well_and_nothing_was_changed(regions):
     assert regions.contents() == before
 
 
-def test_what_is_wrong_is_1_and_says_its_mend(regions):
+def test_what_is_wrong_is_1_and_says_its_fix(regions):
     regions.make(StreamSpecification={**STREAM, "StreamViewType": "KEYS_ONLY"})
     regions.home.put_item(TableName=regions.name, Item={"id": {"S": "u1"}, "_distributary_version": {"S": "mine"}})
     done = regions.examine()

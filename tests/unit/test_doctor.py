@@ -89,9 +89,9 @@ CASES = {
     "a version where regions are all written": (checks.marked(HERE, REPLICA_VERSION, [version()]), "fault"),
     "the application's map": (checks.marked(HERE, REPLICA_VERSION, [{REPLICA_VERSION: {"M": {}}}]), "fault"),
     "an index on the attribute": (checks.marked(table(keys=[(REPLICA_VERSION, "S")]), REPLICA_VERSION, []), "fault"),
-    "deletions that end": (checks.forgetting("kept", ENDING), "ok"),
-    "deletions that stay": (checks.forgetting("kept", {"TimeToLiveStatus": "DISABLED"}), "fault"),
-    "deletions by another attribute": (checks.forgetting("kept", {**ENDING, "AttributeName": "ttl"}), "fault"),
+    "deletions that end": (checks.expiring("kept", ENDING), "ok"),
+    "deletions that stay": (checks.expiring("kept", {"TimeToLiveStatus": "DISABLED"}), "fault"),
+    "deletions by another attribute": (checks.expiring("kept", {**ENDING, "AttributeName": "ttl"}), "fault"),
     "one table": (checks.not_global(HERE, HERE), "fault"),
     "its own global replica": (checks.not_global(GLOBAL, table("eu-west-1")), "fault"),
     "a global table's other namesake": (checks.not_global(GLOBAL, table("us-west-2")), "ok"),
@@ -120,7 +120,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_state_is_judged_and_what_is_wrong_says_its_mend(case):
+def test_each_state_is_judged_and_what_is_wrong_says_its_fix(case):
     finding, level = CASES[case]
     assert finding.level == level
     assert finding.found
@@ -170,7 +170,7 @@ def test_mappings_of_every_stream_of_the_replica_are_looked_at(stream, refused, 
     assert finding.level is level
 
 
-def test_the_mends_of_a_stream_are_commands_for_that_table():
+def test_the_fixes_of_a_stream_are_commands_for_that_table():
     command = "aws dynamodb update-table --table-name users --stream-specification StreamEnabled=true"
     assert checks.stream(table()).fix.startswith(command)
 
@@ -205,7 +205,7 @@ def test_permission_to_write_is_proved_without_a_write(kind):
 def test_a_write_cannot_succeed_even_where_its_item_stands(monkeypatch):
     service = DynamoDB({"copy": {"user_id": "S"}})
     service.put_item(TableName="copy", Item={"user_id": {"S": "u"}})
-    monkeypatch.setattr(probes, "_nobody", lambda _: {"user_id": {"S": "u"}})
+    monkeypatch.setattr(probes, "_unused_key", lambda _: {"user_id": {"S": "u"}})
     assert [each.level for each in probes.writes(service, "replica", table(name="copy"))] == [Level.OK, Level.OK]
     assert service.state["copy"] == {("u",): {"user_id": {"S": "u"}}}
 

@@ -144,7 +144,7 @@ def test_an_item_that_the_mirror_rejects_is_counted_and_is_no_difference(world):
     assert report.samples["rejected"] == [{"item": "user_id=S:a", "reason": "the mask of 'name' raised ValueError"}]
 
 
-def test_a_repair_mends_every_kind_and_the_next_run_finds_nothing(world):
+def test_a_repair_corrects_every_kind_and_the_next_run_finds_nothing(world):
     world.delete("g")
     world.put("g", deliver=False, **name("again"))
     del world.replica["a",]
@@ -330,7 +330,7 @@ def test_so_many_suspects_wait_at_most(world, monkeypatch):
 
     def watched(*_: Any) -> None:
         nonlocal most
-        most = max(most, len(run.suspects))
+        most = max(most, len(run.queue))
 
     eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
 

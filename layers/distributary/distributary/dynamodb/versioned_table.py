@@ -177,11 +177,11 @@ class Register:
         return APPLIED if done else SUPERSEDED
 
     def _delete(self, write: Write) -> Outcome:
-        entombed = self.tombstones.put_tombstone(write.id, write.version)
+        news = self.tombstones.put_tombstone(write.id, write.version)
         text = versions.to_text(write.version)
         met = self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
         left = not met.held and (not write.spares_unversioned or self.version_attribute in met.item)
-        return APPLIED if entombed and not left else SUPERSEDED
+        return APPLIED if news and not left else SUPERSEDED
 
     def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> Met:
         """Without an item in the answer, a failed `_OLDER_VERSION` does not say whether there is a row."""

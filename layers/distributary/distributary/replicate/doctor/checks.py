@@ -181,10 +181,10 @@ def marked(table: Table, attribute: str, items: Sequence[Mapping[str, Any]]) -> 
     return ok("version attribute", f"none of {len(items)} sampled items holds a {attribute} of the application's")
 
 
-def forgetting(table: str, found: Mapping[str, Any]) -> Finding:
+def expiring(table: str, found: Mapping[str, Any]) -> Finding:
     """The table of deletions has TTL, or it grows for ever."""
     if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and found.get("AttributeName") == "expires_at":
-        return ok("tombstones", f"{table} lets go of them by TTL")
+        return ok("tombstones", f"{table} deletes them by TTL")
     fix = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification"
     return fault("tombstones", f"{table} has no TTL on expires_at", f"{fix} Enabled=true,AttributeName=expires_at")
 

@@ -90,7 +90,7 @@ def _forgetting(patient: Patient) -> Iterator[Finding]:
         return
     try:
         answer = patient.tombstones.client().describe_time_to_live(TableName=patient.tombstones.table)
-        yield checks.forgetting(patient.tombstones.table, answer["TimeToLiveDescription"])
+        yield checks.expiring(patient.tombstones.table, answer["TimeToLiveDescription"])
     except AwsError as error:
         yield unknown("tombstones", f"DescribeTimeToLive: {code_of(error)}", "allow it to these credentials")
 

@@ -35,7 +35,7 @@ def _patient(options: Options, found: Mirror) -> Patient:
     tombs = options.tombstone_table
     tombstones = Place(tombs, options.region, options.endpoint_url) if tombs else None
     shared = found.of is not None or found.where is not None
-    return Patient(options.home, options.away, tombstones, options.function, options.version_attribute, shared)
+    return Patient(options.source, options.replica, tombstones, options.function, options.version_attribute, shared)
 
 
 def line(finding: Finding) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """`NOTE` is worth reading and needs no mending; `UNKNOWN` could not be looked up."""
+    """`NOTE` is worth reading and needs no change; `UNKNOWN` could not be looked up."""
 
     OK = "ok"
     NOTE = "note"
@@ -44,7 +44,7 @@ def fault(check: str, found: str, fix: str) -> Finding:
 
 
 def unknown(check: str, why: str, fix: str) -> Finding:
-    """Nobody can tell."""
+    """It could not be looked up."""
     return Finding(check, Level.UNKNOWN, why, fix)
 
 

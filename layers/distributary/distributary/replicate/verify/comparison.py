@@ -22,8 +22,8 @@ Judges = Callable[[Keys, Row | None, Row | None], bool]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One item that differs. `kind`: `missing`, `stale`, `dead` (stands and should not), or `frozen` (equal, but its
-    version is none that a later change would win over). `evidence` is a digest of both sides."""
+    """One item that differs. `kind`: `missing`, `stale`, `dead` (a row that should not be there), or `frozen` (equal,
+    but its version is none that a later change would win over). `evidence` is a digest of both sides."""
 
     kind: str
     keys: Keys

@@ -53,11 +53,11 @@ class Repair:
         return self.register.repair(found.write, found.row or {}, tombstone)
 
 
-def repaired(eye: Comparator, repair: Repairs, finding: Finding) -> bool:
+def repaired(comparator: Comparator, repair: Repairs, finding: Finding) -> bool:
     """Whether both sides agree after the repair. What moved meanwhile is judged, and repaired, anew."""
 
     def look() -> Finding | None:
-        return next(iter(eye.again([finding.keys]).findings), None)
+        return next(iter(comparator.again([finding.keys]).findings), None)
 
     for _ in range(TRIES):
         repair.write(finding, look)

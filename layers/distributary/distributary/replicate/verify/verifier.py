@@ -14,7 +14,7 @@ from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
 from distributary.replicate.verify.equality import Row
-from distributary.replicate.verify.recheck_queue import MOST, RecheckQueue, Suspect
+from distributary.replicate.verify.recheck_queue import MOST, PendingRecheck, RecheckQueue
 from distributary.replicate.verify.repair import Repairs, repaired
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Keys, Side
@@ -28,14 +28,14 @@ End = TypeVar("End")
 class Verify:
     """One run. `progress` receives items, rows and second looks; `enough` ends a sampled run before its time.
 
-    `hands` repair side by side; they are other threads than those of `parallel`, which wait for them.
+    `repairers` repair side by side; they are other threads than those of `parallel`, which wait for them.
     """
 
-    eye: Comparator
-    suspects: RecheckQueue
+    comparator: Comparator
+    queue: RecheckQueue
     parallel: Parallel
     repair: Repairs | None = None
-    hands: Parallel = field(default_factory=lambda: Parallel(1))
+    repairers: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = silent
     enough: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
@@ -54,7 +54,7 @@ class Verify:
     def named(self, batches: Iterable[Sequence[Keys]]) -> MirrorReport:
         """Only these items, as a stream names them. Raises what a read raised."""
         for batch in batches:
-            self._seen("items", len(batch), self.eye.again(batch))
+            self._seen("items", len(batch), self.comparator.again(batch))
         self._drain()
         return self._finished()
 
@@ -78,50 +78,54 @@ class Verify:
         return True
 
     def _side(self, what: str) -> tuple[Side, Callable[[Sequence[Row]], Comparison]]:
-        return (self.eye.source, self.eye.items) if what == "items" else (self.eye.replica, self.eye.orphans)
+        return (
+            (self.comparator.source, self.comparator.items)
+            if what == "items"
+            else (self.comparator.replica, self.comparator.orphans)
+        )
 
     def _seen(self, what: str, number: int, look: Comparison) -> None:
         for item, reason in look.rejected.items():
             self.report.name("rejected", item=item, reason=reason)
-        self.suspects.add(look.findings)
+        self.queue.add(look.findings)
         self.report.add(what, number)
         self.progress(what, number)
-        self._look_again(self.suspects.due(BATCH_GET_KEYS))
-        while len(self.suspects) > MOST and not self._stopping.is_set():
-            self.sleep(self.suspects.wait())
-            self._look_again(self.suspects.due(BATCH_GET_KEYS))
+        self._look_again(self.queue.due(BATCH_GET_KEYS))
+        while len(self.queue) > MOST and not self._stopping.is_set():
+            self.sleep(self.queue.wait())
+            self._look_again(self.queue.due(BATCH_GET_KEYS))
 
     def _drain(self) -> None:
-        while len(self.suspects):
-            self.sleep(self.suspects.wait())
-            self._look_again(self.suspects.due(BATCH_GET_KEYS))
+        while len(self.queue):
+            self.sleep(self.queue.wait())
+            self._look_again(self.queue.due(BATCH_GET_KEYS))
 
-    def _look_again(self, due: Sequence[Suspect]) -> None:
+    def _look_again(self, due: Sequence[PendingRecheck]) -> None:
         if not due:
             return
-        found = {each.name: each for each in self.eye.again([each.keys for each in due]).findings}
-        moved: list[tuple[Suspect, Finding]] = []
+        found = {each.name: each for each in self.comparator.again([each.keys for each in due]).findings}
+        moved: list[tuple[PendingRecheck, Finding]] = []
         confirmed: list[Finding] = []
-        for suspect in due:
-            finding = found.get(suspect.name)
+        for pending in due:
+            finding = found.get(pending.name)
             if finding is None:
                 continue
-            if finding.evidence == suspect.evidence:
+            if finding.evidence == pending.evidence:
                 confirmed.append(finding)
-            elif suspect.looks + 1 < LOOKS:
-                moved.append((suspect, finding))
+            elif pending.looks + 1 < LOOKS:
+                moved.append((pending, finding))
             else:
-                self.report.name("moving", item=suspect.name)
-        self.suspects.back(moved)
+                self.report.name("moving", item=pending.name)
+        self.queue.back(moved)
         for finding in confirmed:
             self.report.name("differences", kind=finding.kind, item=finding.name)
         if self.repair is not None:
-            _risen(self.hands.run(partial(self._repaired, self.repair), confirmed, FOREVER))
+            _values(self.repairers.run(partial(self._repaired, self.repair), confirmed, FOREVER))
         self.progress("second looks", len(due))
 
     def _repaired(self, repair: Repairs, finding: Finding) -> None:
         try:
-            self.report.add("repaired", repaired(self.eye, repair, finding))
+            self.report.add("repaired", repaired(self.comparator, repair, finding))
         except Rejected as error:
             self.report.name("rejected", item=finding.name, reason=str(error))
 
@@ -140,14 +144,14 @@ class Verify:
         except BaseException:
             self._stopping.set()
             raise
-        return _risen(ends)
+        return _values(ends)
 
     def _finished(self) -> MirrorReport:
-        self.report.units = {side.name: side.pace.units for side in (self.eye.source, self.eye.replica)}
+        self.report.units = {side.name: side.pace.units for side in (self.comparator.source, self.comparator.replica)}
         return self.report
 
 
-def _risen(ends: Sequence[End | DistributaryError]) -> list[End]:
+def _values(ends: Sequence[End | DistributaryError]) -> list[End]:
     """The ends, unless one of them is an error: that is raised."""
     for end in ends:
         if isinstance(end, DistributaryError):
