@@ -13,10 +13,11 @@ from distributary.replicate import by_attribute, last_writer
 from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import drift
 from distributary.stream.change import REPLICA_VERSION
+from tests.fakes.built import replicate_settings
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SIGNED_SECONDS, Faults, late, late_while_signed
 from tests.scheduler.index import IndexWorld
-from tests.scheduler.mirror import SETTINGS, MirrorWorld
+from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.race import deleting, deliver, put, race
 from tests.scheduler.runs import deep, play_every
 from tests.scheduler.scheduler import Scheduler
@@ -128,14 +129,15 @@ def test_drift_counts_the_row_that_a_late_put_revived(monkeypatch):
             found.append(revived)
 
         def drift(self):
+            mirrors = replicate_settings()
             settings = DriftSettings(
                 parking_bucket="parking",
                 generation=0,
                 source_table_arn="arn:aws:dynamodb:eu-west-1:123456789012:table/source",
-                replica_table=SETTINGS.replica_table,
-                replica_regions=SETTINGS.replica_regions,
-                target_role=SETTINGS.target_role,
-                version_attribute=SETTINGS.version_attribute,
+                replica_table=mirrors.replica_table,
+                replica_regions=mirrors.replica_regions,
+                target_role=mirrors.target_role,
+                version_attribute=mirrors.version_attribute,
                 read_units=1000,
                 pause_seconds=10,
             )

@@ -20,8 +20,8 @@ from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.entity import Entity
 from distributary.stream.predicates import type_is
+from tests.fakes.built import mirror
 from tests.fakes.dynamodb import DynamoDB
-from tests.fakes.serial import Serial
 from tests.unit.records import change
 from tests.unit.test_settings import GOOD
 
@@ -34,13 +34,9 @@ EXPIRED = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaw
 class Region:
     """A replica's table and its tombstones."""
 
-    def __init__(self, declared=None, **register):
+    def __init__(self, declared=None, **settings):
         self.client = DynamoDB({"users": {"user_id": "S"}, "tombstones": {"id": "S"}})
-        tombstones = Tombstones(self.client, "tombstones", 7)
-        declared = check(declared or Mirror())
-        self.branch = MirrorBranch(
-            Register(self.client, "users", tombstones, Serial(), **register), "eu-west-1/users", declared
-        )
+        self.branch = mirror(self.client, declared, replica_table="users", **settings)
 
     def apply(self, *changes):
         return [end.status for end in self.branch.apply(changes, FOREVER)]
@@ -118,12 +114,11 @@ def test_a_key_too_long_for_a_tombstone_is_remembered_by_its_hash():
 
 
 def test_two_replicas_in_one_tombstone_table_keep_their_deletes_apart():
-    one, other = Region(), Region()
-    other.client = one.client
-    register = Register(one.client, "users", one.branch.register.tombstones, Serial())
-    other.branch = MirrorBranch(register, "us-west-2/users", check(Mirror()))
-    one.apply(change(1, "REMOVE", old=text(name="Ada")))
-    assert other.apply(change(0, new=text(name="Ada"))) == [Status.APPLIED]
+    region = Region()
+    region.apply(change(1, "REMOVE", old=text(name="Ada")))
+    other = mirror(region.client, replica_table="users", replica_regions=("us-west-2",))
+    (end,) = other.apply([change(0, new=text(name="Ada"))], FOREVER)
+    assert end.status is Status.APPLIED
 
 
 def test_a_dropped_attribute_does_not_go_and_a_masked_one_goes_masked():

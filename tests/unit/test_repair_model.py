@@ -5,6 +5,7 @@ any time: the calls are those of the real code.
 """
 
 import copy
+from dataclasses import replace
 from functools import partial
 from itertools import count
 
@@ -13,7 +14,6 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.verify import repair as repairs
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.repair import Repair, repaired
@@ -21,8 +21,8 @@ from distributary.replicate.verify.table import Side
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
+from tests.fakes.built import mirror
 from tests.fakes.interleavings import Interleavings
-from tests.fakes.serial import Serial
 from tests.unit.records import FIRST_SEQUENCE, change
 from tests.unit.replica_tables import SCHEMAS, Service
 
@@ -77,11 +77,10 @@ class Tables:
         return found and {name: typed for name, typed in found.items() if name != REPLICA_VERSION}
 
 
-def mirror(client, name=""):
-    """The revisions of one process, the same each time that it is played."""
-    tombstones, revisions = Tombstones(client, "tombstones", 7, lambda: 0.0), count()
-    register = Register(client, "replica", tombstones, Serial(), revision=lambda: f"{name}-{next(revisions)}")
-    return MirrorBranch(register, "eu-west-1/replica")
+def operators(client, name):
+    """The mirror in an operator's process: its revisions are the same each time that the process is played."""
+    branch, revisions = mirror(client), count()
+    return replace(branch, register=replace(branch.register, revision=lambda: f"{name}-{next(revisions)}"))
 
 
 def application(tables, history, wrap, lives):
@@ -101,7 +100,7 @@ def application(tables, history, wrap, lives):
 def repairing(tables, who, wrap, lives):
     """A program: looks, and repairs what differs."""
     client = wrap(tables.client, dynamodb)
-    branch = mirror(client, f"{who}-{lives}")
+    branch = operators(client, f"{who}-{lives}")
     eye = Comparator(Side(client, "source"), Side(client, "replica"), ("user_id",), branch.plan)
     for finding in eye.again([KEY]).findings:
         repaired(eye, Repair(branch.register, 0), finding)
