@@ -121,6 +121,25 @@ def test_two_replicas_in_one_tombstone_table_keep_their_deletes_apart():
     assert end.status is Status.APPLIED
 
 
+VERSION = {REPLICA_VERSION: {"S": versions.to_text(7)}}
+
+
+@pytest.mark.parametrize(
+    ("declared", "user", "row", "judged"),
+    [
+        (Mirror(of=USER, key_prefix="EU#"), "US#1", VERSION, False),
+        (Mirror(of=USER, key_prefix="EU#"), "EU#1", VERSION, True),
+        (Mirror(of=TYPED), "u", {**text(type="order"), **VERSION}, True),
+        (Mirror(of=TYPED), "u", text(type="order"), False),
+        (Mirror(of=TYPED), "u", text(type="user"), True),
+        (Mirror(of=TYPED), "u", None, True),
+    ],
+)
+def test_a_mirror_judges_rows_of_its_own_version_and_its_own_kind(declared, user, row, judged):
+    keys = {"user_id": {"S": user}}
+    assert Region(declared).branch.judges(keys, None, row and {**keys, **row}) is judged
+
+
 def test_a_dropped_attribute_does_not_go_and_a_masked_one_goes_masked():
     region = Region(Mirror(of=USER, drop=("email",), mask={"name": lambda name: name[:1]}))
     region.apply(change(0, new=text(email="ada@example.com", name="Ada", home="eu")), change(1, user="u-2"))

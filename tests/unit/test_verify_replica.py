@@ -277,6 +277,20 @@ def test_a_row_that_another_repair_wrote_since_it_was_seen_is_not_overwritten(wo
     assert seen == [False, True]
 
 
+def test_a_delete_between_a_repairs_look_and_its_write_takes_the_row_back(world):
+    """Its tombstone is newer than the look: read after it, it would carry the row."""
+    del world.replica["a",]
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    (finding,) = eye.again([{"user_id": {"S": "a"}}]).findings
+
+    def look() -> Any:
+        world.delete("a")
+        return finding
+
+    assert Repair(world.mirror.register, 0).write(finding, look) is False
+    assert "a" not in world.names()
+
+
 @pytest.mark.parametrize("user", ["a", "x"])
 def test_a_repair_of_what_the_stream_has_written_since_does_nothing(world, user):
     """A stale row, and a dead one whose item comes back."""
