@@ -277,6 +277,14 @@ def test_a_row_that_another_repair_wrote_since_it_was_seen_is_not_overwritten(wo
     assert seen == [False, True]
 
 
+@pytest.mark.parametrize(("keeps", "found"), [(False, ["dead"]), (True, [])])
+def test_a_row_that_its_mirror_keeps_after_its_items_expiry_is_no_difference(world, keeps, found):
+    del world.service.state["source"]["g",]
+    sides = Side(world.service, "source"), Side(world.service, "replica")
+    comparator = Comparator(*sides, ("user_id",), world.mirror.plan, keeps_expired=keeps)
+    assert [each.kind for each in comparator.again([{"user_id": {"S": "g"}}]).findings] == found
+
+
 def test_a_delete_between_a_repairs_look_and_its_write_takes_the_row_back(world):
     """Its tombstone is newer than the look: read after it, it would carry the row."""
     del world.replica["a",]
