@@ -58,6 +58,7 @@ CASES = {
     "no mapping on the replica": (opposite(), "ok"),
     "a reader of the replica that writes elsewhere": (opposite(reader({"DERIVED_TABLE": "users"})), "ok"),
     "a mirror of the replica elsewhere": (opposite(reader({**BACK, "REPLICA_REGION": "us-west-2"})), "ok"),
+    "a mirror of the replica into another table": (opposite(reader({**BACK, "REPLICA_TABLE": "orders"})), "ok"),
     "an old mapping that is disabled": (opposite(reader(BACK, State="Disabled")), "ok"),
     "an old mapping beside the reversal": (opposite(reader(BACK)), "fault"),
     "an old mapping that names the table by ARN": (
@@ -113,6 +114,7 @@ CASES = {
     "the attribute is taken": (checks.unused([{}, version()], HERE), "fault"),
     "an index stands on it": (checks.unused([], table(keys=[("user_id", "S"), (REPLICA_VERSION, "S")])), "fault"),
     "rows of ours": (checks.written_by_us([version(), version()]), "ok"),
+    "rows that a repair wrote": (checks.written_by_us([version(versions.to_text(7, "r"))]), "ok"),
     "rows of others": (checks.written_by_us([version(), {}]), "note"),
     "versions of others": (checks.written_by_us([version("7")]), "fault"),
     "versions of another type": (checks.written_by_us([{REPLICA_VERSION: {"N": "7"}}]), "fault"),

@@ -285,6 +285,14 @@ def test_a_row_that_its_mirror_keeps_after_its_items_expiry_is_no_difference(wor
     assert [each.kind for each in comparator.again([{"user_id": {"S": "g"}}]).findings] == found
 
 
+@pytest.mark.parametrize(("versioned", "found"), [(True, ["frozen"]), (False, [])])
+def test_a_version_of_a_later_generation_is_frozen_where_rows_have_versions(world, versioned, found):
+    world.tamper("a", **{REPLICA_VERSION: {"S": versions.to_text(versions.of(2, 5))}})
+    sides = Side(world.service, "source"), Side(world.service, "replica")
+    comparator = Comparator(*sides, ("user_id",), world.mirror.plan, versioned=versioned)
+    assert [each.kind for each in comparator.again([{"user_id": {"S": "a"}}]).findings] == found
+
+
 def test_a_delete_between_a_repairs_look_and_its_write_takes_the_row_back(world):
     """Its tombstone is newer than the look: read after it, it would carry the row."""
     del world.replica["a",]
