@@ -106,10 +106,10 @@ class Register:
         """
         kept = versions.version_in(seen.get(self.version_attribute, {}).get("S"))
         version = write.version if kept is None else kept
+        if write.row is None:
+            return bool(seen) and self._retire(write, seen, version, versions.to_text(version, self.revision()))
         version = max(version, versions.from_text(tombstone)) if tombstone else version
         text = versions.to_text(version, self.revision())
-        if write.row is None:
-            return bool(seen) and self._retire(write, seen, version, text)
         if not self._replace(write.row, seen, text):
             return False
         newer = self.tombstones.find([write.id], FOREVER).get(write.id, "")
@@ -120,7 +120,8 @@ class Register:
     def _retire(self, write: Write, seen: Mapping[str, Typed], version: int, text: str) -> bool:
         """Removes a row as a change between its version and the next would. The tombstone is newer than the version,
         and older than each of its revisions. The row gets a revision first, so that the tombstone never outranks a row
-        that another repair keeps, because it has seen a newer item."""
+        that another repair keeps, because it has seen a newer item. It keeps its version, so that a delete that is
+        delivered again still removes it if this repair ends before it does."""
         if not self._replace(seen, seen, text):
             return False
         self.tombstones.put_tombstone(write.id, version, revision=versions.RETIRED)
