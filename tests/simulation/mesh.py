@@ -15,7 +15,7 @@ from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.last_writer import MultiActiveBranch
 from distributary.replicate.multi_active.replica_table import Reading, RegionTable
 from distributary.replicate.verify.recheck_queue import RecheckQueue
-from distributary.replicate.verify.regions import Reconciliation, eye
+from distributary.replicate.verify.regions import Reconciliation, comparator
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import records as stream_records
@@ -155,7 +155,7 @@ class Mesh:
         for other in others:
             sides = (Side(self.client, f"items@{region}", name=region) for region in (home, other))
             mending = Reconciliation(self.branch(home, self.client))
-            looked = eye(*sides, ("id",), REPLICA_VERSION)
+            looked = comparator(*sides, ("id",), REPLICA_VERSION)
             with suppress(DistributaryError, Crash):
                 Verify(looked, RecheckQueue(1.0), Serial(), mending, Serial()).scan(range(1), 1)
 

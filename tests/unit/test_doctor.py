@@ -1,10 +1,11 @@
 """Every fault is found and says its fix; nothing is changed by looking."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from distributary.replicate.doctor import checks, probes
+from distributary.replicate.doctor import checks, checkup, probes
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.finding import Finding, Level, status
@@ -42,7 +43,30 @@ STAMPED = {REPLICA_VERSION: {"M": {name: {"S": ""} for name in ("time", "region"
 MARKED = {REPLICA_VERSION: {"S": "live.digest.[]"}}
 ENDING = {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
 LATE = NOW - timedelta(seconds=400)
+BACK = {"REPLICA_TABLE": "users", "REPLICA_REGION": "us-east-1"}
+
+
+def reader(variables=None, **more):
+    return checks.Reader({**mapping("old"), "UUID": "u-1", "State": "Enabled", **more}, variables)
+
+
+def opposite(*readers, shared=False):
+    return checks.opposite(HERE, THERE, readers, shared)
+
+
 CASES = {
+    "no mapping on the replica": (opposite(), "ok"),
+    "a reader of the replica that writes elsewhere": (opposite(reader({"DERIVED_TABLE": "users"})), "ok"),
+    "a mirror of the replica elsewhere": (opposite(reader({**BACK, "REPLICA_REGION": "us-west-2"})), "ok"),
+    "a mirror of the replica into another table": (opposite(reader({**BACK, "REPLICA_TABLE": "orders"})), "ok"),
+    "an old mapping that is disabled": (opposite(reader(BACK, State="Disabled")), "ok"),
+    "an old mapping beside the reversal": (opposite(reader(BACK)), "fault"),
+    "an old mapping that names the table by ARN": (
+        opposite(reader({**BACK, "REPLICA_TABLE": HERE["TableArn"]})),
+        "fault",
+    ),
+    "mirrors of different items": (opposite(reader(BACK), shared=True), "note"),
+    "a reader whose function cannot be read": (opposite(reader()), "unknown"),
     "a stream of both images": (checks.stream(HERE), "ok"),
     "no stream": (checks.stream(table()), "fault"),
     "keys only": (checks.stream(table(StreamSpecification={**BOTH, "StreamViewType": "KEYS_ONLY"})), "fault"),
@@ -71,9 +95,9 @@ CASES = {
     "a version where regions are all written": (checks.marked(HERE, REPLICA_VERSION, [version()]), "fault"),
     "the application's map": (checks.marked(HERE, REPLICA_VERSION, [{REPLICA_VERSION: {"M": {}}}]), "fault"),
     "an index on the attribute": (checks.marked(table(keys=[(REPLICA_VERSION, "S")]), REPLICA_VERSION, []), "fault"),
-    "deletions that end": (checks.forgetting("kept", ENDING), "ok"),
-    "deletions that stay": (checks.forgetting("kept", {"TimeToLiveStatus": "DISABLED"}), "fault"),
-    "deletions by another attribute": (checks.forgetting("kept", {**ENDING, "AttributeName": "ttl"}), "fault"),
+    "deletions that end": (checks.expiring("kept", ENDING), "ok"),
+    "deletions that stay": (checks.expiring("kept", {"TimeToLiveStatus": "DISABLED"}), "fault"),
+    "deletions by another attribute": (checks.expiring("kept", {**ENDING, "AttributeName": "ttl"}), "fault"),
     "one table": (checks.not_global(HERE, HERE), "fault"),
     "its own global replica": (checks.not_global(GLOBAL, table("eu-west-1")), "fault"),
     "a global table's other namesake": (checks.not_global(GLOBAL, table("us-west-2")), "ok"),
@@ -95,6 +119,7 @@ CASES = {
     "the attribute is taken": (checks.unused([{}, version()], HERE), "fault"),
     "an index stands on it": (checks.unused([], table(keys=[("user_id", "S"), (REPLICA_VERSION, "S")])), "fault"),
     "rows of ours": (checks.written_by_us([version(), version()]), "ok"),
+    "rows that a repair wrote": (checks.written_by_us([version(versions.to_text(7, "r"))]), "ok"),
     "rows of others": (checks.written_by_us([version(), {}]), "note"),
     "versions of others": (checks.written_by_us([version("7")]), "fault"),
     "versions of another type": (checks.written_by_us([{REPLICA_VERSION: {"N": "7"}}]), "fault"),
@@ -102,14 +127,57 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_state_is_judged_and_what_is_wrong_says_its_mend(case):
+def test_each_state_is_judged_and_what_is_wrong_says_its_fix(case):
     finding, level = CASES[case]
     assert finding.level == level
     assert finding.found
     assert bool(finding.fix) is (level != "ok")
 
 
-def test_the_mends_of_a_stream_are_commands_for_that_table():
+def test_an_old_mapping_is_disabled_by_the_command_that_its_finding_names():
+    finding = opposite(reader({}), reader(BACK))
+    assert "old in eu-west-1 carries changes of copy to users" in finding.found
+    command = "aws lambda update-event-source-mapping --region eu-west-1 --uuid u-1 --no-enabled"
+    assert finding.fix == command
+
+
+class Lambda:
+    """The part of a client that is asked: mappings by page, and one function's environment."""
+
+    def __init__(self, *mappings, refused=""):
+        self._mappings, self._refused = mappings, refused
+
+    def get_paginator(self, operation):
+        if self._refused == operation:
+            raise refusal(operation, "AccessDeniedException", "no")
+        pages = [{"EventSourceMappings": [each]} for each in self._mappings]
+        return SimpleNamespace(paginate=lambda: pages)
+
+    def get_function_configuration(self, *, FunctionName):
+        if self._refused == "get_function_configuration":
+            raise refusal("GetFunctionConfiguration", "AccessDeniedException", "no")
+        return {"Environment": {"Variables": BACK}} if FunctionName.endswith(":old") else {}
+
+
+@pytest.mark.parametrize(
+    ("stream", "refused", "level"),
+    [
+        (f"{THERE['TableArn']}/stream/2026-01-01", "", Level.FAULT),
+        (f"{THERE['TableArn']}-2/stream/2026-01-01", "", Level.OK),
+        (f"{THERE['TableArn']}/stream/2026-01-01", "get_function_configuration", Level.UNKNOWN),
+        ("", "list_event_source_mappings", Level.UNKNOWN),
+    ],
+)
+def test_mappings_of_every_stream_of_the_replica_are_looked_at(stream, refused, level):
+    service = Lambda(
+        {**mapping("other"), "State": "Enabled"}, {**mapping("old"), "EventSourceArn": stream}, refused=refused
+    )
+    place = SimpleNamespace(client=lambda _: service)
+    finding = checkup._opposite(checkup.Patient(place, place, None, None), HERE, THERE)
+    assert finding.level is level
+
+
+def test_the_fixes_of_a_stream_are_commands_for_that_table():
     command = "aws dynamodb update-table --table-name users --stream-specification StreamEnabled=true"
     assert checks.stream(table()).fix.startswith(command)
 
@@ -144,7 +212,7 @@ def test_permission_to_write_is_proved_without_a_write(kind):
 def test_a_write_cannot_succeed_even_where_its_item_stands(monkeypatch):
     service = DynamoDB({"copy": {"user_id": "S"}})
     service.put_item(TableName="copy", Item={"user_id": {"S": "u"}})
-    monkeypatch.setattr(probes, "_nobody", lambda _: {"user_id": {"S": "u"}})
+    monkeypatch.setattr(probes, "_unused_key", lambda _: {"user_id": {"S": "u"}})
     assert [each.level for each in probes.writes(service, "replica", table(name="copy"))] == [Level.OK, Level.OK]
     assert service.state["copy"] == {("u",): {"user_id": {"S": "u"}}}
 

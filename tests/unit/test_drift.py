@@ -96,6 +96,13 @@ def test_a_table_of_the_functions_own_account_goes_by_its_name():
     assert drift.table_here(SOURCE, FUNCTION.format("999999999999")) == SOURCE
 
 
+def test_the_rows_of_expired_items_that_a_mirror_keeps_are_no_drift(world, monkeypatch):
+    del world.service.state["source"]["u3",]
+    assert look()["differences"] == 1
+    monkeypatch.setattr(drift, "declared", lambda: Mirror(expired="ignore"))
+    assert look()["differences"] == 0
+
+
 def test_the_rows_of_a_mirror_that_faces_this_one_are_no_drift(world, monkeypatch):
     declared = Mirror(of=Entity(name="user", keys=("user_id",)), key_prefix="u")
     monkeypatch.setattr(drift, "declared", lambda: declared)

@@ -96,6 +96,50 @@ def test_a_key_prefix_chooses_items_by_their_partition_key():
     assert set(region.items()) == {"EU#1"}
 
 
+def test_an_insert_outside_the_prefix_is_ignored_though_expired_rows_are_kept():
+    region = Region(Mirror(of=USER, key_prefix="EU#", expired="ignore"))
+    assert region.apply(change(0, user="US#1")) == [Status.IGNORED]
+    assert region.costs() == ({}, 0, 0)
+
+
+def test_a_key_too_long_for_a_tombstone_is_remembered_by_its_hash():
+    region = Region()
+    user = "u" * 2000
+    region.apply(change(0, user=user, new=text(name="Ada")))
+    region.apply(change(1, "REMOVE", user=user, old=text(name="Ada")))
+    region.apply(change(0, user=user, new=text(name="Ada")))
+    assert region.items() == {}
+    ((id,),) = region.client.state["tombstones"]
+    assert len(id) < 100
+
+
+def test_two_replicas_in_one_tombstone_table_keep_their_deletes_apart():
+    region = Region()
+    region.apply(change(1, "REMOVE", old=text(name="Ada")))
+    other = mirror(region.client, replica_table="users", replica_regions=("us-west-2",))
+    (end,) = other.apply([change(0, new=text(name="Ada"))], FOREVER)
+    assert end.status is Status.APPLIED
+
+
+VERSION = {REPLICA_VERSION: {"S": versions.to_text(7)}}
+
+
+@pytest.mark.parametrize(
+    ("declared", "user", "row", "judged"),
+    [
+        (Mirror(of=USER, key_prefix="EU#"), "US#1", VERSION, False),
+        (Mirror(of=USER, key_prefix="EU#"), "EU#1", VERSION, True),
+        (Mirror(of=TYPED), "u", {**text(type="order"), **VERSION}, True),
+        (Mirror(of=TYPED), "u", text(type="order"), False),
+        (Mirror(of=TYPED), "u", text(type="user"), True),
+        (Mirror(of=TYPED), "u", None, True),
+    ],
+)
+def test_a_mirror_judges_rows_of_its_own_version_and_its_own_kind(declared, user, row, judged):
+    keys = {"user_id": {"S": user}}
+    assert Region(declared).branch.judges(keys, None, row and {**keys, **row}) is judged
+
+
 def test_a_dropped_attribute_does_not_go_and_a_masked_one_goes_masked():
     region = Region(Mirror(of=USER, drop=("email",), mask={"name": lambda name: name[:1]}))
     region.apply(change(0, new=text(email="ada@example.com", name="Ada", home="eu")), change(1, user="u-2"))
@@ -132,7 +176,7 @@ def test_an_item_of_another_kind_takes_no_row_away_that_carries_no_version():
     """Two mirrors face each other by type: the row is the other table's own."""
     region = Region(Mirror(of=TYPED, expired="ignore"))
     region.client.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "type": {"S": "order"}})
-    region.apply(change(0, new=text(type="order")))
+    assert region.apply(change(0, new=text(type="order"))) == [Status.APPLIED]
     assert len(region.client.scan(TableName="users")["Items"]) == 1
 
 
@@ -175,6 +219,32 @@ def test_a_resumed_mirror_carries_what_the_reversed_one_wrote_nothing_newer(writ
     version = {REPLICA_VERSION: {"S": versions.to_text(versions.of(written, 7))}}
     edit = change(1, "MODIFY", new={**text(name="Bea"), **version}, old=text(name="Ada"), generation=1)
     assert Region().apply(edit) == [ends]
+
+
+def test_a_repair_of_a_facing_mirrors_row_is_no_edit_to_carry():
+    """It changes the version by a revision alone."""
+    images = [
+        {**text(name=name), REPLICA_VERSION: {"S": versions.to_text(7, revision)}}
+        for name, revision in (("Ada", ""), ("Bea", "r"))
+    ]
+    assert Region().apply(change(1, "MODIFY", new=images[1], old=images[0])) == [Status.IGNORED]
+
+
+@pytest.mark.parametrize("declared", [Mirror(), Mirror(of=TYPED, expired="ignore")])
+def test_a_delete_that_leaves_a_newer_row_never_says_applied(declared):
+    """Generation was lowered: the row's version is above all that the stream brings."""
+    region = Region(declared)
+    region.apply(change(0, new=text(type="user"), generation=2))
+    (row,) = region.items().values()
+    assert region.apply(change(1, "REMOVE", old=row, generation=1)) == [Status.SUPERSEDED]
+    assert region.items() == {"u-1": row}
+
+
+def test_an_insert_of_another_kind_that_leaves_a_newer_row_never_says_applied():
+    region = Region(Mirror(of=TYPED, expired="ignore"))
+    region.apply(change(0, new=text(type="user"), generation=2))
+    assert region.apply(change(1, new=text(type="order"), generation=1)) == [Status.SUPERSEDED]
+    assert len(region.items()) == 1
 
 
 def test_an_application_that_edits_a_replicated_item_is_heard():

@@ -1,11 +1,12 @@
 """What the Register asks of DynamoDB, to the unit."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import IGNORED
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register, Write
 from tests.fakes.dynamodb import DynamoDB
@@ -58,6 +59,24 @@ def test_a_delete_if_present_keeps_the_tombstone_of_its_batchs_older_one(registe
     register.write([delete("a", 5), replace(delete("a", 6), if_present=True)], FOREVER)
     register.write([put("a", 4)], FOREVER)
     assert register.client.state["rows"] == {}
+
+
+def test_a_delete_if_present_that_finds_a_newer_row_is_one_read(client, register):
+    register.write([put("a", 5)], FOREVER)
+    (end,) = register.write([replace(delete("a", 4), if_present=True)], FOREVER)
+    assert (end, client.write_units, client.read_units) == (SUPERSEDED, 1, 2.0)
+
+
+def test_a_row_that_its_table_expires_leaves_its_version_for_longer(client, register):
+    """The tombstone does not outrank its own row; once TTL has taken the row, it outranks every older put."""
+    expires = int(time.time()) + 1_000_000
+    (end,) = register.write([replace(put("a", 5), expires_at=expires)], FOREVER)
+    assert (end, client.write_units) == (APPLIED, 2)
+    (kept,) = client.state["tombstones"].values()
+    assert int(kept["expires_at"]["N"]) == expires + 7 * 86_400
+    client.state["rows"].clear()
+    assert register.write([put("a", 4)], FOREVER) == [SUPERSEDED]
+    assert client.state["rows"] == {}
 
 
 def test_a_put_that_its_tombstone_outranks_is_one_write_more(client, register):

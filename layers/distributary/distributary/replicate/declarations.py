@@ -78,8 +78,8 @@ class Mirror:
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Which of two states of an item wins: that with the greater answer of `greatest`. Equal answers: the region that
-    is declared first; within a region: the later edit. `name` stands in recorded conflicts. `by_stream`: an item itself
-    tells no time, only the record of its edit does."""
+    is declared first; within a region: the later edit. `name` is written into recorded conflicts. `by_stream`: an item
+    itself has no time, only the record of its edit has."""
 
     name: str
     greatest: Callable[[Image], Value]
@@ -97,8 +97,8 @@ def last_writer(attribute: str | None = None, unit: Unit | None = None) -> Rule:
 
     Without an attribute: the second in which the stream says the edit was made. Of two edits in one second in two
     regions, that of the region named first wins, whichever came first; one made on top of another still comes after
-    it. Each edit costs one write more, in its own region; until that is done, a change of another region may stand
-    over it."""
+    it. Each edit costs one write more, in its own region; until that is done, a change of another region may
+    have overwritten it."""
     if attribute is None:
         return Rule("last_writer()", lambda _: None, by_stream=True)
     return Rule(f"last_writer({attribute})", lambda item: item.get(attribute), unit)
@@ -128,7 +128,7 @@ Replica = Mirror | MultiActive
 
 
 def check(declared: Replica) -> Replica:
-    """The declaration as it stands. Raises ConfigError that names every fault at once."""
+    """The same declaration. Raises ConfigError that names every fault at once."""
     faults = _mirror_faults(declared) if isinstance(declared, Mirror) else _multi_active_faults(declared)
     if found := list(faults):
         raise ConfigError(found)

@@ -23,15 +23,16 @@ CALLS = 100
 
 @dataclass(frozen=True, slots=True)
 class MirrorBranch:
-    """What `declared` says stands in the register's table, plus the version attribute."""
+    """Keeps in the register's table what `declared` says, plus the version attribute."""
 
     register: Register
     name: str
     declared: Mirror = field(default_factory=Mirror)
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`. What another mirror wrote into the source is ignored, or two that face each other
-        would never rest; not so what one of an earlier generation wrote: it was reversed, and this one resumes."""
+        """See `consume.Branch`. What another mirror wrote into the source is ignored; otherwise two mirrors that face
+        each other would never come to rest. What a mirror of an earlier generation wrote is carried: it was reversed,
+        and this one resumes."""
         ends: list[Outcome] = [IGNORED] * len(changes)
         writes, owners = [], []
         for place, change in enumerate(changes):

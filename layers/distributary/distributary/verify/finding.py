@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """`NOTE` is worth reading and needs no fix; `UNKNOWN` could not be looked up."""
+    """`NOTE` is worth reading and needs no change; `UNKNOWN` could not be looked up."""
 
     OK = "ok"
     NOTE = "note"

@@ -37,19 +37,19 @@ class Repair:
     books: LedgerTables
     register: Register
 
-    def tombstones(self, findings: Iterable[Finding]) -> dict[str, int]:
+    def tombstones(self, findings: Iterable[Finding]) -> dict[str, str]:
         """Of the Register's rows, by `Write.id`. Read them before the look that the repair goes by. Raises
         Unavailable."""
         ids = [each.want.write.id for each in findings if each.want.write is not None]
         return self.register.tombstones.find(ids, FOREVER) if ids else {}
 
-    def item(self, finding: Finding, tombstones: Mapping[str, int]) -> bool:
+    def item(self, finding: Finding, tombstones: Mapping[str, str]) -> bool:
         """Whether something was written; False if it was overtaken, which another look will show."""
         write = finding.want.write
         if write is None:
             return self._contribution(finding)
         seen = finding.derived[write.key["pk"]["S"], write.key["sk"]["S"]]
-        return self.register.repair(write, seen, tombstones.get(write.id, 0))
+        return self.register.repair(write, seen, tombstones.get(write.id, ""))
 
     def group(self, finding: GroupFinding) -> bool:
         """Whether the group's row was written; members that disagree are left alone, and so is a dead row that is no

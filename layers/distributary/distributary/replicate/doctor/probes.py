@@ -1,4 +1,4 @@
-"""Permissions, tried with calls that change nothing: a write whose condition nothing can meet."""
+"""Permissions, tried with calls that change nothing: a write whose condition cannot hold."""
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ _PROOF = "ConditionalCheckFailedException"
 def writes(client: Any, what: str, table: Mapping[str, Any]) -> Iterator[Finding]:
     """PutItem and DeleteItem of an item that is not there, on condition that its key both exists and does not: who may
     not write is refused before, who may learns that the condition fails. One write unit each."""
-    key = _nobody(table)
+    key = _unused_key(table)
     never = {
         "ConditionExpression": "attribute_exists(#k) AND attribute_not_exists(#k)",
         "ExpressionAttributeNames": {"#k": next(iter(key))},
@@ -26,7 +26,7 @@ def writes(client: Any, what: str, table: Mapping[str, Any]) -> Iterator[Finding
 
 def reads(client: Any, what: str, table: Mapping[str, Any]) -> Iterator[Finding]:
     """BatchGetItem of an item that is not there, and a Scan of at most one."""
-    name, key = table["TableName"], _nobody(table)
+    name, key = table["TableName"], _unused_key(table)
     keys = {name: {"Keys": [key], "ConsistentRead": True}}
     yield _tried(f"{what} BatchGetItem", lambda: client.batch_get_item(RequestItems=keys))
     yield _tried(f"{what} Scan", lambda: client.scan(TableName=name, Limit=1))
@@ -37,7 +37,7 @@ def stream(client: Any, arn: str) -> Iterator[Finding]:
     yield _tried("stream DescribeStream", lambda: client.describe_stream(StreamArn=arn, Limit=1))
 
 
-def _nobody(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _unused_key(table: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     types = {each["AttributeName"]: each["AttributeType"] for each in table["AttributeDefinitions"]}
     text = f"distributary-doctor-{uuid.uuid4().hex}"
     made = {"S": text, "B": text.encode(), "N": str(uuid.uuid4().int % 10**38)}
@@ -56,5 +56,5 @@ def _tried(what: str, call: Callable[[], Any], proof: str = "") -> Finding:
             return fault("permission", f"{what}: {code}", fix)
         return unknown("permission", f"{what}: {code}", "fix that, and run this again")
     if proof:
-        return unknown("permission", f"{what}: a condition that nothing can meet was met", "ask a faithful endpoint")
+        return unknown("permission", f"{what}: a condition that cannot hold did hold", "ask a faithful endpoint")
     return ok("permission", f"{what} is allowed to these credentials")

@@ -17,7 +17,7 @@ from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.read_budget import Pace
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.regions import Reconciliation
-from distributary.replicate.verify.repair import Mending, Repair
+from distributary.replicate.verify.repair import Repair, Repairs
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.since import SECONDS_KEPT, changed
 from distributary.replicate.verify.table import Keys, Side
@@ -28,7 +28,7 @@ from distributary.verify.parked import ParkedItems
 from distributary.verify.progress import progress
 
 REPAIRS = 32
-"""So many rows are repaired side by side: each takes some five round trips to the other region."""
+"""So many rows are repaired side by side: each takes some seven round trips to the other region."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -59,13 +59,13 @@ def run(options: Options) -> MirrorReport:
 
 
 def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
-    home, away = options.home, options.away
+    home, away = options.source, options.replica
     client, other = home.client(), away.client()
     table, replica = described(client, home.table), described(other, away.table)
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
     target = str(away.region), away.table
     branch = mirror(found, other, target, tombstones, Parallel(1), options.version_attribute)
-    eye = Comparator(
+    comparator = Comparator(
         Side(client, home.table, Pace(options.read_units)),
         Side(other, away.table, Pace(options.read_units), "replica"),
         key_names(table, replica),
@@ -77,7 +77,7 @@ def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
     )
     repair = Repair(branch.register, options.generation) if options.repair else None
     streams = [(home, table.get("LatestStreamArn"))]
-    return _run(options, eye, repair, (table["ItemCount"], replica["ItemCount"]), streams)
+    return _run(options, comparator, repair, (table["ItemCount"], replica["ItemCount"]), streams)
 
 
 def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
@@ -93,26 +93,33 @@ def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
         repair = Reconciliation(between(found, clients, names, days, attribute, None, parallel))
     for other in others:
         home, away = (Side(clients[each], options.table, Pace(options.read_units), each) for each in (here, other))
-        eye = regions.eye(home, away, key_names(tables[here], tables[other]), options.version_attribute)
+        comparator = regions.comparator(home, away, key_names(tables[here], tables[other]), options.version_attribute)
         streams = [(places[region], tables[region].get("LatestStreamArn")) for region in (here, other)]
         counts = tables[here]["ItemCount"], tables[other]["ItemCount"]
-        reports.append((here, other, _run(options, eye, repair, counts, streams)))
-    return regions.told(reports)
+        reports.append((here, other, _run(options, comparator, repair, counts, streams)))
+    return regions.one_report(reports)
 
 
 def _run(
     options: Options,
-    eye: Comparator,
-    repair: Mending | None,
+    comparator: Comparator,
+    repair: Repairs | None,
     items: tuple[int, int],
     streams: Sequence[tuple[Place, str | None]],
 ) -> MirrorReport:
     share = 0.0 if options.since else options.sample or 1.0
     counts = {"items": round(share * items[0]), "rows": round(share * items[1])}
-    with progress({**counts, "second looks": 0}) as told:
-        verify = Verify(eye, RecheckQueue(options.pause), Parallel(options.segments), repair, Parallel(REPAIRS), told)
+    with progress({**counts, "second looks": 0}) as report_progress:
+        verify = Verify(
+            comparator,
+            RecheckQueue(options.pause),
+            Parallel(options.segments),
+            repair,
+            Parallel(REPAIRS),
+            report_progress,
+        )
         if options.parking:
-            s3 = options.home.client("s3")
+            s3 = options.source.client("s3")
             verify.parked = ParkedItems.of(s3, options.parking, "replicate", options.table)
         if not options.since:
             return _scanned(verify, options, items[0])

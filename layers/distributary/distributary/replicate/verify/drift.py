@@ -59,7 +59,7 @@ def measured(
             Parallel(1),
             settings.version_attribute,
         )
-        eye = Comparator(
+        comparator = Comparator(
             Side(home, table),
             Side(away, settings.replica_table, name="replica"),
             key_names(source, replica),
@@ -69,16 +69,18 @@ def measured(
             found.expired == "ignore",
             judges=branch.judges,
         )
-        return _sampled(eye, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
+        return _sampled(comparator, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
     others = peers_of(found, here, settings.replica_regions, settings.target_role)
     reports = []
     for at, other in enumerate(others):
         away = _away(settings, other)
         keys = key_names(source, described(away, table))
-        eye = regions.eye(Side(home, table, name=here), Side(away, table, name=other), keys, settings.version_attribute)
+        comparator = regions.comparator(
+            Side(home, table, name=here), Side(away, table, name=other), keys, settings.version_attribute
+        )
         units, share = settings.read_units // len(others), deadline.share(2 * (len(others) - at))
-        reports.append((here, other, _sampled(eye, int(source["ItemCount"]), settings, units, share, sleep)))
-    return regions.told(reports)
+        reports.append((here, other, _sampled(comparator, int(source["ItemCount"]), settings, units, share, sleep)))
+    return regions.one_report(reports)
 
 
 def _away(settings: DriftSettings, region: str) -> Any:
@@ -87,14 +89,21 @@ def _away(settings: DriftSettings, region: str) -> Any:
 
 
 def _sampled(
-    eye: Comparator, items: int, settings: DriftSettings, units: int, part: Deadline, sleep: Callable[[float], None]
+    comparator: Comparator,
+    items: int,
+    settings: DriftSettings,
+    units: int,
+    part: Deadline,
+    sleep: Callable[[float], None],
 ) -> MirrorReport:
     """`part`: of the time, for first looks."""
 
     def enough() -> bool:
-        return part.left() == 0 or eye.source.pace.units + eye.replica.pace.units >= units
+        return part.left() == 0 or comparator.source.pace.units + comparator.replica.pace.units >= units
 
-    verify = Verify(eye, RecheckQueue(settings.pause_seconds), Parallel(SIDE_BY_SIDE), enough=enough, sleep=sleep)
+    verify = Verify(
+        comparator, RecheckQueue(settings.pause_seconds), Parallel(SIDE_BY_SIDE), enough=enough, sleep=sleep
+    )
     segments = sample.segments_of(items)
     return verify.scan(random.sample(range(segments), min(segments, max(1, units))), segments)
 

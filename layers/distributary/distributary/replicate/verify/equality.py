@@ -11,7 +11,7 @@ Row = dict[str, Any]
 
 
 def same(one: Mapping[str, Typed], other: Mapping[str, Typed]) -> bool:
-    """Not by Python's values: there True is 1, and a text is a text whether it stands in S or in SS."""
+    """Not by Python's values: there True is 1, and a text is a text whether it is in S or in SS."""
     return canonical({"M": one}) == canonical({"M": other})
 
 

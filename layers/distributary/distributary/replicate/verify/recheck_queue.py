@@ -14,7 +14,7 @@ MOST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
+class PendingRecheck:
     """Only what is needed to look again: rows may be large."""
 
     keys: Keys
@@ -23,9 +23,9 @@ class Suspect:
     looks: int
     due: float
 
-    def seen_again(self, finding: Finding, due: float) -> "Suspect":
+    def seen_again(self, finding: Finding, due: float) -> "PendingRecheck":
         """It differed again, and otherwise than before."""
-        return Suspect(self.keys, self.name, finding.evidence, self.looks + 1, due)
+        return PendingRecheck(self.keys, self.name, finding.evidence, self.looks + 1, due)
 
 
 class RecheckQueue:
@@ -33,26 +33,26 @@ class RecheckQueue:
 
     def __init__(self, pause: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._pause, self._clock = pause, clock
-        self._queue: deque[Suspect] = deque()
+        self._queue: deque[PendingRecheck] = deque()
         self._lock = Lock()
 
     def add(self, findings: Iterable[Finding]) -> None:
         """As seen for the first time."""
         with self._lock:
             due = self._clock() + self._pause
-            self._queue.extend(Suspect(each.keys, each.name, each.evidence, 1, due) for each in findings)
+            self._queue.extend(PendingRecheck(each.keys, each.name, each.evidence, 1, due) for each in findings)
 
-    def back(self, again: Iterable[tuple[Suspect, Finding]]) -> None:
+    def back(self, again: Iterable[tuple[PendingRecheck, Finding]]) -> None:
         """To be looked at once more."""
         with self._lock:
             due = self._clock() + self._pause
-            self._queue.extend(suspect.seen_again(finding, due) for suspect, finding in again)
+            self._queue.extend(pending.seen_again(finding, due) for pending, finding in again)
 
-    def due(self, most: int) -> list[Suspect]:
+    def due(self, most: int) -> list[PendingRecheck]:
         """Those whose pause is over, taken out of the queue; at most so many."""
         with self._lock:
             now = self._clock()
-            found: list[Suspect] = []
+            found: list[PendingRecheck] = []
             while self._queue and len(found) < most and self._queue[0].due <= now:
                 found.append(self._queue.popleft())
             return found

@@ -7,6 +7,7 @@ from typing import Protocol
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.versioned_table import Write
 from distributary.replicate.verify.comparison import Comparator, Finding
+from distributary.replicate.verify.repair import Look
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Side
 from distributary.stream.change import Change
@@ -14,15 +15,15 @@ from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 
 
-def eye(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Comparator:
+def comparator(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -> Comparator:
     """Looks at both tables: their items are to be the same but for the replicator's `attribute`."""
 
-    def as_it_stands(change: Change) -> Write:
+    def as_it_is(change: Change) -> Write:
         image = change.new.raw if change.new is not None else None
         row = None if image is None else {n: for_client(typed, n) for n, typed in image.items() if n != attribute}
         return Write(identity(change.keys.raw), dict(change.keys.raw), row, change.version)
 
-    return Comparator(home, other, keys, as_it_stands, version_attribute=attribute, versioned=False)
+    return Comparator(home, other, keys, as_it_is, version_attribute=attribute, versioned=False)
 
 
 class Reconciles(Protocol):
@@ -38,12 +39,12 @@ class Reconciliation:
 
     branch: Reconciles
 
-    def write(self, finding: Finding) -> bool:
-        """See `Mending`."""
+    def write(self, finding: Finding, _look: Look, /) -> bool:
+        """See `Repairs`."""
         return self.branch.reconcile(finding.keys, FOREVER)
 
 
-def told(reports: Sequence[tuple[str, str, MirrorReport]]) -> MirrorReport:
+def one_report(reports: Sequence[tuple[str, str, MirrorReport]]) -> MirrorReport:
     """One report of pairs of regions, `home` and another: which of them lacks an item, or holds another."""
     whole = MirrorReport()
     for home, other, report in reports:

@@ -24,7 +24,7 @@ def drawn(share: float, segments: int, rng: random.Random) -> list[int]:
 
 def at_most(read: int, segments: int) -> float:
     """If none of so many segments, drawn at random, holds a difference: with 95 % confidence no larger share of all
-    segments does. Exact (hypergeometric), and of segments, not of items: the items of one key stand together."""
+    segments does. Exact (hypergeometric), and of segments, not of items: the items of one key are neighbours."""
     low, high = 0, segments - read
     while low < high:
         middle = (low + high + 1) // 2

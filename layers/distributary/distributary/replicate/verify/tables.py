@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """Where a table is and its replica, or the tables of all regions: what commands on a replica are told."""
+    """Where a table is and its replica, or the tables of all regions: what a command on a replica is given."""
 
     table: str
     region: str | None = None
@@ -51,18 +51,18 @@ class Places:
     version_attribute: str = REPLICA_VERSION
 
     @property
-    def home(self) -> Place:
+    def source(self) -> Place:
         """The source."""
         return Place(self.table, self.region, self.endpoint_url)
 
     @property
-    def away(self) -> Place:
+    def replica(self) -> Place:
         """The replica."""
         return Place(self.replica_table, self.replica_region, self.target_endpoint_url or self.endpoint_url)
 
     def of_regions(self, found: MultiActive) -> dict[str, Place]:
         """The table of each region by its name, this region's first. Raises ConfigError."""
-        here = self.region or str(self.home.client().meta.region_name)
+        here = self.region or str(self.source.client().meta.region_name)
         others = peers_of(found, here, tuple(region for region in found.regions if region != here))
         return {region: Place(self.table, region, self.endpoint_url) for region in (here, *others)}
 

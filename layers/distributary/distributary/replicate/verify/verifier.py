@@ -13,8 +13,8 @@ from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
 from distributary.replicate.verify.equality import Row
-from distributary.replicate.verify.recheck_queue import MOST, RecheckQueue, Suspect
-from distributary.replicate.verify.repair import Mending, mended
+from distributary.replicate.verify.recheck_queue import MOST, PendingRecheck, RecheckQueue
+from distributary.replicate.verify.repair import Repairs, repaired
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Keys, Side
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
@@ -29,14 +29,14 @@ class Verify:
     """One run. `progress` receives items, rows and second looks; `enough` ends a sampled run before its time. `parked`
     tells whose changes are parked.
 
-    `hands` repair side by side; they are other threads than those of `parallel`, which wait for them.
+    `repairers` repair side by side; they are other threads than those of `parallel`, which wait for them.
     """
 
-    eye: Comparator
-    suspects: RecheckQueue
+    comparator: Comparator
+    queue: RecheckQueue
     parallel: Parallel
-    repair: Mending | None = None
-    hands: Parallel = field(default_factory=lambda: Parallel(1))
+    repair: Repairs | None = None
+    repairers: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = silent
     enough: Callable[[], bool] = lambda: False
     sleep: Callable[[float], None] = time.sleep
@@ -56,7 +56,7 @@ class Verify:
     def named(self, batches: Iterable[Sequence[Keys]]) -> MirrorReport:
         """Only these items, as a stream names them. Raises what a read raised."""
         for batch in batches:
-            self._seen("items", len(batch), self.eye.again(batch))
+            self._seen("items", len(batch), self.comparator.again(batch))
         self._drain()
         return self._finished()
 
@@ -80,57 +80,61 @@ class Verify:
         return True
 
     def _side(self, what: str) -> tuple[Side, Callable[[Sequence[Row]], Comparison]]:
-        return (self.eye.source, self.eye.items) if what == "items" else (self.eye.replica, self.eye.orphans)
+        return (
+            (self.comparator.source, self.comparator.items)
+            if what == "items"
+            else (self.comparator.replica, self.comparator.orphans)
+        )
 
     def _seen(self, what: str, number: int, look: Comparison) -> None:
         for item, (keys, reason) in look.rejected.items():
             self.report.parked(item, reason, self.parked.find(keys))
-        self.suspects.add(look.findings)
+        self.queue.add(look.findings)
         self.report.add(what, number)
         self.progress(what, number)
-        self._look_again(self.suspects.due(BATCH_GET_KEYS))
-        while len(self.suspects) > MOST and not self._stopping.is_set():
-            self.sleep(self.suspects.wait())
-            self._look_again(self.suspects.due(BATCH_GET_KEYS))
+        self._look_again(self.queue.due(BATCH_GET_KEYS))
+        while len(self.queue) > MOST and not self._stopping.is_set():
+            self.sleep(self.queue.wait())
+            self._look_again(self.queue.due(BATCH_GET_KEYS))
 
     def _drain(self) -> None:
-        while len(self.suspects):
-            self.sleep(self.suspects.wait())
-            self._look_again(self.suspects.due(BATCH_GET_KEYS))
+        while len(self.queue):
+            self.sleep(self.queue.wait())
+            self._look_again(self.queue.due(BATCH_GET_KEYS))
 
-    def _look_again(self, due: Sequence[Suspect]) -> None:
+    def _look_again(self, due: Sequence[PendingRecheck]) -> None:
         if not due:
             return
-        found = {each.name: each for each in self.eye.again([each.keys for each in due]).findings}
-        moved: list[tuple[Suspect, Finding]] = []
+        found = {each.name: each for each in self.comparator.again([each.keys for each in due]).findings}
+        moved: list[tuple[PendingRecheck, Finding]] = []
         confirmed: list[Finding] = []
-        for suspect in due:
-            finding = found.get(suspect.name)
+        for pending in due:
+            finding = found.get(pending.name)
             if finding is None:
                 continue
-            if finding.evidence == suspect.evidence:
+            if finding.evidence == pending.evidence:
                 confirmed.append(finding)
-            elif suspect.looks + 1 < LOOKS:
-                moved.append((suspect, finding))
+            elif pending.looks + 1 < LOOKS:
+                moved.append((pending, finding))
             else:
-                self.report.name("moving", item=suspect.name)
-        self.suspects.back(moved)
-        _risen(self.hands.run(self._confirmed, confirmed, FOREVER))
+                self.report.name("moving", item=pending.name)
+        self.queue.back(moved)
+        _values(self.repairers.run(self._confirmed, confirmed, FOREVER))
         self.progress("second looks", len(due))
 
     def _confirmed(self, finding: Finding) -> None:
         """Repairs and names it. Raises Unavailable."""
         try:
-            repaired = mended(self.eye, self.repair, finding) if self.repair is not None else 0
+            done = repaired(self.comparator, self.repair, finding) if self.repair is not None else 0
         except Rejected as error:
             self.report.parked(finding.name, str(error), self.parked.find(finding.keys))
             return
-        found = self.parked.find(finding.keys) if not repaired else None
+        found = self.parked.find(finding.keys) if not done else None
         if found is not None:
             self.report.parked(finding.name, found.cause, found)
             return
         self.report.name("differences", kind=finding.kind, item=finding.name)
-        self.report.add("repaired", repaired)
+        self.report.add("repaired", done)
 
     def _side_by_side(self, read: Callable[[tuple[str, int]], bool], tasks: Sequence[tuple[str, int]]) -> list[bool]:
         """Which of them were read to their end. The first error ends them all."""
@@ -147,14 +151,14 @@ class Verify:
         except BaseException:
             self._stopping.set()
             raise
-        return _risen(ends)
+        return _values(ends)
 
     def _finished(self) -> MirrorReport:
-        self.report.units = {side.name: side.pace.units for side in (self.eye.source, self.eye.replica)}
+        self.report.units = {side.name: side.pace.units for side in (self.comparator.source, self.comparator.replica)}
         return self.report
 
 
-def _risen(ends: Sequence[End | DistributaryError]) -> list[End]:
+def _values(ends: Sequence[End | DistributaryError]) -> list[End]:
     """The ends, unless one of them is an error: that is raised."""
     for end in ends:
         if isinstance(end, DistributaryError):
