@@ -134,7 +134,7 @@ def _rows(persons: dict[str, dict[str, Any]]) -> Rows:
         kept = {n: item[n] for n in ("name", "avatar", "tags", "nested", "balance") if n in item}
         own = {"parity": parity(item)}
         rows["STATUS#" + item["status"], key] = {**kept, **own, "contact": item["email"]}
-        rows |= {(f"TAG#{tag.replace(' ', '%20')}", key): own for tag in item.get("tags", ())}
+        rows |= {(f"TAG#{tag}", key): own for tag in item.get("tags", ())}
     for status, members in groups.items():
         rows["TOTALS", status] = _totals([item for _, item in members])
         if visitors := [(item["visits"], key) for key, item in members if "visits" in item]:

@@ -8,13 +8,13 @@ from typing import Any
 from distributary.derive.declarations import Aggregate, Latest, Projection
 from distributary.derive.delta import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
 from distributary.derive.rows import content_of
-from distributary.derive.sort_key import sortable
 from distributary.derive.view import View
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import Typed, encode, number_text
 from distributary.stream.entity import guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity
+from distributary.stream.sort_key import sortable
 
 ENTRY_ID_BYTES = 1024
 _MEMBER_BYTES = 1024

@@ -9,10 +9,10 @@ from distributary.derive.contribution import present, shards_of
 from distributary.derive.declarations import Aggregate
 from distributary.derive.delta import Row, add
 from distributary.derive.groups import Group
-from distributary.derive.sort_key import sortable
 from distributary.derive.view import View
 from distributary.dynamodb.requests import BatchReader, batch_get
 from distributary.stream.codec import Value, decode, decode_item, encode
+from distributary.stream.sort_key import sortable
 
 _ANY_BYTES = 4096
 

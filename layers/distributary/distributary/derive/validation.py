@@ -137,7 +137,12 @@ def _collisions(views: Sequence[View]) -> Iterable[str]:
         if one.name == other.name:
             yield f"two views are called '{one.name}'; their tombstones would mix: rename one"
         elif one.pk.may_equal(other.pk) and one.sk.may_equal(other.sk):
-            yield f"views '{one.name}' and '{other.name}' could write the same row; give their keys different literals"
+            yield (
+                f"views '{one.name}' and '{other.name}' could write the same row: a value may hold every character but "
+                f"the separators that its own key uses, so '{one.pk.text}' can equal '{other.pk.text}', and "
+                f"'{one.sk.text}' can equal '{other.sk.text}'; begin pk or sk of each view with a word of its own and "
+                f"a separator, such as '{one.name.upper()}#' and '{other.name.upper()}#'"
+            )
     for view in views:
         missing = set(view.declared.of.keys) - {*view.pk.attributes, *view.sk.attributes}
         if missing and isinstance(view.declared, Projection):
