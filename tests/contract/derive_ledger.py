@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
-from distributary.derive.groups import REVISION, STATE
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION
 from distributary.derive.totals import read
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item

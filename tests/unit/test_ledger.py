@@ -246,7 +246,7 @@ def test_the_shards_of_a_group_add_up():
 
 
 def user_7(action):
-    return "sales|user_id=S:u-7" in repr(action)
+    return "sales|users/user_id=S:u-7" in repr(action)
 
 
 def test_what_the_service_will_never_accept_is_parked_alone():

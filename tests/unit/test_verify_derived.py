@@ -47,7 +47,7 @@ DECLARED = [
 ]
 VIEWS = check(DECLARED)
 SCHEMAS = {
-    "source": {"user_id": "S"},
+    "users": {"user_id": "S"},
     "derived": {"pk": "S", "sk": "S"},
     "ledger": {"id": "S"},
     "tombstones": {"id": "S"},
@@ -92,13 +92,13 @@ class World:
         self.pauses: list[Any] = []
 
     def put(self, user: str, deliver: bool = True, **attributes: Mapping[str, Any]) -> Any:
-        old = self.service.state["source"].get((user,))
-        self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})
+        old = self.service.state["users"].get((user,))
+        self.service.put_item(TableName="users", Item={"user_id": {"S": user}, **attributes})
         before = {name: typed for name, typed in old.items() if name != "user_id"} if old else None
         return self._streamed("MODIFY" if old else "INSERT", user, dict(attributes), before, deliver)
 
     def delete(self, user: str, deliver: bool = True) -> Any:
-        old = self.service.state["source"].pop((user,))
+        old = self.service.state["users"].pop((user,))
         before = {name: typed for name, typed in old.items() if name != "user_id"}
         return self._streamed("REMOVE", user, None, before, deliver)
 
@@ -115,7 +115,7 @@ class World:
             if meanwhile:
                 meanwhile()
 
-        eye = Comparator("source", VIEWS, self.books, 0, 5.0, pause)
+        eye = Comparator("users", VIEWS, self.books, 0, 5.0, pause)
         mending = Repair(self.books, self.register) if repair else None
         return Verify(eye, Scan(self.books, Serial(), 2), ("user_id",), repair=mending).run(export)
 
@@ -124,7 +124,7 @@ class World:
         return self.service.state["derived"]
 
     def items(self) -> Any:
-        return list(self.service.state["source"].values())
+        return list(self.service.state["users"].values())
 
     def figures(self) -> Any:
         return {key: row.get("users") for key, row in self.derived.items() if key[0] != "KEPT"}
@@ -269,7 +269,7 @@ class Busy:
 
 def test_a_group_that_changes_at_each_look_is_no_difference_and_not_repaired(world: World) -> None:
     books = LedgerTables(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    eye = Comparator("source", VIEWS, books, 0, 5.0, lambda _: None)
+    eye = Comparator("users", VIEWS, books, 0, 5.0, lambda _: None)
     report = Verify(eye, Scan(books, Serial(), 2), ("user_id",), repair=Repair(world.books, world.register)).run()
     assert report["differences"] == 0, report.samples
     assert {"view": "sums", "item": "SUM | c"} in report.samples["moving"]
@@ -318,7 +318,7 @@ def test_a_repair_never_overwrites_what_the_stream_writes_meanwhile(world: World
     client = Interrupting(world, lambda: world.put("u-3", **user("newest", "d", "99", ("w",))))
     books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
     repair = Repair(books, Register(client, "derived", Tombstones(client, "tombstones", 7), Serial()))
-    eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    eye = Comparator("users", VIEWS, world.books, 0, 5.0, lambda _: None)
     Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=repair).run()
     assert world.derived[register]["name"] == {"S": "newest"}
     assert world.verify().equal, world.verify().samples
@@ -326,7 +326,7 @@ def test_a_repair_never_overwrites_what_the_stream_writes_meanwhile(world: World
 
 def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     world.put("u-3", deliver=False, **user("lost", "c", "50"))
-    eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    eye = Comparator("users", VIEWS, world.books, 0, 5.0, lambda _: None)
     found = eye.look([Subject({"user_id": {"S": "u-3"}})]).findings
     repair = Repair(world.books, world.register)
     assert [repair.item(each, {}) for each in found] == [True] * len(found)
@@ -339,7 +339,7 @@ def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(w
     world.derived["SUM", "c"] = {**world.derived["SUM", "c"], "users": {"N": "77"}}
     client = Interrupting(world, lambda: world.put("u-8", **user("newest", "c", "99", ("w",))))
     books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    eye = Comparator("source", VIEWS, world.books, 0, 5.0, lambda _: None)
+    eye = Comparator("users", VIEWS, world.books, 0, 5.0, lambda _: None)
     Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=Repair(books, world.register)).run()
     assert world.derived["SUM", "c"]["most"] == {"N": "99"}
     assert world.verify().equal, world.verify().samples
@@ -349,7 +349,7 @@ def test_an_item_whose_values_look_like_keys_is_told_by_its_rows(world: World) -
     for name in ("a#b", "50%", "ü|&=", "%s1", " ", "TAG#x"):
         world.put(name, **user(name, name, "-1.50", (name, "x")))
     assert world.verify().equal, world.verify().samples
-    world.service.state["source"].clear()
+    world.service.state["users"].clear()
     found = {(each["view"], each["kind"]) for each in world.verify().samples["differences"]}
     assert found == {(view.name, "dead") for view in VIEWS if view.name != "kept"}
     world.mended()
@@ -368,7 +368,7 @@ def test_an_export_replaces_the_scan_and_later_changes_are_no_difference(world: 
     folder = tmp_path / "AWSDynamoDB" / "1" / "data"
     folder.mkdir(parents=True)
     with gzip.open(folder / "a.json.gz", "wt") as file:
-        for item in world.service.state["source"].values():
+        for item in world.service.state["users"].values():
             file.write(json.dumps({"Item": item}) + "\n")
     world.put("u-3", **user("changed"))
     world.delete("u-4")

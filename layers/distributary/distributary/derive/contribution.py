@@ -13,7 +13,7 @@ from distributary.errors import Rejected
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import Typed, encode, number_text
 from distributary.stream.entity import guarded
-from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity
+from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity, item_identity, table_of
 from distributary.stream.sort_key import sortable
 
 ENTRY_ID_BYTES = 1024
@@ -26,24 +26,33 @@ _SMALLEST = -130
 
 def entry_of(view: View, change: Change) -> Entry:
     """What stands for the item as the change leaves it. Raises Rejected for an item that the view cannot take."""
-    item = identity(change.keys.raw)
-    id = bounded(f"{view.name}|{item}", ENTRY_ID_BYTES)
     held = change.new is not None and view.holds(change.new)
-    contribution = _contribution(view, change.new, item) if held and change.new is not None else Contribution()
+    contribution = _contribution(view, change.new, change) if held and change.new is not None else Contribution()
     found_nothing = not held and view.found_nothing(change)
+    id = entry_id(view.name, _item(change))
     return Entry(id, view.name, change.version, contribution, shape_of(view), if_present=found_nothing)
 
 
-def _contribution(view: View, item: Image, name: str) -> Contribution:
+def entry_id(view: str, item: str) -> str:
+    """The ledger's id for a view and an item (see `item_identity`)."""
+    return bounded(f"{view}|{item}", ENTRY_ID_BYTES)
+
+
+def _item(change: Change) -> str:
+    return item_identity(table_of(change.source), change.keys.raw)
+
+
+def _contribution(view: View, item: Image, change: Change) -> Contribution:
     keys = view.keys(item)
     match view.declared:
         case Projection() if keys:
             content = content_of(view, item)
             return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
         case Aggregate() as declared if keys:
-            return Contribution(shares={shard_of(declared, keys[0], name): _share(declared, item)})
+            shard = shard_of(declared, keys[0], identity(change.keys.raw))
+            return Contribution(shares={shard: _share(declared, item)})
         case Latest(by=by) if keys and (value := _value("by", by, item)) is not None:
-            member = _RANK, rank(value, name)
+            member = _RANK, rank(value, _item(change))
             return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
     return Contribution()
 

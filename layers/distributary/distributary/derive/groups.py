@@ -5,11 +5,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
+from distributary.derive.format import STATE, WRITTEN
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, number_text
-
-STATE = "_distributary_group"
-"""The attribute of a group's row that holds what the visible attributes are made from."""
 
 REVISION = "_distributary_revision"
 """A new random text at each write: a group that went and came again is never taken for the one before."""
@@ -95,6 +93,7 @@ def advance(
         "amounts": {"M": _typed(amounts)},
         "different": {"M": _typed(different)},
         "edges": {"M": {name: {"S": place} for name, place in places.items()}},
+        **WRITTEN,
     }
     visible = {**shown, **shape.present(amounts, different)}
     own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}, REVISION: {"S": revision}}
@@ -109,7 +108,7 @@ def _member(view: str, key: Key, name: MemberName, group: Group, count: int, val
         return None
     pk, sk = member_key(view, key, name)
     content = value if value is not None else group.members[name]["value"]
-    return {"pk": {"S": pk}, "sk": {"S": sk}, "items": {"N": str(now)}, "value": content}
+    return {"pk": {"S": pk}, "sk": {"S": sk}, "items": {"N": str(now)}, "value": content, **WRITTEN}
 
 
 def _grown(group: Group, delta: GroupDelta) -> dict[MemberName, int]:

@@ -16,7 +16,7 @@ Ledger rows live in a table of their own: derived tables hold nothing that a rea
 key (`id`), TTL and permissions are its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
@@ -24,11 +24,12 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Entry, RecordedContribution, Row
+from distributary.derive.format import check_ledger_row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry, lanes, overtaken
 from distributary.dynamodb.requests import BATCH_GET_KEYS
-from distributary.errors import DistributaryError
+from distributary.errors import ConfigError, DistributaryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,16 @@ class Ledger:
         )
         rows: list[Row | DistributaryError] = []
         for chunk, answer in zip(chunks, found, strict=True):
-            rows += [answer if isinstance(answer, DistributaryError) else answer.get(each.id, {}) for each in chunk]
+            rows += [answer if isinstance(answer, DistributaryError) else _known(answer, each.id) for each in chunk]
         return rows
+
+
+def _known(rows: Mapping[str, Row], id: str) -> Row | DistributaryError:
+    """The row; the error for one that a later release wrote: its item fails alone."""
+    try:
+        return check_ledger_row(rows.get(id, {}))
+    except ConfigError as error:
+        return error
 
 
 def _newest(entries: Sequence[Entry]) -> list[Entry]:

@@ -9,6 +9,7 @@ from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.delta import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
+from distributary.derive.format import check_ledger_row
 from distributary.derive.groups import Group, NewGroupState, Torn, advance, lost_edges
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transact_items import entry_actions, group_actions
@@ -206,10 +207,11 @@ class TransactionQueue:
         rows = {**met, **(self._books.ledger_rows(unknown, self._deadline) if unknown else {})}
         again = []
         for id, case in cases.items():
-            if overtaken(case.entry, rows.get(id, {})):
+            row = check_ledger_row(rows.get(id, {}))
+            if overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(PendingEntry.of(case.entry, rows.get(id, {})))
+                again.append(PendingEntry.of(case.entry, row))
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:

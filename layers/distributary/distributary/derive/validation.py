@@ -5,7 +5,8 @@ from itertools import combinations
 from typing import Any, get_args
 
 from distributary.derive.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
-from distributary.derive.groups import REVISION, STATE
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION
 from distributary.derive.transactions import ACTIONS
 from distributary.derive.view import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError

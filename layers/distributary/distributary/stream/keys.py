@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from string import Formatter
 from typing import Any
 from urllib.parse import unquote
@@ -53,10 +54,16 @@ def identity(keys: Mapping[str, Typed]) -> str:
     return "&".join(f"{escape(name)}={_tagged(name, keys[name])}" for name in sorted(keys))
 
 
+@lru_cache(maxsize=64)
 def table_of(source: str) -> str:
     """The name of the table in a table's or a stream's ARN, empty for anything else."""
     found = re.fullmatch(r"arn:[^:]+:dynamodb:[^:]*:[^:]*:table/([^/]+)(/.*)?", source)
     return found[1] if found else ""
+
+
+def table_arn(table: str) -> str:
+    """An ARN that `table_of` reads as this table, where region and account are not known; an ARN as it is."""
+    return table if table.startswith("arn:") else f"arn:aws:dynamodb:::table/{table}"
 
 
 def item_identity(table: str, keys: Mapping[str, Typed]) -> str:

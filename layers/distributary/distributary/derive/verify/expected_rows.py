@@ -14,6 +14,7 @@ from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change
 from distributary.stream.codec import Typed, decode_item
+from distributary.stream.keys import table_arn
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,11 @@ class Problem:
 
 
 def wants(
-    views: Sequence[View], keys: Mapping[str, Typed], item: Row | None, version: int
+    views: Sequence[View], table: str, keys: Mapping[str, Typed], item: Row | None, version: int
 ) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
-    """Of each view, and the views that reject the item with their reasons. A view that keeps what TTL deletes leave
-    says nothing of an item that is gone."""
-    change = Change.snapshot(keys, item, version)
+    """Of each view, for an item of the source table, and the views that reject the item with their reasons. A view that
+    keeps what TTL deletes leave says nothing of an item that is gone."""
+    change = Change.snapshot(keys, item, version, source=table_arn(table))
     found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:

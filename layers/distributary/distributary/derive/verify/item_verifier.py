@@ -51,7 +51,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparator:
-    """Looks at items; `version` is what a snapshot of the generation carries, `pause` in seconds."""
+    """Looks at items of the table named `source`; `version` is what a snapshot of the generation carries, `pause` in
+    seconds."""
 
     source: str
     views: tuple[View, ...]
@@ -67,7 +68,7 @@ class Comparator:
         tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
         for subject in subjects:
             name = identity(subject.keys)
-            wanted, rejected = wants(self.views, subject.keys, found.get(name), self.version)
+            wanted, rejected = wants(self.views, self.source, subject.keys, found.get(name), self.version)
             result.rejected |= {(view, name): reason for view, reason in rejected}
             tasks += [(subject, found.get(name), want) for want in wanted]
         ledger = self._ledger([want.id for _, _, want in tasks if want.id])

@@ -6,6 +6,7 @@ from threading import Lock
 
 from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
+from distributary.derive.format import check_derived_row, check_ledger_row
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged
@@ -71,7 +72,7 @@ class Verify:
 
     def _derived_page(self, page: list[Row]) -> None:
         owned: list[tuple[View, Key, Subject]] = []
-        for row in page:
+        for row in map(check_derived_row, page):
             key = row["pk"]["S"], row["sk"]["S"]
             view = None if is_member(row) else view_of((*self.eye.views, *self.others), key)
             if is_member(row):
@@ -96,7 +97,8 @@ class Verify:
         items = self.eye.source_items([subject for _, _, subject in owned])
         dead = []
         for view, key, subject in owned:
-            wanted, _ = wants([view], subject.keys, items.get(identity(subject.keys)), self.eye.version)
+            item = items.get(identity(subject.keys))
+            wanted, _ = wants([view], self.eye.source, subject.keys, item, self.eye.version)
             if any(key not in want.rows for want in wanted):
                 dead.append(subject)
         self._suspect(self.eye.look(dead).findings if dead else [])
@@ -107,7 +109,8 @@ class Verify:
             view = row["id"]["S"].partition("|")[0]
             if any(each.name == view for each in self.others):
                 continue
-            standing, owner = RecordedContribution.read(row), item_of_entry(self.eye.views, row["id"]["S"])
+            standing = RecordedContribution.read(check_ledger_row(row))
+            owner = item_of_entry(self.eye.views, self.eye.source, row["id"]["S"])
             if any(each.name == view for each in self.eye.views):
                 self._groups.share(view, standing)
             if standing != RecordedContribution() and owner is not None:
