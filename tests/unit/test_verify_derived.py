@@ -60,7 +60,7 @@ class Scanning(DynamoDB):
 
     def scan(self, **arguments: Any) -> Any:
         assert arguments["ConsistentRead"]
-        return super().scan(**arguments, Limit=3)
+        return super().scan(**{"Limit": 3, **arguments})
 
 
 class Bucket:

@@ -12,17 +12,20 @@ from botocore.config import Config
 from distributary.consumer.aws import AwsError, code_of, why_no_client
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
 from distributary.derive.verify import s3_export
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
+from distributary.stream.keys import table_arn, table_of
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
 
@@ -58,8 +61,13 @@ def run(options: Options) -> Report:
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
     with progress(expected) as told:
         verify = _assembled(options, client, chosen, others, keys, told)
+        known = TableFormat(verify.scan.books, (*chosen, *others))
+        prepare(known, verify.scan, table_of(table_arn(options.table)), options.repair)
         pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
-        return verify.run(pages)
+        report = verify.run(pages)
+        if options.repair:
+            known.record(chosen)
+        return report
 
 
 def _check(options: Options) -> None:

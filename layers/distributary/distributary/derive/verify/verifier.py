@@ -16,7 +16,7 @@ from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
-from distributary.stream.keys import identity
+from distributary.stream.keys import identity, table_arn, table_of
 from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
 
@@ -110,7 +110,7 @@ class Verify:
             if any(each.name == view for each in self.others):
                 continue
             standing = RecordedContribution.read(check_ledger_row(row))
-            owner = item_of_entry(self.eye.views, self.eye.source, row["id"]["S"])
+            owner = item_of_entry(self.eye.views, table_of(table_arn(self.eye.source)), row["id"]["S"])
             if any(each.name == view for each in self.eye.views):
                 self._groups.share(view, standing)
             if standing != RecordedContribution() and owner is not None:
