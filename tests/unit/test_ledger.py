@@ -9,6 +9,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals, type_is
 from distributary.derive.branch import DeriveBranch
+from distributary.derive.contribution import shard_of
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.dynamodb.tombstones import Tombstones
@@ -362,3 +363,27 @@ def test_a_change_is_never_parked_for_what_somebody_else_wrote_meanwhile():
     world.branch.ledger.books.client.times = 1
     assert world.statuses(edit(3, "a", day={"S": "wed"}, total={"N": "4"})) == [Status.APPLIED]
     assert world.rows() == {("SALES#wed", "TOTAL"): {"orders": 1, "revenue": 4}}
+
+
+def test_a_sum_of_shards_beyond_38_digits_is_read_exactly():
+    """Each shard holds a number of DynamoDB; their sum is none."""
+    most = Decimal("9" * 38)
+    view = Aggregate(
+        name="wide",
+        of=ORDER,
+        pk="WIDE#{day}",
+        sk="TOTAL",
+        count="orders",
+        sum={"revenue": "total"},
+        average={"mean": "total"},
+        shards=8,
+    )
+    world = World(view)
+    shards = {}
+    for user in map(str, range(40)):
+        shards.setdefault(shard_of(view, ("WIDE#mon", "TOTAL"), f"user_id=S:{user}"), user)
+    assert len(shards) == 8
+    ends = world.apply(*(order(n, each, total={"N": str(most)}) for n, each in enumerate(shards.values())))
+    assert {end.status for end in ends} == {Status.APPLIED}
+    shown = totals.read(world.service, "derived", world.views[0], {"day": "mon"})
+    assert shown == {"orders": 8, "revenue": 8 * int(most), "mean": most}

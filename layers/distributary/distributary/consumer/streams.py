@@ -66,7 +66,7 @@ class Streams:
         if generation is None:
             raise Unavailable(
                 f"stream {stream} is not listed: give its ARN as the function's source, with a Generation above every "
-                f"earlier one; list the old stream as ARN=generation in EarlierStreams; then rebuild"
+                f"earlier one; list the old stream as ARN=generation in EarlierStreams; then repair"
             )
         if stream not in self._bound:
             self.bind(stream, generation)

@@ -142,7 +142,16 @@ def _nothing(amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]) -
 
 
 def present(declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]) -> Row:
-    """The numbers that a group's row shows; an average has 38 digits, and none if no item has its attribute."""
+    """What a group's row shows of `figures`. Raises Rejected for a number beyond 38 digits."""
+    shown = figures(declared, amounts, different)
+    return {name: {"N": number_text(number, name)} for name, number in shown.items()}
+
+
+def figures(
+    declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]
+) -> dict[str, Decimal]:
+    """The numbers of a group: sums are exact, an average has 38 digits, and there is none if no item has its
+    attribute."""
     zero = Decimal()
     shown = {declared.count: amounts.get(ITEMS, zero)} if declared.count else {}
     shown |= {output: amounts.get(f"sum:{output}", zero) for output in declared.sum}
@@ -150,7 +159,7 @@ def present(declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapp
     for output in declared.average:
         if many := amounts.get(f"of:{output}"):
             shown[output] = average(amounts.get(f"total:{output}", zero), many)
-    return {name: {"N": number_text(number, name)} for name, number in shown.items()}
+    return shown
 
 
 def average(total: Decimal, many: Decimal) -> Decimal:

@@ -13,6 +13,12 @@ REVISION = "_distributary_revision"
 """A new random text at each write: a group that went and came again is never taken for the one before."""
 
 
+_REPAIR = (
+    "run 'distributary verify derive TABLE ... --repair', which adds the group up from the ledger; if it reports "
+    "members that disagree, declare the view again under another name and key, and fill it"
+)
+
+
 class Torn(Rejected):
     """The rows do not agree: they were read during a write, or another program writes them."""
 
@@ -82,7 +88,7 @@ def advance(
     for name, amount in delta.amounts.items():
         amounts[name] = add(amounts.get(name, Decimal()), amount)
     if amounts.get(ITEMS, Decimal()) < 0:
-        raise Torn("the group holds fewer items than the ledger says: rebuild the view under a new generation")
+        raise Torn(f"the group's row counts fewer items than the ledger says: {_REPAIR}")
     if not amounts.get(ITEMS):
         return NewGroupState(None, members)
     different = group.different
@@ -103,7 +109,7 @@ def advance(
 def _member(view: str, key: Key, name: MemberName, group: Group, count: int, value: Typed | None) -> Row | None:
     now = group.count(name) + count
     if now < 0:
-        raise Torn("a member is counted less often than the ledger says: rebuild the view under a new generation")
+        raise Torn(f"a row counts a member less often than the ledger says: {_REPAIR}")
     if now == 0:
         return None
     pk, sk = member_key(view, key, name)

@@ -27,12 +27,12 @@ def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
     if generation in bound:
         raise Unavailable(
             f"generation {generation} of table '{table_of(stream)}' belongs to stream {bound[generation]}, not to "
-            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and rebuild"
+            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and repair"
         )
     if bound and generation < max(bound):
         raise Unavailable(
             f"stream {stream} has generation {generation}, and generation {max(bound)} of table '{table_of(stream)}' "
-            f"has been written already: raise Generation above {max(bound)}, and rebuild"
+            f"has been written already: raise Generation above {max(bound)}, and repair"
         )
     return {**bound, generation: stream}
 

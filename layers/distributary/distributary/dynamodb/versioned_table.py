@@ -17,7 +17,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, batch_get, conditional_write
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, Operation, batch_get, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
@@ -172,16 +172,30 @@ class Register:
 
     def _delete(self, write: Write) -> Outcome:
         entombed = self.tombstones.put_tombstone(write.id, write.version)
-        self._remove(write.key, write.version, _OLDER_VERSION if write.spares_unversioned else _OLDER)
-        return APPLIED if entombed else SUPERSEDED
+        met = self._remove(write.key, write.version, _OLDER_VERSION if write.spares_unversioned else _OLDER)
+        return APPLIED if entombed and not self._newer(met, write.version) else SUPERSEDED
 
-    def _remove(self, key: Mapping[str, Typed], version: int, condition: str) -> None:
+    def _newer(self, row: Mapping[str, Typed], version: int) -> bool:
+        """Whether a row that a delete met is newer than it: it stays, as when the generation was lowered."""
+        text = row.get(self.version_attribute)
+        return text is not None and versions.from_text(text["S"]) >= version
+
+    def _remove(self, key: Mapping[str, Typed], version: int, condition: str) -> Mapping[str, Typed]:
+        """The row that was not older; empty if there is none."""
         text = {"S": versions.to_text(version)}
-        self._conditionally(
-            self.client.delete_item, "row DeleteItem", condition, Key=key, ExpressionAttributeValues={":v": text}
-        )
+        return self._met(
+            self.client.delete_item,
+            "row DeleteItem",
+            condition,
+            Key=key,
+            ExpressionAttributeValues={":v": text},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        ).item
 
     def _conditionally(self, operation: Operation, what: str, condition: str, **arguments: Any) -> bool:
+        return self._met(operation, what, condition, **arguments).held
+
+    def _met(self, operation: Operation, what: str, condition: str, **arguments: Any) -> Met:
         return conditional_write(
             operation,
             what,
@@ -189,7 +203,7 @@ class Register:
             ConditionExpression=condition,
             ExpressionAttributeNames={"#v": self.version_attribute},
             **arguments,
-        ).held
+        )
 
     def _settle(
         self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline
@@ -211,7 +225,7 @@ class Register:
             lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
         )
         for (i, _), back in zip(outranked, backs, strict=True):
-            ends[i] = SUPERSEDED if back is None else _outcome(back)
+            ends[i] = _outcome(back) if isinstance(back, DistributaryError) else SUPERSEDED
         return ends
 
 
