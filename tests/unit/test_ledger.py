@@ -42,9 +42,10 @@ class World:
         client = client(self.service) if client else self.service
         self.pauses = []
         self.views = check(views)
-        books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, lambda low, high: high)
+        most = lambda low, high: high  # noqa: E731
+        tables = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, most)
         register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
-        self.branch = DeriveBranch(self.views, register, Ledger(books, Serial()))
+        self.branch = DeriveBranch(self.views, register, Ledger(tables, Serial()))
 
     def apply(self, *changes):
         return self.branch.apply(changes, FOREVER)
@@ -360,7 +361,7 @@ def test_a_change_is_never_parked_for_what_somebody_else_wrote_meanwhile():
     world = World(SALES, client=lambda s: Between(s, lambda: other.apply(edit(2, "a", day={"S": "tue"})), 0))
     other.service.state = world.service.state
     world.apply(order(1, "a"))
-    world.branch.ledger.books.client.times = 1
+    world.branch.ledger.tables.client.times = 1
     assert world.statuses(edit(3, "a", day={"S": "wed"}, total={"N": "4"})) == [Status.APPLIED]
     assert world.rows() == {("SALES#wed", "TOTAL"): {"orders": 1, "revenue": 4}}
 

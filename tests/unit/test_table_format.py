@@ -65,19 +65,19 @@ class World:
     def declare(self, declared):
         """A new deployment."""
         self.branch = derive(declared, self.service)
-        self.books = self.branch.ledger.books
-        self.known = TableFormat(self.books, self.branch.views)
+        self.tables = self.branch.ledger.tables
+        self.known = TableFormat(self.tables, self.branch.views)
 
     def apply(self, *changes):
         return self.branch.apply(changes, FOREVER)
 
     def verify(self, repair=False):
         """As the command does it."""
-        scan = Scan(self.books, Serial(), 2)
+        scan = Scan(self.tables, Serial(), 2)
         prepare(self.known, scan, "users", repair)
-        eye = Comparator("users", self.branch.views, self.books, 0, 0.0, lambda _: None)
+        comparator = Comparator("users", self.branch.views, self.tables, 0, 0.0, lambda _: None)
         report = Verify(
-            eye, scan, ("user_id",), repair=Repair(self.books, self.branch.register) if repair else None
+            comparator, scan, ("user_id",), repair=Repair(self.tables, self.branch.register) if repair else None
         ).run()
         if repair:
             self.known.record(self.branch.views)
@@ -138,7 +138,7 @@ def test_two_functions_that_begin_at_once_agree_on_one_row():
     def between(**arguments):
         if not seen:
             seen.append(True)
-            TableFormat(world.books, world.branch.views).check()
+            TableFormat(world.tables, world.branch.views).check()
             derive(DECLARED, world.service).apply([change(1, user="u", new=user())], FOREVER)
         return scan(**arguments)
 

@@ -87,7 +87,7 @@ class World:
     def __init__(self) -> None:
         self.service = Scanning(SCHEMAS)
         self.branch = derive(DECLARED, self.service)
-        self.books, self.register = self.branch.ledger.books, self.branch.register
+        self.tables, self.register = self.branch.ledger.tables, self.branch.register
         self.place = 0
         self.pauses: list[Any] = []
 
@@ -115,9 +115,9 @@ class World:
             if meanwhile:
                 meanwhile()
 
-        eye = Comparator("users", VIEWS, self.books, 0, 5.0, pause)
-        mending = Repair(self.books, self.register) if repair else None
-        return Verify(eye, Scan(self.books, Serial(), 2), ("user_id",), repair=mending).run(export)
+        comparator = Comparator("users", VIEWS, self.tables, 0, 5.0, pause)
+        mending = Repair(self.tables, self.register) if repair else None
+        return Verify(comparator, Scan(self.tables, Serial(), 2), ("user_id",), repair=mending).run(export)
 
     @property
     def derived(self) -> Any:
@@ -268,9 +268,10 @@ class Busy:
 
 
 def test_a_group_that_changes_at_each_look_is_no_difference_and_not_repaired(world: World) -> None:
-    books = LedgerTables(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    eye = Comparator("users", VIEWS, books, 0, 5.0, lambda _: None)
-    report = Verify(eye, Scan(books, Serial(), 2), ("user_id",), repair=Repair(world.books, world.register)).run()
+    tables = LedgerTables(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    comparator = Comparator("users", VIEWS, tables, 0, 5.0, lambda _: None)
+    repair = Repair(world.tables, world.register)
+    report = Verify(comparator, Scan(tables, Serial(), 2), ("user_id",), repair=repair).run()
     assert report["differences"] == 0, report.samples
     assert {"view": "sums", "item": "SUM | c"} in report.samples["moving"]
     assert world.verify().equal
@@ -316,19 +317,19 @@ def test_a_repair_never_overwrites_what_the_stream_writes_meanwhile(world: World
     else:
         world.delete("u-3", deliver=False)
     client = Interrupting(world, lambda: world.put("u-3", **user("newest", "d", "99", ("w",))))
-    books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    repair = Repair(books, Register(client, "derived", Tombstones(client, "tombstones", 7), Serial()))
-    eye = Comparator("users", VIEWS, world.books, 0, 5.0, lambda _: None)
-    Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=repair).run()
+    tables = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    repair = Repair(tables, Register(client, "derived", Tombstones(client, "tombstones", 7), Serial()))
+    comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
+    Verify(comparator, Scan(world.tables, Serial(), 2), ("user_id",), repair=repair).run()
     assert world.derived[register]["name"] == {"S": "newest"}
     assert world.verify().equal, world.verify().samples
 
 
 def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     world.put("u-3", deliver=False, **user("lost", "c", "50"))
-    eye = Comparator("users", VIEWS, world.books, 0, 5.0, lambda _: None)
-    found = eye.look([Subject({"user_id": {"S": "u-3"}})]).findings
-    repair = Repair(world.books, world.register)
+    comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
+    found = comparator.look([Subject({"user_id": {"S": "u-3"}})]).findings
+    repair = Repair(world.tables, world.register)
     assert [repair.item(each, {}) for each in found] == [True] * len(found)
     ledger = [repair.item(each, {}) for each in found if each.want.entry is not None]
     assert not any(ledger)
@@ -338,9 +339,9 @@ def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
 def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(world: World) -> None:
     world.derived["SUM", "c"] = {**world.derived["SUM", "c"], "users": {"N": "77"}}
     client = Interrupting(world, lambda: world.put("u-8", **user("newest", "c", "99", ("w",))))
-    books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    eye = Comparator("users", VIEWS, world.books, 0, 5.0, lambda _: None)
-    Verify(eye, Scan(world.books, Serial(), 2), ("user_id",), repair=Repair(books, world.register)).run()
+    tables = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
+    Verify(comparator, Scan(world.tables, Serial(), 2), ("user_id",), repair=Repair(tables, world.register)).run()
     assert world.derived["SUM", "c"]["most"] == {"N": "99"}
     assert world.verify().equal, world.verify().samples
 

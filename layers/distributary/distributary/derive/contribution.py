@@ -1,4 +1,4 @@
-"""What an item contributes to a view that stands on the ledger: pure decisions."""
+"""What an item contributes to a view on the ledger: pure decisions."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ _SMALLEST = -130
 
 
 def entry_of(view: View, change: Change) -> Entry:
-    """What stands for the item as the change leaves it. Raises Rejected for an item that the view cannot take."""
+    """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
     held = change.new is not None and view.holds(change.new)
     contribution = _contribution(view, change.new, change) if held and change.new is not None else Contribution()
     found_nothing = not held and view.found_nothing(change)

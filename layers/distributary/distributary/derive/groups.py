@@ -48,7 +48,7 @@ class Group:
         return _numbers(self._state.get("different"))
 
     def edge(self, edge: Edge) -> str | None:
-        """The place of the member that stands at an edge."""
+        """The place of the first or last member."""
         known = self._state.get("edges", {"M": {}})["M"].get(edge.name)
         return known["S"] if known else None
 
@@ -74,7 +74,7 @@ Neighbours = Mapping[Edge, Sequence[tuple[str, Typed]]]
 
 
 def lost_edges(group: Group, shape: Shape, delta: GroupDelta) -> list[Edge]:
-    """Edges whose member goes: whoever stands next must be looked up."""
+    """Edges whose member is removed: the next one must be looked up."""
     gone = {name for name, (count, _) in delta.members.items() if group.count(name) + count == 0}
     return [edge for edge in shape.edges if (edge.of, group.edge(edge)) in gone]
 
@@ -118,7 +118,7 @@ def _member(view: str, key: Key, name: MemberName, group: Group, count: int, val
 
 
 def _grown(group: Group, delta: GroupDelta) -> dict[MemberName, int]:
-    """By how many each set has more members: 1 for who came, -1 for who went."""
+    """By how many each set has more members: 1 for a new member, -1 for a removed one."""
     return {
         name: (group.count(name) + count > 0) - (group.count(name) > 0) for name, (count, _) in delta.members.items()
     }
@@ -130,7 +130,7 @@ def _edges(
     members: Mapping[MemberName, Row | None],
     neighbours: Neighbours,
 ) -> tuple[dict[str, str], dict[str, Typed]]:
-    """Each edge's place, and the attributes that show who stands there."""
+    """Each edge's place, and the attributes that show the member at it."""
     places: dict[str, str] = {}
     shown: dict[str, Typed] = {}
     for edge in shape.edges:

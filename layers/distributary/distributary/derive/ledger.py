@@ -2,12 +2,12 @@
 
 A row per view and item holds the version last applied and what the item contributed. A change is applied as the
 contribution of its new image minus what the ledger remembers, in one transaction with the ledger's row, on condition
-that this is as it was read. So neither order nor repetition matters; whoever comes second, a redelivery or a zombie's
-successor, finds the newer version and does nothing.
+that this is as it was read. So neither order nor repetition matters: the second of two writers finds the newer version
+and does nothing.
 
 Group rows are read, added to here, and written on condition that their revision is as read; not with DynamoDB's ADD:
 - exact to 38 digits whatever the endpoint does, and an overflow is known before the write, and whose it is;
-- an empty group's row goes, and minimum, maximum, distinct count and latest need the group as it stands anyway;
+- an empty group's row is removed, and minimum, maximum, distinct count and latest need the group's rows anyway;
 - in a transaction ADD is no better under contention: two transactions on one row conflict either way.
 It costs one BatchGetItem per transaction, none for a group that the transaction before has just written. A hot group
 is written once per transaction of up to 99 items; where many shards write one group at once, give the view `shards=N`.
@@ -37,7 +37,7 @@ class Ledger:
     """Costs per item: 2 write units for its ledger row, 2 for each derived row that differs, 2 for each group and
     member row of the transaction, whatever the number of items that share it; 1 read unit for each of them."""
 
-    books: LedgerTables
+    tables: LedgerTables
     parallel: Parallel
 
     def write(self, entries: Sequence[Entry], deadline: Deadline) -> list[Outcome]:
@@ -61,7 +61,7 @@ class Ledger:
 
     def _settle(self, planned: Sequence[list[list[PendingEntry]]], deadline: Deadline) -> dict[str, Outcome]:
         ends: dict[str, Outcome] = {}
-        done = self.parallel.run(lambda lane: TransactionQueue(self.books, deadline).run(lane), planned, deadline)
+        done = self.parallel.run(lambda lane: TransactionQueue(self.tables, deadline).run(lane), planned, deadline)
         for lane, end in zip(planned, done, strict=True):
             if isinstance(end, DistributaryError):
                 ends |= {case.entry.id: outcomes.failed(end) for transaction in lane for case in transaction}
@@ -72,7 +72,7 @@ class Ledger:
     def _rows(self, entries: Sequence[Entry], deadline: Deadline) -> list[Row | DistributaryError]:
         chunks = [entries[at : at + BATCH_GET_KEYS] for at in range(0, len(entries), BATCH_GET_KEYS)]
         found = self.parallel.run(
-            lambda chunk: self.books.ledger_rows([each.id for each in chunk], deadline), chunks, deadline
+            lambda chunk: self.tables.ledger_rows([each.id for each in chunk], deadline), chunks, deadline
         )
         rows: list[Row | DistributaryError] = []
         for chunk, answer in zip(chunks, found, strict=True):

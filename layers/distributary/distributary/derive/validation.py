@@ -152,7 +152,7 @@ def _collisions(views: Sequence[View]) -> Iterable[str]:
 
 
 def table(views: Sequence[View]) -> str:
-    """Which view stands on which primitive, and the write units of one item's insert, update and delete alone, rows
+    """Which primitive each view uses, and the write units of one item's insert, update and delete alone, rows
     of at most 1 KB each; a group's are shared by up to 99 items of one transaction."""
     lines = [("view", "primitive", "insert", "update", "delete")]
     lines += [(view.name, view.primitive, *_units(view)) for view in views]

@@ -59,9 +59,9 @@ def run(options: Options) -> Report:
     _check(options)
     keys, items = _described(client, options.table, (*chosen, *others))
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
-    with progress(expected) as told:
-        verify = _assembled(options, client, chosen, others, keys, told)
-        known = TableFormat(verify.scan.books, (*chosen, *others))
+    with progress(expected) as report_progress:
+        verify = _assembled(options, client, chosen, others, keys, report_progress)
+        known = TableFormat(verify.scan.tables, (*chosen, *others))
         prepare(known, verify.scan, table_of(table_arn(options.table)), options.repair)
         pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
         report = verify.run(pages)
@@ -92,16 +92,17 @@ def _assembled(
     chosen: tuple[View, ...],
     others: tuple[View, ...],
     keys: tuple[str, ...],
-    told: Progress,
+    report_progress: Progress,
 ) -> Verify:
-    books = LedgerTables(client, options.ledger_table, options.derived_table, options.tombstone_days)
+    tables = LedgerTables(client, options.ledger_table, options.derived_table, options.tombstone_days)
     parallel = Parallel(options.segments)
-    eye = Comparator(
-        options.table, chosen, books, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause
+    comparator = Comparator(
+        options.table, chosen, tables, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause
     )
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
-    repair = Repair(books, Register(client, options.derived_table, tombstones, Parallel(1))) if options.repair else None
-    return Verify(eye, Scan(books, parallel, options.segments), keys, others, repair, told)
+    register = Register(client, options.derived_table, tombstones, Parallel(1))
+    repair = Repair(tables, register) if options.repair else None
+    return Verify(comparator, Scan(tables, parallel, options.segments), keys, others, repair, report_progress)
 
 
 def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:

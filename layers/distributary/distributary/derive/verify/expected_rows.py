@@ -1,4 +1,4 @@
-"""What the views make of an item as it stands, and how that differs from what is there: pure decisions."""
+"""What the views make of an item as it is now, and how that differs from what is there: pure decisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from distributary.stream.keys import table_arn
 @dataclass(frozen=True, slots=True)
 class ExpectedRows:
     """What one view makes of one item: `write` on the Register, `entry` on the ledger; `rows` are the item's own,
-    `values` what must stand in the member rows that show the item."""
+    `values` what must be in the member rows that show the item."""
 
     view: View
     rows: Mapping[Key, Row]
@@ -36,7 +36,7 @@ class ExpectedRows:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`missing`, `stale` or `dead` (stands and should not), and where."""
+    """`missing`, `stale` or `dead` (exists and should not), and where."""
 
     kind: str
     where: str
@@ -105,9 +105,9 @@ def _held(entry: Entry) -> bool:
     return any(share.amounts.get(ITEMS) for share in entry.contribution.shares.values())
 
 
-def _parts(standing: RecordedContribution) -> Any:
+def _parts(recorded: RecordedContribution) -> Any:
     """A contribution without digests: a set's order in a scan may be another than in the stream."""
-    return set(standing.rows), {key: (dict(amounts), set(names)) for key, (amounts, names) in standing.shares.items()}
+    return set(recorded.rows), {key: (dict(amounts), set(names)) for key, (amounts, names) in recorded.shares.items()}
 
 
 def shown(row: Row) -> dict[str, Any]:

@@ -25,7 +25,7 @@ _FINGERPRINTS = 1 << 128
 
 @dataclass(slots=True)
 class Members:
-    """One set of one group, as its member rows stand."""
+    """One set of one group, as its member rows are."""
 
     number: int = 0
     fingerprint: int = 0
@@ -51,9 +51,9 @@ class Sums:
     fingerprints: dict[str, int] = field(default_factory=dict)
     owners: dict[Key, str] = field(default_factory=dict)
 
-    def count(self, view: str, standing: RecordedContribution) -> None:
+    def count(self, view: str, recorded: RecordedContribution) -> None:
         """One ledger row more."""
-        for key, (amounts, members) in standing.shares.items():
+        for key, (amounts, members) in recorded.shares.items():
             self.owners[key] = view
             into = self.amounts.setdefault(key, {})
             for name, amount in amounts.items():

@@ -28,7 +28,7 @@ def view_of(views: Iterable[View], key: Key) -> View | None:
 
 
 def item_of_row(view: View, key: Key) -> Keys | None:
-    """The item whose row stands under a Projection's key: its templates hold the item's whole key."""
+    """The item whose row is under a Projection's key: its templates hold the item's whole key."""
     fields = _fields(view, key) if isinstance(view.declared, Projection) else None
     if fields is None:
         return None

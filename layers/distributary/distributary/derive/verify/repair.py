@@ -1,6 +1,6 @@
-"""Wrong rows set right, each on condition that it is as it was looked at: what the stream writes meanwhile wins.
+"""Wrong rows corrected, each on condition that it is as it was looked at: what the stream writes meanwhile wins.
 
-- Register: a row that is stale or missing is put as the item makes it, a dead one is deleted, also one that stands
+- Register: a row that is stale or missing is put as the item makes it, a dead one is deleted, also one that is
   under another key of the item, as release 0.1 wrote it; see `Register.repair`.
 - Ledger, an item: what it contributes instead of what its ledger row says, and its rows, in one transaction, on
   condition that the ledger row is as looked at. The version stays, so that any newer change wins, and gets a revision,
@@ -37,7 +37,7 @@ from distributary.stream.change import REPLICA_VERSION
 class Repair:
     """Writes through the primitives that the branch writes through."""
 
-    books: LedgerTables
+    tables: LedgerTables
     register: Register
 
     def tombstones(self, findings: Iterable[Finding]) -> dict[str, int]:
@@ -61,13 +61,13 @@ class Repair:
         due = group_row(finding.view, finding.key, finding.sums, finding.members)
         seen = _as_seen(finding.row, REVISION)
         if due is not None:
-            item = {**due, REVISION: {"S": self.books.revision()}}
-            return self._conditionally(self.books.client.put_item, "row PutItem", Item=item, **seen)
+            item = {**due, REVISION: {"S": self.tables.revision()}}
+            return self._conditionally(self.tables.client.put_item, "row PutItem", Item=item, **seen)
         if REVISION not in finding.row:
             return False
         pk, sk = finding.key
         return self._conditionally(
-            self.books.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
+            self.tables.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
         )
 
     def _contribution(self, finding: Finding) -> bool:
@@ -76,13 +76,13 @@ class Repair:
             return False
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = versions.from_text(read) if read else entry.version
-        kept = replace(entry, version=version, revision=self.books.revision())
-        delta = _mending(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
-        queue = TransactionQueue(self.books, FOREVER)
+        kept = replace(entry, version=version, revision=self.tables.revision())
+        delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
+        queue = TransactionQueue(self.tables, FOREVER)
         return queue.run([[PendingEntry(kept, read, delta)]])[kept.id].status is Status.APPLIED
 
     def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
-        return conditional_write(operation, what, TableName=self.books.derived, **arguments).held
+        return conditional_write(operation, what, TableName=self.tables.derived, **arguments).held
 
 
 def _writes(finding: Finding) -> list[tuple[Write, Row]]:
@@ -103,17 +103,17 @@ def _typed(key: Key) -> Row:
     return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
-def _mending(delta: Delta, finding: Finding) -> Delta:
-    """The difference, and whatever stands otherwise than the ledger says."""
-    want, stand = finding.want, finding.derived
+def _repair_delta(delta: Delta, finding: Finding) -> Delta:
+    """The difference, and every row that is not as the ledger says."""
+    want, rows = finding.want, finding.derived
     groups: dict[Any, GroupDelta] = dict(delta.groups)
     if want.entry is not None:
         for key, share in want.entry.contribution.shares.items():
             shown = {name: (0, value) for name, value in share.members.items()}
-            counted = {name: each for name, each in shown.items() if stand.get(member_key(want.view.name, key, name))}
+            counted = {name: each for name, each in shown.items() if rows.get(member_key(want.view.name, key, name))}
             if key not in groups and counted:
                 groups[key] = GroupDelta({}, counted)
-    dead = {key for key, row in stand.items() if row and key not in want.rows and key not in want.values}
+    dead = {key for key, row in rows.items() if row and key not in want.rows and key not in want.values}
     return Delta({**delta.puts, **want.rows}, delta.deletes | dead, groups)
 
 

@@ -46,9 +46,9 @@ def _move_all(scan: Scan, table: str) -> None:
         def take(page: list[Row], old: list[str] = old) -> None:
             rows = [row for row in page if format_of(row) < FORMAT]
             old.extend(row["id"]["S"] for row in rows)
-            _move(scan.books, table, rows)
+            _move(scan.tables, table, rows)
 
-        scan.each_page(scan.books.ledger, take)
+        scan.each_page(scan.tables.ledger, take)
         if not old:
             return
     raise Unavailable("the ledger still gets rows of release 0.1: wait until no invocation of it runs, and try again")
