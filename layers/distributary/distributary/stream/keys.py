@@ -113,7 +113,7 @@ class Template:
 
     `{name}` takes a string, `{name:N}` a number, `{name:sortable}` a number written so that keys sort as the numbers do
     (see `sortable_number`), `{name:B}` a binary. In the values `%`, control characters and `separators`, those of
-    SEPARATORS that the template's own text uses, are percent-encoded. So two different inputs never make one key.
+    SEPARATORS that the template's own text uses, are percent-encoded. So two different inputs never get the same key.
     """
 
     text: str
@@ -123,7 +123,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> "Template":
-        """Raises ConfigError for a template that is malformed or could make one key of two different inputs."""
+        """Raises ConfigError if the template is malformed, or if two different inputs could get the same key."""
         try:
             pieces = list(Formatter().parse(text))
         except ValueError as error:
