@@ -303,3 +303,31 @@ def test_a_repair_of_empty_tables_records_their_format_before_it_fills_them():
     world.verify(repair=True)
     assert world.apply(change(1, user="v", new=user()))[0].status is Status.APPLIED
     assert world.shown()["spread"] == {"users": 2}
+
+
+def test_an_upgrade_moves_what_a_row_says_when_it_is_moved():
+    """An invocation of 0.1 that still runs writes a row between the upgrade's scan and its transaction."""
+    world = World(old=True)
+    write, old = world.service.transact_write_items, ("sums|user_id=S:c",)
+    newer = {**world.service.state["ledger"][old], "version": {"S": "9" * 46}}
+
+    def between(**arguments):
+        if newer:
+            world.service.put_item(TableName="ledger", Item=dict(newer))
+            newer.clear()
+        return write(**arguments)
+
+    world.service.transact_write_items = between
+    world.verify(repair=True)
+    assert old not in world.service.state["ledger"]
+    assert world.service.state["ledger"]["sums|users/user_id=S:c",]["version"]["S"].startswith("9" * 46)
+
+
+def test_an_upgrade_never_overwrites_a_new_row_and_moves_the_others():
+    world = World(old=True)
+    new = {"id": {"S": "sums|users/user_id=S:c"}, "version": {"S": "9" * 46}, "format": {"N": "1"}}
+    world.service.put_item(TableName="ledger", Item=new)
+    with pytest.raises(Unavailable, match="the ledger still gets rows"):
+        world.verify(repair=True)
+    assert world.service.state["ledger"][new["id"]["S"],] == new
+    assert [id for (id,) in world.service.state["ledger"] if "|user_id" in id] == ["sums|user_id=S:c"]
