@@ -15,7 +15,8 @@ sys.path[:0] = [str(ROOT / part) for part in ("layers/distributary", "functions/
 from distributary import derive as declared_views  # noqa: E402
 from distributary.derive.branch import plan  # noqa: E402
 from distributary.derive.delta import is_member  # noqa: E402
-from distributary.derive.groups import REVISION, STATE  # noqa: E402
+from distributary.derive.format import STATE  # noqa: E402
+from distributary.derive.groups import REVISION  # noqa: E402
 from distributary.derive.view import Primitive  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402

@@ -111,4 +111,6 @@ class DeriveHarness:
 
 
 def _key(source: Source, user: int) -> str:
-    return Template.parse(key_template(source.table.schema)).render(decode_item(source.table.key(user)), 2048)
+    """As both views' keys have it, behind the prefix."""
+    template = Template.parse(f"USER#{key_template(source.table.schema)}")
+    return template.render(decode_item(source.table.key(user)), 2048).removeprefix("USER#")

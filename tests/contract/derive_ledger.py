@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
-from distributary.derive.groups import REVISION, STATE
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION
 from distributary.derive.totals import read
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
@@ -134,7 +135,7 @@ def _rows(persons: dict[str, dict[str, Any]]) -> Rows:
         kept = {n: item[n] for n in ("name", "avatar", "tags", "nested", "balance") if n in item}
         own = {"parity": parity(item)}
         rows["STATUS#" + item["status"], key] = {**kept, **own, "contact": item["email"]}
-        rows |= {(f"TAG#{tag.replace(' ', '%20')}", key): own for tag in item.get("tags", ())}
+        rows |= {(f"TAG#{tag}", key): own for tag in item.get("tags", ())}
     for status, members in groups.items():
         rows["TOTALS", status] = _totals([item for _, item in members])
         if visitors := [(item["visits"], key) for key, item in members if "visits" in item]:

@@ -253,10 +253,18 @@ def test_the_document_of_an_item_that_was_made_again_during_the_scan_stays(place
 
 
 def test_an_id_that_its_item_would_spell_otherwise_is_dead(place):
-    place.put("a b")
-    place.write("USER#a%20b ", 5, name="odd")
-    place.write("USER#a%20%62", 5, name="odd")
-    assert place.found()["dead"] == ["USER#a%20%62", "USER#a%20b "]
+    place.put("a#b")
+    place.write("USER#a%23%62", 5, name="odd")
+    place.write("USER#%61%23b", 5, name="odd")
+    assert place.found()["dead"] == ["USER#%61%23b", "USER#a%23%62"]
+
+
+def test_a_repair_moves_a_document_from_an_id_that_escaped_more(place):
+    """As release 0.1 wrote it: every separator was escaped, whether the template used it or not."""
+    place.put("a b", deliver=False)
+    place.write("USER#a%20b", 5, name="a b")
+    assert place.verify(repair=True).counts["repaired"] == 2
+    assert list(place.shown()) == ["USER#a b"]
 
 
 def test_the_memory_for_what_waits_is_bounded(place, monkeypatch):

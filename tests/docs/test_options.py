@@ -21,6 +21,7 @@ WHERE = {
         "Aggregate": ("derive", "## Aggregate"),
         "Latest": ("derive", "## Latest"),
         "check": ("derive", "## Testing your declarations"),
+        "sortable_number": ("derive", "### Numbers that sort"),
     },
     "index": {
         "Index": ("index-function", "## Index"),

@@ -86,7 +86,7 @@ def test_the_tutorial_from_beginning_to_end(shop):
     rows = shop.step("rows")
     assert "'orders': Decimal('1'), 'revenue': Decimal('24.9')" in rows
     assert "OPEN-ORDERS" in rows
-    assert "CUSTOMER%23ada" not in rows
+    assert "CUSTOMER#ada/ORDER#1001" not in rows
     assert "Green tea from Uji" in shop.step("search")
 
     shop.step("spoil")

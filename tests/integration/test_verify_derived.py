@@ -13,6 +13,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
 from distributary.stream.change import Change, Image, Kind, Origin
+from distributary.stream.keys import table_arn
 from local.emulators import Endpoints
 from tests.fakes.built import derive
 from views import VIEWS
@@ -54,7 +55,8 @@ def inserted(client, n: int) -> Change:
     }
     client.put_item(TableName="verify-source", Item=item)
     keys = Image({"user_id": item["user_id"]})
-    return Change("", Kind.INSERT, keys, None, Image(item), n + 1, 0.0, "", False, False, Origin.STREAM, "", {})
+    arn = table_arn("verify-source")
+    return Change("", Kind.INSERT, keys, None, Image(item), n + 1, 0.0, arn, False, False, Origin.STREAM, "", {})
 
 
 def verify(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -66,7 +66,7 @@ class DeriveWorld(World):
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""
         branch = self.branch()
-        tables = branch.ledger.books
+        tables = branch.ledger.tables
         eye = Comparator(SOURCE, branch.views, tables, 0, self.pause)
         mending = Repair(tables, branch.register) if repair else None
         return Verify(eye, Scan(tables, Parallel(), 2), ("id",), repair=mending).run()

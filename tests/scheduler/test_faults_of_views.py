@@ -70,7 +70,8 @@ def test_a_snapshot_of_an_item_that_a_view_is_not_about_writes_nothing(view):
     story = Story(view)
     story.wrote(deliver=False, type=text("b"), name=text("x"))
     story.deliver(distributary={"origin": "snapshot"})
-    assert [story.service.state[table] for table in ("derived", "ledger", "tombstones")] == [{}, {}, {}]
+    ledger = [id for (id,) in story.service.state["ledger"] if not id.startswith("%")]
+    assert (ledger, story.service.state["derived"], story.service.state["tombstones"]) == ([], {}, {})
 
 
 @pytest.mark.parametrize("view", OF_A, ids=lambda view: view.name)

@@ -25,8 +25,10 @@ class Pooled:
     takes: Callable[[Image], bool] = lambda image: True
 
 
-def escaped(text: str) -> str:
-    return text.replace("%", "%25").replace("#", "%23")
+def escaped(text: str, separators: str = "#") -> str:
+    """As a key that uses these separators holds it."""
+    text = text.replace("%", "%25")
+    return text.replace("#", "%23") if separators else text
 
 
 def numeric(image: Image) -> bool:
@@ -91,7 +93,7 @@ def figures(images: list[Image]) -> dict[str, Any]:
 
 
 def sums(images: Iterable[Image]) -> Rows:
-    return {("SUM", escaped(status)): figures(each) for status, each in grouped(images).items()}
+    return {("SUM", escaped(status, "")): figures(each) for status, each in grouped(images).items()}
 
 
 def spread(images: list[Image]) -> Rows:
@@ -107,7 +109,7 @@ def newest(images: Iterable[Image]) -> Rows:
         timed = [(Decimal(image["when"]["N"]), image["id"]["S"], image) for image in each if "when" in image]
         if timed:
             _, _, image = max(timed, key=lambda entry: entry[:2])
-            rows["LATEST", escaped(status)] = {"item": image["id"]["S"], "name": image["name"]["S"]}
+            rows["LATEST", escaped(status, "")] = {"item": image["id"]["S"], "name": image["name"]["S"]}
     return rows
 
 

@@ -12,8 +12,8 @@ from distributary.stream.keys import SEPARATORS, Template, bounded, escape, item
 from tests.unit.strategies import hostile, numbers, texts
 
 LIMIT = 1 << 16
-FIELDS = {"s": hostile, "t": hostile, "n:N": numbers, "b:B": st.binary(max_size=4)}
-NAMES = {"s": "s", "t": "t", "n:N": "n", "b:B": "b"}
+FIELDS = {"s": hostile, "t": hostile, "n:N": numbers, "m:sortable": numbers, "b:B": st.binary(max_size=4)}
+NAMES = {"s": "s", "t": "t", "n:N": "n", "m:sortable": "m", "b:B": "b"}
 literals = st.text(st.sampled_from("aB1#|/ -.é"), max_size=3)
 
 
@@ -53,8 +53,8 @@ def test_two_different_inputs_never_make_one_key(text, one, other):
 @given(template_texts(), st.permutations(["", "#", "a", "%23", "a#", "#a", "%", "\x00", " "]))
 def test_values_that_trade_their_borders_make_different_keys(text, chosen):
     template = parsed(text)
-    one = {"s": chosen[0], "t": chosen[1], "n": Decimal(1), "b": b"#"}
-    other = {"s": chosen[2], "t": chosen[3], "n": Decimal(1), "b": b"#"}
+    one = {"s": chosen[0], "t": chosen[1], "n": Decimal(1), "m": Decimal(1), "b": b"#"}
+    other = {"s": chosen[2], "t": chosen[3], "n": Decimal(1), "m": Decimal(1), "b": b"#"}
     differ = any(one[name] != other[name] for name in template.attributes)
     assert (rendered(template, one) != rendered(template, other)) == differ
 
@@ -90,7 +90,13 @@ def test_templates_that_differ_in_one_literal_say_when_they_can_meet(data):
         ("USER#{a}#{b}", "USER#{a}#ORDER#{b}", False),
         ("USER#{a}#{b}", "USER#{a}#ORDER", True),
         ("{a}", "{b}", True),
-        ("{a}", "#", False),
+        ("{a}", "#", True),
+        ("A-{a}", "A-{a}#{b}", True),
+        ("A#{a}", "A#{a}#{b}", False),
+        ("A#{a}", "A#{a}/{b}", True),
+        ("A/{a}", "A/{a}#B/{b}", False),
+        ("DAY#{a}", "DAY#2026-11-20T12:00", True),
+        ("DAY#{a}", "DAY#2026-11-20#12", False),
         ("{a}x", "y{b}", True),
         ("{a}x", "{b}y", False),
         ("x{a}", "y{b}", False),
@@ -98,6 +104,7 @@ def test_templates_that_differ_in_one_literal_say_when_they_can_meet(data):
         ("A", "B", False),
         ("ACTIVE", "USER#{a}", False),
         ("{a:N}", "{b}", True),
+        ("{a:sortable}", "{b}", True),
         ("{a:B}#x", "{b}#y", False),
     ],
 )
@@ -168,7 +175,7 @@ def test_two_long_texts_are_shortened_apart():
         ("{}", "write a field as"),
         ("{a!r}", "write a field as"),
         ("{a:>10}", "write a field as"),
-        ("{a:SS}", "write a field as"),
+        ("{a:SS}", "write a field as {name}, {name:N}, {name:sortable} or {name:B}"),
         ("{a:{b}}", "write a field as"),
         ("{a", "write a literal brace as"),
         ("a}", "write a literal brace as"),
@@ -193,6 +200,8 @@ def test_a_template_says_what_it_interpolates_and_writes_literal_braces():
         ("U#{a:N}", {"a": "1"}, "'a' is S, expected N"),
         ("U#{a}", {"a": b"1"}, "'a' is B, expected S"),
         ("U#{a:B}", {"a": "1"}, "'a' is S, expected B"),
+        ("U#{a:sortable}", {"a": "1"}, "'a' is S, expected N"),
+        ("U#{a:sortable}", {"a": True}, "'a' is bool, expected N"),
         ("U#{a}", {"a": None}, "'a' is NoneType"),
         ("U#{a}", {"a": True}, "'a' is bool"),
         ("U#{a}", {"a": frozenset("x")}, "'a' is frozenset"),
@@ -208,21 +217,54 @@ def test_an_item_of_which_no_key_can_be_made_is_rejected(text, item, cause):
 
 
 PRINTABLE = st.text(max_size=12).filter(lambda text: text.isprintable())
-THREE = Template.parse("USER#{a}/{b:N}|{c:B}|{a}")
+FOUR = Template.parse("USER#{a}/{b:N}|{c:B}|{a};{d:sortable}")
+ALONE = Template.parse("{a}")
 
 
-@given(PRINTABLE, st.integers(-(10**30), 10**30), st.binary(max_size=9))
-def test_a_rendered_key_is_read_back_to_the_attributes_that_it_was_made_of(text, number, data):
-    item = {"a": text, "b": Decimal(number), "c": data}
-    assert decode_item(THREE.read(THREE.render(item, 1 << 16))) == item
+@given(PRINTABLE, st.integers(-(10**30), 10**30), st.binary(max_size=9), numbers)
+def test_a_rendered_key_is_read_back_to_the_attributes_that_it_was_made_of(text, number, data, sortable):
+    item = {"a": text, "b": Decimal(number), "c": data, "d": sortable}
+    assert decode_item(FOUR.read(FOUR.render(item, 1 << 16))) == item
 
 
-STRANGERS = ["", "USER#a", "USER#a/1|AA|b", "user#a/1|AA|a", "USER#a/1|AA|a#", "USER#%ff/1|AA|%ff"]
+@given(texts.filter(bool))
+def test_a_key_without_separators_is_read_back_whatever_the_value_holds(text):
+    assert decode_item(ALONE.read(ALONE.render({"a": text}, 1 << 16))) == {"a": text}
+
+
+STRANGERS = [
+    "",
+    "USER#a",
+    "USER#a/1|AA|b;1",
+    "user#a/1|AA|a;1",
+    "USER#a/1|AA|a#;1",
+    "USER#%ff/1|AA|%ff;1",
+    "USER#a/1|AA|a;1-",
+    "USER#a/1|AA|a;2200" + "1" * 39 + "-",
+]
 
 
 @pytest.mark.parametrize("key", STRANGERS)
 def test_what_no_item_renders_is_not_read(key):
-    assert THREE.read(key) is None
+    assert FOUR.read(key) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "key"),
+    [
+        ("DAY#{a}", "2026-11-20T12:00:00Z", "DAY#2026-11-20T12:00:00Z"),
+        ("DAY#{a}", "a#b|c%d\x00", "DAY#a%23b|c%25d%00"),
+        ("{a}", "ORDER#1 [x]", "ORDER#1 [x]"),
+        ("{a}/x", "ORDER#1/2", "ORDER#1%2F2/x"),
+        ("A-{a}", "b-c", "A-b-c"),
+        ("{a}", "caf\u00e9\u2028", "caf\u00e9%E2%80%A8"),
+    ],
+)
+def test_a_value_keeps_the_separators_that_its_template_does_not_use(text, value, key):
+    template = Template.parse(text)
+    assert template.render({"a": value}, LIMIT) == key
+    assert template.short({"a": {"S": value}}, LIMIT) == key
+    assert decode_item(template.read(key)) == {"a": value}
 
 
 @given(PRINTABLE, PRINTABLE)

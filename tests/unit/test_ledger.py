@@ -9,6 +9,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals, type_is
 from distributary.derive.branch import DeriveBranch
+from distributary.derive.contribution import shard_of
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.dynamodb.tombstones import Tombstones
@@ -41,9 +42,10 @@ class World:
         client = client(self.service) if client else self.service
         self.pauses = []
         self.views = check(views)
-        books = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, lambda low, high: high)
+        most = lambda low, high: high  # noqa: E731
+        tables = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, most)
         register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
-        self.branch = DeriveBranch(self.views, register, Ledger(books, Serial()))
+        self.branch = DeriveBranch(self.views, register, Ledger(tables, Serial()))
 
     def apply(self, *changes):
         return self.branch.apply(changes, FOREVER)
@@ -246,7 +248,7 @@ def test_the_shards_of_a_group_add_up():
 
 
 def user_7(action):
-    return "sales|user_id=S:u-7" in repr(action)
+    return "sales|users/user_id=S:u-7" in repr(action)
 
 
 def test_what_the_service_will_never_accept_is_parked_alone():
@@ -359,6 +361,30 @@ def test_a_change_is_never_parked_for_what_somebody_else_wrote_meanwhile():
     world = World(SALES, client=lambda s: Between(s, lambda: other.apply(edit(2, "a", day={"S": "tue"})), 0))
     other.service.state = world.service.state
     world.apply(order(1, "a"))
-    world.branch.ledger.books.client.times = 1
+    world.branch.ledger.tables.client.times = 1
     assert world.statuses(edit(3, "a", day={"S": "wed"}, total={"N": "4"})) == [Status.APPLIED]
     assert world.rows() == {("SALES#wed", "TOTAL"): {"orders": 1, "revenue": 4}}
+
+
+def test_a_sum_of_shards_beyond_38_digits_is_read_exactly():
+    """Each shard holds a number of DynamoDB; their sum is none."""
+    most = Decimal("9" * 38)
+    view = Aggregate(
+        name="wide",
+        of=ORDER,
+        pk="WIDE#{day}",
+        sk="TOTAL",
+        count="orders",
+        sum={"revenue": "total"},
+        average={"mean": "total"},
+        shards=8,
+    )
+    world = World(view)
+    shards = {}
+    for user in map(str, range(40)):
+        shards.setdefault(shard_of(view, ("WIDE#mon", "TOTAL"), f"user_id=S:{user}"), user)
+    assert len(shards) == 8
+    ends = world.apply(*(order(n, each, total={"N": str(most)}) for n, each in enumerate(shards.values())))
+    assert {end.status for end in ends} == {Status.APPLIED}
+    shown = totals.read(world.service, "derived", world.views[0], {"day": "mon"})
+    assert shown == {"orders": 8, "revenue": 8 * int(most), "mean": most}

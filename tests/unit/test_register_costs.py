@@ -97,3 +97,18 @@ def test_a_superseded_put_looks_too(client, register):
     register.write([put("a", 1)], FOREVER)
     register.write([put("a", 1)], FOREVER)
     assert client.calls["BatchGetItem"] == 2
+
+
+@pytest.mark.parametrize("spares", [False, True])
+def test_a_delete_that_leaves_a_newer_row_is_superseded_at_the_same_cost(client, register, spares):
+    """A delete that is applied and leaves its row would be a lost change: a lowered generation makes such deletes."""
+    register.write([put("a", 10**40 + 1)], FOREVER)
+    before = client.write_units
+    (end,) = register.write([replace(delete("a", 5), spares_unversioned=spares)], FOREVER)
+    assert (end, client.write_units - before) == (SUPERSEDED, 2)
+    assert len(client.state["rows"]) == 1
+
+
+def test_a_delete_that_spares_a_row_without_a_version_is_applied(client, register):
+    client.put_item(TableName="rows", Item={"pk": {"S": "a"}})
+    assert register.write([replace(delete("a", 5), spares_unversioned=True)], FOREVER) == [APPLIED]

@@ -57,7 +57,7 @@ table_name = matching(r"[A-Za-z0-9_.-]{3,255}|arn:[^\s]+:table/[A-Za-z0-9_.-]{3,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What every function needs. `generation` is raised for a change of source, and requires a rebuild."""
+    """What every function needs. `generation` is raised for a change of source, and requires a repair."""
 
     parking_bucket: str = setting("PARKING_BUCKET", bucket_name)
     generation: int = setting("GENERATION", whole(0, GENERATIONS - 1))

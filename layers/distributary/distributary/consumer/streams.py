@@ -60,12 +60,12 @@ def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
     if generation in bound:
         raise ForeignStream(
             f"generation {generation} of table '{table_of(stream)}' belongs to stream {bound[generation]}, not to "
-            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and rebuild"
+            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and repair"
         )
     if bound and generation < max(bound):
         raise ForeignStream(
             f"stream {stream} has generation {generation}, and generation {max(bound)} of table '{table_of(stream)}' "
-            f"has been written already: raise Generation above {max(bound)}, and rebuild"
+            f"has been written already: raise Generation above {max(bound)}, and repair"
         )
     return {**bound, generation: stream}
 
@@ -108,7 +108,7 @@ class Streams:
         if generation is None:
             raise ForeignStream(
                 f"stream {stream} is not listed: give its ARN as the function's source, with a Generation above every "
-                f"earlier one; list the old stream as ARN=generation in EarlierStreams; then rebuild"
+                f"earlier one; list the old stream as ARN=generation in EarlierStreams; then repair"
             )
         if stream not in self._bound:
             self.bind(stream, generation)

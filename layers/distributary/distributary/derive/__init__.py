@@ -4,5 +4,16 @@ from distributary.derive.declarations import Aggregate, Latest, Projection
 from distributary.derive.validation import check
 from distributary.stream.entity import Entity
 from distributary.stream.predicates import electro_entity, key_prefix, type_is
+from distributary.stream.sort_key import sortable_number
 
-__all__ = ["Aggregate", "Entity", "Latest", "Projection", "check", "electro_entity", "key_prefix", "type_is"]
+__all__ = [
+    "Aggregate",
+    "Entity",
+    "Latest",
+    "Projection",
+    "check",
+    "electro_entity",
+    "key_prefix",
+    "sortable_number",
+    "type_is",
+]

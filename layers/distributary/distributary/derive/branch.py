@@ -13,7 +13,7 @@ from distributary.derive.ledger import Ledger
 from distributary.derive.rows import content_of, expiry_of
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Register, Write
-from distributary.errors import Rejected
+from distributary.errors import DistributaryError, Rejected
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded
@@ -22,16 +22,26 @@ TOMBSTONE_ID_BYTES = 1024
 Task = TypeVar("Task")
 
 
+def unchecked(deadline: Deadline) -> None:
+    """For tables that nothing but this branch has written."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeriveBranch:
-    """Views say what, `register` and `ledger` write it."""
+    """Views say what, `register` and `ledger` write it. `check_tables` comes first; see `TableFormat.check`."""
 
     views: tuple[View, ...]
     register: Register
     ledger: Ledger
+    check_tables: Callable[[Deadline], None] = unchecked
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept."""
+        """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept. If
+        the tables are of another release or declaration, every change is failed."""
+        try:
+            self.check_tables(deadline)
+        except DistributaryError as error:
+            return [outcomes.failed(error) for _ in changes]
         ends: list[list[Outcome]] = [[] for _ in changes]
         shared = len({view.primitive for view in self.views}) > 1
         self._through(plan, self.register.write, changes, ends, deadline.share(2) if shared else deadline)
@@ -80,11 +90,16 @@ def _planned(
     return tasks, rejections
 
 
+def row_id(view: View, pk: str, sk: str) -> str:
+    """Of a versioned row among all whose tombstones share a table."""
+    return bounded(f"{view.name}|{pk}|{sk}", TOMBSTONE_ID_BYTES)
+
+
 def row_of(view: View, change: Change) -> Write:
     """The row as the change leaves it. Raises Rejected for an item of which the view can make none."""
     pk, sk = view.key(change.keys)
     key: dict[str, Typed] = {"pk": {"S": pk}, "sk": {"S": sk}}
-    id = bounded(f"{view.name}|{pk}|{sk}", TOMBSTONE_ID_BYTES)
+    id = row_id(view, pk, sk)
     held = change.new is not None and view.holds(change.new)
     if not held or change.new is None:
         return Write(id, key, None, change.version, if_present=view.found_nothing(change))

@@ -1,4 +1,4 @@
-"""What an item contributes to a view that stands on the ledger: pure decisions."""
+"""What an item contributes to a view on the ledger: pure decisions."""
 
 import zlib
 from collections.abc import Callable, Mapping
@@ -8,13 +8,13 @@ from typing import Any
 from distributary.derive.declarations import Aggregate, Latest, Projection
 from distributary.derive.delta import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
 from distributary.derive.rows import content_of
-from distributary.derive.sort_key import sortable
 from distributary.derive.view import View
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import Typed, encode, number_text
 from distributary.stream.entity import guarded
-from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity
+from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity, item_identity, table_of
+from distributary.stream.sort_key import sortable
 
 ENTRY_ID_BYTES = 1024
 _MEMBER_BYTES = 1024
@@ -25,25 +25,34 @@ _SMALLEST = -130
 
 
 def entry_of(view: View, change: Change) -> Entry:
-    """What stands for the item as the change leaves it. Raises Rejected for an item that the view cannot take."""
-    item = identity(change.keys.raw)
-    id = bounded(f"{view.name}|{item}", ENTRY_ID_BYTES)
+    """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
     held = change.new is not None and view.holds(change.new)
-    contribution = _contribution(view, change.new, item) if held and change.new is not None else Contribution()
+    contribution = _contribution(view, change.new, change) if held and change.new is not None else Contribution()
     found_nothing = not held and view.found_nothing(change)
+    id = entry_id(view.name, _item(change))
     return Entry(id, view.name, change.version, contribution, shape_of(view), if_present=found_nothing)
 
 
-def _contribution(view: View, item: Image, name: str) -> Contribution:
+def entry_id(view: str, item: str) -> str:
+    """The ledger's id for a view and an item (see `item_identity`)."""
+    return bounded(f"{view}|{item}", ENTRY_ID_BYTES)
+
+
+def _item(change: Change) -> str:
+    return item_identity(table_of(change.source), change.keys.raw)
+
+
+def _contribution(view: View, item: Image, change: Change) -> Contribution:
     keys = view.keys(item)
     match view.declared:
         case Projection() if keys:
             content = content_of(view, item)
             return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
         case Aggregate() as declared if keys:
-            return Contribution(shares={shard_of(declared, keys[0], name): _share(declared, item)})
+            shard = shard_of(declared, keys[0], identity(change.keys.raw))
+            return Contribution(shares={shard: _share(declared, item)})
         case Latest(by=by) if keys and (value := _value("by", by, item)) is not None:
-            member = _RANK, rank(value, name)
+            member = _RANK, rank(value, _item(change))
             return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
     return Contribution()
 
@@ -133,7 +142,16 @@ def _nothing(amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]) -
 
 
 def present(declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]) -> Row:
-    """The numbers that a group's row shows; an average has 38 digits, and none if no item has its attribute."""
+    """What a group's row shows of `figures`. Raises Rejected for a number beyond 38 digits."""
+    shown = figures(declared, amounts, different)
+    return {name: {"N": number_text(number, name)} for name, number in shown.items()}
+
+
+def figures(
+    declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapping[str, Decimal]
+) -> dict[str, Decimal]:
+    """The numbers of a group: sums are exact, an average has 38 digits, and there is none if no item has its
+    attribute."""
     zero = Decimal()
     shown = {declared.count: amounts.get(ITEMS, zero)} if declared.count else {}
     shown |= {output: amounts.get(f"sum:{output}", zero) for output in declared.sum}
@@ -141,7 +159,7 @@ def present(declared: Aggregate, amounts: Mapping[str, Decimal], different: Mapp
     for output in declared.average:
         if many := amounts.get(f"of:{output}"):
             shown[output] = average(amounts.get(f"total:{output}", zero), many)
-    return {name: {"N": number_text(number, name)} for name, number in shown.items()}
+    return shown
 
 
 def average(total: Decimal, many: Decimal) -> Decimal:

@@ -76,7 +76,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class RecordedContribution:
-    """What the ledger remembers: keys with digests of what stands there, never the content itself."""
+    """What the ledger remembers: keys with digests of their rows, never the content itself."""
 
     rows: Mapping[Key, str] = field(default_factory=dict)
     shares: Mapping[Key, tuple[Mapping[str, Decimal], Mapping[MemberName, str]]] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class RecordedContribution:
 
 @dataclass(frozen=True, slots=True)
 class GroupDelta:
-    """What changes in a group; a member's count by so many, and what stands for it now."""
+    """What changes in a group; the change of each member's count, and its value now."""
 
     amounts: Mapping[str, Decimal]
     members: Mapping[MemberName, tuple[int, Typed | None]]
@@ -125,7 +125,7 @@ class GroupDelta:
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """Contribution minus standing: only what differs is written."""
+    """The contribution minus the recorded one: only what differs is written."""
 
     puts: Mapping[Key, Row]
     deletes: frozenset[Key]
@@ -137,15 +137,15 @@ class Delta:
         return {*self.puts, *self.deletes, *self.groups, *members}
 
 
-def difference(standing: RecordedContribution, contribution: Contribution) -> Delta:
-    """What must be written for the contribution to stand in the place of what stands."""
-    puts = {key: row for key, row in contribution.rows.items() if standing.rows.get(key) != digest(row)}
+def difference(recorded: RecordedContribution, contribution: Contribution) -> Delta:
+    """What must be written so that the contribution replaces the recorded one."""
+    puts = {key: row for key, row in contribution.rows.items() if recorded.rows.get(key) != digest(row)}
     groups = {}
-    for key in {**standing.shares, **contribution.shares}:
-        delta = _group_delta(standing.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
+    for key in {**recorded.shares, **contribution.shares}:
+        delta = _group_delta(recorded.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
         if delta.amounts or delta.members:
             groups[key] = delta
-    return Delta(puts, frozenset(standing.rows.keys() - contribution.rows.keys()), groups)
+    return Delta(puts, frozenset(recorded.rows.keys() - contribution.rows.keys()), groups)
 
 
 def _group_delta(old: tuple[Mapping[str, Decimal], Mapping[MemberName, str]], new: Share) -> GroupDelta:

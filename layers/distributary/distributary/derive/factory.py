@@ -10,6 +10,7 @@ from distributary.derive.declarations import Declaration
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.settings import DeriveSettings
+from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
@@ -28,4 +29,5 @@ def build(
     tombstones = Tombstones(dynamodb, settings.tombstone_table, days, now)
     register = Register(dynamodb, settings.derived_table, tombstones, parallel)
     tables = LedgerTables(dynamodb, settings.ledger_table, settings.derived_table, days, now, sleep)
-    return DeriveBranch(check(declared), register, Ledger(tables, parallel))
+    views = check(declared)
+    return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views).check)

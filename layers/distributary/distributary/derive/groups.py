@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
+from distributary.derive.format import STATE, WRITTEN
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, number_text
 
-STATE = "_distributary_group"
-"""The attribute of a group's row that holds what the visible attributes are made from."""
-
 REVISION = "_distributary_revision"
 """A new random text at each write: a group that went and came again is never taken for the one before."""
+
+
+_REPAIR = (
+    "run 'distributary verify derive TABLE ... --repair', which adds the group up from the ledger; if it reports "
+    "members that disagree, declare the view again under another name and key, and fill it"
+)
 
 
 class Torn(Rejected):
@@ -44,7 +48,7 @@ class Group:
         return _numbers(self._state.get("different"))
 
     def edge(self, edge: Edge) -> str | None:
-        """The place of the member that stands at an edge."""
+        """The place of the first or last member."""
         known = self._state.get("edges", {"M": {}})["M"].get(edge.name)
         return known["S"] if known else None
 
@@ -70,7 +74,7 @@ Neighbours = Mapping[Edge, Sequence[tuple[str, Typed]]]
 
 
 def lost_edges(group: Group, shape: Shape, delta: GroupDelta) -> list[Edge]:
-    """Edges whose member goes: whoever stands next must be looked up."""
+    """Edges whose member is removed: the next one must be looked up."""
     gone = {name for name, (count, _) in delta.members.items() if group.count(name) + count == 0}
     return [edge for edge in shape.edges if (edge.of, group.edge(edge)) in gone]
 
@@ -84,7 +88,7 @@ def advance(
     for name, amount in delta.amounts.items():
         amounts[name] = add(amounts.get(name, Decimal()), amount)
     if amounts.get(ITEMS, Decimal()) < 0:
-        raise Torn("the group holds fewer items than the ledger says: rebuild the view under a new generation")
+        raise Torn(f"the group's row counts fewer items than the ledger says: {_REPAIR}")
     if not amounts.get(ITEMS):
         return NewGroupState(None, members)
     different = group.different
@@ -95,6 +99,7 @@ def advance(
         "amounts": {"M": _typed(amounts)},
         "different": {"M": _typed(different)},
         "edges": {"M": {name: {"S": place} for name, place in places.items()}},
+        **WRITTEN,
     }
     visible = {**shown, **shape.present(amounts, different)}
     own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}, REVISION: {"S": revision}}
@@ -104,16 +109,16 @@ def advance(
 def _member(view: str, key: Key, name: MemberName, group: Group, count: int, value: Typed | None) -> Row | None:
     now = group.count(name) + count
     if now < 0:
-        raise Torn("a member is counted less often than the ledger says: rebuild the view under a new generation")
+        raise Torn(f"a row counts a member less often than the ledger says: {_REPAIR}")
     if now == 0:
         return None
     pk, sk = member_key(view, key, name)
     content = value if value is not None else group.members[name]["value"]
-    return {"pk": {"S": pk}, "sk": {"S": sk}, "items": {"N": str(now)}, "value": content}
+    return {"pk": {"S": pk}, "sk": {"S": sk}, "items": {"N": str(now)}, "value": content, **WRITTEN}
 
 
 def _grown(group: Group, delta: GroupDelta) -> dict[MemberName, int]:
-    """By how many each set has more members: 1 for who came, -1 for who went."""
+    """By how many each set has more members: 1 for a new member, -1 for a removed one."""
     return {
         name: (group.count(name) + count > 0) - (group.count(name) > 0) for name, (count, _) in delta.members.items()
     }
@@ -125,7 +130,7 @@ def _edges(
     members: Mapping[MemberName, Row | None],
     neighbours: Neighbours,
 ) -> tuple[dict[str, str], dict[str, Typed]]:
-    """Each edge's place, and the attributes that show who stands there."""
+    """Each edge's place, and the attributes that show the member at it."""
     places: dict[str, str] = {}
     shown: dict[str, Typed] = {}
     for edge in shape.edges:

@@ -2,12 +2,12 @@
 
 A row per view and item holds the version last applied and what the item contributed. A change is applied as the
 contribution of its new image minus what the ledger remembers, in one transaction with the ledger's row, on condition
-that this is as it was read. So neither order nor repetition matters; whoever comes second, a redelivery or a zombie's
-successor, finds the newer version and does nothing.
+that this is as it was read. So neither order nor repetition matters: the second of two writers finds the newer version
+and does nothing.
 
 Group rows are read, added to here, and written on condition that their revision is as read; not with DynamoDB's ADD:
 - exact to 38 digits whatever the endpoint does, and an overflow is known before the write, and whose it is;
-- an empty group's row goes, and minimum, maximum, distinct count and latest need the group as it stands anyway;
+- an empty group's row is removed, and minimum, maximum, distinct count and latest need the group's rows anyway;
 - in a transaction ADD is no better under contention: two transactions on one row conflict either way.
 It costs one BatchGetItem per transaction, none for a group that the transaction before has just written. A hot group
 is written once per transaction of up to 99 items; where many shards write one group at once, give the view `shards=N`.
@@ -16,7 +16,7 @@ Ledger rows live in a table of their own: derived tables hold nothing that a rea
 key (`id`), TTL and permissions are its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
@@ -24,11 +24,12 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Entry, RecordedContribution, Row
+from distributary.derive.format import check_ledger_row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry, lanes, overtaken
 from distributary.dynamodb.requests import BATCH_GET_KEYS
-from distributary.errors import DistributaryError
+from distributary.errors import ConfigError, DistributaryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Ledger:
     """Costs per item: 2 write units for its ledger row, 2 for each derived row that differs, 2 for each group and
     member row of the transaction, whatever the number of items that share it; 1 read unit for each of them."""
 
-    books: LedgerTables
+    tables: LedgerTables
     parallel: Parallel
 
     def write(self, entries: Sequence[Entry], deadline: Deadline) -> list[Outcome]:
@@ -60,7 +61,7 @@ class Ledger:
 
     def _settle(self, planned: Sequence[list[list[PendingEntry]]], deadline: Deadline) -> dict[str, Outcome]:
         ends: dict[str, Outcome] = {}
-        done = self.parallel.run(lambda lane: TransactionQueue(self.books, deadline).run(lane), planned, deadline)
+        done = self.parallel.run(lambda lane: TransactionQueue(self.tables, deadline).run(lane), planned, deadline)
         for lane, end in zip(planned, done, strict=True):
             if isinstance(end, DistributaryError):
                 ends |= {case.entry.id: outcomes.failed(end) for transaction in lane for case in transaction}
@@ -71,12 +72,20 @@ class Ledger:
     def _rows(self, entries: Sequence[Entry], deadline: Deadline) -> list[Row | DistributaryError]:
         chunks = [entries[at : at + BATCH_GET_KEYS] for at in range(0, len(entries), BATCH_GET_KEYS)]
         found = self.parallel.run(
-            lambda chunk: self.books.ledger_rows([each.id for each in chunk], deadline), chunks, deadline
+            lambda chunk: self.tables.ledger_rows([each.id for each in chunk], deadline), chunks, deadline
         )
         rows: list[Row | DistributaryError] = []
         for chunk, answer in zip(chunks, found, strict=True):
-            rows += [answer if isinstance(answer, DistributaryError) else answer.get(each.id, {}) for each in chunk]
+            rows += [answer if isinstance(answer, DistributaryError) else _known(answer, each.id) for each in chunk]
         return rows
+
+
+def _known(rows: Mapping[str, Row], id: str) -> Row | DistributaryError:
+    """The row; the error for one that a later release wrote: its item fails alone."""
+    try:
+        return check_ledger_row(rows.get(id, {}))
+    except ConfigError as error:
+        return error
 
 
 def _newest(entries: Sequence[Entry]) -> list[Entry]:

@@ -10,6 +10,7 @@ from typing import Any
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row
+from distributary.derive.format import WRITTEN, check_derived_row
 from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
@@ -17,9 +18,9 @@ from distributary.stream.codec import Typed
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """`ledger` has `id` (S), `version` (S, see `version.to_text`), what was contributed, and `expires_at` (N, epoch
-    seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has `pk` and
-    `sk` (S)."""
+    """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, and `expires_at`
+    (N, epoch seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has
+    `pk` and `sk` (S)."""
 
     client: Any
     ledger: str
@@ -35,15 +36,16 @@ class LedgerTables:
         return {row["id"]["S"]: row for row in self._get(self.ledger, [{"id": {"S": id}} for id in ids], deadline)}
 
     def derived_rows(self, keys: Sequence[Key], deadline: Deadline) -> dict[Key, Row]:
-        """Derived rows by key, empty where there is none. Raises Unavailable."""
+        """Derived rows by key, empty where there is none. Raises Unavailable, and ConfigError for a row of a later
+        release."""
         found: dict[Key, Row] = {key: {} for key in keys}
         wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
         for row in self._get(self.derived, wanted, deadline):
-            found[row["pk"]["S"], row["sk"]["S"]] = row
+            found[row["pk"]["S"], row["sk"]["S"]] = check_derived_row(row)
         return found
 
     def members(self, partition: str, many: int, from_last: bool) -> list[tuple[str, Typed]]:
-        """Place and value of members of a set, from its first or last on, consistent. Raises Unavailable."""
+        """Place and value of members of a set, from its first or last on, consistent. Raises as `derived_rows`."""
         answer = called(
             self.client.query,
             "member Query",
@@ -54,13 +56,14 @@ class LedgerTables:
             Limit=many,
             ConsistentRead=True,
         )
-        return [(row["sk"]["S"], row["value"]) for row in answer["Items"]]
+        return [(row["sk"]["S"], row["value"]) for row in map(check_derived_row, answer["Items"])]
 
     def row(self, entry: Entry) -> dict[str, Typed]:
         """The ledger row that an entry leaves behind: a tombstone if it contributes nothing."""
         row: dict[str, Typed] = {
             "id": {"S": entry.id},
             "version": {"S": versions.to_text(entry.version, entry.revision)},
+            **WRITTEN,
         }
         row |= RecordedContribution.of(entry.contribution).written()
         if entry.contribution == Contribution():

@@ -5,20 +5,21 @@ from decimal import Decimal
 from functools import reduce
 
 from distributary.consumer.deadline import FOREVER
-from distributary.derive.contribution import present, shards_of
+from distributary.derive.contribution import figures, shards_of
 from distributary.derive.declarations import Aggregate
 from distributary.derive.delta import Row, add
 from distributary.derive.groups import Group
-from distributary.derive.sort_key import sortable
 from distributary.derive.view import View
 from distributary.dynamodb.requests import BatchReader, batch_get
-from distributary.stream.codec import Value, decode, decode_item, encode
+from distributary.stream.codec import Value, decode, encode
+from distributary.stream.sort_key import sortable
 
 _ANY_BYTES = 4096
 
 
 def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
-    """What an Aggregate's row shows, of all its shards together; None if the group is empty.
+    """What an Aggregate's row shows, of all its shards together; None if the group is empty. Sums are exact Decimals,
+    also beyond the 38 digits that one row can hold; averages have 38 digits.
 
     `group` gives the attributes that the view's keys name. One BatchGetItem, 1 read unit a shard; shards are read one
     by one, so a total may miss what is written meanwhile. Raises Rejected for a key that cannot be made,
@@ -36,7 +37,7 @@ def combined(declared: Aggregate, rows: Sequence[Row]) -> dict[str, Value]:
     """The shards' rows as one row would show them."""
     groups = [Group(row) for row in rows]
     amounts = reduce(_added, (group.amounts for group in groups))
-    shown = decode_item(present(declared, amounts, groups[0].different))
+    shown: dict[str, Value] = {**figures(declared, amounts, groups[0].different)}
     for outputs, choose in ((declared.min, min), (declared.max, max)):
         for output in outputs:
             values = [decode(row[output], output) for row in rows if output in row]

@@ -9,6 +9,7 @@ from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.delta import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
+from distributary.derive.format import check_ledger_row
 from distributary.derive.groups import Group, NewGroupState, Torn, advance, lost_edges
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transact_items import entry_actions, group_actions
@@ -32,7 +33,7 @@ TRIES = 12
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Cases to be written together, at the so-manieth try; `fresh`: everything is read anew for it."""
+    """Cases to be written together, after `tries` attempts; `fresh`: everything is read again for it."""
 
     cases: list[PendingEntry]
     tries: int = 0
@@ -52,8 +53,8 @@ class GroupUpdate:
 class TransactionQueue:
     """One consumer of a list of transactions; it knows the groups that it has written itself."""
 
-    def __init__(self, books: LedgerTables, deadline: Deadline) -> None:
-        self._books, self._deadline = books, deadline
+    def __init__(self, tables: LedgerTables, deadline: Deadline) -> None:
+        self._tables, self._deadline = tables, deadline
         self._rows: dict[Key, Row] = {}
         self._ends: dict[str, Outcome] = {}
         self._jobs: deque[Job] = deque()
@@ -66,7 +67,7 @@ class TransactionQueue:
             try:
                 self._deadline.check()
                 if job.tries:
-                    self._books.pause(job.tries, self._deadline)
+                    self._tables.pause(job.tries, self._deadline)
                 self._attempt(job)
             except DistributaryError as error:
                 self._rows.clear()
@@ -89,8 +90,8 @@ class TransactionQueue:
         self._transact(job, actions, nexts, touched)
 
     def _divide(self, job: Job, error: DistributaryError) -> None:
-        """Halves, until the culprit stands alone; it is rejected if it fails against rows that were read anew, too:
-        what someone else has written meanwhile is nobody's fault."""
+        """Halves, until the entry that cannot be written is alone. It is rejected if it also fails against rows that
+        were read again: what another writer has changed meanwhile is no reason to reject it."""
         if not job.fresh or (isinstance(error, Torn) and job.tries + 1 < TRIES):
             self._rows.clear()
             again = self._decide_again({case.entry.id: case for case in job.cases}, {})
@@ -108,7 +109,7 @@ class TransactionQueue:
         for key, each in touched.items():
             group = self._group(key, each)
             neighbours = {edge: self._neighbours(key, each, edge) for edge in lost_edges(group, each.shape, each.delta)}
-            nexts[key] = advance(each.view, key, each.shape, group, each.delta, neighbours, self._books.revision())
+            nexts[key] = advance(each.view, key, each.shape, group, each.delta, neighbours, self._tables.revision())
         return nexts
 
     def _group(self, key: Key, touched: GroupUpdate) -> Group:
@@ -118,22 +119,22 @@ class TransactionQueue:
     def _read(self, touched: Mapping[Key, GroupUpdate]) -> None:
         wanted = [key for group, each in touched.items() for key in (group, *_member_keys(group, each))]
         missing = [key for key in wanted if key not in self._rows]
-        self._rows |= self._books.derived_rows(missing, self._deadline)
+        self._rows |= self._tables.derived_rows(missing, self._deadline)
 
     def _neighbours(self, key: Key, touched: GroupUpdate, edge: Edge) -> list[tuple[str, Typed]]:
         """From an edge inwards, as many members as may go, and one more."""
         many = sum(1 for of, _ in touched.delta.members if of == edge.of) + 1
-        return self._books.members(member_partition(touched.view, key, edge.of), many, edge.last)
+        return self._tables.members(member_partition(touched.view, key, edge.of), many, edge.last)
 
     def _actions(
         self, cases: Sequence[PendingEntry], nexts: Mapping[Key, NewGroupState], touched: Mapping[Key, GroupUpdate]
     ) -> list[Action]:
-        books, actions = self._books, []
+        tables, actions = self._tables, []
         for case in cases:
-            actions += entry_actions(case, books.row(case.entry), books.ledger, books.derived)
+            actions += entry_actions(case, tables.row(case.entry), tables.ledger, tables.derived)
         for key, following in nexts.items():
             group = self._group(key, touched[key])
-            actions += group_actions(touched[key].view, key, group, following, books.derived)
+            actions += group_actions(touched[key].view, key, group, following, tables.derived)
         return actions
 
     def _transact(
@@ -144,7 +145,7 @@ class TransactionQueue:
         touched: Mapping[Key, GroupUpdate],
     ) -> None:
         try:
-            self._books.client.transact_write_items(TransactItems=[dict(action.request) for action in actions])
+            self._tables.client.transact_write_items(TransactItems=[dict(action.request) for action in actions])
         except AwsError as error:
             self._rows.clear()
             self._after(job, actions, error)
@@ -171,7 +172,7 @@ class TransactionQueue:
                 self._end(job.cases, outcomes.failed(found))
 
     def _judge(self, job: Job, found: CancellationResult) -> None:
-        """The guilty apart from the innocent, who go on at once."""
+        """Separates the cases that caused the cancellation from the others, which are tried again at once."""
         innocent: list[PendingEntry] = []
         contended: list[PendingEntry] = []
         suspected: list[PendingEntry] = []
@@ -201,15 +202,16 @@ class TransactionQueue:
             self._jobs.appendleft(Job(innocent, tries))
 
     def _decide_again(self, cases: Mapping[str, PendingEntry], met: Mapping[str, Row]) -> list[PendingEntry]:
-        """Against the ledger rows that were met, or that stand there now."""
+        """Against the ledger rows that were met, or that are there now."""
         unknown = [id for id in cases if not met.get(id)]
-        rows = {**met, **(self._books.ledger_rows(unknown, self._deadline) if unknown else {})}
+        rows = {**met, **(self._tables.ledger_rows(unknown, self._deadline) if unknown else {})}
         again = []
         for id, case in cases.items():
-            if overtaken(case.entry, rows.get(id, {})):
+            row = check_ledger_row(rows.get(id, {}))
+            if overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(PendingEntry.of(case.entry, rows.get(id, {})))
+                again.append(PendingEntry.of(case.entry, row))
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:

@@ -5,7 +5,8 @@ from itertools import combinations
 from typing import Any, get_args
 
 from distributary.derive.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
-from distributary.derive.groups import REVISION, STATE
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION
 from distributary.derive.transactions import ACTIONS
 from distributary.derive.view import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
@@ -138,7 +139,12 @@ def _collisions(views: Sequence[View]) -> Iterable[str]:
         if one.name == other.name:
             yield f"two views are called '{one.name}'; their tombstones would mix: rename one"
         elif one.pk.may_equal(other.pk) and one.sk.may_equal(other.sk):
-            yield f"views '{one.name}' and '{other.name}' could write the same row; give their keys different literals"
+            yield (
+                f"views '{one.name}' and '{other.name}' could write the same row: a value may hold every character but "
+                f"the separators that its own key uses, so '{one.pk.text}' can equal '{other.pk.text}', and "
+                f"'{one.sk.text}' can equal '{other.sk.text}'; begin pk or sk of each view with a word of its own and "
+                f"a separator, such as '{one.name.upper()}#' and '{other.name.upper()}#'"
+            )
     for view in views:
         missing = set(view.declared.of.keys) - {*view.pk.attributes, *view.sk.attributes}
         if missing and isinstance(view.declared, Projection):
@@ -147,7 +153,7 @@ def _collisions(views: Sequence[View]) -> Iterable[str]:
 
 
 def table(views: Sequence[View]) -> str:
-    """Which view stands on which primitive, and the write units of one item's insert, update and delete alone, rows
+    """Which primitive each view uses, and the write units of one item's insert, update and delete alone, rows
     of at most 1 KB each; a group's are shared by up to 99 items of one transaction."""
     lines = [("view", "primitive", "insert", "update", "delete")]
     lines += [(view.name, view.primitive, *_units(view)) for view in views]

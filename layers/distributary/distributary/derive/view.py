@@ -25,7 +25,7 @@ MAX_ROWS = 49
 
 
 class Primitive(StrEnum):
-    """On what a view stands; see the package `tables`."""
+    """What keeps a view's rows; see `dynamodb/versioned_table.py` and `derive/ledger.py`."""
 
     REGISTER = "Register"
     LEDGER = "Ledger"

@@ -115,7 +115,11 @@ def _contradictions(one: Source, other: Source) -> Iterable[str]:
     names = f"entities '{one.declared.of.name}' and '{other.declared.of.name}'"
     same = one.id.text == other.id.text and set(one.declared.of.keys) == set(other.declared.of.keys)
     if not same and one.id.may_equal(other.id):
-        yield f"{names} could make the same id: give their templates different literals, or one template"
+        yield (
+            f"{names} could make the same id: a value may hold every character but the separators that its own "
+            f"template uses, so '{one.id.text}' can equal '{other.id.text}'; begin each id with a word of its own and "
+            "a separator, such as 'A#' and 'B#', or give both one template"
+        )
     if same and (one.declared.routing or "") != (other.declared.routing or ""):
         yield f"{names} share their ids and not their routing: an item that changes its entity would be left behind"
     mappings = other.declared.mappings()

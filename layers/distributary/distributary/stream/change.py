@@ -105,6 +105,7 @@ class Change(NamedTuple):
         version: int,
         created: float = 0.0,
         event_id: str = "",
+        source: str = "",
     ) -> "Change":
         """An item as it is now, as a change that no stream delivered; a delete if there is no item."""
         return cls(
@@ -115,7 +116,7 @@ class Change(NamedTuple):
             new=None if item is None else Image(item),
             version=version,
             created=created,
-            source="",
+            source=source,
             expired=False,
             replicated=False,
             origin=Origin.SNAPSHOT,

@@ -5,22 +5,31 @@ import binascii
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from string import Formatter
 from typing import Any
 from urllib.parse import unquote
 
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import Typed, Value, decode, number_text
+from distributary.stream.sort_key import number_of, sortable_number
 
 SEPARATORS = "#|/:;,&=~!$*?<>^\\\"'`()[]{} "
 _INVISIBLE = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]))
-_ESCAPES = str.maketrans({c: "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + SEPARATORS + _INVISIBLE})
-_TYPES = {"S": str, "N": "number", "B": bytes}
+_TYPES = ("S", "N", "B")
+_SORTABLE = "sortable"
 
 PARTITION_KEY_BYTES = 2048
 SORT_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
+
+
+def _escapes(separators: str) -> dict[int, str]:
+    return str.maketrans({c: "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + separators + _INVISIBLE})
+
+
+_ESCAPES = _escapes(SEPARATORS)
 
 
 def escape(text: str) -> str:
@@ -45,10 +54,16 @@ def identity(keys: Mapping[str, Typed]) -> str:
     return "&".join(f"{escape(name)}={_tagged(name, keys[name])}" for name in sorted(keys))
 
 
+@lru_cache(maxsize=64)
 def table_of(source: str) -> str:
     """The name of the table in a table's or a stream's ARN, empty for anything else."""
     found = re.fullmatch(r"arn:[^:]+:dynamodb:[^:]*:[^:]*:table/([^/]+)(/.*)?", source)
     return found[1] if found else ""
+
+
+def table_arn(table: str) -> str:
+    """An ARN that `table_of` reads as this table, where region and account are not known; an ARN as it is."""
+    return table if table.startswith("arn:") else f"arn:aws:dynamodb:::table/{table}"
 
 
 def item_identity(table: str, keys: Mapping[str, Typed]) -> str:
@@ -67,25 +82,23 @@ def _tagged(name: str, typed: Typed) -> str:
     (tag,) = typed
     if tag not in _TYPES:
         raise Rejected(f"key '{name}': DynamoDB keys are S, N or B")
-    return f"{tag}:{_plain(value, name)}"
+    return f"{tag}:{_plain(value, name, _ESCAPES)}"
 
 
-def _plain(value: Any, name: str) -> str:
+def _plain(value: Any, name: str, escapes: dict[int, str]) -> str:
     match value:
         case str():
-            return escape(value)
+            return value.translate(escapes)
         case bytes():
             return base64.urlsafe_b64encode(value).decode().rstrip("=")
     return number_text(value, name)
 
 
-_PLAIN = f"([^{re.escape(SEPARATORS)}]*)"
-"""What stands in a key for an attribute: `escape` leaves it no separator."""
-
-
 def read_plain(type: str, plain: str) -> Typed:
     """The attribute that stands in a key as `plain`. Raises ValueError, binascii.Error."""
     match type:
+        case "sortable":
+            return {"N": number_text(number_of(plain))}
         case "B":
             return {"B": base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))}
         case "N":
@@ -103,12 +116,15 @@ class _Field:
 class Template:
     """A key such as `CUSTOMER#{customer_id}`: text with the attributes that it interpolates.
 
-    `{name}` takes a string, `{name:N}` a number, `{name:B}` a binary. In a value, `%`, spaces, control characters and
-    separators such as `#`, `/`, `:` and `|` are percent-encoded. So two different inputs never get the same key.
+    `{name}` takes a string, `{name:N}` a number, `{name:sortable}` a number written so that keys sort as the numbers do
+    (see `sortable_number`), `{name:B}` a binary. In the values `%`, control characters and `separators`, those of
+    SEPARATORS that the template's own text uses, are percent-encoded. So two different inputs never get the same key.
     """
 
     text: str
     parts: tuple[str | _Field, ...]
+    separators: str
+    escapes: dict[int, str] = field(repr=False, compare=False)
 
     @classmethod
     def parse(cls, text: str) -> "Template":
@@ -125,12 +141,16 @@ class Template:
                 parts.append(literal)
             if name is None:
                 continue
-            if not name or conversion or (spec or "S") not in _TYPES:
-                raise ConfigError(f"template '{text}': write a field as {{name}}, {{name:N}} or {{name:B}}")
+            if not name or conversion or (spec or "S") not in (*_TYPES, _SORTABLE):
+                raise ConfigError(
+                    f"template '{text}': write a field as {{name}}, {{name:N}}, {{name:sortable}} or {{name:B}}"
+                )
             parts.append(_Field(name, spec or "S"))
         if not parts:
             raise ConfigError("a template is empty: give it a literal or a field")
-        return cls(text, _unambiguous(text, parts))
+        used = {c for part in parts if isinstance(part, str) for c in part}
+        separators = "".join(c for c in SEPARATORS if c in used)
+        return cls(text, _unambiguous(text, parts), separators, _escapes(separators))
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -157,14 +177,15 @@ class Template:
             text = typed.get("S") if type(typed) is dict and len(typed) == 1 and part.type == "S" else None
             if type(text) is not str:
                 return None
-            texts.append(text.translate(_ESCAPES))
+            texts.append(text.translate(self.escapes))
         key = "".join(texts)
         return key if 0 < len(key) * 4 <= limit else None
 
     def read(self, text: str) -> dict[str, Typed] | None:
         """The attributes that a rendered key interpolates, as DynamoDB JSON; None for a text that it cannot have made.
         A digest (see `bounded`) shows nothing."""
-        pattern = "".join(re.escape(part) if isinstance(part, str) else _PLAIN for part in self.parts)
+        plain = f"([^{re.escape(self.separators)}]*)" if self.separators else "(.*)"
+        pattern = "".join(re.escape(part) if isinstance(part, str) else plain for part in self.parts)
         match = re.fullmatch(pattern, text, re.DOTALL)
         if match is None:
             return None
@@ -182,20 +203,24 @@ class Template:
     def _interpolate(self, field: _Field, item: Mapping[str, Value]) -> str:
         if field.name not in item:
             raise Rejected(f"template '{self.text}': the item has no attribute '{field.name}'")
-        value = item[field.name]
+        value, expected = item[field.name], "N" if field.type == _SORTABLE else field.type
         tag = "S" if isinstance(value, str) else "B" if isinstance(value, bytes) else type(value).__name__
-        if tag.replace("Decimal", "N") != field.type:
+        if tag.replace("Decimal", "N") != expected:
             hint = f"; write {{{field.name}:N}}" if tag == "Decimal" else ""
-            raise Rejected(f"template '{self.text}': '{field.name}' is {tag}, expected {field.type}{hint}")
-        return _plain(value, field.name)
+            raise Rejected(f"template '{self.text}': '{field.name}' is {tag}, expected {expected}{hint}")
+        if field.type == _SORTABLE:
+            return sortable_number(value)  # type: ignore[arg-type]
+        return _plain(value, field.name, self.escapes)
 
     def may_equal(self, other: "Template") -> bool:
-        """Whether some inputs of the two could make the same key."""
+        """Whether some inputs of the two could make the same key. A value may hold every character but the template's
+        own separators."""
         return _globs_meet(self._glob(), other._glob())
 
-    def _glob(self) -> tuple[str | None, ...]:
-        """One element a character, None where any run of characters other than separators fits."""
-        return tuple(c for part in self.parts for c in (part if isinstance(part, str) else [None]))
+    def _glob(self) -> tuple["str | frozenset[str]", ...]:
+        """One element a character, or the separators that a run of any other characters leaves out."""
+        run = frozenset(self.separators)
+        return tuple(c for part in self.parts for c in (part if isinstance(part, str) else [run]))
 
 
 def _unambiguous(text: str, parts: list[str | _Field]) -> tuple[str | _Field, ...]:
@@ -207,8 +232,11 @@ def _unambiguous(text: str, parts: list[str | _Field]) -> tuple[str | _Field, ..
     return tuple(parts)
 
 
-def _globs_meet(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> bool:
-    """Whether two patterns, in which None is a run without separators, have a text in common."""
+_Glob = tuple[str | frozenset[str], ...]
+
+
+def _globs_meet(a: _Glob, b: _Glob) -> bool:
+    """Whether two patterns have a text in common."""
     reached = {(0, 0)}
     pending = [(0, 0)]
     while pending:
@@ -222,19 +250,19 @@ def _globs_meet(a: tuple[str | None, ...], b: tuple[str | None, ...]) -> bool:
     return False
 
 
-def _steps(a: tuple[str | None, ...], b: tuple[str | None, ...], i: int, j: int) -> list[tuple[int, int]]:
+def _steps(a: _Glob, b: _Glob, i: int, j: int) -> list[tuple[int, int]]:
     left = a[i] if i < len(a) else ""
     right = b[j] if j < len(b) else ""
     steps = []
-    if left is None:
+    if isinstance(left, frozenset):
         steps.append((i + 1, j))
-        if right is None or (right and right not in SEPARATORS):
+        if isinstance(right, str) and right and right not in left:
             steps.append((i, j + 1))
-    if right is None:
+    if isinstance(right, frozenset):
         steps.append((i, j + 1))
-        if left and left not in SEPARATORS:
+        if isinstance(left, str) and left and left not in right:
             steps.append((i + 1, j))
-    if left and left == right:
+    if left and isinstance(left, str) and left == right:
         steps.append((i + 1, j + 1))
     return steps
 

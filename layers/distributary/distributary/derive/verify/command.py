@@ -12,17 +12,20 @@ from botocore.config import Config
 from distributary.consumer.aws import AwsError, code_of, why_no_client
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
 from distributary.derive.verify import s3_export
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
+from distributary.stream.keys import table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
@@ -59,10 +62,15 @@ def run(options: Options) -> Report:
     _check(options)
     keys, items = _described(client, options.table, (*chosen, *others))
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
-    with progress(expected) as told:
-        verify = _assembled(options, client, chosen, others, keys, told)
+    with progress(expected) as report_progress:
+        verify = _assembled(options, client, chosen, others, keys, report_progress)
+        known = TableFormat(verify.scan.tables, (*chosen, *others))
+        prepare(known, verify.scan, table_of(table_arn(options.table)), options.repair)
         pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
-        return verify.run(pages)
+        report = verify.run(pages)
+        if options.repair:
+            known.record(chosen)
+        return report
 
 
 def _check(options: Options) -> None:
@@ -87,19 +95,20 @@ def _assembled(
     chosen: tuple[View, ...],
     others: tuple[View, ...],
     keys: tuple[str, ...],
-    told: Progress,
+    report_progress: Progress,
 ) -> Verify:
-    books = LedgerTables(client, options.ledger_table, options.derived_table, options.tombstone_days)
+    tables = LedgerTables(client, options.ledger_table, options.derived_table, options.tombstone_days)
     parallel = Parallel(options.segments)
-    eye = Comparator(
-        options.table, chosen, books, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause
+    comparator = Comparator(
+        options.table, chosen, tables, versions.of(options.generation, versions.SNAPSHOT_POSITION), options.pause
     )
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
-    repair = Repair(books, Register(client, options.derived_table, tombstones, Parallel(1))) if options.repair else None
+    register = Register(client, options.derived_table, tombstones, Parallel(1))
+    repair = Repair(tables, register) if options.repair else None
     parked = NOTHING_LISTED
     if options.parking:
         parked = ParkedItems.of(_client(options, "s3"), options.parking, "derive", options.table)
-    return Verify(eye, Scan(books, parallel, options.segments), keys, others, repair, told, parked)
+    return Verify(comparator, Scan(tables, parallel, options.segments), keys, others, repair, report_progress, parked)
 
 
 def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:

@@ -1,4 +1,4 @@
-"""What the views make of an item as it stands, and how that differs from what is there: pure decisions."""
+"""What the views make of an item as it is now, and how that differs from what is there: pure decisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,12 +14,13 @@ from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change
 from distributary.stream.codec import Typed, decode_item
+from distributary.stream.keys import table_arn
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRows:
     """What one view makes of one item: `write` on the Register, `entry` on the ledger; `rows` are the item's own,
-    `values` what must stand in the member rows that show the item."""
+    `values` what must be in the member rows that show the item."""
 
     view: View
     rows: Mapping[Key, Row]
@@ -35,18 +36,18 @@ class ExpectedRows:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """`missing`, `stale` or `dead` (stands and should not), and where."""
+    """`missing`, `stale` or `dead` (exists and should not), and where."""
 
     kind: str
     where: str
 
 
 def wants(
-    views: Sequence[View], keys: Mapping[str, Typed], item: Row | None, version: int
+    views: Sequence[View], table: str, keys: Mapping[str, Typed], item: Row | None, version: int
 ) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
-    """Of each view, and the views that reject the item with their reasons. A view that keeps what TTL deletes leave
-    says nothing of an item that is gone."""
-    change = Change.snapshot(keys, item, version)
+    """Of each view, for an item of the source table, and the views that reject the item with their reasons. A view that
+    keeps what TTL deletes leave says nothing of an item that is gone."""
+    change = Change.snapshot(keys, item, version, source=table_arn(table))
     found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:
@@ -104,9 +105,9 @@ def _held(entry: Entry) -> bool:
     return any(share.amounts.get(ITEMS) for share in entry.contribution.shares.values())
 
 
-def _parts(standing: RecordedContribution) -> Any:
+def _parts(recorded: RecordedContribution) -> Any:
     """A contribution without digests: a set's order in a scan may be another than in the stream."""
-    return set(standing.rows), {key: (dict(amounts), set(names)) for key, (amounts, names) in standing.shares.items()}
+    return set(recorded.rows), {key: (dict(amounts), set(names)) for key, (amounts, names) in recorded.shares.items()}
 
 
 def shown(row: Row) -> dict[str, Any]:

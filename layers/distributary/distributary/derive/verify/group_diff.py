@@ -12,18 +12,20 @@ from typing import Any
 from distributary.derive.contribution import set_name, shape_of
 from distributary.derive.declarations import Aggregate
 from distributary.derive.delta import ITEMS, Key, RecordedContribution, Row, add, member_partition
-from distributary.derive.groups import REVISION, STATE
+from distributary.derive.format import STATE, WRITTEN
+from distributary.derive.groups import REVISION
 from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.derive.view import View
 from distributary.stream.canonical import digest_bytes
 from distributary.stream.codec import Typed, decode_item, number_text
+from distributary.stream.format import FORMAT_ATTRIBUTE
 
 _FINGERPRINTS = 1 << 128
 
 
 @dataclass(slots=True)
 class Members:
-    """One set of one group, as its member rows stand."""
+    """One set of one group, as its member rows are."""
 
     number: int = 0
     fingerprint: int = 0
@@ -49,9 +51,9 @@ class Sums:
     fingerprints: dict[str, int] = field(default_factory=dict)
     owners: dict[Key, str] = field(default_factory=dict)
 
-    def count(self, view: str, standing: RecordedContribution) -> None:
+    def count(self, view: str, recorded: RecordedContribution) -> None:
         """One ledger row more."""
-        for key, (amounts, members) in standing.shares.items():
+        for key, (amounts, members) in recorded.shares.items():
             self.owners[key] = view
             into = self.amounts.setdefault(key, {})
             for name, amount in amounts.items():
@@ -115,10 +117,13 @@ def group_row(view: View, key: Key, sums: Sums, members: Mapping[str, Members]) 
         "amounts": {"M": {name: {"N": number_text(amount, name)} for name, amount in amounts.items()}},
         "different": {"M": {of: {"N": number_text(many, of)} for of, many in different.items()}},
         "edges": {"M": edges},
+        **WRITTEN,
     }
     own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
     return {**visible, **shape.present(amounts, different), **own}
 
 
 def _figures(row: Row) -> dict[str, Any]:
-    return decode_item({name: typed for name, typed in row.items() if name != REVISION})
+    """What a row holds, whatever its revision and its format."""
+    state = {name: typed for name, typed in row.get(STATE, {"M": {}})["M"].items() if name != FORMAT_ATTRIBUTE}
+    return decode_item({**{name: typed for name, typed in row.items() if name != REVISION}, STATE: {"M": state}})

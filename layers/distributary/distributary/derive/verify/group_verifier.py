@@ -21,7 +21,7 @@ from distributary.verify.report import Report
 class GroupCheck:
     """Filled page by page, from several threads, then settled once."""
 
-    eye: Comparator
+    comparator: Comparator
     scan: Scan
     report: Report
     repair: Repair | None
@@ -41,12 +41,12 @@ class GroupCheck:
         partition = row["pk"]["S"]
         with self._lock:
             self._members.setdefault(partition, Members()).count(row)
-            self._orphans[partition] = view_of_member(self.eye.views, row) or ""
+            self._orphans[partition] = view_of_member(self.comparator.views, row) or ""
 
-    def share(self, view: str, standing: RecordedContribution) -> None:
+    def share(self, view: str, recorded: RecordedContribution) -> None:
         """What a ledger row says that its item contributed."""
         with self._lock:
-            self._sums.count(view, standing)
+            self._sums.count(view, recorded)
 
     def settle(self) -> int:
         """How many groups there are; what differs is in the report, and repaired if that is wanted."""
@@ -58,13 +58,13 @@ class GroupCheck:
                 where = {"kind": problem.kind, "where": problem.where}
                 self.report.name("differences", view=each.view.name, item="", **where)
         if self.repair is not None and wrong:
-            self._mend(self.repair, wrong)
+            self._repair_all(self.repair, wrong)
         for partition, view in self._orphans.items():
             self._orphan(partition, view)
         return len(known)
 
     def _known(self) -> list[tuple[View, Key]]:
-        views = {view.name: view for view in self.eye.views}
+        views = {view.name: view for view in self.comparator.views}
         known = {key: view for key, (view, _) in self._rows.items()}
         known |= {key: views[name] for key, name in self._sums.owners.items()}
         return [(view, key) for key, view in known.items()]
@@ -80,7 +80,7 @@ class GroupCheck:
         for tries in range(LOOKS):
             if not suspects:
                 break
-            self.eye.sleep(self.eye.pause if tries else 0)
+            self.comparator.sleep(self.comparator.pause if tries else 0)
             found, moving = look_at_groups(self.scan, suspects)
             wrong += found
             suspects = [(each.view, each.key) for each in moving]
@@ -88,7 +88,7 @@ class GroupCheck:
             self.report.name("moving", view=view.name, item=" | ".join(key))
         return wrong
 
-    def _mend(self, repair: Repair, wrong: Sequence[GroupFinding]) -> None:
+    def _repair_all(self, repair: Repair, wrong: Sequence[GroupFinding]) -> None:
         for each in wrong:
             repair.group(each)
         left, moved = look_at_groups(self.scan, [(each.view, each.key) for each in wrong])
@@ -108,4 +108,4 @@ class GroupCheck:
             self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
 
     def _rows_of(self, partition: str) -> Iterator[Row]:
-        return table_reader.partition(self.eye.books.client, self.eye.books.derived, partition)
+        return table_reader.partition(self.comparator.tables.client, self.comparator.tables.derived, partition)

@@ -51,11 +51,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Comparator:
-    """Looks at items; `version` is what a snapshot of the generation carries, `pause` in seconds."""
+    """Looks at items of the table named `source`; `version` is what a snapshot of the generation carries, `pause` in
+    seconds."""
 
     source: str
     views: tuple[View, ...]
-    books: LedgerTables
+    tables: LedgerTables
     version: int
     pause: float = 10.0
     sleep: Callable[[float], None] = time.sleep
@@ -67,21 +68,21 @@ class Comparator:
         tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
         for subject in subjects:
             name = identity(subject.keys)
-            wanted, rejected = wants(self.views, subject.keys, found.get(name), self.version)
+            wanted, rejected = wants(self.views, self.source, subject.keys, found.get(name), self.version)
             result.rejected |= {(view, name): reason for view, reason in rejected}
             tasks += [(subject, found.get(name), want) for want in wanted]
         ledger = self._ledger([want.id for _, _, want in tasks if want.id])
         keys = [_keys(subject, want, ledger.get(want.id or "", {})) for subject, _, want in tasks]
-        rows = self.books.derived_rows(list({key for each in keys for key in each}), FOREVER)
+        rows = self.tables.derived_rows(list({key for each in keys for key in each}), FOREVER)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
-            if wrong := problems(want, entry, derived, self.books.now()):
+            if wrong := problems(want, entry, derived, self.tables.now()):
                 evidence = digest(item, entry, sorted(derived.items()))
                 result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
         return result
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-        """Those that stand, and those that keep moving; those that the stream has corrected are neither."""
+        """Those that are confirmed, and those that keep moving; those that the stream has corrected are neither."""
         before = {each.name: each for each in suspects}
         if len(before) < len(suspects):
             before = {each.name: each for each in self.look(merged(suspects)).findings}
@@ -96,10 +97,10 @@ class Comparator:
 
     def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
         """By identity, those that exist."""
-        return table_reader.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
+        return table_reader.items(self.tables.client, self.source, [dict(subject.keys) for subject in subjects])
 
     def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
-        return self.books.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
+        return self.tables.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
 
 
 def merged(findings: Iterable[Finding]) -> list[Subject]:

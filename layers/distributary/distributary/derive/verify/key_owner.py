@@ -8,7 +8,7 @@ from distributary.derive.declarations import Aggregate, Projection
 from distributary.derive.delta import Key, Row
 from distributary.derive.view import View
 from distributary.stream.codec import Typed
-from distributary.stream.keys import read_plain
+from distributary.stream.keys import escape, read_plain
 
 Keys = dict[str, Typed]
 """An item's key attributes, DynamoDB JSON."""
@@ -28,7 +28,7 @@ def view_of(views: Iterable[View], key: Key) -> View | None:
 
 
 def item_of_row(view: View, key: Key) -> Keys | None:
-    """The item whose row stands under a Projection's key: its templates hold the item's whole key."""
+    """The item whose row is under a Projection's key: its templates hold the item's whole key."""
     fields = _fields(view, key) if isinstance(view.declared, Projection) else None
     if fields is None:
         return None
@@ -36,11 +36,13 @@ def item_of_row(view: View, key: Key) -> Keys | None:
     return {name: fields[name] for name in names} if fields.keys() >= set(names) else None
 
 
-def item_of_entry(views: Iterable[View], id: str) -> tuple[View, Keys] | None:
-    """View and item that a ledger row's id names; None if it is a digest, or no view's."""
-    name, _, identity = id.partition("|")
+def item_of_entry(views: Iterable[View], table: str, id: str) -> tuple[View, Keys] | None:
+    """View and item of a source table that a ledger row's id names; None if it is a digest, no view's, or of an item of
+    another table."""
+    name, _, item = id.partition("|")
     view = next((view for view in views if view.name == name), None)
-    if view is None:
+    owner, _, identity = item.partition("/")
+    if view is None or owner != escape(table):
         return None
     keys: Keys = {}
     for part in identity.split("&"):

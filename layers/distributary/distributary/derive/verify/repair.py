@@ -1,6 +1,7 @@
-"""Wrong rows set right, each on condition that it is as it was looked at: what the stream writes meanwhile wins.
+"""Wrong rows corrected, each on condition that it is as it was looked at: what the stream writes meanwhile wins.
 
-- Register: a row that is stale or missing is put as the item makes it, a dead one is deleted; see `Register.repair`.
+- Register: a row that is stale or missing is put as the item makes it, a dead one is deleted, also one that is
+  under another key of the item, as release 0.1 wrote it; see `Register.repair`.
 - Ledger, an item: what it contributes instead of what its ledger row says, and its rows, in one transaction, on
   condition that the ledger row is as looked at. The version stays, so that any newer change wins, and gets a revision,
   so that every other writer sees that the row was written.
@@ -17,7 +18,8 @@ from typing import Any
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
-from distributary.derive.delta import Delta, GroupDelta, RecordedContribution, Row, difference, member_key
+from distributary.derive.branch import row_id
+from distributary.derive.delta import Delta, GroupDelta, Key, RecordedContribution, Row, difference, member_key
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
@@ -26,30 +28,30 @@ from distributary.derive.verify.group_diff import group_row
 from distributary.derive.verify.item_verifier import Finding
 from distributary.derive.verify.scan import GroupFinding
 from distributary.dynamodb.requests import Operation, conditional_write
-from distributary.dynamodb.versioned_table import Register
+from distributary.dynamodb.versioned_table import Register, Write
 from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
     """Writes through the primitives that the branch writes through."""
 
-    books: LedgerTables
+    tables: LedgerTables
     register: Register
 
     def tombstones(self, findings: Iterable[Finding]) -> dict[str, str]:
         """Of the Register's rows, by `Write.id`. Read them before the look that the repair goes by. Raises
         Unavailable."""
-        ids = [each.want.write.id for each in findings if each.want.write is not None]
-        return self.register.tombstones.find(ids, FOREVER) if ids else {}
+        ids = {write.id for each in findings for write, _ in _writes(each)}
+        return self.register.tombstones.find(sorted(ids), FOREVER) if ids else {}
 
     def item(self, finding: Finding, tombstones: Mapping[str, str]) -> bool:
         """Whether something was written; False if it was overtaken, which another look will show."""
-        write = finding.want.write
-        if write is None:
+        if finding.want.write is None:
             return self._contribution(finding)
-        seen = finding.derived[write.key["pk"]["S"], write.key["sk"]["S"]]
-        return self.register.repair(write, seen, tombstones.get(write.id, ""))
+        done = [self.register.repair(write, seen, tombstones.get(write.id, "")) for write, seen in _writes(finding)]
+        return any(done)
 
     def group(self, finding: GroupFinding) -> bool:
         """Whether the group's row was written; members that disagree are left alone, and so is a dead row that is no
@@ -59,13 +61,13 @@ class Repair:
         due = group_row(finding.view, finding.key, finding.sums, finding.members)
         seen = _as_seen(finding.row, REVISION)
         if due is not None:
-            item = {**due, REVISION: {"S": self.books.revision()}}
-            return self._conditionally(self.books.client.put_item, "row PutItem", Item=item, **seen)
+            item = {**due, REVISION: {"S": self.tables.revision()}}
+            return self._conditionally(self.tables.client.put_item, "row PutItem", Item=item, **seen)
         if REVISION not in finding.row:
             return False
         pk, sk = finding.key
         return self._conditionally(
-            self.books.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
+            self.tables.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
         )
 
     def _contribution(self, finding: Finding) -> bool:
@@ -74,26 +76,44 @@ class Repair:
             return False
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = versions.from_text(read) if read else entry.version
-        kept = replace(entry, version=version, revision=self.books.revision())
-        delta = _mending(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
-        queue = TransactionQueue(self.books, FOREVER)
+        kept = replace(entry, version=version, revision=self.tables.revision())
+        delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
+        queue = TransactionQueue(self.tables, FOREVER)
         return queue.run([[PendingEntry(kept, read, delta)]])[kept.id].status is Status.APPLIED
 
     def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
-        return conditional_write(operation, what, TableName=self.books.derived, **arguments).held
+        return conditional_write(operation, what, TableName=self.tables.derived, **arguments).held
 
 
-def _mending(delta: Delta, finding: Finding) -> Delta:
-    """The difference, and whatever stands otherwise than the ledger says."""
-    want, stand = finding.want, finding.derived
+def _writes(finding: Finding) -> list[tuple[Write, Row]]:
+    """What a versioned row should be, and the rows that the item has under other keys, gone; each with the row as it
+    was looked at. The row keeps the newest version of all: a change that is older than a row that moved stays older."""
+    write = finding.want.write
+    if write is None:
+        return []
+    own = write.key["pk"]["S"], write.key["sk"]["S"]
+    others = [(key, row) for key, row in finding.derived.items() if row and key != own]
+    kept = [row[REPLICA_VERSION]["S"] for _, row in others if REPLICA_VERSION in row]
+    newest = max([write.version, *map(versions.from_text, kept)])
+    dead = [(Write(row_id(finding.want.view, *key), _typed(key), None, write.version), row) for key, row in others]
+    return [(replace(write, version=newest), finding.derived[own]), *dead]
+
+
+def _typed(key: Key) -> Row:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _repair_delta(delta: Delta, finding: Finding) -> Delta:
+    """The difference, and every row that is not as the ledger says."""
+    want, rows = finding.want, finding.derived
     groups: dict[Any, GroupDelta] = dict(delta.groups)
     if want.entry is not None:
         for key, share in want.entry.contribution.shares.items():
             shown = {name: (0, value) for name, value in share.members.items()}
-            counted = {name: each for name, each in shown.items() if stand.get(member_key(want.view.name, key, name))}
+            counted = {name: each for name, each in shown.items() if rows.get(member_key(want.view.name, key, name))}
             if key not in groups and counted:
                 groups[key] = GroupDelta({}, counted)
-    dead = {key for key, row in stand.items() if row and key not in want.rows and key not in want.values}
+    dead = {key for key, row in rows.items() if row and key not in want.rows and key not in want.values}
     return Delta({**delta.puts, **want.rows}, delta.deletes | dead, groups)
 
 

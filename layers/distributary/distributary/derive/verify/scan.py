@@ -31,7 +31,7 @@ class GroupFinding:
 class Scan:
     """A segmented scan, its pages handed to `take` from several threads."""
 
-    books: LedgerTables
+    tables: LedgerTables
     parallel: Parallel
     segments: int
 
@@ -39,7 +39,7 @@ class Scan:
         """Raises the first segment's error."""
 
         def segment(number: int) -> None:
-            for page in table_reader.pages(self.books.client, table, number, self.segments):
+            for page in table_reader.pages(self.tables.client, table, number, self.segments):
                 take(page)
 
         for end in self.parallel.run(segment, range(self.segments), FOREVER):
@@ -49,16 +49,16 @@ class Scan:
 
 def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[list[GroupFinding], list[GroupFinding]]:
     """Those that are wrong, and those that changed meanwhile, which may be either. One scan of the ledger."""
-    books, keys = scan.books, [key for _, key in suspects]
-    before = books.derived_rows(keys, FOREVER)
+    tables, keys = scan.tables, [key for _, key in suspects]
+    before = tables.derived_rows(keys, FOREVER)
     members: dict[str, Members] = {}
     for view, key in suspects:
         for at in partitions(view, key).values():
             members[at] = Members()
-            for row in table_reader.partition(books.client, books.derived, at):
+            for row in table_reader.partition(tables.client, tables.derived, at):
                 members[at].count(row)
     sums = ledger_sums(scan, {(view.name, key) for view, key in suspects})
-    after = books.derived_rows(keys, FOREVER)
+    after = tables.derived_rows(keys, FOREVER)
     wrong: list[GroupFinding] = []
     moving: list[GroupFinding] = []
     for view, key in suspects:
@@ -77,10 +77,10 @@ def ledger_sums(scan: Scan, only: set[tuple[str, Key]]) -> Sums:
 
     def take(page: list[Row]) -> None:
         for row in page:
-            view, standing = row["id"]["S"].partition("|")[0], RecordedContribution.read(row)
-            shares = {key: share for key, share in standing.shares.items() if (view, key) in only}
+            view, recorded = row["id"]["S"].partition("|")[0], RecordedContribution.read(row)
+            shares = {key: share for key, share in recorded.shares.items() if (view, key) in only}
             with lock:
                 sums.count(view, RecordedContribution(shares=shares))
 
-    scan.each_page(scan.books.ledger, take)
+    scan.each_page(scan.tables.ledger, take)
     return sums

@@ -6,6 +6,7 @@ from threading import Lock
 
 from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
+from distributary.derive.format import check_derived_row, check_ledger_row
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged
@@ -15,7 +16,7 @@ from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.errors import ConfigError
 from distributary.stream.codec import Typed
-from distributary.stream.keys import identity
+from distributary.stream.keys import identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
@@ -32,7 +33,7 @@ class Verify:
     verified, whose rows are passed over; `parked` tells whose changes are parked; `progress` receives what was read,
     and how much of it."""
 
-    eye: Comparator
+    comparator: Comparator
     scan: Scan
     keys: tuple[str, ...]
     others: tuple[View, ...] = ()
@@ -45,18 +46,18 @@ class Verify:
     _groups: GroupCheck = field(init=False)
 
     def __post_init__(self) -> None:
-        self._groups = GroupCheck(self.eye, self.scan, self.report, self.repair)
+        self._groups = GroupCheck(self.comparator, self.scan, self.report, self.repair)
 
     def run(self, export: Iterable[list[Row]] | None = None) -> Report:
         """`export`: pages of a full export, read in the place of the source's scan. An item's second look is always at
         the table, so that an item that has changed since is no difference; one that is newer is not looked at.
         Raises Unavailable."""
-        self.scan.each_page(self.eye.books.derived, self._derived_page)
-        self.scan.each_page(self.eye.books.ledger, self._ledger_page)
+        self.scan.each_page(self.comparator.tables.derived, self._derived_page)
+        self.scan.each_page(self.comparator.tables.ledger, self._ledger_page)
         self._read("groups", self._groups.settle())
         self._settle()
         if export is None:
-            self.scan.each_page(self.eye.source, self._source_page)
+            self.scan.each_page(self.comparator.source, self._source_page)
         else:
             for page in export:
                 self._source_page(page)
@@ -66,7 +67,7 @@ class Verify:
     def _source_page(self, page: list[Row]) -> None:
         for at in range(0, len(page), _BATCH):
             batch = {identity(self._key(item)): item for item in page[at : at + _BATCH]}
-            found = self.eye.look([Subject(self._key(item)) for item in batch.values()], batch)
+            found = self.comparator.look([Subject(self._key(item)) for item in batch.values()], batch)
             for (view, item), reason in found.rejected.items():
                 self.report.parked(item, reason, self.parked.find(self._key(batch[item])), view=view)
             self._suspect(found.findings)
@@ -74,9 +75,9 @@ class Verify:
 
     def _derived_page(self, page: list[Row]) -> None:
         owned: list[tuple[View, Key, Subject]] = []
-        for row in page:
+        for row in map(check_derived_row, page):
             key = row["pk"]["S"], row["sk"]["S"]
-            view = None if is_member(row) else view_of((*self.eye.views, *self.others), key)
+            view = None if is_member(row) else view_of((*self.comparator.views, *self.others), key)
             if is_member(row):
                 if not view_of_member(self.others, row):
                     self._groups.member(row)
@@ -96,13 +97,14 @@ class Verify:
 
     def _ownerless(self, owned: Sequence[tuple[View, Key, Subject]]) -> None:
         """Rows that their items do not make."""
-        items = self.eye.source_items([subject for _, _, subject in owned])
+        items = self.comparator.source_items([subject for _, _, subject in owned])
         dead = []
         for view, key, subject in owned:
-            wanted, _ = wants([view], subject.keys, items.get(identity(subject.keys)), self.eye.version)
+            item = items.get(identity(subject.keys))
+            wanted, _ = wants([view], self.comparator.source, subject.keys, item, self.comparator.version)
             if any(key not in want.rows for want in wanted):
                 dead.append(subject)
-        self._suspect(self.eye.look(dead).findings if dead else [])
+        self._suspect(self.comparator.look(dead).findings if dead else [])
 
     def _ledger_page(self, page: list[Row]) -> None:
         subjects = []
@@ -110,16 +112,17 @@ class Verify:
             view = row["id"]["S"].partition("|")[0]
             if any(each.name == view for each in self.others):
                 continue
-            standing, owner = RecordedContribution.read(row), item_of_entry(self.eye.views, row["id"]["S"])
-            if any(each.name == view for each in self.eye.views):
-                self._groups.share(view, standing)
-            if standing != RecordedContribution() and owner is not None:
+            recorded = RecordedContribution.read(check_ledger_row(row))
+            owner = item_of_entry(self.comparator.views, table_of(table_arn(self.comparator.source)), row["id"]["S"])
+            if any(each.name == view for each in self.comparator.views):
+                self._groups.share(view, recorded)
+            if recorded != RecordedContribution() and owner is not None:
                 subjects.append(Subject(owner[1]))
-            elif standing != RecordedContribution():
+            elif recorded != RecordedContribution():
                 self.report.name("unknown", where=f"ledger {row['id']['S']}")
-        items = self.eye.source_items(subjects)
+        items = self.comparator.source_items(subjects)
         gone = {identity(each.keys): each for each in subjects if identity(each.keys) not in items}
-        self._suspect(self.eye.look(list(gone.values())).findings if gone else [])
+        self._suspect(self.comparator.look(list(gone.values())).findings if gone else [])
         self._read("ledger rows", len(page))
 
     def _suspect(self, findings: list[Finding]) -> None:
@@ -132,7 +135,7 @@ class Verify:
     def _settle(self) -> None:
         with self._lock:
             suspects, self._suspects = self._suspects, []
-        confirmed, moving = self.eye.settle(suspects)
+        confirmed, moving = self.comparator.settle(suspects)
         for each in moving:
             self.report.name("moving", view=each.name[0], item=each.name[1])
         left = {each.name: each for each in confirmed}
@@ -155,11 +158,11 @@ class Verify:
     def _repair(self, repair: Repair, confirmed: Sequence[Finding]) -> dict[tuple[str, str], Finding]:
         """What is left. Goes by one more look, after the tombstones were read; what has changed by then is left."""
         tombstones, subjects = repair.tombstones(confirmed), merged(confirmed)
-        last = {each.name: each for each in self.eye.look(subjects).findings}
+        last = {each.name: each for each in self.comparator.look(subjects).findings}
         for each in confirmed:
             if each.name in last and last[each.name].evidence == each.evidence:
                 repair.item(each, tombstones)
-        return {each.name: each for each in self.eye.look(subjects).findings}
+        return {each.name: each for each in self.comparator.look(subjects).findings}
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
         if any(name not in item for name in self.keys):

@@ -1,0 +1,333 @@
+"""Tables that another release or declaration has written are refused before a row is touched, and upgraded once."""
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
+from distributary.derive import Aggregate, Entity, Latest, Projection, totals
+from distributary.derive.table_format import ROW_ID, TableFormat
+from distributary.derive.verify.item_verifier import Comparator
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.upgrade import prepare
+from distributary.derive.verify.verifier import Verify
+from distributary.errors import ConfigError, Unavailable
+from distributary.stream.codec import decode_item
+from tests.fakes.built import derive
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
+from tests.unit.records import change
+
+USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
+SPREAD = Aggregate(name="spread", of=USER, pk="ALL", sk="ALL", count="users", shards=3)
+DECLARED = [
+    Projection(name="profile", of=USER, pk="USER#{user_id}", sk="PROFILE", keep=("name",)),
+    Projection(name="by-tag", of=USER, pk="TAG#{each}", sk="{user_id}", each="tags", keep=("name",)),
+    Aggregate(
+        name="sums",
+        of=USER,
+        pk="SUM",
+        sk="{status}",
+        count="users",
+        sum={"total": "total"},
+        min={"least": "total"},
+        distinct={"names": "name"},
+    ),
+    SPREAD,
+    Latest(name="newest", of=USER, pk="NEWEST", sk="{status}", by="total", keep=("name",)),
+]
+SCHEMAS = {
+    "users": {"user_id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+}
+WRITTEN = json.loads((Path(__file__).parent / "tables_of_0_1.json").read_text())
+"""What the code of release 0.1.0 wrote for these views: four inserts and a delete."""
+FOREVER = Deadline(float("inf"))
+
+
+class World:
+    """Tables, and a branch as the function has it."""
+
+    def __init__(self, declared=DECLARED, old=False):
+        self.service = DynamoDB(SCHEMAS)
+        for table, rows in WRITTEN.items() if old else ():
+            for row in rows:
+                self.service.put_item(TableName=table, Item=row)
+        self.declare(declared)
+
+    def declare(self, declared):
+        """A new deployment."""
+        self.branch = derive(declared, self.service)
+        self.tables = self.branch.ledger.tables
+        self.known = TableFormat(self.tables, self.branch.views)
+
+    def apply(self, *changes):
+        return self.branch.apply(changes, FOREVER)
+
+    def verify(self, repair=False):
+        """As the command does it."""
+        scan = Scan(self.tables, Serial(), 2)
+        prepare(self.known, scan, "users", repair)
+        comparator = Comparator("users", self.branch.views, self.tables, 0, 0.0, lambda _: None)
+        report = Verify(
+            comparator, scan, ("user_id",), repair=Repair(self.tables, self.branch.register) if repair else None
+        ).run()
+        if repair:
+            self.known.record(self.branch.views)
+        return report
+
+    def row(self):
+        return self.service.state["ledger"].get((ROW_ID,))
+
+    def shown(self):
+        rows = {}
+        for key, row in self.service.state["derived"].items():
+            if not key[0].startswith(("%", "ALL")):
+                rows[key] = {n: v for n, v in decode_item(row).items() if n[0] != "_" and n not in ("pk", "sk")}
+        (spread,) = [view for view in self.branch.views if view.name == "spread"]
+        return rows | {"spread": totals.read(self.service, "derived", spread, {})}
+
+
+def user(status="open", total="1", name="Ada", tags=("x",)):
+    return {"status": {"S": status}, "total": {"N": total}, "name": {"S": name}, "tags": {"SS": list(tags)}}
+
+
+RIGHT = {
+    ("USER#a:b", "PROFILE"): {"name": "Ada"},
+    ("USER#c", "PROFILE"): {"name": "Bela"},
+    ("USER#d", "PROFILE"): {"name": "Ada"},
+    ("TAG#x", "a:b"): {"name": "Ada"},
+    ("TAG#y z", "a:b"): {"name": "Ada"},
+    ("TAG#x", "c"): {"name": "Bela"},
+    ("TAG#z", "d"): {"name": "Ada"},
+    ("SUM", "open/now"): {"users": 2, "total": 3.5, "least": 1, "names": 2},
+    ("SUM", "shut"): {"users": 1, "total": -3, "least": -3, "names": 1},
+    ("NEWEST", "open/now"): {"name": "Bela"},
+    ("NEWEST", "shut"): {"name": "Ada"},
+    "spread": {"users": 3},
+}
+
+
+def test_the_first_batch_records_format_and_shards_and_later_ones_read_once():
+    world = World()
+    world.apply(change(1, user="u", new=user()))
+    assert world.row()["format"] == {"N": "1"}
+    assert world.row()["shards"] == {"M": {"spread": {"N": "3"}, "sums": {"N": "1"}}}
+    calls = dict(world.service.calls)
+    world.apply(change(2, user="v", new=user()))
+    after = {name: number - calls.get(name, 0) for name, number in world.service.calls.items()}
+    assert after == {"PutItem": 1, "BatchGetItem": 3, "Scan": 0, "TransactWriteItems": after["TransactWriteItems"]}
+    world.declare(DECLARED)
+    before = world.service.calls["BatchGetItem"]
+    world.branch.check_tables(FOREVER)
+    world.branch.check_tables(FOREVER)
+    assert (world.service.calls["BatchGetItem"] - before, world.service.calls["Scan"]) == (1, 2)
+
+
+def test_two_functions_that_begin_at_once_agree_on_one_row():
+    world = World()
+    scan, seen = world.service.scan, []
+
+    def between(**arguments):
+        if not seen:
+            seen.append(True)
+            TableFormat(world.tables, world.branch.views).check()
+            derive(DECLARED, world.service).apply([change(1, user="u", new=user())], FOREVER)
+        return scan(**arguments)
+
+    world.service.scan = between
+    assert world.apply(change(2, user="v", new=user()))[0].status is Status.APPLIED
+    assert world.shown()["spread"] == {"users": 2}
+
+
+def test_a_row_that_others_keep_writing_fails_the_changes_for_now():
+    world = World()
+    put = world.service.put_item
+    numbers = iter(range(100))
+
+    def other(**arguments):
+        if arguments["Item"].get("id") == {"S": ROW_ID}:
+            shards = {"M": {"other": {"N": str(next(numbers))}}}
+            put(TableName="ledger", Item={"id": {"S": ROW_ID}, "format": {"N": "1"}, "shards": shards})
+        return put(**arguments)
+
+    world.service.put_item = other
+    with pytest.raises(Unavailable, match="other functions keep writing it"):
+        world.branch.check_tables(FOREVER)
+    (end,) = world.apply(change(1, user="u", new=user()))
+    assert end.status is Status.FAILED
+
+
+def test_tables_of_a_later_release_fail_every_change_and_refuse_to_be_verified():
+    world = World()
+    world.apply(change(1, user="u", new=user()))
+    world.row()["format"] = {"N": "2"}
+    world.declare(DECLARED)
+    before = world.shown()
+    (end,) = world.apply(change(2, "MODIFY", user="u", new=user(total="9"), old=user()))
+    assert (end.status, world.shown()) == (Status.FAILED, before)
+    assert "has format 2, and this release reads formats up to 1" in end.cause
+    for repair in (False, True):
+        with pytest.raises(ConfigError, match="deploy that release again"):
+            world.verify(repair)
+
+
+def test_changed_shards_fail_every_change_until_a_repair_has_moved_the_rows():
+    world = World()
+    items = {name: user(name=name) for name in "abcdefgh"}
+    for place, (name, item) in enumerate(items.items()):
+        world.service.put_item(TableName="users", Item={"user_id": {"S": name}, **item})
+        world.apply(change(place, user=name, new=item))
+    right = world.shown()
+    for shards in (8, 1, 3):
+        world.declare([each if each is not SPREAD else replace(SPREAD, shards=shards) for each in DECLARED])
+        (end,) = world.apply(change(90, "MODIFY", user="a", new=items["a"], old=items["a"]))
+        assert end.status is Status.FAILED
+        assert f"and it declares shards={shards}: readers would lose rows from sight" in end.cause
+        assert world.verify(repair=True).equal
+        assert world.shown() == right
+        groups = {pk for pk, _ in world.service.state["derived"] if pk.startswith("ALL")}
+        assert groups <= ({f"ALL%s{at}" for at in range(shards)} if shards > 1 else {"ALL"})
+        (end,) = world.apply(change(91, "MODIFY", user="a", new=items["a"], old=items["a"]))
+        assert end.status is not Status.FAILED
+
+
+def test_shards_are_remembered_of_a_view_that_is_left_out_for_a_while():
+    world = World()
+    world.apply(change(1, user="u", new=user()))
+    world.declare([each for each in DECLARED if each is not SPREAD])
+    assert world.apply(change(2, user="v", new=user()))[0].status is Status.APPLIED
+    world.declare([each if each is not SPREAD else replace(SPREAD, shards=2) for each in DECLARED])
+    assert world.apply(change(3, user="w", new=user()))[0].status is Status.FAILED
+
+
+def test_a_new_view_is_recorded_beside_the_others():
+    world = World([each for each in DECLARED if each is not SPREAD])
+    world.apply(change(1, user="u", new=user()))
+    world.declare(DECLARED)
+    world.apply(change(2, user="v", new=user()))
+    assert world.row()["shards"]["M"].keys() == {"spread", "sums"}
+
+
+@pytest.mark.parametrize("kept", ["ledger", "derived"])
+def test_tables_of_0_1_fail_every_change_with_what_to_do(kept):
+    """A function that went on would count every item once more, under another ledger id."""
+    world = World(old=True)
+    world.service.state["derived" if kept == "ledger" else "ledger"].clear()
+    before = dict(world.service.state[kept])
+    (end,) = world.apply(change(50, "MODIFY", user="c", new=user(), old=user()))
+    assert (end.status, world.service.state[kept]) == (Status.FAILED, before)
+    assert "rows of release 0.1" in end.cause
+    assert "verify derive TABLE ... --repair" in end.cause
+    with pytest.raises(ConfigError, match="run this command with --repair"):
+        world.verify()
+
+
+def test_a_repair_upgrades_tables_of_0_1_and_a_second_one_finds_nothing():
+    world = World(old=True)
+    world.verify(repair=True)
+    assert world.shown() == RIGHT
+    assert world.verify().counts.get("differences", 0) == 0
+    assert not [id for (id,) in world.service.state["ledger"] if "|user_id" in id]
+    (end,) = world.apply(change(50, "MODIFY", user="c", new=user(total="9"), old=user()))
+    assert end.status is Status.APPLIED
+    assert world.shown()["SUM", "open"] == {"users": 1, "total": 9, "least": 9, "names": 1}
+
+
+def test_an_upgrade_keeps_versions_so_that_an_older_change_stays_older():
+    world = World(old=True)
+    world.verify(repair=True)
+    ends = world.apply(*(change(0, user=name, new=user(name="Old", total="99")) for name in ("a:b", "c", "e")))
+    assert {end.status for end in ends} == {Status.SUPERSEDED}
+    assert world.shown() == RIGHT
+
+
+@pytest.mark.parametrize("call", range(25))
+def test_an_upgrade_that_breaks_off_anywhere_is_finished_by_the_next(call):
+    world = World(old=True)
+    left = iter(range(call))
+    broken = {}
+    for name in ("put_item", "transact_write_items", "delete_item", "scan"):
+        broken[name] = getattr(world.service, name)
+
+        def once(operation=broken[name], **arguments):
+            if next(left, None) is None:
+                raise Unavailable("crashed")
+            return operation(**arguments)
+
+        setattr(world.service, name, once)
+    with suppress(Unavailable):
+        world.verify(repair=True)
+    for name, operation in broken.items():
+        setattr(world.service, name, operation)
+    world.verify(repair=True)
+    assert world.shown() == RIGHT
+    assert world.verify().counts.get("differences", 0) == 0
+
+
+def test_a_second_upgrade_at_once_counts_nothing_twice():
+    world = World(old=True)
+    write, seen = world.service.transact_write_items, []
+
+    def between(**arguments):
+        if not seen:
+            seen.append(True)
+            world.verify(repair=True)
+        return write(**arguments)
+
+    world.service.transact_write_items = between
+    world.verify(repair=True)
+    assert world.shown() == RIGHT
+
+
+def test_a_ledger_row_of_0_1_that_names_no_item_is_refused_with_what_to_do():
+    world = World(old=True)
+    world.service.put_item(TableName="ledger", Item={"id": {"S": "%h" + "0" * 64}, "version": {"S": "1"}})
+    with pytest.raises(ConfigError, match="fill new tables instead"):
+        world.verify(repair=True)
+
+
+def test_a_repair_of_empty_tables_records_their_format_before_it_fills_them():
+    """Else the function would take the filled tables for those of 0.1."""
+    world = World()
+    world.service.put_item(TableName="users", Item={"user_id": {"S": "u"}, **user()})
+    world.verify()
+    assert world.row() is None
+    world.verify(repair=True)
+    assert world.apply(change(1, user="v", new=user()))[0].status is Status.APPLIED
+    assert world.shown()["spread"] == {"users": 2}
+
+
+def test_an_upgrade_moves_what_a_row_says_when_it_is_moved():
+    """An invocation of 0.1 that still runs writes a row between the upgrade's scan and its transaction."""
+    world = World(old=True)
+    write, old = world.service.transact_write_items, ("sums|user_id=S:c",)
+    newer = {**world.service.state["ledger"][old], "version": {"S": "9" * 46}}
+
+    def between(**arguments):
+        if newer:
+            world.service.put_item(TableName="ledger", Item=dict(newer))
+            newer.clear()
+        return write(**arguments)
+
+    world.service.transact_write_items = between
+    world.verify(repair=True)
+    assert old not in world.service.state["ledger"]
+    assert world.service.state["ledger"]["sums|users/user_id=S:c",]["version"]["S"].startswith("9" * 46)
+
+
+def test_an_upgrade_never_overwrites_a_new_row_and_moves_the_others():
+    world = World(old=True)
+    new = {"id": {"S": "sums|users/user_id=S:c"}, "version": {"S": "9" * 46}, "format": {"N": "1"}}
+    world.service.put_item(TableName="ledger", Item=new)
+    with pytest.raises(Unavailable, match="the ledger still gets rows"):
+        world.verify(repair=True)
+    assert world.service.state["ledger"][new["id"]["S"],] == new
+    assert [id for (id,) in world.service.state["ledger"] if "|user_id" in id] == ["sums|user_id=S:c"]
