@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from distributary.replicate import by_attribute, custom
 from distributary.replicate.multi_active.crdt import (
+    NEVER,
     MergeState,
     Part,
     Revision,
     Sibling,
+    Time,
     Timestamp,
     cells_of,
     timestamp_of,
     unread,
 )
 from distributary.replicate.multi_active.edits import Edit, Edits, digest_of
-from distributary.replicate.multi_active.state import NEVER, Time
 
 EU, US, AP = REGIONS = ("eu-west-1", "us-east-1", "ap-south-1")
 PARTS = ("tags", "n")

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.replicate.multi_active.crdt import Timestamp
+from distributary.replicate.multi_active.crdt import NEVER, Time, Timestamp
 from distributary.replicate.multi_active.edits import Marks
-from distributary.replicate.multi_active.state import NEVER, Time
 from distributary.stream.codec import encode_item
 from tests.unit.strategies import as_event, items
 

@@ -12,9 +12,8 @@ from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
 from distributary.replicate import by_attribute
 from distributary.replicate.multi_active.conditional_rows import Rows
-from distributary.replicate.multi_active.crdt import Lattice, MergeState, Timestamp
+from distributary.replicate.multi_active.crdt import Lattice, MergeState, Time, Timestamp
 from distributary.replicate.multi_active.merge_table import MergeStateTable
-from distributary.replicate.multi_active.state import Time
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.edited_regions import EU, US, World
 from tests.unit.test_crdt import BY_ATTRIBUTE, CUSTOM, states

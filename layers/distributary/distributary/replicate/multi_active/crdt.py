@@ -7,12 +7,13 @@ region's part: whatever it outranks is gone, in every part. Joining is commutati
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
 
-from distributary.replicate.multi_active.state import NEVER, Time, rank
 from distributary.stream import canonical
-from distributary.stream.codec import Typed, decode, encode
+from distributary.stream.codec import Typed, Value, decode, encode
 
 Name = tuple[str, ...]
 """Of a cell: `(attribute,)`, or `(attribute, member)` inside a set or map that is merged member by member."""
@@ -21,6 +22,48 @@ VersionVector = Mapping[str, int]
 """By region, the position in its stream of the newest write that went into something."""
 
 NONE: Mapping[Any, Any] = {}
+
+
+class Time(NamedTuple):
+    """When, in the application's own terms: nothing (0) comes before numbers (1), and these before text (2)."""
+
+    kind: int
+    value: Decimal | str
+
+    @classmethod
+    def of(cls, value: Value) -> "Time":
+        """Of an attribute's value; what is neither a number nor text is no time."""
+        match value:
+            case Decimal():
+                return cls(1, value)
+            case str():
+                return cls(2, value)
+        return NEVER
+
+
+NEVER = Time(0, "")
+_INSTANT = Decimal("0.000001")
+
+
+def tick(second: float, last: Time | None) -> Time:
+    """The time of an edit that its record puts into this second, and that replaced one of `last`: later than that."""
+    now = Time.of(Decimal(int(second)))
+    if last is None or last < now or not isinstance(last.value, Decimal):
+        return now
+    return Time.of(last.value + _INSTANT)
+
+
+def end_of(unit: str | None, second: float) -> Time:
+    """The first moment after this second (since the epoch), as the application would write it."""
+    after = int(second) + 1
+    if unit == "text":
+        return Time.of(datetime.fromtimestamp(after, UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    return Time.of(Decimal(after) * (1000 if unit == "milliseconds" else 1))
+
+
+def rank(region: str, regions: tuple[str, ...]) -> int:
+    """Ties go to the region that is named first; one that is no longer named loses to all."""
+    return len(regions) - regions.index(region) if region in regions else 0
 
 
 class Timestamp(NamedTuple):

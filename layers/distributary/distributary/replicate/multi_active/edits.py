@@ -7,20 +7,23 @@ from typing import Any
 
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.crdt import (
+    NEVER,
     NONE,
     Lattice,
     MergeState,
     Name,
     Part,
     Sibling,
+    Time,
     Timestamp,
     VersionVector,
     cells_of,
+    end_of,
+    tick,
     timestamp_of,
     unread,
 )
 from distributary.replicate.multi_active.merge_rules import Merge
-from distributary.replicate.multi_active.state import NEVER, Time, end_of, tick
 from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin
 from distributary.stream.codec import Typed, decode, decode_item, encode_item
