@@ -6,6 +6,7 @@ a visit of a module that was left before is a return.
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -40,12 +41,13 @@ def returns(visited: list[str]) -> int:
 
 def main() -> None:
     """Prints, for a batch of one update of an item that all regions have, the modules and the returns."""
+    make: Any = World
     for name, rule in (("whole items", last_writer("at", "seconds")), ("merged items", by_attribute("at", "seconds"))):
-        world = World(rule)
+        world = make(rule)
         world.put(US, 1, "a")
         world.settle()
         world.update(US, 2, value={"S": "b"})
-        visited = visits(lambda world=world: world.carry(US))
+        visited = visits(partial(world.carry, US))
         print(f"{name}: {len(set(visited))} modules, {len(visited)} visits, {returns(visited)} returns")
 
 
