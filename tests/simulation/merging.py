@@ -28,8 +28,8 @@ SAMPLES = [{"at": Decimal(1), "a": Decimal(1)}, {"at": Decimal(2), "b": Decimal(
 
 class Write(NamedTuple):
     """Of an application: its place among all writes, and what it changed and left. `late`: if they are delivered
-    in order, a write comes after what its own region deleted before it, unless deletes win, and by the stream's second
-    a delete after what its own region wrote before it."""
+    in order, a write comes after what its own region wrote before it, and deleted before it unless deletes win; and by
+    the stream's second, a delete after what its own region wrote before it."""
 
     place: tuple
     late: tuple
@@ -64,9 +64,10 @@ class Agreement:
         was, now = parts_of(old or {}), parts_of(new or {})
         parts = {part: now.get(part) for part in {*was, *now} if was.get(part) != now.get(part)}
         place = late = self._place(region, body, mark)
-        if self._by == "second" or (new is not None and self._deletes == "lose"):
+        if self._by == "second" or new is not None:
             mine = [w for w in self._writes.get(name, []) if w.region == region and w.place[1] == self._rank(region)]
-            own = [w.late[0] for w in mine if (w.whole is None) != (new is None)]
+            covered = new is not None and self._deletes == "lose"
+            own = [w.late[0] for w in mine if w.whole is not None or covered]
             late = (max([place[0], *own]), *place[1:])
         write = Write(place, late, region, parts if old else dict(now), new and now)
         self._writes.setdefault(name, []).append(write)
