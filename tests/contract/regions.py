@@ -4,15 +4,10 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from distributary.consumer.consume import Branch
-from distributary.replicate.declarations import MultiActive, check, last_writer
-from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.declarations import MultiActive, Rule, check, last_writer
 from distributary.replicate.multi_active.conflicts import Conflicts
-from distributary.replicate.multi_active.edits import Edits
-from distributary.replicate.multi_active.last_writer import MultiActiveBranch
-from distributary.replicate.multi_active.merge_rules import by_attribute
-from distributary.replicate.multi_active.merge_table import MergeStateTable
-from distributary.replicate.multi_active.merged import MergingBranch
-from distributary.replicate.multi_active.replica_table import Reading, RegionTable
+from distributary.replicate.multi_active.factory import between
+from distributary.replicate.multi_active.merge_rules import Merge, by_attribute
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
@@ -30,6 +25,7 @@ class MultiActiveHarness:
     """See `Harness`. The stream is home's; its table is told by the records alone, so it is filled like the other."""
 
     name: ClassVar[str] = "multi-active"
+    rule: ClassVar[Rule | Merge] = last_writer()
     rejected: ClassVar[dict[str, Any]] = {"name": {"S": "sentinel" * 60_000}}
     sends: ClassVar[bool] = False
     agrees: ClassVar[bool] = True
@@ -40,16 +36,20 @@ class MultiActiveHarness:
 
     def branch(self, world: World, wrap: Wrap, generation: int) -> Branch:
         """See `Harness`."""
-        declared = MultiActive(regions=REGIONS, rule=last_writer())
+        declared = MultiActive(regions=REGIONS, rule=self.rule)
         check(declared)
-        client, reading = wrap(world.dynamodb, dynamodb), Reading(last_writer(), REGIONS, REPLICA_VERSION)
-        home, away = (
-            RegionTable(
-                client, region, world.name(table), world.name(f"{table}-kept"), reading, 7, world.now, lambda _: None
-            )
-            for region, table in TABLES.items()
+        tables = {region: (world.name(table), world.name(f"{table}-kept")) for region, table in TABLES.items()}
+        return between(
+            declared,
+            dict.fromkeys(REGIONS, wrap(world.dynamodb, dynamodb)),
+            tables,
+            7,
+            REPLICA_VERSION,
+            Conflicts(wrap(world.s3, s3), world.name("parking"), "rule", lambda: None),
+            world.parallel,
+            world.now,
+            lambda _: None,
         )
-        return MultiActiveBranch(declared, home, (away,), _conflicts(world, wrap), world.parallel)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""
@@ -90,26 +90,7 @@ class MergedHarness(MultiActiveHarness):
     """See `Harness`."""
 
     name: ClassVar[str] = "merged"
-
-    def branch(self, world: World, wrap: Wrap, generation: int) -> Branch:
-        """See `Harness`."""
-        check(MultiActive(regions=REGIONS, rule=by_attribute()))
-        client, edits = wrap(world.dynamodb, dynamodb), Edits.of(by_attribute(), REGIONS, HOME, REPLICA_VERSION)
-        home, away = (
-            MergeStateTable(
-                Rows(client, region, world.name(table), REPLICA_VERSION),
-                world.name(f"{table}-kept"),
-                edits.lattice,
-                7,
-                world.now,
-            )
-            for region, table in TABLES.items()
-        )
-        return MergingBranch(home, (away,), edits, _conflicts(world, wrap), world.parallel)
-
-
-def _conflicts(world: World, wrap: Wrap) -> Conflicts:
-    return Conflicts(wrap(world.s3, s3), world.name("parking"), "rule", lambda: None)
+    rule: ClassVar[Rule | Merge] = by_attribute()
 
 
 def _standing(world: World, source: Source, table: str) -> dict[str, Any]:

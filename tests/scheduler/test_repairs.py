@@ -109,3 +109,8 @@ def test_repairs_beside_the_streams_leave_regions_right_at_random():
 
 def test_repairs_beside_the_streams_leave_merged_regions_right_at_random():
     play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), seeds(100))
+
+
+def test_a_repair_takes_nothing_that_a_row_shows_for_its_regions_own_write():
+    """Once these seeds ended with values of another region that it had replaced, or with a tag that it had removed."""
+    play(lambda seed, choices: Merging(seed, choices, repairs=1), (94, 395, 544))

@@ -4,7 +4,9 @@ from functools import partial
 
 import pytest
 
+from distributary.consumer.outcome import Status
 from distributary.replicate import by_attribute, last_writer
+from distributary.stream.records import decode
 from tests.scheduler.runs import deep, play_every
 from tests.scheduler.scheduler import Scheduler
 from tests.unit.edited_regions import EU, FOREVER, US
@@ -40,8 +42,15 @@ class Race:
         assert found == [self.value] * 2, found
 
     def carry(self, region, since):
-        while "failed" in self.world.carry(region, since):
+        while Status.FAILED in self.world.carry(region, since):
             self.scheduler.sleep(1.0)
+
+    def deliver(self, region, records):
+        while any(end.status is Status.FAILED for end in self._apply(region, records)):
+            self.scheduler.sleep(1.0)
+
+    def _apply(self, region, records):
+        return self.world.branch(region).apply(decode({"Records": records}, 0), FOREVER)
 
     def settle(self):
         self.world.settle()
@@ -105,3 +114,50 @@ STORIES = {
 @pytest.mark.parametrize("beside", [live, all_of_it, repair_there])
 def test_a_repair_and_another_actor_into_each_of_the_others_calls(rule, story, beside):
     play_every(partial(Race.of, rule, story, beside), deep(1))
+
+
+def made_and_deleted(race):
+    race.world.put(US, 1, "a")
+    race.world.delete(US)
+
+
+def earliest(race):
+    """The first record alone, as a function that died before delivers it."""
+    race.deliver(US, race.world.tables.records[US][:1])
+
+
+def newest_there(race):
+    race.carry(EU, len(race.world.tables.records[EU]) - 1)
+
+
+CROSSING = {
+    "a put and a later delete": (made_and_deleted, [earliest, live], None),
+    "both edited": (both_edited, [live, newest_there], "c"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("story", CROSSING)
+def test_two_functions_into_each_of_the_others_calls(rule, story):
+    before, actors, value = CROSSING[story]
+    play_every(partial(crossing, rule, before, actors, value), deep(1))
+
+
+def crossing(rule, before, actors, value, _, choices):
+    return Race(RULES[rule], before, actors, value, choices)
+
+
+GUARDS = {
+    "whole": ("replica_table.RegionTable.grave", lambda *_: None, "a put and a later delete"),
+    "merged": ("merge_table.equal", lambda *_: {}, "both edited"),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_branch_without_its_guard_is_found_by_this_race(rule, monkeypatch):
+    """The look at the tombstone after a put; the condition that a merge state is as it was read."""
+    guard, removed, story = GUARDS[rule]
+    monkeypatch.setattr(f"distributary.replicate.multi_active.{guard}", removed)
+    before, actors, value = CROSSING[story]
+    with pytest.raises(AssertionError, match="replay with"):
+        play_every(partial(crossing, rule, before, actors, value), 1)

@@ -8,15 +8,9 @@ from random import Random
 from typing import Any, NamedTuple
 
 from distributary.replicate import MultiActive, by_attribute, custom
-from distributary.replicate.multi_active.conditional_rows import Rows
-from distributary.replicate.multi_active.conflicts import Conflicts
-from distributary.replicate.multi_active.edits import Edits
 from distributary.replicate.multi_active.merge_rules import Merge
-from distributary.replicate.multi_active.merge_table import MergeStateTable
-from distributary.replicate.multi_active.merged import MergingBranch
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode, encode
-from tests.fakes.serial import Serial
 from tests.simulation.mesh import Mesh
 from tests.simulation.regions import CREATED, Image, Record
 
@@ -33,8 +27,9 @@ SAMPLES = [{"at": Decimal(1), "a": Decimal(1)}, {"at": Decimal(2), "b": Decimal(
 
 
 class Write(NamedTuple):
-    """Of an application: where it stands among all, and what it changed and left. A delete by the stream's second also
-    stands after what its own region wrote before it, if that was delivered before it: `late`."""
+    """Of an application: its place among all writes, and what it changed and left. `late`: if they are delivered
+    in order, a write comes after what its own region wrote before it, and deleted before it unless deletes win; and by
+    the stream's second, a delete after what its own region wrote before it."""
 
     place: tuple
     late: tuple
@@ -69,8 +64,10 @@ class Agreement:
         was, now = parts_of(old or {}), parts_of(new or {})
         parts = {part: now.get(part) for part in {*was, *now} if was.get(part) != now.get(part)}
         place = late = self._place(region, body, mark)
-        if new is None and self._by == "second":
-            own = [w.place[0] for w in self._writes.get(name, []) if w.region == region and w.whole is not None]
+        if self._by == "second" or new is not None:
+            mine = [w for w in self._writes.get(name, []) if w.region == region and w.place[1] == self._rank(region)]
+            covered = new is not None and self._deletes == "lose"
+            own = [w.late[0] for w in mine if w.whole is not None or covered]
             late = (max([place[0], *own]), *place[1:])
         write = Write(place, late, region, parts if old else dict(now), new and now)
         self._writes.setdefault(name, []).append(write)
@@ -102,7 +99,7 @@ class Agreement:
         return -self._declared.regions.index(region)
 
     def right(self, in_order: bool) -> dict[str, tuple[Image | None, ...]]:
-        """See `Histories.right`; what is delivered in order, a delete stands after what its region had written."""
+        """See `Histories.right`; what is delivered in order has its `late` place."""
         late = {name: [write._replace(place=write.late) for write in writes] for name, writes in self._writes.items()}
         return {
             name: tuple(
@@ -168,27 +165,6 @@ class Merging(Mesh):
         regions = tuple(self.random.sample(self.regions, len(self.regions)))
         declared = MultiActive(regions=regions, rule=rule, deletes=deletes)
         return declared, Agreement(declared, by, deletes)
-
-    def branch(self, region: str, client: Any) -> MergingBranch:
-        """As app.py puts it together."""
-        rule = self.declared.rule
-        assert isinstance(rule, Merge)
-        edits = Edits.of(rule, self.declared.regions, region, REPLICA_VERSION, self.declared.deletes == "win")
-        home, *others = (
-            MergeStateTable(
-                Rows(client, each, f"items@{each}", REPLICA_VERSION),
-                f"tombstones@{each}",
-                edits.lattice,
-                7,
-                lambda: 0.0,
-            )
-            for each in sorted(self.regions, key=lambda name: name != region)
-        )
-        conflicts = Conflicts(client, "parking", rule.name, self._count)
-        return MergingBranch(home, tuple(others), edits, conflicts, Serial())
-
-    def _rows(self, client: Any, region: str) -> Rows:
-        return Rows(client, region, f"items@{region}", REPLICA_VERSION)
 
     def _edit(self, client: Any, region: str, name: str) -> None:
         """An item put whole or in part, with the version attribute that it was read with or without; or deleted."""

@@ -12,8 +12,7 @@ from distributary.consumer.outcome import Status
 from distributary.errors import DistributaryError
 from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
 from distributary.replicate.multi_active.conflicts import Conflicts
-from distributary.replicate.multi_active.last_writer import MultiActiveBranch
-from distributary.replicate.multi_active.replica_table import Reading, RegionTable
+from distributary.replicate.multi_active.factory import between
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.regions import Reconciliation, comparator
 from distributary.replicate.verify.table import Side
@@ -123,16 +122,12 @@ class Mesh:
 
     def branch(self, region: str, client: Any) -> Any:
         """As app.py puts it together."""
-        reading = Reading(self.declared.rule, self.regions, REPLICA_VERSION)
-        sites = {
-            each: RegionTable(
-                client, each, f"items@{each}", f"tombstones@{each}", reading, 7, lambda: 0.0, lambda _: None
-            )
-            for each in self.regions
-        }
+        regions = sorted(self.regions, key=lambda name: name != region)
+        tables = {each: (f"items@{each}", f"tombstones@{each}") for each in regions}
         conflicts = Conflicts(client, "parking", self.declared.rule.name, self._count)
-        return MultiActiveBranch(
-            self.declared, sites[region], tuple(s for r, s in sites.items() if r != region), conflicts, Serial()
+        clients = dict.fromkeys(regions, client)
+        return between(
+            self.declared, clients, tables, 7, REPLICA_VERSION, conflicts, Serial(), lambda: 0.0, lambda _: None
         )
 
     def _count(self) -> None:

@@ -4,14 +4,8 @@ import random
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import MultiActive, check
-from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.conflicts import Conflicts
-from distributary.replicate.multi_active.edits import Edits
-from distributary.replicate.multi_active.last_writer import MultiActiveBranch
-from distributary.replicate.multi_active.merge_rules import Merge
-from distributary.replicate.multi_active.merge_table import MergeStateTable
-from distributary.replicate.multi_active.merged import MergingBranch
-from distributary.replicate.multi_active.replica_table import Reading, RegionTable
+from distributary.replicate.multi_active.factory import between
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
@@ -36,19 +30,11 @@ class World:
         client = self.wrap(self.tables, dynamodb)
         regions = sorted(self.declared.regions, key=lambda name: name != region)
         conflicts = Conflicts(self.s3, "parking", "rule", self.count)
-        if not isinstance(self.declared.rule, Merge):
-            reading = Reading(self.declared.rule, self.declared.regions, REPLICA_VERSION)
-            home, *peers = (RegionTable(client, r, f"items@{r}", f"tombstones@{r}", reading, 7) for r in regions)
-            return MultiActiveBranch(self.declared, home, tuple(peers), conflicts, Serial())
-        win = self.declared.deletes == "win"
-        edits = Edits.of(self.declared.rule, self.declared.regions, region, REPLICA_VERSION, win)
-        home, *others = (
-            MergeStateTable(
-                Rows(client, r, f"items@{r}", REPLICA_VERSION), f"tombstones@{r}", edits.lattice, 7, lambda: 0.0
-            )
-            for r in regions
+        tables = {each: (f"items@{each}", f"tombstones@{each}") for each in regions}
+        clients = dict.fromkeys(regions, client)
+        return between(
+            self.declared, clients, tables, 7, REPLICA_VERSION, conflicts, Serial(), lambda: 0.0, lambda _: None
         )
-        return MergingBranch(home, tuple(others), edits, conflicts, Serial())
 
     def count(self):
         self.conflicts += 1

@@ -6,42 +6,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distributary.replicate.multi_active.lattice import Rank
-from distributary.replicate.multi_active.stamp import Marks
-from distributary.replicate.multi_active.state import NEVER, Time
+from distributary.replicate.multi_active.crdt import NEVER, Time, Timestamp
+from distributary.replicate.multi_active.edits import Marks
 from distributary.stream.codec import encode_item
 from tests.unit.strategies import as_event, items
 
 MARKS = Marks("_v1")
 times = st.sampled_from([NEVER, Time.of(Decimal(1)), Time.of("a.b.c")])
-ranks = st.builds(Rank, times, st.sampled_from(["eu-west-1", "us-east-1"]), st.integers(0, 10**46 - 1), st.booleans())
+stamps = st.builds(
+    Timestamp, times, st.sampled_from(["eu-west-1", "us-east-1"]), st.integers(0, 10**46 - 1), st.booleans()
+)
 versions = st.dictionaries(st.sampled_from(["eu-west-1", "us-east-1"]), st.integers(0, 10**46 - 1))
 
 
-def marked(row, rank, versions=()):
-    return {**row, "_v1": {"S": MARKS.text(MARKS.plain(row), rank, dict(versions))}}
+def marked(row, at, versions=()):
+    return {**row, "_v1": {"S": MARKS.text(MARKS.plain(row), at, dict(versions))}}
 
 
-@given(item=items, rank=ranks, versions=versions)
-def test_a_mark_is_known_with_its_rank_as_a_table_or_a_record_spells_it(item, rank, versions):
-    row = marked(encode_item(item), rank, versions)
+@given(item=items, at=stamps, versions=versions)
+def test_a_mark_is_known_with_its_timestamp_as_a_table_or_a_record_spells_it(item, at, versions):
+    row = marked(encode_item(item), at, versions)
     for each in (row, {name: as_event(typed) for name, typed in row.items()}):
-        assert MARKS.read(each) == rank
+        assert MARKS.read(each) == at
         assert MARKS.seen(each) == versions
 
 
-@given(item=items, rank=ranks, versions=versions, name=st.sampled_from(["added", "other"]))
-def test_a_write_that_keeps_the_mark_is_the_application_s_and_tells_its_view(item, rank, versions, name):
-    row = {**marked(encode_item(item), rank, versions), name: {"S": "written on top, whatever stood there"}}
+@given(item=items, at=stamps, versions=versions, name=st.sampled_from(["added", "other"]))
+def test_a_write_that_keeps_the_mark_is_the_application_s_and_tells_its_view(item, at, versions, name):
+    row = {**marked(encode_item(item), at, versions), name: {"S": "written on top, whatever stood there"}}
     assert MARKS.read(row) is None
     assert MARKS.seen(row) == versions
 
 
-@given(rank=ranks)
-def test_a_row_that_is_marked_as_gone_is_not_one_that_lives(rank):
-    row = marked({"a": {"S": "x"}}, rank)
+@given(at=stamps)
+def test_a_row_that_is_marked_as_gone_is_not_one_that_lives(at):
+    row = marked({"a": {"S": "x"}}, at)
     text = row["_v1"]["S"]
-    other = text.replace("gone.", "live.", 1) if rank.dead else text.replace("live.", "gone.", 1)
+    other = text.replace("gone.", "live.", 1) if at.dead else text.replace("live.", "gone.", 1)
     assert MARKS.read({**row, "_v1": {"S": other}}) is None
 
 

@@ -158,7 +158,7 @@ def test_of_a_deleted_item_no_content_is_kept_and_what_is_kept_ends(world):
     for region in (US, EU):
         (kept,) = world.tables.state[f"tombstones@{region}"].values()
         assert kept["expires_at"] == {"N": str(7 * 86_400)}
-        assert b"sentinel" not in zlib.decompress(kept["known"]["B"])
+        assert b"sentinel" not in zlib.decompress(kept["state"]["B"])
 
 
 def test_a_replicated_delete_does_not_count_as_later_than_it_was():

@@ -8,8 +8,8 @@ from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.replicate.multi_active.conditional_rows import as_seen
+from distributary.replicate.multi_active.crdt import end_of
 from distributary.replicate.multi_active.replica_table import Place
-from distributary.replicate.multi_active.state import end_of
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
@@ -49,6 +49,18 @@ def test_a_delete_is_a_tombstone_and_a_delete_each_and_its_echo_no_write(world):
     assert world.carry(EU) == [Status.SUPERSEDED]
     assert world.spent() == {"GetItem": 1}
     assert world.values() == [{}, {}]
+
+
+def test_a_tombstone_of_a_later_format_fails_the_change(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.carry(US)
+    (kept,) = world.tables.state[f"tombstones@{US}"].values()
+    assert kept["format"] == {"N": "1"}
+    kept["format"] = {"N": "2"}
+    world.put(US, 2, "b")
+    assert world.carry(US) == [Status.FAILED]
 
 
 def test_an_echo_of_a_delete_is_known_by_its_tombstone_not_by_its_image(world):

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Reading
-from distributary.replicate.multi_active.state import NEVER, State, Time, digest_of, join, rank, read_stamp, stamp
+from distributary.replicate.multi_active.crdt import NEVER, Time, rank
+from distributary.replicate.multi_active.replica_table import Reading, State, digest_of, read_stamp, stamp
 from distributary.stream.codec import encode_item
 from tests.unit.strategies import as_event, items
 
@@ -26,6 +26,11 @@ def states(draw):
     region = draw(st.sampled_from(REGIONS))
     digest, position = draw(st.sampled_from(("x", "y"))), draw(st.integers(0, 3))
     return State(draw(times), rank(region, REGIONS), position, digest, draw(st.booleans()), region, stamped=True)
+
+
+def join(one, other):
+    """The greater one; None is less than all."""
+    return other if one is None or (other is not None and other.outranks(one)) else one
 
 
 any_state = st.none() | states()

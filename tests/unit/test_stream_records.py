@@ -6,9 +6,9 @@ import re
 import pytest
 
 from distributary.errors import ConfigError, Rejected
-from distributary.replicate.multi_active.lattice import Rank
-from distributary.replicate.multi_active.stamp import Marks
-from distributary.replicate.multi_active.state import NEVER, State, digest_of, stamp
+from distributary.replicate.multi_active.crdt import NEVER, Timestamp
+from distributary.replicate.multi_active.edits import Marks
+from distributary.replicate.multi_active.replica_table import State, digest_of, stamp
 from distributary.stream import records as stream_records
 from distributary.stream import version
 from distributary.stream.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
@@ -267,7 +267,7 @@ MARKS = Marks(REPLICA_VERSION)
 def stamped(form, content=CONTENT):
     if form == "last writer":
         return {**content, REPLICA_VERSION: {"M": stamp(STATE)}}
-    text = MARKS.text(MARKS.plain(CONTENT), Rank(NEVER, "eu-west-1", 5, False))
+    text = MARKS.text(MARKS.plain(CONTENT), Timestamp(NEVER, "eu-west-1", 5, False))
     return {**content, REPLICA_VERSION: {"S": text}}
 
 

@@ -51,7 +51,8 @@ class Tables:
         body |= {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
         record = {"eventID": "e", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": body}
         clients = {each: self.clients[each] for each in sorted(REGIONS, key=lambda name: name != region)}
-        branch = between(self.declared, clients, ("users", "kept"), 7, REPLICA_VERSION, None, Parallel(1))
+        tables = dict.fromkeys(clients, ("users", "kept"))
+        branch = between(self.declared, clients, tables, 7, REPLICA_VERSION, None, Parallel(1))
         assert branch.apply(decode({"Records": [record]}, 0), FOREVER)[0].status in ends
 
     def replicated(self, id, at, value="v"):

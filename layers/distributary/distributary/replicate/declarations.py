@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.replicate.multi_active.crdt import Time
 from distributary.replicate.multi_active.merge_rules import Merge, faults_of
-from distributary.replicate.multi_active.state import Time
 from distributary.replicate.settings import REGION
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, encode, for_client

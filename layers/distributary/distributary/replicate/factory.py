@@ -38,7 +38,7 @@ def build(
     return between(
         declared,
         {region: clients("dynamodb", region, connections=CALLS) for region in regions},
-        (settings.replica_table, settings.tombstone_table),
+        dict.fromkeys(regions, (settings.replica_table, settings.tombstone_table)),
         settings.tombstone_days,
         settings.version_attribute,
         Conflicts(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from distributary.consumer.aws import AwsError, classify
-from distributary.replicate.multi_active.state import NEVER, State, Time
+from distributary.replicate.multi_active.crdt import NEVER, Time
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, encode
 from distributary.stream.keys import item_digest
@@ -21,11 +21,6 @@ class Side(NamedTuple):
     time: Time
     deleted: bool
     item: Mapping[str, Typed] | None
-
-    @classmethod
-    def of(cls, state: State) -> "Side":
-        """A whole item's."""
-        return cls(state.region, state.time, state.deleted, canonical.image(state.item) if state.item else None)
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the bucket."""

@@ -1,6 +1,7 @@
 """The branch of a multi-active declaration, put together: by the function, and by whoever repairs its tables."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distributary.consumer.parallel import Parallel
@@ -18,22 +19,27 @@ from distributary.replicate.multi_active.replica_table import Reading, RegionTab
 def between(
     declared: MultiActive,
     clients: Mapping[str, Any],
-    tables: tuple[str, str],
+    tables: Mapping[str, tuple[str, str]],
     days: int,
     attribute: str,
     conflicts: Conflicts | None,
     parallel: Parallel,
+    now: Callable[[], float] = time.time,
+    wait: Callable[[float], None] = time.sleep,
 ) -> MultiActiveBranch | MergingBranch:
-    """`clients` by region, the function's own first; `tables` are the items' and that of deletions, `days` how long
-    these are remembered, `attribute` the replicator's own; without `conflicts` they are not recorded."""
-    here, (table, kept) = next(iter(clients)), tables
-    if isinstance(declared.rule, Merge):
-        edits = Edits.of(declared.rule, declared.regions, here, attribute, declared.deletes == "win")
+    """`clients` by region, the function's own first; `tables` by region: of the items, and of deletions and merge
+    states. `days`: how long deletions are kept. `attribute`: the replicator's own. Without `conflicts` none is
+    recorded."""
+    here, rule = next(iter(clients)), declared.rule
+    if isinstance(rule, Merge):
+        edits = Edits.of(rule, declared.regions, here, attribute, declared.deletes == "win")
         home, *others = (
-            MergeStateTable(Rows(client, region, table, attribute), kept, edits.lattice, days)
+            MergeStateTable(Rows(client, region, tables[region][0], attribute), tables[region][1], days, now)
             for region, client in clients.items()
         )
         return MergingBranch(home, tuple(others), edits, conflicts, parallel)
-    reading = Reading(declared.rule, declared.regions, attribute)
-    site, *peers = (RegionTable(client, region, table, kept, reading, days) for region, client in clients.items())
+    reading = Reading(rule, declared.regions, attribute)
+    site, *peers = (
+        RegionTable(client, region, *tables[region], reading, days, now, wait) for region, client in clients.items()
+    )
     return MultiActiveBranch(declared, site, tuple(peers), conflicts, parallel)

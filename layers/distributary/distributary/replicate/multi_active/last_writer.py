@@ -12,8 +12,9 @@ from distributary.consumer.per_item import per_item
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
-from distributary.replicate.multi_active.replica_table import Place, RegionTable
-from distributary.replicate.multi_active.state import LEAST, UNKNOWN, State, Time, end_of, rank, tick
+from distributary.replicate.multi_active.crdt import Time, end_of, rank, tick
+from distributary.replicate.multi_active.replica_table import LEAST, UNKNOWN, Place, RegionTable, State
+from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
@@ -172,7 +173,12 @@ class MultiActiveBranch:
 
     def _clash(self, place: Place, loser: State, winner: State) -> None:
         if self.conflicts is not None:
-            self.conflicts.record(place.id, place.key, (Side.of(loser), Side.of(winner)), Side.of(winner))
+            self.conflicts.record(place.id, place.key, (_side(loser), _side(winner)), _side(winner))
+
+
+def _side(state: State) -> Side:
+    item = canonical.image(state.item) if state.item else None
+    return Side(state.region, state.time, state.deleted, item)
 
 
 def _placed(state: State, known: Sequence[State], now: State | None) -> State:

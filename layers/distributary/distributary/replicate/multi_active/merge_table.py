@@ -1,4 +1,4 @@
-"""What is known of each item of a region's table, kept beside it: the row shows it."""
+"""The merge states of a region's items, in a table beside the items' own: the rows show them."""
 
 import json
 import time
@@ -8,40 +8,40 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
-from distributary.replicate.multi_active.lattice import (
-    Lattice,
-    LWWRegister,
+from distributary.replicate.multi_active.crdt import (
     MergeState,
+    Part,
+    Revision,
     Sibling,
     VersionVector,
-    rank_of,
+    timestamp_of,
 )
 from distributary.stream import canonical
-from distributary.stream.codec import Typed
+from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 from distributary.stream.keys import bounded
+
+FORMAT = 1
+"""Release 0.1 wrote format 0: `upgraded` reads it."""
 
 ID_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """`seen` is the version and the digest of the newest image of an application's that went into it, the digest empty
-    for a delete; `revision` names the whole, None if nothing is stored."""
+    """A merge state as it is stored; `revision` names its content, None if nothing is stored."""
 
     known: MergeState = field(default_factory=MergeState)
-    seen: tuple[int, str] = (-1, "")
     revision: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MergeStateTable:
-    """A region's table, and beside it `table` of `id` (S), `revision` (S), `known` (B, compressed JSON) and, once the
-    item is deleted, `expires_at` (N, epoch seconds, the table's TTL attribute) after `days`. An `id` names an item
-    among those of the table."""
+    """A region's table, and beside it `table` of `id` (S), `format` (N), `revision` (S), `state` (B, compressed JSON)
+    and, once the item is deleted, `expires_at` (N, epoch seconds, the table's TTL attribute) after `days`. An `id`
+    names an item among those of the region's table."""
 
     rows: Rows
     table: str
-    lattice: Lattice
     days: int
     now: Callable[[], float] = time.time
 
@@ -51,66 +51,114 @@ class MergeStateTable:
         return self.rows.region
 
     def look(self, key: Row, id: str) -> tuple[Row | None, Stored]:
-        """The row and what is known of it; 1 read unit per 4 KB of each. Raises Unavailable."""
+        """The row and its merge state; 1 read unit per 4 KB of each. Raises Unavailable, ConfigError."""
         row, kept = self.rows.look(key, self.table, self._key(id))
-        return row, _stored(kept)
+        return row, self._stored(kept)
 
     def read(self, id: str) -> Stored:
-        """1 read unit per 4 KB. Raises Unavailable."""
-        return _stored(self.rows.read(self.table, self._key(id)))
+        """The merge state; 1 read unit per 4 KB. Raises Unavailable, ConfigError."""
+        return self._stored(self.rows.read(self.table, self._key(id)))
 
-    def replace(self, id: str, stood: Stored, known: MergeState, seen: tuple[int, str]) -> Stored | None:
-        """Written on condition that what stood is as it was read; None if not. Raises Unavailable or Rejected."""
-        body = _written(known, seen)
+    def row(self, key: Row) -> Row | None:
+        """The row; 1 read unit per 4 KB. Raises Unavailable."""
+        return self.rows.read(self.rows.table, key)
+
+    def replace(self, id: str, stood: Stored, known: MergeState) -> Stored | None:
+        """Written on condition that what is stored is as it was read; None if not. Raises Unavailable or Rejected."""
+        body = _written(known)
         revision = canonical.digest(body)
-        item = {**self._key(id), "revision": {"S": revision}, "known": {"B": zlib.compress(body.encode())}}
-        if not known.wholes:
+        item = {**self._key(id), "revision": {"S": revision}, "state": {"B": zlib.compress(body.encode())}}
+        item[FORMAT_ATTRIBUTE] = {"N": str(FORMAT)}
+        if all(part.sibling is None for part in known.parts.values()):
             item["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
         condition = absent("id") if stood.revision is None else equal({"revision": {"S": stood.revision}})
         if self.rows.conditionally(self.rows.client.put_item, self.table, condition, Item=item):
-            return Stored(known, seen, revision)
+            return Stored(known, revision)
         return None
 
     def _key(self, id: str) -> dict[str, dict[str, str]]:
         return {"id": {"S": bounded(f"merged/{self.rows.table}/{id}", ID_BYTES)}}
 
+    def _stored(self, item: Row | None) -> Stored:
+        if item is None:
+            return Stored()
+        written = format_of(item)
+        check_format(f"{self.region}: a merge state in table {self.table}", written, FORMAT)
+        body = json.loads(zlib.decompress(bytes(item["state" if written else "known"]["B"])))
+        return Stored(_read(body) if written else upgraded(body, self.region), item["revision"]["S"])
 
-def _written(known: MergeState, seen: tuple[int, str]) -> str:
-    """Each value stands once: the regions' items have most of them in common."""
+
+def _written(known: MergeState) -> str:
+    """Each value is written once: the regions' images have most of them in common."""
     values: dict[str, int] = {}
 
-    def place(value: Typed | None) -> int:
+    def place(value: Any) -> int:
         return values.setdefault(canonical.text(value), len(values))
 
-    wholes = [
+    parts = [
         [
-            whole.rank.as_json(),
-            [[list(name), place(value)] for name, value in sorted(whole.image.items())],
-            _texts(whole.seen),
+            name,
+            [str(part.revision.position), part.revision.changes, part.revision.digest],
+            part.sibling
+            and [
+                place(part.sibling.at.as_json()),
+                [[list(cell), place(value)] for cell, value in sorted(part.sibling.image.items())],
+                _texts(part.sibling.seen),
+            ],
+            [[list(cell), place(at.as_json())] for cell, at in sorted(part.cells.items())],
+            part.tombstone and part.tombstone.as_json(),
+            str(part.floor),
+            [[str(at), digest] for at, digest in sorted(part.digests.items())],
         ]
-        for _, whole in sorted(known.wholes.items())
+        for name, part in sorted(known.parts.items())
     ]
-    cells = [[list(name), cell.rank.as_json(), place(cell.value)] for name, cell in sorted(known.cells.items())]
-    dead = known.dead and known.dead.as_json()
-    kept = [json.loads(value) for value in values]
-    return canonical.text([dead, wholes, cells, kept, _texts(known.versions), [str(seen[0]), seen[1]]])
+    return canonical.text([parts, [json.loads(value) for value in values]])
 
 
-def _stored(item: Row | None) -> Stored:
-    if item is None:
-        return Stored()
-    dead, wholes, cells, kept, versions, seen = json.loads(zlib.decompress(bytes(item["known"]["B"])))
-    found = [
-        Sibling(rank_of(rank), {tuple(name): kept[at] for name, at in image}, _numbers(saw))
-        for rank, image, saw in wholes
-    ]
-    known = MergeState(
-        None if dead is None else rank_of(dead),
-        {whole.rank.region: whole for whole in found},
-        {tuple(name): LWWRegister(rank_of(rank), kept[at]) for name, rank, at in cells},
-        _numbers(versions),
+def _read(body: Any) -> MergeState:
+    parts, values = body
+    return MergeState({part[0]: _part(values, *part[1:]) for part in parts})
+
+
+def _part(values: Any, revision: Any, sibling: Any, cells: Any, tombstone: Any, floor: str, digests: Any) -> Part:
+    return Part(
+        Revision(int(revision[0]), revision[1], revision[2]),
+        sibling
+        and Sibling(
+            timestamp_of(values[sibling[0]]),
+            {tuple(cell): values[at] for cell, at in sibling[1]},
+            _numbers(sibling[2]),
+        ),
+        {tuple(cell): timestamp_of(values[at]) for cell, at in cells},
+        tombstone and timestamp_of(tombstone),
+        int(floor),
+        {int(at): digest for at, digest in digests},
     )
-    return Stored(known, (int(seen[0]), seen[1]), item["revision"]["S"])
+
+
+def upgraded(body: Any, here: str) -> MergeState:
+    """Of format 0, in which the newest write of each cell in any region was kept with its value, and the digest of the
+    newest content of the region `here`."""
+    dead, wholes, cells, values, versions, (_, digest) = body
+    tombstone = dead and timestamp_of(dead)
+    siblings = {
+        at[1]: Sibling(timestamp_of(at), {tuple(cell): values[place] for cell, place in image}, _numbers(seen))
+        for at, image, seen in wholes
+    }
+    written = [(tuple(cell), timestamp_of(at)) for cell, at, _ in cells]
+    positions = ({tombstone.region: -1} if tombstone else {}) | _numbers(versions)
+    return MergeState(
+        {
+            region: Part(
+                Revision(position),
+                siblings.get(region),
+                {cell: at for cell, at in written if at.region == region and region in siblings},
+                tombstone if tombstone and tombstone.region == region else None,
+                digests={position: digest} if region == here else {},
+            )
+            for region, position in positions.items()
+        }
+    )
 
 
 def _texts(versions: VersionVector) -> dict[str, str]:

@@ -6,22 +6,105 @@ is: look, tombstone, look at the row, delete it on condition. Whichever of the t
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.requests import ItemClient
-from distributary.errors import Unavailable
+from distributary.errors import Rejected, Unavailable
 from distributary.replicate.declarations import Rule
 from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
-from distributary.replicate.multi_active.state import MALFORMED, UNKNOWN, State, digest_of, rank, read_stamp, stamp
+from distributary.replicate.multi_active.crdt import NEVER, Time, rank
+from distributary.stream import canonical
+from distributary.stream import version as versions
 from distributary.stream.change import Image
-from distributary.stream.codec import Typed
+from distributary.stream.codec import Typed, decode, encode
+from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 
 TRIES = 8
+FORMAT = 1
+"""Of a tombstone. Release 0.1 wrote the same attributes, without a format."""
+
+
+UNKNOWN = versions.GENERATIONS * versions.POSITIONS
+"""The position of a row that an application wrote, as it is read in its own region: after all that are known there."""
+
+LEAST = 0
+"""The position of such a row once a repair has copied it to another region: the row's own record, and every later edit
+of its region with the same time, win over the copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state of one item: how it came to be (`time`, `region` with its `rank`, `position` in that region's stream),
+    what it is (`digest` of `item`, DynamoDB JSON without the replication attribute), and whether it is deleted.
+
+    A deletion stands right after the state that was deleted, and keeps its digest. `stamped`: the row said all this
+    itself, a replicator wrote it; else the application did, in the table's own region. Only the record of an edit tells
+    its position; what else is known of it (`certain` is False) is that nothing of its region lies between the two.
+    """
+
+    time: Time
+    rank: int
+    position: int
+    digest: str
+    deleted: bool
+    region: str = field(compare=False)
+    item: Mapping[str, Typed] | None = field(compare=False, default=None)
+    stamped: bool = field(compare=False, default=False)
+    certain: bool = field(compare=False, default=True)
+
+    @property
+    def order(self) -> tuple:
+        """What states are compared by."""
+        return self.time, self.rank, self.position, self.digest, self.deleted
+
+    def outranks(self, other: "State | None") -> bool:
+        """Whether it wins over the other, or there is none."""
+        if other is None:
+            return True
+        if not (self.certain and other.certain) and self._edit == other._edit:
+            return self.deleted and not other.deleted
+        return self.order > other.order
+
+    @property
+    def _edit(self) -> tuple:
+        return self.time, self.rank, self.digest
+
+    def deletion(self, time: Time | None = None) -> "State":
+        """Of this state, and of all that come before `time` if that is later."""
+        mine = replace(self, deleted=True, item=None, stamped=True, certain=self.certain or not self.stamped)
+        return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
+
+
+def stamp(state: State) -> dict[str, Typed]:
+    """What a replicator writes beside an item, or as its tombstone."""
+    time = None if state.time == NEVER else state.time.value
+    position = {"version" if state.certain else "before": {"S": versions.to_text(state.position)}}
+    return {"time": encode(time), "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
+
+
+def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bool) -> State:
+    """What `stamp` wrote. Raises one of MALFORMED for anything else."""
+    region, certain = found["region"]["S"], "version" in found
+    position = versions.from_text(found["version" if certain else "before"]["S"])
+    position = LEAST if position == UNKNOWN else position
+    time, digest = Time.of(decode(found["time"])), found["digest"]["S"]
+    return State(time, rank(region, regions), position, digest, deleted, region, stamped=True, certain=certain)
+
+
+def digest_of(item: Mapping[str, Typed]) -> str:
+    """128 bits of an item's content, the same for a Lambda event's spelling and boto3's. Raises Rejected."""
+    return canonical.digest(canonical.image(item))
+
+
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, Rejected)
+"""What reading a stamp raises that none of ours wrote."""
+
+
 Overtakes = Callable[[State | None], None]
-"""Told of the state that stands before it is overwritten."""
+"""Is given the state that a merge is about to overwrite."""
 
 
 class Place(NamedTuple):
@@ -168,6 +251,7 @@ class RegionTable:
     def _grave(self, item: Row | None) -> Tombstone | None:
         if item is None:
             return None
+        check_format(f"{self.region}: a tombstone in table {self.tombstones}", format_of(item), FORMAT)
         return Tombstone(read_stamp(item["state"]["M"], self.reading.regions, True), item["by"]["S"], item)
 
     def _put(self, place: Place, state: State, row: Row | None) -> bool:
@@ -176,5 +260,6 @@ class RegionTable:
     def _entomb(self, place: Place, state: State, by: str, grave: Tombstone | None) -> bool:
         expiry = {"N": str(int(self.now()) + self.days * 86_400)}
         item = {"id": {"S": place.id}, "state": {"M": stamp(state)}, "by": {"S": by}, "expires_at": expiry}
+        item[FORMAT_ATTRIBUTE] = {"N": str(FORMAT)}
         seen = equal({"state": grave.item["state"]}) if grave else absent("id")
         return self.rows.conditionally(self.client.put_item, self.tombstones, seen, Item=item)

@@ -88,7 +88,7 @@ def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
     tables = {region: described(clients[region], options.table) for region in places}
     repair, reports = None, []
     if options.repair:
-        names, parallel = (options.table, options.tombstone_table), Parallel(1)
+        names, parallel = dict.fromkeys(places, (options.table, options.tombstone_table)), Parallel(1)
         days, attribute = options.tombstone_days, options.version_attribute
         repair = Reconciliation(between(found, clients, names, days, attribute, None, parallel))
     for other in others:
