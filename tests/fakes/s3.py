@@ -20,7 +20,9 @@ class S3:
         self._bucket = bucket
         self.state: dict[str, bytes] = {}
 
-    def put_object(self, *, Bucket: str, Key: str, Body: bytes, ContentType: str) -> dict[str, Any]:
+    def put_object(
+        self, *, Bucket: str, Key: str, Body: bytes, ContentType: str, ChecksumAlgorithm: str = "CRC32"
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html"""
         self._check(Bucket, "PutObject")
         if not 0 < len(Key.encode()) <= KEY_BYTES:
