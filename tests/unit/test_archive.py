@@ -16,7 +16,7 @@ from tests.unit.branches import Bucket, Context, deployment
 from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
 
 AMPLE = Deadline(float("inf"))
-HOUR = "users/AWSDynamoDB/data/date=2026-11-22/hour=10/"
+HOUR = "users/AWSDynamoDB/data/day=2026-11-22/hour=10/"
 
 
 def archived(*changes, deadline=AMPLE, s3=None):

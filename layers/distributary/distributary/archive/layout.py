@@ -18,13 +18,13 @@ def data_prefix(table: str) -> str:
 
 def hour_prefix(hour: int) -> str:
     """Of an hour, as microseconds since the epoch at its start; below `data_prefix`."""
-    return datetime.fromtimestamp(hour // SECOND, UTC).strftime("date=%Y-%m-%d/hour=%H/")
+    return datetime.fromtimestamp(hour // SECOND, UTC).strftime("day=%Y-%m-%d/hour=%H/")
 
 
 def hour_of(name: str) -> int | None:
     """The start of the hour that an object's name (below `data_prefix`) says, or None if it is no archive's name."""
     try:
-        found = datetime.strptime("/".join(name.split("/")[:2]), "date=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
+        found = datetime.strptime("/".join(name.split("/")[:2]), "day=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
     except ValueError:
         return None
     return int(found.timestamp()) * SECOND
