@@ -19,6 +19,7 @@ class S3:
     def __init__(self, bucket: str) -> None:
         self._bucket = bucket
         self.state: dict[str, bytes] = {}
+        self.page_keys = 1000
 
     def put_object(
         self, *, Bucket: str, Key: str, Body: bytes, ContentType: str, ChecksumAlgorithm: str = "CRC32"
@@ -33,12 +34,17 @@ class S3:
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         """https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html"""
         self._check(Bucket, "GetObject")
+        if Key not in self.state:
+            raise refusal("GetObject", "NoSuchKey", "The specified key does not exist.", 404)
         return {"Body": BytesIO(self.state[Key])}
 
-    def list_objects_v2(self, *, Bucket: str, Prefix: str) -> dict[str, Any]:
-        """All keys in one page."""
+    def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> dict[str, Any]:
+        """At most `page_keys` keys. https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
         self._check(Bucket, "ListObjectsV2")
-        return {"Contents": [{"Key": key} for key in sorted(self.state) if key.startswith(Prefix)]}
+        keys = [key for key in sorted(self.state) if key.startswith(Prefix) and key > ContinuationToken]
+        page = keys[: self.page_keys]
+        more = {"NextContinuationToken": page[-1]} if len(keys) > len(page) else {}
+        return {"Contents": [{"Key": key} for key in page], "IsTruncated": bool(more), **more}
 
     def _check(self, bucket: str, operation: str) -> None:
         if bucket != self._bucket:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from deploy.template import resolved
-from distributary.archive.layout import data_prefix, hour_prefix
+from distributary.readers.archive_layout import data_prefix, hour_prefix
 from distributary.archive.line import line
 from tests.unit.records import change
 

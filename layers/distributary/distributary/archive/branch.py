@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.archive.layout import HOUR, data_prefix, hour_prefix, object_name
+from distributary.readers.archive_layout import HOUR, data_prefix, hour_prefix, object_name
 from distributary.archive.line import line, micros_of
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from distributary.errors import Rejected
+from distributary.readers.archive_layout import SECOND
 from distributary.stream import canonical
 from distributary.stream import version as versions
 from distributary.stream.change import Change
-
-SECOND = 1_000_000
-"""Microseconds."""
 
 
 def micros_of(change: Change) -> int:
@@ -25,7 +23,10 @@ def line(change: Change) -> bytes:
     The images are as received. `Keys` has one spelling, so that equal keys are equal text.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html
     """
-    body: dict[str, Any] = {"Metadata": _metadata(change), "Keys": dict(sorted(canonical.image(change.keys.raw).items()))}
+    body: dict[str, Any] = {
+        "Metadata": _metadata(change),
+        "Keys": dict(sorted(canonical.image(change.keys.raw).items())),
+    }
     if change.old is not None:
         body["OldImage"] = change.old.raw
     if change.new is not None:

@@ -13,7 +13,6 @@ from distributary.consumer.aws import AwsError, code_of, why_no_client
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.validation import check
-from distributary.derive.verify import s3_export
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -22,6 +21,7 @@ from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
+from distributary.readers import full_export
 from distributary.stream import version as versions
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
@@ -58,7 +58,7 @@ def run(options: Options) -> Report:
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
     with progress(expected) as told:
         verify = _assembled(options, client, chosen, others, keys, told)
-        pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
+        pages = full_export.pages(options.export, lambda: _client(options, "s3"), keys) if options.export else None
         return verify.run(pages)
 
 

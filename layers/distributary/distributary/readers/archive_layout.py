@@ -3,8 +3,10 @@
 import hashlib
 from datetime import UTC, datetime
 
-from distributary.archive.line import SECOND
 from distributary.stream.keys import bounded, escape
+
+SECOND = 1_000_000
+"""Microseconds."""
 
 HOUR = 3600 * SECOND
 ENDING = ".json.gz"
