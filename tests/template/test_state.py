@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deploy.template import resolved
-from distributary.readers.archive_layout import data_prefix, hour_prefix
 from distributary.archive.line import line
+from distributary.readers.archive_layout import data_prefix, hour_prefix
 from tests.unit.records import change
 
 TABLES = {"DerivedTable": ("pk", "sk"), "LedgerTable": ("id",), "TombstoneTable": ("id",), "ClaimTable": ("id",)}

@@ -10,7 +10,7 @@ from distributary.archive import ArchiveBranch
 from distributary.consumer.consume import consume
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.stream.change import Change
+from distributary.stream.change import Change, Kind
 from tests.fakes.s3 import S3
 from tests.unit.branches import Bucket, Context, deployment
 from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
@@ -123,6 +123,8 @@ UNREADABLE = {
     "no stream": lambda found: found._replace(source=""),
     "a lone surrogate": lambda found: with_image(found, {"name": {"S": "\ud800"}}),
     "a number that is no JSON": lambda found: with_image(found, {"name": {"N": float("inf")}}),
+    "an update without its old image": lambda found: found._replace(kind=Kind.MODIFY),
+    "a delete without its old image": lambda found: found._replace(kind=Kind.REMOVE, new=None),
     "a key that is no number": lambda found: found._replace(keys=type(found.keys)({"user_id": {"N": "one"}})),
 }
 

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distributary.readers.archive_layout import HOUR, data_prefix, hour_prefix, object_name
 from distributary.archive.line import line, micros_of
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, Outcome
 from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.readers.archive_layout import HOUR, data_prefix, hour_prefix, object_name
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Origin
 from distributary.stream.dynamodb_stream import table_of

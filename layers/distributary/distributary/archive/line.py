@@ -8,7 +8,7 @@ from distributary.errors import Rejected
 from distributary.readers.archive_layout import SECOND
 from distributary.stream import canonical
 from distributary.stream import version as versions
-from distributary.stream.change import Change
+from distributary.stream.change import Change, Kind
 
 
 def micros_of(change: Change) -> int:
@@ -23,17 +23,24 @@ def line(change: Change) -> bytes:
     The images are as received. `Keys` has one spelling, so that equal keys are equal text.
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html
     """
-    body: dict[str, Any] = {
-        "Metadata": _metadata(change),
-        "Keys": dict(sorted(canonical.image(change.keys.raw).items())),
-    }
+    if change.kind is not Kind.INSERT and change.old is None:
+        raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
+    parts = [b'{"Metadata":', _text(_metadata(change)), b',"Keys":', key_text(change.keys.raw)]
     if change.old is not None:
-        body["OldImage"] = change.old.raw
+        parts += [b',"OldImage":', _text(change.old.raw)]
     if change.new is not None:
-        body["NewImage"] = change.new.raw
+        parts += [b',"NewImage":', _text(change.new.raw)]
+    return b"".join([*parts, b"}\n"])
+
+
+def key_text(keys: Mapping[str, Any]) -> bytes:
+    """The one spelling of an item's keys (DynamoDB JSON). Raises Rejected for what is no key."""
+    return _text(dict(sorted(canonical.image(keys).items())))
+
+
+def _text(content: Any) -> bytes:
     try:
-        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-        return text.encode() + b"\n"
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except (ValueError, TypeError, RecursionError) as error:
         raise Rejected(f"the change is no JSON text that can be archived: {type(error).__name__}", str(error)) from None
 

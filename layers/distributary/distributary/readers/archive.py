@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributary.errors import ConfigError
 from distributary.readers.archive_layout import ENDING, HOUR, SECOND, data_prefix, hour_of
@@ -14,8 +14,7 @@ from distributary.readers.place import Place
 _WHAT = "line of an archive"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """Where a change is in its item's history: the sequence numbers of two generations cannot be compared."""
 
     generation: int

@@ -10,7 +10,7 @@ from distributary.readers.lines import parsed
 from distributary.readers.manifest import find
 from distributary.readers.place import place
 
-NEW_AND_OLD, NEW = "NEW_AND_OLD_IMAGES", "NEW_IMAGES"
+NEW_AND_OLD, NEW = "NEW_AND_OLD_IMAGES", "NEW_IMAGE"
 
 
 @dataclass(frozen=True, slots=True)
