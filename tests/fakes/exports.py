@@ -70,5 +70,5 @@ def written(root: Path, parts: Sequence[Sequence[Any]], summary: Mapping[str, An
 def manifest(folder: Path, name: str, content: str) -> None:
     """A manifest with its checksum."""
     (folder / f"{name}.json").write_text(content)
-    digest = hashlib.md5(content.encode()).digest()
-    (folder / f"{name}.checksum").write_text(base64.b64encode(digest).decode())
+    digest = hashlib.md5(content.encode(), usedforsecurity=False).digest()
+    (folder / f"{name}.md5").write_text(base64.b64encode(digest).decode())

@@ -151,6 +151,8 @@ def rewritten(name, old, new):
 
 
 DATA = r"data/1sgad6417s6vss4p7owp0471bcq\.json\.gz"
+ITEM = DATA + ":3: the line is no item of a full export: "
+FILES = r"manifest-files\.json"
 DAMAGES = {
     "truncated": (truncated, DATA + r":\d+: the file is damaged: Compressed file ended"),
     "emptied": (emptied, DATA + r":0: the file has 0 lines, and its manifest says 4"),
@@ -158,23 +160,38 @@ DAMAGES = {
     "corrupt": (corrupt, DATA + r":\d+: the file is damaged: CRC check failed"),
     "another sum": (recompressed, DATA + r": the file's MD5 is .+, and its manifest says "),
     "a line less": (a_line_less, DATA + r":3: the file has 3 lines, and its manifest says 4"),
-    "no JSON": (line_of("{'Item': {}}"), DATA + r":3: the line is no item of a full export: JSONDecodeError"),
-    "no item": (line_of('{"NewImage": {}}'), DATA + r":3: the line is no item of a full export: KeyError"),
-    "no object": (line_of('{"Item": 1}'), DATA + ":3: .*Item is no object"),
-    "another table's": (line_of('{"Item": {"id": {"S": "x"}}}'), DATA + ":3: .*it has no pk, sk: this is another table's"),
-    "deep": (line_of("[" * 100_000), DATA + ":3: the line is no item"),
+    "no JSON": (line_of("{'Item': {}}"), ITEM + "JSONDecodeError"),
+    "no item": (line_of('{"NewImage": {}}'), ITEM + "KeyError"),
+    "no object": (line_of('{"Item": 1}'), ITEM + ".*Item is no object"),
+    "another table's": (line_of('{"Item": {"id": {"S": "x"}}}'), ITEM + ".*it has no pk, sk: this is another table's"),
+    "deep": (line_of("[" * 100_000), ITEM),
     "data file gone": (gone("1sgad*"), DATA + ": No such file"),
-    "files gone": (gone("manifest-files.json"), r"manifest-files\.json: No such file"),
-    "checksum gone": (gone("manifest-files.checksum"), r"manifest-files\.checksum: No such file"),
+    "files gone": (gone("manifest-files.json"), FILES + ": No such file"),
+    "checksum gone": (gone("manifest-files.md5"), r"manifest-files: neither \.md5 nor \.checksum is there"),
     "no manifest": (gone("manifest-summary.json"), r"there is no manifest-summary\.json below it"),
-    "edited": (edited("manifest-files.json", '"itemCount": 3', '"itemCount": 4'), r"manifest-files\.json: its MD5 is not"),
-    "wrong count": (rewritten("manifest-files", '"itemCount": 3', '"itemCount": 2'), "itemCount is 7, and its files have 6"),
-    "wrong total": (rewritten("manifest-summary", '"itemCount": 7', '"itemCount": 8'), "itemCount is 8, and its files have 7"),
-    "no entry": (rewritten("manifest-files", '"dataFileS3Key"', '"key"'), r"manifest-files\.json: an entry is no data file"),
+    "edited": (edited("manifest-files.json", '"itemCount": 3', '"itemCount": 4'), FILES + ": its MD5 is not"),
+    "a count": (
+        rewritten("manifest-files", '"itemCount": 3', '"itemCount": 2'),
+        "itemCount is 7, and its files have 6",
+    ),
+    "total": (
+        rewritten("manifest-summary", '"itemCount": 7', '"itemCount": 8'),
+        "itemCount is 8, and its files have 7",
+    ),
+    "no entry": (rewritten("manifest-files", '"dataFileS3Key"', '"key"'), FILES + ": an entry is no data file"),
     "no data": (rewritten("manifest-files", "/data/0", "/0"), "names no file of a folder 'data'"),
-    "no JSON manifest": (rewritten("manifest-files", "{", "("), r"manifest-files\.json:1: this is no JSON object"),
+    "no JSON manifest": (rewritten("manifest-files", "{", "("), FILES + ":1: this is no JSON object"),
     "Ion": (rewritten("manifest-summary", "DYNAMODB_JSON", "ION"), "outputFormat is not DYNAMODB_JSON"),
-}  # fmt: skip
+}
+
+
+@pytest.mark.parametrize("ending", ["md5", "checksum"])
+def test_the_checksums_are_found_under_either_name(tmp_path, ending):
+    """AWS documents `.checksum`; its exports have `.md5`."""
+    folder = exported(tmp_path, ITEMS)
+    for path in folder.glob("*.md5"):
+        path.rename(path.with_suffix(f".{ending}"))
+    assert items(tmp_path) == ITEMS
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -198,7 +215,7 @@ def test_a_missing_object_in_s3_is_named(tmp_path):
 def test_the_folder_of_several_exports_is_refused_with_their_ids(tmp_path):
     for name in ("one", "two"):
         exported(tmp_path / name, ITEMS)
-    with pytest.raises(ConfigError, match="there are 2 exports below it .*give the folder of one"):
+    with pytest.raises(ConfigError, match=r"there are 2 exports below it .*give the folder of one"):
         items(tmp_path)
 
 
@@ -252,7 +269,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         place(str(tmp_path / "nowhere"), nothing)
 
 
-@pytest.mark.parametrize("ending", ["checksum", "json.gz"])
+@pytest.mark.parametrize("ending", ["md5", "json.gz"])
 def test_an_export_that_breaks_off_is_no_verdict(tmp_path, ending):
     class Body:
         def read(self, *_):

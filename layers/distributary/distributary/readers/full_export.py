@@ -1,15 +1,16 @@
 """A full export of a table (format DYNAMODB_JSON), read in pages from a folder or from S3."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from distributary.errors import ConfigError
 from distributary.readers.lines import parsed
 from distributary.readers.manifest import find
 from distributary.readers.place import place
+from distributary.stream.codec import Typed
 
 PAGE = 1000
-Item = dict[str, Any]
+Item = Mapping[str, Typed]
 
 
 def pages(address: str, s3: Callable[[], Any], keys: Sequence[str] = ()) -> Iterator[list[Item]]:
@@ -33,7 +34,7 @@ def pages(address: str, s3: Callable[[], Any], keys: Sequence[str] = ()) -> Iter
 
 
 def _item(line: Any, keys: Sequence[str]) -> Item:
-    item = line["Item"]
+    item: Item = line["Item"]
     if not isinstance(item, dict):
         raise TypeError("Item is no object")
     check_keys(item, keys)

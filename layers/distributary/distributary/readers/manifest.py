@@ -18,6 +18,9 @@ from distributary.readers.lines import Expected
 from distributary.readers.place import Place
 
 SUMMARY, FILES = "manifest-summary", "manifest-files"
+CHECKSUMS = ("md5", "checksum")
+"""How the files with the manifests' checksums end."""
+
 INCREMENTAL = "INCREMENTAL_EXPORT"
 FORMAT = "DYNAMODB_JSON"
 
@@ -72,13 +75,14 @@ def find(place: Place) -> Manifest:
 
 
 def _objects(place: Place, folder: str, name: str, lines: bool) -> list[dict[str, Any]]:
-    content, checksum = (_content(place, f"{folder}{name}.{ending}") for ending in ("json", "checksum"))
+    content = _content(place, f"{folder}{name}.json")
+    checksum = _content(place, _checksum(place, folder, name))
     shown, digest = place.shown(f"{folder}{name}.json"), hashlib.md5(content, usedforsecurity=False)
     if checksum.decode(errors="replace").strip() not in (
         base64.b64encode(digest.digest()).decode(),
         digest.hexdigest(),
     ):
-        raise ConfigError(f"{shown}: its MD5 is not the one in {name}.checksum: one of them was changed")
+        raise ConfigError(f"{shown}: its MD5 is not the one beside it: one of them was changed")
     found = []
     for number, text in enumerate(content.splitlines() if lines else [content], 1):
         try:
@@ -89,6 +93,14 @@ def _objects(place: Place, folder: str, name: str, lines: bool) -> list[dict[str
             raise ConfigError(f"{shown}:{number}: this is no JSON object: {error}") from None
         found.append(each)
     return found
+
+
+def _checksum(place: Place, folder: str, name: str) -> str:
+    """The file with a manifest's checksum. AWS documents one name, and exports have the other."""
+    for ending in CHECKSUMS:
+        if f"{folder}{name}.{ending}" in place.names(f"{folder}{name}."):
+            return f"{folder}{name}.{ending}"
+    raise ConfigError(f"{place.shown(folder + name)}: neither .{' nor .'.join(CHECKSUMS)} is there")
 
 
 def _content(place: Place, name: str) -> bytes:

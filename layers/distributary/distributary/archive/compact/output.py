@@ -13,17 +13,22 @@ from typing import Any, Protocol
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError, Unavailable
-from distributary.readers.manifest import FILES, FORMAT, INCREMENTAL, SUMMARY
+from distributary.readers.manifest import CHECKSUMS, FILES, FORMAT, INCREMENTAL, SUMMARY
 from distributary.readers.place import S3
 
 _LEVEL = 6
 
 
 class Sink(Protocol):
-    """Where an export is written. `bucket` and `prefix` are what its manifests say of the place."""
+    """Where an export is written."""
 
-    bucket: str
-    prefix: str
+    @property
+    def bucket(self) -> str:
+        """What the manifests say of the place."""
+
+    @property
+    def prefix(self) -> str:
+        """The same: what every key begins with."""
 
     def put(self, name: str, content: bytes | Path) -> str:
         """Writes a file, or moves it there; returns its ETag."""
@@ -138,7 +143,8 @@ class ExportWriter:
 
     def _manifest(self, folder: str, name: str, content: bytes) -> None:
         digest = hashlib.md5(content, usedforsecurity=False).digest()
-        self.sink.put(f"{folder}/{name}.checksum", base64.b64encode(digest))
+        for ending in CHECKSUMS:
+            self.sink.put(f"{folder}/{name}.{ending}", base64.b64encode(digest))
         self.sink.put(f"{folder}/{name}.json", content)
 
 

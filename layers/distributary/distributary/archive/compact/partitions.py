@@ -55,9 +55,8 @@ def entries(archive: Archive, name: str, window: Window) -> Iterator[Entry]:
             if not (type(found["Keys"]) is dict and found.keys() >= _IMAGES.get(metadata["EventName"]["S"], _NO_KIND)):
                 raise ValueError("the images are not those of its EventName")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigError(
-                f"{archive.place.shown(name)}:{number}: this is no line of an archive: {error!r:.200}"
-            ) from None
+            where = f"{archive.place.shown(name)}:{number}"
+            raise ConfigError(f"{where}: this is no line of an archive: {error!r:.200}") from None
         if window.begin <= micros < window.end:
             yield Entry(key, at, micros, line.rstrip(b"\n"))
 

@@ -51,7 +51,7 @@ def compact(
     within the archive, and for a damaged object or line, which it names; Unavailable where S3 breaks off.
     """
     started = now()
-    objects = archive.objects(*_checked(window, started))
+    objects = planned(archive, window, started)
     with tempfile.TemporaryDirectory(prefix="distributary-", dir=temporary) as folder:
         with Partitions(Path(folder) / "parts") as parts:
             count = 0
@@ -78,12 +78,13 @@ def compact(
     return Compacted(done, len(objects), count, writer.items)
 
 
-def _checked(window: Window, now: float) -> tuple[int, int]:
+def planned(archive: Archive, window: Window, now: float) -> list[str]:
+    """The objects that are to be read; `now` in seconds since the epoch. Raises ConfigError for a wrong window."""
     if window.begin >= window.end:
         raise ConfigError(f"the window ends at {shown_time(window.end)}, which is not after its begin")
     if window.end > now * SECOND:
         raise ConfigError(f"the window ends at {shown_time(window.end)}, which is yet to come")
-    return window.begin, window.end
+    return archive.objects(window.begin, window.end)
 
 
 def _table_arn(archive: Archive) -> str:
@@ -94,6 +95,5 @@ def _table_arn(archive: Archive) -> str:
 
 
 def _iso(micros: int) -> str:
-    return (
-        datetime.fromtimestamp(micros / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{micros % SECOND // 1000:03d}Z"
-    )
+    seconds = datetime.fromtimestamp(micros // SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{seconds}.{micros % SECOND // 1000:03d}Z"
