@@ -51,7 +51,9 @@ def up(port: Port = None, opensearch_port: SearchPort = None) -> int:
 def attach(
     context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="An existing table with a stream of both images.")],
-    functions: Annotated[list[str], typer.Argument(metavar="FUNCTION...", help="derive, index, welcome, replicate")],
+    functions: Annotated[
+        list[str], typer.Argument(metavar="FUNCTION...", help="derive, index, welcome, replicate, archive")
+    ],
     endpoint_url: Annotated[
         str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")
     ] = None,
