@@ -18,7 +18,6 @@ from tests.fakes.s3 import S3
 from tests.unit.archives import archived
 from tests.unit.test_archive_compact import END, LATER, History, key, window
 
-
 BEGIN = 1800
 
 
