@@ -155,3 +155,16 @@ def test_the_spelling_of_a_key_is_one_whatever_the_record_spells():
         change(1)._replace(keys=type(change(0).keys)({"a": {"S": "x"}, "b": {"N": "1"}})),
     )
     assert len({json.dumps(each["Keys"]) for each in lines(state)}) == 1
+
+
+def test_an_object_is_put_with_the_checksum_that_a_locked_bucket_demands():
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html"""
+    asked = []
+
+    class Locked(S3):
+        def put_object(self, **request):
+            asked.append(request.get("ChecksumAlgorithm"))
+            return super().put_object(**request)
+
+    archived(change(0), s3=Locked("archive"))
+    assert asked == ["CRC32"]
