@@ -21,12 +21,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Aggregate, Entity, check
-from distributary.derive.branch import DeriveBranch
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import LedgerTables
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
+from distributary.derive import Aggregate, Entity
+from distributary.derive.factory import build
+from distributary.derive.settings import DeriveSettings
 
 DAYS = 7
 ORDER = Entity(name="order", keys=("order_id",), attributes=("store", "amount"))
@@ -90,8 +87,15 @@ def ours(prefix: str) -> Side:
     _create(derived, "pk", "sk")
     _create(ledger, "id")
     dynamodb, parallel = client("dynamodb"), Parallel()
-    register = Register(dynamodb, derived, Tombstones(dynamodb, tombstones, DAYS), parallel)
-    branch = DeriveBranch(check([STORES]), register, Ledger(LedgerTables(dynamodb, ledger, derived, DAYS), parallel))
+    settings = DeriveSettings(
+        parking_bucket="bench",
+        generation=0,
+        derived_table=derived,
+        ledger_table=ledger,
+        tombstone_table=tombstones,
+        tombstone_days=DAYS,
+    )
+    branch = build([STORES], settings, lambda *_, **__: dynamodb, parallel)
     deployed = Deployment(branch, Parking(None, "bench", "derive", parallel), Telemetry("derive"), Streams(0))
     return Side(derived, dynamodb, lambda event: consume(event, Context(), deployed))
 

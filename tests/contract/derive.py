@@ -6,8 +6,6 @@ from typing import Any, ClassVar
 from distributary.derive import Entity, Projection
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
-from distributary.derive.factory import build
-from distributary.derive.settings import DeriveSettings
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template
@@ -15,6 +13,7 @@ from tests.contract.harness import Wrap, key_template, plain
 from tests.contract.source import Source
 from tests.contract.world import World
 from tests.fakes import dynamodb
+from tests.fakes.built import derive
 from tests.fakes.faults import Faults, throttled
 
 
@@ -52,16 +51,8 @@ def views(schema: dict[str, str]) -> list[Projection]:
 
 
 def assembled(world: World, wrap: Wrap, views: Sequence[Declaration]) -> DeriveBranch:
-    """As `app.py` does it, but that nobody waits between two tries."""
-    settings = DeriveSettings(
-        parking_bucket=world.name("parking"),
-        generation=0,
-        derived_table=world.name("derived"),
-        ledger_table=world.name("ledger"),
-        tombstone_table=world.name("tombstones"),
-        tombstone_days=7,
-    )
-    return build(views, settings, lambda _: wrap(world.dynamodb, dynamodb), world.parallel, world.now, lambda _: None)
+    """As `app.py` does it, without a pause between two attempts."""
+    return derive(views, wrap(world.dynamodb, dynamodb), world.name, world.parallel, world.now)
 
 
 class DeriveHarness:

@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
 from distributary.replicate.mirror import MirrorBranch
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import identity
@@ -12,6 +10,7 @@ from tests.contract.harness import Wrap, plain
 from tests.contract.source import Source
 from tests.contract.world import World
 from tests.fakes import dynamodb
+from tests.fakes.built import mirror
 from tests.fakes.faults import Faults, throttled
 
 
@@ -30,8 +29,7 @@ class ReplicateHarness:
     def branch(self, world: World, wrap: Wrap, generation: int) -> MirrorBranch:
         """See `Harness`."""
         client = wrap(world.dynamodb, dynamodb)
-        tombstones = Tombstones(client, world.name("tombstones"), 7, world.now)
-        return MirrorBranch(Register(client, world.name("replica"), tombstones, world.parallel), "elsewhere/replica")
+        return mirror(client, name=world.name, parallel=world.parallel, now=world.now)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`."""

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import boto3
 import pytest
@@ -11,14 +12,9 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
-from distributary.derive import check
-from distributary.derive.branch import DeriveBranch
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import LedgerTables
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
 from distributary.stream.change import Change, Image, Kind, Origin
 from local.emulators import Endpoints
+from tests.fakes.built import derive
 from views import VIEWS
 
 TABLES = {"source": ("user_id",), "derived": ("pk", "sk"), "ledger": ("id",), "tombstones": ("id",)}
@@ -37,11 +33,7 @@ def dynamodb(emulators: Endpoints):
             AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k in keys],
             BillingMode="PAY_PER_REQUEST",
         )
-    parallel = Parallel(4)
-    register = Register(client, "verify-derived", Tombstones(client, "verify-tombstones", 7), parallel)
-    branch = DeriveBranch(
-        check(VIEWS), register, Ledger(LedgerTables(client, "verify-ledger", "verify-derived", 7), parallel)
-    )
+    branch = derive(VIEWS, client, "verify-{}".format, Parallel(4), time.time)
     changes = [inserted(client, n) for n in range(30)]
     ends = branch.apply(changes, Deadline(float("inf")))
     assert {end.status for end in ends} == {Status.APPLIED}

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from distributary.archive import ArchiveBranch
 from distributary.readers.archive import Archive, ArchivedChange, Position
 from distributary.readers.place import Bucket
-from tests.fakes import s3
+from tests.fakes import built, s3
 from tests.fakes.s3 import S3
 from tests.scheduler.choices import Choices
 from tests.scheduler.world import SOURCE, Plan, World
@@ -21,7 +20,7 @@ class ArchiveWorld(World):
 
     def branch(self) -> Any:
         """See `World`."""
-        return ArchiveBranch(self.bucket, "archive")
+        return built.archive(self.bucket)
 
     def check(self, when: str) -> None:
         """Every record is there as it was delivered, and no other; the last image of each item is the source's."""

@@ -7,26 +7,17 @@ from distributary.consumer.parallel import Parallel
 from distributary.derive import check
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.factory import build
-from distributary.derive.settings import DeriveSettings
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
+from tests.fakes.built import derive_settings
 from tests.scheduler.choices import Choices
 from tests.scheduler.source import Image
 from tests.scheduler.world import SOURCE, Plan, World
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
-
-SETTINGS = DeriveSettings(
-    parking_bucket="parking",
-    generation=0,
-    derived_table="derived",
-    ledger_table="ledger",
-    tombstone_table="tombstones",
-    tombstone_days=7,
-)
 
 
 class DeriveWorld(World):
@@ -70,7 +61,7 @@ class DeriveWorld(World):
     def branch(self) -> DeriveBranch:
         """See `World`."""
         declared = [each.declared for each in self.pooled]
-        return build(declared, SETTINGS, lambda _: self.dynamodb, Parallel())
+        return build(declared, derive_settings(), lambda _: self.dynamodb, Parallel())
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""

@@ -5,26 +5,14 @@ from typing import Any, ClassVar
 from distributary.consumer.parallel import Parallel
 from distributary.replicate import Mirror
 from distributary.replicate.factory import build
-from distributary.replicate.settings import ReplicateSettings
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream.change import REPLICA_VERSION
+from tests.fakes.built import replicate_settings
 from tests.scheduler.world import SOURCE, World
-
-SETTINGS = ReplicateSettings(
-    parking_bucket="parking",
-    generation=0,
-    replica_table="replica",
-    replica_regions=("us-east-1",),
-    source_region="eu-west-1",
-    target_role="none",
-    version_attribute=REPLICA_VERSION,
-    tombstone_table="tombstones",
-    tombstone_days=7,
-)
 
 
 class MirrorWorld(World):
@@ -35,7 +23,7 @@ class MirrorWorld(World):
 
     def branch(self) -> Any:
         """See `World`."""
-        return build(self.declared, SETTINGS, lambda *_, **__: self.dynamodb, Parallel(), lambda: None)
+        return build(self.declared, replicate_settings(), lambda *_, **__: self.dynamodb, Parallel(), lambda: None)
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
-from distributary.archive import ArchiveBranch
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.readers.archive import Archive
 from distributary.readers.place import Bucket
 from distributary.stream.change import Change
+from tests.fakes import built
 from tests.fakes.s3 import S3
 
 AMPLE = Deadline(float("inf"))
@@ -16,7 +16,7 @@ AMPLE = Deadline(float("inf"))
 def bucket(batches: Iterable[Sequence[Change]]) -> S3:
     """What the branch leaves of these invocations."""
     s3 = S3("archive")
-    branch = ArchiveBranch(s3, "archive")
+    branch = built.archive(s3)
     for batch in batches:
         assert {end.status for end in branch.apply(batch, AMPLE)} <= {Status.APPLIED}
     return s3

@@ -3,14 +3,12 @@
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
+from tests.fakes.built import mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.records import change
@@ -64,8 +62,7 @@ class World:
 
     def __init__(self) -> None:
         self.service, self.clock, self.place = Service(SCHEMAS), 0.0, 0
-        self.tombstones = Tombstones(self.service, "tombstones", 7, lambda: 1000.0)
-        self.mirror = MirrorBranch(Register(self.service, "replica", self.tombstones, Serial()), "eu-west-1/replica")
+        self.mirror = mirror(self.service)
 
     def put(self, user: str, deliver: bool = True, **attributes: Any) -> Any:
         self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})

@@ -6,11 +6,11 @@ import json
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from distributary.archive import ArchiveBranch
 from distributary.consumer.consume import consume
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.stream.change import Change, Kind
+from tests.fakes import built
 from tests.fakes.s3 import S3
 from tests.unit.branches import Bucket, Context, deployment
 from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
@@ -21,7 +21,7 @@ HOUR = "users/AWSDynamoDB/data/day=2026-11-22/hour=10/"
 
 def archived(*changes, deadline=AMPLE, s3=None):
     bucket = s3 or S3("archive")
-    ends = ArchiveBranch(bucket, "archive").apply(changes, deadline)
+    ends = built.archive(bucket).apply(changes, deadline)
     return [end.status for end in ends], bucket.state
 
 
@@ -143,7 +143,7 @@ def test_a_change_that_no_reader_could_read_is_parked_and_the_rest_kept(fault):
 def test_a_record_that_is_no_change_is_parked_and_never_blocks():
     bucket, parked = S3("archive"), Bucket()
     records = [stream_record(0), {**stream_record(1), "eventName": "NONE"}, stream_record(2)]
-    answer = consume(event(*records), Context(), deployment(ArchiveBranch(bucket, "archive"), parked, "archive"))
+    answer = consume(event(*records), Context(), deployment(built.archive(bucket), parked, "archive"))
     assert answer == {"batchItemFailures": []}
     assert len(lines(bucket.state)) == 2
     assert [key.rpartition("/")[0] for key in parked.objects] == ["parked/archive"]

@@ -10,7 +10,6 @@ import pytest
 
 from distributary import derive as views
 from distributary import index as indexes
-from distributary.archive import ArchiveBranch
 from distributary.consumer.deadline import Deadline
 from distributary.derive.branch import plan
 from distributary.errors import ConfigError, Rejected
@@ -21,6 +20,7 @@ from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable
 from indexes import INDEXES
 from rules import RULES
+from tests.fakes import built
 from tests.fakes.s3 import S3
 from tests.unit.mail import Office
 from views import VIEWS
@@ -155,7 +155,7 @@ def test_what_a_sample_event_makes_happen(name):
 def test_every_change_of_a_sample_event_is_archived(name):
     changes = [each for each in entries(name) if isinstance(each, Change)]
     archive = S3("archive")
-    ends = ArchiveBranch(archive, "archive").apply(changes, Deadline(float("inf")))
+    ends = built.archive(archive).apply(changes, Deadline(float("inf")))
     expected = NOT_ARCHIVED.get(name, ["Applied"] * len(read(name)["Records"]))
     assert [end.status.value for end in ends] == expected
     kept = [line for body in archive.state.values() for line in gzip.decompress(body).splitlines()]

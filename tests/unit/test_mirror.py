@@ -20,8 +20,8 @@ from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.entity import Entity
 from distributary.stream.predicates import type_is
+from tests.fakes.built import mirror
 from tests.fakes.dynamodb import DynamoDB
-from tests.fakes.serial import Serial
 from tests.unit.records import change
 from tests.unit.test_settings import GOOD
 
@@ -34,13 +34,9 @@ EXPIRED = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaw
 class Region:
     """A replica's table and its tombstones."""
 
-    def __init__(self, declared=None, **register):
+    def __init__(self, declared=None, **settings):
         self.client = DynamoDB({"users": {"user_id": "S"}, "tombstones": {"id": "S"}})
-        tombstones = Tombstones(self.client, "tombstones", 7)
-        declared = check(declared or Mirror())
-        self.branch = MirrorBranch(
-            Register(self.client, "users", tombstones, Serial(), **register), "eu-west-1/users", declared
-        )
+        self.branch = mirror(self.client, declared, replica_table="users", **settings)
 
     def apply(self, *changes):
         return [end.status for end in self.branch.apply(changes, FOREVER)]

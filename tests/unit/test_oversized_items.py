@@ -5,9 +5,7 @@ from moto import mock_aws
 
 from distributary.consumer.consume import consume
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import MirrorBranch
+from tests.fakes.built import mirror
 from tests.unit.branches import Bucket, Context, deployment
 from tests.unit.records import event, stream_record
 
@@ -25,13 +23,13 @@ def table(client, name, key):
 def test_an_image_over_400_kb_is_parked_and_its_neighbours_go_through(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client, bucket, parallel = boto3.client("dynamodb", "eu-west-1"), Bucket(), Parallel(2)
+    client, bucket = boto3.client("dynamodb", "eu-west-1"), Bucket()
     table(client, "replica", "user_id")
     table(client, "tombstones", "id")
-    mirror = MirrorBranch(Register(client, "replica", Tombstones(client, "tombstones", 7), parallel), "here/replica")
+    branch = mirror(client, parallel=Parallel(2))
     huge = stream_record(1, user="u-1", new={"name": {"S": "x" * 410_000}})
     batch = event(stream_record(0, user="u-0"), huge, stream_record(2, user="u-2"))
-    assert consume(batch, Context(), deployment(mirror, bucket, "replicate")) == {"batchItemFailures": []}
+    assert consume(batch, Context(), deployment(branch, bucket, "replicate")) == {"batchItemFailures": []}
     assert {item["user_id"]["S"] for item in client.scan(TableName="replica")["Items"]} == {"u-0", "u-2"}
     (body,) = bucket.bodies().values()
     assert body["record"] == huge

@@ -11,8 +11,6 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
-from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.verify import repair as repairs
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.repair import Repair, mended
@@ -20,8 +18,8 @@ from distributary.replicate.verify.table import Side
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
+from tests.fakes.built import mirror
 from tests.fakes.interleavings import Interleavings
-from tests.fakes.serial import Serial
 from tests.unit.records import FIRST_SEQUENCE, change
 from tests.unit.replica_tables import SCHEMAS, Service
 
@@ -74,11 +72,6 @@ class Tables:
     def bare(self, table):
         found = self.client.state[table].get(("u",))
         return found and {name: typed for name, typed in found.items() if name != REPLICA_VERSION}
-
-
-def mirror(client):
-    tombstones = Tombstones(client, "tombstones", 7, lambda: 0.0)
-    return MirrorBranch(Register(client, "replica", tombstones, Serial()), "eu-west-1/replica")
 
 
 def application(tables, history, wrap, lives):

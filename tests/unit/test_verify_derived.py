@@ -7,8 +7,6 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
-from distributary.derive.branch import DeriveBranch
-from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.command import lines
 from distributary.derive.verify.item_verifier import Comparator, Subject
@@ -18,32 +16,32 @@ from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.readers import full_export
+from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.exports import exported
 from tests.fakes.serial import Serial
 from tests.unit.records import change
 
 USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
-VIEWS = check(
-    [
-        Projection(name="profile", of=USER, pk="USER#{user_id}", sk="PROFILE", keep=("name",)),
-        Projection(name="by-tag", of=USER, pk="TAG#{each}", sk="{user_id}", each="tags", keep=("name",)),
-        Projection(name="kept", of=USER, pk="KEPT", sk="{user_id}", on_expiry="keep"),
-        Aggregate(
-            name="sums",
-            of=USER,
-            pk="SUM",
-            sk="{status}",
-            count="users",
-            sum={"total": "total"},
-            min={"least": "total"},
-            max={"most": "total"},
-            distinct={"names": "name"},
-        ),
-        Aggregate(name="spread", of=USER, pk="ALL", sk="ALL", count="users", shards=3),
-        Latest(name="newest", of=USER, pk="NEWEST", sk="{status}", by="total", keep=("name",)),
-    ]
-)
+DECLARED = [
+    Projection(name="profile", of=USER, pk="USER#{user_id}", sk="PROFILE", keep=("name",)),
+    Projection(name="by-tag", of=USER, pk="TAG#{each}", sk="{user_id}", each="tags", keep=("name",)),
+    Projection(name="kept", of=USER, pk="KEPT", sk="{user_id}", on_expiry="keep"),
+    Aggregate(
+        name="sums",
+        of=USER,
+        pk="SUM",
+        sk="{status}",
+        count="users",
+        sum={"total": "total"},
+        min={"least": "total"},
+        max={"most": "total"},
+        distinct={"names": "name"},
+    ),
+    Aggregate(name="spread", of=USER, pk="ALL", sk="ALL", count="users", shards=3),
+    Latest(name="newest", of=USER, pk="NEWEST", sk="{status}", by="total", keep=("name",)),
+]
+VIEWS = check(DECLARED)
 SCHEMAS = {
     "source": {"user_id": "S"},
     "derived": {"pk": "S", "sk": "S"},
@@ -66,9 +64,8 @@ class World:
 
     def __init__(self) -> None:
         self.service = Scanning(SCHEMAS)
-        self.books = LedgerTables(self.service, "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-        self.register = Register(self.service, "derived", Tombstones(self.service, "tombstones", 7), Serial())
-        self.branch = DeriveBranch(VIEWS, self.register, Ledger(self.books, Serial()))
+        self.branch = derive(DECLARED, self.service)
+        self.books, self.register = self.branch.ledger.books, self.branch.register
         self.place = 0
         self.pauses: list[Any] = []
 
