@@ -150,6 +150,13 @@ def rewritten(name, old, new):
     return changed
 
 
+def counts_swapped(root):
+    """The total is right, and so is each sum."""
+    rewritten("manifest-files", '"itemCount": 3', '"itemCount": x')(root)
+    rewritten("manifest-files", '"itemCount": 4', '"itemCount": 3')(root)
+    rewritten("manifest-files", '"itemCount": x', '"itemCount": 4')(root)
+
+
 DATA = r"data/1sgad6417s6vss4p7owp0471bcq\.json\.gz"
 ITEM = DATA + ":3: the line is no item of a full export: "
 FILES = r"manifest-files\.json"
@@ -160,6 +167,7 @@ DAMAGES = {
     "corrupt": (corrupt, DATA + r":\d+: the file is damaged: CRC check failed"),
     "another sum": (recompressed, DATA + r": the file's MD5 is .+, and its manifest says "),
     "a line less": (a_line_less, DATA + r":3: the file has 3 lines, and its manifest says 4"),
+    "counts swapped": (counts_swapped, r"data/0sgad.*\.json\.gz:3: the file has 3 lines, and its manifest says 4"),
     "no JSON": (line_of("{'Item': {}}"), ITEM + "JSONDecodeError"),
     "no item": (line_of('{"NewImage": {}}'), ITEM + "KeyError"),
     "no object": (line_of('{"Item": 1}'), ITEM + ".*Item is no object"),
