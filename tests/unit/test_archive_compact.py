@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.archive.compact.output import sink
-from distributary.archive.compact.partitions import Window
+from distributary.archive.compact.partitions import Entry, Partitions, Window, read
 from distributary.archive.compact.run import compact
 from distributary.errors import ConfigError, Unavailable
 from distributary.readers import incremental_export
-from distributary.readers.archive import Archive
+from distributary.readers.archive import Archive, Position
 from distributary.readers.incremental_export import NetChange
 from distributary.readers.place import Bucket
 from distributary.stream.change import Change
@@ -192,6 +192,23 @@ def test_a_hot_item_and_many_items_need_no_more_than_their_files(tmp_path):
     found = compacted(archived([history.changes]), tmp_path, partition_bytes=2000)
     assert as_net(found) == history.net(0, END)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and "AWSDynamoDB" not in str(path)]
+
+
+def test_no_file_is_larger_than_asked_unless_it_is_of_one_item(tmp_path):
+    """That is what bounds the memory of a merge."""
+    entries = [Entry(b"hot", Position(0, at), 0, b"x" * 50) for at in range(200)]
+    entries += [Entry(b"item %d" % at, Position(0, at), 0, b"x" * 50) for at in range(3000)]
+    seen, sizes = [], []
+    with Partitions(tmp_path / "parts") as parts:
+        for entry in entries:
+            parts.add(entry)
+        for path in parts.paths(1000):
+            found = list(read(path))
+            seen += found
+            sizes.append((path.stat().st_size, len({entry.key for entry in found})))
+    assert sorted(seen) == sorted(entries)
+    assert max(size for size, items in sizes if items > 1) <= 1000
+    assert [items for size, items in sizes if size > 1000] == [1]
 
 
 def test_a_later_generation_comes_after_an_earlier_one(tmp_path):

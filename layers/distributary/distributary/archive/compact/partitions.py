@@ -19,8 +19,9 @@ from distributary.readers.archive import Archive, Position
 WAYS = 64
 """Files at a time, and how many a file is divided into that is too large."""
 
-_DEPTH = 4
-"""So often a file is divided: what is still together then is one item, or few."""
+_BITS, _DEPTH = 6, 4
+"""So often a file is divided, each time by 6 other bits of its items' checksums. Another start of the checksum would
+not do: it changes those of all items of one length alike. What is still together then is one item, or few."""
 
 _BUFFER = 2**17
 
@@ -81,7 +82,7 @@ class Partitions:
 
     def add(self, entry: Entry) -> None:
         """To the file of its item. JSON text holds no tab and no line feed."""
-        at = zlib.crc32(entry.key, self._depth) % WAYS
+        at = (zlib.crc32(entry.key) >> _BITS * self._depth) % WAYS
         self._files[at].write(
             b"%b\t%d\t%d\t%d\t%b\n" % (entry.key, entry.at.generation, entry.at.sequence, entry.micros, entry.line)
         )
