@@ -18,6 +18,7 @@ from local.aws import Aws, said_in_one_line
 from local.backfill import Table
 from local.errors import LocalError
 from local.esm.mapping import EventSourceMapping
+from local.esm.tally import Tally
 from local.function_logs import LogFiles
 from local.stack import Project, Stack
 from local.template import TableSpec
@@ -94,7 +95,15 @@ def attach(order: Order, project: Project, console: Console) -> int:
         for mapping in mappings.values():
             mapping.stop()
         console.print(_counts(stack, mappings))
+        say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
         return 1 if any(_went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
+
+
+def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:
+    """Names, by function, the records that were given up and that no destination took: nothing else keeps them."""
+    for name, tally in tallies.items():
+        for line in tally.undelivered():
+            console.print(f"{name}: given up: {line}", soft_wrap=True, markup=False, highlight=False)
 
 
 def _went_wrong(stack: Stack, name: str, mapping: EventSourceMapping) -> bool:

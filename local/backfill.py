@@ -17,6 +17,7 @@ from local.esm.batches import first_failure, ready
 from local.esm.lane import Backoff, Invoke
 from local.esm.records import Record, event_of, typed_json
 from local.esm.settings import MappingSettings
+from local.runtime_api import Throttled
 
 _ATTEMPTS = 30
 
@@ -122,7 +123,11 @@ def _deliver(records: Sequence[Record], target: Target, stop: threading.Event) -
 def _insist(left: Sequence[Record], target: Target, stop: threading.Event) -> None:
     backoff, failures = Backoff(), 0
     while left and not stop.is_set():
-        answer = target.invoke(event_of(left))
+        try:
+            answer = target.invoke(event_of(left))
+        except Throttled:
+            stop.wait(backoff.first)
+            continue
         failed_at = 0 if answer.function_error else first_failure([each.identifier for each in left], answer.payload)
         if failed_at is None:
             return

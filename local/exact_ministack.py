@@ -1,12 +1,15 @@
-"""ministack, run as it is but for one fault: to its DynamoDB's conditions any two maps are equal, and any two lists.
+"""ministack, run as it is but for two faults of its DynamoDB.
 
-What is written on condition that a map is as it was seen would overwrite any content.
+To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
+would overwrite any content. And its TTL deletes without a stream record.
 """
 
 from typing import Any
 
 from ministack import app
 from ministack.services import dynamodb
+
+from local import expiry
 
 _comparable = dynamodb._ddb_comparable
 
@@ -24,4 +27,5 @@ def comparable(value: Any) -> tuple[str, Any]:
 
 if __name__ == "__main__":
     dynamodb._ddb_comparable = comparable
+    expiry.install()
     app.main()

@@ -12,7 +12,7 @@ from pathlib import Path
 from local.build import Built
 from local.function_logs import Metrics, Output
 from local.processes import TETHER, Child
-from local.runtime_api import Answer, Invocation, RuntimeApi
+from local.runtime_api import Answer, Invocation, RuntimeApi, Throttled
 from local.template import FunctionSpec
 
 INIT_SECONDS = 10.0
@@ -34,7 +34,11 @@ class Function:
         self._closed = False
 
     def invoke(self, payload: bytes) -> Answer:
-        """Runs the handler once. An error, a timeout and a killed process are answers with a `function_error`."""
+        """Runs the handler once. An error, a timeout and a killed process are answers with a `function_error`.
+
+        Throttled while as many run as the function reserves:
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+        """
         process = self._acquire()
         try:
             return process.invoke(payload)
@@ -64,6 +68,8 @@ class Function:
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"{self.spec.name} is closed")
+            if self.spec.reserved is not None and len(self._busy) >= self.spec.reserved:
+                raise Throttled(f"{self.spec.name} runs {self.spec.reserved} times already")
             while self._idle:
                 process = self._idle.pop()
                 if process.running():

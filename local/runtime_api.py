@@ -33,6 +33,10 @@ class Answer:
     function_error: str | None = None
 
 
+class Throttled(Exception):
+    """Lambda's 429: the function has no concurrency left, and was not invoked."""
+
+
 class RuntimeApi:
     """Hands out one invocation at a time and takes its answer. `ready` is set once the handler is loaded."""
 

@@ -11,8 +11,8 @@ _STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW
 
 
 def create(storage: Storage, aws: Aws) -> None:
-    """Makes what is not there yet, and leaves the rest as it is. Time to live stays off: an emulator's leaves no trace
-    in a stream."""
+    """Makes what is not there yet, and leaves the rest as it is. Time to live stays off: what
+    a function keeps for days outlives no run here, and an emulator's own TTL may leave no trace in a stream."""
     with said_in_one_line(f"the functions' tables and buckets at {aws.endpoint}"):
         dynamodb, s3 = aws.client("dynamodb"), aws.client("s3")
         for table in storage.tables:

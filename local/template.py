@@ -18,7 +18,8 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function as the template declares it. `code` is its source folder, `arn` what Lambda would call it."""
+    """A function as the template declares it. `code` is its source folder, `arn` what Lambda would call it, `reserved`
+    how many invocations may run at the same time (None = no limit of its own)."""
 
     name: str
     logical_id: str
@@ -30,6 +31,7 @@ class FunctionSpec:
     memory: int
     environment: Mapping[str, str]
     mappings: tuple[MappingSettings, ...]
+    reserved: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class Template:
             code=self._folder / properties["CodeUri"],
             timeout=int(resolve(properties.get("Timeout", 3), scope)),
             memory=int(resolve(properties.get("MemorySize", 128), scope)),
-            environment={key: _text(resolve(value, scope)) for key, value in variables.items()},
+            environment={key: _text(value) for key, value in resolve(variables, scope).items()},
             mappings=tuple(MappingSettings.of(resolve(event["Properties"], scope)) for event in events),
+            reserved=_reserved(properties, scope),
         )
 
     def storage(self, parameters: Mapping[str, str], region: str) -> Storage:
@@ -169,6 +172,12 @@ def _merge(shared: Tree, own: Tree) -> dict[str, Any]:
         elif isinstance(shared[key], list) and isinstance(own[key], list):
             merged[key] = [*shared[key], *own[key]]
     return merged
+
+
+def _reserved(properties: Tree, scope: Scope) -> int | None:
+    name = "ReservedConcurrentExecutions"
+    given = resolve({key: value for key, value in properties.items() if key == name}, scope)
+    return int(given[name]) if name in given else None
 
 
 def _name(logical_id: str) -> str:

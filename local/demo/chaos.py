@@ -20,7 +20,8 @@ class Poison:
     """Slips one malformed copy behind every `every`-th record of a mapping and stamps TTL deletes. A copy says that
     it is an INSERT, which every mapping's filter lets through.
 
-    The embedded DynamoDB makes no TTL deletes of its own: a REMOVE whose old image had expired becomes one.
+    The demo's table has no TTL: the workload deletes expired items itself, so that the oracle knows when. A REMOVE
+    whose old image had expired becomes a TTL delete.
     """
 
     def __init__(self, every: int, ttl_attribute: str) -> None:

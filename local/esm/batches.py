@@ -11,6 +11,9 @@ from local.esm.records import Record
 from local.esm.settings import MappingSettings
 
 PAYLOAD_BYTES = 6 * 1024 * 1024
+RETENTION_SECONDS = 24 * 3600
+"""How long a DynamoDB stream keeps a record:
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
 _ENVELOPE_BYTES = len(b'{"Records":[]}')
 
 EXHAUSTED = "RetryAttemptsExhausted"
@@ -20,11 +23,12 @@ TOO_OLD = "RecordAgeExceeded"
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Records to deliver together, in order. `invocations` counts what they have been through, `retries` what of it
-    uses up MaximumRetryAttempts: splitting does not."""
+    uses up MaximumRetryAttempts: splitting does not, nor do `throttles`, the refusals since the last invocation."""
 
     records: tuple[Record, ...]
     retries: int = 0
     invocations: int = 0
+    throttles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,14 @@ def ready(sizes: Sequence[int], waited: float, settings: MappingSettings) -> int
 
 
 def expired(batch: Batch, now: float, settings: MappingSettings) -> tuple[tuple[Record, ...], Batch]:
-    """The leading records that are too old to be delivered, and the batch without them."""
-    if settings.record_age < 0:
-        return (), batch
+    """The leading records that are too old to be delivered, and the batch without them.
+
+    Without a limit of its own, a mapping retries until the record leaves the stream. A record that does not say when
+    it was made (only a test makes one) is never too old.
+    """
+    limit = RETENTION_SECONDS if settings.record_age < 0 else min(settings.record_age, RETENTION_SECONDS)
     live = next(
-        (i for i, record in enumerate(batch.records) if now - record.created <= settings.record_age),
+        (i for i, record in enumerate(batch.records) if not record.created or now - record.created <= limit),
         len(batch.records),
     )
     return batch.records[:live], replace(batch, records=batch.records[live:])
@@ -100,7 +107,7 @@ def decide(batch: Batch, failed_at: int | None, settings: MappingSettings) -> De
     if failed_at is None:
         return Decision(done=batch.records)
     done, left = batch.records[:failed_at], batch.records[failed_at:]
-    rest = replace(batch, records=left, invocations=batch.invocations + 1)
+    rest = replace(batch, records=left, invocations=batch.invocations + 1, throttles=0)
     if settings.bisect and done:
         return Decision(done=done, again=(rest,), bisected=True)
     if settings.bisect and len(left) > 1:

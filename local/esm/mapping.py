@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.errors import LocalError
 from local.esm import destination
+from local.esm.clock import Clock
 from local.esm.destination import Client, Place
 from local.esm.lane import Backoff, Checkpointed, Delivery, Invoke
 from local.esm.poller import Polling, ShardPoller, Transform
@@ -51,14 +52,15 @@ class EventSourceMapping:
         clients: Client,
         hooks: Hooks,
         backoff: Backoff,
+        clock: Clock | None = None,
     ) -> None:
         """`clients` makes boto3 clients for the OnFailure destination, by service name."""
         destination.check(settings.on_failure)
         self.id = str(uuid.uuid4())
         self.tally = Tally()
         self._stream, self._function_arn, self._settings = stream, function_arn, settings
-        self._stopping = threading.Event()
-        self._delivery = Delivery(invoke, settings, clients, self.tally, self._stopping, backoff, hooks.checkpointed)
+        self._clock = clock or Clock()
+        self._delivery = Delivery(invoke, settings, clients, self.tally, self._clock, backoff, hooks.checkpointed)
         self._polling = Polling(stream.region, hooks.transform)
         self._lock = threading.Lock()
         self._pollers: dict[str, ShardPoller] = {}
@@ -72,13 +74,13 @@ class EventSourceMapping:
         try:
             self._discover()
         except (BotoCoreError, ClientError) as error:
-            self._stopping.set()
+            self._clock.stopping.set()
             raise LocalError(f"the stream {self._stream.arn} cannot be read: {' '.join(str(error).split())}") from error
         self._thread(self._supervise, "supervisor")
 
     def stop(self, seconds: float = 5.0) -> None:
         """Begins nothing more, and waits for what is under way."""
-        self._stopping.set()
+        self._clock.stopping.set()
         until = time.monotonic() + seconds
         for thread in list(self._threads):
             thread.join(max(0.0, until - time.monotonic()))
@@ -107,13 +109,15 @@ class EventSourceMapping:
         """Whether everything that was in the stream at `since` (time.monotonic()) was read and has ended.
 
         AWS never says so. It is taken for granted when polls have found nothing for `quiet_seconds`, the last of them
-        after `since`, and nothing is in flight. Raises LocalError if the mapping broke down.
+        after `since`, and nothing is in flight. A shard that has ended has children: they are known only to a look at
+        the stream that began after its end. Raises LocalError if the mapping broke down.
         """
         self.check()
         with self._lock:
-            waiting = {shard.shard_id for shard in readable(self._known or (), self._finished)} - self._pollers.keys()
-            return not waiting and all(
-                poller.finished() or poller.caught_up(since, quiet_seconds) for poller in self._pollers.values()
+            known = {shard.shard_id for shard in self._known or ()}
+            return known <= self._finished | self._pollers.keys() and all(
+                (shard_id in self._finished and poller.finished()) or poller.caught_up(since, quiet_seconds)
+                for shard_id, poller in self._pollers.items()
             )
 
     def check(self) -> None:
@@ -124,7 +128,7 @@ class EventSourceMapping:
 
     def _supervise(self) -> None:
         """Finds new shards, and begins each when its parent is done."""
-        while not self._stopping.wait(_DISCOVERY_SECONDS):
+        while self._clock.wait(_DISCOVERY_SECONDS):
             try:
                 self._discover()
             except (BotoCoreError, ClientError) as error:
@@ -132,20 +136,31 @@ class EventSourceMapping:
                     raise
 
     def _discover(self) -> None:
+        ended = self._ended()
         shards = discover(self._stream.client, self._stream.arn)
         with self._lock:
             first = self._known is None
             self._known = shards
-            self._finished |= {shard_id for shard_id, poller in self._pollers.items() if poller.finished()}
+            self._finished |= ended & self._ended()
+            self._forget_unlisted()
             if first and self._settings.starting_position == "LATEST":
                 self._finished |= {shard.shard_id for shard in shards if not shard.open}
-            fresh = [s for s in readable(shards, self._finished) if s.shard_id not in self._pollers]
+            fresh = [s for s in readable(shards, self._finished, self._pollers) if s.shard_id not in self._pollers]
             for shard in fresh:
                 self._pollers[shard.shard_id] = self._poller(shard, first)
             started = [self._pollers[shard.shard_id] for shard in fresh]
         for poller in started:
             for run in poller.runs():
                 self._thread(run, poller.place.shard_id)
+
+    def _ended(self) -> set[str]:
+        return {shard_id for shard_id, poller in list(self._pollers.items()) if poller.finished()}
+
+    def _forget_unlisted(self) -> None:
+        listed = {shard.shard_id for shard in self._known or ()}
+        for shard_id, poller in self._pollers.items():
+            if shard_id not in listed:
+                poller.forget()
 
     def _poller(self, shard: Shard, first: bool) -> ShardPoller:
         """A shard that appears later is read whole: only what was there before the mapping may be skipped."""
@@ -165,4 +180,4 @@ class EventSourceMapping:
             run()
         except Exception as error:  # noqa: BLE001
             self._fault = error
-            self._stopping.set()
+            self._clock.stopping.set()

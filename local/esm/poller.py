@@ -1,7 +1,6 @@
-"""A shard's poller: reads ahead, filters, and gives each record to its item's lane."""
+"""A shard's poller: reads ahead, filters, and gives each record to its item's worker."""
 
 import threading
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from local.esm.destination import Place
 from local.esm.lane import Delivery, PartitionWorker
 from local.esm.progress import Progress, Ticket
 from local.esm.records import Record, lambda_record
-from local.esm.shards import ShardReader, permanent
+from local.esm.shards import ShardReader, missing, permanent
 
 Transform = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -30,21 +29,22 @@ class Polling:
 
 
 class ShardPoller:
-    """Reads one shard until it ends or the mapping stops. Its lanes keep the order of each item."""
+    """Reads one shard until it ends or the mapping stops. Its workers keep the order of each item."""
 
     def __init__(self, reader: ShardReader, place: Place, delivery: Delivery, polling: Polling) -> None:
         self.place, self.progress = place, Progress()
         self._reader, self._delivery, self._polling = reader, delivery, polling
-        self._lanes = [
+        self.workers = [
             PartitionWorker(delivery, place, self.progress) for _ in range(delivery.settings.parallelization)
         ]
         self._rewinds: list[str | None] = []
         self._lock = threading.Lock()
         self._quiet: tuple[float, float] | None = None
+        self._missing = self._forgotten = self._ended = False
 
     def runs(self) -> list[Callable[[], None]]:
         """What wants a thread each."""
-        return [self.run, *(lane.run for lane in self._lanes)]
+        return [self.run, *(worker.run for worker in self.workers)]
 
     def rewind(self, to: str | None) -> None:
         """Delivers everything after this sequence number again (None = from the oldest record)."""
@@ -52,13 +52,19 @@ class ShardPoller:
             self._rewinds.append(to)
             self._quiet = None
 
+    def forget(self) -> None:
+        """The stream does not list the shard any more. If it cannot be read either, it ends here."""
+        with self._lock:
+            self._forgotten = self._missing
+
     def finished(self) -> bool:
         """Whether the shard is closed and everything in it is done."""
         with self._lock:
-            return self._reader.ended and not self._rewinds and self.progress.outstanding == 0
+            return self._ended and not self._rewinds and self.progress.outstanding == 0
 
     def caught_up(self, since: float, seconds: float) -> bool:
-        """Whether polls found nothing for so long, the last of them after `since`, and nothing is in flight."""
+        """Whether polls of an open shard found nothing for so long, the last of them after `since`, and nothing is in
+        flight. A closed one has children, and is finished at some time instead."""
         with self._lock:
             if self._quiet is None or self.progress.outstanding:
                 return False
@@ -68,41 +74,61 @@ class ShardPoller:
     def run(self) -> None:
         """Polls until the mapping stops."""
         failures = 0
-        while not self._delivery.stopping.is_set():
-            began = time.monotonic()
+        clock = self._delivery.clock
+        while clock.running():
+            began = clock.steady()
             try:
-                self._poll()
+                self.poll()
                 failures = 0
             except (BotoCoreError, ClientError) as error:
-                if permanent(error):
+                if permanent(error) and not missing(error):
                     raise
                 failures += 1
-                self._delivery.stopping.wait(self._delivery.backoff.after(failures))
-            self._delivery.stopping.wait(max(0.0, self._polling.seconds - (time.monotonic() - began)))
+                clock.wait(self._delivery.backoff.after(failures))
+            clock.wait(max(0.0, self._polling.seconds - (clock.steady() - began)))
 
-    def _poll(self) -> None:
-        """One read. A rewind that comes meanwhile waits for the next."""
+    def poll(self) -> None:
+        """One read. A rewind that comes meanwhile waits for the next. Raises what boto3 raises: what is missing may be
+        the shard only, so the mapping's look at the stream decides what follows."""
         if self.progress.outstanding > self._polling.ahead:
             return
+        self._apply_rewinds()
+        gaps, began = self._reader.gaps, self._delivery.clock.steady()
+        records = self._read()
+        self._delivery.tally.add(read=len(records), gaps=self._reader.gaps - gaps)
+        with self._lock:
+            quiet = not (records or self._rewinds or self._reader.ended)
+            self._quiet = (self._quiet[0] if self._quiet else began, began) if quiet else None
+        if records:
+            self._dispatch(records)
+        with self._lock:
+            self._ended = self._reader.ended
+
+    def _apply_rewinds(self) -> None:
         with self._lock:
             for to in self._rewinds:
                 self._reader.rewind(to)
                 self.progress.rewind(to)
+                self._ended = False
             self._rewinds.clear()
-        gaps, began = self._reader.gaps, time.monotonic()
-        records = self._reader.read()
-        self._delivery.tally.add(read=len(records), gaps=self._reader.gaps - gaps)
-        with self._lock:
-            quiet = not records and not self._rewinds
-            self._quiet = (self._quiet[0] if self._quiet else began, began) if quiet else None
-        if records:
-            self._dispatch(records)
+
+    def _read(self) -> list[dict[str, Any]]:
+        if self._forgotten:
+            self._reader.end()
+            return []
+        try:
+            records = self._reader.read()
+        except ClientError as error:
+            self._missing = missing(error)
+            raise
+        self._missing = False
+        return records
 
     def _dispatch(self, records: list[dict[str, Any]]) -> None:
         events = [lambda_record(each, self.place.stream_arn, self._polling.region) for each in records]
         if self._polling.transform:
             events = self._polling.transform(events)
-        lanes: list[list[tuple[Record, Ticket]]] = [[] for _ in self._lanes]
+        parts: list[list[tuple[Record, Ticket]]] = [[] for _ in self.workers]
         filtered = []
         for event in events:
             ticket = self.progress.read(_sequence(event))
@@ -110,10 +136,10 @@ class ShardPoller:
                 filtered.append(ticket)
                 continue
             record = Record.of(event)
-            lanes[zlib.crc32(record.item.encode()) % len(lanes)].append((record, ticket))
-        for lane, entries in zip(self._lanes, lanes, strict=True):
+            parts[zlib.crc32(record.item.encode()) % len(parts)].append((record, ticket))
+        for worker, entries in zip(self.workers, parts, strict=True):
             if entries:
-                lane.put(entries)
+                worker.put(entries)
         self._delivery.tally.add(filtered=len(filtered))
         self.progress.finish(filtered)
 

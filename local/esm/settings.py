@@ -29,7 +29,7 @@ _KNOWN = {
 class MappingSettings:
     """Defaults and limits are Lambda's: https://docs.aws.amazon.com/lambda/latest/api/API_CreateEventSourceMapping.html
 
-    `retries` and `record_age` (seconds) are -1 for no limit; `on_failure` is an ARN.
+    `retries` and `record_age` (seconds) are -1 for no limit but the stream's 24 hours; `on_failure` is an ARN.
     """
 
     starting_position: str

@@ -38,9 +38,12 @@ def discover(client: Any, stream_arn: str) -> list[Shard]:
         request["ExclusiveStartShardId"] = page["LastEvaluatedShardId"]
 
 
-def readable(shards: Sequence[Shard], finished: Collection[str]) -> list[Shard]:
-    """The shards whose turn it is: a parent is finished before its children begin, or its child would overtake it."""
-    known = {shard.shard_id for shard in shards}
+def readable(shards: Sequence[Shard], finished: Collection[str], begun: Collection[str] = ()) -> list[Shard]:
+    """The shards whose turn it is: a parent is finished before its children begin, or its child would overtake it.
+
+    `begun` are those that are being read: one of them may still deliver what the stream has forgotten.
+    """
+    known = {*begun, *(shard.shard_id for shard in shards)}
     return [
         shard
         for shard in shards
@@ -51,6 +54,11 @@ def readable(shards: Sequence[Shard], finished: Collection[str]) -> list[Shard]:
 def permanent(error: Exception) -> bool:
     """Whether reading a stream will not succeed later either."""
     return isinstance(error, ClientError) and error.response["Error"]["Code"] in _PERMANENT
+
+
+def missing(error: Exception) -> bool:
+    """Whether what was asked for does not exist: the stream, or a shard that it has forgotten."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] == "ResourceNotFoundException"
 
 
 class ShardReader:
@@ -68,6 +76,11 @@ class ShardReader:
     def rewind(self, after: str | None) -> None:
         """Reads on after this sequence number; None = from the oldest record."""
         self._after, self._iterator, self._start, self.ended = after, None, "TRIM_HORIZON", False
+
+    def end(self) -> None:
+        """Nothing more can be read. What was not read yet is a gap."""
+        self.gaps += int(not self.ended)
+        self.ended = True
 
     def read(self) -> list[dict[str, Any]]:
         """The next records; none when caught up. `ended` is set behind the last record of a closed shard."""

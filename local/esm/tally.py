@@ -10,12 +10,14 @@ from local.esm.records import Record
 
 class Tally:
     """What became of records (read, filtered, delivered, done, discarded) and of batches (invocations, errors, retried,
-    bisected), gaps, and the lag of each record: seconds from its creation (in whole seconds) to its checkpoint."""
+    bisected, throttled), gaps, and the lag of each record: seconds from its creation (in whole seconds) to its
+    checkpoint."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._lags: list[float] = []
+        self._undelivered: list[str] = []
 
     def add(self, **counts: int) -> None:
         """Adds to the counts."""
@@ -29,6 +31,17 @@ class Tally:
             for record in records:
                 self._counts["done"] += 1
                 self._lags.append(max(0.0, now - record.created))
+
+    def refused(self, records: int, line: str) -> None:
+        """No destination took so many records that were given up; the line says which, and why."""
+        with self._lock:
+            self._counts["undelivered"] += records
+            self._undelivered.append(line)
+
+    def undelivered(self) -> list[str]:
+        """A line for each batch that was given up and that no destination took."""
+        with self._lock:
+            return list(self._undelivered)
 
     def counts(self) -> dict[str, int]:
         """All that is not zero."""

@@ -62,12 +62,22 @@ def stored_value(typed: Mapping[str, Any]) -> dict[str, Any]:
                 raise Malformed("One or more parameter values were invalid: a set is empty or contains duplicates")
             return {tag: sorted(members)}
         case "M":
-            return {"M": {name: stored_value(member) for name, member in content.items()}}
+            return {"M": {_text(name): stored_value(member) for name, member in content.items()}}
         case "L":
             return {"L": [stored_value(member) for member in content]}
-        case "S" | "B" | "BOOL" | "NULL":
+        case "S":
+            return {tag: _text(content)}
+        case "B" | "BOOL" | "NULL":
             return {tag: content}
     raise Malformed(f"Supplied AttributeValue has an unknown type: {tag}")
+
+
+def _text(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Malformed("One or more parameter values were invalid: a string is not valid UTF-8") from None
+    return text
 
 
 def _number(text: str) -> str:

@@ -49,7 +49,7 @@ class OpenSearch:
         """https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
         if len(body) > self._max_bytes:
             raise Refused(413, "request_entity_too_large")
-        lines = [json.loads(line) for line in body.decode().splitlines()]
+        lines = [json.loads(line) for line in body.removesuffix(b"\n").split(b"\n")]
         if all("delete" in line for line in lines):
             return {"items": [{"delete": {"status": self._delete(line["delete"])}} for line in lines]}
         pairs = [(header["index"], source) for header, source in zip(lines[::2], lines[1::2], strict=True)]
@@ -248,6 +248,8 @@ def _fits(value: Any, type: str) -> bool:
     match type:
         case "keyword" | "text":
             return not isinstance(value, dict)
+        case "object" | "flat_object":
+            return isinstance(value, dict)
         case "long" | "date":
             try:
                 return not isinstance(value, bool | dict) and int(value) in LONGS

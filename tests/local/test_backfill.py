@@ -8,7 +8,7 @@ import pytest
 from local.backfill import Table, Target, backfill
 from local.errors import LocalError
 from local.esm.settings import MappingSettings
-from local.runtime_api import Answer
+from local.runtime_api import Answer, Throttled
 
 
 def target(invoke, **given):
@@ -79,3 +79,22 @@ def test_a_function_that_never_succeeds_ends_the_backfill_in_one_line(table, fil
     monkeypatch.setattr("local.esm.lane.Backoff.after", lambda *_: 0)
     with pytest.raises(LocalError, match="probe failed 30 times"):
         backfill(table.client, filled, [target(lambda _: Answer("r", {}, "Unhandled"))], segments=1)
+
+
+def test_a_throttled_function_is_invoked_until_it_takes_the_page(table, filled):
+    refusals, taken = [Throttled("429")] * 8, []
+
+    def invoke(payload):
+        if refusals:
+            raise refusals.pop()
+        taken.extend(json.loads(payload)["Records"])
+        return Answer("r", None)
+
+    assert backfill(table.client, filled, [target(invoke)], segments=1, stopping=Unhurried()) == len(taken) == 35
+
+
+class Unhurried(threading.Event):
+    """Waits no time at all."""
+
+    def wait(self, timeout=None):
+        return self.is_set()

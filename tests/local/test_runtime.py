@@ -1,5 +1,7 @@
 """Functions under awslambdaric, each in its own process."""
 
+import dataclasses
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -42,6 +44,15 @@ def test_concurrent_invocations_have_a_process_each(stack):
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda _: stack.invoke("probe", {"do": "wait", "seconds": 0.5}), range(2)))
     assert len({answer.payload["process"] for answer in answers}) == 2
+
+
+def test_an_invocation_beyond_the_reserved_concurrency_is_throttled(stack, probe):
+    probe.spec = dataclasses.replace(probe.spec, reserved=1)
+    wait = json.dumps({"do": "wait", "seconds": 0.5}).encode()
+    with ThreadPoolExecutor(2) as pool:
+        errors = [future.exception() for future in [pool.submit(probe.invoke, wait) for _ in range(2)]]
+    assert sorted(type(each).__name__ for each in errors) == ["NoneType", "Throttled"]
+    assert stack.invoke("probe", {"do": "describe"}).function_error is None
 
 
 def test_an_exception_is_an_error_of_the_function_and_the_process_lives_on(stack, log):

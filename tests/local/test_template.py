@@ -109,3 +109,13 @@ def test_an_unknown_function_names_those_there_are(project):
 def test_a_mapping_that_lambda_would_refuse_is_refused(properties):
     with pytest.raises(LocalError):
         MappingSettings.of(properties)
+
+
+@pytest.mark.parametrize(
+    ("given", "reserved"), [({}, 2), ({"WelcomeConcurrency": "7"}, 7), ({"WelcomeReservesConcurrency": "false"}, None)]
+)
+def test_reserved_concurrency_is_the_templates(given, reserved):
+    given = {**samconfig_parameters(ROOT / "samconfig.toml"), "WelcomeSourceArn": ARN, **given}
+    template = Template(ROOT / "template.yaml")
+    assert template.function("welcome", given, "us-east-1").reserved == reserved
+    assert template.function("derive", {**given, "DeriveSourceArn": ARN}, "us-east-1").reserved is None

@@ -6,7 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-from local.attach import Watch
+from local.attach import Watch, say_undelivered
+from local.esm.tally import Tally
 from local.function_logs import LogFiles
 
 PARKED = {"message": "parked", "event_id": "e-1", "cause": "view 'sales': 'total' is no [number]"}
@@ -38,3 +39,13 @@ def test_other_lines_are_only_kept(watch, line):
     watch("derive", line)
     assert said(watch) == ""
     assert watch.files.path("derive").read_text() == f"{line}\n"
+
+
+def test_records_that_no_destination_took_are_named_at_the_end():
+    tally, console = Tally(), Console(file=io.StringIO(), width=40)
+    tally.refused(2, "shard s-1, records 7 to 8: arn:aws:s3:::parking refused them: AccessDenied [403]")
+    say_undelivered({"derive": tally, "index": Tally()}, console)
+    assert console.file.getvalue() == (
+        "derive: given up: shard s-1, records 7 to 8: arn:aws:s3:::parking refused them: AccessDenied [403]\n"
+    )
+    assert tally.counts() == {"undelivered": 2}

@@ -25,7 +25,7 @@ _NAME_BYTES = 512
 class Parking:
     """The bucket's part `parked/<branch>/`.
 
-    An object's name holds branch and event id, so that parking twice is parking once.
+    The name of an object contains the branch and the event id, so that a change parked twice is one object.
     """
 
     s3: Any
@@ -36,11 +36,11 @@ class Parking:
     def park(
         self, entries: list[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
     ) -> list[DistributaryError | None]:
-        """One place per entry: None if it is kept, the error if it is not."""
+        """Returns one result per entry: None if it was stored, otherwise the error."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)
 
     def name(self, event_id: str) -> str:
-        """The object's key; at most 1,024 bytes, whatever the event id holds."""
+        """The object's key, at most 1,024 bytes for any event id."""
         return f"{PREFIX}/{self.branch}/{bounded(escape(event_id), _NAME_BYTES)}.json"
 
     def _put(self, entry: Change | Undecodable | Unlisted, outcome: Outcome) -> None:
@@ -78,7 +78,7 @@ def read(content: bytes) -> dict[str, Any]:
 
 
 def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
-    """Of release 0.1: what it did not write stands in the record."""
+    """An object of release 0.1. What 0.1 did not write is taken from the record."""
     (entry,) = decode({"Records": [found["record"]]}, 0) if found["version"] is not None else (None,)
     change = entry if isinstance(entry, Change) else None
     more = {
