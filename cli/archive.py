@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.deployed import Region, reported
+from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.running import checked_endpoint
+from cli.options import Json, Region, checked_endpoint
 
 if TYPE_CHECKING:
     from distributary.archive.history import Life
@@ -24,7 +24,6 @@ Place = Annotated[
 ]
 Table = Annotated[str, typer.Option(help="The table's name.")]
 Endpoint = Annotated[str | None, typer.Option(help="Of S3 (default: AWS_ENDPOINT_URL, or else AWS).")]
-Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the result there as JSON; - is standard output.")]
 MICROS = 1_000_000
 
 

@@ -11,10 +11,11 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
-from cli import archive, declared, deployed, events, indexing, running
+from cli import archive, declared, deployed, events, indexing, invoking, running
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
+from local.aws import NO_CREDENTIALS, NO_REGION
 from local.errors import LocalError
 
 app = typer.Typer(
@@ -24,7 +25,7 @@ app = typer.Typer(
 )
 app.command()(running.up)
 app.command()(running.attach)
-app.command()(running.invoke)
+app.command()(invoking.invoke)
 app.command()(running.demo)
 app.command()(declared.views)
 app.command()(declared.preview)
@@ -72,9 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DistributaryError as error:
         return _failed(2, f"stopped: {error}; run it again")
     except NoRegionError:
-        return _failed(2, "no region: give --region, or set AWS_REGION")
+        return _failed(2, NO_REGION)
     except NoCredentialsError:
-        return _failed(2, "no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+        return _failed(2, NO_CREDENTIALS)
     except (LocalError, UsageFault, OSError, BotoCoreError, ClientError) as error:
         return _failed(2, str(error))
     except TyperException as error:

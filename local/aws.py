@@ -8,12 +8,18 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from local.errors import LocalError
 
 ACCOUNT = "000000000000"
 ATTEMPTS = 5
+
+_ON_THIS_MACHINE = "; for a table on this machine, set what `distributary up` prints"
+NO_REGION = f"no region: give --region, or set AWS_REGION{_ON_THIS_MACHINE}"
+NO_CREDENTIALS = (
+    f"no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{_ON_THIS_MACHINE}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +43,15 @@ class Aws:
         session = boto3.Session()
         region = region or os.environ.get("AWS_REGION") or session.region_name
         if not region:
-            raise LocalError("no region: give --region, or set AWS_REGION")
+            raise LocalError(NO_REGION)
         credentials = session.get_credentials()
         if credentials is None:
-            raise LocalError("no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
+            raise LocalError(NO_CREDENTIALS)
         fixed = credentials.get_frozen_credentials()
         return cls(endpoint, region, fixed.access_key or "", fixed.secret_key or "", fixed.token or "")
 
-    def client(self, service: str, region: str | None = None) -> Any:
-        """A boto3 client that waits at most 10 s for an answer, and asks ATTEMPTS times."""
+    def client(self, service: str, region: str | None = None, attempts: int | None = None) -> Any:
+        """A boto3 client that waits at most 10 s for an answer, and asks `attempts` times (default: ATTEMPTS)."""
         return boto3.client(  # type: ignore[call-overload]
             service,
             region_name=region or self.region,
@@ -57,7 +63,7 @@ class Aws:
                 connect_timeout=5,
                 read_timeout=10,
                 max_pool_connections=32,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                retries={"mode": "standard", "total_max_attempts": attempts or ATTEMPTS},
                 s3={"addressing_style": "path"} if self.endpoint else None,
             ),
         )
@@ -83,8 +89,17 @@ def said_in_one_line(doing: str) -> Iterator[None]:
     except ClientError as error:
         fault = error.response.get("Error", {})
         raise LocalError(f"{doing}: {fault.get('Code')}: {_line(fault.get('Message', ''))}") from error
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        raise LocalError(f"{doing}: {nothing_answers(error)}") from error
     except BotoCoreError as error:
         raise LocalError(f"{doing}: {_line(str(error))} (check endpoint, region and credentials)") from error
+
+
+def nothing_answers(error: EndpointConnectionError | ConnectTimeoutError) -> str:
+    """That no service listens where boto3 was sent, and what to do."""
+    endpoint = str(error.kwargs.get("endpoint_url", "")).rstrip("/")
+    start = "start what should listen there, such as `distributary up`"
+    return f"nothing answers at {endpoint}: {start}, or correct the address"
 
 
 def _line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What stops a local run, said in one line."""
+"""Errors that end a local run with one line."""
 
 
 class LocalError(Exception):

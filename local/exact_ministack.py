@@ -1,15 +1,18 @@
 """ministack, run as it is but for two faults of its DynamoDB.
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
-would overwrite any content. And its TTL deletes without a stream record.
+would overwrite any content. And its TTL deletes without a stream record. With OUTBOX in its
+environment, it writes each mail that it takes into that folder.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.services import dynamodb
+from ministack.services import dynamodb, ses, ses_v2
 
-from local import expiry
+from local import expiry, outbox
 
 _comparable = dynamodb._ddb_comparable
 
@@ -28,4 +31,7 @@ def comparable(value: Any) -> tuple[str, Any]:
 if __name__ == "__main__":
     dynamodb._ddb_comparable = comparable
     expiry.install()
+    if folder := os.environ.get("OUTBOX"):
+        for service in (ses, ses_v2):
+            outbox.install(service, ses._sent_emails, Path(folder))
     app.main()

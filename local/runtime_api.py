@@ -26,11 +26,19 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an invocation: the handler's payload, or an error of the function."""
+    """The result of an invocation: the handler's payload, or an error of the function. `started` is False for an error
+    that came before the handler was loaded."""
 
     request_id: str
     payload: Any
     function_error: str | None = None
+    started: bool = True
+
+    def error(self) -> str:
+        """The function's error in one line."""
+        given = self.payload if isinstance(self.payload, dict) else {}
+        kind, message = given.get("errorType", self.function_error), given.get("errorMessage", self.payload)
+        return " ".join(f"{kind}: {message}".split())
 
 
 class Throttled(Exception):
@@ -50,7 +58,7 @@ class RuntimeApi:
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API holds."""
+        """The value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self._server.server_port}"
 
     def offer(self, invocation: Invocation) -> None:
@@ -59,7 +67,7 @@ class RuntimeApi:
         self._waiting.put(invocation)
 
     def close(self) -> None:
-        """Lets go of whoever waits, and of the port."""
+        """Releases a process that waits for an invocation, and the port."""
         self._waiting.put(_CLOSED)
         self._server.shutdown()
         self._server.server_close()

@@ -51,8 +51,11 @@ def test_a_good_index_gives_its_id_and_an_index_of_its_own_to_each_generation():
         ({"of": Entity(name="order", keys=("user_id", "order_id"), attributes=("email",))}, "all and only"),
         ({"routing": "{email}"}, "its routing must use the entity's keys only"),
         ({"routing": "{"}, "write a literal brace"),
-        ({"fields": {"emial": KEYWORD}}, "entity 'user' does not declare 'emial'; add it"),
-        ({"fields": {"mail": Field(mapping=KEYWORD, of="emial")}}, "entity 'user' does not declare 'emial'; add it"),
+        ({"fields": {"emial": KEYWORD}}, "does not declare 'emial'; add it or correct the name"),
+        (
+            {"fields": {"mail": Field(mapping=KEYWORD, of="emial")}},
+            "does not declare 'emial'; add it or correct the name",
+        ),
         ({"fields": {"email": {}}}, "needs a mapping with a type"),
         ({"fields": {"email": {"type": "object"}}}, "needs 'properties', or 'dynamic'"),
         ({"fields": {"email": {"type": "knn_vector"}}}, "needs its 'dimension'"),

@@ -186,7 +186,7 @@ def test_a_missing_attribute_is_rejected_by_name(missing):
     [
         ({"name": "two words"}, "a name is unique"),
         ({"name": ""}, "a name is unique"),
-        ({"to": "mail"}, "'mail' is not declared by 'user'; add it"),
+        ({"to": "mail"}, "'mail' is not declared by 'user'; add it or correct the name"),
         ({"to": ""}, "'' is not declared by 'user'"),
         ({"to": None}, "Ses needs recipients: give 'to'"),
         ({"channel": Topic}, "Topic has no recipients: leave out 'to'"),
@@ -202,6 +202,7 @@ def test_a_missing_attribute_is_rejected_by_name(missing):
         ({"consent": "wants"}, "'wants' is not declared by 'user'"),
         ({"on": became("state", "active")}, "'state' is not declared by 'user'"),
         ({"content": {}}, "it has no content"),
+        ({"content": Content("Hi", "Hello")}, "content is no dict: give one content for each locale, such as content="),
         ({"content": {"en": Stored("x", ("nick",))}}, "'nick' is not declared by 'user'"),
         ({"content": {"en": Stored("x")}, "channel": Sms}, "Sms keeps no templates"),
         ({"again": "always"}, "again is 'always': give one of never, each"),

@@ -81,7 +81,8 @@ def _template_faults(declared: Declaration, templates: Sequence[Template]) -> It
     for template, limit in zip(templates, (PARTITION_KEY_BYTES, SORT_KEY_BYTES), strict=False):
         for name in template.attributes:
             if name not in {*entity.keys, *entity.attributes, *members}:
-                yield f"key '{template.text}' uses '{name}', which entity '{entity.name}' does not declare; add it"
+                place = f"key '{template.text}' uses '{name}'"
+                yield f"{place}, which entity '{entity.name}' does not declare; add it or correct the name"
         least = sum(len(part.encode()) if isinstance(part, str) else 1 for part in template.parts)
         if least > limit:
             yield f"key '{template.text[:40]}...' has at least {least} bytes, and may have {limit}"

@@ -91,7 +91,7 @@ def _field_faults(index: Index, name: str, field: Field) -> Iterable[str]:
     entity, mapping = index.of, field.mapping
     source = field.of if isinstance(field.of, str) else name
     if not callable(field.of) and source not in {*entity.keys, *entity.attributes}:
-        yield f"entity '{entity.name}' does not declare '{source}'; add it"
+        yield f"entity '{entity.name}' does not declare '{source}'; add it or correct the name"
     if mapping.get("type") in ("object", "nested") and not {"properties", "dynamic", "enabled"} & set(mapping):
         yield f"field '{name}' needs 'properties', or 'dynamic': true to take any"
     if field.on_error not in ("park", "null"):

@@ -122,6 +122,9 @@ def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
     if commas := without_comma(keys=rule.of.keys, attributes=rule.of.attributes, trusted=rule.trusted):
         yield from commas
         return
+    if not isinstance(rule.content, Mapping):
+        yield "content is no dict: give one content for each locale, such as content={'en': Content(...)}"
+        return
     recipient = rule.channel.recipient
     if (recipient is None) != (rule.to is None):
         wrong = "needs recipients: give 'to'" if recipient else "has no recipients: leave out 'to'"
@@ -130,7 +133,7 @@ def _faults(rule: Rule, kinds: frozenset[Kind]) -> Iterator[str]:
         yield "it has no content: give one for each locale, the default first"
     for name in _named(rule):
         if name not in (*rule.of.keys, *rule.of.attributes):
-            yield f"'{name}' is not declared by '{rule.of.name}'; add it"
+            yield f"'{name}' is not declared by '{rule.of.name}'; add it or correct the name"
     for each in rule.content.values():
         yield from faults(each)
         if isinstance(each, Stored) and not rule.channel.templates:
