@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "layers/distributary")]
 
-from bench import consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
+from bench import archive, consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
 from bench.harness import Row, publish  # noqa: E402
 from bench.index_sides import Missing  # noqa: E402
 
@@ -30,6 +30,7 @@ def main() -> int:
         *replicate.rows(),
         *lag.rows(),
         *welcome.rows(),
+        *archive.rows(),
     ]
     return publish(rows, ROOT / ".bench" / "report.json")
 

@@ -10,7 +10,7 @@ from local.build import Built, build
 from local.template import Template
 
 ROOT = Path(__file__).resolve().parents[1]
-FUNCTIONS = ("derive", "index", "welcome", "replicate")
+FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
 BARE = "import boto3; boto3.client('dynamodb', region_name='eu-west-1')"
 APP = f"{BARE}; import app"
 CLOCK = "import time; started = time.perf_counter(); {work}; print((time.perf_counter() - started) * 1000)"

@@ -52,7 +52,9 @@ def up(context: typer.Context, port: Port = None, opensearch_port: SearchPort = 
 def attach(
     context: typer.Context,
     table: Annotated[str, typer.Argument(metavar="TABLE", help="An existing table with a stream of both images.")],
-    functions: Annotated[list[str], typer.Argument(metavar="FUNCTION...", help="derive, index, welcome, replicate")],
+    functions: Annotated[
+        list[str], typer.Argument(metavar="FUNCTION...", help="derive, index, welcome, replicate, archive")
+    ],
     endpoint_url: Source = None,
     region: SourceRegion = None,
     backfill: Annotated[

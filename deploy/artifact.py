@@ -17,7 +17,7 @@ from local.runtime import Function
 from local.runtime_api import Answer
 from local.template import Template
 
-FUNCTIONS = ("derive", "index", "welcome", "replicate")
+FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
 USER = {"user_id": {"S": "u-1001"}}
 
 
@@ -110,4 +110,6 @@ class Artifact:
         row = self._aws.client("dynamodb").get_item(TableName=derive["DERIVED_TABLE"], Key=profile)
         region = replicate["REPLICA_REGION"]
         copy = self._aws.client("dynamodb", region).get_item(TableName=replicate["REPLICA_TABLE"], Key=USER)
-        return [f"{what} is missing" for what, answer in (("the row", row), ("the copy", copy)) if "Item" not in answer]
+        kept = self._aws.client("s3").list_objects_v2(Bucket=self._environment("archive")["ARCHIVE_BUCKET"])
+        found = {"the row": "Item" in row, "the copy": "Item" in copy, "the archived change": kept["KeyCount"] == 1}
+        return [f"{what} is missing" for what, there in found.items() if not there]

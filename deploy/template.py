@@ -8,7 +8,7 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-BRANCHES = {"Derive": "derive", "Index": "index", "Welcome": "welcome", "Replicate": "replicate"}
+BRANCHES = {"Derive": "derive", "Index": "index", "Welcome": "welcome", "Replicate": "replicate", "Archive": "archive"}
 """Each function's part in logical ids, and its branch."""
 
 ALIAS = "live"
@@ -16,6 +16,9 @@ ALIAS = "live"
 
 METRIC_MATH = "Metrics"
 """The property of alarms on several metrics, which the emulator refuses."""
+
+CATALOGUE = "AWS::Glue::"
+"""How the types begin of what only Athena reads, which the emulator refuses as well."""
 
 
 @dataclass(frozen=True, slots=True)

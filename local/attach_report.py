@@ -20,6 +20,7 @@ _PLACES = {
     "OPENSEARCH_ENDPOINT": "documents in OpenSearch at {}",
     "CLAIM_TABLE": "claims of messages in table {}",
     "REPLICA_TABLE": "rows in table {}",
+    "ARCHIVE_BUCKET": "changes in s3://{}",
 }
 """Where a function keeps what it makes, by the variable of its environment that names the place."""
 

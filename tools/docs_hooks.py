@@ -16,6 +16,7 @@ FUNCTIONS = {
     "Suppress": "suppress",
     "Replicate": "replicate",
     "Drift": "drift",
+    "Archive": "archive",
 }
 """How the logical ids of a function's resources begin. `IndexPurge...` belongs to `purge`."""
 

@@ -22,6 +22,7 @@ from distributary.errors import Rejected  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402
 from distributary.index.declarations import of_generation  # noqa: E402
 from distributary.index.validation import whole  # noqa: E402
+from distributary.readers.archive import ArchivedChange  # noqa: E402
 from distributary.stream.change import REPLICA_VERSION, Change  # noqa: E402
 from distributary.stream.codec import decode_item  # noqa: E402
 from distributary.stream.keys import identity  # noqa: E402
@@ -121,6 +122,18 @@ def replicas(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) 
         if parked.holds(change.keys.raw, item):
             expected.excused.add(name)
     return expected
+
+
+def rebuilt(before: Iterable[Item], changes: Iterable[ArchivedChange], key_names: tuple[str, ...]) -> dict[str, Any]:
+    """The table as it was before its stream began, with every archived change made in order."""
+    items = {item_name(item, key_names): item for item in before}
+    for change in sorted(changes, key=lambda each: each.at):
+        name = identity(change.keys)
+        if change.new is None:
+            items.pop(name, None)
+        else:
+            items[name] = change.new
+    return {name: decode_item(item) for name, item in items.items()}
 
 
 def _excuse(expected: Expectation, change: Change, parked: Parked, names: set[str]) -> None:

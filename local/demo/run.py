@@ -14,6 +14,8 @@ from boto3.dynamodb.types import TypeSerializer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from distributary.readers.archive import Archive
+from distributary.readers.place import place
 from local.attach import source_table
 from local.aws import Aws
 from local.backfill import Table
@@ -35,7 +37,7 @@ from local.stack import Project, Stack
 
 TABLE = "users"
 REGION, REPLICA_REGION = "us-east-1", "eu-west-1"
-FUNCTIONS = ("derive", "index", "welcome", "replicate")
+FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
 EXISTING = 500
 POISON_EVERY = 400
 PAIRED = 20
@@ -143,6 +145,7 @@ class Demo:
         self._world, self._workload, self._changes, self._step = world, workload, changes, step
         self._poison = {name: Poison(POISON_EVERY, TTL_ATTRIBUTE) for name in FUNCTIONS}
         self._table: Table | None = None
+        self._existing: list[dict[str, Any]] = []
         self.found: list[Reconciliation] = []
 
     def prepare(self) -> None:
@@ -153,6 +156,7 @@ class Demo:
             dynamodb.create_table(TableName=TABLE, **KEY_SCHEMA)
             for item in self._workload.existing(EXISTING):
                 self._world.put(item)
+            self._existing = list(reconcile.scan(dynamodb, TABLE))
             dynamodb.update_table(TableName=TABLE, StreamSpecification=STREAM)
             self._table, spec = source_table(stack.aws, TABLE)
             stack.create_replica(spec)
@@ -222,6 +226,7 @@ class Demo:
         replica_client = stack.aws.client("dynamodb", REPLICA_REGION)
         replica = reconcile.scan(replica_client, settings["replicate"]["REPLICA_TABLE"])
         replicas = oracle.rows_of(replica, lambda item: oracle.item_name(item, table.keys))
+        archive = Archive(place(f"s3://{settings['archive']['ARCHIVE_BUCKET']}", lambda: s3), TABLE)
         documents = reconcile.search(self._world.endpoints.opensearch)
         derive, index, replicate = parked["derive"], parked["index"], parked["replicate"]
         return [
@@ -231,6 +236,11 @@ class Demo:
                 self._workload.born, reconcile.sent_messages(self._world.endpoints.aws), parked["welcome"]
             ),
             reconcile.compare("replicate", oracle.replicas(source, table.keys, replicate), replicas),
+            reconcile.compare(
+                "archive",
+                oracle.replicas(source, table.keys, parked["archive"]),
+                oracle.rebuilt(self._existing, archive.changes(), table.keys),
+            ),
         ]
 
     def _line(self, found: Reconciliation, live: Live) -> BranchLine:

@@ -75,7 +75,7 @@ def test_the_settings_page_shows_a_parameter_in_full(parameter):
         ("MarkerDays", "purge"),
         ("ReplicaTableName", "replicate, drift"),
         ("Generation", "all functions"),
-        ("MaximumRetryAttempts", "derive, index, welcome, replicate"),
+        ("MaximumRetryAttempts", "derive, index, welcome, replicate, archive"),
     ],
 )
 def test_the_settings_page_says_whose_a_parameter_is(parameter, functions):

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from distributary.archive import ArchiveBranch, ArchiveSettings
+from distributary.archive import build as build_archive
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.factory import build as build_derive
@@ -26,6 +28,12 @@ def plain(table: str) -> str:
 def epoch() -> float:
     """A clock that does not move."""
     return 1000.0
+
+
+def archive(client: Any) -> ArchiveBranch:
+    """An archive branch that writes into the bucket `archive`."""
+    settings = ArchiveSettings(parking_bucket="parking", generation=0, archive_bucket="archive")
+    return build_archive(settings, lambda *_, **__: client)
 
 
 def derive_settings(name: Callable[[str], str] = plain) -> DeriveSettings:

@@ -26,7 +26,7 @@ def report(tmp_path_factory):
 
 def test_every_branch_agrees_with_the_source(report):
     assert {line["branch"]: line["differences"] for line in report["branches"]} == dict.fromkeys(
-        ("derive", "index", "welcome", "replicate", "multi-active"), 0
+        ("derive", "index", "welcome", "replicate", "archive", "multi-active"), 0
     )
 
 
@@ -38,7 +38,7 @@ def test_every_received_change_came_to_exactly_one_end(report):
 
 def test_what_was_to_go_wrong_went_wrong(report):
     faults = report["faults"]
-    assert faults["rewinds"] == 6
+    assert faults["rewinds"] == 7
     assert faults["kills"] >= 2
     assert faults["malformed records"] >= 4
     assert faults["answers 429"] >= 1

@@ -87,7 +87,7 @@ def test_declarations_that_replace_nothing_are_refused_with_what_there_is(copy, 
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["derive", "index", "replicate", "suppress", "welcome"])
+@pytest.mark.parametrize("name", ["archive", "derive", "index", "replicate", "suppress", "welcome"])
 def test_a_functions_own_packages_are_built_and_its_tests_are_not(name, tmp_path):
     """`sam build` runs the same target of the same Makefile, in a copy of the folder."""
     folder, built = tmp_path / name, tmp_path / "built"

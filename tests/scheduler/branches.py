@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from tests.scheduler.archive import ArchiveWorld
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SAFE, Effect, Faults, late
@@ -48,6 +49,7 @@ def scheduled(seed: int, choices: Choices) -> Playable:
 
 
 BRANCHES: dict[str, Make] = {
+    "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-shuffled": scheduled,

@@ -6,6 +6,7 @@ from tests.scheduler.branches import BRANCHES
 from tests.scheduler.runs import play, seeds
 
 SAMPLE = {
+    "archive": 150,
     "index": 150,
     "index-repaired": 100,
     "mirror": 100,

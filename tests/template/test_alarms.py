@@ -163,7 +163,9 @@ def test_the_description_of_every_alarm_names_its_section_of_the_runbook(templat
         assert logical_id.lower().endswith(section)
 
 
-@pytest.mark.parametrize("file", ["derive/app", "index/app", "index/purge", "welcome/app", "replicate/app"])
+@pytest.mark.parametrize(
+    "file", ["derive/app", "index/app", "index/purge", "welcome/app", "replicate/app", "archive/app"]
+)
 def test_every_function_gives_its_telemetry_the_stacks_name(file, root):
     """Without it the metrics lack a dimension, and no alarm would ever start."""
     source = (root / "functions" / f"{file}.py").read_text()

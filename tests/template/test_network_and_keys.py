@@ -71,16 +71,17 @@ def test_a_functions_own_code_cannot_change_the_network(template):
 
 def test_keys_are_used_only_through_the_services_that_hold_the_data(template):
     statements = template.properties("KeyPolicy")["PolicyDocument"]["Statement"]
-    sources, parking = (each["Fn::If"][1] for each in statements)
-    for statement in (sources, parking):
+    sources, *buckets = (each["Fn::If"][1] for each in statements)
+    for statement in (sources, *buckets):
         assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert sources["Resource"] == {"Ref": "KmsKeyArns"}
     through = [each["Fn::Sub"].partition(".")[0] for each in sources["Condition"]["StringLike"]["kms:ViaService"]]
     assert through == ["dynamodb", "s3", "secretsmanager", "sns", "ssm"]
-    assert parking["Resource"] == {"Ref": "ParkingKeyArn"}
-    assert parking["Condition"] == {
-        "StringEquals": {"kms:ViaService": {"Fn::Sub": "s3.${AWS::Region}.${AWS::URLSuffix}"}}
-    }
+    assert [each["Resource"] for each in buckets] == [{"Ref": "ParkingKeyArn"}, {"Ref": "ArchiveKeyArn"}]
+    for bucket in buckets:
+        assert bucket["Condition"] == {
+            "StringEquals": {"kms:ViaService": {"Fn::Sub": "s3.${AWS::Region}.${AWS::URLSuffix}"}}
+        }
 
 
 def test_messages_are_sent_with_the_given_identity_and_no_other(template):

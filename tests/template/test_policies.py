@@ -152,6 +152,7 @@ def test_a_function_parks_under_its_own_branch_and_lambda_under_its_own_prefix(n
         {"Fn::Sub": "${ParkingBucket.Arn}/aws/lambda/*"},
         {"Fn::Sub": f"${{ParkingBucket.Arn}}/parked/{branch}/*"},
         *([{"Fn::Sub": "${ParkingBucket.Arn}/conflicts/*"}] if branch == "replicate" else []),
+        *([{"Fn::Sub": "${ArchiveBucket.Arn}/*"}] if branch == "archive" else []),
     ]
 
 

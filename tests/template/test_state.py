@@ -1,6 +1,13 @@
 """What must outlive a deployment, and stay private: tables and the parking bucket."""
 
+import json
+
 import pytest
+
+from deploy.template import resolved
+from distributary.archive.line import line
+from distributary.readers.archive_layout import data_prefix, hour_prefix
+from tests.unit.records import change
 
 TABLES = {"DerivedTable": ("pk", "sk"), "LedgerTable": ("id",), "TombstoneTable": ("id",), "ClaimTable": ("id",)}
 
@@ -15,12 +22,17 @@ def bucket(template):
     return template.properties("ParkingBucket")
 
 
+@pytest.fixture(params=["Parking", "Archive"])
+def either(request, template):
+    return request.param, template.properties(f"{request.param}Bucket")
+
+
 def test_there_are_no_other_tables_or_buckets(template):
     assert set(template.of_type("AWS::DynamoDB::Table")) == set(TABLES)
-    assert set(template.of_type("AWS::S3::Bucket")) == {"ParkingBucket"}
+    assert set(template.of_type("AWS::S3::Bucket")) == {"ParkingBucket", "ArchiveBucket"}
 
 
-@pytest.mark.parametrize("logical_id", [*TABLES, "ParkingBucket"])
+@pytest.mark.parametrize("logical_id", [*TABLES, "ParkingBucket", "ArchiveBucket"])
 def test_state_outlives_the_stack_and_every_parameter(logical_id, template):
     resource = template.document["Resources"][logical_id]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
@@ -51,11 +63,12 @@ def test_a_table_forgets_at_expires_at(table):
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
 
 
-def test_the_parking_bucket_is_encrypted_versioned_and_closed_to_the_public(bucket):
+def test_a_bucket_is_encrypted_versioned_and_closed_to_the_public(either):
+    name, bucket = either
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert encryption["ServerSideEncryptionByDefault"] == {
-        "SSEAlgorithm": {"Fn::If": ["ParkingKeyGiven", "aws:kms", "AES256"]},
-        "KMSMasterKeyID": {"Fn::If": ["ParkingKeyGiven", {"Ref": "ParkingKeyArn"}, {"Ref": "AWS::NoValue"}]},
+        "SSEAlgorithm": {"Fn::If": [f"{name}KeyGiven", "aws:kms", "AES256"]},
+        "KMSMasterKeyID": {"Fn::If": [f"{name}KeyGiven", {"Ref": f"{name}KeyArn"}, {"Ref": "AWS::NoValue"}]},
     }
     blocks = bucket["PublicAccessBlockConfiguration"]
     assert set(blocks) == {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
@@ -64,13 +77,14 @@ def test_the_parking_bucket_is_encrypted_versioned_and_closed_to_the_public(buck
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
-def test_the_parking_bucket_answers_only_over_tls(template):
-    (statement,) = template.properties("ParkingBucketPolicy")["PolicyDocument"]["Statement"]
+@pytest.mark.parametrize("name", ["ParkingBucket", "ArchiveBucket"])
+def test_a_bucket_answers_only_over_tls(name, template):
+    (statement,) = template.properties(f"{name}Policy")["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": False}}
     assert statement["Resource"] == [
-        {"Fn::GetAtt": ["ParkingBucket", "Arn"]},
-        {"Fn::Sub": "${ParkingBucket.Arn}/*"},
+        {"Fn::GetAtt": [name, "Arn"]},
+        {"Fn::Sub": f"${{{name}.Arn}}/*"},
     ]
 
 
@@ -82,3 +96,42 @@ def test_parked_changes_end_with_their_term(bucket):
 
 def test_parked_changes_are_kept_longer_than_deletions_by_default(template):
     assert template.defaults()["ParkingDays"] > template.defaults()["TombstoneDays"]
+
+
+def test_the_archive_is_locked_only_if_asked_and_can_be_locked_later(template):
+    """An existing bucket without Object Lock would have to be replaced."""
+    archive = template.properties("ArchiveBucket")
+    assert archive["ObjectLockEnabled"] is True
+    condition, lock, otherwise = archive["ObjectLockConfiguration"]["Fn::If"]
+    assert (condition, otherwise) == ("ArchiveIsLocked", {"Ref": "AWS::NoValue"})
+    assert lock["Rule"]["DefaultRetention"] == {"Mode": {"Ref": "ArchiveLockMode"}, "Days": {"Ref": "ArchiveLockDays"}}
+    assert template.defaults()["ArchiveLockDays"] == 0
+
+
+def test_the_archive_moves_to_cheaper_classes_that_are_read_at_once(template):
+    cheaper, expire = template.properties("ArchiveBucket")["LifecycleConfiguration"]["Rules"]
+    assert [each["StorageClass"] for each in cheaper["Transitions"]] == ["STANDARD_IA", "GLACIER_IR"]
+    condition, rule, _ = expire["Fn::If"]
+    assert (condition, rule["ExpirationInDays"]) == ("ArchiveEnds", {"Ref": "ArchiveDays"})
+    assert template.defaults()["ArchiveDays"] == 0
+    assert template.defaults()["ArchiveColdDays"] >= template.defaults()["ArchiveInfrequentDays"] + 30
+
+
+def test_athena_finds_an_object_where_the_function_puts_it(template):
+    table = template.properties("ArchiveTable")["TableInput"]
+    location, given = table["Parameters"]["storage.location.template"]["Fn::Sub"]
+    hour = 1_795_341_600_000_000
+    filled = location.replace("${!day}", "2026-11-22").replace("${!hour}", "10").replace("${Table}", "users")
+    assert filled == "s3://${ArchiveBucket}/" + data_prefix("users") + hour_prefix(hour)
+    assert table["StorageDescriptor"]["Location"]["Fn::Sub"][0] == location.partition("day=")[0]
+    source = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
+    assert resolved(given["Table"], {"ArchiveSourceArn": source}) == "users"
+    assert [each["Name"] for each in table["PartitionKeys"]] == ["day", "hour"]
+
+
+def test_athena_reads_the_fields_that_a_line_has_and_keeps_their_case(template):
+    table = template.properties("ArchiveTable")["TableInput"]["StorageDescriptor"]
+    mapped = {name: field for name, field in table["SerdeInfo"]["Parameters"].items() if name.startswith("mapping.")}
+    fields = json.loads(line(change(0, "MODIFY")))
+    assert mapped == {f"mapping.{field.lower()}": field for field in fields}
+    assert {each["Name"] for each in table["Columns"]} == {field.lower() for field in fields}

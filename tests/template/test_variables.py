@@ -3,6 +3,7 @@
 import pytest
 
 from deploy.template import BRANCHES, resolved
+from distributary.archive.settings import ArchiveSettings
 from distributary.derive.settings import DeriveSettings
 from distributary.index.settings import IndexSettings
 from distributary.replicate.settings import ReplicateSettings
@@ -14,6 +15,7 @@ SETTINGS = {
     "Index": IndexSettings,
     "Welcome": WelcomeSettings,
     "Replicate": ReplicateSettings,
+    "Archive": ArchiveSettings,
 }
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
 
@@ -29,6 +31,7 @@ GIVEN = {
     "LedgerTable": "Ledger",
     "TombstoneTable": "Tombstone",
     "ClaimTable": "Claim",
+    "ArchiveBucket": "archive-bucket",
 }
 
 

@@ -1,5 +1,6 @@
 """Every sample event, through what every function makes of it."""
 
+import gzip
 import json
 import re
 from decimal import Decimal
@@ -9,6 +10,7 @@ import pytest
 
 from distributary import derive as views
 from distributary import index as indexes
+from distributary.consumer.deadline import Deadline
 from distributary.derive.branch import plan
 from distributary.errors import ConfigError, Rejected
 from distributary.index.branch import IndexBranch
@@ -18,6 +20,8 @@ from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable
 from indexes import INDEXES
 from rules import RULES
+from tests.fakes import built
+from tests.fakes.s3 import S3
 from tests.unit.mail import Office
 from views import VIEWS
 
@@ -129,6 +133,13 @@ WHAT_HAPPENS = {
     "empty-batch": ([], [], [], ([], [])),
 }
 NO_STREAM = {"not-a-stream-event"}
+NOT_ARCHIVED = {
+    "snapshot": ["Ignored"],
+    "empty-batch": [],
+    "keys-only-stream": [],
+    "poison-record": ["Applied", "Applied"],
+}
+"""What is no change is never archived; every change is, whatever it holds."""
 
 
 def test_every_sample_event_has_its_say_here():
@@ -138,6 +149,17 @@ def test_every_sample_event_has_its_say_here():
 @pytest.mark.parametrize("name", WHAT_HAPPENS)
 def test_what_a_sample_event_makes_happen(name):
     assert (derived(name), indexed(name), mirrored(name), welcomed(name)) == WHAT_HAPPENS[name]
+
+
+@pytest.mark.parametrize("name", WHAT_HAPPENS)
+def test_every_change_of_a_sample_event_is_archived(name):
+    changes = [each for each in entries(name) if isinstance(each, Change)]
+    archive = S3("archive")
+    ends = built.archive(archive).apply(changes, Deadline(float("inf")))
+    expected = NOT_ARCHIVED.get(name, ["Applied"] * len(read(name)["Records"]))
+    assert [end.status.value for end in ends] == expected
+    kept = [line for body in archive.state.values() for line in gzip.decompress(body).splitlines()]
+    assert len(kept) == expected.count("Applied")
 
 
 @pytest.mark.parametrize("name", sorted(NO_STREAM))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from distributary.archive.settings import ArchiveSettings
 from distributary.derive.settings import DeriveSettings
 from distributary.errors import ConfigError
 from distributary.index.settings import IndexSettings, PurgeSettings
@@ -12,6 +13,7 @@ STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T
 EVERY_FUNCTION = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
 EVERYWHERE = {**EVERY_FUNCTION, "STREAMS": f"{STREAM}=0,=0,"}
 GOOD = {
+    ArchiveSettings: {**EVERYWHERE, "ARCHIVE_BUCKET": "distributary-archive"},
     DeriveSettings: {
         **EVERYWHERE,
         "DERIVED_TABLE": "derived",
@@ -61,6 +63,7 @@ GOOD = {
     },
 }
 BAD = {
+    "ARCHIVE_BUCKET": ["A Bucket", "ab", "bucket/prefix"],
     "PARKING_BUCKET": ["A Bucket", "ab", "-bucket", "bucket/prefix", "bucket\n"],
     "STREAMS": ["users=0", STREAM, f"{STREAM}=x", f"{STREAM}=0,{STREAM}=1"],
     "GENERATION": ["-1", "1.0", "one", "1000000", " 1", "1\n", "٣", "1_0"],

@@ -1,13 +1,9 @@
 """Verification finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
-import gzip
-import io
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -15,7 +11,6 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.ledger_tables import LedgerTables
-from distributary.derive.verify import s3_export
 from distributary.derive.verify.command import lines
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.repair import Repair
@@ -23,10 +18,12 @@ from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.errors import Rejected
+from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.exports import exported
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
 from tests.unit.records import change
@@ -66,24 +63,6 @@ class Scanning(DynamoDB):
     def scan(self, **arguments: Any) -> Any:
         assert arguments["ConsistentRead"]
         return super().scan(**{"Limit": 3, **arguments})
-
-
-class Bucket:
-    """An S3 bucket, its listing in pages of one."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-
-    def get_paginator(self, operation: str) -> "Bucket":
-        assert operation == "list_objects_v2"
-        return self
-
-    def paginate(self, *, Bucket: str, Prefix: str) -> Any:
-        assert Bucket == "bucket"
-        return [{"Contents": [{"Key": key}]} for key in self.files if key.startswith(Prefix)] or [{}]
-
-    def get_object(self, *, Bucket: str, Key: str) -> Any:
-        return {"Body": io.BytesIO(self.files[Key])}
 
 
 class World:
@@ -389,16 +368,12 @@ def test_an_older_change_never_brings_back_a_row_that_a_repair_took_away(world: 
 
 
 def test_an_export_replaces_the_scan_and_later_changes_are_no_difference(world: World, tmp_path: Any) -> None:
-    folder = tmp_path / "AWSDynamoDB" / "1" / "data"
-    folder.mkdir(parents=True)
-    with gzip.open(folder / "a.json.gz", "wt") as file:
-        for item in world.service.state["users"].values():
-            file.write(json.dumps({"Item": item}) + "\n")
+    exported(tmp_path, world.service.state["users"].values())
     world.put("u-3", **user("changed"))
     world.delete("u-4")
-    assert world.verify(export=s3_export.pages(str(tmp_path), lambda: None)).equal
+    assert world.verify(export=full_export.pages(str(tmp_path), lambda: None, ("user_id",))).equal
     world.derived.pop(("USER#u-5", "PROFILE"))
-    assert kinds(world.verify(export=s3_export.pages(str(tmp_path), lambda: None)), "profile") == {"missing"}
+    assert kinds(world.verify(export=full_export.pages(str(tmp_path), lambda: None)), "profile") == {"missing"}
 
 
 def test_a_repaired_item_keeps_its_version_so_an_older_change_does_nothing(world: World) -> None:
@@ -418,36 +393,6 @@ def test_a_lost_row_put_again_outlives_the_delete_that_came_before_it(world: Wor
     world.mended()
     world.branch.apply([deleted], FOREVER)
     assert world.verify().equal, world.verify().samples
-
-
-def test_an_export_in_s3_is_read_as_one_in_a_folder_is(world: World) -> None:
-    data = gzip.compress("".join(json.dumps({"Item": item}) + "\n" for item in world.items()).encode())
-    s3 = Bucket({"exports/1/data/a.json.gz": data, "exports/1/manifest-summary.json": b"{}"})
-    assert world.verify(export=s3_export.pages("s3://bucket/exports/", lambda: s3))["items"] == 6
-
-
-@pytest.mark.parametrize(
-    ("files", "says"),
-    [
-        ({"a.json": b""}, "there is no data file"),
-        ({"a.json.gz": b"no gzip"}, "a.json.gz is no file of a full export"),
-        ({"a.json.gz": gzip.compress(b'{"NewImage": {}}\n')}, "a.json.gz is no file of a full export"),
-    ],
-)
-def test_what_is_no_export_is_told_by_name(files: dict[str, bytes], says: str) -> None:
-    with pytest.raises(ConfigError, match=says):
-        list(s3_export.pages("s3://bucket/", lambda: Bucket(files)))
-
-
-def test_an_export_that_breaks_off_is_no_verdict() -> None:
-    class Broken(io.BytesIO):
-        def read(self, *_: Any) -> bytes:
-            raise ReadTimeoutError(endpoint_url="s3")
-
-    bucket = Bucket({"a.json.gz": b""})
-    bucket.get_object = lambda **_: {"Body": Broken()}  # type: ignore[method-assign, assignment]
-    with pytest.raises(Unavailable, match="ReadTimeoutError"):
-        list(s3_export.pages("s3://bucket/", lambda: bucket))
 
 
 def test_a_report_keeps_to_its_lines_whatever_a_key_holds(world: World) -> None:

@@ -1,4 +1,4 @@
-"""How far a verification is: bars on a terminal that has rich, else a line every ten seconds."""
+"""How far a command is: bars on a terminal that has rich, else a line every ten seconds."""
 
 import sys
 import time
@@ -23,12 +23,15 @@ SECONDS = 10.0
 
 @contextmanager
 def progress(
-    expected: Mapping[str, int], to: TextIO | None = None, now: Callable[[], float] = time.monotonic
+    expected: Mapping[str, int],
+    to: TextIO | None = None,
+    now: Callable[[], float] = time.monotonic,
+    command: str = "verify",
 ) -> Iterator[Progress]:
     """`expected` says how much there is of each kind, 0 where that is unknown; a table's count is hours old."""
     stream = to or sys.stderr
     if not stream.isatty() or find_spec("rich") is None:
-        yield _Lines(expected, stream, now)
+        yield _Lines(expected, stream, now, command)
         return
     rich, console = import_module("rich.progress"), import_module("rich.console")
     columns = ("{task.description:<12}", rich.BarColumn(), "{task.completed:>12,.0f}", rich.TimeRemainingColumn())
@@ -38,8 +41,8 @@ def progress(
 
 
 class _Lines:
-    def __init__(self, expected: Mapping[str, int], stream: TextIO, now: Callable[[], float]) -> None:
-        self._expected, self._stream, self._now = expected, stream, now
+    def __init__(self, expected: Mapping[str, int], stream: TextIO, now: Callable[[], float], command: str) -> None:
+        self._expected, self._stream, self._now, self._command = expected, stream, now, command
         self._read = dict.fromkeys(expected, 0)
         self._lock, self._printed = Lock(), now()
 
@@ -49,7 +52,7 @@ class _Lines:
             if self._now() - self._printed < SECONDS:
                 return
             self._printed = self._now()
-            print("verify: " + ", ".join(self._parts()), file=self._stream, flush=True)
+            print(f"{self._command}: " + ", ".join(self._parts()), file=self._stream, flush=True)
 
     def _parts(self) -> Iterator[str]:
         for what, many in self._expected.items():

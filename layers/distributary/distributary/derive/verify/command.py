@@ -14,7 +14,6 @@ from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
-from distributary.derive.verify import s3_export
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -24,6 +23,7 @@ from distributary.derive.view import View
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
+from distributary.readers import full_export
 from distributary.stream import version as versions
 from distributary.stream.keys import table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
@@ -66,7 +66,7 @@ def run(options: Options) -> Report:
         verify = _assembled(options, client, chosen, others, keys, report_progress)
         known = TableFormat(verify.scan.tables, (*chosen, *others))
         prepare(known, verify.scan, table_of(table_arn(options.table)), options.repair)
-        pages = s3_export.pages(options.export, lambda: _client(options, "s3")) if options.export else None
+        pages = full_export.pages(options.export, lambda: _client(options, "s3"), keys) if options.export else None
         report = verify.run(pages)
         if options.repair:
             known.record(chosen)

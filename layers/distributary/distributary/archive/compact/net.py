@@ -1,0 +1,42 @@
+"""The net change of each item in a window, as an incremental export states it."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import orjson
+
+from distributary.archive.compact.partitions import Entry
+
+
+def net_changes(entries: Iterable[Entry], old_images: bool) -> Iterator[bytes]:
+    """At most one line per item, without a line feed, of all changes of these items; a change may come more than once.
+
+    `NewImage` is the item after its last change, `OldImage` the item before its first one. An item that was inserted
+    and deleted again has no line. https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/S3DataExport.Output.html
+    """
+    first: dict[bytes, Entry] = {}
+    last: dict[bytes, Entry] = {}
+    for entry in entries:
+        if entry.key not in first:
+            first[entry.key] = last[entry.key] = entry
+        elif entry.at < first[entry.key].at:
+            first[entry.key] = entry
+        elif entry.at > last[entry.key].at:
+            last[entry.key] = entry
+    for key, entry in last.items():
+        old, new = _image(first[key], "OldImage"), _image(entry, "NewImage")
+        if old is None and new is None:
+            continue
+        body: dict[str, Any] = {
+            "Metadata": {"WriteTimestampMicros": {"N": str(entry.micros)}},
+            "Keys": orjson.Fragment(key),
+        }
+        if old is not None and old_images:
+            body["OldImage"] = old
+        if new is not None:
+            body["NewImage"] = new
+        yield orjson.dumps(body)
+
+
+def _image(entry: Entry, name: str) -> Any:
+    return orjson.loads(entry.line).get(name)

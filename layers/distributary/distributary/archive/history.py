@@ -1,0 +1,80 @@
+"""An item's life, and the item as it was at a moment. Used by a command only: no branch imports it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from distributary.archive.line import key_text
+from distributary.readers.archive import Archive, ArchivedChange, Position
+from distributary.stream.codec import Typed
+from distributary.verify.progress import Progress, silent
+
+
+class State(StrEnum):
+    """What is known of an item at a moment."""
+
+    EXISTS = "exists"
+    ABSENT = "does not exist"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A change of the item. `attributes`: those that differ between its images."""
+
+    at: Position
+    micros: int
+    kind: str
+    expired: bool
+    attributes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """`item` is the item at the moment if it exists then. `events` are all that the archive holds, oldest first."""
+
+    state: State
+    item: Mapping[str, Any] | None
+    events: tuple[Event, ...]
+
+
+def life(archive: Archive, keys: Mapping[str, Typed], moment: int, progress: Progress = silent) -> Life:
+    """Of the item with these keys (DynamoDB JSON), at a moment in microseconds since the epoch.
+
+    A stream's times are whole seconds: changes of the moment's own second are included. Before the first archived
+    change, an item is what that change's old image says. All of the archive is read. Raises ConfigError for keys that
+    are none, for a damaged object or line; Unavailable where S3 breaks off.
+    """
+    events: dict[Position, Event] = {}
+    before: ArchivedChange | None = None
+    after: ArchivedChange | None = None
+    for change in _changes(archive, keys, progress):
+        events[change.at] = _event(change)
+        if change.micros <= moment and (before is None or change.at > before.at):
+            before = change
+        if change.micros > moment and (after is None or change.at < after.at):
+            after = change
+    ordered = tuple(events[at] for at in sorted(events))
+    if before is None and after is None:
+        return Life(State.UNKNOWN, None, ordered)
+    item = before.new if before is not None else after.old if after is not None else None
+    return Life(State.ABSENT if item is None else State.EXISTS, item, ordered)
+
+
+def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) -> Iterator[ArchivedChange]:
+    """A line is only read as JSON if it may be of the item: most are of others."""
+    text = key_text(keys)
+    wanted, sought = json.loads(text), b'"Keys":' + text
+    for name in archive.objects():
+        for number, line in archive.lines(name):
+            if sought in line and (change := archive.read(name, number, line)).keys == wanted:
+                yield change
+        progress("objects", 1)
+
+
+def _event(change: ArchivedChange) -> Event:
+    old, new = change.old or {}, change.new or {}
+    differ = tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
+    return Event(change.at, change.micros, change.kind, change.expired, differ)

@@ -1,0 +1,113 @@
+"""The archive of a table's changes: by hour, as delivered, so that a change may come more than once."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from distributary.errors import ConfigError
+from distributary.readers.archive_layout import ENDING, HOUR, SECOND, data_prefix, hour_of
+from distributary.readers.lines import lines
+from distributary.readers.place import Place
+
+_WHAT = "line of an archive"
+
+
+class Position(NamedTuple):
+    """Where a change is in its item's history: the sequence numbers of two generations cannot be compared."""
+
+    generation: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedChange:
+    """`expired`: a delete by time to live. `micros`: since the epoch."""
+
+    at: Position
+    micros: int
+    kind: str
+    keys: dict[str, Any]
+    old: dict[str, Any] | None
+    new: dict[str, Any] | None
+    event_id: str
+    stream: str
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Archive:
+    """A table's archive in a folder or bucket."""
+
+    place: Place
+    table: str
+    _found: list[tuple[int, str]] = field(default_factory=list)
+
+    def objects(self, begin: int | None = None, end: int | None = None) -> list[str]:
+        """The names of the objects that may hold changes from `begin` to before `end` (microseconds), by hour.
+
+        Raises ConfigError if the archive holds nothing, or if the window is not within it: an hour before the first
+        one was never archived.
+        """
+        hours = self._hours()
+        if begin is not None and begin < hours[0][0]:
+            raise ConfigError(f"the archive of {self.table} begins at {shown_time(hours[0][0])}: begin there or later")
+        if begin is not None and begin >= hours[-1][0] + HOUR:
+            raise ConfigError(
+                f"the archive of {self.table} ends in the hour of {shown_time(hours[-1][0])}: begin earlier, or wait "
+                f"until a change is archived"
+            )
+        first = None if begin is None else begin - begin % HOUR
+        return [name for hour, name in hours if (first is None or hour >= first) and (end is None or hour < end)]
+
+    def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """See `readers.lines`."""
+        return lines(self.place, name)
+
+    def read(self, name: str, number: int, line: bytes) -> ArchivedChange:
+        """A line of an object. Raises ConfigError that names it if it is none of an archive."""
+        try:
+            found = json.loads(line)
+            metadata = found["Metadata"]
+            return ArchivedChange(
+                at=Position(int(metadata["Generation"]["N"]), int(metadata["SequenceNumber"]["S"])),
+                micros=int(metadata["WriteTimestampMicros"]["N"]),
+                kind=metadata["EventName"]["S"],
+                keys=dict(found["Keys"]),
+                old=found.get("OldImage"),
+                new=found.get("NewImage"),
+                event_id=metadata["EventID"]["S"],
+                stream=metadata["Stream"]["S"],
+                expired="Expired" in metadata,
+            )
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {error!r:.200}") from None
+
+    def changes(self, begin: int | None = None, end: int | None = None) -> Iterator[ArchivedChange]:
+        """Every change of a window, each as often as it was archived, in no order. Raises as `objects`, `lines` and
+        `read` do."""
+        for name in self.objects(begin, end):
+            for number, line in self.lines(name):
+                change = self.read(name, number, line)
+                if (begin is None or change.micros >= begin) and (end is None or change.micros < end):
+                    yield change
+
+    def _hours(self) -> list[tuple[int, str]]:
+        if not self._found:
+            prefix = data_prefix(self.table)
+            for name in self.place.names(prefix):
+                hour = hour_of(name.removeprefix(prefix))
+                if hour is not None and name.endswith(ENDING):
+                    self._found.append((hour, name))
+        if not self._found:
+            raise ConfigError(
+                f"{self.place.shown(data_prefix(self.table))}: there is no archive of {self.table}: correct the "
+                f"address or the table's name"
+            )
+        return self._found
+
+
+def shown_time(micros: int) -> str:
+    """As ISO 8601, UTC."""
+    return datetime.fromtimestamp(micros / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
