@@ -9,10 +9,21 @@ from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.reconcile import DeriveReconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.validation import check
+from distributary.derive.verify.item_verifier import Comparator
+from distributary.derive.verify.repair import Repair
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.stream import version as versions
+
+
+def reconciler(branch: DeriveBranch, source: str, generation: int) -> DeriveReconciler:
+    """Sets items of the table `source` (a name or an ARN) right in every view of the branch."""
+    tables = branch.ledger.books
+    version = versions.of(generation, versions.SNAPSHOT_POSITION)
+    return DeriveReconciler(Comparator(source, branch.views, tables, version), Repair(tables, branch.register))
 
 
 def build(

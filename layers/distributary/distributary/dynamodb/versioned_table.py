@@ -93,17 +93,22 @@ class Register:
             result[place] = end
         return result
 
-    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: int) -> bool:
+    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: int, at_least: int = 0) -> bool:
         """Makes a row what `write` says, on condition that it is still `seen` (empty: there is none). Whether it did.
+
+        The row keeps its version, or gets `at_least`, if that is greater: the greatest version of the changes that this
+        write stands for, so that none of them takes effect after it. 0: it stands for no change.
 
         Read `tombstone` first (the version of the row's, 0 if there is none), then the item that `write` is made from,
         then the row: a tombstone that comes later than the item takes a row that was put again back. `write.version`
         counts for a row that has none. 1 write and 1 read unit; 3 writes to remove a row. Raises Rejected, Unavailable.
         """
         text = seen.get(self.version_attribute)
-        version = max(versions.from_text(text["S"]) if text else write.version, tombstone)
+        version = max(versions.from_text(text["S"]) if text else write.version, tombstone, at_least)
+        if write.row is None and not seen:
+            return at_least > 0 and self.tombstones.put_tombstone(write.id, version + 1)
         if write.row is None:
-            return bool(seen) and self._retire(write, seen, version + 1)
+            return self._retire(write, seen, version + 1)
         if not self._replace(write.row, seen, versions.to_text(version, self.revision())):
             return False
         (end,) = self._settle([replace(write, version=version)], [APPLIED], FOREVER)

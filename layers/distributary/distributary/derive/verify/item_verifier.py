@@ -26,7 +26,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with one item in one view; `evidence` is a digest of all that was looked at."""
+    """What is wrong with one item in one view; `evidence` is a digest of all that it was judged by, empty if nothing
+    is wrong."""
 
     subject: Subject
     want: ExpectedRows
@@ -61,7 +62,13 @@ class Comparator:
     sleep: Callable[[float], None] = time.sleep
 
     def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
-        """At each item in each view; `known` are the items as just scanned, by identity, read if not given."""
+        """What differs, as `compare` finds it."""
+        compared = self.compare(subjects, known)
+        return Comparison([each for each in compared.findings if each.problems], compared.rejected)
+
+    def compare(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
+        """A finding for each item in each view, without problems where they are equal; `known` are the items as just
+        scanned, by identity, read if not given."""
         found = known if known is not None else self.source_items(subjects)
         result = Comparison()
         tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
@@ -75,9 +82,9 @@ class Comparator:
         rows = self.books.derived_rows(list({key for each in keys for key in each}), FOREVER)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
-            if wrong := problems(want, entry, derived, self.books.now()):
-                evidence = digest(item, entry, sorted(derived.items()))
-                result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
+            wrong = problems(want, entry, derived, self.books.now())
+            evidence = digest(item, entry, sorted(derived.items())) if wrong else ""
+            result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
         return result
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:

@@ -43,13 +43,14 @@ class Repair:
         ids = [each.want.write.id for each in findings if each.want.write is not None]
         return self.register.tombstones.find(ids, FOREVER) if ids else {}
 
-    def item(self, finding: Finding, tombstones: Mapping[str, int]) -> bool:
-        """Whether something was written; False if it was overtaken, which another look will show."""
+    def item(self, finding: Finding, tombstones: Mapping[str, int], at_least: int = 0) -> bool:
+        """Whether something was written; False if it was overtaken, which another look will show. `at_least`: see
+        `Register.repair`."""
         write = finding.want.write
         if write is None:
-            return self._contribution(finding)
+            return self._contribution(finding, at_least)
         seen = finding.derived[write.key["pk"]["S"], write.key["sk"]["S"]]
-        return self.register.repair(write, seen, tombstones.get(write.id, 0))
+        return self.register.repair(write, seen, tombstones.get(write.id, 0), at_least)
 
     def group(self, finding: GroupFinding) -> bool:
         """Whether the group's row was written; members that disagree are left alone, and so is a dead row that is no
@@ -68,12 +69,12 @@ class Repair:
             self.books.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
         )
 
-    def _contribution(self, finding: Finding) -> bool:
+    def _contribution(self, finding: Finding, at_least: int) -> bool:
         entry = finding.want.entry
         if entry is None:
             return False
         read = finding.ledger["version"]["S"] if finding.ledger else None
-        version = versions.from_text(read) if read else entry.version
+        version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.books.revision())
         delta = _mending(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         queue = TransactionQueue(self.books, FOREVER)
