@@ -63,6 +63,7 @@ BRANCHES: dict[str, Make] = {
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
+    "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),

@@ -76,7 +76,7 @@ class DeriveWorld(World):
 
     def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
         """See `World`."""
-        return reconciler(self.branch(), SOURCE, 0)(requests, self.deadline())
+        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
 
     def check(self, when: str) -> None:
         """Recomputed from all that happened to the source."""

@@ -6,7 +6,8 @@ import pytest
 
 from tests.scheduler.branches import reconciled
 from tests.scheduler.derive import DeriveWorld
-from tests.scheduler.effects import SAFE
+from tests.scheduler.effects import SAFE, late
+from tests.scheduler.index import IndexWorld
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile
 from tests.scheduler.runs import deep, play, play_every, seeds
 
@@ -15,6 +16,7 @@ KINDS = {
     "latest": (DeriveWorld, {"kinds": ("newest",)}),
     "moving": (DeriveWorld, {"kinds": ("moving",)}),
     "fixed": (DeriveWorld, {"kinds": ("fixed",)}),
+    "index": (IndexWorld, {}),
 }
 BEFORE = {
     "a change was lost": [neighbour, put(10), deliver, put(20), put(30)],
@@ -90,5 +92,9 @@ def test_a_tombstone_that_came_late_takes_no_row_of_a_newer_item(kind):
     play_every(race(world, [put(10), delete], [then_the_first, made_again], **more), deep(1))
 
 
-def test_lost_changes_are_made_good_by_their_keys_at_random():
+def test_lost_changes_are_made_good_by_their_keys_in_views_at_random():
     play(partial(reconciled, DeriveWorld, SAFE), seeds(150))
+
+
+def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random():
+    play(partial(reconciled, IndexWorld, (*SAFE, late)), seeds(150))

@@ -13,6 +13,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import Typed, for_client
+from distributary.stream.keys import identity
 
 OURS = "distributary"
 """The one name at the top of an event that is a command."""
@@ -65,6 +66,16 @@ def _request(place: int, entry: Any) -> Reconcile:
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "
             "change, version (digits)"
         ) from None
+
+
+def newest(asked: Sequence[Reconcile]) -> dict[str, Reconcile]:
+    """One request an item, by identity, with the greatest version that any of them stands for."""
+    found: dict[str, Reconcile] = {}
+    for each in asked:
+        name = identity(each.keys)
+        if name not in found or each.version > found[name].version:
+            found[name] = each
+    return found
 
 
 def answer(ends: Sequence[Outcome]) -> dict[str, list[dict[str, str]]]:

@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from distributary.consumer.aws import Clients
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile, Reconciler
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.ledger import Ledger
@@ -19,11 +22,17 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.stream import version as versions
 
 
-def reconciler(branch: DeriveBranch, source: str, generation: int) -> DeriveReconciler:
-    """Sets items of the table `source` (a name or an ARN) right in every view of the branch."""
+def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int) -> Reconciler:
+    """Sets items right in every view of the branch. `source` is asked when a command comes for the source table's name
+    or ARN; it raises ConfigError if it knows none."""
     tables = branch.ledger.books
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
-    return DeriveReconciler(Comparator(source, branch.views, tables, version), Repair(tables, branch.register))
+
+    def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        comparator = Comparator(source(), branch.views, tables, version)
+        return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
+
+    return reconcile
 
 
 def build(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
-from distributary.consumer.reconcile import Reconcile
+from distributary.consumer.reconcile import Reconcile, newest
 from distributary.derive.branch import row_of
 from distributary.derive.delta import Row
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
@@ -40,10 +40,10 @@ class DeriveReconciler:
 
     def __call__(self, requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         """See `consumer.reconcile.Reconciler`. An item that a view cannot take is parked by name of the view."""
-        newest = _newest(requests)
+        wanted = newest(requests)
         ends: dict[str, Outcome] = {}
-        for at in range(0, len(newest), _BATCH):
-            batch = dict(list(newest.items())[at : at + _BATCH])
+        for at in range(0, len(wanted), _BATCH):
+            batch = dict(list(wanted.items())[at : at + _BATCH])
             try:
                 deadline.check()
                 ends |= self._reconciled(batch)
@@ -125,16 +125,6 @@ def register_ids(views: Sequence[View], keys: Mapping[str, Typed]) -> list[str]:
         if view.primitive is Primitive.REGISTER:
             with suppress(Rejected):
                 found.append(row_of(view, Change.snapshot(keys, None, 0)).id)
-    return found
-
-
-def _newest(requests: Sequence[Reconcile]) -> dict[str, Reconcile]:
-    """One request an item, by identity, with the greatest version that any of them stands for."""
-    found: dict[str, Reconcile] = {}
-    for each in requests:
-        name = identity(each.keys)
-        if name not in found or each.version > found[name].version:
-            found[name] = each
     return found
 
 
