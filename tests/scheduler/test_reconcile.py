@@ -77,6 +77,33 @@ def test_an_older_change_that_comes_after_a_reconcile_brings_nothing_back(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_change_between_two_that_left_the_item_the_same_is_not_undone(kind):
+    """Nothing differs when the newest of three is reconciled; the one before it comes after that."""
+    world, more = KINDS[kind]
+
+    def then_the_second(world):
+        reconcile(world)
+        deliver(world, 1)
+
+    play_every(race(world, [put(10), deliver, put(50), put(10)], [then_the_second], **more), 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_reconcile_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind):
+    """Both stand for the first change, since nobody knows of the second."""
+    world, more = KINDS[kind]
+
+    def the_first(world):
+        reconcile(world, 0)
+
+    def newer(world):
+        put(50)(world)
+        reconcile(world, 0)
+
+    play_every(race(world, [put(10)], [the_first, newer], **more), deep(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_tombstone_that_came_late_takes_no_row_of_a_newer_item(kind):
     """Both stand for the delete. The second sees the item made again; then the first change comes once more."""
     world, more = KINDS[kind]
