@@ -104,6 +104,23 @@ def test_a_reconcile_that_stalled_never_undoes_one_that_has_seen_a_newer_item(ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_nor_does_one_that_dies_after_its_write(kind, monkeypatch):
+    """Each looks once, so that neither sees what its write has done."""
+    world, more = KINDS[kind]
+    for slice in ("derive", "index"):
+        monkeypatch.setattr(f"distributary.{slice}.reconcile.LOOKS", 1)
+
+    def the_first(world):
+        world.reconcile([world.request(world.records[0])])
+
+    def newer(world):
+        put(50)(world)
+        the_first(world)
+
+    play_every(race(world, [put(10)], [the_first, newer], **more), deep(1))
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_tombstone_that_came_late_takes_no_row_of_a_newer_item(kind):
     """Both stand for the delete. The second sees the item made again; then the first change comes once more."""
     world, more = KINDS[kind]
