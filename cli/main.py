@@ -11,7 +11,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
-from cli import declared, deployed, events, indexing, running
+from cli import declared, deployed, erasing, events, indexing, running
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
@@ -32,6 +32,7 @@ app.command("event")(events.event)
 app.add_typer(indexing.app, name="index")
 app.add_typer(deployed.verify, name="verify")
 app.command()(deployed.doctor)
+app.command()(erasing.erase)
 
 
 def _version(wanted: bool) -> None:

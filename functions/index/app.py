@@ -4,13 +4,12 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
-from distributary.index.factory import build
-from distributary.index.opensearch.connect import connect
+from distributary.index.factory import bindings, build
+from distributary.index.opensearch.connect import clients
 from distributary.index.settings import IndexSettings
 from indexes import INDEXES
 
@@ -19,9 +18,10 @@ from indexes import INDEXES
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = IndexSettings.load(os.environ), Parallel()
-    search = connect(settings.endpoint, settings.service, settings.secret)
-    branch = build(INDEXES, settings, search, parallel)
-    return Deployment.of(branch, settings, client, parallel, Telemetry("index", os.environ.get("STACK_NAME", "")))
+    once = cache(clients)
+    branch = build(INDEXES, settings, once, parallel)
+    telemetry = Telemetry("index", os.environ.get("STACK_NAME", ""))
+    return Deployment.of(branch, settings, once, parallel, telemetry, bindings(INDEXES, settings, once).bind)
 
 
 def handler(event: Any, context: Context) -> Response:

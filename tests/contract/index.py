@@ -14,7 +14,7 @@ from tests.contract.source import Source
 from tests.contract.world import World
 from tests.fakes import opensearch
 from tests.fakes.faults import Faults
-from tests.unit.index_settings import settings
+from tests.unit.index_settings import clients, settings
 
 FIELDS = {
     "email": {"type": "keyword"},
@@ -63,7 +63,7 @@ class IndexHarness:
 
     def _built(self, world: World, wrap: Wrap, settings: IndexSettings) -> Any:
         search = wrap(world.opensearch, opensearch)
-        return build([declared(world)], settings, search, world.parallel, world.now, at_once)
+        return build([declared(world)], settings, clients(search), world.parallel, world.now, at_once)
 
     def check(self, world: World, source: Source, excused: Iterable[int] = (), generation: int = 0) -> None:
         """See `Harness`. Of the first generation, what the read alias shows; of a later one, what its index holds."""

@@ -15,7 +15,7 @@ from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.report import KINDS
 from distributary.index.verify.verifier import Verify
 from tests.fakes.scanned import Scanned
-from tests.unit.index_settings import settings
+from tests.unit.index_settings import clients, settings
 from tests.unit.records import change
 
 USER = Entity(
@@ -41,7 +41,7 @@ class Place:
         self.dynamodb = Scanned({"users": {"user_id": "S"}})
         apply(client, self.index, 0)
         self.declared = Declared.of([self.index], client, 0)
-        self.branch = build([self.index], settings(), client, Parallel())
+        self.branch = build([self.index], settings(), clients(client), Parallel())
         self.sequence = 0
 
     def put(self, user, deliver=True, **attributes):

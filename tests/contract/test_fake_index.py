@@ -179,9 +179,10 @@ class Noting:
         self.indices = self
 
     def __getattr__(self, name):
-        if name in ("create", "put_mapping", "put_settings", "update_aliases", "index", "delete"):
+        if name in ("create", "put_mapping", "put_settings", "update_aliases", "index", "delete", "bulk"):
             self.changed.append(name)
-        return getattr(self._client if name in ("index", "delete") else self._client.indices, name)
+        own = name in ("index", "delete", "bulk", "get_many")
+        return getattr(self._client if own else self._client.indices, name)
 
 
 def test_the_schema_is_made_once_and_a_second_time_nothing_is_done(client, index):
@@ -197,7 +198,7 @@ def test_what_a_deployment_that_died_left_undone_is_done(client, index):
     client.indices.create(index=index.physical(0), body=definition(index))
     noting = Noting(client)
     apply(noting, index, 0)
-    assert noting.changed == ["index", "index", "delete", "update_aliases"]
+    assert noting.changed == ["bulk", "index", "index", "delete", "update_aliases"]
 
 
 def test_a_new_field_is_added_and_a_changed_type_asks_for_a_new_generation(client, index):

@@ -9,11 +9,12 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.errors import ConfigError, Unavailable
+from distributary.errors import ConfigError, ForeignStream, Unavailable
 from distributary.index import Field
 from distributary.index.factory import build
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch import schema
+from distributary.index.opensearch.bindings import IndexBindings, read
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, of
 from distributary.index.reindex import backfill, state
@@ -23,7 +24,7 @@ from distributary.index.reindex.writers import Deployed, Vouched
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.contract.place import FIELDS, USER, Place
-from tests.unit.index_settings import settings
+from tests.unit.index_settings import clients, settings
 from tests.unit.records import change
 
 NOW = 1_795_341_600.0
@@ -69,7 +70,7 @@ class Town(Place):
         self.indexes, self.next = indexes, Declared.of(indexes, self.search, 1)
 
     def deploy_both(self, **more):
-        self.branch = build(self.indexes, settings(0, 1), self.search, Parallel())
+        self.branch = build(self.indexes, settings(0, 1), clients(self.search), Parallel())
         self.function.deploy(0, 1, **more)
 
     def reindex(self, writers=None):
@@ -406,7 +407,7 @@ def test_readers_are_not_moved_while_items_keep_changing(town):
 
 
 def test_a_function_whose_two_generations_are_one_writes_once(town):
-    branch = build([town.index], settings(0, 0), town.search, Parallel())
+    branch = build([town.index], settings(0, 0), clients(town.search), Parallel())
     assert branch.generation == 0
 
 
@@ -421,8 +422,7 @@ def test_the_first_fill_writes_nothing_for_items_that_the_index_is_not_about(tow
     town.put("robot", kind={"S": "robot"})
     town.deploy_both()
     town.start()
-    town.search.indices.refresh(index=town.index.physical(1))
-    assert town.search.count(index=town.index.physical(1))["count"] == 1
+    assert standing.documents(town.search, town.index.physical(1)) == 1
 
 
 def test_a_second_fill_removes_what_an_earlier_declaration_left(town):
@@ -442,12 +442,53 @@ def test_the_fill_of_an_index_that_held_something_before_removes_as_well(town):
     town.put("robot", deliver=False, kind={"S": "robot"})
     town.declare(town.index, replace(town.index, of=replace(USER, where=None), since=1))
     schema.apply(town.search, town.next.index, 1)
-    earlier = build(town.indexes, settings(1), town.search, Parallel())
+    earlier = build(town.indexes, settings(1), clients(town.search), Parallel())
     item = {"kind": {"S": "robot"}, "name": {"S": "robot"}}
-    snapshot = change(0, "INSERT", user="robot", new=item, distributary={"origin": "snapshot"})
+    snapshot = change(0, "INSERT", user="robot", new=item, generation=1, distributary={"origin": "snapshot"})
     earlier.apply([snapshot], Deadline(time.monotonic() + 10))
     assert list(town.documents(1)) == ["USER#robot"]
     town.declare(town.index)
     town.deploy_both()
     town.start()
     assert town.documents(1) == {}
+
+
+OLD_STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
+NEW_STREAM = OLD_STREAM.replace("2026-01", "2026-11")
+
+
+def bind(town, stream, generation):
+    places = [(town.index.physical(generation), town.index.write_alias(generation))]
+    IndexBindings(town.search, places, generation).bind(stream, generation)
+
+
+def stream_of(town, generation):
+    name = town.index.physical(generation)
+    return read(town.search, [name])[name].stream
+
+
+def test_a_move_keeps_a_second_stack_out_of_the_new_index(town):
+    town.put("a")
+    bind(town, OLD_STREAM, 0)
+    town.ready()
+    assert stream_of(town, 1) == OLD_STREAM
+    with pytest.raises(ForeignStream, match="belongs to stream"):
+        bind(town, NEW_STREAM, 1)
+
+
+def test_readers_move_to_the_index_of_a_restored_tables_stream_and_not_back(town):
+    """The function writes to the new index alone: of two streams' positions neither is earlier."""
+    town.put("a")
+    bind(town, OLD_STREAM, 0)
+    schema.apply(town.search, town.index, 1)
+    bind(town, NEW_STREAM, 1)
+    town.function.deploy(1, "")
+    town.branch = build([town.index], settings(1), clients(town.search), Parallel())
+    town.start()
+    town.dynamodb.put_item(TableName="users", Item={"user_id": {"S": "b"}, "name": {"S": "b"}})
+    assert town.deliver(change(1, new={"name": {"S": "b"}}, user="b", generation=1)) == "Applied"
+    assert town.reindex().compare().left == 0
+    assert "readers moved" in town.reindex().swap()
+    assert town.shown() == names(town, "ab")
+    with pytest.raises(ConfigError, match="belongs to an earlier stream, and nothing writes to it"):
+        town.reindex().rollback()

@@ -52,10 +52,27 @@ class OpenSearch:
         lines = [json.loads(line) for line in body.decode().splitlines()]
         if all("delete" in line for line in lines):
             return {"items": [{"delete": {"status": self._delete(line["delete"])}} for line in lines]}
+        if any("create" in line or "if_seq_no" in line.get("index", {}) for line in lines[::2]):
+            both = zip(lines[::2], lines[1::2], strict=True)
+            return {"items": [{"index": self._as_found(header, source)} for header, source in both]}
         pairs = [(header["index"], source) for header, source in zip(lines[::2], lines[1::2], strict=True)]
         for header, _ in pairs:
             _check_header(header)
         return {"items": [{"index": self._index(header, source)} for header, source in pairs]}
+
+    def get_many(self, *, body: bytes, request_timeout: float) -> dict[str, Any]:
+        """As `mget`, of documents that name their indexes, each with the sequence number of its last write."""
+        found: list[dict[str, Any]] = []
+        for each in json.loads(body)["docs"]:
+            docs = self.state["docs"].get(each["_index"])
+            if docs is None:
+                found.append({"_id": each["_id"], "error": {"type": "index_not_found_exception"}})
+                continue
+            _, source = docs.get(each["_id"], (0, None))
+            place = each["_index"], each["_id"]
+            known = {"_seq_no": self._writes[place], "_primary_term": 1, "_source": copy.deepcopy(source)}
+            found.append({"_id": each["_id"], "found": source is not None, **(known if source is not None else {})})
+        return {"docs": found}
 
     def mget(self, *, index: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """https://docs.opensearch.org/latest/api-reference/document-apis/multi-get/"""
@@ -105,9 +122,10 @@ class OpenSearch:
         self._scrolls[id] = [hits[at : at + SCROLL_HITS] for at in range(0, len(hits), SCROLL_HITS)]
         return self.scroll(body={"scroll_id": id})
 
-    def count(self, *, index: str) -> dict[str, int]:
+    def count(self, *, index: str, body: Mapping[str, Any]) -> dict[str, int]:
         """Markers are documents too."""
-        return {"count": len(self.state["docs"][index])}
+        hidden = _barred(body["query"])
+        return {"count": sum(not hidden & set(doc) for _, doc in self.state["docs"][index].values())}
 
     def index(self, *, index: str, id: str, body: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """One document, versioned or not."""
@@ -133,6 +151,23 @@ class OpenSearch:
 
     def _writes_since(self, name: str, header: Mapping[str, Any]) -> bool:
         return self._writes[name, header["_id"]] != header["if_seq_no"]
+
+    def _as_found(self, line: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
+        """A document that must be absent (create), or as it was when it was read."""
+        ((operation, header),) = line.items()
+        id, alias = header["_id"], self.state["aliases"].get(header["_index"])
+        name = alias["index"] if alias is not None else header["_index"]
+        if (alias is None and header.get("require_alias")) or name not in self.state["docs"]:
+            return _refused(id, 404, "index_not_found_exception")
+        if kind := _mapping_fault(source, self.state["mappings"][name]):
+            return _refused(id, 400, kind)
+        docs = self.state["docs"][name]
+        held = id not in docs if operation == "create" else id in docs and not self._writes_since(name, header)
+        if not held:
+            return _refused(id, 409, "version_conflict_engine_exception")
+        docs[id] = [docs[id][0] + 1 if id in docs else 1, source]
+        self._writes[name, id] += 1
+        return {"_id": id, "status": 201 if operation == "create" else 200}
 
     def _index(self, header: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
         alias, id = self.state["aliases"].get(header["_index"]), header["_id"]
@@ -248,7 +283,7 @@ def _fits(value: Any, type: str) -> bool:
     match type:
         case "keyword" | "text":
             return not isinstance(value, dict)
-        case "long" | "date":
+        case "long" | "integer" | "date":
             try:
                 return not isinstance(value, bool | dict) and int(value) in LONGS
             except ValueError:

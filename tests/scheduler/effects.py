@@ -34,7 +34,7 @@ class Call:
 
     def error(self, name: str) -> Exception:
         """A copy, for an error that is raised again and again keeps the frames of each time."""
-        errors = self.errors if self.operation in WRITES else getattr(self.errors, "READS", self.errors)
+        errors = self.errors if self.operation in {*WRITES, "get_many"} else getattr(self.errors, "READS", self.errors)
         return copy.copy(getattr(errors, name))
 
 

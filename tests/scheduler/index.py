@@ -18,7 +18,7 @@ from tests.fakes import opensearch
 from tests.fakes.opensearch import OpenSearch
 from tests.scheduler.choices import Choices
 from tests.scheduler.world import SOURCE, Plan, World
-from tests.unit.index_settings import settings
+from tests.unit.index_settings import clients, settings
 
 FIELDS = {"name": {"type": "keyword"}, "total": {"type": "long"}}
 PERSON = Entity(name="person", keys=("id",), attributes=tuple(FIELDS), where=lambda item: "hidden" not in item)
@@ -45,7 +45,7 @@ class IndexWorld(World):
 
     def branch(self) -> Any:
         """See `World`."""
-        return build([INDEX], settings(), self.search, Parallel())
+        return build([INDEX], settings(), clients(self.search), Parallel())
 
     def verify(self, repair: bool) -> Any:
         """As the command puts it together."""

@@ -19,7 +19,7 @@ from tests.scheduler.choices import Choices
 from tests.scheduler.index import FIELDS, INDEX, IndexWorld
 from tests.scheduler.source import Record
 from tests.scheduler.world import SOURCE, Plan
-from tests.unit.index_settings import settings
+from tests.unit.index_settings import clients, settings
 
 INDEXES = [INDEX, replace(INDEX, since=1, fields={**FIELDS, "total": {"type": "keyword"}})]
 ANYTHING = Accepted(99, 99, 99)
@@ -41,7 +41,7 @@ class ReindexWorld(IndexWorld):
 
     def branch(self) -> Any:
         """See `World`."""
-        return build(INDEXES, settings(0, None if self.both_from is None else 1), self.search, Parallel())
+        return build(INDEXES, settings(0, None if self.both_from is None else 1), clients(self.search), Parallel())
 
     def function(self, records: Sequence[Record]) -> int | None:
         """See `World`. Counts the invocations that write to one generation only."""

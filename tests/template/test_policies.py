@@ -43,6 +43,7 @@ SUPPRESS = ANYWHERE - {"dynamodb:ListStreams"} | {
 
 OVER_HTTP = {
     "bulk": {"es:ESHttpPost", "aoss:APIAccessAll"},
+    "get_many": {"es:ESHttpPost", "aoss:APIAccessAll"},
     "refresh": {"es:ESHttpPost"},
     "search": {"es:ESHttpPost"},
     "get_secret": {"secretsmanager:GetSecretValue"},

@@ -1,5 +1,7 @@
 """The index function's settings, as tests build its branch with."""
 
+from typing import Any
+
 from distributary.index.settings import IndexSettings
 
 
@@ -14,3 +16,13 @@ def settings(generation: int = 0, also: int | None = None) -> IndexSettings:
         secret="none",
         request_mib=5,
     )
+
+
+def clients(search: Any) -> Any:
+    """Where `build` gets this OpenSearch client from."""
+
+    def client(service: str, **_: Any) -> Any:
+        assert service == "opensearch"
+        return search
+
+    return client

@@ -77,7 +77,7 @@ def test_no_malformed_record_raises_anything_but_a_rejection(seed):
         record = broken(chance)
         good, entry = stream_records.decode(event(stream_record(), record), 0)
         assert isinstance(good, Change)
-        assert PARKING.name(entry.event_id).encode()
+        assert PARKING.name(entry).encode()
         json.dumps({"batchItemFailures": [{"itemIdentifier": entry.identifier}]})
         for ask in asked(entry) if isinstance(entry, Change) else ():
             with suppress(Rejected):

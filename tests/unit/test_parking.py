@@ -14,6 +14,7 @@ from distributary.consumer.parking import Parking, read
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream.change import Undecodable
 from distributary.stream.format import check_format, format_of
+from distributary.stream.keys import item_digest
 from tests.unit.branches import Bucket
 from tests.unit.records import change
 from tests.unit.strategies import hostile
@@ -23,17 +24,21 @@ END = outcomes.parked(Rejected("never", "the detail"))
 AMPLE = Deadline(float("inf"))
 
 
+def unread(event_id):
+    return Undecodable(event_id, "", {}, "cause")
+
+
 def parking(bucket=None, branch="derive"):
     return Parking(bucket or Bucket(), "parking", branch, Parallel(2))
 
 
 @given(hostile | st.text(st.characters(exclude_categories=["Cs"])), hostile)
 def test_two_event_ids_never_share_an_object_and_stay_under_their_branch(one, other):
-    names = [parking().name(event_id) for event_id in (one, other)]
+    names = [parking().name(unread(event_id)) for event_id in (one, other)]
     assert (names[0] == names[1]) == (one == other)
     for name in names:
-        assert name.startswith("parked/derive/")
-        assert name.count("/") == 2
+        assert name.startswith("parked/derive/unread/")
+        assert name.count("/") == 3
         assert not any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in name)
         assert len(name.encode()) <= 1024
 
@@ -46,20 +51,28 @@ def test_an_odd_event_id_is_one_object_under_its_prefix(event_id):
     entry = Undecodable(event_id, "", {"eventID": event_id}, "cause")
     assert parking(bucket).park([(entry, END), (entry, END)], AMPLE) == [None, None]
     (key,) = bucket.objects
-    assert key.startswith("parked/derive/")
-    assert key.count("/") == 2
+    assert key.startswith("parked/derive/unread/")
+    assert key.count("/") == 3
     assert bucket.bodies()[key]["eventID"] == event_id
 
 
 def test_a_long_event_id_and_the_text_of_its_name_are_two_objects():
-    name = parking().name("x" * 5000)
-    assert parking().name(name.removeprefix("parked/derive/").removesuffix(".json")) != name
+    name = parking().name(unread("x" * 5000))
+    assert parking().name(unread(name.removeprefix("parked/derive/unread/").removesuffix(".json"))) != name
+
+
+def test_the_objects_of_an_item_share_a_folder_that_no_other_item_has():
+    names = [parking().name(change(place, user=user)) for place, user in ((1, "a"), (2, "a"), (3, "b"))]
+    folders = [name.split("/")[2] for name in names]
+    assert folders[0] == folders[1] == item_digest("users", {"user_id": {"S": "a"}}) != folders[2]
+    assert len(set(names)) == 3
 
 
 def test_an_object_holds_the_record_as_received_and_its_trace():
     bucket, found = Bucket(), change(3, new={"name": {"S": "Zoë 🌊"}, "avatar": {"B": "AP8="}})
     parking(bucket, "index").park([(found, END)], AMPLE)
-    assert bucket.bodies()[f"parked/index/{found.event_id}.json"] == {
+    name = parking(bucket, "index").name(found)
+    assert bucket.bodies()[name] == {
         "format": 1,
         "branch": "index",
         "eventID": found.event_id,
@@ -71,7 +84,7 @@ def test_an_object_holds_the_record_as_received_and_its_trace():
         "detail": "the detail",
         "record": found.record,
     }
-    assert "Zoë 🌊".encode() in bucket.objects[f"parked/index/{found.event_id}.json"]
+    assert "Zoë 🌊".encode() in bucket.objects[name]
 
 
 def test_a_record_over_400_kb_is_parked_whole():
@@ -85,8 +98,8 @@ def test_text_that_is_no_unicode_is_parked_as_an_escape():
     bucket = Bucket()
     entry = Undecodable("e-1", "", {"note": "\ud800"}, "cause")
     parking(bucket).park([(entry, END)], AMPLE)
-    assert b'"\\ud800"' in bucket.objects["parked/derive/e-1.json"]
-    assert json.loads(bucket.objects["parked/derive/e-1.json"])["record"] == {"note": "\ud800"}
+    assert b'"\\ud800"' in bucket.objects["parked/derive/unread/e-1.json"]
+    assert json.loads(bucket.objects["parked/derive/unread/e-1.json"])["record"] == {"note": "\ud800"}
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,16 @@
 """A generation belongs to one stream: changes of any other stream fail, in every stack, until an operator says more."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.streams import Streams, parse
+from distributary.consumer.streams import Streams, bound_with, parse
 from distributary.consumer.telemetry import Telemetry
-from distributary.dynamodb.stream_bindings import StreamBindings, bound_with
+from distributary.dynamodb.stream_bindings import StreamBindings
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import ConfigError, Rejected, Unavailable
@@ -183,6 +184,33 @@ def test_a_binding_of_a_later_release_is_refused(tables):
     tables.state["tombstones"][key] = {**row, "format": {"N": "2"}}
     with pytest.raises(ConfigError, match="deploy that release again"):
         binding.bind(OLD, 0)
+
+
+def test_a_rollback_behind_the_binding_stops_the_function_and_parks_nothing(tables):
+    stack = Stack(tables, f"{OLD}=0")
+    assert stack.take(OLD, 900, "before") == []
+    ((key, row),) = tables.state["tombstones"].items()
+    tables.state["tombstones"][key] = {**row, "format": {"N": "2"}}
+    again = Stack(tables, f"{OLD}=0")
+    with pytest.raises(ConfigError, match="deploy that release again"):
+        again.take(OLD, 901, "rolled back")
+    assert again.bucket.objects == {}
+
+
+def test_a_sink_that_does_not_answer_is_asked_once_a_batch_and_is_no_alarm(capsys):
+    asked = []
+
+    def silent(*pair):
+        asked.append(pair)
+        raise Unavailable("no answer")
+
+    stack = Stack(DynamoDB({"rows": {"id": "S"}, "tombstones": {"id": "S"}}), f"{OLD}=0")
+    deployment = replace(stack.deployment, streams=Streams(0, {OLD: 0}, silent))
+    records = [stream_record(place, new={}, eventSourceARN=OLD) for place in range(3)]
+    for _ in range(2):
+        assert len(consume(event(*records), Context(), deployment)["batchItemFailures"]) == 1
+    assert asked == [(OLD, 0)] * 2
+    assert "UnlistedStream" not in capsys.readouterr().out
 
 
 def test_a_position_of_the_old_stream_never_reaches_the_new_generation():

@@ -93,6 +93,16 @@ def test_a_request_is_compressed_ndjson_that_asks_for_little():
     assert gzip.decompress(body) == BODY
 
 
+def test_documents_are_asked_for_as_json_over_the_same_connections():
+    docs = {"docs": [{"_id": "a", "found": False}], "took": 1}
+    with serving(saying(200, docs)) as server:
+        wire = Wire(address(server), Unsigned())
+        assert wire.get_many(body=b'{"docs": []}', request_timeout=5) == {"docs": docs["docs"]}
+    ((path, headers, body),) = server.seen
+    assert (path, headers["Content-Type"]) == ("/_mget", "application/json")
+    assert gzip.decompress(body) == b'{"docs": []}'
+
+
 def test_a_connection_is_used_again():
     with serving(saying(200, ITEMS)) as server:
         ports = []

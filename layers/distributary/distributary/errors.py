@@ -23,6 +23,10 @@ class Unavailable(DistributaryError):
     """This change may succeed later: fail it, so that Lambda delivers it again."""
 
 
+class ForeignStream(Unavailable):
+    """This change's stream is none that the sink is kept from: fail it, and let an operator say which stream is."""
+
+
 class ConfigError(DistributaryError):
     """The deployment is wrong: stop, naming every fault at once."""
 

@@ -73,7 +73,7 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     deadline = Deadline.of(context)
     if is_command(event):
         return _command(event, deployed, deadline, context)
-    entries = stream_records.decode(event, deployed.streams.of)
+    entries = stream_records.decode(event, deployed.streams.of_batch())
     ends = _apply(entries, deployed.branch, deadline)
     ends = _park(entries, ends, deployed.parking, deadline.into_reserve())
     deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())
@@ -102,7 +102,8 @@ def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Out
 
 def _unread(entry: Undecodable | Unlisted) -> Outcome:
     if isinstance(entry, Unlisted):
-        return outcomes.failed(Unavailable(entry.cause))._replace(metric=UNLISTED)
+        end = outcomes.failed(Unavailable(entry.cause))
+        return end._replace(metric=UNLISTED) if entry.foreign else end
     return outcomes.parked(Rejected(entry.cause, entry.detail))
 
 

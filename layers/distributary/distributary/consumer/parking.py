@@ -8,15 +8,18 @@ from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.errors import DistributaryError
+from distributary.errors import DistributaryError, Rejected
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.format import check_format
-from distributary.stream.keys import bounded, escape, table_of
+from distributary.stream.keys import bounded, escape, item_digest, table_of
 from distributary.stream.records import decode
 
 PREFIX = "parked"
 FORMAT = 1
 """Of a parked object. Objects of release 0.1 have none, and lack `table`, `key` and `expired`: see `read`."""
+
+UNREAD = "unread"
+"""The folder of records that are no change, so that no item is known."""
 
 _NAME_BYTES = 512
 
@@ -25,7 +28,8 @@ _NAME_BYTES = 512
 class Parking:
     """The bucket's part `parked/<branch>/`.
 
-    An object's name holds branch and event id, so that parking twice is parking once.
+    An object's name holds branch, a digest of the item, and event id: parking twice is parking once, and the objects
+    of one item are found by their names. Names of release 0.1 hold no digest.
     """
 
     s3: Any
@@ -39,9 +43,10 @@ class Parking:
         """One place per entry: None if it is kept, the error if it is not."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)
 
-    def name(self, event_id: str) -> str:
+    def name(self, entry: Change | Undecodable | Unlisted) -> str:
         """The object's key; at most 1,024 bytes, whatever the event id holds."""
-        return f"{PREFIX}/{self.branch}/{bounded(escape(event_id), _NAME_BYTES)}.json"
+        event_id = bounded(escape(entry.event_id), _NAME_BYTES)
+        return f"{PREFIX}/{self.branch}/{_folder(entry)}/{event_id}.json"
 
     def _put(self, entry: Change | Undecodable | Unlisted, outcome: Outcome) -> None:
         change = entry if isinstance(entry, Change) else None
@@ -60,7 +65,7 @@ class Parking:
         try:
             self.s3.put_object(
                 Bucket=self.bucket,
-                Key=self.name(entry.event_id),
+                Key=self.name(entry),
                 Body=_text(body).encode(errors="backslashreplace"),
                 ContentType="application/json",
             )
@@ -75,6 +80,15 @@ def read(content: bytes) -> dict[str, Any]:
     written = found.get("format", 0)
     check_format("a parked object", written, FORMAT)
     return found if written == FORMAT else _upgraded(found)
+
+
+def _folder(entry: Change | Undecodable | Unlisted) -> str:
+    if not isinstance(entry, Change):
+        return UNREAD
+    try:
+        return item_digest(table_of(entry.source), entry.keys.raw)
+    except Rejected:
+        return UNREAD
 
 
 def _upgraded(found: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from distributary.errors import Rejected, Unavailable
+from distributary.errors import DistributaryError, ForeignStream, Rejected
 from distributary.stream.keys import table_of
 from distributary.stream.version import GENERATIONS
 
@@ -11,7 +11,11 @@ UNLISTED = "UnlistedStream"
 """The metric that counts changes of streams that are not listed, or are bound otherwise."""
 
 Bind = Callable[[str, int], None]
-"""Writes into the sink that a stream has a generation, unless it is there. Raises Unavailable if the sink disagrees."""
+"""Writes into the sink that a stream has a generation, unless it is there. Raises ForeignStream if the sink disagrees,
+Unavailable if it cannot be asked, ConfigError if a later release wrote it."""
+
+Bound = Mapping[int, str]
+"""Streams by generation."""
 
 
 def bound_nowhere(stream: str, generation: int) -> None:
@@ -45,6 +49,27 @@ def _check(found: Mapping[str, int]) -> None:
             raise ValueError(f"give each stream of table '{name}' its own generation: two have {generation}")
 
 
+def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
+    """What is bound together with this pair; None if the pair is bound already. Raises ForeignStream if it cannot be.
+
+    A generation has one stream. A new pair needs a generation above all others: below them, every change of the stream
+    would be superseded without a word.
+    """
+    if bound.get(generation) == stream:
+        return None
+    if generation in bound:
+        raise ForeignStream(
+            f"generation {generation} of table '{table_of(stream)}' belongs to stream {bound[generation]}, not to "
+            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and rebuild"
+        )
+    if bound and generation < max(bound):
+        raise ForeignStream(
+            f"stream {stream} has generation {generation}, and generation {max(bound)} of table '{table_of(stream)}' "
+            f"has been written already: raise Generation above {max(bound)}, and rebuild"
+        )
+    return {**bound, generation: stream}
+
+
 @dataclass(frozen=True, slots=True)
 class Streams:
     """`listed`: the generation of each stream, by ARN; where none is listed, every stream has `generation`. `bind`
@@ -55,16 +80,33 @@ class Streams:
     bind: Bind = bound_nowhere
     _bound: set[str] = field(default_factory=set)
 
+    def of_batch(self) -> Callable[[str], int]:
+        """`of` for the records of one batch: a sink that does not answer is asked once, not once a record."""
+        known: dict[str, int | DistributaryError] = {}
+
+        def of(stream: str) -> int:
+            if stream not in known:
+                try:
+                    known[stream] = self.of(stream)
+                except DistributaryError as error:
+                    known[stream] = error
+            found = known[stream]
+            if isinstance(found, DistributaryError):
+                raise found
+            return found
+
+        return of
+
     def of(self, stream: str) -> int:
-        """The stream's generation. Raises Unavailable if it is not listed or the sink has it bound
-        otherwise, Rejected if the record names no stream."""
+        """The stream's generation. Raises ForeignStream if it is not listed or the sink has it bound otherwise,
+        Rejected if the record names no stream, and what `bind` raises."""
         if not self.listed:
             return self.generation
         if not stream:
             raise Rejected("the record has no eventSourceARN")
         generation = self.listed.get(stream)
         if generation is None:
-            raise Unavailable(
+            raise ForeignStream(
                 f"stream {stream} is not listed: give its ARN as the function's source, with a Generation above every "
                 f"earlier one; list the old stream as ARN=generation in EarlierStreams; then rebuild"
             )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER
+from distributary.consumer.streams import bound_with
 from distributary.dynamodb.requests import ItemClient, batch_get, conditional_write
 from distributary.errors import Unavailable
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
@@ -12,29 +13,6 @@ from distributary.stream.keys import escape, table_of
 
 FORMAT = 1
 _TRIES = 5
-Bound = Mapping[int, str]
-"""Streams by generation."""
-
-
-def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
-    """What is bound together with this pair; None if the pair is bound already. Raises Unavailable if it cannot be.
-
-    A generation has one stream. A new pair needs a generation above all others: below them, every change of the stream
-    would be superseded without a word.
-    """
-    if bound.get(generation) == stream:
-        return None
-    if generation in bound:
-        raise Unavailable(
-            f"generation {generation} of table '{table_of(stream)}' belongs to stream {bound[generation]}, not to "
-            f"{stream}: raise Generation to {max(bound) + 1}, list the old stream in EarlierStreams, and rebuild"
-        )
-    if bound and generation < max(bound):
-        raise Unavailable(
-            f"stream {stream} has generation {generation}, and generation {max(bound)} of table '{table_of(stream)}' "
-            f"has been written already: raise Generation above {max(bound)}, and rebuild"
-        )
-    return {**bound, generation: stream}
 
 
 @dataclass(frozen=True, slots=True)

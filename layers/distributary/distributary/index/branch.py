@@ -22,18 +22,26 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class IndexBranch:
-    """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents."""
+    """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents.
+
+    `generation` names the indexes, `earliest` is the source's. A change of an earlier one came from an earlier stream,
+    whose positions tell nothing here, and is superseded: a new stream's index is filled from the table.
+    """
 
     sources: tuple[Source, ...]
     generation: int
     bulk: Bulk
     now: Callable[[], float] = time.time
+    earliest: int = 0
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any index rejects is parked; what the others make of it is kept."""
         ends: list[list[Outcome]] = [[] for _ in changes]
         newest: dict[Place, tuple[int, int, Action]] = {}
         for at, change in enumerate(changes):
+            if versions.generation_of(change.version) < self.earliest:
+                ends[at].append(SUPERSEDED)
+                continue
             actions, rejections = self.plan(change)
             ends[at] += map(outcomes.parked, rejections)
             for place, action in actions.items():

@@ -4,11 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from distributary.consumer.aws import Clients
 from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
 from distributary.index.dual_write import DualWrite
+from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
@@ -17,7 +19,7 @@ from distributary.index.validation import check
 def build(
     declared: Sequence[Index],
     settings: IndexSettings,
-    search: Any,
+    clients: Clients,
     parallel: Parallel,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
@@ -25,20 +27,34 @@ def build(
     """A branch that keeps the declared indexes of one generation, or of two while readers move to the second.
 
     Each generation is written by its own declarations.
-    `search` is an OpenSearch client. Raises ConfigError that names every fault of the declarations.
+    Raises ConfigError that names every fault of the declarations.
     """
-    bulk = Bulk(search, sleep, parallel, settings.request_bytes)
+    bulk = Bulk(_search(settings, clients), sleep, parallel, settings.request_bytes)
     check(declared)
-    here, also = settings.generation, settings.also_generation
-    if also is None or also == here:
-        return _branch(declared, here, bulk, now)
-    return DualWrite(_branch(declared, here, bulk, now), _branch(declared, also, bulk, now))
+    first, *second = (_branch(declared, each, bulk, now, settings.generation) for each in settings.generations)
+    return DualWrite(first, *second) if second else first
 
 
-def _branch(declared: Sequence[Index], generation: int, bulk: Bulk, now: Callable[[], float]) -> IndexBranch:
+def bindings(declared: Sequence[Index], settings: IndexSettings, clients: Clients) -> IndexBindings:
+    """Of the indexes that such a branch writes."""
+    places = {
+        index.physical(generation): index.write_alias(generation)
+        for generation in settings.generations
+        for index in of_generation(declared, generation)
+    }
+    return IndexBindings(_search(settings, clients), list(places.items()), settings.generation)
+
+
+def _search(settings: IndexSettings, clients: Clients) -> Any:
+    return clients("opensearch", endpoint=settings.endpoint, authentication=settings.service, secret=settings.secret)
+
+
+def _branch(
+    declared: Sequence[Index], generation: int, bulk: Bulk, now: Callable[[], float], earliest: int
+) -> IndexBranch:
     found = of_generation(declared, generation)
     if not found:
         raise ConfigError(
             f"no index is declared for generation {generation}: every one in indexes.py has a later since"
         )
-    return IndexBranch(check(found), generation, bulk, now)
+    return IndexBranch(check(found), generation, bulk, now, earliest)

@@ -26,6 +26,12 @@ class IndexSettings(StreamSettings):
     request_mib: int = setting("OPENSEARCH_REQUEST_MIB", whole(1, 90))
 
     @property
+    def generations(self) -> tuple[int, ...]:
+        """Those that are written to, readers' or not."""
+        also = self.also_generation
+        return (self.generation,) if also in (None, self.generation) else (self.generation, int(also or 0))
+
+    @property
     def request_bytes(self) -> int:
         """`request_mib` in bytes."""
         return self.request_mib << 20

@@ -41,7 +41,13 @@ def build(
         (settings.replica_table, settings.tombstone_table),
         settings.tombstone_days,
         settings.version_attribute,
-        Conflicts(clients("s3"), settings.parking_bucket, declared.rule.name, count_conflict),
+        Conflicts(
+            clients("s3"),
+            settings.parking_bucket,
+            declared.rule.name,
+            count_conflict,
+            settings.replica_table.rpartition("/")[2],
+        ),
         parallel,
     )
 

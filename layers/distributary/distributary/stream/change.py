@@ -137,13 +137,14 @@ def wrote(attribute: str, old: Mapping[str, Typed] | None, new: Mapping[str, Typ
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A record of a stream that this function is not to read: it is failed, never parked, since all of the stream's
-    records would be."""
+    """A record of a stream that this function is not to read, which is `foreign`, or of which the sink could not be
+    asked: it is failed, never parked, since all of the stream's records would be."""
 
     event_id: str
     identifier: str
     record: Any
     cause: str
+    foreign: bool = True
 
 
 @dataclass(frozen=True, slots=True)

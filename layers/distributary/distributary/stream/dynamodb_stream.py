@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.errors import ConfigError, DistributaryError, ForeignStream, Rejected, Unavailable
 from distributary.stream import version
 from distributary.stream.canonical import digest
 from distributary.stream.change import Change, Image, Kind, Origin, Undecodable, Unlisted
@@ -16,7 +16,8 @@ from distributary.stream.replicated import replicated
 
 EVENT_SOURCE = "aws:dynamodb"
 GenerationOf = Callable[[str], int]
-"""The generation of a stream, by its ARN. Raises Unavailable for a stream that is not to be read."""
+"""The generation of a stream, by its ARN. Raises ForeignStream for a stream that is not to be read, Unavailable if the
+sink cannot be asked, ConfigError if a later release wrote it."""
 
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
 _KINDS = {kind.value: kind for kind in Kind}
@@ -31,12 +32,16 @@ _LATEST_SECONDS = 10**11
 def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | Unlisted:
     """A change, or the record as it came with the reason why it is none.
 
-    A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`.
+    A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`. Raises
+    ConfigError if `generation_of` does: the sink was written by a later release.
     """
     try:
         return _change(record, generation_of(_source(record)))
     except Unavailable as error:
-        return Unlisted(_event_id(record), _identifier(record), record, str(error))
+        foreign = isinstance(error, ForeignStream)
+        return Unlisted(_event_id(record), _identifier(record), record, str(error), foreign)
+    except ConfigError:
+        raise
     except DistributaryError as error:
         return _undecodable(record, str(error), error.detail)
     except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:

@@ -57,6 +57,11 @@ def item_identity(table: str, keys: Mapping[str, Typed]) -> str:
     return f"{escape(table)}/{identity(keys)}"
 
 
+def item_digest(table: str, keys: Mapping[str, Typed]) -> str:
+    """32 hexadecimal digits for an item, in names that are not to show its key. Raises Rejected as `identity` does."""
+    return hashlib.sha256(item_identity(table, keys).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
 def _tagged(name: str, typed: Typed) -> str:
     value = decode(typed, name)
     (tag,) = typed

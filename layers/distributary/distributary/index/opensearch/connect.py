@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
+from distributary.consumer.aws import client
 from distributary.errors import ConfigError
 from distributary.index.opensearch.credentials import Basic, Credentials, Signed, Unsigned, secret
 from distributary.index.opensearch.http import Wire
@@ -12,8 +13,8 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class Client:
-    """`bulk` goes over a wire of our own; everything else is opensearch-py's, imported when it is first asked for:
-    a function that only writes starts without it."""
+    """`bulk` and `get_many` go over a wire of our own; everything else is opensearch-py's, imported when it is first
+    asked for: the index function starts without it."""
 
     def __init__(self, endpoint: str, credentials: Credentials) -> None:
         self._endpoint, self._credentials = endpoint, credentials
@@ -22,6 +23,10 @@ class Client:
     def bulk(self, *, body: bytes, request_timeout: float) -> Any:
         """See `Wire.bulk`."""
         return self._wire.bulk(body=body, request_timeout=request_timeout)
+
+    def get_many(self, *, body: bytes, request_timeout: float) -> Any:
+        """See `Wire.get_many`."""
+        return self._wire.get_many(body=body, request_timeout=request_timeout)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -60,3 +65,11 @@ def connect(endpoint: str, service: str, secret_arn: str = "none") -> Client:
     elif service == "basic":
         credentials = Basic(secret(secret_arn))
     return Client(endpoint, credentials)
+
+
+def clients(service: str, region: str | None = None, **options: Any) -> Any:
+    """See `aws.Clients`; besides boto3's clients, "opensearch" is one, whose options are `endpoint`, `authentication`
+    and `secret`: see `connect`."""
+    if service == "opensearch":
+        return connect(options["endpoint"], options["authentication"], options["secret"])
+    return client(service, region, **options)

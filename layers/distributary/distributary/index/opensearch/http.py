@@ -19,8 +19,11 @@ from distributary.index.opensearch.credentials import Credentials
 _BULK = "/_bulk?filter_path=items.%2A.status%2Citems.%2A.error"
 """Of the answer, only this is read. Encoded, for a signature covers the query as it is sent."""
 
+_GET_MANY = "/_mget"
+
 _CONNECT_SECONDS = 3.0
-_HEADERS = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip", "Connection": "keep-alive"}
+_HEADERS = {"Content-Encoding": "gzip", "Connection": "keep-alive"}
+_NDJSON, _JSON = "application/x-ndjson", "application/json"
 _COMPRESSION = 1
 """A bulk body shrinks to a fifth already at gzip's quickest."""
 
@@ -41,25 +44,33 @@ class Wire:
         """The answer to NDJSON: `items`, each with its status and error. Raises Refused for any other answer or none,
         ConfigError and Unavailable as the credentials do.
         https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
-        packed = gzip.compress(body, _COMPRESSION, mtime=0)
-        headers = self._credentials("POST", self._endpoint + _BULK, packed)
-        status, text = self._post(headers, packed, request_timeout)
+        return self._answer(_BULK, _NDJSON, body, request_timeout, "items")
+
+    def get_many(self, *, body: bytes, request_timeout: float) -> Any:
+        """The answer to a multi-get: `docs`, each with `found` or `error`. Raises as `bulk` does.
+        https://docs.opensearch.org/latest/api-reference/document-apis/multi-get/"""
+        return self._answer(_GET_MANY, _JSON, body, request_timeout, "docs")
+
+    def _answer(self, path: str, type: str, body: bytes, seconds: float, wanted: str) -> Any:
+        packed, url = gzip.compress(body, _COMPRESSION, mtime=0), self._endpoint + path
+        own = {**_HEADERS, "Content-Type": type}
+        headers = self._credentials("POST", url, packed)
+        status, text = self._post(path, {**own, **headers}, packed, seconds)
         if status == 401 and self._credentials.renew(headers):
-            headers = self._credentials("POST", self._endpoint + _BULK, packed)
-            status, text = self._post(headers, packed, request_timeout)
+            headers = self._credentials("POST", url, packed)
+            status, text = self._post(path, {**own, **headers}, packed, seconds)
         if status != 200:
             kind, reason = _error(text)
             raise Refused(status, kind, text.decode(errors="replace"), reason)
         try:
-            answer = orjson.loads(text)
-            return {"items": answer["items"]}
+            return {wanted: orjson.loads(text)[wanted]}
         except (ValueError, LookupError, TypeError) as error:
             raise Refused(0, "an answer that is none", str(error)) from error
 
-    def _post(self, headers: Mapping[str, str], packed: bytes, seconds: float) -> tuple[int, bytes]:
+    def _post(self, path: str, headers: Mapping[str, str], packed: bytes, seconds: float) -> tuple[int, bytes]:
         timeout = urllib3.Timeout(connect=min(_CONNECT_SECONDS, seconds), read=seconds)
         try:
-            answer = self._pool.urlopen("POST", _BULK, packed, {**_HEADERS, **headers}, timeout=timeout)
+            answer = self._pool.urlopen("POST", path, packed, dict(headers), timeout=timeout)
             return int(answer.status), bytes(answer.data)
         except HTTPError as error:
             raise Refused(0, _obstacle(error), str(error)) from error

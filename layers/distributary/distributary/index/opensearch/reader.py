@@ -12,6 +12,7 @@ from opensearchpy.exceptions import SerializationError, TransportError
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
 from distributary.errors import ConfigError, Unavailable
+from distributary.index.opensearch.bindings import ITEMS_ONLY
 from distributary.index.opensearch.schema import VISIBLE
 
 Result = TypeVar("Result")
@@ -79,7 +80,7 @@ def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[D
 def documents(client: Any, index: str) -> int:
     """How many there are, markers included. Raises Unavailable, ConfigError."""
     refresh(client, index)
-    return int(asked("count", lambda: client.count(index=index))["count"])
+    return int(asked("count", lambda: client.count(index=index, body={"query": ITEMS_ONLY}))["count"])
 
 
 def refresh(client: Any, index: str) -> None:

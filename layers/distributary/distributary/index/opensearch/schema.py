@@ -10,6 +10,7 @@ from uuid import uuid4
 from distributary.errors import ConfigError
 from distributary.index.declarations import FORMAT, Index
 from distributary.index.document import DELETED_AT
+from distributary.index.opensearch import bindings
 
 VISIBLE = {"bool": {"must_not": [{"exists": {"field": DELETED_AT}}]}}
 """The read alias's filter: a deleted item's marker document is no search result."""
@@ -36,7 +37,7 @@ def definition(index: Index, template: Template | None = None) -> dict[str, Any]
         f"{index.name}.json: '{key}' is neither settings nor mappings" for key in {*given} - {"settings", "mappings"}
     ]
     mappings = dict(given.get("mappings", {}))
-    declared = {**index.mappings(), DELETED_AT: {"type": "date", "format": "epoch_second"}}
+    declared = {**index.mappings(), DELETED_AT: {"type": "date", "format": "epoch_second"}, **bindings.MAPPINGS}
     more = dict(mappings.pop("properties", {}))
     faults += [
         f"{index.name}.json: field '{name}' is declared in indexes.py; say it there" for name in {*more} & {*declared}
@@ -70,6 +71,7 @@ def apply(client: Any, index: Index, generation: int, template: Template | None 
         done = "made"
     else:
         done = _amend(client, name, wanted)
+    bindings.keep_format(client, name)
     _stand(client, index, generation)
     return f"index '{name}' {done}; write alias '{index.write_alias(generation)}'"
 

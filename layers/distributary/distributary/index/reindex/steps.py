@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from distributary.errors import ConfigError
 from distributary.index.declarations import Index
-from distributary.index.opensearch import schema
+from distributary.index.opensearch import bindings, schema
 from distributary.index.opensearch.reader import asked, documents
 from distributary.index.opensearch.schema import VISIBLE
 from distributary.index.opensearch.target import Declared
@@ -85,7 +85,7 @@ class Reindex:
         if state.filled:
             yield "filled already. run: compare"
             return
-        since = self.writers.both(readers, target, state.started)
+        since = self._written(readers, target, state.started)
         if state.started is None:
             state = replace(state, started=since, segments=segments)
             self._keep(state)
@@ -112,7 +112,7 @@ class Reindex:
         fault = self._unready(state, accepted or Accepted())
         if fault is not None or state is None:
             raise ConfigError(fault or "run start")
-        self.writers.both(readers, self.target.generation, state.started)
+        self._written(readers, self.target.generation, state.started)
         return self._move(readers, self.target.generation)
 
     def rollback(self) -> str:
@@ -122,6 +122,9 @@ class Reindex:
             raise ConfigError(f"no move to {self.target.physical} was begun: there is nothing to take back")
         if readers == state.origin:
             return f"readers are on {self.target.index.physical(readers)} already"
+        if self._another_stream(state.origin):
+            old = self.target.index.physical(state.origin)
+            raise ConfigError(f"readers cannot move back: {old} belongs to an earlier stream, and nothing writes to it")
         self.writers.both(state.origin, readers, state.started)
         return self._move(readers, state.origin)
 
@@ -141,6 +144,21 @@ class Reindex:
         client, origin = self._client, self.origin(readers)
         asked("origin", lambda: schema.require_format(client, origin.physical(readers)))
         asked("origin", lambda: schema.require_own(client, origin, readers))
+
+    def _written(self, readers: int, target: int, since: float | None) -> float:
+        """See `Writers.both`. The new index is bound as the readers' index is. If the function has bound it to another
+        stream, it writes there alone: positions of two streams cannot be compared, so the old index stays as it is."""
+        if self._another_stream(readers):
+            return self.writers.both(target, target, since)
+        since = self.writers.both(readers, target, since)
+        index = self.target.index
+        bindings.carry_over(self._client, index.physical(readers), (self.target.physical, index.write_alias(target)))
+        return since
+
+    def _another_stream(self, origin: int) -> bool:
+        old, new = self.target.index.physical(origin), self.target.physical
+        found = bindings.read(self._client, [old, new])
+        return len({found[each].stream for each in (old, new)} - {""}) > 1
 
     def _keep(self, state: State) -> None:
         states.write(self._client, self.target.physical, state)

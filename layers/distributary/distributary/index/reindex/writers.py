@@ -16,8 +16,9 @@ class Writers(Protocol):
     """Who can tell of the writers."""
 
     def both(self, origin: int, target: int, since: float | None) -> float:
-        """A moment, in epoch seconds, since which every invocation has written to both; waits for those to end that
-        began before. Raises ConfigError, with what to deploy, if that is not so, or not since `since`."""
+        """A moment, in epoch seconds, since which every invocation has written to both, which may be one and the same;
+        waits for those to end that began before. Raises ConfigError, with what to deploy, if that is not so, or not
+        since `since`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ class Deployed:
         except AwsError as error:
             raise ConfigError(f"--function {self.function}: {code_of(error)}; correct its name or region") from None
         given = found.get("Environment", {}).get("Variables", {})
-        if {given.get(GENERATION), given.get(ALSO)} != {str(origin), str(target)}:
+        if {given.get(GENERATION), given.get(ALSO)} - {"", None} != {str(origin), str(target)}:
+            also = f"AlsoGeneration={target}" if target != origin else "an empty AlsoGeneration"
             raise ConfigError(
                 f"{self.function} does not write to generations {origin} and {target}: deploy the stack with "
-                f"Generation={origin} and AlsoGeneration={target}, then run this again"
+                f"Generation={origin} and {also}, then run this again"
             )
         if found.get("LastUpdateStatus", "Successful") != "Successful":
             raise ConfigError(f"{self.function} is being updated: wait until that is done, then run this again")

@@ -9,6 +9,7 @@ from distributary.consumer.aws import AwsError, classify
 from distributary.replicate.multi_active.state import NEVER, State, Time
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, encode
+from distributary.stream.keys import item_digest
 
 PREFIX = "conflicts"
 
@@ -34,22 +35,24 @@ class Side(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conflicts:
-    """The bucket's part `conflicts/`. An object's name is made of the item and the two sides, so that a conflict that
-    is met twice is recorded once; each region that meets it records it in its own bucket. `count` is told of each."""
+    """The bucket's part `conflicts/`. An object's name is made of the item, `table` included, and the two sides: a
+    conflict that is met twice is recorded once, and the objects of one item are found by their names. Each region that
+    meets it records it in its own bucket. `count` is told of each. Names of release 0.1 hold no digest of the item."""
 
     s3: Any
     bucket: str
     rule: str
     count: Callable[[], None]
+    table: str = ""
 
     def record(self, id: str, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
         """Before the winner is written, so that none is lost. Raises Rejected or Unavailable."""
         parties = sorted((side.as_json() for side in sides), key=canonical.text)
-        body = {"key": canonical.image(key), "rule": self.rule, "sides": parties, "winner": winner.as_json()}
+        body = {"table": self.table, "key": canonical.image(key), "rule": self.rule, "sides": parties, "winner": winner.as_json()}
         try:
             self.s3.put_object(
                 Bucket=self.bucket,
-                Key=f"{PREFIX}/{canonical.digest(id, parties)}.json",
+                Key=f"{PREFIX}/{item_digest(self.table, key)}/{canonical.digest(id, parties)}.json",
                 Body=json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace"),
                 ContentType="application/json",
             )
