@@ -48,7 +48,13 @@ class Conflicts:
     def record(self, id: str, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
         """Before the winner is written, so that none is lost. Raises Rejected or Unavailable."""
         parties = sorted((side.as_json() for side in sides), key=canonical.text)
-        body = {"table": self.table, "key": canonical.image(key), "rule": self.rule, "sides": parties, "winner": winner.as_json()}
+        body = {
+            "table": self.table,
+            "key": canonical.image(key),
+            "rule": self.rule,
+            "sides": parties,
+            "winner": winner.as_json(),
+        }
         try:
             self.s3.put_object(
                 Bucket=self.bucket,
