@@ -88,14 +88,12 @@ class Settings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings(Settings):
     """What every function that reads a stream needs: the generations of all streams that it may read, by ARN, its own
-    first. See `streams.parse`. `source_table` is given where no stream's ARN names the table."""
+    first. See `streams.parse`."""
 
     streams: Mapping[str, int] = setting("STREAMS", Optional(parse, {}))
-    source_table: str = setting("SOURCE_TABLE", Optional(table_name))
 
     def source(self) -> str:
-        """The source table, to read items from: its ARN, or its name. Raises ConfigError if nothing names it."""
-        found = self.source_table or next(iter(self.streams), "").partition("/stream/")[0]
-        if not found:
-            raise ConfigError("SOURCE_TABLE is missing: give the source table's name or ARN (SourceTable)")
-        return found
+        """The ARN of the source table, to read items from. Raises ConfigError if no stream is listed."""
+        if not self.streams:
+            raise ConfigError("STREAMS is missing: list the function's stream as ARN=generation, to read its table")
+        return next(iter(self.streams)).partition("/stream/")[0]
