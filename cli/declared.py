@@ -9,12 +9,13 @@ import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
-from cli.running import read_event
+from cli.options import Event, read_event
 from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 from distributary.welcome.messages import Message, Stored
 from distributary.welcome.rules import Rule, compose, content
+from local import outbox
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 800, 1000
@@ -33,7 +34,7 @@ def views(context: typer.Context) -> int:
 def preview(
     context: typer.Context,
     rule: Annotated[str, typer.Argument(metavar="RULE", help="The rule's name in rules.py.")],
-    event: Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")],
+    event: Event,
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files are written.")] = Path(".preview"),
 ) -> int:
     """Write a rule's message for an event as files: text, HTML, and a picture if a browser is installed."""
@@ -67,16 +68,10 @@ def _message(rule: Rule, event: str) -> Message:
 def written(message: Message, folder: Path) -> list[str]:
     """The names of the files, and what could not be made and why."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files = outbox.write(folder, message.rule, message.to, message.subject, message.text, message.html)
     except OSError as error:
         raise UsageFault(f"--to {folder}: {error.strerror}") from None
-    text = folder / f"{message.rule}.txt"
-    text.write_text(f"To: {message.to}\nSubject: {message.subject}\n\n{message.text}")
-    if message.html is None:
-        return [str(text)]
-    page = folder / f"{message.rule}.html"
-    page.write_text(message.html)
-    return [str(text), str(page), _pictured(page)]
+    return [*map(str, files), *(_pictured(page) for page in files[1:])]
 
 
 def _pictured(page: Path) -> str:

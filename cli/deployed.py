@@ -3,41 +3,38 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
-from cli.running import checked_endpoint
+from cli.options import (
+    Attribute,
+    Days,
+    Derived,
+    Endpoint,
+    Generation,
+    IndexName,
+    Json,
+    Ledger,
+    Pause,
+    Region,
+    Repair,
+    ReplicaRegion,
+    ReplicaTable,
+    Search,
+    Secret,
+    Segments,
+    Service,
+    Table,
+    Target,
+    Tombstones,
+    checked_endpoint,
+)
 from distributary.stream.change import REPLICA_VERSION
 
 verify = typer.Typer(help="Compare what a function keeps with the source table.", no_args_is_help=True)
-
-Table = Annotated[str, typer.Argument(metavar="TABLE", help="The source table.")]
-Endpoint = Annotated[str | None, typer.Option(help="Of DynamoDB (default: AWS_ENDPOINT_URL, or else AWS).")]
-Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the source.")]
-Segments = Annotated[int, typer.Option(help="Of each scan, read at the same time.")]
-Pause = Annotated[float, typer.Option(help="Seconds between two looks; longer than the lag.")]
-Repair = Annotated[bool, typer.Option("--repair", help="Repair what differs, where that is safe.")]
-Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there; - is standard output.")]
-Generation = Annotated[int, typer.Option(help="The function's GENERATION.")]
-Days = Annotated[int, typer.Option(help="The function's TOMBSTONE_DAYS.")]
-Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
-Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
-Tombstones = Annotated[str, typer.Option(envvar="TOMBSTONE_TABLE", help="The stack's tombstone table.")]
-ReplicaTable = Annotated[str, typer.Option(envvar="REPLICA_TABLE", help="The replica's table.")]
-ReplicaRegion = Annotated[str | None, typer.Option(envvar="REPLICA_REGION", help="The replica's region.")]
-Target = Annotated[str | None, typer.Option(help="Endpoint of the replica (default: --endpoint-url).")]
-Attribute = Annotated[str, typer.Option(envvar="VERSION_ATTRIBUTE", help="The function's VERSION_ATTRIBUTE.")]
-Search = Annotated[str | None, typer.Option(envvar="OPENSEARCH_ENDPOINT", help="Of OpenSearch.")]
-Service = Annotated[
-    Literal["es", "aoss", "basic", "none"],
-    typer.Option(envvar="OPENSEARCH_SERVICE", help="How requests are signed, as the function's."),
-]
-Secret = Annotated[
-    str, typer.Option(envvar="OPENSEARCH_SECRET", metavar="ARN", help="The secret with name and password, for basic.")
-]
 
 
 @verify.command()
@@ -91,7 +88,7 @@ def index(
     endpoint: Search = None,
     service: Service = "es",
     secret: Secret = "none",
-    index: Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")] = None,
+    index: IndexName = None,
     endpoint_url: Endpoint = None,
     region: Region = None,
     segments: Segments = 4,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cli.errors import UsageFault
-from cli.running import checked_endpoint
+from cli.options import Source, SourceRegion, checked_endpoint
 
 TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 Kind = Literal["insert", "modify", "remove", "expire"]
@@ -25,10 +25,8 @@ def event(
         list[str],
         typer.Option("--set", metavar="NAME=VALUE", help="modify: an attribute of the new image; may be repeated."),
     ] = [],
-    endpoint_url: Annotated[
-        str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")
-    ] = None,
-    region: Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")] = None,
+    endpoint_url: Source = None,
+    region: SourceRegion = None,
 ) -> int:
     """Print a stream event with one record, made from an item, for `invoke` and `sam local invoke`.
 

@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from cli import project as projects
-from cli.deployed import (
+from cli.deployed import reported
+from cli.errors import UsageFault
+from cli.options import (
     Endpoint,
+    IndexName,
     Pause,
     Region,
     Search,
@@ -16,10 +19,8 @@ from cli.deployed import (
     Segments,
     Service,
     Table,
-    reported,
+    checked_endpoint,
 )
-from cli.errors import UsageFault
-from cli.running import checked_endpoint
 
 app = typer.Typer(help="Make OpenSearch indexes, and rebuild them.", no_args_is_help=True)
 reindex = typer.Typer(help="Move an index's readers to another generation, step by step.", no_args_is_help=True)
@@ -30,7 +31,6 @@ Function = Annotated[
     str | None, typer.Option(help="The index function's name in Lambda, which is asked whether it writes to both.")
 ]
 Both = Annotated[bool, typer.Option("--writing-both", help="State that it writes to both, and has since start.")]
-Name = Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")]
 
 
 @app.command()
@@ -64,7 +64,7 @@ def _step(name: str, does: str, *more: str) -> None:
         endpoint: Search = None,
         service: Service = "es",
         secret: Secret = "none",
-        index: Name = None,
+        index: IndexName = None,
         endpoint_url: Endpoint = None,
         region: Region = None,
         segments: Segments = 4,

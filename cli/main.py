@@ -11,7 +11,11 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
+<<<<<<< HEAD
 from cli import declared, deployed, erasing, events, indexing, running
+=======
+from cli import declared, deployed, events, indexing, invoking, running
+>>>>>>> cli
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
@@ -24,7 +28,7 @@ app = typer.Typer(
 )
 app.command()(running.up)
 app.command()(running.attach)
-app.command()(running.invoke)
+app.command()(invoking.invoke)
 app.command()(running.demo)
 app.command()(declared.views)
 app.command()(declared.preview)

@@ -59,15 +59,17 @@ def find(start: Path, declared: Mapping[str, Path] = {}) -> Found:
 
 def check(project: Found, functions: Sequence[str]) -> None:
     """Imports and checks the declarations of these functions. Raises DeclarationFaults with every fault of all."""
-    faults: list[str] = []
-    for function in functions:
-        try:
-            with declarations(project, function):
-                pass
-        except DeclarationFaults as error:
-            faults += error.faults
-    if faults:
-        raise DeclarationFaults(faults)
+    if found := [fault for function in functions for fault in faults(project, function)]:
+        raise DeclarationFaults(found)
+
+
+def faults(project: Found, function: str) -> list[str]:
+    """The faults of a function's declarations, one line each."""
+    try:
+        with declarations(project, function):
+            return []
+    except DeclarationFaults as error:
+        return error.faults
 
 
 @contextmanager

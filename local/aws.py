@@ -44,8 +44,8 @@ class Aws:
         fixed = credentials.get_frozen_credentials()
         return cls(endpoint, region, fixed.access_key or "", fixed.secret_key or "", fixed.token or "")
 
-    def client(self, service: str, region: str | None = None) -> Any:
-        """A boto3 client that waits at most 10 s for an answer, and asks ATTEMPTS times."""
+    def client(self, service: str, region: str | None = None, attempts: int | None = None) -> Any:
+        """A boto3 client that waits at most 10 s for an answer, and asks `attempts` times (default: ATTEMPTS)."""
         return boto3.client(  # type: ignore[call-overload]
             service,
             region_name=region or self.region,
@@ -57,7 +57,7 @@ class Aws:
                 connect_timeout=5,
                 read_timeout=10,
                 max_pool_connections=32,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                retries={"mode": "standard", "total_max_attempts": attempts or ATTEMPTS},
                 s3={"addressing_style": "path"} if self.endpoint else None,
             ),
         )

@@ -37,11 +37,14 @@ class Endpoints:
 
 
 @contextmanager
-def embedded(ports: Ports = Ports(), ready_seconds: float = _READY_SECONDS) -> Iterator[Endpoints]:
-    """Both services while the block runs. LocalError, and nothing left running, if one does not come up."""
+def embedded(
+    ports: Ports = Ports(), ready_seconds: float = _READY_SECONDS, outbox: Path | None = None
+) -> Iterator[Endpoints]:
+    """Both services while the block runs; sent mail is written into `outbox`. LocalError, and nothing left running, if
+    one does not come up."""
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="distributary-")))
-        services = [_ministack(home, port_for(ports.aws)), _osmem(port_for(ports.opensearch))]
+        services = [_ministack(home, port_for(ports.aws), outbox), _osmem(port_for(ports.opensearch))]
         children = [stack.enter_context(_started(service, home)) for service in services]
         for service, child in zip(services, children, strict=True):
             _await(service, child, home, time.monotonic() + ready_seconds)
@@ -74,7 +77,7 @@ def port_for(wanted: int | None) -> int:
         return probe.getsockname()[1]
 
 
-def _ministack(home: Path, port: int) -> _Service:
+def _ministack(home: Path, port: int, outbox: Path | None) -> _Service:
     """In memory only; without its SFTP and MQTT listeners; and without Docker, whose containers it would stop."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -87,6 +90,7 @@ def _ministack(home: Path, port: int) -> _Service:
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": f"unix://{home}/no-docker.sock",
+        **({"OUTBOX": str(outbox.resolve())} if outbox else {}),
     }
     command = [sys.executable, str(TETHER), str(_ROOT), "local.exact_ministack"]
     return _Service("ministack", command, environment, port, "/_ministack/health")

@@ -1,12 +1,17 @@
 """ministack, run as it is but for one fault: to its DynamoDB's conditions any two maps are equal, and any two lists.
 
-What is written on condition that a map is as it was seen would overwrite any content.
+What is written on condition that a map is as it was seen would overwrite any content. With OUTBOX in its environment,
+it writes each mail that it takes into that folder.
 """
 
+import os
+from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.services import dynamodb
+from ministack.services import dynamodb, ses, ses_v2
+
+from local import outbox
 
 _comparable = dynamodb._ddb_comparable
 
@@ -24,4 +29,7 @@ def comparable(value: Any) -> tuple[str, Any]:
 
 if __name__ == "__main__":
     dynamodb._ddb_comparable = comparable
+    if folder := os.environ.get("OUTBOX"):
+        for service in (ses, ses_v2):
+            outbox.install(service, ses._sent_emails, Path(folder))
     app.main()

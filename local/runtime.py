@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from local.build import Built
@@ -25,23 +26,39 @@ class Function:
     def __init__(self, spec: FunctionSpec, built: Built, environment: Mapping[str, str], log: Log) -> None:
         self.spec = spec
         self.metrics = Metrics()
-        self._path = built.path(spec.name)
+        self._built = built
         self._environment = {**environment, **spec.environment}
         self._log = log
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
         self._busy: set[_Process] = set()
         self._closed = False
+        self._start_error: str | None = None
 
     def invoke(self, payload: bytes) -> Answer:
         """Runs the handler once. An error, a timeout and a killed process are answers with a `function_error`."""
         process = self._acquire()
         try:
-            return process.invoke(payload)
+            answer = process.invoke(payload)
+            self._note(process, answer)
+            return answer
         finally:
             for line in process.said():
                 self._line(line)
             self._release(process)
+
+    def start_error(self) -> str | None:
+        """Why the handler of the current build could not be loaded; None if it could, or was not tried yet."""
+        with self._lock:
+            return self._start_error
+
+    def restart(self, built: Built) -> None:
+        """Later invocations run this build. One that is under way ends with the build that it began with."""
+        with self._lock:
+            self._built, self._start_error = built, None
+            old, self._idle = self._idle, []
+        for process in old:
+            process.close()
 
     def kill(self) -> int:
         """Ends every process that is in the middle of an invocation; how many these were."""
@@ -70,18 +87,23 @@ class Function:
                     self._busy.add(process)
                     return process
                 process.close()
-            process = _Process(self.spec, self._path, self._environment)
+            process = _Process(self.spec, self._built, self._environment)
             self._busy.add(process)
             return process
 
     def _release(self, process: "_Process") -> None:
         with self._lock:
             self._busy.discard(process)
-            keep = process.running() and not self._closed
+            keep = process.running() and not self._closed and process.built is self._built
             if keep:
                 self._idle.append(process)
         if not keep:
             process.close()
+
+    def _note(self, process: "_Process", answer: Answer) -> None:
+        with self._lock:
+            if process.built is self._built:
+                self._start_error = None if answer.started else answer.error()
 
     def _line(self, line: str) -> None:
         if not self.metrics.take(line):
@@ -91,8 +113,9 @@ class Function:
 class _Process:
     """One execution environment."""
 
-    def __init__(self, spec: FunctionSpec, path: tuple[Path, ...], environment: Mapping[str, str]) -> None:
-        self._spec = spec
+    def __init__(self, spec: FunctionSpec, built: Built, environment: Mapping[str, str]) -> None:
+        self.built, self._spec = built, spec
+        path = built.path(spec.name)
         self._api = RuntimeApi()
         self._output = Output()
         self._child = Child(
@@ -126,9 +149,9 @@ class _Process:
         loaded_by = time.monotonic() + INIT_SECONDS
         while not self._api.ready.wait(0.02):
             if time.monotonic() > loaded_by:
-                return self._timeout(request_id, INIT_SECONDS)
+                return replace(self._timeout(request_id, INIT_SECONDS), started=False)
             if not self._child.running():
-                return self._ended(request_id)
+                return replace(self._ended(request_id), started=False)
         deadline = time.time() + self._spec.timeout
         self._api.offer(Invocation(request_id, self._spec.arn, payload, deadline))
         return self._answer(request_id, deadline)

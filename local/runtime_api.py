@@ -26,11 +26,19 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of an invocation: the handler's payload, or an error of the function."""
+    """The result of an invocation: the handler's payload, or an error of the function. `started` is False for an error
+    that came before the handler was loaded."""
 
     request_id: str
     payload: Any
     function_error: str | None = None
+    started: bool = True
+
+    def error(self) -> str:
+        """The function's error in one line."""
+        given = self.payload if isinstance(self.payload, dict) else {}
+        kind, message = given.get("errorType", self.function_error), given.get("errorMessage", self.payload)
+        return " ".join(f"{kind}: {message}".split())
 
 
 class RuntimeApi:

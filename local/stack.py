@@ -18,6 +18,7 @@ from local.esm.lane import Backoff
 from local.esm.mapping import EventSourceMapping, Hooks, Stream
 from local.esm.settings import MappingSettings
 from local.function_logs import LogFiles, Output
+from local.made import Made
 from local.processes import Child
 from local.runtime import Function, Log, command
 from local.runtime_api import Answer
@@ -39,6 +40,11 @@ class Project:
     def template(self) -> Template:
         """The project's template."""
         return Template(self.folder / "template.yaml")
+
+    @property
+    def outbox(self) -> Path:
+        """Where mail is written that functions send to the embedded AWS."""
+        return self.artifacts / "outbox"
 
     def parameters(self) -> dict[str, str]:
         """What samconfig.toml gives to the environment `local`."""
@@ -69,10 +75,11 @@ class Stack:
         region: str = "us-east-1",
         ports: Ports | None = None,
         log: Log | None = None,
+        outbox: Path | None = None,
     ) -> Iterator["Stack"]:
         """With everything embedded in this run. Parameters may be made from the endpoints; the index is at the embedded
-        OpenSearch unless they say otherwise. Logs go to .build/local/logs/<function>.log."""
-        with embedded(ports or Ports()) as endpoints:
+        OpenSearch unless they say otherwise. Logs go to .build/local/logs/<function>.log, sent mail to `outbox`."""
+        with embedded(ports or Ports(), outbox=outbox) as endpoints:
             given = parameters(endpoints) if callable(parameters) else parameters or {}
             found = {"OpenSearchEndpoint": endpoints.opensearch, "OpenSearchService": "none", **given}
             lines = log or LogFiles(project.artifacts / "logs")
@@ -115,6 +122,14 @@ class Stack:
             spec = self.spec(name, stream_arn)
             self._functions[name] = Function(spec, self._built([name]), self.aws.environment(), self._log)
         return self._functions[name]
+
+    def restart(self, name: str) -> None:
+        """Builds a function that was made, and runs it from then on. The index gets what its declaration adds.
+        LocalError if it cannot be built, or if the index cannot be changed."""
+        built = self._built([name])
+        if name == "index":
+            self.apply_index()
+        self._functions[name].restart(built)
 
     def invoke(self, name: str, event: Any) -> Answer:
         """Runs a function once."""
@@ -167,6 +182,10 @@ class Stack:
         with said_in_one_line(f"the backfill of {table.name}"):
             dynamodb = (source or self.aws).client("dynamodb")
             return backfill(dynamodb, table, targets, segments, self._stopping, progress, first_fill)
+
+    def made(self, name: str, contents: bool = False) -> Made:
+        """What a function makes from now on; `contents` shows rows and documents, not only their keys."""
+        return Made(name, self.spec(name).environment, self.aws, self._project.outbox, contents)
 
     def stop_backfill(self) -> None:
         """Ends backfills after the batch they are at."""

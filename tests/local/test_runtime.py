@@ -1,11 +1,17 @@
 """Functions under awslambdaric, each in its own process."""
 
+import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from local.build import build
+from local.runtime import Function
+from local.stack import Stack
 
 
 @pytest.fixture
@@ -81,22 +87,73 @@ def test_kill_leaves_idle_processes_alone(stack, probe):
     assert probe.kill() == 0
 
 
-def test_a_handler_that_cannot_be_loaded_is_said_at_once(project, aws):
-    from local.runtime import Function
-    from local.stack import Stack
+@pytest.fixture
+def built(project):
+    return build(project.template, ["probe"], project.artifacts)
 
-    with Stack(project, aws, {"Needed": "yes"}, lambda *_: None) as stack:
-        spec = stack.spec("probe")
-        from dataclasses import replace
 
-        from local.build import build
+@pytest.fixture
+def other(built, tmp_path):
+    """Another build of the same function, whose answer tells that it ran."""
+    folder = shutil.copytree(built.functions["probe"], tmp_path / "other")
+    (folder / "app.py").write_text((folder / "app.py").read_text() + "\n\ndef name(*_):\n    return 'other'\n")
+    return replace(built, functions={"probe": folder})
 
-        built = build(project.template, ["probe"], project.artifacts)
-        broken = Function(replace(spec, handler="nowhere.handler"), built, {}, lambda *_: None)
-        answer = broken.invoke(b"{}")
-        broken.close()
+
+@pytest.fixture
+def function(stack, built):
+    running = Function(stack.spec("probe"), built, stack.aws.environment(), lambda *_: None)
+    yield running
+    running.close()
+
+
+def test_a_handler_that_cannot_be_loaded_is_reported_at_once(stack, built):
+    broken = Function(replace(stack.spec("probe"), handler="nowhere.handler"), built, {}, lambda *_: None)
+    answer = broken.invoke(b"{}")
+    broken.close()
     assert answer.function_error
+    assert not answer.started
     assert "nowhere" in answer.payload["errorMessage"]
+    assert "nowhere" in broken.start_error()
+
+
+def test_an_error_of_a_loaded_handler_is_no_error_of_the_start(function):
+    assert function.invoke(b'{"do": "fail"}').started
+    assert function.invoke(b'{"do": "leave"}').started
+    assert function.start_error() is None
+
+
+def test_a_restarted_function_runs_the_other_build(function, other):
+    before = function.invoke(b'{"do": "describe"}').payload["process"]
+    function.restart(other)
+    assert function.invoke(b'{"do": "name"}').payload == "other"
+    assert function.invoke(b'{"do": "describe"}').payload["process"] != before
+
+
+def test_a_restart_lets_the_running_invocation_end_and_keeps_no_old_process(function, other):
+    function.invoke(b'{"do": "echo"}')
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(function.invoke, b'{"do": "wait", "seconds": 0.5}')
+        time.sleep(0.1)
+        function.restart(other)
+        assert function.invoke(b'{"do": "name"}').payload == "other"
+        assert running.result().function_error is None
+    for _ in range(2):
+        assert function.invoke(b'{"do": "name"}').payload == "other"
+
+
+def test_a_late_start_error_of_the_old_build_is_not_the_new_one_s(stack, built, other):
+    """The old build's handler loads slowly and fails after the restart."""
+    slow = Path(other.functions["probe"])
+    (slow / "app.py").write_text("import time\ntime.sleep(1)\nraise ValueError('old')\n")
+    function = Function(stack.spec("probe"), other, stack.aws.environment(), lambda *_: None)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(function.invoke, b"{}")
+        time.sleep(0.2)
+        function.restart(built)
+        assert not running.result().started
+    assert function.start_error() is None
+    function.close()
 
 
 def test_metrics_are_added_up_at_the_answer_and_other_lines_are_logged(stack, probe, log):
@@ -121,8 +178,6 @@ def test_a_warm_invocation_costs_milliseconds(stack):
 
 def test_closing_a_stack_ends_its_processes(project, aws):
     import psutil
-
-    from local.stack import Stack
 
     with Stack(project, aws, {"Needed": "yes"}, lambda *_: None) as stack:
         process = stack.invoke("probe", {"do": "describe"}).payload["process"]

@@ -1,0 +1,90 @@
+"""Options that several commands have, and how their values are read."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import typer
+
+from cli.errors import UsageFault
+
+LOCAL_REGION = "us-east-1"
+"""Of embedded services, unless the user names another."""
+
+Table = Annotated[str, typer.Argument(metavar="TABLE", help="The source table.")]
+Endpoint = Annotated[str | None, typer.Option(help="Of DynamoDB (default: AWS_ENDPOINT_URL, or else AWS).")]
+Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the source.")]
+Segments = Annotated[int, typer.Option(help="Of each scan, read at the same time.")]
+Pause = Annotated[float, typer.Option(help="Seconds between two looks; longer than the lag.")]
+Repair = Annotated[bool, typer.Option("--repair", help="Repair what differs, where that is safe.")]
+Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there; - is standard output.")]
+Generation = Annotated[int, typer.Option(help="The function's GENERATION.")]
+Days = Annotated[int, typer.Option(help="The function's TOMBSTONE_DAYS.")]
+Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
+Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
+Tombstones = Annotated[str, typer.Option(envvar="TOMBSTONE_TABLE", help="The stack's tombstone table.")]
+ReplicaTable = Annotated[str, typer.Option(envvar="REPLICA_TABLE", help="The replica's table.")]
+ReplicaRegion = Annotated[str | None, typer.Option(envvar="REPLICA_REGION", help="The replica's region.")]
+Target = Annotated[str | None, typer.Option(help="Endpoint of the replica (default: --endpoint-url).")]
+Attribute = Annotated[str, typer.Option(envvar="VERSION_ATTRIBUTE", help="The function's VERSION_ATTRIBUTE.")]
+Search = Annotated[str | None, typer.Option(envvar="OPENSEARCH_ENDPOINT", help="Of OpenSearch.")]
+Service = Annotated[
+    Literal["es", "aoss", "basic", "none"],
+    typer.Option(envvar="OPENSEARCH_SERVICE", help="How requests are signed, as the function's."),
+]
+Secret = Annotated[
+    str, typer.Option(envvar="OPENSEARCH_SECRET", metavar="ARN", help="The secret with name and password, for basic.")
+]
+Parameters = Annotated[
+    list[str], typer.Option("--parameter", metavar="KEY=VALUE", help="A parameter of template.yaml; may be repeated.")
+]
+Declared = Annotated[
+    list[str],
+    typer.Option(
+        "--declared",
+        metavar="FUNCTION=FOLDER",
+        help="A folder whose files, such as replica.py, take the place of the function's own; may be repeated.",
+    ),
+]
+Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for AWS (default: a free one).")]
+SearchPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for OpenSearch (default: a free one).")]
+Source = Annotated[str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")]
+SourceRegion = Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")]
+Event = Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")]
+IndexName = Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")]
+
+
+def checked_endpoint(given: str | None) -> str | None:
+    """--endpoint-url, or AWS_ENDPOINT_URL. Raises UsageFault for what is no http address."""
+    endpoint = given or os.environ.get("AWS_ENDPOINT_URL") or None
+    if endpoint is not None:
+        try:
+            address = urlsplit(endpoint)
+            valid = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+        except ValueError:
+            valid = False
+        if not valid:
+            raise UsageFault(f"--endpoint-url {endpoint}: give an address such as http://127.0.0.1:8000")
+    return endpoint
+
+
+def read_event(source: str) -> Any:
+    """JSON of a file, or of standard input for `-`. Raises UsageFault."""
+    try:
+        return json.loads(sys.stdin.read() if source == "-" else Path(source).read_text())
+    except OSError as error:
+        raise UsageFault(f"{source}: {error.strerror}: name a file, such as events/insert.json") from None
+    except ValueError as error:
+        raise UsageFault(f"{'standard input' if source == '-' else source} is no JSON: {error}") from None
+
+
+def pairs(option: str, given: Sequence[str], form: str = "KEY=VALUE") -> dict[str, str]:
+    """What an option gives, such as KEY=VALUE, by key. Raises UsageFault."""
+    for each in given:
+        if "=" not in each:
+            raise UsageFault(f"{option} {each}: write it as {form}")
+    return dict(each.split("=", 1) for each in given)

@@ -1,0 +1,124 @@
+"""`attach` with the functions as they are built: what it does when one cannot start, and when one changes."""
+
+import contextlib
+import io
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from cli import project as projects
+from cli.main import main
+from local.attach import Order, attach
+from local.aws import Aws
+from local.reload import Reload
+from local.stack import Project
+
+ROOT = Path(__file__).parents[2]
+VIEWS = """from distributary.derive import Entity, Projection
+ITEM = Entity(name="item", keys=("id",), attributes=("colour",))
+VIEWS = [Projection(name="mine", of=ITEM, pk="ITEM#{id}", sk="MINE", keep=("colour",)%s)]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """The project with declarations that a test may change; it is built where the other tests build."""
+    for name in ("template.yaml", "samconfig.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("functions", "layers"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "functions/derive/views.py").write_text(VIEWS % "")
+    return tmp_path
+
+
+@pytest.fixture
+def at_the_emulator(monkeypatch, endpoints):
+    for name, value in Aws.at_emulator(endpoints.aws, "us-east-1").environment().items():
+        monkeypatch.setenv(name, value)
+
+
+class Attached:
+    """`attach` in a thread, with what it printed."""
+
+    def __init__(self, shop, table, aws):
+        self.shop, self.table, self.console = shop, table, Console(file=io.StringIO(), width=200)
+        self.dynamodb = aws.client("dynamodb")
+        self.order = Order(table.name, ("derive",), aws, None, False, False, False, {})
+
+    def run(self):
+        project, found = Project(self.shop, ROOT / ".build/test-attach"), projects.find(self.shop)
+        attach(self.order, project, self.console, lambda name: projects.faults(found, name))
+
+    @property
+    def said(self):
+        return self.console.file.getvalue()
+
+    def row(self, id):
+        key = {"pk": {"S": f"ITEM#{id}"}, "sk": {"S": "MINE"}}
+        try:
+            return self.dynamodb.get_item(TableName="distributary-DerivedTable", Key=key).get("Item")
+        except self.dynamodb.exceptions.ResourceNotFoundException:
+            return None
+
+    def until(self, met):
+        by = time.monotonic() + 90
+        while not met():
+            assert time.monotonic() < by, self.said
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def attached(shop, table, aws, monkeypatch):
+    running, stop, look = Attached(shop, table, aws), threading.Event(), Reload.look
+
+    def interrupted(self):
+        look(self)
+        if stop.is_set():
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Reload, "look", interrupted)
+    thread = threading.Thread(target=running.run)
+    with contextlib.ExitStack() as end:
+        end.callback(thread.join)
+        end.callback(stop.set)
+        thread.start()
+        yield running
+
+
+def test_a_function_that_cannot_start_ends_attach_with_its_error(at_the_emulator, shop, table, capsys):
+    (shop / "functions/derive/app.py").write_text("raise RuntimeError('no such luck')\n")
+    (shop / ".build").symlink_to(ROOT / ".build/test-attach-broken")
+    (ROOT / ".build/test-attach-broken").mkdir(parents=True, exist_ok=True)
+    table.put("a", colour={"S": "red"})
+    assert main(["--project", str(shop), "attach", table.name, "derive"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("derive cannot start: RuntimeError: no such luck (log: ")
+    assert said.count("\n") == 1
+
+
+def test_attach_says_which_rows_were_made_when_the_functions_come_to_rest(attached):
+    attached.table.put("a", colour={"S": "red"})
+    attached.until(lambda: "derive: row ITEM#a / MINE\n" in attached.said)
+    attached.table.delete("a")
+    attached.until(lambda: "derive: row ITEM#a / MINE removed\n" in attached.said)
+
+
+def test_a_changed_declaration_restarts_the_function(attached):
+    attached.table.put("a", colour={"S": "red"})
+    attached.until(lambda: attached.row("a"))
+    assert "shade" not in attached.row("a")
+    views = attached.shop / "functions/derive/views.py"
+    views.write_text(VIEWS % ", rename={'nothing': 'shade'}")
+    attached.until(lambda: "functions/derive/views.py: view 'mine'" in attached.said)
+    attached.table.put("b", colour={"S": "green"})
+    attached.until(lambda: attached.row("b"))
+    assert attached.row("b")["colour"] == {"S": "green"}, "the old declaration still runs"
+    views.write_text(VIEWS % ", compute={'shade': lambda item: item['colour'].upper()}")
+    attached.until(lambda: "derive: restarted with the changed declarations" in attached.said)
+    attached.table.put("c", colour={"S": "blue"})
+    attached.until(lambda: attached.row("c"))
+    assert attached.row("c")["shade"] == {"S": "BLUE"}
