@@ -11,11 +11,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
-<<<<<<< HEAD
-from cli import declared, deployed, erasing, events, indexing, running
-=======
-from cli import declared, deployed, events, indexing, invoking, running
->>>>>>> cli
+from cli import declared, deployed, erasing, events, indexing, invoking, running
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError

@@ -35,9 +35,10 @@ class Ended:
 
 
 class Invoke(Protocol):
-    """A function's answer to an event. Raises Unavailable if it raised, with its error."""
+    """Gives a function an event."""
 
-    def __call__(self, event: Mapping[str, Any]) -> Any: ...
+    def __call__(self, event: Mapping[str, Any]) -> Any:
+        """Its answer. Raises Unavailable if it raised, with its error."""
 
 
 def deployed(function: Function) -> Invoke:
