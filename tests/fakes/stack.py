@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from threading import Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -34,6 +35,7 @@ class Lambda:
 
     def __init__(self, functions: Mapping[str, Deployment], streams: str = "") -> None:
         self.functions, self.streams, self.events = functions, streams, list[Any]()
+        self._one_at_a_time = Lock()
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName.rsplit(":", 1)[1] in self.functions
@@ -43,7 +45,7 @@ class Lambda:
         event = json.loads(Payload)
         self.events.append(event)
         try:
-            with redirect_stdout(io.StringIO()):
+            with self._one_at_a_time, redirect_stdout(io.StringIO()):
                 answer = consume(event, Context(), self.functions[FunctionName.rsplit(":", 1)[1]])
         except DistributaryError as error:
             body = {"errorType": type(error).__name__, "errorMessage": str(error)}

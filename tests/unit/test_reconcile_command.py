@@ -84,6 +84,17 @@ def test_an_item_that_a_view_rejects_is_parked_by_name_and_the_others_go_through
     assert town.rows() == [("USER#a", "PROFILE"), ("USER#b", "PROFILE")]
 
 
+def test_a_command_may_be_for_some_views_alone():
+    town = Town()
+    town.put("a", name={"S": "Ann"}, tags={"SS": ["red"]})
+    event = {"distributary": {"reconcile": [entry("a")], "only": ["by-tag"]}}
+    assert consume(event, Context(), town.deployed)["outcomes"] == [{"status": "Applied", "cause": ""}]
+    assert town.rows() == [("TAG#red", "a")]
+    event["distributary"]["only"] = ["by-tags"]
+    with pytest.raises(ConfigError, match="nothing is called 'by-tags' here: this function keeps by-tag, profile"):
+        consume(event, Context(), town.deployed)
+
+
 def test_an_item_named_twice_is_read_once_and_answered_twice():
     town = Town()
     town.put("a", name={"S": "Ann"})

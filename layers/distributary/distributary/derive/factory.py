@@ -7,7 +7,7 @@ from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.ledger import Ledger
@@ -29,7 +29,9 @@ def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int)
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
-        comparator = Comparator(source(), branch.views, tables, version)
+        names = chosen([view.name for view in branch.views], requests)
+        views = tuple(view for view in branch.views if view.name in names)
+        comparator = Comparator(source(), views, tables, version)
         return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
 
     return reconcile
