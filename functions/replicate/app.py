@@ -10,6 +10,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
 from distributary.dynamodb.stream_bindings import StreamBindings
+from distributary.dynamodb.versioned_table import ROW_FORMAT
 from distributary.replicate.factory import build
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
@@ -22,7 +23,7 @@ def runtime() -> Deployment:
     settings, parallel = ReplicateSettings.load(os.environ), Parallel(CALLS)
     telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
-    bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate")
+    bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
     return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind)
 
 

@@ -1,10 +1,12 @@
 """`distributary doctor` between two emulated regions."""
 
+import io
 import itertools
 import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,7 @@ def test_all_is_well_and_nothing_was_changed(regions):
         "clock",
         "version attribute",
         "replica's rows",
+        "other direction",
         "permission",
     }
     tried = [each["found"] for each in said["findings"] if each["check"] == "permission"]
@@ -79,6 +82,45 @@ def test_what_is_wrong_is_1_and_says_its_mend(regions):
     assert done.returncode == 1
     assert "fault    stream: its view type is KEYS_ONLY\n         fix: aws dynamodb update-table" in done.stdout
     assert "fault    version attribute: 1 of 1 sampled items" in done.stdout
+
+
+def archive():
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as written:
+        written.writestr("app.py", "def handler(event, context):\n    return {}\n")
+    return content.getvalue()
+
+
+def test_an_old_mapping_beside_the_reversal_is_1_and_none_once_it_is_disabled(regions):
+    """The reversal goes from the table of us-east-1 to that of eu-west-1; the old mirror there still runs."""
+    regions.make()
+    service = regions.aws.client("lambda", "eu-west-1")
+    stream = regions.away.update_table(TableName=regions.name, StreamSpecification=STREAM)
+    variables = {"REPLICA_TABLE": regions.name, "REPLICA_REGION": "us-east-1"}
+    role = "arn:aws:iam::000000000000:role/none"
+    service.create_function(
+        FunctionName=regions.name,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=role,
+        Code={"ZipFile": archive()},
+        Environment={"Variables": variables},
+    )
+    mapping = service.create_event_source_mapping(
+        EventSourceArn=stream["TableDescription"]["LatestStreamArn"],
+        FunctionName=regions.name,
+        StartingPosition="LATEST",
+    )
+    try:
+        done = regions.examine()
+        assert done.returncode == 1, done.stdout
+        assert f"fault    other direction: {regions.name} in eu-west-1 carries changes" in done.stdout
+        assert f"--region eu-west-1 --uuid {mapping['UUID']} --no-enabled" in done.stdout
+        service.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        assert "ok       other direction" in regions.examine().stdout
+    finally:
+        service.delete_event_source_mapping(UUID=mapping["UUID"])
+        service.delete_function(FunctionName=regions.name)
 
 
 def test_what_cannot_be_told_is_2(regions):

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.fakes.answers import refusal
@@ -16,6 +16,9 @@ MANY = {"batch_get_item", "bulk", "mget"}
 BATCHES = {"batch_get_item", "bulk"}
 """Operations whose answer may say of some that they were not done."""
 MINUTE = 61.0
+SIGNED_SECONDS = 300.0
+"""AWS refuses a request that reaches it later than this after it was signed.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html"""
 
 
 @dataclass(slots=True)
@@ -73,6 +76,18 @@ def late(scheduler: Any, call: Call) -> Any:
     """The client gives the request up, and it takes effect at any later time."""
     scheduler.spawn(f"late {call.operation}", lambda: _landed(scheduler, call), spared=True)
     raise call.error("UNANSWERED")
+
+
+def late_while_signed(scheduler: Any, call: Call) -> Any:
+    """As `late`, but AWS refuses the request once its signature is too old."""
+    signed = scheduler.monotonic()
+
+    def reached(**arguments: Any) -> Any:
+        if scheduler.monotonic() > signed + SIGNED_SECONDS:
+            raise call.error("BROKEN")
+        return call.method(**arguments)
+
+    return late(scheduler, replace(call, method=reached))
 
 
 def torn(scheduler: Any, call: Call) -> Any:
@@ -149,7 +164,7 @@ class Faults:
 
 
 def _applies(kind: Effect, call: Call) -> bool:
-    if kind is late:
+    if kind in (late, late_while_signed):
         return call.operation in WRITES
     if kind is partial:
         return call.operation in BATCHES

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from distributary.dynamodb.versioned_table import Register
 from tests.scheduler.branches import repaired
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.index import IndexWorld
@@ -78,15 +79,21 @@ def test_a_repair_of_a_dead_row_never_takes_one_that_another_repair_has_kept(kin
 
 
 @pytest.mark.slow
-def test_nor_one_that_the_other_repair_is_about_to_settle():
+@pytest.mark.parametrize("kind", ["fixed", "mirror"])
+def test_nor_one_that_the_other_repair_is_about_to_settle(kind):
     """It takes two interferences: the other repair has put the row, and has not looked at its tombstone yet."""
-    world, more = KINDS["fixed"]
+    world, more = KINDS[kind]
     play_every(race(world, [put(10), deliver, delete], [repair, again], **more), deep(2))
+
+
+def unconditionally(register, operation, what, version, **arguments):
+    operation(TableName=register.table, **arguments)
+    return True
 
 
 def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkeypatch):
     """So that the enumeration is known to find what it is there to find."""
-    monkeypatch.setattr("distributary.replicate.multi_active.conditional_rows.as_seen", lambda *_: {})
+    monkeypatch.setattr(Register, "_as_seen", unconditionally)
     monkeypatch.setattr("distributary.replicate.verify.repair.TRIES", 1)
     with pytest.raises(AssertionError, match="replay with"):
         play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)

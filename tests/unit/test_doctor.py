@@ -1,10 +1,11 @@
 """Every fault is found and says its fix; nothing is changed by looking."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
-from distributary.replicate.doctor import checks, probes
+from distributary.replicate.doctor import checks, checkup, probes
 from distributary.replicate.doctor.finding import Finding, Level, status
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -42,7 +43,29 @@ STAMPED = {REPLICA_VERSION: {"M": {name: {"S": ""} for name in ("time", "region"
 MARKED = {REPLICA_VERSION: {"S": "live.digest.[]"}}
 ENDING = {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires_at"}
 LATE = NOW - timedelta(seconds=400)
+BACK = {"REPLICA_TABLE": "users", "REPLICA_REGION": "us-east-1"}
+
+
+def reader(variables=None, **more):
+    return checks.Reader({**mapping("old"), "UUID": "u-1", "State": "Enabled", **more}, variables)
+
+
+def opposite(*readers, shared=False):
+    return checks.opposite(HERE, THERE, readers, shared)
+
+
 CASES = {
+    "no mapping on the replica": (opposite(), "ok"),
+    "a reader of the replica that writes elsewhere": (opposite(reader({"DERIVED_TABLE": "users"})), "ok"),
+    "a mirror of the replica elsewhere": (opposite(reader({**BACK, "REPLICA_REGION": "us-west-2"})), "ok"),
+    "an old mapping that is disabled": (opposite(reader(BACK, State="Disabled")), "ok"),
+    "an old mapping beside the reversal": (opposite(reader(BACK)), "fault"),
+    "an old mapping that names the table by ARN": (
+        opposite(reader({**BACK, "REPLICA_TABLE": HERE["TableArn"]})),
+        "fault",
+    ),
+    "mirrors of different items": (opposite(reader(BACK), shared=True), "note"),
+    "a reader whose function cannot be read": (opposite(reader()), "unknown"),
     "a stream of both images": (checks.stream(HERE), "ok"),
     "no stream": (checks.stream(table()), "fault"),
     "keys only": (checks.stream(table(StreamSpecification={**BOTH, "StreamViewType": "KEYS_ONLY"})), "fault"),
@@ -102,6 +125,49 @@ def test_each_state_is_judged_and_what_is_wrong_says_its_mend(case):
     assert finding.level == level
     assert finding.found
     assert bool(finding.fix) is (level != "ok")
+
+
+def test_an_old_mapping_is_disabled_by_the_command_that_its_finding_names():
+    finding = opposite(reader({}), reader(BACK))
+    assert "old in eu-west-1 carries changes of copy to users" in finding.found
+    command = "aws lambda update-event-source-mapping --region eu-west-1 --uuid u-1 --no-enabled"
+    assert finding.fix == command
+
+
+class Lambda:
+    """The part of a client that is asked: mappings by page, and one function's environment."""
+
+    def __init__(self, *mappings, refused=""):
+        self._mappings, self._refused = mappings, refused
+
+    def get_paginator(self, operation):
+        if self._refused == operation:
+            raise refusal(operation, "AccessDeniedException", "no")
+        pages = [{"EventSourceMappings": [each]} for each in self._mappings]
+        return SimpleNamespace(paginate=lambda: pages)
+
+    def get_function_configuration(self, *, FunctionName):
+        if self._refused == "get_function_configuration":
+            raise refusal("GetFunctionConfiguration", "AccessDeniedException", "no")
+        return {"Environment": {"Variables": BACK}} if FunctionName.endswith(":old") else {}
+
+
+@pytest.mark.parametrize(
+    ("stream", "refused", "level"),
+    [
+        (f"{THERE['TableArn']}/stream/2026-01-01", "", Level.FAULT),
+        (f"{THERE['TableArn']}-2/stream/2026-01-01", "", Level.OK),
+        (f"{THERE['TableArn']}/stream/2026-01-01", "get_function_configuration", Level.UNKNOWN),
+        ("", "list_event_source_mappings", Level.UNKNOWN),
+    ],
+)
+def test_mappings_of_every_stream_of_the_replica_are_looked_at(stream, refused, level):
+    service = Lambda(
+        {**mapping("other"), "State": "Enabled"}, {**mapping("old"), "EventSourceArn": stream}, refused=refused
+    )
+    place = SimpleNamespace(client=lambda _: service)
+    finding = checkup._opposite(checkup.Patient(place, place, None, None), HERE, THERE)
+    assert finding.level is level
 
 
 def test_the_mends_of_a_stream_are_commands_for_that_table():

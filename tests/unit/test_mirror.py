@@ -177,6 +177,32 @@ def test_a_resumed_mirror_carries_what_the_reversed_one_wrote_nothing_newer(writ
     assert Region().apply(edit) == [ends]
 
 
+def test_a_repair_of_a_facing_mirrors_row_is_no_edit_to_carry():
+    """It changes the version by a revision alone."""
+    images = [
+        {**text(name=name), REPLICA_VERSION: {"S": versions.to_text(7, revision)}}
+        for name, revision in (("Ada", ""), ("Bea", "r"))
+    ]
+    assert Region().apply(change(1, "MODIFY", new=images[1], old=images[0])) == [Status.IGNORED]
+
+
+@pytest.mark.parametrize("declared", [Mirror(), Mirror(of=TYPED, expired="ignore")])
+def test_a_delete_that_leaves_a_newer_row_never_says_applied(declared):
+    """Generation was lowered: the row's version is above all that the stream brings."""
+    region = Region(declared)
+    region.apply(change(0, new=text(type="user"), generation=2))
+    (row,) = region.items().values()
+    assert region.apply(change(1, "REMOVE", old=row, generation=1)) == [Status.SUPERSEDED]
+    assert region.items() == {"u-1": row}
+
+
+def test_an_insert_of_another_kind_that_leaves_a_newer_row_never_says_applied():
+    region = Region(Mirror(of=TYPED, expired="ignore"))
+    region.apply(change(0, new=text(type="user"), generation=2))
+    assert region.apply(change(1, new=text(type="order"), generation=1)) == [Status.SUPERSEDED]
+    assert len(region.items()) == 1
+
+
 def test_an_application_that_edits_a_replicated_item_is_heard():
     region = Region()
     version = {REPLICA_VERSION: {"S": "1"}}

@@ -6,20 +6,23 @@ any time: the calls are those of the real code.
 
 import copy
 from functools import partial
+from itertools import count
 
 import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register
+from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.verify import repair as repairs
 from distributary.replicate.verify.comparison import Comparator
-from distributary.replicate.verify.repair import Repair, mended
+from distributary.replicate.verify.repair import Repair, repaired
 from distributary.replicate.verify.table import Side
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
-from tests.fakes.built import mirror
 from tests.fakes.interleavings import Interleavings
+from tests.fakes.serial import Serial
 from tests.unit.records import FIRST_SEQUENCE, change
 from tests.unit.replica_tables import SCHEMAS, Service
 
@@ -74,6 +77,13 @@ class Tables:
         return found and {name: typed for name, typed in found.items() if name != REPLICA_VERSION}
 
 
+def mirror(client, name=""):
+    """The revisions of one process, the same each time that it is played."""
+    tombstones, revisions = Tombstones(client, "tombstones", 7, lambda: 0.0), count()
+    register = Register(client, "replica", tombstones, Serial(), revision=lambda: f"{name}-{next(revisions)}")
+    return MirrorBranch(register, "eu-west-1/replica")
+
+
 def application(tables, history, wrap, lives):
     """A program: each write, and then its delivery."""
     client = wrap(tables.client, dynamodb)
@@ -88,20 +98,20 @@ def application(tables, history, wrap, lives):
     return "done"
 
 
-def mending(tables, wrap, lives):
+def repairing(tables, who, wrap, lives):
     """A program: looks, and repairs what differs."""
     client = wrap(tables.client, dynamodb)
-    branch = mirror(client)
+    branch = mirror(client, f"{who}-{lives}")
     eye = Comparator(Side(client, "source"), Side(client, "replica"), ("user_id",), branch.plan)
     for finding in eye.again([KEY]).findings:
-        mended(eye, Repair(branch.register, 0), finding)
+        repaired(eye, Repair(branch.register, 0), finding)
     return "done"
 
 
 def every_order(beginning, history, at_once=1, crashes=0):
     tables = Tables(beginning)
     programs = [partial(application, tables, history)] if history else []
-    found = Interleavings(tables, programs + [partial(mending, tables)] * at_once, crashes)
+    found = Interleavings(tables, programs + [partial(repairing, tables, who) for who in range(at_once)], crashes)
     for state, _ in found.endings:
         tables.thaw(state)
         assert tables.bare("replica") == tables.bare("source")
@@ -127,10 +137,15 @@ def test_a_repair_that_dies_anywhere_is_made_good_by_the_next(beginning):
     every_order(beginning, [], crashes=2)
 
 
+def unconditionally(register, operation, what, version, **arguments):
+    operation(TableName=register.table, **arguments)
+    return True
+
+
 @pytest.mark.parametrize("beginning", ["stale", "dead"])
 def test_without_its_condition_a_repair_would_undo_the_stream(beginning, monkeypatch):
     """So that the enumeration is known to find what it is there to find."""
-    monkeypatch.setattr("distributary.replicate.multi_active.conditional_rows.as_seen", lambda *_: {})
+    monkeypatch.setattr(Register, "_as_seen", unconditionally)
     monkeypatch.setattr(repairs, "TRIES", 1)
     with pytest.raises(AssertionError):
         every_history(beginning)

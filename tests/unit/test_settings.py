@@ -207,6 +207,9 @@ def test_settings_cannot_be_changed_once_loaded():
         ({"REPLICA_TABLE": "users-copy"}, False),
         ({"REPLICA_REGION": "eu-west-1"}, False),
         ({"TARGET_ROLE_ARN": "arn:aws:iam::210987654321:role/replica"}, False),
+        ({"TARGET_ROLE_ARN": "arn:aws:iam::123456789012:role/replica"}, True),
+        ({"REPLICA_TABLE": "arn:aws:dynamodb:us-east-1:123456789012:table/users"}, True),
+        ({"REPLICA_TABLE": "arn:aws:dynamodb:us-east-1:210987654321:table/users"}, False),
     ],
 )
 def test_replicate_refuses_to_write_onto_its_own_source(changed, refused):
@@ -216,5 +219,5 @@ def test_replicate_refuses_to_write_onto_its_own_source(changed, refused):
     if not refused:
         assert ReplicateSettings.load(environment)
         return
-    with pytest.raises(ConfigError, match="'users' in us-east-1 is the source itself"):
+    with pytest.raises(ConfigError, match="users' in us-east-1 is the source itself"):
         ReplicateSettings.load(environment)

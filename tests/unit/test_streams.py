@@ -215,3 +215,20 @@ def test_a_sink_that_does_not_answer_is_asked_once_a_batch_and_is_no_alarm(capsy
 
 def test_a_position_of_the_old_stream_never_reaches_the_new_generation():
     assert version.of(0, version.POSITIONS - 1) < version.of(1, 0)
+
+
+def test_rows_of_a_later_release_are_refused_before_the_first_write(tables):
+    """A mirror's rows have the application's attributes, so their format is kept beside the bindings."""
+    StreamBindings(tables, "tombstones", "replicate", 2).bind(OLD, 0)
+    with pytest.raises(ConfigError, match=r"what replicate wrote has format 2.*deploy that release again"):
+        StreamBindings(tables, "tombstones", "replicate", 1).bind(OLD, 0)
+
+
+def test_rows_of_an_earlier_release_are_taken_over_with_one_write(tables):
+    StreamBindings(tables, "tombstones", "replicate").bind(OLD, 0)
+    before = tables.write_units
+    for _ in range(2):
+        StreamBindings(tables, "tombstones", "replicate", 1).bind(OLD, 0)
+    assert tables.write_units - before == 1
+    with pytest.raises(ConfigError, match="deploy that release again"):
+        StreamBindings(tables, "tombstones", "replicate").bind(OLD, 0)

@@ -73,7 +73,7 @@ class DeriveReconciler:
         due: dict[str, list[_Due]] = {}
         for finding in compared.findings:
             name = identity(finding.subject.keys)
-            tombstone = tombstones.get(finding.want.write.id, 0) if finding.want.write else 0
+            tombstone = tombstones.get(finding.want.write.id, "") if finding.want.write else ""
             each = _Due(finding, tombstone, self.repair.register.version_attribute)
             if not each.settled(left[name].version):
                 due.setdefault(name, []).append(each)
@@ -89,14 +89,14 @@ class DeriveReconciler:
 
 @dataclass(frozen=True, slots=True)
 class _Due:
-    """One view's rows of one item, beside the version of the row's tombstone, 0 if there is none."""
+    """One view's rows of one item, beside the row's tombstone as text, empty if there is none."""
 
     finding: Finding
-    tombstone: int
+    tombstone: str
     version_attribute: str
 
     @property
-    def tombstones(self) -> dict[str, int]:
+    def tombstones(self) -> dict[str, str]:
         write = self.finding.want.write
         return {write.id: self.tombstone} if write and self.tombstone else {}
 
@@ -110,9 +110,14 @@ class _Due:
             return _version(row, "version") >= at_least or not (row or self._claimable())
         row = self.finding.derived[want.write.key["pk"]["S"], want.write.key["sk"]["S"]]
         if row:
-            return _version(row, self.version_attribute) >= max(at_least, self.tombstone)
+            return _version(row, self.version_attribute) >= at_least and self._outlives(row)
         expired = want.write.row is not None
-        return expired or at_least == 0 or self.tombstone > at_least or not self._claimable()
+        covered = at_least == 0 or self.tombstone >= versions.to_text(at_least, versions.RETIRED)
+        return expired or covered or not self._claimable()
+
+    def _outlives(self, row: Row) -> bool:
+        """Whether no older change that comes again takes the row away because of the tombstone."""
+        return not self.tombstone or row.get(self.version_attribute, {}).get("S", "") > self.tombstone
 
     def _claimable(self) -> bool:
         return claimable(self.finding.want.view.declared.of.claims, Image(self.finding.subject.keys))

@@ -12,30 +12,36 @@ from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 from distributary.stream.keys import escape, table_of
 
 FORMAT = 1
+_ROW_FORMAT = "row_format"
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class StreamBindings:
     """A row per branch and source table in the tombstone table: `id` (`%streams|branch|table`), `bound` (M: stream ARNs
-    by generation), `format` (N). No view's and no mirror's tombstone has such an id; it never expires."""
+    by generation), `format` (N), `row_format` (N: that of the rows that the branch writes, which have no room for one).
+    No view's and no mirror's tombstone has such an id; it never expires."""
 
     client: ItemClient
     table: str
     branch: str
+    row_format: int = 0
 
     def bind(self, stream: str, generation: int) -> None:
-        """See `streams.Bind`. 1 read unit, and the first time 1 write unit. Raises ConfigError for a row of a later
-        release."""
+        """See `streams.Bind`. 1 read unit, and 1 write unit the first time and after an upgrade of the rows' format.
+        Raises ConfigError if a later release wrote this row, or the branch's rows."""
         key = {"id": {"S": f"%streams|{self.branch}|{escape(table_of(stream))}"}}
         for _ in range(_TRIES):
             found = batch_get(self.client, self.table, [key], FOREVER, "stream binding BatchGetItem")
             row = found[0] if found else None
-            wanted = bound_with(_read(row), stream, generation)
-            if wanted is None:
+            bound, rows = _read(row), _row_format(row)
+            check_format(f"what {self.branch} wrote", rows, self.row_format)
+            wanted = bound_with(bound, stream, generation)
+            if wanted is None and rows == self.row_format:
                 return
-            kept = {"M": {str(each): {"S": arn} for each, arn in wanted.items()}}
+            kept = {"M": {str(each): {"S": arn} for each, arn in (wanted or bound).items()}}
             item = {**key, "bound": kept, FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
+            item |= {_ROW_FORMAT: {"N": str(self.row_format)}}
             write, condition = self.client.put_item, _as_read(row)
             if conditional_write(write, "stream binding PutItem", TableName=self.table, Item=item, **condition).held:
                 return
@@ -47,6 +53,10 @@ def _read(row: Mapping[str, Any] | None) -> dict[int, str]:
         return {}
     check_format("the row of stream bindings", format_of(row), FORMAT)
     return {int(generation): arn["S"] for generation, arn in row["bound"]["M"].items()}
+
+
+def _row_format(row: Mapping[str, Any] | None) -> int:
+    return int((row or {}).get(_ROW_FORMAT, {"N": "0"})["N"])
 
 
 def _as_read(row: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -15,15 +15,19 @@ from typing import Any
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Operation, batch_get, conditional_write
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, Operation, batch_get, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
+
+ROW_FORMAT = 1
+"""Of a row by its version, since its other attributes are the application's. 0, release 0.1: 46 digits. 1: a repaired
+row's version has a revision. Kept in `StreamBindings`, which refuses a later one."""
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
@@ -93,36 +97,38 @@ class Register:
             result[place] = end
         return result
 
-    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: int, at_least: int = 0) -> bool:
+    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: str, at_least: int = 0) -> bool:
         """Makes a row what `write` says, on condition that it is still `seen` (empty: there is none). Whether it did.
 
         The row keeps its version, or gets `at_least`, if that is greater: the greatest version of the changes that this
         write stands for, so that none of them takes effect after it. 0: it stands for no change.
 
-        Read `tombstone` first (the version of the row's, 0 if there is none), then the item that `write` is made from,
-        then the row: a tombstone that comes later than the item takes a row that was put again back. `write.version`
+        Read `tombstone` first (see `Tombstones.find`, empty if there is none), then the row and the item that `write`
+        is made from: a tombstone that comes later than the item takes a row that was put again back. `write.version`
         counts for a row that has none. 1 write and 1 read unit; 3 writes to remove a row. Raises Rejected, Unavailable.
         """
-        text = seen.get(self.version_attribute)
-        version = max(versions.from_text(text["S"]) if text else write.version, tombstone, at_least)
-        if write.row is None and not seen:
-            return at_least > 0 and self.tombstones.put_tombstone(write.id, version + 1)
-        if write.row is None:
-            return self._retire(write, seen, version + 1)
-        if not self._replace(write.row, seen, versions.to_text(version, self.revision())):
-            return False
-        (end,) = self._settle([replace(write, version=version)], [APPLIED], FOREVER)
-        if end.status is Status.FAILED:
-            raise Unavailable(end.cause, end.detail)
-        return end == APPLIED
-
-    def _retire(self, write: Write, seen: Mapping[str, Typed], version: int) -> bool:
-        """Removes a row as a change just newer than it would. The row gets that version first: another repair that has
-        seen a newer item then keeps it, and the tombstone does not outrank it."""
+        kept = versions.version_in(seen.get(self.version_attribute, {}).get("S"))
+        version = write.version if kept is None else kept
+        version = max(version, at_least, versions.from_text(tombstone) if tombstone else 0)
         text = versions.to_text(version, self.revision())
+        if write.row is None and not seen:
+            return at_least > 0 and self.tombstones.put_tombstone(write.id, version, revision=versions.RETIRED)
+        if write.row is None:
+            return self._retire(write, seen, version, text)
+        if not self._replace(write.row, seen, text):
+            return False
+        newer = self.tombstones.find([write.id], FOREVER).get(write.id, "")
+        if newer > text:
+            self._remove(write.key, newer, _OLDER_VERSION)
+        return newer < text
+
+    def _retire(self, write: Write, seen: Mapping[str, Typed], version: int, text: str) -> bool:
+        """Removes a row as a change between its version and the next would. The tombstone is newer than the version,
+        and older than each of its revisions. The row gets a revision first, so that the tombstone never outranks a row
+        that another repair keeps, because it has seen a newer item."""
         if not self._replace(seen, seen, text):
             return False
-        self.tombstones.put_tombstone(write.id, version)
+        self.tombstones.put_tombstone(write.id, version, revision=versions.RETIRED)
         return self._as_seen(self.client.delete_item, "row DeleteItem", {"S": text}, Key=write.key)
 
     def _replace(self, row: Mapping[str, Typed], seen: Mapping[str, Typed], version: str) -> bool:
@@ -177,16 +183,26 @@ class Register:
 
     def _delete(self, write: Write) -> Outcome:
         entombed = self.tombstones.put_tombstone(write.id, write.version)
-        self._remove(write.key, write.version, _OLDER_VERSION if write.spares_unversioned else _OLDER)
-        return APPLIED if entombed else SUPERSEDED
+        text = versions.to_text(write.version)
+        met = self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
+        left = not met.held and (not write.spares_unversioned or self.version_attribute in met.item)
+        return APPLIED if entombed and not left else SUPERSEDED
 
-    def _remove(self, key: Mapping[str, Typed], version: int, condition: str) -> None:
-        text = {"S": versions.to_text(version)}
-        self._conditionally(
-            self.client.delete_item, "row DeleteItem", condition, Key=key, ExpressionAttributeValues={":v": text}
+    def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> Met:
+        """Without an item in the answer, a failed `_OLDER_VERSION` does not say whether there is a row."""
+        return self._write_if(
+            self.client.delete_item,
+            "row DeleteItem",
+            condition,
+            Key=key,
+            ExpressionAttributeValues={":v": {"S": version}},
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
 
     def _conditionally(self, operation: Operation, what: str, condition: str, **arguments: Any) -> bool:
+        return self._write_if(operation, what, condition, **arguments).held
+
+    def _write_if(self, operation: Operation, what: str, condition: str, **arguments: Any) -> Met:
         return conditional_write(
             operation,
             what,
@@ -194,7 +210,7 @@ class Register:
             ConditionExpression=condition,
             ExpressionAttributeNames={"#v": self.version_attribute},
             **arguments,
-        ).held
+        )
 
     def _settle(
         self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline
@@ -210,13 +226,13 @@ class Register:
             for i in puts:
                 ends[i] = _outcome(error)
         for i in puts:
-            if found.get(tasks[i].id, -1) > tasks[i].version:
+            if found.get(tasks[i].id, "") > versions.to_text(tasks[i].version):
                 outranked.append((i, found[tasks[i].id]))
         backs = self.parallel.run(
             lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
         )
         for (i, _), back in zip(outranked, backs, strict=True):
-            ends[i] = SUPERSEDED if back is None else _outcome(back)
+            ends[i] = SUPERSEDED if isinstance(back, Met) else _outcome(back)
         return ends
 
 

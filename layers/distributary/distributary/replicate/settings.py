@@ -36,12 +36,17 @@ class ReplicateSettings(StreamSettings):
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a replica that is its own source: each write would come back as a change."""
-        here = self.source_region in self.replica_regions and self.target_role == "none"
-        if here and self.replica_table.rpartition("/")[2] in {table_of(stream) for stream in self.streams}:
+        if self.source_region in self.replica_regions and any(map(self._is_replica, self.streams)):
             raise ConfigError(
                 f"REPLICA_TABLE: '{self.replica_table}' in {self.source_region} is the source itself; give another "
                 "table, or take this region out of ReplicaRegion"
             )
+
+    def _is_replica(self, stream: str) -> bool:
+        """Whether the stream's table is the replica: of that name, in the account of its ARN or of the role."""
+        account = stream.split(":")[4]
+        named = next((each for each in (self.replica_table, self.target_role) if each.startswith("arn:")), stream)
+        return self.replica_table.rpartition("/")[2] == table_of(stream) and named.split(":")[4] == account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

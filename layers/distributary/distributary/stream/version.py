@@ -12,6 +12,8 @@ SNAPSHOT_POSITION = 0
 """Where a scanned or exported item stands: every streamed change of its generation wins over it."""
 
 REVISION_MARK = "~"
+RETIRED = "-"
+"""The revision of a repair's tombstone: it sorts before every random one."""
 _WRITTEN = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}({REVISION_MARK}[0-9a-z-]+)?")
 
 _LEADING_DIGITS = 17
@@ -41,10 +43,15 @@ def generation_of(version: int) -> int:
     return version // POSITIONS
 
 
+def version_in(text: object) -> int | None:
+    """The version in a text that `to_text` wrote, with or without a revision; None for anything else."""
+    return from_text(text) if isinstance(text, str) and _WRITTEN.fullmatch(text) else None
+
+
 def generation_in(text: object) -> int:
     """That of a version as `to_text` wrote it; one beyond all generations for anything else."""
-    written = isinstance(text, str) and _WRITTEN.fullmatch(text) is not None
-    return generation_of(from_text(str(text))) if written else GENERATIONS
+    version = version_in(text)
+    return GENERATIONS if version is None else generation_of(version)
 
 
 def to_text(version: int, revision: str = "") -> str:

@@ -37,20 +37,20 @@ class Repair:
     books: LedgerTables
     register: Register
 
-    def tombstones(self, findings: Iterable[Finding]) -> dict[str, int]:
+    def tombstones(self, findings: Iterable[Finding]) -> dict[str, str]:
         """Of the Register's rows, by `Write.id`. Read them before the look that the repair goes by. Raises
         Unavailable."""
         ids = [each.want.write.id for each in findings if each.want.write is not None]
         return self.register.tombstones.find(ids, FOREVER) if ids else {}
 
-    def item(self, finding: Finding, tombstones: Mapping[str, int], at_least: int = 0) -> bool:
+    def item(self, finding: Finding, tombstones: Mapping[str, str], at_least: int = 0) -> bool:
         """Whether something was written; False if it was overtaken, which another look will show. `at_least`: see
         `Register.repair`."""
         write = finding.want.write
         if write is None:
             return self._contribution(finding, at_least)
         seen = finding.derived[write.key["pk"]["S"], write.key["sk"]["S"]]
-        return self.register.repair(write, seen, tombstones.get(write.id, 0), at_least)
+        return self.register.repair(write, seen, tombstones.get(write.id, ""), at_least)
 
     def group(self, finding: GroupFinding) -> bool:
         """Whether the group's row was written; members that disagree are left alone, and so is a dead row that is no

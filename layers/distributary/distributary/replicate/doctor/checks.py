@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from distributary.replicate.doctor.finding import Finding, fault, note, ok, unknown
 from distributary.replicate.verify.tables import key_of, shown
 from distributary.stream.change import REPLICA_VERSION
-from distributary.stream.version import TEXT_LENGTH
+from distributary.stream.version import version_in
 
 Table = Mapping[str, Any]
 """DescribeTable's `Table`."""
@@ -20,7 +21,6 @@ SKEW_SECONDS = 60.0
 """Signatures fail at five minutes (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html)."""
 
 _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
-_VERSION = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}")
 
 
 def stream(table: Table) -> Finding:
@@ -73,6 +73,53 @@ def not_global(source: Table, replica: Table) -> Finding:
         fix = "its other regions receive every row that replicate writes: make sure that this is meant"
         return note("global table", "the replica is itself a global table", fix)
     return ok("global table", "the two tables have nothing to do with each other")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """An event source mapping of the replica's own stream. `variables` is its function's environment, None if that
+    could not be read."""
+
+    mapping: Mapping[str, Any]
+    variables: Mapping[str, str] | None
+
+    @property
+    def function(self) -> str:
+        """The name of its function."""
+        return str(self.mapping["FunctionArn"]).rpartition(":")[2]
+
+    @property
+    def disabled(self) -> bool:
+        """Whether it delivers nothing any more."""
+        return self.mapping.get("State") in ("Disabled", "Disabling", "Deleting")
+
+    def carries_to(self, table: Table) -> bool:
+        """Whether its function is a mirror into this table."""
+        variables = self.variables or {}
+        name = variables.get("REPLICA_TABLE", "").rpartition("/")[2]
+        region = str(table["TableArn"]).split(":")[3]
+        return name == table["TableName"] and region in variables.get("REPLICA_REGION", "").split(",")
+
+
+def opposite(source: Table, replica: Table, readers: Sequence[Reader], shared: bool) -> Finding:
+    """No mirror carries the replica's changes back to the source, as an old one does after a failover. `shared`: the
+    declaration takes some items only, so that another mirror may have the others."""
+    check, region = "other direction", str(replica["TableArn"]).split(":")[3]
+    live = [each for each in readers if not each.disabled]
+    for each in live:
+        if not each.carries_to(source):
+            continue
+        found = f"{each.function} in {region} carries changes of {replica['TableName']} to {source['TableName']}"
+        stop = (
+            f"aws lambda update-event-source-mapping --region {region} --uuid {each.mapping.get('UUID')} --no-enabled"
+        )
+        if shared:
+            return note(check, found, f"make sure that both declare different items; if it is an old mapping: {stop}")
+        return fault(check, f"{found}: each direction overwrites what the application writes on its other side", stop)
+    if unread := sorted(each.function for each in live if each.variables is None):
+        fix = "allow lambda:GetFunctionConfiguration to these credentials, or make sure that none is a mirror"
+        return unknown(check, f"where {', '.join(unread)} in {region} writes cannot be read", fix)
+    return ok(check, f"no enabled mapping in {region} carries changes of {replica['TableName']} back to the source")
 
 
 def regions(source: Table, replica: Table, asked: tuple[str, str | None], known: Sequence[str]) -> Finding:
@@ -156,7 +203,7 @@ def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VE
 
 
 def _versioned(row: Mapping[str, Any], attribute: str) -> bool:
-    return _VERSION.fullmatch(row[attribute].get("S", "")) is not None
+    return version_in(row[attribute].get("S")) is not None
 
 
 def _ours(typed: Any) -> bool:

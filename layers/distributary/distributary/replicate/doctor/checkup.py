@@ -23,13 +23,15 @@ SAMPLE = 100
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What is examined. `function` is the name or ARN of the function that is, or will be, attached."""
+    """What is examined. `function` is the name or ARN of the function that is, or will be, attached; `shared`: the
+    declaration takes some items only."""
 
     source: Place
     replica: Place
     tombstones: Place | None
     function: str | None
     version_attribute: str = REPLICA_VERSION
+    shared: bool = False
 
 
 def run_checks(patient: Patient, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Finding]:
@@ -40,6 +42,7 @@ def run_checks(patient: Patient, now: Callable[[], datetime] = lambda: datetime.
     yield checks.keys(source, replica)
     yield _readers(patient, source)
     yield checks.not_global(source, replica)
+    yield _opposite(patient, source, replica)
     asked = patient.source.region or str(client.meta.region_name), patient.replica.region
     yield checks.regions(source, replica, asked, _known())
     dates = {"the source's region": _date(client, source), "the replica's region": _date(other, replica)}
@@ -118,6 +121,31 @@ def _readers(patient: Patient, source: dict[str, Any]) -> Finding:
         fix = "allow lambda:ListEventSourceMappings to these credentials"
         return unknown("readers", f"the event source mappings cannot be listed: {code_of(error)}", fix)
     return checks.readers(source, mappings, patient.function)
+
+
+def _opposite(patient: Patient, source: dict[str, Any], replica: dict[str, Any]) -> Finding:
+    """Mappings of any of the replica's streams: an earlier stream is read for 24 hours more."""
+    client, streams = patient.replica.client("lambda"), f"{replica['TableArn']}/stream/"
+    try:
+        pages = client.get_paginator("list_event_source_mappings").paginate()
+        mappings = [each for page in pages for each in page["EventSourceMappings"]]
+    except AwsError as error:
+        fix = "allow lambda:ListEventSourceMappings to these credentials, in the replica's region too"
+        return unknown(
+            "other direction", f"the replica's event source mappings cannot be listed: {code_of(error)}", fix
+        )
+    own = [each for each in mappings if str(each.get("EventSourceArn", "")).startswith(streams)]
+    found = [checks.Reader(each, _variables(client, each["FunctionArn"])) for each in own]
+    return checks.opposite(source, replica, found, patient.shared)
+
+
+def _variables(client: Any, function: str) -> Mapping[str, str] | None:
+    try:
+        answer = client.get_function_configuration(FunctionName=function)
+    except AwsError:
+        return None
+    found: Mapping[str, str] = (answer.get("Environment") or {}).get("Variables") or {}
+    return found
 
 
 def _sampled(check: str, client: Any, table: dict[str, Any], judged: Callable[[Any], Finding]) -> Finding:

@@ -26,15 +26,16 @@ def examine(options: Options) -> Iterator[Finding]:
             raise ConfigError(
                 [f"--{each.replace('_', '-')} is missing: give it, or set {each.upper()}" for each in missing]
             )
-        return run_checks(_patient(options))
+        return run_checks(_patient(options, found))
     tombstones, function, attribute = options.tombstone_table, options.function, options.version_attribute
     return run_region_checks(options.of_regions(found), tombstones, function, attribute)
 
 
-def _patient(options: Options) -> Patient:
+def _patient(options: Options, found: Mirror) -> Patient:
     tombs = options.tombstone_table
     tombstones = Place(tombs, options.region, options.endpoint_url) if tombs else None
-    return Patient(options.home, options.away, tombstones, options.function, options.version_attribute)
+    shared = found.of is not None or found.where is not None
+    return Patient(options.home, options.away, tombstones, options.function, options.version_attribute, shared)
 
 
 def line(finding: Finding) -> str:

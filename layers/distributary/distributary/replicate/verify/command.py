@@ -17,7 +17,7 @@ from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.read_budget import Pace
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.regions import Reconciliation
-from distributary.replicate.verify.repair import Mending, Repair
+from distributary.replicate.verify.repair import Repair, Repairs
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.since import SECONDS_KEPT, changed
 from distributary.replicate.verify.table import Keys, Side
@@ -27,7 +27,7 @@ from distributary.stream import version as versions
 from distributary.verify.progress import progress
 
 REPAIRS = 32
-"""So many rows are repaired side by side: each takes some five round trips to the other region."""
+"""So many rows are repaired side by side: each takes some seven round trips to the other region."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
@@ -100,7 +100,7 @@ def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
 def _run(
     options: Options,
     eye: Comparator,
-    repair: Mending | None,
+    repair: Repairs | None,
     items: tuple[int, int],
     streams: Sequence[tuple[Place, str | None]],
 ) -> MirrorReport:

@@ -1,6 +1,5 @@
 """Items and their rows, looked at on both sides, and judged by the mirror's own plan."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,8 +18,6 @@ Plan = Callable[[Change], Write | None]
 
 Judges = Callable[[Keys, Row | None, Row | None], bool]
 """Whether the mirror decides about a replica's row, by its keys, its item and the row itself."""
-
-_VERSION = re.compile(rf"[0-9]{{{versions.TEXT_LENGTH}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +119,14 @@ def difference(write: Write, row: Row | None, generation: int, attribute: str = 
 
 def version_of(row: Row, generation: int, attribute: str = REPLICA_VERSION) -> int | None:
     """The version that a row carries; None if it is not of this generation or an earlier one, or no version at all."""
-    text = row.get(attribute, {}).get("S", "")
-    if not _VERSION.fullmatch(text) or versions.from_text(text) >= (generation + 1) * versions.POSITIONS:
-        return None
-    return versions.from_text(text)
+    version = versions.version_in(row.get(attribute, {}).get("S"))
+    return None if version is None or versions.generation_of(version) > generation else version
+
+
+def later_generation(row: Row | None, generation: int, attribute: str = REPLICA_VERSION) -> bool:
+    """Whether the row carries a version of a later generation than this one."""
+    version = versions.version_in((row or {}).get(attribute, {}).get("S"))
+    return version is not None and versions.generation_of(version) > generation
 
 
 def _bare(row: Mapping[str, Typed], attribute: str) -> dict[str, Typed]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.versioned_table import Write
 from distributary.replicate.verify.comparison import Comparator, Finding
+from distributary.replicate.verify.repair import Look
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Side
 from distributary.stream.change import Change
@@ -38,8 +39,8 @@ class Reconciliation:
 
     branch: Reconciles
 
-    def write(self, finding: Finding) -> bool:
-        """See `Mending`."""
+    def write(self, finding: Finding, _look: Look, /) -> bool:
+        """See `Repairs`."""
         return self.branch.reconcile(finding.keys, FOREVER)
 
 

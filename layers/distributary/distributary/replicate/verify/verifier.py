@@ -15,7 +15,7 @@ from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
 from distributary.replicate.verify.equality import Row
 from distributary.replicate.verify.recheck_queue import MOST, RecheckQueue, Suspect
-from distributary.replicate.verify.repair import Mending, mended
+from distributary.replicate.verify.repair import Repairs, repaired
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Keys, Side
 from distributary.verify.progress import Progress, silent
@@ -34,7 +34,7 @@ class Verify:
     eye: Comparator
     suspects: RecheckQueue
     parallel: Parallel
-    repair: Mending | None = None
+    repair: Repairs | None = None
     hands: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = silent
     enough: Callable[[], bool] = lambda: False
@@ -119,9 +119,9 @@ class Verify:
             _risen(self.hands.run(partial(self._repaired, self.repair), confirmed, FOREVER))
         self.progress("second looks", len(due))
 
-    def _repaired(self, repair: Mending, finding: Finding) -> None:
+    def _repaired(self, repair: Repairs, finding: Finding) -> None:
         try:
-            self.report.add("repaired", mended(self.eye, repair, finding))
+            self.report.add("repaired", repaired(self.eye, repair, finding))
         except Rejected as error:
             self.report.name("rejected", item=finding.name, reason=str(error))
 
