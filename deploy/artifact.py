@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from deploy.template import ALIAS
 from local.aws import Aws
 from local.build import Built, build
 from local.runtime import Function
@@ -51,7 +52,7 @@ class Artifact:
             StackName=self._stack, LogicalResourceId=logical_id
         )
         physical = found["StackResourceDetail"]["PhysicalResourceId"]
-        configuration = self._aws.client("lambda").get_function_configuration(FunctionName=physical)
+        configuration = self._aws.client("lambda").get_function_configuration(FunctionName=physical, Qualifier=ALIAS)
         return dict(configuration["Environment"]["Variables"])
 
     @contextmanager

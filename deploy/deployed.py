@@ -2,14 +2,14 @@
 
 What ministack takes and forgets cannot be compared there, so tests/template holds it: TTL, recovery and encryption of
 tables; public access block, lifecycle and own key of the bucket; policies of roles; networks of functions; what
-mappings count; alarms on metric math, which it refuses.
+mappings count; alarms on metric math, which it refuses; where SES reports bounces to.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.template import BRANCHES, METRIC_MATH, Template, resolved
+from deploy.template import ALIAS, BRANCHES, METRIC_MATH, Template, resolved
 from local.aws import ACCOUNT, Aws
 from local.intrinsics import Scope, resolve
 
@@ -42,6 +42,10 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        if "Welcome" in names:
+            found += self._mail()
+        elif "WelcomeMail" in self.ids:
+            found.append("WelcomeMail: deployed without welcome")
         if "Replicate" in names:
             found += [*self._function("Drift"), *self._logs("Drift"), *self._schedule()]
         elif "DriftFunction" in self.ids:
@@ -59,10 +63,12 @@ class Deployed:
 
     def _function(self, name: str) -> Iterator[str]:
         wanted = resolved(self.template.function(name), self.parameters)
-        actual = self.aws.client("lambda").get_function_configuration(FunctionName=self.ids[f"{name}Function"])
+        function = self.ids[f"{name}Function"]
+        actual = self.aws.client("lambda").get_function_configuration(FunctionName=function, Qualifier=ALIAS)
         same = ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")
         yield from self._expect(f"{name}Function", {setting: wanted[setting] for setting in same}, actual)
-        variables = {variable: str(value) for variable, value in wanted["Environment"]["Variables"].items()}
+        declared = self._evaluated(self.template.function(name)["Environment"]["Variables"])
+        variables = {variable: str(value) for variable, value in declared.items()}
         yield from self._expect(f"{name}Function variables", variables, actual["Environment"]["Variables"])
         if len(actual.get("Layers", [])) != 1:
             yield f"{name}Function: has {len(actual.get('Layers', []))} layers, not 1"
@@ -76,21 +82,37 @@ class Deployed:
             "FilterCriteria": self._evaluated(self.template.mapping(name)["FilterCriteria"]),
             "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
         }
-        mappings = self.aws.client("lambda").list_event_source_mappings(FunctionName=self.ids[f"{name}Function"])
-        if len(mappings["EventSourceMappings"]) != 1:
-            yield f"{name}Function: has {len(mappings['EventSourceMappings'])} event source mappings, not 1"
-        for actual in mappings["EventSourceMappings"]:
+        lambda_ = self.aws.client("lambda")
+        pages = lambda_.list_event_source_mappings(EventSourceArn=source)["EventSourceMappings"]
+        function = lambda_.get_function_configuration(FunctionName=self.ids[f"{name}Function"])["FunctionArn"]
+        mappings = [each for each in pages if each["FunctionArn"] == f"{function}:{ALIAS}"]
+        if len(mappings) != 1:
+            yield f"{name}Function: its alias has {len(mappings)} event source mappings, not 1"
+        for actual in mappings:
             yield from self._expect(f"{name} event source mapping", wanted, actual)
 
     def _evaluated(self, value: Any) -> Any:
         """With every intrinsic function, not only references."""
         given = {name: str(each) for name, each in self.parameters.items()}
-        return resolve(value, Scope(given, {}, self.template.document["Conditions"], self.aws.region, ACCOUNT, ""))
+        conditions, stack = self.template.document["Conditions"], self.parameters["AWS::StackName"]
+        return resolve(value, Scope(given, {}, conditions, self.aws.region, ACCOUNT, stack))
 
     def _schedule(self) -> Iterator[str]:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])
         expected = {"ScheduleExpression": self.parameters["DriftSchedule"], "State": "ENABLED"}
         yield from self._expect("Drift schedule", expected, rule)
+
+    def _mail(self) -> Iterator[str]:
+        """The nested stack has the configuration set that messages carry, and knows the topic of bounces."""
+        client, nested = self.aws.client("cloudformation"), self.ids["WelcomeMail"]
+        rows = client.list_stack_resources(StackName=nested)["StackResourceSummaries"]
+        parts = {row["LogicalResourceId"]: row["PhysicalResourceId"] for row in rows}
+        yield from self._expect("WelcomeMail", {"ConfigurationSet": f"{self.parameters['AWS::StackName']}-mail"}, parts)
+        if "BounceDestination" not in parts:
+            yield "WelcomeMail: has no BounceDestination"
+        (stack,) = client.describe_stacks(StackName=nested)["Stacks"]
+        given = {each["ParameterKey"]: each["ParameterValue"] for each in stack["Parameters"]}
+        yield from self._expect("WelcomeMail parameters", {"BounceTopicArn": self.ids["BounceTopic"]}, given)
 
     def _logs(self, name: str) -> Iterator[str]:
         group = self.ids[f"{name}Logs"]

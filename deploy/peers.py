@@ -37,6 +37,7 @@ def project(root: Path, folder: Path, regions: Sequence[str]) -> Path:
     for part in ("layers", "functions"):
         shutil.copytree(root / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "functions" / "replicate" / "replica.py").write_text(DECLARED.format(regions=tuple(regions)))
+    shutil.copy(root / "ses.yaml", folder)
     return Path(shutil.copy(root / "template.yaml", folder))
 
 

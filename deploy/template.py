@@ -11,6 +11,9 @@ from samtranslator.yaml_helper import yaml_parse
 BRANCHES = {"Derive": "derive", "Index": "index", "Welcome": "welcome", "Replicate": "replicate"}
 """Each function's part in logical ids, and its branch."""
 
+ALIAS = "live"
+"""The version of a function that events go to."""
+
 METRIC_MATH = "Metrics"
 """The property of alarms on several metrics, which the emulator refuses."""
 

@@ -109,7 +109,7 @@ class Template:
             code=self._folder / properties["CodeUri"],
             timeout=int(resolve(properties.get("Timeout", 3), scope)),
             memory=int(resolve(properties.get("MemorySize", 128), scope)),
-            environment={key: _text(resolve(value, scope)) for key, value in variables.items()},
+            environment={key: _text(value) for key, value in resolve(variables, scope).items()},
             mappings=tuple(MappingSettings.of(resolve(event["Properties"], scope)) for event in events),
         )
 

@@ -43,9 +43,10 @@ def town(client):
 
 
 class Lambda:
-    """The index function's configuration, as Lambda tells it."""
+    """The alias of the index function, and the version that it invokes. What is not published yet writes nowhere."""
 
     def __init__(self):
+        self.weights = {}
         self.deploy(0, 0)
 
     def deploy(self, generation, also, at=NOW - 3600, **more):
@@ -53,8 +54,12 @@ class Lambda:
         variables = {"GENERATION": str(generation), "ALSO_GENERATION": str(also)}
         self.found = {"Environment": {"Variables": variables}, "LastModified": modified, "Timeout": 60, **more}
 
-    def get_function_configuration(self, *, FunctionName):
-        return self.found
+    def get_function_configuration(self, *, FunctionName, Qualifier="$LATEST"):
+        return self.found if Qualifier == "live" else {}
+
+    def get_alias(self, *, FunctionName, Name):
+        assert Name == "live"
+        return {"FunctionVersion": "2", "RoutingConfig": {"AdditionalVersionWeights": self.weights}}
 
 
 class Town(Place):
@@ -195,10 +200,15 @@ def test_a_deployment_after_the_backfill_began_must_be_vouched_for(town):
 def test_the_scan_begins_after_invocations_of_the_old_deployment_have_ended(town):
     town.deploy_both(at=NOW - 10)
     town.start()
-    assert town.slept == [50.0]
-    town.function.deploy(0, 1, LastUpdateStatus="InProgress")
-    with pytest.raises(ConfigError, match="being updated"):
-        town.start(again=True)
+    assert town.slept == [60]
+
+
+def test_nothing_is_filled_while_the_version_before_still_takes_a_part(town):
+    town.deploy_both()
+    town.function.weights = {"3": 0.1}
+    with pytest.raises(ConfigError, match="deployed gradually"):
+        town.start()
+    assert not town.slept
 
 
 def test_a_backfill_that_was_cut_off_goes_on_where_it_was(town, monkeypatch):

@@ -17,3 +17,8 @@ def root():
 @pytest.fixture(scope="session")
 def template():
     return Template.read(ROOT / "template.yaml")
+
+
+@pytest.fixture(scope="session")
+def mail():
+    return Template.read(ROOT / "ses.yaml")

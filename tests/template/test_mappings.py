@@ -107,3 +107,17 @@ def test_a_stack_without_any_source_is_refused(name, template):
     (assertion,) = template.document["Rules"]["AtLeastOneSourceIsGiven"]["Assertions"]
     given = template.defaults() | ({f"{name}SourceArn": "arn"} if name else {})
     assert resolve(assertion["Assert"], Scope(given, {}, {}, "", "", "")) is (name is not None)
+
+
+@pytest.mark.parametrize(
+    ("region", "refused"), [("eu-west-1", True), ("us-east-1", False), ("us-east-1,eu-west-2", False)]
+)
+def test_multi_active_is_refused_if_its_other_region_is_its_own(region, refused, template):
+    rule = template.document["Rules"]["MultiActiveNamesTheOtherRegions"]
+    given = {"ReplicateSourceArn": "arn", "TombstoneTableName": "deletions", "ReplicaRegion": region}
+    scope = Scope(template.defaults() | given, {}, {}, "eu-west-1", "", "")
+    (assertion,) = rule["Assertions"]
+    assert resolve(rule["RuleCondition"], scope) is True
+    assert resolve(assertion["Assert"], scope) is not refused
+    mirror = Scope(template.defaults() | given | {"TombstoneTableName": ""}, {}, {}, "eu-west-1", "", "")
+    assert resolve(rule["RuleCondition"], mirror) is False

@@ -26,7 +26,7 @@ def test_markers_outlive_the_longest_redrive_by_default(template):
 
 def test_the_template_sets_exactly_the_variables_that_the_settings_declare(template):
     variables = template.function("IndexPurge")["Environment"]["Variables"]
-    assert set(variables) == PurgeSettings.variables() | POWERTOOLS
+    assert set(variables) == PurgeSettings.variables() | POWERTOOLS | {"SSL_CERT_FILE"}
     given = template.defaults() | {"ParkingBucket": "parking", "OpenSearchEndpoint": "https://search.example.com"}
     found = {name: str(resolved(value, given)) for name, value in variables.items()}
     assert PurgeSettings.load(found).marker_days == 8

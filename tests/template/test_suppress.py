@@ -1,17 +1,36 @@
 """Bounces and complaints come back through SES's configuration set, SNS and a function of its own."""
 
+from fnmatch import fnmatch
+
+from deploy.template import resolved
 from distributary.welcome.messages import contents
 
+STACK = {"AWS::StackName": "shop", "AWS::Partition": "aws", "AWS::Region": "eu-west-1", "AWS::AccountId": "1"}
 
-def test_messages_carry_the_configuration_set_whose_events_suppress_hears(template):
-    set_ = {"Ref": "WelcomeConfigurationSet"}
-    assert template.function("Welcome")["Environment"]["Variables"]["CONFIGURATION_SET"] == set_
-    destination = template.properties("BounceDestination")
-    assert destination["ConfigurationSetName"] == set_
+
+def test_messages_carry_the_configuration_set_whose_events_suppress_hears(template, mail):
+    name = template.function("Welcome")["Environment"]["Variables"]["CONFIGURATION_SET"]
+    assert resolved(name, {"AWS::StackName": "shop"}) == "shop-mail"
+    assert resolved(mail.properties("ConfigurationSet")["Name"], {"Prefix": "shop"}) == "shop-mail"
+    destination = mail.properties("BounceDestination")
+    assert destination["ConfigurationSetName"] == {"Ref": "ConfigurationSet"}
     assert destination["EventDestination"]["MatchingEventTypes"] == ["bounce", "complaint"]
-    assert destination["EventDestination"]["SnsDestination"] == {"TopicARN": {"Ref": "BounceTopic"}}
+    assert destination["EventDestination"]["SnsDestination"] == {"TopicARN": {"Ref": "BounceTopicArn"}}
     (event,) = template.function("Suppress")["Events"].values()
     assert (event["Type"], event["Properties"]) == ("SNS", {"Topic": {"Ref": "BounceTopic"}})
+
+
+def test_ses_is_ready_before_the_function_that_sends(template, mail, root):
+    nested = template.document["Resources"]["WelcomeMail"]
+    assert (nested["Condition"], nested["DependsOn"]) == ("WelcomeDeployed", "BounceTopicPolicy")
+    assert template.document["Resources"]["WelcomeFunction"]["DependsOn"] == "WelcomeMail"
+    assert (root / nested["Properties"]["TemplateURL"]).samefile(root / "ses.yaml")
+    assert nested["Properties"]["Parameters"] == {
+        "Prefix": {"Ref": "AWS::StackName"},
+        "BounceTopicArn": {"Ref": "BounceTopic"},
+        "StoresTemplate": {"Ref": "WelcomeStoresTemplate"},
+    }
+    assert set(mail.document["Parameters"]) == set(nested["Properties"]["Parameters"])
 
 
 def test_only_ses_of_this_account_publishes_bounces(template):
@@ -26,21 +45,27 @@ def test_what_suppress_could_not_take_is_kept(template):
 
 
 def test_all_of_it_is_there_wherever_welcome_is(template):
-    own = ["WelcomeConfigurationSet", *(f"Suppress{part}" for part in ("Function", "Role", "Logs"))]
-    for name in [*own, "BounceTopic", "BounceTopicPolicy", "BounceDestination", "SuppressInvocations"]:
+    own = ["WelcomeMail", *(f"Suppress{part}" for part in ("Function", "Role", "Logs"))]
+    for name in [*own, "BounceTopic", "BounceTopicPolicy", "SuppressInvocations"]:
         assert template.document["Resources"][name]["Condition"] == "WelcomeDeployed"
 
 
-def test_the_stored_template_is_there_unless_it_is_not_wanted(template):
-    assert template.document["Resources"]["WelcomeTemplate"]["Condition"] == "WelcomeStores"
-    wanted = {"Fn::Equals": [{"Ref": "WelcomeStoresTemplate"}, "true"]}
-    assert template.document["Conditions"]["WelcomeStores"] == {"Fn::And": [{"Condition": "WelcomeDeployed"}, wanted]}
+def test_the_stored_template_is_there_unless_it_is_not_wanted(template, mail):
+    assert mail.document["Resources"]["Greeting"]["Condition"] == "TemplateIsStored"
+    assert mail.document["Conditions"]["TemplateIsStored"] == {"Fn::Equals": [{"Ref": "StoresTemplate"}, "true"]}
     assert template.defaults()["WelcomeStoresTemplate"] == "true"
 
 
-def test_the_stored_template_says_what_the_files_say(template, root):
+def test_the_function_may_send_the_stored_template(template, mail):
+    (sending,) = [each for each in template.own_statements("Welcome") if each["Sid"] == "SendMessages"]
+    allowed = [resolved(each, STACK) for each in sending["Resource"]]
+    name = resolved(mail.properties("Greeting")["Template"]["TemplateName"], {"Prefix": "shop"})
+    assert any(fnmatch(f"arn:aws:ses:eu-west-1:1:template/{name}", str(each)) for each in allowed)
+
+
+def test_the_stored_template_says_what_the_files_say(mail, root):
     """SES escapes nothing: `{{name}}` comes escaped, and subject and text take `{{name_text}}`."""
-    stored = template.properties("WelcomeTemplate")["Template"]
+    stored = mail.properties("Greeting")["Template"]
     content = contents(root / "functions/welcome/templates/welcome")["en"]
     assert stored["SubjectPart"] == content.subject.replace("{{name}}", "{{name_text}}")
     assert stored["TextPart"] == content.text.replace("{{name}}", "{{name_text}}")

@@ -7,6 +7,7 @@ from distributary.derive.settings import DeriveSettings
 from distributary.index.settings import IndexSettings
 from distributary.replicate.settings import ReplicateSettings
 from distributary.welcome.settings import WelcomeSettings
+from local import template as local
 
 SETTINGS = {
     "Derive": DeriveSettings,
@@ -19,7 +20,7 @@ POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERT
 GIVEN = {
     "OpenSearchEndpoint": "https://search.example.com",
     "WelcomeSender": "hello@example.com",
-    "WelcomeConfigurationSet": "stack-welcome",
+    "AWS::StackName": "shop",
     "ReplicaTableName": "users-replica",
     "ReplicaRegion": "eu-west-1",
     "AWS::Region": "us-east-1",
@@ -38,7 +39,8 @@ def name(request):
 
 def test_the_template_sets_exactly_the_variables_that_the_settings_declare(name, template):
     declared = SETTINGS[name].variables()
-    assert set(template.function(name)["Environment"]["Variables"]) == declared | POWERTOOLS
+    python = {"SSL_CERT_FILE"} if name == "Index" else set()
+    assert set(template.function(name)["Environment"]["Variables"]) == declared | POWERTOOLS | python
 
 
 def test_the_settings_accept_what_the_template_sets(name, template):
@@ -58,3 +60,12 @@ def test_the_settings_accept_both_ends_of_every_parameter(name, bound, template)
 
 def test_metrics_and_logs_name_the_branch_as_their_service(name, template):
     assert template.function(name)["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == BRANCHES[name]
+
+
+@pytest.mark.parametrize("function", ["index", "indexpurge"])
+def test_a_private_authority_is_trusted_only_if_its_file_is_named(function, root):
+    given = {"IndexSourceArn": "arn:aws:dynamodb:us-east-1:1:table/t/stream/s"}
+    project = local.Template(root / "template.yaml")
+    named = project.function(function, {**given, "OpenSearchCaFile": "ca.pem"}, "us-east-1").environment
+    assert named["SSL_CERT_FILE"] == "/var/task/ca.pem"
+    assert "SSL_CERT_FILE" not in project.function(function, given, "us-east-1").environment

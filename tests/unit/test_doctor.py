@@ -80,6 +80,11 @@ CASES = {
     "no reader": (checks.readers(HERE, [], None), "ok"),
     "two readers": (checks.readers(HERE, [mapping("a"), mapping("b")], None), "ok"),
     "two readers, one of them ours": (checks.readers(HERE, [mapping("a"), mapping("r")], "r"), "ok"),
+    "two aliases, one of them ours": (
+        checks.readers(HERE, [mapping("a:live"), mapping("r:live")], mapping("r")["FunctionArn"]),
+        "ok",
+    ),
+    "two aliases before us": (checks.readers(HERE, [mapping("a:live"), mapping("b:live")], "r"), "fault"),
     "two readers before us": (checks.readers(HERE, [mapping("a"), mapping("b")], "r"), "fault"),
     "three readers": (checks.readers(HERE, [mapping("a"), mapping("b"), mapping("c")], None), "fault"),
     "a global table's one reader": (checks.readers(GLOBAL, [mapping("a")], None), "ok"),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class DistributaryError(Exception):
-    """Root of this package's errors.
+    """The base class of all errors of this package.
 
     `str(error)` is safe to log: it names attributes, views and settings, never an item's values.
     `detail` may quote an item and goes only where the item itself goes: into the parked object.
@@ -16,11 +16,11 @@ class DistributaryError(Exception):
 
 
 class Rejected(DistributaryError):
-    """This change will never succeed as it is: park it."""
+    """The change can never succeed as it is. The function parks it."""
 
 
 class Unavailable(DistributaryError):
-    """This change may succeed later: fail it, so that Lambda delivers it again."""
+    """The change may succeed later. The function reports it as failed, and Lambda delivers it again."""
 
 
 class ForeignStream(Unavailable):
@@ -28,7 +28,7 @@ class ForeignStream(Unavailable):
 
 
 class ConfigError(DistributaryError):
-    """The deployment is wrong: stop, naming every fault at once."""
+    """The settings or declarations are wrong. The error names every fault at once."""
 
     def __init__(self, faults: str | Sequence[str]) -> None:
         self.faults = [faults] if isinstance(faults, str) else list(faults)

@@ -25,7 +25,7 @@ class _Given(CredentialProvider):
 
 
 def assumed(sts: Any, role_arn: str) -> botocore.session.Session:
-    """A session of the role, for an hour at a time; nothing is asked of STS before the first call.
+    """A session of the role. Its credentials last an hour and are renewed; STS is not called before the first request.
 
     A refused role makes that call Unavailable: once its trust policy allows the function's role, the call succeeds.
     https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html

@@ -59,14 +59,14 @@ def client(
 
 
 def code_of(error: Exception) -> str:
-    """The service's error code, or the exception's class where no answer came."""
+    """The service's error code, or the class of the exception if the service did not answer."""
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__
 
 
 def classify(error: Exception, call: str) -> DistributaryError:
-    """Rejected for what the service will never accept, Unavailable for everything else: throttling, faults, timeouts.
+    """Returns Rejected for what the service can never accept, and Unavailable for everything else, such as throttling.
 
     A wrong deployment (no permission, no table, a table with another key) is Unavailable too: once fixed, it succeeds.
     """
@@ -78,5 +78,5 @@ def classify(error: Exception, call: str) -> DistributaryError:
 
 
 def why_no_client(error: Exception) -> str:
-    """What a command says if boto3 cannot make a client: in one line, with what to do about it."""
+    """One line that a command prints if boto3 cannot make a client. It says how to fix that."""
     return "no region: give --region, or set AWS_REGION" if isinstance(error, NoRegionError) else str(error)

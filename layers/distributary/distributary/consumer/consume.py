@@ -25,10 +25,10 @@ Response = dict[str, list[dict[str, str]]]
 
 
 class Branch(Protocol):
-    """Something downstream of the table that is kept in step with it."""
+    """What a function keeps in step with the source table, such as its derived tables."""
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
-        """One outcome per change, in order; raises nothing for a bad change.
+        """Returns one outcome per change, in order. Raises nothing for a bad change.
 
         Whatever was delivered, how often and in whatever order, the branch ends in the state that the newest change
         of each item determines. A change not reached before the deadline is failed.
@@ -63,9 +63,9 @@ class Deployment:
 
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
-    """Decodes, applies, parks, counts, and answers the first failed record in batch order.
+    """Decodes, applies, parks and counts a batch. Returns the first failed record in batch order.
 
-    Lambda takes the answer as the checkpoint and delivers everything from there on again
+    Lambda takes that record as its checkpoint, and delivers it and everything after it again
     (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html).
     An event that is a command is answered with its outcomes; see `consumer.reconcile`.
     Raises ConfigError for an event that is neither.

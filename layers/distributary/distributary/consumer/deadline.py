@@ -1,4 +1,4 @@
-"""The time that is left, so that a batch stops early instead of being killed."""
+"""How much time an invocation has left, so that it stops before Lambda ends it."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,7 @@ class Context(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """A moment on the monotonic clock, in seconds, with a reserve behind it for what must still be said."""
+    """A moment on the monotonic clock, in seconds, with a reserve after it for parking, metrics and the response."""
 
     ends: float
     reserve: float = 0.0
@@ -37,7 +37,7 @@ class Deadline:
         return cls(time.monotonic() + left - kept, kept)
 
     def share(self, of: int) -> "Deadline":
-        """For the first of so many that share what is left, so that each has its turn."""
+        """The deadline of the first of several tasks that share the time that is left equally."""
         return Deadline(self.ends - self.left() * (of - 1) / of, self.reserve, self.clock)
 
     def into_reserve(self) -> "Deadline":

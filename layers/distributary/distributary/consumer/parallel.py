@@ -23,9 +23,9 @@ class Parallel:
     def run(
         self, call: Callable[[Task], Result], tasks: Iterable[Task], deadline: Deadline
     ) -> list[Result | DistributaryError]:
-        """One result per task, in order; a DistributaryError stands in the place of the result that it prevented.
+        """Returns one result per task, in order. If a task raises a DistributaryError, its result is that error.
 
-        No call starts after the deadline: its place holds Unavailable. Any other exception rises.
+        No call starts after the deadline: its result is Unavailable. Any other exception is raised.
         """
 
         def one(task: Task) -> Result | DistributaryError:

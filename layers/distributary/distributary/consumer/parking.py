@@ -40,7 +40,7 @@ class Parking:
     def park(
         self, entries: list[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
     ) -> list[DistributaryError | None]:
-        """One place per entry: None if it is kept, the error if it is not."""
+        """Returns one result per entry: None if it was stored, otherwise the error."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)
 
     def name(self, entry: Change | Undecodable | Unlisted) -> str:
@@ -92,7 +92,7 @@ def _folder(entry: Change | Undecodable | Unlisted) -> str:
 
 
 def _upgraded(found: dict[str, Any]) -> dict[str, Any]:
-    """Of release 0.1: what it did not write stands in the record."""
+    """An object of release 0.1. What 0.1 did not write is taken from the record."""
     (entry,) = decode({"Records": [found["record"]]}, 0) if found["version"] is not None else (None,)
     change = entry if isinstance(entry, Change) else None
     more = {

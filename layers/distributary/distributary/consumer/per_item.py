@@ -1,4 +1,4 @@
-"""A batch served item by item: an item's changes one after the other, different items side by side."""
+"""Handles a batch item by item: the changes of one item in order, different items in parallel."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -16,9 +16,9 @@ def per_item(
     parallel: Parallel,
     deadline: Deadline,
 ) -> dict[int, Outcome]:
-    """The outcome of each change at one of these places of the batch.
+    """Returns the outcome of each change at these positions of the batch.
 
-    `serve` is given the places of one item's changes, in order, and returns as many outcomes. If it raises a
+    `serve` receives the positions of one item's changes, in order, and returns one outcome for each. If it raises a
     DistributaryError, or the deadline comes before it starts, these changes are failed.
     """
     groups: dict[str, list[int]] = {}

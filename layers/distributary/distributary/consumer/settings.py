@@ -11,7 +11,7 @@ from distributary.stream.version import GENERATIONS
 
 
 class Optional:
-    """A parser that accepts a missing or empty variable, and answers `missing` for it."""
+    """A parser that accepts a missing or empty variable, and returns `missing` for it."""
 
     def __init__(self, parse: Callable[[str], Any], missing: Any = "") -> None:
         self._parse, self.missing = parse, missing

@@ -19,12 +19,12 @@ Bound = Mapping[int, str]
 
 
 def bound_nowhere(stream: str, generation: int) -> None:
-    """For a sink that compares no versions of two streams."""
+    """The `bind` of a sink that never compares versions of two streams."""
 
 
 def parse(text: str) -> dict[str, int]:
-    """Generations by stream ARN, of `ARN=generation` separated by commas; an entry without an ARN is a function that
-    is not deployed. Raises ValueError."""
+    """Reads `ARN=generation` entries, separated by commas, into generations by ARN. An entry without an ARN belongs to
+    a function that is not deployed. Raises ValueError."""
     found: dict[str, int] = {}
     for entry in filter(None, text.split(",")):
         stream, _, generation = entry.rpartition("=")

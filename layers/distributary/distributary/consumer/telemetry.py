@@ -1,4 +1,4 @@
-"""What the outside sees of a batch: metrics that add up, and log lines without anybody's data."""
+"""Metrics and log lines of a batch. The metrics add up, and no log line contains an item's data."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,14 +35,14 @@ class Telemetry:
         self._counted: Counter[str] = Counter()
 
     def count(self, name: str) -> None:
-        """One more of a branch's own metric, published with the batch; from any thread."""
+        """Adds one to a metric of the branch's own, which is published with the batch. Safe to call from any thread."""
         with self._lock:
             self._counted[name] += 1
 
     def batch(
         self, request_id: str, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome], now: float
     ) -> None:
-        """Counts a batch; names each parked change and each other cause, and nothing of an item's content."""
+        """Counts a batch. Logs each parked change and each other cause, without any content of an item."""
         counts = Counter(end.status for end in ends)
         add_dimensions(self._metrics, self.branch, self._stack)
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))

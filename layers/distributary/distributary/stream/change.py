@@ -21,7 +21,7 @@ class Kind(StrEnum):
 
 
 class Origin(StrEnum):
-    """How the change came here. Only a streamed change is news; the others repeat history."""
+    """Where the change comes from. Only a streamed change is new; the others repeat what happened before."""
 
     STREAM = "stream"
     SNAPSHOT = "snapshot"
@@ -29,10 +29,10 @@ class Origin(StrEnum):
 
 
 class Image(Mapping[str, Value]):
-    """An item as DynamoDB JSON; attributes are decoded when asked for, each once.
+    """An item: a read-only mapping from attribute names to Python values.
 
-    `raw` is lossless and costs nothing. Reading an attribute raises KeyError if the item lacks it, Rejected if its
-    content is no DynamoDB value.
+    An attribute is decoded when it is read for the first time. Reading raises KeyError if the item lacks the attribute,
+    and Rejected if its content is not a DynamoDB value. `raw` is the item in DynamoDB JSON, exactly as it was received.
     """
 
     __slots__ = ("_decoded", "raw")

@@ -23,8 +23,8 @@ _DEPTH = 64
 def decode(typed: Typed, where: str = "value", depth: int = 0) -> Value:
     """The Python value of one typed attribute: N as Decimal, B as bytes, sets as frozenset, M as dict, L as list.
 
-    `where` names the attribute in the error; a map's own names are content, and stand only in the error's detail.
-    Raises Rejected for what is no DynamoDB value.
+    `where` names the attribute in the error. The names inside a map are content, so they are only in the
+    error's detail. Raises Rejected for what is no DynamoDB value.
     """
     try:
         ((tag, content),) = typed.items()
@@ -89,7 +89,7 @@ def encode_item(item: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 def for_client(typed: Typed, where: str = "value") -> dict[str, Any]:
     """A typed attribute out of a Lambda event (B as base64 text) as a boto3 client takes it (B as bytes).
 
-    Everything else is passed through as it stands, so that a copy is exact. Raises Rejected as `decode` does.
+    Everything else is passed through unchanged, so that a copy is exact. Raises Rejected as `decode` does.
     """
     decode(typed, where)
     return _with_bytes(typed)

@@ -16,8 +16,9 @@ Predicate = Callable[[Image], bool]
 class Entity:
     """One kind of item in a source table.
 
-    `keys` are the table's key attributes (one or two), `attributes` the others that views name. `where` tells the
-    entity's items from others in a single-table design, best by their keys; it sees the whole item.
+    `keys` are the table's key attributes, one or two. `attributes` are the other attributes that your declarations use.
+    `where` says which items of a single-table design belong to the entity. It receives the whole item. Prefer a `where`
+    that needs only the keys, such as `key_prefix`: it also works for a delete of which nothing else is known.
     """
 
     name: str
@@ -40,7 +41,7 @@ def without_comma(**given: object) -> list[str]:
 
 
 def guarded(what: str, function: Callable[[Image], T], item: Image) -> T:
-    """A declared function's answer; whatever it raises becomes Rejected, naming the declaration."""
+    """What a declared function returns. Whatever it raises becomes Rejected with the name of the declaration."""
     try:
         return function(item)
     except Rejected as error:
@@ -50,7 +51,7 @@ def guarded(what: str, function: Callable[[Image], T], item: Image) -> T:
 
 
 def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
-    """Whether the change can make, alter or remove what stands for the item downstream.
+    """Whether the change can create, alter or remove what is kept of the item downstream.
 
     `holds` says whether an image has something there, `claims` whether it is of the entity at all. An update of an item
     that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took

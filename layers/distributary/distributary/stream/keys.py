@@ -103,8 +103,8 @@ class _Field:
 class Template:
     """A key such as `CUSTOMER#{customer_id}`: text with the attributes that it interpolates.
 
-    `{name}` takes a string, `{name:N}` a number, `{name:B}` a binary. Values are escaped, so that two different
-    inputs never make one key: what a value brings along of `%` and of SEPARATORS is percent-encoded.
+    `{name}` takes a string, `{name:N}` a number, `{name:B}` a binary. In a value, `%`, spaces, control characters and
+    separators such as `#`, `/`, `:` and `|` are percent-encoded. So two different inputs never get the same key.
     """
 
     text: str
@@ -112,7 +112,7 @@ class Template:
 
     @classmethod
     def parse(cls, text: str) -> "Template":
-        """Raises ConfigError for a template that is malformed or could make one key of two different inputs."""
+        """Raises ConfigError if the template is malformed, or if two different inputs could get the same key."""
         try:
             pieces = list(Formatter().parse(text))
         except ValueError as error:

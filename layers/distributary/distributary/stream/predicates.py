@@ -15,15 +15,16 @@ def key_prefix(attribute: str, prefix: str) -> Predicate:
 
 
 def type_is(value: str, attribute: str = "type") -> Predicate:
-    """Items whose type attribute is `value`."""
+    """Items whose attribute `attribute` has the text `value`."""
     return lambda item: item.get(attribute) == value
 
 
 def electro_entity(entity: str, version: str | None = None, service: str | None = None, key: str = "pk") -> Predicate:
-    """Items of an ElectroDB entity, by the markers that it writes into each of them; of any version if None.
+    """Items of an [ElectroDB](https://electrodb.dev/en/modeling/schema/) entity, recognized by the attributes that
+    ElectroDB adds to each item. Without `version`, items of every version of the entity.
 
-    Two services may share a table and each have an entity of this name: `service` tells them apart, by the start of
-    the partition key, which is the attribute `key`. https://electrodb.dev/en/modeling/schema/"""
+    If two services share a table and both have an entity of this name, give `service`. It is compared with the start of
+    the partition key, which is in the attribute `key`."""
 
     def where(item: Image) -> bool:
         if item.get("__edb_e__") != entity or version not in (None, item.get("__edb_v__")):

@@ -1,4 +1,4 @@
-"""Whether Distributary's replicator made a change, so that it is no news of the application's."""
+"""Whether a change was made by Distributary's replicator, and not by the application."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -10,6 +10,8 @@ from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError
 
 GENERATION, ALSO = "GENERATION", "ALSO_GENERATION"
+ALIAS = "live"
+"""What the event source mapping invokes; template.yaml makes it."""
 
 
 class Writers(Protocol):
@@ -34,7 +36,7 @@ class Vouched:
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """The function's configuration says so. `client` is boto3's for Lambda.
+    """The configuration of the version that is invoked says so. `client` is boto3's for Lambda.
     https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html"""
 
     client: Any
@@ -43,11 +45,9 @@ class Deployed:
     sleep: Callable[[float], None] = time.sleep
 
     def both(self, origin: int, target: int, since: float | None) -> float:
-        """See `Writers`. An invocation that began before the last change of the configuration ends within Timeout."""
-        try:
-            found = self.client.get_function_configuration(FunctionName=self.function)
-        except AwsError as error:
-            raise ConfigError(f"--function {self.function}: {code_of(error)}; correct its name or region") from None
+        """See `Writers`. Lambda does not say when the alias moved to its version, so this waits for as long as an
+        invocation of the version before can take."""
+        found, weights = self._invoked()
         given = found.get("Environment", {}).get("Variables", {})
         if {given.get(GENERATION), given.get(ALSO)} - {"", None} != {str(origin), str(target)}:
             also = f"AlsoGeneration={target}" if target != origin else "an empty AlsoGeneration"
@@ -55,17 +55,27 @@ class Deployed:
                 f"{self.function} does not write to generations {origin} and {target}: deploy the stack with "
                 f"Generation={origin} and {also}, then run this again"
             )
-        if found.get("LastUpdateStatus", "Successful") != "Successful":
-            raise ConfigError(f"{self.function} is being updated: wait until that is done, then run this again")
-        settled = _seconds(found["LastModified"]) + found["Timeout"]
-        if since is not None and settled > since:
+        if weights:
+            raise ConfigError(
+                f"{self.function} is being deployed gradually: wait until that is done, then run this again"
+            )
+        if since is not None and _seconds(found["LastModified"]) + found["Timeout"] > since:
             raise ConfigError(
                 f"{self.function} was deployed after the backfill had begun: if it has written to both generations all "
                 "the time, say so with --writing-both; if not, run start --again"
             )
         if since is None:
-            self.sleep(max(0.0, settled - self.now()))
+            self.sleep(found["Timeout"])
         return self.now() if since is None else since
+
+    def _invoked(self) -> tuple[Mapping[str, Any], Mapping[str, float]]:
+        """The alias's version, and what share of invocations other versions have."""
+        try:
+            found = self.client.get_function_configuration(FunctionName=self.function, Qualifier=ALIAS)
+            alias = self.client.get_alias(FunctionName=self.function, Name=ALIAS)
+        except AwsError as error:
+            raise ConfigError(f"--function {self.function}: {code_of(error)}; correct its name or region") from None
+        return found, alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
 
 
 def _seconds(modified: str) -> float:

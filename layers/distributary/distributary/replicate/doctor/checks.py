@@ -45,11 +45,17 @@ def keys(source: Table, replica: Table) -> Finding:
     return ok("keys", f"{shown(one)} on both sides")
 
 
+def _function(named: str) -> str:
+    """A function's name, of its name or its ARN, each with or without an alias."""
+    parts = named.split(":")
+    return parts[6] if parts[0] == "arn" else parts[0]
+
+
 def readers(source: Table, mappings: Sequence[Mapping[str, Any]], function: str | None) -> Finding:
     """So many event source mappings as the stream serves, the one of `function` among them."""
     most = READERS_OF_A_GLOBAL_TABLE if _replicas(source) else READERS
-    names = sorted({str(each["FunctionArn"]).rpartition(":")[2] for each in mappings})
-    wanted = {*names, *([function.rpartition(":")[2]] if function else [])}
+    names = sorted({_function(str(each["FunctionArn"])) for each in mappings})
+    wanted = {*names, *([_function(function)] if function else [])}
     found = f"{len(names)} of {most} event source mappings are taken: {', '.join(names) or 'none'}"
     if len(wanted) > most:
         return fault(
