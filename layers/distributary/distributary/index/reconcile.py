@@ -14,7 +14,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
 from distributary.consumer.reconcile import Reconcile, newest
-from distributary.dynamodb import table_reader
+from distributary.dynamodb import item_reader
 from distributary.dynamodb.requests import BatchReader, Item
 from distributary.errors import DistributaryError, Unavailable
 from distributary.index.branch import IndexBranch, Place
@@ -72,7 +72,7 @@ class IndexReconciler:
     def _due(self, left: Mapping[str, Reconcile], ends: dict[str, Outcome]) -> list[tuple[str, Action]]:
         """What must be written, with its item's name. An item that an index rejects is parked in `ends`."""
         standing = self._standing(left)
-        items = table_reader.items(self.dynamodb, self.source(), [dict(each.keys) for each in left.values()])
+        items = item_reader.items(self.dynamodb, self.source(), [dict(each.keys) for each in left.values()])
         due = []
         for name, each in left.items():
             actions, rejections = self.branch.plan(_now(each, items.get(name), self.branch.generation))

@@ -9,7 +9,7 @@ from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, wants
 from distributary.derive.view import View
-from distributary.dynamodb import table_reader
+from distributary.dynamodb import item_reader
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
@@ -103,7 +103,7 @@ class Comparator:
 
     def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
         """By identity, those that exist."""
-        return table_reader.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
+        return item_reader.items(self.books.client, self.source, [dict(subject.keys) for subject in subjects])
 
     def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
         return self.books.ledger_rows(list(dict.fromkeys(ids)), FOREVER)

@@ -22,9 +22,8 @@ from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry
-from distributary.derive.verify.group_diff import group_row
+from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
-from distributary.derive.verify.scan import GroupFinding
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream import version as versions
