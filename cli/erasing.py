@@ -2,14 +2,13 @@
 
 import time
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
-import boto3
 import typer
-from botocore.config import Config
 
 from cli.erasure import Bucket, ClaimTable, Found, Item
 from cli.options import checked_endpoint
+from cli.stack import Stack, clients
 from distributary.errors import ConfigError
 
 _OUTPUTS = ("ParkingBucketName", "ClaimTableName")
@@ -26,14 +25,9 @@ def erase(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
 ) -> int:
     """Remove one item's parked changes, recorded conflicts and claims."""
-    item, session = Item.parse(table, key), boto3.Session(region_name=region)
-    endpoint, config = checked_endpoint(endpoint_url), Config(retries={"mode": "adaptive", "total_max_attempts": 10})
-
-    def client(service: str) -> Any:
-        return session.client(service, endpoint_url=endpoint, config=config)  # type: ignore[call-overload]
-
+    item, client = Item.parse(table, key), clients(checked_endpoint(endpoint_url), region)
     if stack is not None:
-        found = _outputs(client("cloudformation"), stack)
+        found = Stack.find(stack, client).outputs
         parking, claim_table = parking or found.get(_OUTPUTS[0]), claim_table or found.get(_OUTPUTS[1])
     if not parking and not claim_table:
         raise ConfigError("give --stack, or --parking and --claim-table")
@@ -55,8 +49,3 @@ def _removed(found: list[Found], dry_run: bool) -> int:
         print("would be removed" if dry_run else "removed" if gone else "left, for it is in use", each.place, sep=": ")
     print(f"{len(found) - left} removed, {left} left")
     return 1 if left else 0
-
-
-def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
-    (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
-    return {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}

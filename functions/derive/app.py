@@ -9,7 +9,7 @@ from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive.factory import build
+from distributary.derive.factory import build, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.stream_bindings import StreamBindings
 from views import VIEWS
@@ -22,7 +22,8 @@ def runtime() -> Deployment:
     branch = build(VIEWS, settings, client, parallel)
     bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
-    return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind)
+    reconcile = reconciler(branch, settings.source, settings.generation)
+    return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind, reconcile)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -8,7 +8,7 @@ from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
-from distributary.index.factory import bindings, build
+from distributary.index.factory import bindings, build, reconciler
 from distributary.index.opensearch.connect import clients
 from distributary.index.settings import IndexSettings
 from indexes import INDEXES
@@ -21,7 +21,9 @@ def runtime() -> Deployment:
     once = cache(clients)
     branch = build(INDEXES, settings, once, parallel)
     telemetry = Telemetry("index", os.environ.get("STACK_NAME", ""))
-    return Deployment.of(branch, settings, once, parallel, telemetry, bindings(INDEXES, settings, once).bind)
+    bound = bindings(INDEXES, settings, once)
+    reconcile = reconciler(branch, settings, once)
+    return Deployment.of(branch, settings, once, parallel, telemetry, bound.bind, reconcile)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -43,6 +43,15 @@ def repaired(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices
     return world(seed, choices, plan)
 
 
+def reconciled(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
+    """The stream, records that are lost, and their keys reconciled, with repairs beside it in every second schedule."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True), seed // 3 % 2
+    plan = Plan(
+        items=2, repairs=seed % 2, zombies=odd, rewinds=odd, redrives=0, loses=True, reconciles=True, faults=faults
+    )
+    return world(seed, choices, plan)
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -52,9 +61,11 @@ BRANCHES: dict[str, Make] = {
     "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
+    "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
+    "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),

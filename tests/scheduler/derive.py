@@ -1,12 +1,15 @@
 """Derived tables: views of every kind, on both primitives, beside their verification."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
 
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile
 from distributary.derive import check
 from distributary.derive.branch import DeriveBranch
-from distributary.derive.factory import build
+from distributary.derive.factory import build, reconciler
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -70,6 +73,10 @@ class DeriveWorld(World):
         eye = Comparator(SOURCE, branch.views, tables, 0, self.pause)
         mending = Repair(tables, branch.register) if repair else None
         return Verify(eye, Scan(tables, Parallel(), 2), ("id",), repair=mending).run()
+
+    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
+        """See `World`."""
+        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
 
     def check(self, when: str) -> None:
         """Recomputed from all that happened to the source."""

@@ -1,13 +1,17 @@
 """An OpenSearch index beside its verification."""
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile
 from distributary.index import Entity, Index
 from distributary.index.factory import build
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared
+from distributary.index.reconcile import IndexReconciler
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.fakes import opensearch
@@ -47,6 +51,11 @@ class IndexWorld(World):
         """As the command puts it together."""
         eye = Comparator(Declared.of([INDEX], self.search, 0), self.search, self.dynamodb, SOURCE, ("id",))
         return Verify(eye, segments=2, pause=self.pause, repair=repair).run()
+
+    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
+        """See `World`."""
+        reconciler = IndexReconciler(self.branch(), self.search, self.dynamodb, lambda: SOURCE)
+        return reconciler(requests, self.deadline())
 
     def check(self, when: str) -> None:
         """What a reader finds, against the items."""

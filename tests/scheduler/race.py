@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from distributary.consumer.outcome import Status
 from tests.scheduler.choices import Choices
 from tests.scheduler.effects import Faults
 from tests.scheduler.runs import Make
@@ -70,10 +71,9 @@ def delete(world: World) -> None:
     world.delete(NAME)
 
 
-def deliver(world: World) -> None:
-    """The newest record comes to the function, until it is through."""
-    record = world.records[-1]
-    while world.function([record]) is not None:
+def deliver(world: World, record: int = -1) -> None:
+    """A record, the newest if not told otherwise, comes to the function until it is through."""
+    while world.function([world.records[record]]) is not None:
         world.scheduler.sleep(1.0)
 
 
@@ -92,6 +92,13 @@ def editing(world: World) -> None:
     """The application puts the item anew, and the function hears of it."""
     put(30)(world)
     deliver(world)
+
+
+def reconcile(world: World, record: int = -1) -> None:
+    """An operator redrives a change, the newest if not told otherwise, which was parked or lost: its key is
+    reconciled."""
+    ends = world.reconcile([world.request(world.records[record])])
+    assert not any(end.status is Status.FAILED for end in ends)
 
 
 def repair(world: World) -> None:

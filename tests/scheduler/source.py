@@ -101,6 +101,7 @@ class Shard:
         self._at = self._invocations = 0
         self._pause = FIRST_PAUSE
         self.lost: list[Record] = []
+        self.finished = False
 
     def run(self) -> None:
         """The actor's program."""
@@ -108,6 +109,7 @@ class Shard:
             self._scheduler.wait(lambda: self._at < len(self._records()) or self._closed())
             records = self._records()
             if self._at >= len(records):
+                self.finished = True
                 return
             batch = list(records[self._at : self._at + self._random.choice((1, 1, 3, 10))])
             self._at += self._delivered(batch)

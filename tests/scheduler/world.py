@@ -7,8 +7,10 @@ from random import Random
 from typing import Any, ClassVar
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import Status
+from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.reconcile import Reconcile
 from distributary.errors import DistributaryError
+from distributary.stream import version as versions
 from distributary.stream.records import decode
 from tests.scheduler.choices import Choices
 from tests.scheduler.effects import Faults
@@ -23,8 +25,9 @@ INVOCATION_SECONDS = 27.0
 class Plan:
     """What a world is made of. `edits` of the application, on so many `items`; `repairs` run beside the stream, each a
     whole `verify --repair`; `redrives` are records delivered out of their order; if it `loses`, Lambda gives up records
-    for good, and every item is written once more at the end, so that state branches have what they need. See
-    `Scheduler` for `coarse`. A `hasty` verification looks again at once, and so takes for wrong what is merely late."""
+    for good. Then every item is written once more at the end, so that state branches have what they need; or, if it
+    `reconciles`, the keys of what was lost are reconciled. See `Scheduler` for `coarse`. A `hasty` verification looks
+    again at once, and so takes for wrong what is merely late."""
 
     items: int = 3
     edits: int = 8
@@ -33,6 +36,7 @@ class Plan:
     zombies: int = 1
     rewinds: int = 1
     loses: bool = False
+    reconciles: bool = False
     shards: int = 2
     faults: Faults | None = None
     coarse: bool = False
@@ -83,7 +87,8 @@ class World:
         found: list[tuple[str, Any]] = [("application", self.application)]
         found += [(f"mapping {number}", each.run) for number, each in enumerate(self.mappings)]
         found += [(f"repair {number}", self.repairer) for number in range(plan.repairs)]
-        return found + ([("operator", self.operator)] if plan.redrives else [])
+        found += [("operator", self.operator)] if plan.redrives else []
+        return found + ([("redriver", self.redriver)] if plan.reconciles else [])
 
     @property
     def lost(self) -> list[Record]:
@@ -101,6 +106,15 @@ class World:
         """One whole verification; its report."""
         raise NotImplementedError
 
+    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
+        """The function asked to set these keys right."""
+        raise NotImplementedError
+
+    def request(self, record: Record) -> Reconcile:
+        """What a redrive asks for the record's item."""
+        body, expired = record["dynamodb"], "userIdentity" in record
+        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), expired)
+
     def check(self, when: str) -> None:
         """Fails unless what is downstream is what the source determines."""
         raise NotImplementedError
@@ -112,17 +126,22 @@ class World:
     def function(self, records: Sequence[Record]) -> int | None:
         """One invocation; the place of the first record that failed."""
         changes = decode({"Records": list(records)}, 0)
-        ends = self.branch().apply(changes, Deadline(self.scheduler.monotonic() + INVOCATION_SECONDS))
+        ends = self.branch().apply(changes, self.deadline())
         self.parked += [record for record, end in zip(records, ends, strict=True) if end.status is Status.PARKED]
         return next((at for at, end in enumerate(ends) if end.status is Status.FAILED), None)
+
+    def deadline(self) -> Deadline:
+        """Of an invocation that begins now."""
+        return Deadline(self.scheduler.monotonic() + INVOCATION_SECONDS)
 
     def application(self) -> None:
         """Writes at any time whatever it likes."""
         random = Random(f"application {self.seed}")
         for _ in range(random.randint(1, self.plan.edits)):
             self.edit(random, random.choice(self.names))
-        self.settled_from = len(self.records) if self.plan.loses else 0
-        if self.plan.loses:
+        again = self.plan.loses and not self.plan.reconciles
+        self.settled_from = len(self.records) if again else 0
+        if again:
             for at, name in enumerate(self.names):
                 self.put(name, {**self.image(random), "last": {"N": str(at)}})
                 if random.random() < 0.4:
@@ -159,6 +178,29 @@ class World:
         self.scheduler.wait(lambda: bool(self.records))
         with suppress(DistributaryError):
             self.verify(repair=True)
+
+    def redriver(self) -> None:
+        """Reconciles the keys of what was lost, at any time after it, until nothing is left."""
+        random, done = Random(f"redriver {self.seed}"), list[Record]()
+
+        def left() -> list[Record]:
+            return [record for record in self.lost if record not in done]
+
+        while True:
+            self.scheduler.wait(lambda: bool(left()) or all(each.finished for each in self.mappings))
+            if not left():
+                return
+            chosen = random.sample(left(), random.randint(1, len(left())))
+            if self._reconciled([self.request(record) for record in chosen]):
+                done += chosen
+            else:
+                self.scheduler.sleep(1.0)
+
+    def _reconciled(self, requests: Sequence[Reconcile]) -> bool:
+        """Whether the function said that all of it is done."""
+        invocation = self.scheduler.spawn("reconcile", lambda: self.reconcile(requests))
+        self.scheduler.wait(lambda: invocation.ended)
+        return not invocation.crashed and not any(end.status is Status.FAILED for end in invocation.result)
 
     def operator(self) -> None:
         """Redrives records out of their order."""

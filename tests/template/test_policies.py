@@ -161,6 +161,14 @@ def test_a_function_reads_its_own_stream_only(name, template):
     assert reading["Resource"] == {"Ref": f"{name}SourceArn"}
 
 
+@pytest.mark.parametrize("name", ["Derive", "Index"])
+def test_a_function_reads_the_items_of_its_own_source_only(name, template):
+    (reading,) = [each for each in template.statements(name) if each["Sid"] == "ReadItems"]
+    assert listed(reading["Action"]) == ["dynamodb:BatchGetItem"]
+    source = {"Fn::Split": ["/stream/", {"Ref": f"{name}SourceArn"}]}
+    assert reading["Resource"] == {"Fn::Select": [0, source]}
+
+
 def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     fresh = Template.read(root / "template.yaml")

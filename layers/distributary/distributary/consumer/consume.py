@@ -11,15 +11,17 @@ from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.reconcile import Reconciler, answer, is_command, requests
 from distributary.consumer.settings import StreamSettings
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
 from distributary.consumer.telemetry import Telemetry
-from distributary.errors import Rejected, Unavailable
+from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable, Unlisted
 
 Entry = Change | Undecodable | Unlisted
 Response = dict[str, list[dict[str, str]]]
+"""`batchItemFailures` of a batch, `outcomes` of a command."""
 
 
 class Branch(Protocol):
@@ -41,6 +43,7 @@ class Deployment:
     parking: Parking
     telemetry: Telemetry
     streams: Streams
+    reconciler: Reconciler | None = None
 
     @classmethod
     def of(
@@ -51,10 +54,12 @@ class Deployment:
         parallel: Parallel,
         telemetry: Telemetry,
         bind: Bind = bound_nowhere,
+        reconciler: Reconciler | None = None,
     ) -> Self:
-        """With the parking bucket and the streams of the settings, bound in the sink by `bind`."""
+        """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
+        `reconciler`."""
         parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
-        return cls(branch, parking, telemetry, Streams(settings.generation, settings.streams, bind))
+        return cls(branch, parking, telemetry, Streams(settings.generation, settings.streams, bind), reconciler)
 
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
@@ -62,14 +67,26 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
 
     Lambda takes that record as its checkpoint, and delivers it and everything after it again
     (https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html).
-    Raises ConfigError for an event that is no stream's.
+    An event that is a command is answered with its outcomes; see `consumer.reconcile`.
+    Raises ConfigError for an event that is neither.
     """
     deadline = Deadline.of(context)
+    if is_command(event):
+        return _command(event, deployed, deadline, context)
     entries = stream_records.decode(event, deployed.streams.of_batch())
     ends = _apply(entries, deployed.branch, deadline)
     ends = _park(entries, ends, deployed.parking, deadline.into_reserve())
     deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())
     return _response(entries, ends)
+
+
+def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
+    """Nothing is parked: what a command could not do stays where the command found it."""
+    if deployed.reconciler is None:
+        raise ConfigError(f"{deployed.telemetry.branch} has no items to reconcile: it depends on each change")
+    ends = deployed.reconciler(requests(event), deadline)
+    deployed.telemetry.reconciled(context.aws_request_id, ends)
+    return answer(ends)
 
 
 def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Outcome]:

@@ -87,7 +87,13 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings(Settings):
-    """What every function that reads a stream needs: the generations of all streams that it may read, by ARN. See
-    `streams.parse`."""
+    """What every function that reads a stream needs: the generations of all streams that it may read, by ARN, its own
+    first. See `streams.parse`."""
 
     streams: Mapping[str, int] = setting("STREAMS", Optional(parse, {}))
+
+    def source(self) -> str:
+        """The ARN of the source table, to read items from. Raises ConfigError if no stream is listed."""
+        if not self.streams:
+            raise ConfigError("STREAMS is missing: list the function's stream as ARN=generation, to read its table")
+        return next(iter(self.streams)).partition("/stream/")[0]

@@ -1,7 +1,7 @@
 """Metrics and log lines of a batch. The metrics add up, and no log line contains an item's data."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from threading import Lock
 
 from aws_lambda_powertools import Logger
@@ -62,8 +62,19 @@ class Telemetry:
         for entry, end in zip(entries, ends, strict=True):
             if end.status is Status.PARKED:
                 self._logger.warning("parked", branch=self.branch, event_id=entry.event_id, cause=end.cause)
-        rest = Counter((end.status, end.cause) for end in ends if end.cause and end.status is not Status.PARKED)
-        for (status, cause), many in rest.items():
+        self._causes(end for end in ends if end.status is not Status.PARKED)
+
+    def reconciled(self, request_id: str, ends: Sequence[Outcome]) -> None:
+        """Reconciled (count), the items of one command; and the causes of those that are not right. They are no changes
+        that were received, so they add to no other metric."""
+        add_dimensions(self._metrics, self.branch, self._stack)
+        self._metrics.add_metric(name="Reconciled", unit=MetricUnit.Count, value=len(ends))
+        self._metrics.flush_metrics()
+        self._logger.set_correlation_id(request_id)
+        self._causes(ends)
+
+    def _causes(self, ends: Iterable[Outcome]) -> None:
+        for (status, cause), many in Counter((end.status, end.cause) for end in ends if end.cause).items():
             self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause)
 
     def purge(self, counts: Mapping[str, int]) -> None:

@@ -4,16 +4,38 @@ import time
 from collections.abc import Callable, Sequence
 
 from distributary.consumer.aws import Clients
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.reconcile import DeriveReconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
+from distributary.derive.verify.item_verifier import Comparator
+from distributary.derive.verify.repair import Repair
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.stream import version as versions
+
+
+def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int) -> Reconciler:
+    """Sets items right in every view of the branch. `source` is asked when a command comes for the source table's name
+    or ARN; it raises ConfigError if it knows none."""
+    tables = branch.ledger.tables
+    version = versions.of(generation, versions.SNAPSHOT_POSITION)
+
+    def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        names = chosen([view.name for view in branch.views], requests)
+        views = tuple(view for view in branch.views if view.name in names)
+        comparator = Comparator(source(), views, tables, version)
+        return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
+
+    return reconcile
 
 
 def build(

@@ -1,16 +1,11 @@
-"""What a source table holds now: scanned in segments, read by key, and returned as snapshot changes."""
+"""What a table holds: its keys, its items in segments and pages, and one partition of it."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
-from distributary.consumer.deadline import FOREVER
-from distributary.dynamodb.requests import BatchReader, Item, TableClient, batch_get, called
+from distributary.dynamodb.requests import Item, TableClient, called
 from distributary.errors import ConfigError
-from distributary.stream import version
-from distributary.stream.change import Change
-from distributary.stream.keys import identity
 
 
 def key_names(client: TableClient, table: str) -> tuple[str, ...]:
@@ -53,20 +48,3 @@ def partition(client: TableClient, table: str, pk: str) -> Iterator[Item]:
         if not page.get("LastEvaluatedKey"):
             return
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def items(
-    client: BatchReader, table: str, wanted: Sequence[Item], sleep: Callable[[float], None] = time.sleep
-) -> dict[str, Item]:
-    """The items of these keys that exist, by `keys.identity`; consistent. Raises Unavailable."""
-    by_name = {identity(keys): keys for keys in wanted}
-    names = next(iter(by_name.values()), {})
-    found = batch_get(client, table, by_name.values(), FOREVER, "batch_get_item", sleep=sleep)
-    return {identity({name: item[name] for name in names}): item for item in found}
-
-
-def change(item: Item, keys: Sequence[str], generation: int, now: float) -> Change:
-    """The item as a snapshot of its generation: at position 0, so that any streamed change of that generation wins."""
-    named = {name: item[name] for name in keys}
-    at = version.of(generation, version.SNAPSHOT_POSITION)
-    return Change.snapshot(named, item, at, now, f"snapshot-{identity(named)}")

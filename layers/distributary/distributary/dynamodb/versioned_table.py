@@ -97,8 +97,11 @@ class Register:
             result[place] = end
         return result
 
-    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: str) -> bool:
+    def repair(self, write: Write, seen: Mapping[str, Typed], tombstone: str, at_least: int = 0) -> bool:
         """Makes a row what `write` says, on condition that it is still `seen` (empty: there is none). Whether it did.
+
+        The row keeps its version, or gets `at_least`, if that is greater: the greatest version of the changes that this
+        write stands for, so that none of them takes effect after it. 0: it stands for no change.
 
         Read `tombstone` first (see `Tombstones.find`, empty if there is none), then the row and the item that `write`
         is made from: a tombstone that comes later than the item takes a row that was put again back. `write.version`
@@ -106,9 +109,11 @@ class Register:
         """
         kept = versions.version_in(seen.get(self.version_attribute, {}).get("S"))
         version = write.version if kept is None else kept
+        if write.row is None and not seen:
+            return at_least > 0 and self.tombstones.put_tombstone(write.id, at_least, revision=versions.RETIRED)
         if write.row is None:
-            return bool(seen) and self._retire(write, seen, version, versions.to_text(version, self.revision()))
-        version = max(version, versions.from_text(tombstone)) if tombstone else version
+            return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision()))
+        version = max(version, at_least, versions.from_text(tombstone) if tombstone else 0)
         text = versions.to_text(version, self.revision())
         if not self._replace(write.row, seen, text):
             return False

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.consume import Branch
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
+from distributary.index.branch import IndexBranch
 from distributary.stream.change import Change
 
 
@@ -14,8 +14,8 @@ from distributary.stream.change import Change
 class DualWrite:
     """`current` gets half of the time that is left, so that `next` has its turn."""
 
-    current: Branch
-    next: Branch
+    current: IndexBranch
+    next: IndexBranch
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change is done when both are done with it; if either fails, it is delivered again."""

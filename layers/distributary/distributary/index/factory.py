@@ -2,16 +2,22 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import Clients
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
 from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
 from distributary.index.dual_write import DualWrite
 from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
+from distributary.index.reconcile import IndexReconciler
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
 
@@ -33,6 +39,27 @@ def build(
     check(declared)
     first, *second = (_branch(declared, each, bulk, now, settings.generation) for each in settings.generations)
     return DualWrite(first, *second) if second else first
+
+
+def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients: Clients) -> Reconciler:
+    """Sets items right in every index of the branch, of both generations if it writes two. The source table is read
+    when a command comes; it raises ConfigError if no setting names the table."""
+    whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
+
+    def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        names = chosen([source.declared.name for each in whole for source in each.sources], requests)
+        branches = [
+            replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
+            for each in whole
+        ]
+        dynamodb, search = clients("dynamodb"), _search(settings, clients)
+        each = [
+            IndexReconciler(one, search, dynamodb, settings.source)(requests, deadline.share(len(branches) - at))
+            for at, one in enumerate(branches)
+        ]
+        return [outcomes.combine(ends) for ends in zip(*each, strict=True)]
+
+    return reconcile
 
 
 def bindings(declared: Sequence[Index], settings: IndexSettings, clients: Clients) -> IndexBindings:

@@ -63,6 +63,18 @@ class Sums:
                 self.fingerprints[at] = (self.fingerprints.get(at, 0) + mark(place)) % _FINGERPRINTS
 
 
+@dataclass(frozen=True, slots=True)
+class GroupFinding:
+    """What is wrong with one group, and all that it was judged by."""
+
+    view: View
+    key: Key
+    row: Row
+    sums: Sums
+    members: dict[str, Members]
+    problems: tuple[Problem, ...]
+
+
 def mark(place: str) -> int:
     """A member's part in the fingerprint."""
     return int.from_bytes(digest_bytes(place), "big")

@@ -6,11 +6,11 @@ from threading import Lock
 
 from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.groups import REVISION
-from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
+from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, group_problems, partitions
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.key_owner import view_of_member
 from distributary.derive.verify.repair import Repair
-from distributary.derive.verify.scan import GroupFinding, Scan, look_at_groups
+from distributary.derive.verify.scan import Scan, look_at_groups
 from distributary.derive.view import View
 from distributary.dynamodb import table_reader
 from distributary.verify.recheck import LOOKS

@@ -9,7 +9,7 @@ from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, wants
 from distributary.derive.view import View
-from distributary.dynamodb import table_reader
+from distributary.dynamodb import item_reader
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
@@ -26,7 +26,8 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with one item in one view; `evidence` is a digest of all that was looked at."""
+    """What is wrong with one item in one view; `evidence` is a digest of all that it was judged by, empty if nothing
+    is wrong."""
 
     subject: Subject
     want: ExpectedRows
@@ -62,7 +63,13 @@ class Comparator:
     sleep: Callable[[float], None] = time.sleep
 
     def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
-        """At each item in each view; `known` are the items as just scanned, by identity, read if not given."""
+        """What differs, as `compare` finds it."""
+        compared = self.compare(subjects, known)
+        return Comparison([each for each in compared.findings if each.problems], compared.rejected)
+
+    def compare(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
+        """A finding for each item in each view, without problems where they are equal; `known` are the items as just
+        scanned, by identity, read if not given."""
         found = known if known is not None else self.source_items(subjects)
         result = Comparison()
         tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
@@ -76,9 +83,9 @@ class Comparator:
         rows = self.tables.derived_rows(list({key for each in keys for key in each}), FOREVER)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
-            if wrong := problems(want, entry, derived, self.tables.now()):
-                evidence = digest(item, entry, sorted(derived.items()))
-                result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
+            wrong = problems(want, entry, derived, self.tables.now())
+            evidence = digest(item, entry, sorted(derived.items())) if wrong else ""
+            result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
         return result
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
@@ -97,7 +104,7 @@ class Comparator:
 
     def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
         """By identity, those that exist."""
-        return table_reader.items(self.tables.client, self.source, [dict(subject.keys) for subject in subjects])
+        return item_reader.items(self.tables.client, self.source, [dict(subject.keys) for subject in subjects])
 
     def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
         return self.tables.ledger_rows(list(dict.fromkeys(ids)), FOREVER)

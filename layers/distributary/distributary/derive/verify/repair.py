@@ -24,9 +24,8 @@ from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry
-from distributary.derive.verify.group_diff import group_row
+from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
-from distributary.derive.verify.scan import GroupFinding
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.stream import version as versions
@@ -46,11 +45,15 @@ class Repair:
         ids = {write.id for each in findings for write, _ in _writes(each)}
         return self.register.tombstones.find(sorted(ids), FOREVER) if ids else {}
 
-    def item(self, finding: Finding, tombstones: Mapping[str, str]) -> bool:
-        """Whether something was written; False if it was overtaken, which another look will show."""
+    def item(self, finding: Finding, tombstones: Mapping[str, str], at_least: int = 0) -> bool:
+        """Whether something was written; False if it was overtaken, which another look will show. `at_least`: see
+        `Register.repair`."""
         if finding.want.write is None:
-            return self._contribution(finding)
-        done = [self.register.repair(write, seen, tombstones.get(write.id, "")) for write, seen in _writes(finding)]
+            return self._contribution(finding, at_least)
+        done = [
+            self.register.repair(write, seen, tombstones.get(write.id, ""), at_least)
+            for write, seen in _writes(finding)
+        ]
         return any(done)
 
     def group(self, finding: GroupFinding) -> bool:
@@ -70,12 +73,12 @@ class Repair:
             self.tables.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
         )
 
-    def _contribution(self, finding: Finding) -> bool:
+    def _contribution(self, finding: Finding, at_least: int) -> bool:
         entry = finding.want.entry
         if entry is None:
             return False
         read = finding.ledger["version"]["S"] if finding.ledger else None
-        version = versions.from_text(read) if read else entry.version
+        version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.tables.revision())
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         queue = TransactionQueue(self.tables, FOREVER)

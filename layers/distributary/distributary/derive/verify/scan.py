@@ -9,22 +9,9 @@ from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
-from distributary.derive.verify.expected_rows import Problem
-from distributary.derive.verify.group_diff import Members, Sums, group_problems, partitions
+from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, group_problems, partitions
 from distributary.derive.view import View
 from distributary.dynamodb import table_reader
-
-
-@dataclass(frozen=True, slots=True)
-class GroupFinding:
-    """What is wrong with one group, and all that it was judged by."""
-
-    view: View
-    key: Key
-    row: Row
-    sums: Sums
-    members: dict[str, Members]
-    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.dynamodb import table_reader
+from distributary.dynamodb import item_reader, table_reader
 from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch.target import Declared
@@ -55,7 +55,7 @@ class Backfill:
                 done(segment)
 
     def _snapshot(self, item: Item, first_fill: bool) -> Change:
-        found = table_reader.change(item, self.keys, self.declared.generation, time.time())
+        found = item_reader.change(item, self.keys, self.declared.generation, time.time())
         return found._replace(record={"distributary": {"origin": "snapshot", "first_fill": first_fill}})
 
     def _write(self, waiting: Sequence[Change]) -> None:

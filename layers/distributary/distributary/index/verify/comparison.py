@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from distributary.dynamodb import table_reader
+from distributary.dynamodb import item_reader
 from distributary.dynamodb.requests import Item
 from distributary.errors import Rejected
 from distributary.index.opensearch.reader import Document, find
@@ -109,7 +109,7 @@ class Comparator:
 
     def _items(self, subjects: Sequence[Subject]) -> Mapping[str, Item]:
         keys = [each.keys for each in subjects if each.keys is not None]
-        return table_reader.items(self.dynamodb, self.table, keys)
+        return item_reader.items(self.dynamodb, self.table, keys)
 
     def _made(self, subject: Subject, items: Mapping[str, Item]) -> bool:
         """Whether its item makes a document under its id. An item that is refused is named where it is scanned."""
@@ -121,7 +121,7 @@ class Comparator:
         return due is not None and due.id == subject.id
 
     def _due(self, item: Item) -> Intended | None:
-        return self.declared.intended(table_reader.change(item, self.keys, self.declared.generation, self.now()))
+        return self.declared.intended(item_reader.change(item, self.keys, self.declared.generation, self.now()))
 
     def _compare(
         self, subject: Subject, document: Document | None, due: Intended | None, item: Item | None, look: Comparison

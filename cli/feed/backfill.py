@@ -1,0 +1,177 @@
+"""What a table holds, given to a function: every item's key to reconcile, or its snapshot into an empty branch.
+
+The scan goes in segments, side by side. A state file remembers how far each segment is, so that a run that was stopped
+goes on where it was; what was given twice does nothing.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from cli.feed.invoke import Ended, Feed
+from distributary.errors import ConfigError
+from distributary.stream.codec import for_client
+from local.backfill import Table, snapshot_record
+from local.esm.records import typed_json
+
+RECORDS_BYTES = 4_000_000
+"""Of the records in one event: Lambda takes 6 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table to scan, with the client that scans it."""
+
+    client: Any
+    table: Table
+
+    def pages(self, segment: int, segments: int, cursor: Any, whole: bool) -> Iterator[tuple[list[Any], Any]]:
+        """Pages of items, keys alone unless `whole`, each with the cursor behind it (None at the end). Consistent: a
+        stream that was enabled before holds every change that the scan missed."""
+        request = {"TableName": self.table.name, "Segment": segment, "TotalSegments": segments, "ConsistentRead": True}
+        if not whole:
+            names = {f"#k{at}": name for at, name in enumerate(self.table.keys)}
+            request |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+        while True:
+            page = self.client.scan(**request, **({"ExclusiveStartKey": cursor} if cursor else {}))
+            cursor = page.get("LastEvaluatedKey")
+            yield page["Items"], cursor
+            if not cursor:
+                return
+
+
+class State:
+    """How far each segment is, in a file that is replaced as a whole; without a path, in memory alone."""
+
+    def __init__(self, path: Path | None, task: Mapping[str, Any]) -> None:
+        self._path, self._lock = path, Lock()
+        self._content: dict[str, Any] = {"task": dict(task), "segments": {}}
+        if path is not None and path.exists():
+            self._content = self._read(path, task)
+
+    def _read(self, path: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = json.loads(path.read_text())
+            same = found["task"] == dict(task)
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ConfigError(f"--state {path}: this is no state file of a backfill; name another file") from None
+        if not same:
+            raise ConfigError(f"--state {path}: it is of {found['task']}, not of this command; name another file")
+        return found
+
+    def begun(self, segment: int) -> tuple[Any, bool]:
+        """The cursor from which a segment goes on, and whether it is done."""
+        found = self._content["segments"].get(str(segment), {})
+        return found.get("cursor"), bool(found.get("done"))
+
+    def reached(self, segment: int, cursor: Any) -> None:
+        """Everything before the cursor is done; everything, if it is None."""
+        with self._lock:
+            self._content["segments"][str(segment)] = {"cursor": typed_json(cursor or {}), "done": cursor is None}
+            if self._path is not None:
+                beside = self._path.with_name(f"{self._path.name}.new")
+                beside.write_text(json.dumps(self._content))
+                beside.replace(self._path)
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the items, by status and cause. Filled from several threads."""
+
+    items: int = 0
+    ends: Counter[Ended] = field(default_factory=Counter)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add(self, ends: Sequence[Ended]) -> None:
+        """Of one page."""
+        with self._lock:
+            self.items += len(ends)
+            self.ends.update(ends)
+
+    @property
+    def left(self) -> int:
+        """Items that are not right."""
+        return sum(many for end, many in self.ends.items() if not end.done)
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts."""
+        ends = [{"status": e.status, "cause": e.cause, "items": n} for e, n in self.ends.most_common()]
+        return {"items": self.items, "left": self.left, "outcomes": ends}
+
+
+@dataclass(frozen=True, slots=True)
+class Backfill:
+    """`first_fill` gives whole items, which an empty branch takes as they are; otherwise keys are reconciled, of the
+    views or indexes that `only` names, all if empty. `wait` keeps to a rate."""
+
+    source: Source
+    feed: Feed
+    state: State
+    first_fill: bool = False
+    only: tuple[str, ...] = ()
+    told: Callable[[int], None] = lambda _: None
+    wait: Callable[[int], None] = lambda _: None
+    now: Callable[[], float] = time.time
+
+    def run(self, segments: int) -> Result:
+        """All segments. What one raises, or an interrupt, ends the others behind the page that they are at."""
+        result, stop = Result(), Event()
+
+        with ThreadPoolExecutor(segments, thread_name_prefix="backfill") as pool:
+            running = [pool.submit(self._segment, each, segments, result, stop) for each in range(segments)]
+            try:
+                for each in as_completed(running):
+                    each.result()
+            finally:
+                stop.set()
+        return result
+
+    def _segment(self, segment: int, segments: int, result: Result, stop: Event) -> None:
+        cursor, done = self.state.begun(segment)
+        if done:
+            return
+        for items, after in self.source.pages(segment, segments, _typed(cursor), self.first_fill):
+            if stop.is_set():
+                return
+            self.wait(len(items))
+            result.add(self._snapshots(items) if self.first_fill else self._reconciled(items))
+            self.state.reached(segment, after)
+            self.told(len(items))
+
+    def _reconciled(self, items: Sequence[Any]) -> list[Ended]:
+        entries = [{"key": typed_json(item)} for item in items]
+        return self.feed.reconcile(entries, only=list(self.only)) if entries else []
+
+    def _snapshots(self, items: Sequence[Any]) -> list[Ended]:
+        ends: list[Ended] = []
+        for records in _packed([snapshot_record(item, self.source.table, self.now(), True) for item in items]):
+            done = self.feed.deliver(records)
+            ends += [Ended("Applied")] * done
+            if done < len(records):
+                raise ConfigError("the function keeps failing one record: see its log, then run this again")
+        return ends
+
+
+def _typed(cursor: Any) -> Any:
+    """A cursor out of the file as a client takes it."""
+    return {name: for_client(typed) for name, typed in cursor.items()} if cursor else None
+
+
+def _packed(records: Sequence[Any]) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    size = 0
+    for record in records:
+        weight = len(json.dumps(record, ensure_ascii=False).encode())
+        if batch and (size + weight > RECORDS_BYTES or len(batch) == 500):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += weight
+    if batch:
+        yield batch

@@ -1,0 +1,108 @@
+"""A function that is invoked with a command or with records, until it has dealt with all of them."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from cli.stack import Function
+from distributary.consumer.backoff import backoff
+from distributary.consumer.deadline import FOREVER
+from distributary.errors import ConfigError, Unavailable
+
+TRIES = 6
+"""What fails so often has failed; it stays where it is."""
+
+EVENT_BYTES = 4_000_000
+"""Of one event: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+EVENT_KEYS = 100
+"""Of one command: what a function does well within its timeout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of one entry: a status of `outcome.Status`, and why."""
+
+    status: str
+    cause: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether the branch is as it should be; otherwise the entry is parked or has failed."""
+        return self.status in ("Applied", "Superseded", "Ignored")
+
+
+class Invoke(Protocol):
+    """Gives a function an event."""
+
+    def __call__(self, event: Mapping[str, Any]) -> Any:
+        """Its answer. Raises Unavailable if it raised, with its error."""
+
+
+def deployed(function: Function) -> Invoke:
+    """Invokes a function on AWS, and waits for it."""
+
+    def invoke(event: Mapping[str, Any]) -> Any:
+        body = json.dumps(event, ensure_ascii=False).encode()
+        answer = function.clients("lambda").invoke(FunctionName=function.arn, Payload=body)
+        payload = json.loads(answer["Payload"].read() or b"null")
+        if answer.get("FunctionError"):
+            kind, message = payload.get("errorType", "error"), payload.get("errorMessage", "see its log")
+            if kind == "ConfigError":
+                raise ConfigError(f"{function.branch}: {message}")
+            raise Unavailable(f"{function.branch}: {kind}: {message}")
+        return payload
+
+    return invoke
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Commands for one function. `sleep` in seconds."""
+
+    invoke: Invoke
+    sleep: Callable[[float], None] = field(default=time.sleep)
+
+    def reconcile(self, entries: Sequence[Mapping[str, Any]], **more: Any) -> list[Ended]:
+        """One end per entry, in order; see `consumer.reconcile`. What fails is asked again. Raises Unavailable if the
+        function does not answer, and ConfigError if it refuses the command."""
+        ends = [Ended("Failed", "not reached")] * len(entries)
+        left = list(range(len(entries)))
+        for tried in range(TRIES):
+            for at in range(0, len(left), EVENT_KEYS):
+                places = left[at : at + EVENT_KEYS]
+                for place, end in zip(places, self._asked([entries[each] for each in places], more), strict=True):
+                    ends[place] = end
+            left = [place for place in left if ends[place].status == "Failed"]
+            if not left or tried == TRIES - 1:
+                return ends
+            backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
+        return ends
+
+    def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
+        answer = self.invoke({"distributary": {"reconcile": list(entries), **more}})
+        ends = answer.get("outcomes") if isinstance(answer, Mapping) else None
+        if not isinstance(ends, list) or len(ends) != len(entries):
+            raise ConfigError("the function does not know the command: deploy the version of this command")
+        return [Ended(each["status"], each.get("cause", "")) for each in ends]
+
+    def deliver(self, records: Sequence[Mapping[str, Any]]) -> int:
+        """Records as a stream delivers them, until the function has dealt with all of them; how many it has when it
+        fails one for good."""
+        done, tried = 0, 0
+        while done < len(records):
+            answer = self.invoke({"Records": list(records[done:])})
+            failed = (answer or {}).get("batchItemFailures") or []
+            if not failed:
+                return len(records)
+            names = [each["dynamodb"]["SequenceNumber"] for each in records[done:]]
+            at = min(
+                (names.index(each["itemIdentifier"]) for each in failed if each["itemIdentifier"] in names), default=0
+            )
+            done, tried = done + at, 0 if at else tried + 1
+            if tried == TRIES:
+                return done
+            backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
+        return done

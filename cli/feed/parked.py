@@ -1,0 +1,172 @@
+"""What a stack's parking bucket holds: changes that a function parked, and batches that Lambda gave up."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cli.stack import Stack
+from distributary.consumer import parking
+from distributary.errors import ConfigError, Rejected
+from distributary.stream import version as versions
+from distributary.stream.change import Change
+from distributary.stream.codec import Typed
+from distributary.stream.keys import identity, table_of
+from distributary.stream.records import decode
+
+LAMBDA = "aws/lambda/"
+"""Where Lambda puts what it gives up
+(https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-create-package.html)."""
+
+BRANCHES = ("derive", "index", "welcome", "replicate")
+STATE = ("derive", "index", "replicate")
+"""Branches whose items are reconciled; the others' records are replayed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """One change in the bucket. `key` and `version` are None if its record could not be read."""
+
+    branch: str
+    place: "Place"
+    cause: str
+    table: str | None
+    key: Mapping[str, Typed] | None
+    version: str | None
+    expired: bool
+    record: Mapping[str, Any] | None
+    detail: str = ""
+
+    @property
+    def readable(self) -> bool:
+        """Whether the item that it changed is known."""
+        return self.key is not None
+
+    @property
+    def item(self) -> str:
+        """The item's identity, for a person and for what is the same item."""
+        return identity(self.key) if self.key is not None else ""
+
+    def entry(self) -> dict[str, Any]:
+        """As a command asks for it; see `consumer.reconcile`."""
+        return {"key": self.key, "version": self.version or "0", "expired": self.expired}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A version of an object: removing it spares what was parked under its name since."""
+
+    name: str
+    version: str | None
+    when: datetime = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A stack's parking bucket."""
+
+    s3: Any
+    name: str
+    stack: Stack
+
+    def read(self, branches: Sequence[str]) -> Iterator[Parked]:
+        """The changes parked for these branches, and those of batches that Lambda gave up for them."""
+        for branch in branches:
+            for place in self._places(f"{parking.PREFIX}/{branch}/"):
+                yield self._parked(branch, place)
+        functions = {branch: self.stack.outputs.get(f"{branch.capitalize()}FunctionArn", "") for branch in branches}
+        for place in self._places(LAMBDA):
+            yield from self._batch(place, functions)
+
+    def remove(self, place: Place) -> None:
+        """This version alone."""
+        version = {"VersionId": place.version} if place.version else {}
+        self.s3.delete_object(Bucket=self.name, Key=place.name, **version)
+
+    def keep(self, change: Parked, cause: str, when: str) -> None:
+        """Adds a failed redrive to a parked object's history."""
+        body = self._json(change.place)
+        body["redrives"] = [*body.get("redrives", []), {"at": when, "cause": cause}]
+        content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
+        self.s3.put_object(Bucket=self.name, Key=change.place.name, Body=content, ContentType="application/json")
+        self.remove(change.place)
+
+    def _places(self, prefix: str) -> Iterator[Place]:
+        for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
+            for each in page.get("Versions", []):
+                if each["IsLatest"]:
+                    version = each["VersionId"] if each["VersionId"] != "null" else None
+                    yield Place(each["Key"], version, each["LastModified"])
+
+    def _parked(self, branch: str, place: Place) -> Parked:
+        try:
+            found = parking.read(self._content(place))
+        except ValueError as error:
+            return Parked(branch, place, f"the object is no JSON: {error}", None, None, None, False, None)
+        return Parked(
+            branch,
+            place,
+            found["cause"],
+            found["table"],
+            found["key"],
+            found["version"],
+            bool(found["expired"]),
+            found["record"],
+            found.get("detail", ""),
+        )
+
+    def _batch(self, place: Place, functions: Mapping[str, str]) -> Iterator[Parked]:
+        """Lambda's object holds the whole invocation: who was invoked, why it ended, and the event as text."""
+        found = self._json(place)
+        context = found.get("requestContext") or {}
+        arn, cause = (
+            str(context.get("functionArn", "")),
+            f"Lambda gave up: {context.get('condition', 'no reason given')}",
+        )
+        branch = next((name for name, own in functions.items() if own and _same_function(arn, own)), None)
+        if branch is None:
+            return
+        event = found.get("payload")
+        event = json.loads(event) if isinstance(event, str) else event
+        records = event.get("Records", []) if isinstance(event, Mapping) else []
+        if not records:
+            cause = f"{cause}; the object holds no records"
+            yield Parked(branch, place, cause, None, None, None, False, None)
+        listed = self.stack.function(branch).streams
+        for record in records:
+            yield _of_record(branch, place, cause, record, listed)
+
+    def _json(self, place: Place) -> dict[str, Any]:
+        try:
+            found = json.loads(self._content(place))
+        except ValueError:
+            found = {}
+        return found if isinstance(found, dict) else {}
+
+    def _content(self, place: Place) -> bytes:
+        version = {"VersionId": place.version} if place.version else {}
+        body: bytes = self.s3.get_object(Bucket=self.name, Key=place.name, **version)["Body"].read()
+        return body
+
+
+def _same_function(arn: str, own: str) -> bool:
+    """Whether both name one function, whichever version or alias."""
+    return arn.split(":")[:7] == own.split(":")[:7]
+
+
+def _of_record(branch: str, place: Place, cause: str, record: Any, listed: Mapping[str, int]) -> Parked:
+    source = record.get("eventSourceARN", "") if isinstance(record, Mapping) else ""
+    (entry,) = decode({"Records": [record]}, listed.get(source, 0))
+    if not isinstance(entry, Change):
+        return Parked(branch, place, f"{cause}; {entry.cause}", None, None, None, False, record)
+    key, version = dict(entry.keys.raw), versions.to_text(entry.version)
+    return Parked(branch, place, cause, table_of(entry.source), key, version, entry.expired, record)
+
+
+def of_key(text: str) -> str:
+    """The identity of a key that is given as DynamoDB JSON. Raises ConfigError."""
+    try:
+        return identity(json.loads(text))
+    except (ValueError, TypeError, AttributeError, Rejected):
+        raise ConfigError('--key: give the item\'s whole key as DynamoDB JSON, {"user_id": {"S": "u-1"}}') from None

@@ -1,0 +1,116 @@
+"""Parked changes given to their function again: items of state branches are reconciled, records are replayed."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from cli.feed.invoke import EVENT_KEYS, Ended, Feed
+from cli.feed.parked import STATE, Bucket, Parked, Place
+from distributary.stream.change import Origin
+
+UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the changes, and why some stay."""
+
+    done: int = 0
+    left: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts; `left` by branch and cause."""
+        left = [{"branch": b, "cause": c, "changes": n} for (b, c), n in self.left.most_common()]
+        return {"redriven": self.done, "left": left}
+
+
+@dataclass(frozen=True, slots=True)
+class Redrive:
+    """`feeds` by branch; `told` is called with how many changes have been dealt with; `wait` keeps to a rate, and is
+    called with how many come next."""
+
+    bucket: Bucket
+    feeds: Callable[[str], Feed]
+    now: Callable[[], datetime]
+    told: Callable[[int], None] = lambda _: None
+    wait: Callable[[int], None] = lambda _: None
+
+    def run(self, changes: Iterable[Parked]) -> Result:
+        """All of them, in batches of one branch. An object is removed once each of its changes is done."""
+        result, batches = Result(), _Batches()
+        for change in changes:
+            batches.add(change)
+            for batch in batches.full():
+                self._redriven(batch, result)
+        for batch in batches.rest():
+            self._redriven(batch, result)
+        return result
+
+    def _redriven(self, batch: Sequence[Parked], result: Result) -> None:
+        branch = batch[0].branch
+        self.wait(len(batch))
+        readable = [change for change in batch if change.readable]
+        found = self._reconciled(branch, readable) if branch in STATE else self._replayed(branch, readable)
+        by_change = iter(found)
+        ends = [next(by_change) if change.readable else Ended("Failed", UNREADABLE) for change in batch]
+        stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}
+        result.done += sum(end.done for end in ends)
+        result.left.update((branch, end.cause or end.status) for end in ends if not end.done)
+        for place, own in _by_place(batch).items():
+            if place not in stays:
+                self.bucket.remove(place)
+            elif len(own) == 1 and own[0].readable and not place.name.startswith("aws/"):
+                end = ends[batch.index(own[0])]
+                self.bucket.keep(own[0], end.cause or end.status, self.now().isoformat(timespec="seconds"))
+        self.told(len(batch))
+
+    def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        """One entry an item, for the greatest version of its changes."""
+        newest: dict[str, Parked] = {}
+        for change in batch:
+            known = newest.get(change.item)
+            if known is None or int(change.version or 0) > int(known.version or 0):
+                newest[change.item] = change
+        ends = self.feeds(branch).reconcile([change.entry() for change in newest.values()]) if newest else []
+        by_item = dict(zip(newest, ends, strict=True))
+        return [by_item[change.item] for change in batch]
+
+    def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        """One after the other: a function that fails one is not asked about the next of it."""
+        return [self._one(branch, change.record or {}) for change in batch]
+
+    def _one(self, branch: str, record: Mapping[str, Any]) -> Ended:
+        again = {**record, "distributary": {"origin": Origin.REDRIVE.value}}
+        done = self.feeds(branch).deliver([again])
+        return Ended("Applied") if done else Ended("Failed", "the function failed it again: see its log")
+
+
+class _Batches:
+    """Changes by branch, all of one object in one batch."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, list[Parked]] = defaultdict(list)
+
+    def add(self, change: Parked) -> None:
+        self._open[change.branch].append(change)
+
+    def full(self) -> Iterable[list[Parked]]:
+        """Those with enough, but for the object that is still being read."""
+        for branch, changes in list(self._open.items()):
+            last = changes[-1].place
+            whole = [change for change in changes if change.place != last]
+            if len(whole) >= EVENT_KEYS:
+                self._open[branch] = [change for change in changes if change.place == last]
+                yield whole
+
+    def rest(self) -> Iterable[list[Parked]]:
+        return [changes for changes in self._open.values() if changes]
+
+
+def _by_place(batch: Sequence[Parked]) -> dict[Place, list[Parked]]:
+    found: dict[Place, list[Parked]] = defaultdict(list)
+    for change in batch:
+        found[change.place].append(change)
+    return found

@@ -1,0 +1,94 @@
+"""Commands that give a deployed function what its source table holds."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.deployed import reported
+from cli.errors import UsageFault
+from cli.feed.backfill import Backfill, Result, Source, State
+from cli.feed.invoke import Feed, deployed
+from cli.feed.parked import STATE
+from cli.feed.rate import Rate
+from cli.options import Json, Region, Segments, Table, checked_endpoint
+from cli.stack import Function, Stack, clients
+from distributary.dynamodb.table_reader import key_names
+from distributary.stream.keys import table_of
+from distributary.verify.progress import progress
+from distributary.verify.report import printable
+from local.backfill import Table as Scanned
+
+StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
+Endpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
+Branch = Annotated[str, typer.Option("--function", help="derive, index or replicate.")]
+
+
+def backfill(
+    table: Table,
+    function: Branch,
+    stack: StackName,
+    only: Annotated[
+        list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")
+    ] = [],
+    first_fill: Annotated[
+        bool,
+        typer.Option(
+            "--first-fill",
+            help="Nothing was ever kept for another declaration: give whole items, which cost less than reads by key.",
+        ),
+    ] = False,
+    segments: Segments = 4,
+    rate: Annotated[float, typer.Option(min=0.1, help="Items a second.")] = 1000.0,
+    state: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Remember how far it is there, and go on from there.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be read, and change nothing.")] = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    json: Json = None,
+) -> int:
+    """Give a function every item that its table holds, while the stream runs."""
+    if function not in STATE:
+        raise UsageFault(f"--function {function}: give {', '.join(STATE)}; no message is sent for items of the past")
+    if first_fill and only:
+        raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
+    if not 1 <= segments <= 64:
+        raise UsageFault("--segments: give 1 to 64")
+    found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
+    target = found.function(function)
+    source, many, size = _source(found.clients("dynamodb"), table, target)
+    if dry_run:
+        print(f"about {many:,} items of {table}: {size / 4096:,.0f} read units for the scan, and what {function} reads")
+        return 0
+    task = {"table": table, "function": target.arn, "segments": segments}
+    task |= {"first_fill": first_fill, "only": sorted(only)}
+    with progress({"items": many}) as told:
+        steps = Backfill(
+            source,
+            Feed(deployed(target)),
+            State(state, task),
+            first_fill,
+            tuple(only),
+            lambda n: told("items", n),
+            Rate(rate).wait,
+        )
+        result = steps.run(segments)
+    return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
+
+
+def _source(dynamodb: Any, table: str, function: Function) -> tuple[Source, int, int]:
+    """The table, about how many items it has, and how many bytes. Raises UsageFault if the function reads another."""
+    keys = key_names(dynamodb, table)
+    described = dynamodb.describe_table(TableName=table)["Table"]
+    streams = list(function.streams)
+    if streams and described["TableName"] not in {table_of(each) for each in streams}:
+        raise UsageFault(f"{function.branch} of this stack reads table '{table_of(streams[0])}', not '{table}'")
+    arn = streams[0] if streams else described.get("LatestStreamArn", "")
+    region = arn.split(":")[3] if arn else ""
+    return Source(dynamodb, Scanned(table, keys, arn, region)), described["ItemCount"], described["TableSizeBytes"]
+
+
+def _lines(result: Result) -> list[str]:
+    lines = [f"{many:>9,}  {end.status:<11} {printable(end.cause)}".rstrip() for end, many in result.ends.most_common()]
+    return [*lines, f"{result.items:,} items, {result.left:,} left"]

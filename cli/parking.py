@@ -1,0 +1,179 @@
+"""Commands for what functions parked, and for batches that Lambda gave up."""
+
+import json as text
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cli.deployed import reported
+from cli.errors import UsageFault
+from cli.feed.invoke import Feed, deployed
+from cli.feed.parked import BRANCHES, Bucket, Parked, of_key
+from cli.feed.rate import Rate
+from cli.feed.redrive import Redrive
+from cli.options import Json, checked_endpoint
+from cli.stack import Stack, clients
+from distributary.verify.progress import progress
+from distributary.verify.report import printable
+
+app = typer.Typer(help="List, show, redrive and delete what could not be processed.", no_args_is_help=True)
+
+StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
+Endpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
+Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
+Branches = Annotated[list[str], typer.Option("--branch", help="derive, index, welcome or replicate; may be repeated.")]
+Cause = Annotated[str, typer.Option(help="Only changes whose cause contains this text.")]
+Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this item: '{"user_id": {"S": "u-1"}}'.""")]
+Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
+
+
+class _Chosen:
+    """The changes that the options choose."""
+
+    def __init__(self, stack: Stack, branches: list[str], cause: str, key: str | None, since: float | None) -> None:
+        if unknown := sorted(set(branches) - set(BRANCHES)):
+            raise UsageFault(f"--branch {unknown[0]}: give {', '.join(BRANCHES)}")
+        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack)
+        self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and of_key(key)
+        self._since = datetime.now(UTC) - timedelta(hours=since) if since is not None else None
+
+    def __iter__(self) -> Iterator[Parked]:
+        for change in self.bucket.read(self._branches):
+            fits = self._cause in change.cause and self._item in (None, change.item)
+            if fits and (self._since is None or change.place.when >= self._since):
+                yield change
+
+
+def _found(name: str, endpoint_url: str | None, region: str | None) -> Stack:
+    return Stack.find(name, clients(checked_endpoint(endpoint_url), region))
+
+
+@app.command("list")
+def listed(
+    stack: StackName,
+    branch: Branches = [],
+    cause: Cause = "",
+    key: Key = None,
+    since: Since = None,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    json: Json = None,
+) -> int:
+    """Count what is parked, by branch and cause."""
+    groups: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+    for change in _Chosen(_found(stack, endpoint_url, region), branch, cause, key, since):
+        groups[change.branch, change.cause].append(change.place.when)
+    found = sorted(groups.items(), key=lambda group: -len(group[1]))
+    rows = [
+        {"branch": b, "cause": c, "changes": len(times), "first": _at(min(times)), "last": _at(max(times))}
+        for (b, c), times in found
+    ]
+    lines = [
+        f"{row['changes']:>7}  {row['branch']:<10} {row['first']} to {row['last']}  {printable(str(row['cause']))}"
+        for row in rows
+    ]
+    return reported({"parked": rows}, lines or ["nothing is parked"], json, 0)
+
+
+@app.command()
+def show(
+    stack: StackName,
+    branch: Branches = [],
+    cause: Cause = "",
+    key: Key = None,
+    since: Since = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+) -> int:
+    """Print parked changes whole, one JSON object a line."""
+    for number, change in enumerate(_Chosen(_found(stack, endpoint_url, region), branch, cause, key, since)):
+        if number == limit:
+            break
+        print(text.dumps(_shown(change), ensure_ascii=True))
+    return 0
+
+
+@app.command()
+def redrive(
+    stack: StackName,
+    branch: Branches = [],
+    cause: Cause = "",
+    key: Key = None,
+    since: Since = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Changes a second.")] = 200.0,
+    dry_run: DryRun = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+    json: Json = None,
+) -> int:
+    """Give parked changes to their functions again.
+
+    derive, index and replicate read each item as it is now, and set it right. welcome gets the record again.
+    """
+    found = _found(stack, endpoint_url, region)
+    chosen = _Chosen(found, branch, cause, key, since)
+    if dry_run:
+        many = sum(1 for _ in chosen)
+        print(f"{many} changes would be redriven")
+        return 0
+    feeds: dict[str, Feed] = {}
+
+    def feed(name: str) -> Feed:
+        if name not in feeds:
+            feeds[name] = Feed(deployed(found.function(name)))
+        return feeds[name]
+
+    with progress({"changes": 0}) as told:
+        steps = Redrive(chosen.bucket, feed, lambda: datetime.now(UTC), lambda n: told("changes", n), Rate(rate).wait)
+        result = steps.run(chosen)
+    lines = [f"left: {many} of {name}: {printable(why)}" for (name, why), many in result.left.most_common()]
+    lines.append(f"{result.done} redriven, {result.left.total()} left")
+    return reported(result.as_json(), lines, json, 1 if result.left else 0)
+
+
+@app.command()
+def delete(
+    stack: StackName,
+    branch: Branches = [],
+    cause: Cause = "",
+    key: Key = None,
+    since: Since = None,
+    dry_run: DryRun = False,
+    endpoint_url: Endpoint = None,
+    region: Region = None,
+) -> int:
+    """Remove parked changes that need no redrive. What they changed is then in no branch: `distributary verify`."""
+    if not (branch or cause or key):
+        raise UsageFault("say what to delete: give --branch, --cause or --key")
+    chosen = _Chosen(_found(stack, endpoint_url, region), branch, cause, key, since)
+    own = {change.place for change in chosen if not change.place.name.startswith("aws/")}
+    for place in () if dry_run else own:
+        chosen.bucket.remove(place)
+    print(
+        f"{len(own)} {'would be ' if dry_run else ''}deleted; batches that Lambda gave up are left to their lifecycle"
+    )
+    return 0
+
+
+def _at(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def _shown(change: Parked) -> dict[str, Any]:
+    return {
+        "branch": change.branch,
+        "object": change.place.name,
+        "parked": _at(change.place.when),
+        "cause": change.cause,
+        "detail": change.detail,
+        "table": change.table,
+        "key": change.key,
+        "version": change.version,
+        "expired": change.expired,
+        "record": change.record,
+    }

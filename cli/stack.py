@@ -1,0 +1,87 @@
+"""A deployed stack, found by its name: its functions, and where they keep things."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from distributary.consumer import streams
+from distributary.errors import ConfigError
+
+Clients = Callable[[str], Any]
+"""A client of a service."""
+
+RETRIES = Config(retries={"mode": "adaptive", "total_max_attempts": 10}, max_pool_connections=64, read_timeout=905)
+"""A function may take 15 minutes (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html)."""
+
+
+def clients(endpoint: str | None, region: str | None) -> Clients:
+    """Clients of AWS, or of what answers at the endpoint."""
+    session, made = boto3.Session(region_name=region), dict[str, Any]()
+
+    def client(service: str) -> Any:
+        if service not in made:
+            made[service] = session.client(service, endpoint_url=endpoint, config=RETRIES)  # type: ignore[call-overload]
+        return made[service]
+
+    return client
+
+
+@dataclass(frozen=True)
+class Stack:
+    """`outputs` and `parameters` as CloudFormation has them."""
+
+    name: str
+    clients: Clients = field(repr=False)
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def find(cls, name: str, clients: Clients) -> "Stack":
+        """Raises ConfigError if there is no such stack, or it is another application's."""
+        try:
+            (found,) = clients("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise ConfigError(f"--stack: there is no stack '{name}'; correct its name, --region or profile") from None
+        outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+        if "ParkingBucketName" not in outputs:
+            raise ConfigError(f"--stack: '{name}' is no stack of Distributary, or its first deployment has not ended")
+        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
+        return cls(name, clients, outputs, parameters)
+
+    def output(self, name: str) -> str:
+        """Raises ConfigError if the stack has none of this name: it is of another version, or without the function."""
+        if name not in self.outputs:
+            raise ConfigError(f"stack '{self.name}' has no output {name}: deploy this version, with the function on")
+        return self.outputs[name]
+
+    def function(self, branch: str) -> "Function":
+        """Of a branch, such as derive."""
+        return Function(branch, self.output(f"{branch.capitalize()}FunctionArn"), self.clients)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A deployed function of a branch."""
+
+    branch: str
+    arn: str
+    clients: Clients = field(repr=False)
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """Its environment variables."""
+        found = self.clients("lambda").get_function_configuration(FunctionName=self.arn)
+        variables: dict[str, str] = found.get("Environment", {}).get("Variables", {})
+        return variables
+
+    @cached_property
+    def streams(self) -> Mapping[str, int]:
+        """The generation of each stream that it reads, its own first."""
+        return streams.parse(self.environment.get("STREAMS", ""))

@@ -1,0 +1,101 @@
+"""The event by which a command asks a function to set keys right from the items as they are now.
+
+`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "expired": false}, ...]}}`, where each
+entry is a part of a parked object. `"only": ["sales"]` beside the list names the views or indexes to set right.
+The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
+from distributary.errors import ConfigError, Rejected
+from distributary.stream.codec import Typed, for_client
+from distributary.stream.keys import identity
+
+OURS = "distributary"
+"""The one name at the top of an event that is a command."""
+
+MOST_KEYS = 1000
+"""Of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
+    for, 0 if it stands for none; `expired` if the newest of them is a delete by TTL. `only` names the views or indexes
+    to set right; all if empty."""
+
+    keys: Mapping[str, Typed]
+    version: int = 0
+    expired: bool = False
+    only: frozenset[str] = frozenset()
+
+
+Reconciler = Callable[[Sequence[Reconcile], Deadline], list[Outcome]]
+"""One outcome per item, in order: Applied if something was written, Superseded if all was right already."""
+
+
+def is_command(event: Any) -> bool:
+    """Whether the event is a command and no batch of a stream."""
+    return isinstance(event, Mapping) and OURS in event and "Records" not in event
+
+
+def requests(event: Any) -> list[Reconcile]:
+    """What the event asks for. Raises ConfigError that names the first entry that cannot be read."""
+    command = event[OURS]
+    entries = command.get("reconcile") if isinstance(command, Mapping) else None
+    if not isinstance(entries, list) or len(entries) > MOST_KEYS:
+        raise ConfigError(f"the command has no list 'reconcile' of at most {MOST_KEYS} entries")
+    return [_request(place, entry, _only(command)) for place, entry in enumerate(entries)]
+
+
+def _only(command: Mapping[str, Any]) -> frozenset[str]:
+    names = command.get("only", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError("the command's 'only' is no list of names")
+    return frozenset(names)
+
+
+def chosen(names: Sequence[str], asked: Sequence[Reconcile]) -> set[str]:
+    """Which of these names the requests are for. Raises ConfigError for one that is not among them."""
+    only = set[str]().union(*(each.only for each in asked))
+    if unknown := sorted(only - set(names)):
+        raise ConfigError(f"nothing is called '{unknown[0]}' here: this function keeps {', '.join(sorted(set(names)))}")
+    return only or set(names)
+
+
+def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
+    try:
+        key, version = entry["key"], entry.get("version") or "0"
+        if not (isinstance(key, Mapping) and 1 <= len(key) <= 2 and re.fullmatch(r"[0-9]{1,46}", version)):
+            raise ValueError(version)
+        for typed in key.values():
+            ((kind, value),) = typed.items()
+            if kind not in ("S", "N", "B") or not isinstance(value, str):
+                raise ValueError(kind)
+        keys = {name: for_client(typed, name) for name, typed in key.items()}
+        return Reconcile(keys, int(version), entry.get("expired") is True, only)
+    except (KeyError, TypeError, ValueError, AttributeError, Rejected):
+        raise ConfigError(
+            f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "
+            "change, version (digits)"
+        ) from None
+
+
+def newest(asked: Sequence[Reconcile]) -> dict[str, Reconcile]:
+    """One request an item, by identity, with the greatest version that any of them stands for."""
+    found: dict[str, Reconcile] = {}
+    for each in asked:
+        name = identity(each.keys)
+        if name not in found or each.version > found[name].version:
+            found[name] = each
+    return found
+
+
+def answer(ends: Sequence[Outcome]) -> dict[str, list[dict[str, str]]]:
+    """The function's answer to a command."""
+    return {"outcomes": [{"status": end.status.value, "cause": end.cause} for end in ends]}

@@ -1,0 +1,236 @@
+"""`distributary parked`: what could not be processed is listed, and goes through once its cause is gone."""
+
+import json
+import uuid
+
+import boto3
+import pytest
+
+from cli.main import main
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.consume import Deployment
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
+from distributary.consumer.streams import Streams
+from distributary.consumer.telemetry import Telemetry
+from distributary.derive import Entity, Projection
+from distributary.derive.factory import reconciler
+from distributary.errors import Rejected, Unavailable
+from distributary.stream.records import decode
+from tests.fakes.built import derive
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.stack import ACCOUNT, Lambda, clients
+from tests.unit.branches import Ledger
+from tests.unit.records import ARN, stream_record
+
+USER = Entity(name="user", keys=("user_id",), attributes=("name",))
+VIEWS = [Projection(name="profile", of=USER, pk="USER#{user_id}", sk="PROFILE", keep=("name",))]
+SCHEMAS = {
+    "source": {"user_id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+}
+AT = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
+WHY = outcomes.parked(Rejected("the cause", "the detail"))
+
+
+class Town:
+    """A stack with derive and welcome, and its parking bucket."""
+
+    def __init__(self, url):
+        self.bucket = f"parking-{uuid.uuid4().hex[:8]}"
+        self.s3 = boto3.client("s3", endpoint_url=url, **AT)
+        self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
+        self.service = DynamoDB(SCHEMAS)
+        branch = derive(VIEWS, self.service)
+        self.welcome = Ledger(APPLIED)
+        self.functions = Lambda(
+            {
+                "derive": self._deployment("derive", branch, reconciler(branch, lambda: "source", 0)),
+                "welcome": self._deployment("welcome", self.welcome),
+            },
+            f"{ARN}=3",
+        )
+        self.clients = clients(self.bucket, self.s3, self.functions)
+
+    def _deployment(self, name, branch, reconcile=None):
+        parking = Parking(self.s3, self.bucket, name, Parallel(1))
+        return Deployment(branch, parking, Telemetry(name), Streams(0), reconcile)
+
+    def park(self, *records, branch="derive", end=WHY):
+        entries = decode({"Records": list(records)}, 3)
+        parking = Parking(self.s3, self.bucket, branch, Parallel(1))
+        assert not any(parking.park([(entry, end) for entry in entries], Deadline(float("inf"))))
+
+    def give_up(self, *records, branch="derive", name="batch"):
+        body = {
+            "requestContext": {"functionArn": f"{ACCOUNT}:{branch}:live", "condition": "RetryAttemptsExhausted"},
+            "payload": json.dumps({"Records": list(records)}),
+        }
+        self.s3.put_object(Bucket=self.bucket, Key=f"aws/lambda/{name}", Body=json.dumps(body).encode())
+
+    def put(self, user):
+        self.service.put_item(TableName="source", Item={"user_id": {"S": user}, "name": {"S": f"name of {user}"}})
+
+    def rows(self):
+        return [pk for pk, _ in self.service.state["derived"]]
+
+    def objects(self):
+        return [each["Key"] for each in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
+
+    def run(self, *arguments, stack="shop"):
+        return main(["parked", *arguments, "--stack", stack])
+
+
+@pytest.fixture
+def town(emulators, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
+    found = Town(emulators.aws)
+    monkeypatch.setattr("cli.parking.clients", lambda *_: found.clients)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    return found
+
+
+def record(place, user="u"):
+    return stream_record(place, user=user)
+
+
+def test_a_parked_change_is_redriven_by_its_key_and_its_object_goes(town, capsys):
+    town.put("u")
+    town.park(record(1))
+    assert town.run("redrive") == 0
+    assert town.rows() == ["USER#u"]
+    assert town.objects() == []
+    assert capsys.readouterr().out == "1 redriven, 0 left\n"
+
+
+def test_the_old_image_of_a_parked_change_is_never_written(town):
+    """Parked on day 1, deleted on day 1, redriven on day 10, when no tombstone is left."""
+    town.park(record(1))
+    assert town.run("redrive") == 0
+    assert town.rows() == []
+
+
+def test_a_batch_that_lambda_gave_up_goes_once_all_of_its_items_are_right(town):
+    town.put("a"), town.put("b")
+    town.give_up(record(1, "a"), record(2, "b"), record(3, "a"))
+    assert town.run("redrive") == 0
+    assert sorted(town.rows()) == ["USER#a", "USER#b"]
+    assert town.objects() == []
+    ((event,),) = [[each["distributary"]["reconcile"] for each in town.functions.events]]
+    assert [(each["key"]["user_id"]["S"], each["version"][5]) for each in event] == [("a", "3"), ("b", "3")]
+
+
+def test_a_batch_stays_if_one_of_its_records_cannot_be_read(town, capsys):
+    town.put("a")
+    broken = record(2, "b")
+    del broken["dynamodb"]["Keys"]
+    town.give_up(record(1, "a"), broken)
+    assert town.run("redrive") == 1
+    assert town.rows() == ["USER#a"]
+    assert town.objects() == ["aws/lambda/batch"]
+    assert "its key cannot be read, so it stays; `distributary verify` covers its item" in capsys.readouterr().out
+
+
+def test_a_batch_of_another_function_is_nothing_to_the_stack(town, capsys):
+    town.give_up(record(1), branch="elsewhere")
+    assert town.run("list") == 0
+    assert capsys.readouterr().out == "nothing is parked\n"
+
+
+def test_a_change_that_fails_again_is_kept_with_its_history(town):
+    town.put("u")
+    town.park(record(1))
+    town.functions.functions["derive"] = town._deployment(
+        "derive", None, lambda asked, _: [outcomes.failed(Unavailable("still broken"))] * len(asked)
+    )
+    assert [town.run("redrive"), town.run("redrive")] == [1, 1]
+    (name,) = town.objects()
+    kept = json.loads(town.s3.get_object(Bucket=town.bucket, Key=name)["Body"].read())
+    assert [each["cause"] for each in kept["redrives"]] == ["still broken"] * 2
+    assert kept["cause"] == "the cause"
+
+
+def test_what_was_parked_under_the_same_name_meanwhile_is_not_removed(town):
+    town.put("u")
+    town.park(record(1))
+    again = town.functions.functions["derive"].reconciler
+
+    def parked_again(asked, deadline):
+        town.park(record(1))
+        return again(asked, deadline)
+
+    town.functions.functions["derive"] = town._deployment("derive", None, parked_again)
+    assert town.run("redrive") == 0
+    assert len(town.objects()) == 1
+
+
+def test_a_parked_message_is_replayed_from_its_record(town):
+    town.park(record(1), branch="welcome")
+    assert town.run("redrive", "--branch", "welcome") == 0
+    (event,) = town.functions.events
+    assert event["Records"][0]["distributary"] == {"origin": "redrive"}
+    assert town.objects() == []
+
+
+def test_list_groups_by_branch_and_cause(town, capsys):
+    town.park(record(1), record(2, "b"))
+    town.park(record(3), branch="welcome", end=outcomes.parked(Rejected("other\ncause")))
+    assert town.run("list", "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)["parked"]
+    assert [(each["branch"], each["cause"], each["changes"]) for each in found] == [
+        ("derive", "the cause", 2),
+        ("welcome", "other\ncause", 1),
+    ]
+    town.run("list")
+    assert "other\\ncause" in capsys.readouterr().out
+
+
+def test_show_prints_a_change_whole_and_chooses_by_key(town, capsys):
+    town.park(record(1), record(2, "b"))
+    assert town.run("show", "--key", '{"user_id": {"S": "b"}}') == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["detail"] == "the detail"
+    assert json.loads(line)["key"] == {"user_id": {"S": "b"}}
+
+
+def test_delete_removes_what_is_chosen_and_wants_a_choice(town, capsys):
+    town.park(record(1), record(2, "b"))
+    assert town.run("delete") == 2
+    assert "say what to delete" in capsys.readouterr().err
+    assert town.run("delete", "--cause", "cause", "--dry-run") == 0
+    assert len(town.objects()) == 2
+    assert town.run("delete", "--key", '{"user_id": {"S": "b"}}') == 0
+    assert len(town.objects()) == 1
+
+
+def test_a_dry_run_counts_and_changes_nothing(town, capsys):
+    town.put("u")
+    town.park(record(1))
+    assert town.run("redrive", "--dry-run") == 0
+    assert capsys.readouterr().out == "1 changes would be redriven\n"
+    assert (town.rows(), len(town.objects())) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stack", "says"),
+    [
+        (["list"], "shopp", "there is no stack 'shopp'"),
+        (["list", "--branch", "derived"], "shop", "--branch derived: give derive, index, welcome, replicate"),
+        (["show", "--key", "u"], "shop", "--key: give the item's whole key as DynamoDB JSON"),
+    ],
+)
+def test_a_mistake_is_one_line(town, capsys, arguments, stack, says):
+    assert town.run(*arguments, stack=stack) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_function_of_another_version_is_said_to_be_one(town, capsys):
+    town.park(record(1))
+    town.functions.functions["derive"] = town._deployment("derive", Ledger(APPLIED))
+    assert town.run("redrive") == 2
+    assert "derive has no items to reconcile" in capsys.readouterr().err
