@@ -13,7 +13,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
-from distributary.replicate.multi_active.state import NEVER
+from distributary.replicate.multi_active.crdt import NEVER
 from distributary.stream.change import Undecodable
 from distributary.stream.keys import identity
 from distributary.welcome.claims import Claims

@@ -142,7 +142,7 @@ def test_a_failing_parent_that_the_stream_has_forgotten_holds_its_child_back(str
     assert mapping.shards() == ["parent", "child"]
 
 
-def test_a_shard_forgotten_before_its_end_is_a_gap_and_not_the_end_of_the_mapping(stream):
+def test_a_shard_forgotten_before_its_end_is_a_gap_and_ends_no_mapping(stream):
     stream.add("parent", records=[("1", "a")])
     mapping = mapping_on(stream)
     mapping.poll("parent")

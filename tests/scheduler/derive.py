@@ -10,9 +10,11 @@ from distributary.consumer.reconcile import Reconcile
 from distributary.derive import check
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.factory import build, reconciler
+from distributary.derive.table_format import TableFormat
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from tests.fakes.built import derive_settings
 from tests.scheduler.choices import Choices
@@ -70,9 +72,9 @@ class DeriveWorld(World):
         """As the command puts it together."""
         branch = self.branch()
         tables = branch.ledger.tables
-        eye = Comparator(SOURCE, branch.views, tables, 0, self.pause)
-        mending = Repair(tables, branch.register) if repair else None
-        return Verify(eye, Scan(tables, Parallel(), 2), ("id",), repair=mending).run()
+        comparator, scan = Comparator(SOURCE, branch.views, tables, 0, self.pause), Scan(tables, Parallel(), 2)
+        prepare(TableFormat(tables, branch.views), scan, SOURCE, repair)
+        return Verify(comparator, scan, ("id",), repair=Repair(tables, branch.register) if repair else None).run()
 
     def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
         """See `World`."""

@@ -29,7 +29,7 @@ class Settled(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.service.state["source"] = {(name,): image for name, image in self.table.items.items()}
+        self.service.state["items"] = {(name,): image for name, image in self.table.items.items()}
         self.verifiable = all(self._verifies(each) for each in self.pooled)
 
     def _verifies(self, pooled: Any) -> bool:
@@ -51,14 +51,14 @@ class Settled(Schedule):
 
     def verify(self, repair: bool) -> Report:
         books = LedgerTables(self.service, "ledger", "derived", 7, lambda: 0.0, lambda _: None, revision=self._revision)
-        eye = Comparator("source", self.views, books, 0, 0.0, lambda _: None)
+        eye = Comparator("items", self.views, books, 0, 0.0, lambda _: None)
         register = Register(self.service, "derived", Tombstones(self.service, "tombstones", 7, lambda: 0.0), Serial())
         mending = Repair(books, register) if repair else None
         return Verify(eye, Scan(books, Serial(), 3), ("id",), repair=mending).run()
 
 
 def settled(seed: int) -> Settled | None:
-    schedule = Settled(seed, DynamoDB({**SCHEMAS, "source": {"id": "S"}}))
+    schedule = Settled(seed, DynamoDB({**SCHEMAS, "items": {"id": "S"}}))
     if not schedule.verifiable:
         return None
     schedule.scheduler.faults = Faults(tears=True)

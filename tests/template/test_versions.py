@@ -95,7 +95,7 @@ def test_a_version_is_published_anew_when_the_configuration_changes(name, templa
     assert "(configuration ${Configuration.VersionNumber})" in template.function(name)["Description"]["Fn::Sub"]
 
 
-def test_whatever_a_function_takes_from_a_parameter_is_part_of_the_configuration(template):
+def test_what_a_function_takes_from_a_parameter_is_in_the_configuration(template):
     conditions, content = template.document["Conditions"], template.properties("Configuration")["Content"]
     taken = named(template.document["Globals"]["Function"], conditions)
     for name in FUNCTIONS:

@@ -146,7 +146,7 @@ def test_a_record_that_is_no_change_is_parked_and_never_blocks():
     answer = consume(event(*records), Context(), deployment(built.archive(bucket), parked, "archive"))
     assert answer == {"batchItemFailures": []}
     assert len(lines(bucket.state)) == 2
-    assert [key.rpartition("/")[0] for key in parked.objects] == ["parked/archive"]
+    assert [key.rpartition("/")[0] for key in parked.objects] == ["parked/archive/unread"]
 
 
 def test_the_spelling_of_a_key_is_one_whatever_the_record_spells():

@@ -146,7 +146,7 @@ class TestLaws:
 
 
 @given(data=st.data())
-def test_a_regions_records_end_as_its_application_did_in_whatever_order_they_come(data):
+def test_a_regions_records_end_as_its_application_did_in_any_order(data):
     edits = BY_ATTRIBUTE[EU]
     log = data.draw(written(edits))
     known = reduce(lambda known, each: edits.learned(each, known), data.draw(st.permutations(log)), MergeState())

@@ -74,7 +74,7 @@ def test_a_command_removes_the_rows_of_an_item_that_is_gone():
     assert town.rows() == []
 
 
-def test_an_item_that_a_view_rejects_is_parked_by_name_and_the_others_go_through():
+def test_an_item_that_a_view_rejects_is_parked_and_the_others_go_through():
     town = Town()
     town.put("a", name={"S": "Ann"}, tags={"S": "no set"})
     town.put("b", name={"S": "Bob"})

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
+from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
@@ -20,6 +21,7 @@ from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.errors import Unavailable
 from distributary.stream import version as versions
 
 
@@ -32,6 +34,10 @@ def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int)
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         names = chosen([view.name for view in branch.views], requests)
         views = tuple(view for view in branch.views if view.name in names)
+        try:
+            branch.check_tables(deadline)
+        except Unavailable as error:
+            return [outcomes.failed(error)] * len(requests)
         comparator = Comparator(source(), views, tables, version)
         return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
 
