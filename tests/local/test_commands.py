@@ -120,22 +120,26 @@ def test_invoke_says_outcomes_causes_and_the_rows_that_were_made(capsys):
     assert 'derive: row ACTIVE / USER#u-1005: {"name": "Ada Lovelace"}' in said[2:]
 
 
+@pytest.mark.slow
 def test_invoke_says_which_documents_were_made(capsys):
     _, said = invoked(capsys, "index", "-e", "events/insert.json")
     assert said[-1].startswith('index: document users/u-1001: {"balance": "120.5", ')
 
 
+@pytest.mark.slow
 def test_invoke_says_which_rows_of_a_replica_were_made(capsys):
     _, said = invoked(capsys, "replicate", "-e", "events/insert.json")
     assert said[-1].startswith("replicate: row u-1001: ")
 
 
+@pytest.mark.slow
 def test_invoke_says_why_nothing_was_sent(capsys):
     _, said = invoked(capsys, "welcome", "-e", "events/insert.json")
     assert said[0].startswith("welcome: ignored: 1 change: older than its rule allows")
     assert said[1:] == ["welcome: 1 received, 1 ignored"]
 
 
+@pytest.mark.slow
 def test_the_mail_that_invoke_sent_is_in_the_file_that_it_names(capsys, monkeypatch):
     event = json.loads(Path("events/insert.json").read_text())
     event["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = time.time()

@@ -54,6 +54,7 @@ def test_two_repairs_and_a_live_change_into_each_of_the_others_calls(kind):
     play_every(race(world, BEFORE["a change is late"], [live, repair, repair], **more), deep(0))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind):
     world, more = KINDS[kind]
@@ -71,6 +72,7 @@ def again(world):
     repair(world)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_of_a_dead_row_never_takes_one_that_another_repair_has_kept(kind):
     """The delete is lost as well: one repair sees no item, the other sees it."""

@@ -23,12 +23,21 @@ class NoPolicies:
         return {}
 
 
+MADE = {}
+
+
 @pytest.fixture
 def transformed(root, monkeypatch):
-    """What SAM makes of the template once its artifacts are in S3."""
+    """What SAM makes of the template once its artifacts are in S3; made once for the same arguments."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
     def resources(layer="layer-1", code="code-1", **given):
+        asked = layer, code, *sorted(given.items())
+        if asked not in MADE:
+            MADE[asked] = made(layer, code, given)
+        return MADE[asked]
+
+    def made(layer, code, given):
         document = Template.read(root / "template.yaml").document
         for each in document["Resources"].values():
             if each["Type"] == "AWS::Serverless::Function":

@@ -90,6 +90,7 @@ def states(draw, rules):
 
 
 @pytest.mark.parametrize("rules", [BY_ATTRIBUTE, CUSTOM], ids=["by attribute", "custom"])
+@pytest.mark.sampled(1)
 class TestLaws:
     """`join` over all states that can come about."""
 
