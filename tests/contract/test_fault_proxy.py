@@ -60,6 +60,18 @@ def harness():
 
 
 @pytest.fixture
+def ready(harness, proxy):
+    """Makes a function whose index is made and bound to the stream: the faults that follow are those of documents."""
+
+    def ready(function):
+        deployment = deploy(harness, function)
+        proxy.bulks = 0
+        return deployment
+
+    return ready
+
+
+@pytest.fixture
 def behind(proxy, engine):
     """Makes a world whose function writes through the proxy; what is checked is read past it."""
 
@@ -78,10 +90,10 @@ def newcomers(many=6):
 
 
 @pytest.mark.parametrize("fault", BUSY.values(), ids=BUSY)
-def test_a_fault_of_one_request_is_mended_within_the_invocation(harness, proxy, behind, fault):
+def test_a_fault_of_one_request_is_mended_within_the_invocation(harness, ready, proxy, behind, fault):
     source = newcomers()
     world, function = behind(source)
-    deployment = deploy(harness, function)
+    deployment = ready(function)
     proxy.faults.extend([fault, fault])
     assert invoke(deployment, source.records) is None
     assert proxy.bulks == 3
@@ -90,10 +102,10 @@ def test_a_fault_of_one_request_is_mended_within_the_invocation(harness, proxy, 
 
 
 @pytest.mark.parametrize("fault", BUSY.values(), ids=BUSY)
-def test_a_fault_that_stays_fails_the_batch_and_parks_nothing(harness, proxy, behind, fault):
+def test_a_fault_that_stays_fails_the_batch_and_parks_nothing(harness, ready, proxy, behind, fault):
     source = newcomers()
     world, function = behind(source)
-    deployment = deploy(harness, function)
+    deployment = ready(function)
     proxy.always = fault
     assert invoke(deployment, source.records, 0.4) == sequence(source.records[0])
     proxy.always = None
@@ -102,10 +114,10 @@ def test_a_fault_that_stays_fails_the_batch_and_parks_nothing(harness, proxy, be
     assert world.parked("index") == []
 
 
-def test_a_write_whose_answer_is_lost_fails_the_batch_and_comes_again(harness, proxy, behind):
+def test_a_write_whose_answer_is_lost_fails_the_batch_and_comes_again(harness, ready, proxy, behind):
     source = newcomers()
     world, function = behind(source)
-    deployment = deploy(harness, function)
+    deployment = ready(function)
     proxy.faults.append(silent)
     began = time.monotonic()
     assert invoke(deployment, source.records, 1.5) == sequence(source.records[0])
@@ -120,21 +132,23 @@ def test_a_write_whose_answer_is_lost_fails_the_batch_and_comes_again(harness, p
     assert world.parked("index") == []
 
 
-def test_a_slow_answer_is_waited_for(harness, proxy, behind):
+def test_a_slow_answer_is_waited_for(harness, ready, proxy, behind):
     source = newcomers()
     world, function = behind(source)
+    deployment = ready(function)
     proxy.faults.append(slow(0.5))
-    assert invoke(deploy(harness, function), source.records) is None
+    assert invoke(deployment, source.records) is None
     assert proxy.bulks == 1
     harness.check(world, source)
 
 
 @pytest.mark.parametrize("fault", [reset_after, half], ids=lambda each: each.__name__)
-def test_what_was_sent_twice_over_a_newer_write_stays_superseded(harness, proxy, behind, fault):
+def test_what_was_sent_twice_over_a_newer_write_stays_superseded(harness, ready, proxy, behind, fault):
     """One function retries a write whose answer it lost; another has written what is newer meanwhile."""
     source = one_life()
     world, function = behind(source)
     old, new = source.records[:4], source.records[4:]
+    deployment = ready(function)
 
     def overtaken(handler):
         handler.forwarded()
@@ -142,26 +156,27 @@ def test_what_was_sent_twice_over_a_newer_write_stays_superseded(harness, proxy,
         fault(handler)
 
     proxy.faults.append(overtaken)
-    assert invoke(deploy(harness, function), old) is None
+    assert invoke(deployment, old) is None
     assert proxy.bulks == 2
     harness.check(world, source)
 
 
-def test_a_refused_document_alone_is_parked_whatever_the_network_does(harness, proxy, behind):
+def test_a_refused_document_alone_is_parked_whatever_the_network_does(harness, ready, proxy, behind):
     source = newcomers()
     source.put(1, **harness.rejected)
     world, function = behind(source)
+    deployment = ready(function)
     proxy.faults.extend([status(503), half, reset_after])
-    assert invoke(deploy(harness, function), source.records) is None
+    assert invoke(deployment, source.records) is None
     assert len(world.parked("index")) == 1
     harness.check(world, source, excused=[1])
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_any_series_of_faults_ends_where_the_source_is(harness, proxy, behind, seed):
+def test_any_series_of_faults_ends_where_the_source_is(harness, ready, proxy, behind, seed):
     random, source = Random(seed), at_random(seed, users=4, changes=24)
     world, function = behind(source)
-    deployment = deploy(harness, function)
+    deployment = ready(function)
     proxy.faults.extend(random.choice([*BUSY.values(), None, slow(0.05)]) for _ in range(20))
     for first in range(0, 24, 6):
         drain(function, deployment, source.records[max(0, first - 3) : first + 6])

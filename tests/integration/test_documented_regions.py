@@ -22,7 +22,7 @@ def test_the_documented_event_is_applied_recognised_and_recorded_as_a_conflict()
     (command,) = documented("invoke")
     done = run(command)
     assert done.returncode == 0, done.stderr
-    assert "Received 4, Applied 3, Superseded 1, Ignored 0, Parked 0, Failed 0, Conflicts 1" in done.stderr
+    assert "replicate: 4 received, 3 applied, 1 superseded, 1 conflicts\n" in done.stdout + done.stderr
 
 
 def test_the_documented_regions_carry_edits_each_way():

@@ -13,12 +13,9 @@ from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
-from distributary.derive.reconcile import DeriveReconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
-from distributary.derive.verify.item_verifier import Comparator
-from distributary.derive.verify.repair import Repair
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import Unavailable
@@ -32,6 +29,11 @@ def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int)
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        # Imported by the first command alone: a cold start that serves the stream does not pay for it.
+        from distributary.derive.reconcile import DeriveReconciler
+        from distributary.derive.verify.item_verifier import Comparator
+        from distributary.derive.verify.repair import Repair
+
         names = chosen([view.name for view in branch.views], requests)
         views = tuple(view for view in branch.views if view.name in names)
         try:

@@ -17,7 +17,6 @@ from distributary.index.declarations import Index, of_generation
 from distributary.index.dual_write import DualWrite
 from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
-from distributary.index.reconcile import IndexReconciler
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
 
@@ -47,6 +46,9 @@ def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients
     whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        # Imported by the first command alone: a cold start that serves the stream does not pay for it.
+        from distributary.index.reconcile import IndexReconciler
+
         names = chosen([source.declared.name for each in whole for source in each.sources], requests)
         branches = [
             replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
