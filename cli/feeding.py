@@ -9,7 +9,7 @@ from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Result, Source, State
 from cli.feed.invoke import Feed, deployed
-from cli.feed.parked import STATE
+from cli.feed.parked import RECONCILED
 from cli.feed.rate import Rate
 from cli.options import Json, Region, Segments, Table, checked_endpoint
 from cli.stack import Function, Stack, clients
@@ -49,8 +49,13 @@ def backfill(
     json: Json = None,
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""
-    if function not in STATE:
-        raise UsageFault(f"--function {function}: give {', '.join(STATE)}; no message is sent for items of the past")
+    if function not in (*RECONCILED, "replicate"):
+        raise UsageFault(f"--function {function}: give derive, index or replicate; nobody is welcomed for an old item")
+    if function == "replicate" and not first_fill:
+        raise UsageFault(
+            "--function replicate: give --first-fill for an empty replica; `distributary verify replicate --repair` "
+            "sets one right that holds something"
+        )
     if first_fill and only:
         raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
     if not 1 <= segments <= 64:

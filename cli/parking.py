@@ -113,7 +113,7 @@ def redrive(
 ) -> int:
     """Give parked changes to their functions again.
 
-    derive, index and replicate read each item as it is now, and set it right. welcome gets the record again.
+    derive and index read each item as it is now, and set it right. welcome gets the record again.
     """
     found = _found(stack, endpoint_url, region)
     chosen = _Chosen(found, branch, cause, key, since)

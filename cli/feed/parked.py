@@ -20,8 +20,11 @@ LAMBDA = "aws/lambda/"
 (https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-create-package.html)."""
 
 BRANCHES = ("derive", "index", "welcome", "replicate")
-STATE = ("derive", "index", "replicate")
-"""Branches whose items are reconciled; the others' records are replayed."""
+RECONCILED = ("derive", "index")
+"""Branches whose items are reconciled."""
+
+REPLAYED = ("welcome",)
+"""Branches that get the record again. The changes of replicate are neither: a replica is repaired from its source."""
 
 
 @dataclass(frozen=True, slots=True)

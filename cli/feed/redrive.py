@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from cli.feed.invoke import EVENT_KEYS, Ended, Feed
-from cli.feed.parked import STATE, Bucket, Parked, Place
+from cli.feed.parked import RECONCILED, REPLAYED, Bucket, Parked, Place
 from distributary.stream.change import Origin
 
+NOT_REDRIVEN = "repair the replica with `distributary verify replicate --repair`, then delete these"
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
 
@@ -52,7 +53,7 @@ class Redrive:
         branch = batch[0].branch
         self.wait(len(batch))
         readable = [change for change in batch if change.readable]
-        found = self._reconciled(branch, readable) if branch in STATE else self._replayed(branch, readable)
+        found = self._fed(branch, readable)
         by_change = iter(found)
         ends = [next(by_change) if change.readable else Ended("Failed", UNREADABLE) for change in batch]
         stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}
@@ -61,10 +62,20 @@ class Redrive:
         for place, own in _by_place(batch).items():
             if place not in stays:
                 self.bucket.remove(place)
-            elif len(own) == 1 and own[0].readable and not place.name.startswith("aws/"):
+            elif self._was_tried(own):
                 end = ends[batch.index(own[0])]
                 self.bucket.keep(own[0], end.cause or end.status, self.now().isoformat(timespec="seconds"))
         self.told(len(batch))
+
+    def _was_tried(self, own: Sequence[Parked]) -> bool:
+        """Whether this is one of our objects, and its change was given to its function."""
+        tried = own[0].branch in (*RECONCILED, *REPLAYED) and own[0].readable
+        return tried and len(own) == 1 and not own[0].place.name.startswith("aws/")
+
+    def _fed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        if branch in RECONCILED:
+            return self._reconciled(branch, batch)
+        return self._replayed(branch, batch) if branch in REPLAYED else [Ended("Failed", NOT_REDRIVEN)] * len(batch)
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """One entry an item, for the greatest version of its changes."""

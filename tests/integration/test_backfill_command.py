@@ -162,7 +162,8 @@ def test_a_dry_run_says_what_it_would_read(town, capsys):
 @pytest.mark.parametrize(
     ("arguments", "more", "says"),
     [
-        (["--function", "welcome"], {}, "no message is sent for items of the past"),
+        (["--function", "welcome"], {}, "nobody is welcomed for an old item"),
+        (["--function", "replicate"], {}, "give --first-fill for an empty replica"),
         (["--first-fill", "--view", "sales"], {}, "--first-fill fills a whole branch"),
         (["--segments", "0"], {}, "--segments: give 1 to 64"),
         (["--view", "sale"], {}, "nothing is called 'sale' here: this function keeps order, sales"),

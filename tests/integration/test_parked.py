@@ -177,6 +177,15 @@ def test_a_parked_message_is_replayed_from_its_record(town):
     assert town.objects() == []
 
 
+def test_a_change_of_a_replica_stays_and_is_said_to_need_a_repair(town, capsys):
+    """Its old image is never replayed: the replica may have moved on, and the tombstones may be gone."""
+    town.park(record(1), branch="replicate")
+    before = town.objects()
+    assert town.run("redrive", "--branch", "replicate") == 1
+    assert "left: 1 of replicate: repair the replica with `distributary verify replicate" in capsys.readouterr().out
+    assert (town.objects(), town.functions.events) == (before, [])
+
+
 def test_list_groups_by_branch_and_cause(town, capsys):
     town.park(record(1), record(2, "b"))
     town.park(record(3), branch="welcome", end=outcomes.parked(Rejected("other\ncause")))
@@ -233,4 +242,4 @@ def test_a_function_of_another_version_is_said_to_be_one(town, capsys):
     town.park(record(1))
     town.functions.functions["derive"] = town._deployment("derive", Ledger(APPLIED))
     assert town.run("redrive") == 2
-    assert "derive has no items to reconcile" in capsys.readouterr().err
+    assert "derive does not reconcile items" in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_items_of_a_command_count_as_reconciled_and_as_nothing_else(capsys):
 
 
 def test_an_event_branch_refuses_to_reconcile():
-    with pytest.raises(ConfigError, match="welcome has no items to reconcile"):
+    with pytest.raises(ConfigError, match="welcome does not reconcile items"):
         consume(command(entry()), Context(), deployed(branch="welcome"))
 
 

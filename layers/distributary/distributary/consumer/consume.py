@@ -83,7 +83,7 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
 def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
     """Nothing is parked: what a command could not do stays where the command found it."""
     if deployed.reconciler is None:
-        raise ConfigError(f"{deployed.telemetry.branch} has no items to reconcile: it depends on each change")
+        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
     ends = deployed.reconciler(requests(event), deadline)
     deployed.telemetry.reconciled(context.aws_request_id, ends)
     return answer(ends)
