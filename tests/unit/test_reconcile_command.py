@@ -84,6 +84,28 @@ def test_an_item_that_a_view_rejects_is_parked_and_the_others_go_through():
     assert town.rows() == [("USER#a", "PROFILE"), ("USER#b", "PROFILE")]
 
 
+def test_an_item_whose_row_the_table_refuses_is_parked_with_the_cause():
+    town = Town()
+    town.put("a", name={"S": "x" * 409_520})
+    town.put("b", name={"S": "Bob"})
+    ends = consume(command(entry("a"), entry("b")), Context(), town.deployed)["outcomes"]
+    assert [(end["status"], end["cause"]) for end in ends] == [
+        ("Parked", "row PutItem: ValidationException"),
+        ("Applied", ""),
+    ]
+
+
+def test_a_command_without_the_source_tables_name_is_refused():
+    town = Town()
+
+    def unknown():
+        raise ConfigError("STREAMS is missing")
+
+    town.deployed = deployed(reconciler(town.branch, unknown, 0))
+    with pytest.raises(ConfigError, match="STREAMS is missing"):
+        consume(command(entry("a")), Context(), town.deployed)
+
+
 def test_a_command_may_be_for_some_views_alone():
     town = Town()
     town.put("a", name={"S": "Ann"}, tags={"SS": ["red"]})

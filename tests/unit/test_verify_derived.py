@@ -367,6 +367,17 @@ def test_an_older_change_never_brings_back_a_row_that_a_repair_took_away(world: 
     assert world.verify().equal, world.verify().samples
 
 
+def test_an_item_whose_rows_the_table_refuses_is_parked_and_others_are_repaired(world: World) -> None:
+    world.put("u-8", deliver=False, **{**user("large"), "name": {"S": "x" * 409_520}})
+    world.derived.pop(("USER#u-1", "PROFILE"))
+    report = world.verify(repair=True)
+    assert {(each["item"], each["cause"]) for each in report.samples["parked"]} >= {
+        ("user_id=S:u-8", "row PutItem: ValidationException")
+    }
+    assert ("USER#u-1", "PROFILE") in world.derived
+    assert not report.equal
+
+
 def test_an_export_replaces_the_scan_and_later_changes_are_no_difference(world: World, tmp_path: Any) -> None:
     exported(tmp_path, world.service.state["users"].values())
     world.put("u-3", **user("changed"))

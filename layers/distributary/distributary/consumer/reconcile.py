@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
-from distributary.errors import ConfigError, Rejected
+from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 
@@ -94,6 +95,32 @@ def newest(asked: Sequence[Reconcile]) -> dict[str, Reconcile]:
         if name not in found or each.version > found[name].version:
             found[name] = each
     return found
+
+
+Batch = Callable[[Mapping[str, Reconcile]], dict[str, Outcome]]
+"""Sets items right, by identity; one outcome per item. Raises Unavailable: then all of them have failed."""
+
+
+def in_batches(asked: Sequence[Reconcile], size: int, batch: Batch, deadline: Deadline) -> list[Outcome]:
+    """One outcome per request, in order: `batch` gets so many items at once until the deadline comes, each item once
+    with the greatest version that it is asked for. Raises ConfigError."""
+    wanted, ends = newest(asked), dict[str, Outcome]()
+    names = list(wanted)
+    for at in range(0, len(names), size):
+        some = {name: wanted[name] for name in names[at : at + size]}
+        try:
+            deadline.check()
+            ends |= batch(some)
+        except Unavailable as error:
+            ends |= dict.fromkeys(some, outcomes.failed(error))
+    return [ends[identity(each.keys)] for each in asked]
+
+
+LOOKS = 6
+"""So often a reconciler looks at an item whose rows or documents change between any two looks."""
+
+MOVING = outcomes.failed(Unavailable(f"the item changed at {LOOKS} looks: its changes come by the stream"))
+"""What such an item ends as."""
 
 
 def answer(ends: Sequence[Outcome]) -> dict[str, list[dict[str, str]]]:

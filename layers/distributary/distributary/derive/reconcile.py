@@ -11,22 +11,19 @@ from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
-from distributary.consumer.reconcile import Reconcile, newest
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.consumer.reconcile import LOOKS, MOVING, Reconcile, in_batches
 from distributary.derive.branch import row_of
 from distributary.derive.delta import Row
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
-from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import Typed
 from distributary.stream.entity import claimable
 from distributary.stream.keys import identity
-
-LOOKS = 6
-"""An item whose rows change between any two of so many looks has failed: its changes come by the stream."""
 
 _BATCH = 25
 
@@ -40,16 +37,7 @@ class DeriveReconciler:
 
     def __call__(self, requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         """See `consumer.reconcile.Reconciler`. An item that a view cannot take is parked by name of the view."""
-        wanted = newest(requests)
-        ends: dict[str, Outcome] = {}
-        for at in range(0, len(wanted), _BATCH):
-            batch = dict(list(wanted.items())[at : at + _BATCH])
-            try:
-                deadline.check()
-                ends |= self._reconciled(batch)
-            except DistributaryError as error:
-                ends |= dict.fromkeys(batch, outcomes.failed(error))
-        return [ends[identity(each.keys)] for each in requests]
+        return in_batches(requests, _BATCH, self._reconciled, deadline)
 
     def _reconciled(self, batch: Mapping[str, Reconcile]) -> dict[str, Outcome]:
         left, ends = dict(batch), dict.fromkeys(batch, SUPERSEDED)
@@ -61,8 +49,11 @@ class DeriveReconciler:
             if not left:
                 return ends
             for name, findings in due.items():
-                ends[name] = outcomes.combine([ends[name], self._written(findings, batch[name].version)])
-        return ends | {name: outcomes.failed(Unavailable(f"the item changed at {LOOKS} looks")) for name in left}
+                end = self._written(findings, batch[name].version)
+                ends[name] = outcomes.combine([ends[name], end])
+                if end.status is Status.PARKED:
+                    del left[name]
+        return ends | dict.fromkeys(left, MOVING)
 
     def _due(self, left: Mapping[str, Reconcile]) -> tuple[dict[str, list["_Due"]], dict[str, Rejected]]:
         """What must be written, by item, and why a view rejects an item."""

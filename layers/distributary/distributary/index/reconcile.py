@@ -13,20 +13,15 @@ import orjson
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
-from distributary.consumer.reconcile import Reconcile, newest
+from distributary.consumer.reconcile import LOOKS, MOVING, Reconcile, in_batches
 from distributary.dynamodb import item_reader
 from distributary.dynamodb.requests import BatchReader, Item
-from distributary.errors import DistributaryError, Unavailable
 from distributary.index.branch import IndexBranch, Place
 from distributary.index.opensearch.bulk import Action
 from distributary.index.opensearch.reader import Document, find
 from distributary.index.opensearch.target import is_marker
 from distributary.stream import version as versions
 from distributary.stream.change import Change
-from distributary.stream.keys import identity
-
-LOOKS = 6
-"""An item whose documents change between any two of so many looks has failed: its changes come by the stream."""
 
 _BATCH = 100
 
@@ -43,17 +38,7 @@ class IndexReconciler:
     def __call__(self, requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         """See `consumer.reconcile.Reconciler`. Where an ingest pipeline makes the document, its content is the
         pipeline's to say: only its being there and its version are compared."""
-        wanted = newest(requests)
-        ends: dict[str, Outcome] = {}
-        names = list(wanted)
-        for at in range(0, len(names), _BATCH):
-            batch = {name: wanted[name] for name in names[at : at + _BATCH]}
-            try:
-                deadline.check()
-                ends |= self._reconciled(batch, deadline)
-            except DistributaryError as error:
-                ends |= dict.fromkeys(batch, outcomes.failed(error))
-        return [ends[identity(each.keys)] for each in requests]
+        return in_batches(requests, _BATCH, lambda batch: self._reconciled(batch, deadline), deadline)
 
     def _reconciled(self, batch: Mapping[str, Reconcile], deadline: Deadline) -> dict[str, Outcome]:
         left, ends = dict(batch), dict.fromkeys(batch, SUPERSEDED)
@@ -67,7 +52,7 @@ class IndexReconciler:
                 ends[name] = outcomes.combine([ends[name], end])
                 if end.status in (Status.PARKED, Status.FAILED):
                     left.pop(name, None)
-        return ends | {name: outcomes.failed(Unavailable(f"the item changed at {LOOKS} looks")) for name in left}
+        return ends | dict.fromkeys(left, MOVING)
 
     def _due(self, left: Mapping[str, Reconcile], ends: dict[str, Outcome]) -> list[tuple[str, Action]]:
         """What must be written, with its item's name. An item that an index rejects is parked in `ends`."""

@@ -28,6 +28,7 @@ from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
+from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 
@@ -47,7 +48,7 @@ class Repair:
 
     def item(self, finding: Finding, tombstones: Mapping[str, str], at_least: int = 0) -> bool:
         """Whether something was written; False if it was overtaken, which another look will show. `at_least`: see
-        `Register.repair`."""
+        `Register.repair`. Raises Unavailable, and Rejected for a row that the table refuses."""
         if finding.want.write is None:
             return self._contribution(finding, at_least)
         done = [
@@ -82,7 +83,10 @@ class Repair:
         kept = replace(entry, version=version, revision=self.tables.revision())
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         queue = TransactionQueue(self.tables, FOREVER)
-        return queue.run([[PendingEntry(kept, read, delta)]])[kept.id].status is Status.APPLIED
+        end = queue.run([[PendingEntry(kept, read, delta)]])[kept.id]
+        if end.status is Status.PARKED:
+            raise Rejected(end.cause, end.detail)
+        return end.status is Status.APPLIED
 
     def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
         return conditional_write(operation, what, TableName=self.tables.derived, **arguments).held

@@ -14,7 +14,7 @@ from distributary.derive.verify.key_owner import item_of_entry, item_of_row, vie
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
@@ -138,31 +138,41 @@ class Verify:
         confirmed, moving = self.comparator.settle(suspects)
         for each in moving:
             self.report.name("moving", view=each.name[0], item=each.name[1])
-        left = {each.name: each for each in confirmed}
+        left, refused = {each.name: each for each in confirmed}, dict[tuple[str, str], str]()
         if self.repair is not None and confirmed:
-            left = self._repair(self.repair, confirmed)
+            left, refused = self._repair(self.repair, confirmed)
         for each in confirmed:
-            self._name(each, left.get(each.name))
+            self._name(each, left.get(each.name), refused.get(each.name))
 
-    def _name(self, found: Finding, left: Finding | None) -> None:
-        """`left` is what a repair has left of it."""
+    def _name(self, found: Finding, left: Finding | None, refused: str | None) -> None:
+        """`left` is what a repair has left of it, `refused` why the table cannot take its rows."""
         (view, item), after = found.name, len(left.problems) if left else 0
         parked = self.parked.find(found.subject.keys) if left else None
         if parked is not None:
             self.report.parked(item, parked.cause, parked, view=view)
             return
+        if refused is not None:
+            self.report.parked(item, refused, view=view)
+            return
         for problem in found.problems:
             self.report.name("differences", view=view, item=item, kind=problem.kind, where=problem.where)
         self.report.add("repaired", max(0, len(found.problems) - after))
 
-    def _repair(self, repair: Repair, confirmed: Sequence[Finding]) -> dict[tuple[str, str], Finding]:
-        """What is left. Goes by one more look, after the tombstones were read; what has changed by then is left."""
+    def _repair(
+        self, repair: Repair, confirmed: Sequence[Finding]
+    ) -> tuple[dict[tuple[str, str], Finding], dict[tuple[str, str], str]]:
+        """What is left, and why a table refused an item's rows. Goes by one more look, after the tombstones were read;
+        what has changed by then is left."""
+        refused: dict[tuple[str, str], str] = {}
         tombstones, subjects = repair.tombstones(confirmed), merged(confirmed)
         last = {each.name: each for each in self.comparator.look(subjects).findings}
         for each in confirmed:
             if each.name in last and last[each.name].evidence == each.evidence:
-                repair.item(each, tombstones)
-        return {each.name: each for each in self.comparator.look(subjects).findings}
+                try:
+                    repair.item(each, tombstones)
+                except Rejected as error:
+                    refused[each.name] = str(error)
+        return {each.name: each for each in self.comparator.look(subjects).findings}, refused
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
         if any(name not in item for name in self.keys):
