@@ -11,7 +11,7 @@ import typer
 
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.options import Json, Region, checked_endpoint
+from cli.options import Json, Region, checked_endpoint, key_of
 
 if TYPE_CHECKING:
     from distributary.archive.history import Life
@@ -25,6 +25,7 @@ Place = Annotated[
 Table = Annotated[str, typer.Option(help="The table's name.")]
 Endpoint = Annotated[str | None, typer.Option(help="Of S3 (default: AWS_ENDPOINT_URL, or else AWS).")]
 MICROS = 1_000_000
+_KEY = '--key: give the key\'s attributes in DynamoDB JSON, such as {"user_id": {"S": "u-1"}}'
 
 
 @app.command()
@@ -81,7 +82,7 @@ def at(
     from distributary.archive.history import State, life
     from distributary.verify.progress import progress
 
-    wanted, keys, found = moment("TIME", when), _key(key), _archive(archive, table, endpoint_url, region)
+    wanted, keys, found = moment("TIME", when), key_of(key, _KEY), _archive(archive, table, endpoint_url, region)
     with progress({"objects": len(found.objects())}, command="at") as told:
         lived = life(found, keys, wanted, told)
     return reported(_as_json(lived), _lines(lived), json, 1 if lived.state is State.UNKNOWN else 0)
@@ -98,22 +99,6 @@ def moment(option: str, text: str) -> int:
     if seconds < 0:
         raise UsageFault(f"{option} {text}: give a time after 1970")
     return round(seconds * MICROS)
-
-
-def _key(text: str) -> dict[str, Any]:
-    from distributary.errors import Rejected
-    from distributary.stream.keys import identity
-
-    try:
-        key = json_text.loads(text)
-        if not (isinstance(key, dict) and 1 <= len(key) <= 2 and all(isinstance(each, dict) for each in key.values())):
-            raise ValueError
-        identity(key)
-    except (ValueError, Rejected, RecursionError):
-        raise UsageFault(
-            '--key: give the key\'s attributes in DynamoDB JSON, such as {"user_id": {"S": "u-1"}}'
-        ) from None
-    return key
 
 
 def _archive(address: str, table: str, endpoint: str | None, region: str | None) -> "Archive":

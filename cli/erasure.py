@@ -7,14 +7,12 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from cli import given_up
 from distributary.consumer import parking
-from distributary.errors import ConfigError, Rejected
+from distributary.errors import Rejected
 from distributary.replicate.multi_active import conflicts
 from distributary.stream.codec import Typed
 from distributary.stream.keys import escape, identity, item_digest, table_of
-
-LAMBDA = "aws/lambda/"
-"""Where Lambda puts the batches that it gives up."""
 
 _OPEN = "attribute_exists(id) AND (#state <> :sending OR #lease < :now)"
 """A claim under which no invocation sends right now."""
@@ -33,17 +31,6 @@ class Item:
 
     table: str
     keys: Mapping[str, Typed]
-
-    @classmethod
-    def parse(cls, table: str, key: str) -> "Item":
-        """Raises ConfigError for a text that is no key."""
-        try:
-            found = cls(table, json.loads(key))
-            if not found.keys or not found.digest:
-                raise ValueError
-        except (ValueError, TypeError, AttributeError, LookupError, Rejected):
-            raise ConfigError('--key: give the item\'s whole key as DynamoDB JSON, {"user_id": {"S": "u-1"}}') from None
-        return found
 
     @property
     def digest(self) -> str:
@@ -83,7 +70,7 @@ class Bucket:
             named = version["Key"].split("/")[1] == item.digest
             if named or (version["Key"].count("/") == 1 and self._conflict(version, item)):
                 yield self._whole(version)
-        for version in self._versions(LAMBDA):
+        for version in self._versions(given_up.PREFIX):
             yield from self._batch(version, item)
 
     def _versions(self, prefix: str) -> Iterator[Mapping[str, Any]]:
@@ -101,16 +88,15 @@ class Bucket:
     def _batch(self, version: Mapping[str, Any], item: Item) -> Iterator[Found]:
         """Of a batch of several items, the others' records are put back under the same name."""
         found = self._json(version)
-        payload = found.get("payload")
-        event = _parsed(payload) if isinstance(payload, str) else payload
-        records = event.get("Records", []) if isinstance(event, Mapping) else []
-        if not isinstance(event, Mapping) or not any(map(item.is_of, records)):
+        event = given_up.event_of(found)
+        records = given_up.records_of(event)
+        if not any(map(item.is_of, records)):
             return
         rest = {**event, "Records": [each for each in records if not item.is_of(each)]}
         if not rest["Records"]:
             yield self._whole(version)
             return
-        body = {**found, "payload": json.dumps(rest) if isinstance(payload, str) else rest}
+        body = {**found, "payload": json.dumps(rest) if isinstance(found["payload"], str) else rest}
 
         def remove() -> bool:
             self.s3.put_object(
@@ -132,7 +118,7 @@ class Bucket:
 
     def _json(self, version: Mapping[str, Any]) -> dict[str, Any]:
         answer = self.s3.get_object(Bucket=self.name, Key=version["Key"], VersionId=version["VersionId"])
-        found = _parsed(answer["Body"].read())
+        found = given_up.parsed(answer["Body"].read())
         return found if isinstance(found, dict) else {}
 
 
@@ -178,10 +164,3 @@ class ClaimTable:
 def _below(version: Mapping[str, Any]) -> str:
     """The name below its branch's folder."""
     return str(version["Key"].split("/", 2)[2])
-
-
-def _parsed(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

@@ -10,9 +10,9 @@ from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Result, Source, State
 from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import RECONCILED
-from cli.feed.rate import Rate
 from cli.options import Json, Region, Segments, Table, checked_endpoint
 from cli.stack import Function, Stack, clients
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.table_reader import key_names
 from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
@@ -68,7 +68,7 @@ def backfill(
         return 0
     task = {"table": table, "function": target.arn, "segments": segments}
     task |= {"first_fill": first_fill, "only": sorted(only)}
-    with progress({"items": many}) as told:
+    with progress({"items": many}, command="backfill") as told:
         steps = Backfill(
             source,
             Feed(deployed(target)),
@@ -76,7 +76,7 @@ def backfill(
             first_fill,
             tuple(only),
             lambda n: told("items", n),
-            Rate(rate).wait,
+            Pace(rate).take,
         )
         result = steps.run(segments)
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)

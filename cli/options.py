@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import typer
 
 from cli.errors import UsageFault
+from distributary.errors import Rejected
+from distributary.stream.keys import identity
 
 LOCAL_REGION = "us-east-1"
 """Of embedded services, unless the user names another."""
@@ -89,6 +91,21 @@ def _listens(host: str, port: int | None) -> bool:
     except OSError:
         return True
     return True
+
+
+WHOLE_KEY = '--key: give the item\'s whole key as DynamoDB JSON, {"user_id": {"S": "u-1"}}'
+
+
+def key_of(text: str, fault: str = WHOLE_KEY) -> dict[str, Any]:
+    """--key, an item's key in DynamoDB JSON. Raises UsageFault with this text."""
+    try:
+        key: dict[str, Any] = json.loads(text)
+        if not 1 <= len(key) <= 2 or not all(isinstance(typed, dict) for typed in key.values()):
+            raise ValueError
+        identity(key)
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, Rejected):
+        raise UsageFault(fault) from None
+    return key
 
 
 def read_event(source: str) -> Any:

@@ -11,11 +11,12 @@ import typer
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.invoke import Feed, deployed
-from cli.feed.parked import BRANCHES, Bucket, Parked, of_key
-from cli.feed.rate import Rate
+from cli.feed.parked import BRANCHES, Bucket, Parked
 from cli.feed.redrive import Redrive
-from cli.options import Json, checked_endpoint
+from cli.options import Json, checked_endpoint, key_of
 from cli.stack import Stack, clients
+from distributary.dynamodb.read_budget import Pace
+from distributary.stream.keys import identity
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
 
@@ -38,7 +39,7 @@ class _Chosen:
         if unknown := sorted(set(branches) - set(BRANCHES)):
             raise UsageFault(f"--branch {unknown[0]}: give {', '.join(BRANCHES)}")
         self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack)
-        self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and of_key(key)
+        self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and identity(key_of(key))
         self._since = datetime.now(UTC) - timedelta(hours=since) if since is not None else None
 
     def __iter__(self) -> Iterator[Parked]:
@@ -128,8 +129,8 @@ def redrive(
             feeds[name] = Feed(deployed(found.function(name)))
         return feeds[name]
 
-    with progress({"changes": 0}) as told:
-        steps = Redrive(chosen.bucket, feed, lambda: datetime.now(UTC), lambda n: told("changes", n), Rate(rate).wait)
+    with progress({"changes": 0}, command="redrive") as told:
+        steps = Redrive(chosen.bucket, feed, lambda: datetime.now(UTC), lambda n: told("changes", n), Pace(rate).take)
         result = steps.run(chosen)
     lines = [f"left: {many} of {name}: {printable(why)}" for (name, why), many in result.left.most_common()]
     lines.append(f"{result.done} redriven, {result.left.total()} left")

@@ -33,12 +33,11 @@ def clients(endpoint: str | None, region: str | None) -> Clients:
 
 @dataclass(frozen=True)
 class Stack:
-    """`outputs` and `parameters` as CloudFormation has them."""
+    """`outputs` as CloudFormation has them."""
 
     name: str
     clients: Clients = field(repr=False)
     outputs: Mapping[str, str]
-    parameters: Mapping[str, str]
 
     @classmethod
     def find(cls, name: str, clients: Clients) -> "Stack":
@@ -52,8 +51,7 @@ class Stack:
         outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
         if "ParkingBucketName" not in outputs:
             raise ConfigError(f"--stack: '{name}' is no stack of Distributary, or its first deployment has not ended")
-        parameters = {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
-        return cls(name, clients, outputs, parameters)
+        return cls(name, clients, outputs)
 
     def output(self, name: str) -> str:
         """Raises ConfigError if the stack has none of this name: it is of another version, or without the function."""

@@ -14,14 +14,15 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from cli.feed.invoke import Ended, Feed
+from cli.feed.invoke import EVENT_BYTES, Ended, Feed
+from distributary.dynamodb.table_reader import cursors
 from distributary.errors import ConfigError
 from distributary.stream.codec import for_client
 from local.backfill import Table, snapshot_record
 from local.esm.records import typed_json
 
-RECORDS_BYTES = 4_000_000
-"""Of the records in one event: Lambda takes 6 MB."""
+EVENT_RECORDS = 500
+"""Of one event: what a function does well within its timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +33,10 @@ class Source:
     table: Table
 
     def pages(self, segment: int, segments: int, cursor: Any, whole: bool) -> Iterator[tuple[list[Any], Any]]:
-        """Pages of items, keys alone unless `whole`, each with the cursor behind it (None at the end). Consistent: a
+        """Pages of items, keys alone unless `whole`, each with the cursor behind it; see `table_reader.cursors`. A
         stream that was enabled before holds every change that the scan missed."""
-        request = {"TableName": self.table.name, "Segment": segment, "TotalSegments": segments, "ConsistentRead": True}
-        if not whole:
-            names = {f"#k{at}": name for at, name in enumerate(self.table.keys)}
-            request |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-        while True:
-            page = self.client.scan(**request, **({"ExclusiveStartKey": cursor} if cursor else {}))
-            cursor = page.get("LastEvaluatedKey")
-            yield page["Items"], cursor
-            if not cursor:
-                return
+        names = () if whole else self.table.keys
+        return cursors(self.client, self.table.name, segment, segments, cursor, names)
 
 
 class State:
@@ -168,7 +161,7 @@ def _packed(records: Sequence[Any]) -> Iterator[list[Any]]:
     size = 0
     for record in records:
         weight = len(json.dumps(record, ensure_ascii=False).encode())
-        if batch and (size + weight > RECORDS_BYTES or len(batch) == 500):
+        if batch and (size + weight > EVENT_BYTES or len(batch) == EVENT_RECORDS):
             yield batch
             batch, size = [], 0
         batch.append(record)

@@ -4,20 +4,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
+from cli import given_up
 from cli.stack import Stack
 from distributary.consumer import parking
-from distributary.errors import ConfigError, Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, table_of
 from distributary.stream.records import decode
-
-LAMBDA = "aws/lambda/"
-"""Where Lambda puts what it gives up
-(https://docs.aws.amazon.com/lambda/latest/dg/with-ddb-create-package.html)."""
 
 BRANCHES = ("derive", "index", "welcome", "replicate")
 RECONCILED = ("derive", "index")
@@ -58,11 +55,13 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A version of an object: removing it spares what was parked under its name since."""
+    """The newest version of an object, and those before it: removing them spares what was parked under its name
+    since."""
 
     name: str
     version: str | None
     when: datetime = field(compare=False)
+    older: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +78,23 @@ class Bucket:
             for place in self._places(f"{parking.PREFIX}/{branch}/"):
                 yield self._parked(branch, place)
         functions = {branch: self.stack.outputs.get(f"{branch.capitalize()}FunctionArn", "") for branch in branches}
-        for place in self._places(LAMBDA):
+        for place in self._places(given_up.PREFIX):
             yield from self._batch(place, functions)
 
     def remove(self, place: Place) -> None:
-        """This version alone."""
-        version = {"VersionId": place.version} if place.version else {}
-        self.s3.delete_object(Bucket=self.name, Key=place.name, **version)
+        """This version and those before it, the oldest first: none of them takes its place."""
+        for version in (*reversed(place.older), place.version):
+            chosen = {"VersionId": version} if version else {}
+            self.s3.delete_object(Bucket=self.name, Key=place.name, **chosen)
+
+    def is_newest(self, place: Place) -> bool:
+        """Whether nothing was parked under the name since."""
+        found = self.s3.head_object(Bucket=self.name, Key=place.name)
+        return place.version in (None, found.get("VersionId"))
 
     def keep(self, change: Parked, cause: str, when: str) -> None:
-        """Adds a failed redrive to a parked object's history."""
+        """Adds a failed redrive to a parked object's history. The name is its event's, so whatever was parked under it
+        in the meantime is the same change."""
         body = self._json(change.place)
         body["redrives"] = [*body.get("redrives", []), {"at": when, "cause": cause}]
         content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
@@ -96,11 +102,15 @@ class Bucket:
         self.remove(change.place)
 
     def _places(self, prefix: str) -> Iterator[Place]:
-        for page in self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix):
-            for each in page.get("Versions", []):
-                if each["IsLatest"]:
-                    version = each["VersionId"] if each["VersionId"] != "null" else None
-                    yield Place(each["Key"], version, each["LastModified"])
+        """Of each object, whose versions are listed from the newest on
+        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html)."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
+        listed = (each for page in pages for each in page.get("Versions", []))
+        for name, found in groupby(listed, lambda each: each["Key"]):
+            newest, *older = found
+            if newest["IsLatest"]:
+                version = newest["VersionId"] if newest["VersionId"] != "null" else None
+                yield Place(name, version, newest["LastModified"], tuple(each["VersionId"] for each in older))
 
     def _parked(self, branch: str, place: Place) -> Parked:
         try:
@@ -123,16 +133,12 @@ class Bucket:
         """Lambda's object holds the whole invocation: who was invoked, why it ended, and the event as text."""
         found = self._json(place)
         context = found.get("requestContext") or {}
-        arn, cause = (
-            str(context.get("functionArn", "")),
-            f"Lambda gave up: {context.get('condition', 'no reason given')}",
-        )
+        arn = str(context.get("functionArn", ""))
+        cause = f"Lambda gave up: {context.get('condition', 'no reason given')}"
         branch = next((name for name, own in functions.items() if own and _same_function(arn, own)), None)
         if branch is None:
             return
-        event = found.get("payload")
-        event = json.loads(event) if isinstance(event, str) else event
-        records = event.get("Records", []) if isinstance(event, Mapping) else []
+        records = given_up.records_of(given_up.event_of(found))
         if not records:
             cause = f"{cause}; the object holds no records"
             yield Parked(branch, place, cause, None, None, None, False, None)
@@ -141,10 +147,7 @@ class Bucket:
             yield _of_record(branch, place, cause, record, listed)
 
     def _json(self, place: Place) -> dict[str, Any]:
-        try:
-            found = json.loads(self._content(place))
-        except ValueError:
-            found = {}
+        found = given_up.parsed(self._content(place))
         return found if isinstance(found, dict) else {}
 
     def _content(self, place: Place) -> bytes:
@@ -165,11 +168,3 @@ def _of_record(branch: str, place: Place, cause: str, record: Any, listed: Mappi
         return Parked(branch, place, f"{cause}; {entry.cause}", None, None, None, False, record)
     key, version = dict(entry.keys.raw), versions.to_text(entry.version)
     return Parked(branch, place, cause, table_of(entry.source), key, version, entry.expired, record)
-
-
-def of_key(text: str) -> str:
-    """The identity of a key that is given as DynamoDB JSON. Raises ConfigError."""
-    try:
-        return identity(json.loads(text))
-    except (ValueError, TypeError, AttributeError, Rejected):
-        raise ConfigError('--key: give the item\'s whole key as DynamoDB JSON, {"user_id": {"S": "u-1"}}') from None

@@ -1,7 +1,7 @@
 """Parked changes given to their function again: items of state branches are reconciled, records are replayed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,7 @@ from cli.feed.parked import RECONCILED, REPLAYED, Bucket, Parked, Place
 from distributary.stream.change import Origin
 
 NOT_REDRIVEN = "repair the replica with `distributary verify replicate --repair`, then delete these"
+PARKED_AGAIN = "the function parked it again: `distributary parked show` has the new cause"
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
 
@@ -60,7 +61,7 @@ class Redrive:
         result.done += sum(end.done for end in ends)
         result.left.update((branch, end.cause or end.status) for end in ends if not end.done)
         for place, own in _by_place(batch).items():
-            if place not in stays:
+            if place not in stays or not self.bucket.is_newest(place):
                 self.bucket.remove(place)
             elif self._was_tried(own):
                 end = ends[batch.index(own[0])]
@@ -90,12 +91,13 @@ class Redrive:
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """One after the other: a function that fails one is not asked about the next of it."""
-        return [self._one(branch, change.record or {}) for change in batch]
+        return [self._one(branch, change) for change in batch]
 
-    def _one(self, branch: str, record: Mapping[str, Any]) -> Ended:
-        again = {**record, "distributary": {"origin": Origin.REDRIVE.value}}
-        done = self.feeds(branch).deliver([again])
-        return Ended("Applied") if done else Ended("Failed", "the function failed it again: see its log")
+    def _one(self, branch: str, change: Parked) -> Ended:
+        again = {**(change.record or {}), "distributary": {"origin": Origin.REDRIVE.value}}
+        if not self.feeds(branch).deliver([again]):
+            return Ended("Failed", "the function failed it again: see its log")
+        return Ended("Applied") if self.bucket.is_newest(change.place) else Ended("Parked", PARKED_AGAIN)
 
 
 class _Batches:

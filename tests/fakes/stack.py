@@ -27,7 +27,7 @@ class CloudFormation:
             missing = {"Error": {"Code": "ValidationError", "Message": f"Stack with id {StackName} does not exist"}}
             raise ClientError(missing, "DescribeStacks")
         outputs = [{"OutputKey": key, "OutputValue": value} for key, value in self._outputs.items()]
-        return {"Stacks": [{"Outputs": outputs, "Parameters": []}]}
+        return {"Stacks": [{"Outputs": outputs}]}
 
 
 class Lambda:

@@ -186,6 +186,31 @@ def test_a_change_of_a_replica_stays_and_is_said_to_need_a_repair(town, capsys):
     assert (town.objects(), town.functions.events) == (before, [])
 
 
+def test_a_change_that_was_parked_twice_goes_with_all_its_versions(town):
+    town.put("u")
+    town.park(record(1)), town.park(record(1))
+    assert town.run("redrive") == 0
+    assert town.objects() == []
+    assert "Versions" not in town.s3.list_object_versions(Bucket=town.bucket)
+
+
+def test_a_message_that_is_parked_again_stays_with_its_new_cause(town, capsys):
+    town.park(record(1), branch="welcome")
+    town.welcome.default = outcomes.parked(Rejected("no consent"))
+    assert town.run("redrive") == 1
+    assert "left: 1 of welcome: the function parked it again" in capsys.readouterr().out
+    (name,) = town.objects()
+    assert json.loads(town.s3.get_object(Bucket=town.bucket, Key=name)["Body"].read())["cause"] == "no consent"
+
+
+def test_a_batch_whose_payload_is_no_json_is_listed_and_stays(town, capsys):
+    body = {"requestContext": {"functionArn": f"{ACCOUNT}:derive"}, "payload": "{"}
+    town.s3.put_object(Bucket=town.bucket, Key="aws/lambda/torn", Body=json.dumps(body).encode())
+    assert town.run("redrive") == 1
+    assert "its key cannot be read" in capsys.readouterr().out
+    assert town.objects() == ["aws/lambda/torn"]
+
+
 def test_list_groups_by_branch_and_cause(town, capsys):
     town.park(record(1), record(2, "b"))
     town.park(record(3), branch="welcome", end=outcomes.parked(Rejected("other\ncause")))

@@ -10,11 +10,11 @@ import pytest
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.dynamodb.read_budget import Pace
 from distributary.errors import Rejected, Unavailable
 from distributary.replicate.verify import recheck_queue as waiting
 from distributary.replicate.verify.command import lines
 from distributary.replicate.verify.comparison import Comparator
-from distributary.replicate.verify.read_budget import Pace
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side

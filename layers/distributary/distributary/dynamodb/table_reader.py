@@ -1,6 +1,6 @@
 """What a table holds: its keys, its items in segments and pages, and one partition of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
@@ -17,21 +17,32 @@ def key_names(client: TableClient, table: str) -> tuple[str, ...]:
     return tuple(str(each["AttributeName"]) for each in schema)
 
 
-def pages(client: TableClient, table: str, segment: int, segments: int) -> Iterator[list[Item]]:
-    """One segment of the table, a page of at most 1 MB at a time; consistent, so that whoever read the stream before
-    the scan began hears of every change that it may have missed. Raises Unavailable."""
+def cursors(
+    client: TableClient, table: str, segment: int, segments: int, cursor: Item | None = None, names: Sequence[str] = ()
+) -> Iterator[tuple[list[Item], Item | None]]:
+    """As `pages`, from a cursor on, with the cursor behind each page, None behind the last; of the items only the
+    attributes `names`, all if there are none. Raises Unavailable."""
     request: dict[str, Any] = {
         "TableName": table,
         "Segment": segment,
         "TotalSegments": segments,
         "ConsistentRead": True,
     }
+    if names:
+        placeholders = {f"#n{at}": name for at, name in enumerate(names)}
+        request |= {"ProjectionExpression": ", ".join(placeholders), "ExpressionAttributeNames": placeholders}
     while True:
-        page = called(client.scan, "scan", **request)
-        yield page["Items"]
-        if not page.get("LastEvaluatedKey"):
+        page = called(client.scan, "scan", **request, **({"ExclusiveStartKey": cursor} if cursor else {}))
+        cursor = page.get("LastEvaluatedKey")
+        yield page["Items"], cursor
+        if not cursor:
             return
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def pages(client: TableClient, table: str, segment: int, segments: int) -> Iterator[list[Item]]:
+    """One segment of the table, a page of at most 1 MB at a time; consistent, so that whoever read the stream before
+    the scan began hears of every change that it may have missed. Raises Unavailable."""
+    return (items for items, _ in cursors(client, table, segment, segments))
 
 
 def partition(client: TableClient, table: str, pk: str) -> Iterator[Item]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive
@@ -14,7 +15,6 @@ from distributary.replicate.factory import mirror
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.verify import regions, sample
 from distributary.replicate.verify.comparison import Comparator
-from distributary.replicate.verify.read_budget import Pace
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.regions import Reconciliation
 from distributary.replicate.verify.repair import Repair, Repairs

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.requests import Operation, TableClient, batch_get, called
 from distributary.replicate.verify.equality import Row
-from distributary.replicate.verify.read_budget import Pace
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
 

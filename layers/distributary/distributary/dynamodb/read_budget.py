@@ -1,4 +1,4 @@
-"""Reads held to a number of read units a second, by what DynamoDB says that they consumed."""
+"""Work held to a number of units a second, such as reads by what DynamoDB says that they consumed."""
 
 import threading
 import time
@@ -36,6 +36,14 @@ class Pace:
         said = answer.get("ConsumedCapacity")
         tables = said if isinstance(said, list) else [said] if said else []
         units = sum(float(each["CapacityUnits"]) for each in tables) if tables else UNSAID
+        self._spend(units)
+
+    def take(self, units: float) -> None:
+        """Waits, and takes so many: for what is known to cost that before it begins."""
+        self.wait()
+        self._spend(units)
+
+    def _spend(self, units: float) -> None:
         with self._lock:
             self.units += units
             self._balance -= units
