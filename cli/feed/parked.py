@@ -50,7 +50,8 @@ class Parked:
 
     def entry(self) -> dict[str, Any]:
         """As a command asks for it; see `consumer.reconcile`."""
-        return {"key": self.key, "version": self.version or "0", "expired": self.expired}
+        removed = (self.record or {}).get("eventName") == "REMOVE" and not self.expired
+        return {"key": self.key, "version": self.version or "0", "removed": removed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.reconcile import Reconcile
-from distributary.errors import DistributaryError
+from distributary.errors import DistributaryError, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.records import decode
 from tests.scheduler.choices import Choices
@@ -112,8 +112,8 @@ class World:
 
     def request(self, record: Record) -> Reconcile:
         """What a redrive asks for the record's item."""
-        body, expired = record["dynamodb"], "userIdentity" in record
-        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), expired)
+        body, removed = record["dynamodb"], record["eventName"] == "REMOVE" and "userIdentity" not in record
+        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), removed)
 
     def check(self, when: str) -> None:
         """Fails unless what is downstream is what the source determines."""
@@ -198,9 +198,16 @@ class World:
 
     def _reconciled(self, requests: Sequence[Reconcile]) -> bool:
         """Whether the function said that all of it is done."""
-        invocation = self.scheduler.spawn("reconcile", lambda: self.reconcile(requests))
+
+        def asked() -> bool:
+            try:
+                return not any(end.status is Status.FAILED for end in self.reconcile(requests))
+            except Unavailable:
+                return False
+
+        invocation = self.scheduler.spawn("reconcile", asked)
         self.scheduler.wait(lambda: invocation.ended)
-        return not invocation.crashed and not any(end.status is Status.FAILED for end in invocation.result)
+        return not invocation.crashed and bool(invocation.result)
 
     def operator(self) -> None:
         """Redrives records out of their order."""

@@ -1,6 +1,7 @@
 """A command is answered with one outcome per item, and what is no command is refused with what to give."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,14 +12,17 @@ from distributary.consumer.parking import Parking
 from distributary.consumer.reconcile import MOST_KEYS, Reconcile, requests
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Entity, Projection
+from distributary.derive import Aggregate, Entity, Latest, Projection
 from distributary.derive.factory import reconciler
-from distributary.errors import ConfigError
+from distributary.derive.reconcile import BROKEN
+from distributary.errors import ConfigError, ForeignStream
+from tests.fakes.answers import refusal
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.branches import Bucket, Context, Ledger
+from tests.unit.records import ARN
 
-USER = Entity(name="user", keys=("id",), attributes=("name", "tags"))
+USER = Entity(name="user", keys=("id",), attributes=("name", "tags", "text", "ends"))
 VIEWS = [
     Projection(name="profile", of=USER, pk="USER#{id}", sk="PROFILE", keep=("name",)),
     Projection(name="by-tag", of=USER, pk="TAG#{each}", sk="{id}", each="tags"),
@@ -90,9 +94,126 @@ def test_an_item_whose_row_the_table_refuses_is_parked_with_the_cause():
     town.put("b", name={"S": "Bob"})
     ends = consume(command(entry("a"), entry("b")), Context(), town.deployed)["outcomes"]
     assert [(end["status"], end["cause"]) for end in ends] == [
-        ("Parked", "row PutItem: ValidationException"),
+        ("Parked", "view 'profile': row PutItem: ValidationException"),
         ("Applied", ""),
     ]
+
+
+class Ledgered(Town):
+    """With views on the ledger, and one that keeps what TTL takes."""
+
+    views = (
+        Aggregate(name="sums", of=USER, pk="SUM", sk="SUM", count="users"),
+        Projection(name="large", of=USER, pk="LARGE-ROWS#{name}", sk="{id}", keep=("text",)),
+        Latest(name="newest", of=USER, pk="NEWEST", sk="NEWEST", by="name"),
+        Projection(name="kept", of=USER, pk="KEPT#{id}", sk="KEPT", on_expiry="keep"),
+        Projection(name="kept-by-name", of=USER, pk="KEPTBY#{name}", sk="{id}", on_expiry="keep"),
+    )
+
+    def __init__(self, wrap=lambda service: service):
+        self.service = DynamoDB(SCHEMAS)
+        self.branch = derive(self.views, wrap(self.service))
+        self.deployed = deployed(reconciler(self.branch, lambda: "source", 0))
+
+    def kept(self):
+        return [key for key in self.rows() if key[0].startswith("KEPT")]
+
+    def ends(self, *entries):
+        found = consume(command(*entries), Context(), self.deployed)["outcomes"]
+        return [(end["status"], end["cause"]) for end in found]
+
+
+def test_a_view_that_cannot_take_the_item_holds_no_other_view_back():
+    town = Ledgered()
+    town.put("a", name={"S": "Ann"}, text={"S": "x" * 409_582})
+    for version in ({}, {"version": "7"}):
+        ((status, cause),) = town.ends(entry("a", **version))
+        assert (status, cause.partition(":")[0]) == ("Parked", "view 'large'")
+    assert ("SUM", "SUM") in town.rows()
+    assert ("LARGE-ROWS#Ann", "a") not in town.rows()
+
+
+def test_what_an_application_deleted_is_not_kept_and_what_ttl_took_is():
+    town = Ledgered()
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a", version="5"))
+    town.service.delete_item(TableName="source", Key={"id": {"S": "a"}})
+    town.reconcile(entry("a", version="7"))
+    assert town.kept() == [("KEPT#a", "KEPT"), ("KEPTBY#Ann", "a")]
+    town.reconcile(entry("a", version="7", removed=True))
+    assert town.kept() == []
+
+
+def test_a_delete_from_before_the_kept_row_was_made_takes_nothing():
+    town = Ledgered()
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a", version="9"))
+    town.service.delete_item(TableName="source", Key={"id": {"S": "a"}})
+    town.reconcile(entry("a", version="7", removed=True))
+    assert town.kept() == [("KEPT#a", "KEPT"), ("KEPTBY#Ann", "a")]
+
+
+def test_what_the_service_refuses_is_the_cause_and_not_that_the_item_moves():
+    class Denying:
+        def __init__(self, service):
+            self.service = service
+
+        def __getattr__(self, operation):
+            return getattr(self.service, operation)
+
+        def transact_write_items(self, **_):
+            raise refusal("TransactWriteItems", "AccessDeniedException", "no", 400)
+
+    town = Ledgered(Denying)
+    town.put("a", name={"S": "Ann"})
+    ((status, cause),) = town.ends(entry("a"))
+    assert status in ("Failed", "Parked")
+    assert "AccessDenied" in cause
+
+
+def test_a_ledger_row_of_a_later_release_is_not_written_over():
+    town = Ledgered()
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a"))
+    (row,) = [row for (id,), row in town.service.state["ledger"].items() if id.startswith("sums|")]
+    row["format"] = {"N": "2"}
+    town.put("a", name={"S": "Zoe"})
+    with pytest.raises(ConfigError, match="a row of the ledger has format 2"):
+        consume(command(entry("a")), Context(), town.deployed)
+    assert row["format"] == {"N": "2"}
+
+
+def test_a_missing_member_row_is_named_and_not_said_to_move():
+    town = Ledgered()
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a"))
+    (member,) = [key for key in town.service.state["derived"] if key[0].startswith("%")]
+    del town.service.state["derived"][member]
+    assert town.ends(entry("a")) == [("Parked", f"view 'newest': {BROKEN.cause}")]
+
+
+def test_a_row_that_its_ttl_took_leaves_the_version_that_it_was_set_right_at():
+    view = Projection(name="short", of=USER, pk="S#{id}", sk="S", expires_at="ends")
+    town = Town()
+    town.branch = derive([view], town.service)
+    town.deployed = deployed(reconciler(town.branch, lambda: "source", 0))
+    town.put("a", ends={"N": "2000"})
+    town.reconcile(entry("a", version="9"))
+    del town.service.state["derived"]["S#a", "S"]
+    (tombstone,) = town.service.state["tombstones"].values()
+    assert int(tombstone["version"]["S"][:46]) == 9
+
+
+def test_a_sink_that_belongs_to_another_stream_is_not_written_by_a_command():
+    town = Town()
+    town.put("a", name={"S": "Ann"})
+
+    def foreign(stream, generation):
+        raise ForeignStream("the tables belong to another stream")
+
+    town.deployed = replace(town.deployed, streams=Streams(0, {ARN: 0}, foreign))
+    assert town.reconcile(entry("a")) == ["Failed"]
+    assert town.rows() == []
 
 
 def test_a_command_without_the_source_tables_name_is_refused():
@@ -143,7 +264,7 @@ def test_an_event_branch_refuses_to_reconcile():
 
 
 def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
-    (found,) = requests(command({"key": {"id": {"B": "AAE="}, "at": {"N": "1"}}, "version": "12", "expired": True}))
+    (found,) = requests(command({"key": {"id": {"B": "AAE="}, "at": {"N": "1"}}, "version": "12", "removed": True}))
     assert found == Reconcile({"id": {"B": b"\x00\x01"}, "at": {"N": "1"}}, 12, True)
 
 

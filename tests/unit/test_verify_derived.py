@@ -7,6 +7,7 @@ import pytest
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
@@ -332,9 +333,9 @@ def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
     found = comparator.look([Subject({"user_id": {"S": "u-3"}})]).findings
     repair = Repair(world.tables, world.register)
-    assert [repair.item(each, {}) for each in found] == [True] * len(found)
+    assert [repair.item(each, {}) for each in found] == [APPLIED] * len(found)
     ledger = [repair.item(each, {}) for each in found if each.want.entry is not None]
-    assert not any(ledger)
+    assert set(ledger) == {SUPERSEDED}
     assert world.verify().equal, world.verify().samples
 
 

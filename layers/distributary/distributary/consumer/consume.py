@@ -81,10 +81,16 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
 
 
 def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
-    """Nothing is parked: what a command could not do stays where the command found it."""
+    """Nothing is parked: what a command could not do stays where the command found it. Nothing is written into a sink
+    that belongs to another stream."""
     if deployed.reconciler is None:
         raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
-    ends = deployed.reconciler(requests(event), deadline)
+    asked = requests(event)
+    try:
+        deployed.streams.bind_own()
+        ends = deployed.reconciler(asked, deadline)
+    except Unavailable as error:
+        ends = [outcomes.failed(error)] * len(asked)
     deployed.telemetry.reconciled(context.aws_request_id, ends)
     return answer(ends)
 

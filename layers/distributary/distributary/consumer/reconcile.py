@@ -1,7 +1,7 @@
 """The event by which a command asks a function to set keys right from the items as they are now.
 
-`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "expired": false}, ...]}}`, where each
-entry is a part of a parked object. `"only": ["sales"]` beside the list names the views or indexes to set right.
+`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": false}, ...]}}`, where each
+entry stands for a parked change. `"only": ["sales"]` beside the list names the views or indexes to set right.
 The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
 """
 
@@ -27,17 +27,18 @@ MOST_KEYS = 1000
 @dataclass(frozen=True, slots=True)
 class Reconcile:
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
-    for, 0 if it stands for none; `expired` if the newest of them is a delete by TTL. `only` names the views or indexes
-    to set right; all if empty."""
+    for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
+    keeps what TTL takes does not keep this. `only` names the views or indexes to set right; all if empty."""
 
     keys: Mapping[str, Typed]
     version: int = 0
-    expired: bool = False
+    removed: bool = False
     only: frozenset[str] = frozenset()
 
 
 Reconciler = Callable[[Sequence[Reconcile], Deadline], list[Outcome]]
-"""One outcome per item, in order: Applied if something was written, Superseded if all was right already."""
+"""One outcome per item, in order: Applied if something was written, Superseded if all was right already. Raises
+Unavailable if nothing was begun, ConfigError."""
 
 
 def is_command(event: Any) -> bool:
@@ -51,7 +52,8 @@ def requests(event: Any) -> list[Reconcile]:
     entries = command.get("reconcile") if isinstance(command, Mapping) else None
     if not isinstance(entries, list) or len(entries) > MOST_KEYS:
         raise ConfigError(f"the command has no list 'reconcile' of at most {MOST_KEYS} entries")
-    return [_request(place, entry, _only(command)) for place, entry in enumerate(entries)]
+    only = _only(command)
+    return [_request(place, entry, only) for place, entry in enumerate(entries)]
 
 
 def _only(command: Mapping[str, Any]) -> frozenset[str]:
@@ -79,7 +81,7 @@ def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
             if kind not in ("S", "N", "B") or not isinstance(value, str):
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
-        return Reconcile(keys, int(version), entry.get("expired") is True, only)
+        return Reconcile(keys, int(version), entry.get("removed") is True, only)
     except (KeyError, TypeError, ValueError, AttributeError, Rejected):
         raise ConfigError(
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "

@@ -97,6 +97,11 @@ class Streams:
 
         return of
 
+    def bind_own(self) -> None:
+        """Asks the sink for the function's own stream, the first that is listed. Raises as `of`."""
+        for own in list(self.listed)[:1]:
+            self.of(own)
+
     def of(self, stream: str) -> int:
         """The stream's generation. Raises ForeignStream if it is not listed or the sink has it bound otherwise,
         Rejected if the record names no stream, and what `bind` raises."""

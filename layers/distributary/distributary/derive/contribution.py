@@ -27,10 +27,12 @@ _SMALLEST = -130
 def entry_of(view: View, change: Change) -> Entry:
     """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
     held = change.new is not None and view.holds(change.new)
-    contribution = _contribution(view, change.new, change) if held and change.new is not None else Contribution()
+    item = item_identity(table_of(change.source), change.keys.raw)
+    contribution = _contribution(view, change.new, change, item) if held and change.new is not None else Contribution()
     found_nothing = not held and view.found_nothing(change)
-    id = entry_id(view.name, _item(change))
-    return Entry(id, view.name, change.version, contribution, shape_of(view), if_present=found_nothing)
+    return Entry(
+        entry_id(view.name, item), view.name, change.version, contribution, shape_of(view), if_present=found_nothing
+    )
 
 
 def entry_id(view: str, item: str) -> str:
@@ -38,21 +40,17 @@ def entry_id(view: str, item: str) -> str:
     return bounded(f"{view}|{item}", ENTRY_ID_BYTES)
 
 
-def _item(change: Change) -> str:
-    return item_identity(table_of(change.source), change.keys.raw)
-
-
-def _contribution(view: View, item: Image, change: Change) -> Contribution:
+def _contribution(view: View, item: Image, change: Change, name: str) -> Contribution:
     keys = view.keys(item)
     match view.declared:
         case Projection() if keys:
             content = content_of(view, item)
             return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
         case Aggregate() as declared if keys:
-            shard = shard_of(declared, keys[0], identity(change.keys.raw))
+            shard = shard_of(declared, keys[0], identity(change.keys.raw)) if declared.shards > 1 else keys[0]
             return Contribution(shares={shard: _share(declared, item)})
         case Latest(by=by) if keys and (value := _value("by", by, item)) is not None:
-            member = _RANK, rank(value, _item(change))
+            member = _RANK, rank(value, name)
             return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
     return Contribution()
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 
-from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
@@ -18,7 +17,6 @@ from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import Unavailable
 from distributary.stream import version as versions
 
 
@@ -36,10 +34,7 @@ def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int)
 
         names = chosen([view.name for view in branch.views], requests)
         views = tuple(view for view in branch.views if view.name in names)
-        try:
-            branch.check_tables(deadline)
-        except Unavailable as error:
-            return [outcomes.failed(error)] * len(requests)
+        branch.check_tables(deadline)
         comparator = Comparator(source(), views, tables, version)
         return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
 

@@ -10,20 +10,24 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
 from distributary.consumer.reconcile import LOOKS, MOVING, Reconcile, in_batches
-from distributary.derive.branch import row_of
-from distributary.derive.delta import Row
+from distributary.derive.branch import row_id
+from distributary.derive.delta import Key
+from distributary.derive.verify.expected_rows import name_of
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
+from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream import version as versions
-from distributary.stream.change import Change, Image
+from distributary.stream.change import REPLICA_VERSION, Image
 from distributary.stream.codec import Typed
 from distributary.stream.entity import claimable
-from distributary.stream.keys import identity
+
+BROKEN = outcomes.parked(Rejected("a member row of its group is missing, which no change of the item restores"))
+"""What an item of such a group ends as."""
 
 _BATCH = 25
 
@@ -36,82 +40,78 @@ class DeriveReconciler:
     repair: Repair
 
     def __call__(self, requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
-        """See `consumer.reconcile.Reconciler`. An item that a view cannot take is parked by name of the view."""
-        return in_batches(requests, _BATCH, self._reconciled, deadline)
+        """See `consumer.reconcile.Reconciler`. An item that a view cannot take is parked by name of the view; what the
+        other views make of it is kept."""
+        return in_batches(requests, _BATCH, lambda batch: self._reconciled(batch, deadline), deadline)
 
-    def _reconciled(self, batch: Mapping[str, Reconcile]) -> dict[str, Outcome]:
+    def _reconciled(self, batch: Mapping[str, Reconcile], deadline: Deadline) -> dict[str, Outcome]:
         left, ends = dict(batch), dict.fromkeys(batch, SUPERSEDED)
+        ended, broken = set[tuple[str, str]](), set[tuple[str, str]]()
+        due: list[Finding] = []
         for _ in range(LOOKS):
-            due, rejected = self._due(left)
-            for name, error in rejected.items():
-                ends[name] = outcomes.combine([ends[name], outcomes.parked(error)])
-            left = {name: each for name, each in left.items() if name in due}
+            deadline.check()
+            tombstones = self._tombstones(left, deadline)
+            subjects = [Subject(each.keys, removed=each.removed) for each in left.values()]
+            compared = self.comparator.compare(subjects, deadline=deadline)
+            for (view, name), reason in compared.rejected.items():
+                ends[name] = outcomes.combine([ends[name], outcomes.parked(Rejected(f"view '{view}': {reason}"))])
+            due = [each for each in compared.findings if each.name not in ended and self._due(each, left, tombstones)]
+            left = {name: left[name] for name in dict.fromkeys(each.name[1] for each in due)}
             if not left:
                 return ends
-            for name, findings in due.items():
-                end = self._written(findings, batch[name].version)
-                ends[name] = outcomes.combine([ends[name], end])
-                if end.status is Status.PARKED:
-                    del left[name]
-        return ends | dict.fromkeys(left, MOVING)
+            for finding in due:
+                end = self._written(finding, left[finding.name[1]], tombstones, deadline)
+                if lacks_members(finding):
+                    end = BROKEN if finding.name in broken else end
+                    broken.add(finding.name)
+                self._note(finding, end, ends, ended)
+        moving = {each.name[1] for each in due if each.name not in ended}
+        return {name: outcomes.combine([end, MOVING]) if name in moving else end for name, end in ends.items()}
 
-    def _due(self, left: Mapping[str, Reconcile]) -> tuple[dict[str, list["_Due"]], dict[str, Rejected]]:
-        """What must be written, by item, and why a view rejects an item."""
+    def _note(self, finding: Finding, end: Outcome, ends: dict[str, Outcome], ended: set[tuple[str, str]]) -> None:
+        """What a view that takes no more of the item says is named by the view."""
+        view, name = finding.name
+        if end.status in (Status.PARKED, Status.FAILED):
+            ended.add(finding.name)
+            end = end._replace(cause=f"view '{view}': {end.cause}")
+        ends[name] = outcomes.combine([ends[name], end])
+
+    def _tombstones(self, left: Mapping[str, Reconcile], deadline: Deadline) -> dict[str, str]:
         ids = [id for each in left.values() for id in register_ids(self.comparator.views, each.keys)]
-        tombstones = self.repair.register.tombstones.find(ids, FOREVER) if ids else {}
-        compared = self.comparator.compare([Subject(each.keys) for each in left.values()])
-        rejected = {name: Rejected(f"view '{view}': {reason}") for (view, name), reason in compared.rejected.items()}
-        due: dict[str, list[_Due]] = {}
-        for finding in compared.findings:
-            name = identity(finding.subject.keys)
-            tombstone = tombstones.get(finding.want.write.id, "") if finding.want.write else ""
-            each = _Due(finding, tombstone, self.repair.register.version_attribute)
-            if not each.settled(left[name].version):
-                due.setdefault(name, []).append(each)
-        return due, rejected
+        return self.repair.register.tombstones.find(ids, deadline) if ids else {}
 
-    def _written(self, due: Sequence["_Due"], at_least: int) -> Outcome:
-        try:
-            written = [self.repair.item(each.finding, each.tombstones, at_least) for each in due]
-        except Rejected as error:
-            return outcomes.parked(error)
-        return APPLIED if any(written) else SUPERSEDED
+    def _due(self, finding: Finding, left: Mapping[str, Reconcile], tombstones: Mapping[str, str]) -> bool:
+        asked, write = left[finding.name[1]], finding.want.write
+        return not settled(finding, tombstones.get(write.id, "") if write else "", asked)
+
+    def _written(
+        self, finding: Finding, asked: Reconcile, tombstones: Mapping[str, str], deadline: Deadline
+    ) -> Outcome:
+        deadline.check()
+        return self.repair.item(finding, tombstones, asked.version, deadline)
 
 
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """One view's rows of one item, beside the row's tombstone as text, empty if there is none."""
+def settled(finding: Finding, tombstone: str, asked: Reconcile) -> bool:
+    """Whether one view's rows are as the item says, and no change up to the version asked for can still take effect.
+    `tombstone` is the row's as text, empty if there is none."""
+    want, at_least = finding.want, asked.version
+    row = finding.ledger if want.write is None else finding.derived[_key(want.write)]
+    version = row.get("version" if want.write is None else REPLICA_VERSION, {}).get("S", "")
+    if asked.removed and want.view.declared.on_expiry == "keep" and version >= versions.to_text(at_least + 1):
+        return True
+    if finding.problems:
+        return False
+    if not claimable(want.view.declared.of.claims, Image(finding.subject.keys)) and not row:
+        return True
+    if row:
+        return version >= versions.to_text(at_least) and version > tombstone
+    return at_least == 0 or (want.write is not None and tombstone >= versions.to_text(at_least, versions.RETIRED))
 
-    finding: Finding
-    tombstone: str
-    version_attribute: str
 
-    @property
-    def tombstones(self) -> dict[str, str]:
-        write = self.finding.want.write
-        return {write.id: self.tombstone} if write and self.tombstone else {}
-
-    def settled(self, at_least: int) -> bool:
-        """Whether everything is as the item says, and no change up to `at_least` can still take effect."""
-        if self.finding.problems:
-            return False
-        want = self.finding.want
-        if want.write is None:
-            row = self.finding.ledger
-            return _version(row, "version") >= at_least or not (row or self._claimable())
-        row = self.finding.derived[want.write.key["pk"]["S"], want.write.key["sk"]["S"]]
-        if row:
-            return _version(row, self.version_attribute) >= at_least and self._outlives(row)
-        expired = want.write.row is not None
-        covered = at_least == 0 or self.tombstone >= versions.to_text(at_least, versions.RETIRED)
-        return expired or covered or not self._claimable()
-
-    def _outlives(self, row: Row) -> bool:
-        """Whether no older change that comes again takes the row away because of the tombstone."""
-        return not self.tombstone or row.get(self.version_attribute, {}).get("S", "") > self.tombstone
-
-    def _claimable(self) -> bool:
-        return claimable(self.finding.want.view.declared.of.claims, Image(self.finding.subject.keys))
+def lacks_members(finding: Finding) -> bool:
+    """Whether nothing is wrong but that members of a group have no row: no item's write restores one."""
+    members = {name_of(key) for key in finding.want.values}
+    return bool(finding.problems) and all(each.kind == "missing" and each.where in members for each in finding.problems)
 
 
 def register_ids(views: Sequence[View], keys: Mapping[str, Typed]) -> list[str]:
@@ -120,9 +120,9 @@ def register_ids(views: Sequence[View], keys: Mapping[str, Typed]) -> list[str]:
     for view in views:
         if view.primitive is Primitive.REGISTER:
             with suppress(Rejected):
-                found.append(row_of(view, Change.snapshot(keys, None, 0)).id)
+                found.append(row_id(view, *view.key(Image(keys))))
     return found
 
 
-def _version(row: Row, attribute: str) -> int:
-    return versions.from_text(row[attribute]["S"]) if attribute in row else 0
+def _key(write: Write) -> Key:
+    return write.key["pk"]["S"], write.key["sk"]["S"]

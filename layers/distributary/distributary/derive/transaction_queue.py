@@ -202,13 +202,16 @@ class TransactionQueue:
             self._jobs.appendleft(Job(innocent, tries))
 
     def _decide_again(self, cases: Mapping[str, PendingEntry], met: Mapping[str, Row]) -> list[PendingEntry]:
-        """Against the ledger rows that were met, or that are there now."""
+        """Against the ledger rows that were met, or that are there now. What was compared with the same row stays as it
+        is: a repair has the version of the row that it repairs, and is not overtaken by it."""
         unknown = [id for id in cases if not met.get(id)]
         rows = {**met, **(self._tables.ledger_rows(unknown, self._deadline) if unknown else {})}
         again = []
         for id, case in cases.items():
             row = check_ledger_row(rows.get(id, {}))
-            if overtaken(case.entry, row):
+            if row.get("version", {}).get("S") == case.read:
+                again.append(case)
+            elif overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
                 again.append(PendingEntry.of(case.entry, row))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.requests import BatchReader, Item, batch_get
 from distributary.stream import version
 from distributary.stream.change import Change
@@ -11,12 +11,16 @@ from distributary.stream.keys import identity
 
 
 def items(
-    client: BatchReader, table: str, wanted: Sequence[Item], sleep: Callable[[float], None] = time.sleep
+    client: BatchReader,
+    table: str,
+    wanted: Sequence[Item],
+    deadline: Deadline = FOREVER,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Item]:
     """The items of these keys that exist, by `keys.identity`; consistent. Raises Unavailable."""
     by_name = {identity(keys): keys for keys in wanted}
     names = next(iter(by_name.values()), {})
-    found = batch_get(client, table, by_name.values(), FOREVER, "batch_get_item", sleep=sleep)
+    found = batch_get(client, table, by_name.values(), deadline, "batch_get_item", sleep=sleep)
     return {identity({name: item[name] for name in names}): item for item in found}
 
 

@@ -60,6 +60,12 @@ def _row_format(row: Mapping[str, Any] | None) -> int:
 
 
 def _as_read(row: Mapping[str, Any] | None) -> dict[str, Any]:
+    """On condition that no other function has written the row since: neither its streams nor a later format."""
     if row is None:
         return {"ConditionExpression": "attribute_not_exists(id)"}
-    return {"ConditionExpression": "bound = :bound", "ExpressionAttributeValues": {":bound": row["bound"]}}
+    rows = row.get(_ROW_FORMAT)
+    return {
+        "ConditionExpression": f"bound = :bound AND {'#r = :rows' if rows else 'attribute_not_exists(#r)'}",
+        "ExpressionAttributeNames": {"#r": _ROW_FORMAT},
+        "ExpressionAttributeValues": {":bound": row["bound"], **({":rows": rows} if rows else {})},
+    }

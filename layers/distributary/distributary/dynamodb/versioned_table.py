@@ -109,18 +109,24 @@ class Register:
         """
         kept = versions.version_in(seen.get(self.version_attribute, {}).get("S"))
         version = write.version if kept is None else kept
-        if write.row is None and not seen:
+        if not seen and (write.row is None or self._has_expired(write)):
             return at_least > 0 and self.tombstones.put_tombstone(write.id, at_least, revision=versions.RETIRED)
         if write.row is None:
             return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision()))
         version = max(version, at_least, versions.from_text(tombstone) if tombstone else 0)
         text = versions.to_text(version, self.revision())
+        if write.expires_at is not None:
+            self.tombstones.put_tombstone(write.id, version, write.expires_at)
         if not self._replace(write.row, seen, text):
             return False
         newer = self.tombstones.find([write.id], FOREVER).get(write.id, "")
         if newer > text:
             self._remove(write.key, newer, _OLDER_VERSION)
         return newer < text
+
+    def _has_expired(self, write: Write) -> bool:
+        """Whether the table's TTL takes such a row as soon as it is written."""
+        return write.expires_at is not None and write.expires_at <= self.tombstones.now()
 
     def _retire(self, write: Write, seen: Mapping[str, Typed], version: int, text: str) -> bool:
         """Removes a row as a change between its version and the next would. The tombstone is newer than the version,

@@ -43,7 +43,7 @@ class IndexReconciler:
     def _reconciled(self, batch: Mapping[str, Reconcile], deadline: Deadline) -> dict[str, Outcome]:
         left, ends = dict(batch), dict.fromkeys(batch, SUPERSEDED)
         for _ in range(LOOKS):
-            due = self._due(left, ends)
+            due = self._due(left, ends, deadline)
             left = {name: left[name] for name in dict.fromkeys(name for name, _ in due)}
             if not left:
                 return ends
@@ -54,20 +54,27 @@ class IndexReconciler:
                     left.pop(name, None)
         return ends | dict.fromkeys(left, MOVING)
 
-    def _due(self, left: Mapping[str, Reconcile], ends: dict[str, Outcome]) -> list[tuple[str, Action]]:
+    def _due(
+        self, left: Mapping[str, Reconcile], ends: dict[str, Outcome], deadline: Deadline
+    ) -> list[tuple[str, Action]]:
         """What must be written, with its item's name. An item that an index rejects is parked in `ends`."""
         standing = self._standing(left)
-        items = item_reader.items(self.dynamodb, self.source(), [dict(each.keys) for each in left.values()])
+        items = item_reader.items(self.dynamodb, self.source(), [dict(each.keys) for each in left.values()], deadline)
         due = []
         for name, each in left.items():
             actions, rejections = self.branch.plan(_now(each, items.get(name), self.branch.generation))
             ends[name] = outcomes.combine([ends[name], *map(outcomes.parked, rejections)])
             for place, action in actions.items():
                 seen = standing.get(place)
-                at_least = versions.to_external(each.version) if each.version else 0
+                at_least = self._external(each.version)
                 if not _settled(seen, action, at_least):
                     due.append((name, _above(action, seen.version if seen else 0, at_least)))
         return due
+
+    def _external(self, version: int) -> int:
+        """0 for a change of an earlier stream: its position says nothing about those of this one."""
+        earlier = versions.generation_of(version) < self.branch.earliest
+        return 0 if version == 0 or earlier else versions.to_external(version)
 
     def _standing(self, left: Mapping[str, Reconcile]) -> dict[Place, Document]:
         """The documents that these items may have, as they are."""

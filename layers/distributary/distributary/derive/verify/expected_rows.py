@@ -43,15 +43,21 @@ class Problem:
 
 
 def wants(
-    views: Sequence[View], table: str, keys: Mapping[str, Typed], item: Row | None, version: int
+    views: Sequence[View],
+    table: str,
+    keys: Mapping[str, Typed],
+    item: Row | None,
+    version: int,
+    removed: bool = False,
 ) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
     """Of each view, for an item of the source table, and the views that reject the item with their reasons. A view that
-    keeps what TTL deletes leave says nothing of an item that is gone."""
+    keeps what TTL deletes leave says nothing of an item that is gone, unless it is known that the application `removed`
+    it."""
     change = Change.snapshot(keys, item, version, source=table_arn(table))
     found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:
-        if item is None and view.declared.on_expiry == "keep":
+        if item is None and view.declared.on_expiry == "keep" and not removed:
             continue
         try:
             held = change.new is not None and view.holds(change.new)

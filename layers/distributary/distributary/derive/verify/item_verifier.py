@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.derive.delta import Key, RecordedContribution, Row
+from distributary.derive.format import check_ledger_row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, wants
 from distributary.derive.view import View
@@ -18,10 +19,12 @@ from distributary.verify.recheck import recheck
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An item to look at, and rows that seem to be its own, each with its view's name."""
+    """An item to look at, and rows that seem to be its own, each with its view's name; `removed` if it is known that
+    the application deleted it."""
 
     keys: Mapping[str, Typed]
     also: frozenset[tuple[str, Key]] = frozenset()
+    removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +70,24 @@ class Comparator:
         compared = self.compare(subjects, known)
         return Comparison([each for each in compared.findings if each.problems], compared.rejected)
 
-    def compare(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
+    def compare(
+        self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None, deadline: Deadline = FOREVER
+    ) -> Comparison:
         """A finding for each item in each view, without problems where they are equal; `known` are the items as just
-        scanned, by identity, read if not given."""
-        found = known if known is not None else self.source_items(subjects)
+        scanned, by identity, read if not given. Raises Unavailable."""
+        found = known if known is not None else self.source_items(subjects, deadline)
         result = Comparison()
         tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
         for subject in subjects:
             name = identity(subject.keys)
-            wanted, rejected = wants(self.views, self.source, subject.keys, found.get(name), self.version)
+            wanted, rejected = wants(
+                self.views, self.source, subject.keys, found.get(name), self.version, subject.removed
+            )
             result.rejected |= {(view, name): reason for view, reason in rejected}
             tasks += [(subject, found.get(name), want) for want in wanted]
-        ledger = self._ledger([want.id for _, _, want in tasks if want.id])
+        ledger = self._ledger([want.id for _, _, want in tasks if want.id], deadline)
         keys = [_keys(subject, want, ledger.get(want.id or "", {})) for subject, _, want in tasks]
-        rows = self.tables.derived_rows(list({key for each in keys for key in each}), FOREVER)
+        rows = self.tables.derived_rows(list({key for each in keys for key in each}), deadline)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
             wrong = problems(want, entry, derived, self.tables.now())
@@ -102,12 +109,14 @@ class Comparator:
         )
         return confirmed, moving
 
-    def source_items(self, subjects: Sequence[Subject]) -> dict[str, Row]:
+    def source_items(self, subjects: Sequence[Subject], deadline: Deadline = FOREVER) -> dict[str, Row]:
         """By identity, those that exist."""
-        return item_reader.items(self.tables.client, self.source, [dict(subject.keys) for subject in subjects])
+        keys = [dict(subject.keys) for subject in subjects]
+        return item_reader.items(self.tables.client, self.source, keys, deadline)
 
-    def _ledger(self, ids: Sequence[str]) -> dict[str, Row]:
-        return self.tables.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
+    def _ledger(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Row]:
+        rows = self.tables.ledger_rows(list(dict.fromkeys(ids)), deadline)
+        return {id: check_ledger_row(row) for id, row in rows.items()}
 
 
 def merged(findings: Iterable[Finding]) -> list[Subject]:

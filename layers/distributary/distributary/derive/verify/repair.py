@@ -16,8 +16,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distributary.consumer.deadline import FOREVER
-from distributary.consumer.outcome import Status
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.branch import row_id
 from distributary.derive.delta import Delta, GroupDelta, Key, RecordedContribution, Row, difference, member_key
 from distributary.derive.groups import REVISION
@@ -28,7 +29,7 @@ from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
-from distributary.errors import Rejected
+from distributary.errors import Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 
@@ -46,16 +47,23 @@ class Repair:
         ids = {write.id for each in findings for write, _ in _writes(each)}
         return self.register.tombstones.find(sorted(ids), FOREVER) if ids else {}
 
-    def item(self, finding: Finding, tombstones: Mapping[str, str], at_least: int = 0) -> bool:
-        """Whether something was written; False if it was overtaken, which another look will show. `at_least`: see
-        `Register.repair`. Raises Unavailable, and Rejected for a row that the table refuses."""
+    def item(
+        self, finding: Finding, tombstones: Mapping[str, str], at_least: int = 0, deadline: Deadline = FOREVER
+    ) -> Outcome:
+        """Applied if something was written; Superseded if it was overtaken, which another look will show; Parked for a
+        row that the table refuses; Failed. `at_least`: see `Register.repair`."""
         if finding.want.write is None:
-            return self._contribution(finding, at_least)
-        done = [
-            self.register.repair(write, seen, tombstones.get(write.id, ""), at_least)
-            for write, seen in _writes(finding)
-        ]
-        return any(done)
+            return self._contribution(finding, at_least, deadline)
+        try:
+            done = [
+                self.register.repair(write, seen, tombstones.get(write.id, ""), at_least)
+                for write, seen in _writes(finding)
+            ]
+        except Rejected as error:
+            return outcomes.parked(error)
+        except Unavailable as error:
+            return outcomes.failed(error)
+        return APPLIED if any(done) else SUPERSEDED
 
     def group(self, finding: GroupFinding) -> bool:
         """Whether the group's row was written; members that disagree are left alone, and so is a dead row that is no
@@ -74,19 +82,15 @@ class Repair:
             self.tables.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
         )
 
-    def _contribution(self, finding: Finding, at_least: int) -> bool:
+    def _contribution(self, finding: Finding, at_least: int, deadline: Deadline) -> Outcome:
         entry = finding.want.entry
         if entry is None:
-            return False
+            return SUPERSEDED
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.tables.revision())
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
-        queue = TransactionQueue(self.tables, FOREVER)
-        end = queue.run([[PendingEntry(kept, read, delta)]])[kept.id]
-        if end.status is Status.PARKED:
-            raise Rejected(end.cause, end.detail)
-        return end.status is Status.APPLIED
+        return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
 
     def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
         return conditional_write(operation, what, TableName=self.tables.derived, **arguments).held

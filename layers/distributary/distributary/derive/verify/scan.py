@@ -7,6 +7,7 @@ from threading import Lock
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Key, RecordedContribution, Row
+from distributary.derive.format import check_derived_row, check_ledger_row
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, group_problems, partitions
@@ -43,7 +44,7 @@ def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[li
         for at in partitions(view, key).values():
             members[at] = Members()
             for row in table_reader.partition(tables.client, tables.derived, at):
-                members[at].count(row)
+                members[at].count(check_derived_row(row))
     sums = ledger_sums(scan, {(view.name, key) for view, key in suspects})
     after = tables.derived_rows(keys, FOREVER)
     wrong: list[GroupFinding] = []
@@ -64,7 +65,7 @@ def ledger_sums(scan: Scan, only: set[tuple[str, Key]]) -> Sums:
 
     def take(page: list[Row]) -> None:
         for row in page:
-            view, recorded = row["id"]["S"].partition("|")[0], RecordedContribution.read(row)
+            view, recorded = row["id"]["S"].partition("|")[0], RecordedContribution.read(check_ledger_row(row))
             shares = {key: share for key, share in recorded.shares.items() if (view, key) in only}
             with lock:
                 sums.count(view, RecordedContribution(shares=shares))

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.consumer.outcome import Status
 from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.format import check_derived_row, check_ledger_row
@@ -14,7 +15,7 @@ from distributary.derive.verify.key_owner import item_of_entry, item_of_row, vie
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
-from distributary.errors import ConfigError, Rejected
+from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
@@ -107,13 +108,13 @@ class Verify:
         self._suspect(self.comparator.look(dead).findings if dead else [])
 
     def _ledger_page(self, page: list[Row]) -> None:
-        subjects = []
+        subjects, source = [], table_of(table_arn(self.comparator.source))
         for row in page:
             view = row["id"]["S"].partition("|")[0]
             if any(each.name == view for each in self.others):
                 continue
             recorded = RecordedContribution.read(check_ledger_row(row))
-            owner = item_of_entry(self.comparator.views, table_of(table_arn(self.comparator.source)), row["id"]["S"])
+            owner = item_of_entry(self.comparator.views, source, row["id"]["S"])
             if any(each.name == view for each in self.comparator.views):
                 self._groups.share(view, recorded)
             if recorded != RecordedContribution() and owner is not None:
@@ -168,10 +169,11 @@ class Verify:
         last = {each.name: each for each in self.comparator.look(subjects).findings}
         for each in confirmed:
             if each.name in last and last[each.name].evidence == each.evidence:
-                try:
-                    repair.item(each, tombstones)
-                except Rejected as error:
-                    refused[each.name] = str(error)
+                end = repair.item(each, tombstones)
+                if end.status is Status.FAILED:
+                    raise Unavailable(end.cause, end.detail)
+                if end.status is Status.PARKED:
+                    refused[each.name] = end.cause
         return {each.name: each for each in self.comparator.look(subjects).findings}, refused
 
     def _key(self, item: Row) -> Mapping[str, Typed]:
