@@ -25,7 +25,7 @@ def erase(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
 ) -> int:
     """Remove one item's parked changes, recorded conflicts and claims."""
-    item, client = Item(table, key_of(key)), clients(checked_endpoint(endpoint_url), region)
+    item, client = Item(table.rpartition("/")[2], key_of(key)), clients(checked_endpoint(endpoint_url), region)
     if stack is not None:
         found = Stack.find(stack, client).outputs
         parking, claim_table = parking or found.get(_OUTPUTS[0]), claim_table or found.get(_OUTPUTS[1])

@@ -62,7 +62,7 @@ class Bucket:
     def find(self, item: Item) -> Iterator[Found]:
         """Parked changes, batches that Lambda gave up, and conflicts. Those whose names tell no item are read."""
         for version in self._versions(f"{parking.PREFIX}/"):
-            folder = version["Key"].split("/")[2]
+            folder = [*version["Key"].split("/"), ""][2]
             named = folder == item.digest
             if named or ((folder == parking.UNREAD or "/" not in _below(version)) and self._parked(version, item)):
                 yield self._whole(version)
@@ -83,7 +83,10 @@ class Bucket:
 
     def _conflict(self, version: Mapping[str, Any], item: Item) -> bool:
         found = self._json(version)
-        return "key" in found and identity(found["key"]) == identity(item.keys)
+        try:
+            return "key" in found and identity(found["key"]) == identity(item.keys)
+        except (AttributeError, LookupError, TypeError, ValueError, Rejected):
+            return False
 
     def _batch(self, version: Mapping[str, Any], item: Item) -> Iterator[Found]:
         """Of a batch of several items, the others' records are put back under the same name."""
@@ -163,4 +166,4 @@ class ClaimTable:
 
 def _below(version: Mapping[str, Any]) -> str:
     """The name below its branch's folder."""
-    return str(version["Key"].split("/", 2)[2])
+    return str([*version["Key"].split("/", 2), "", ""][2])

@@ -87,7 +87,7 @@ def _source(dynamodb: Any, table: str, function: Function) -> tuple[Source, int,
     keys = key_names(dynamodb, table)
     described = dynamodb.describe_table(TableName=table)["Table"]
     streams = list(function.streams)
-    if streams and described["TableName"] not in {table_of(each) for each in streams}:
+    if streams and described["TableName"] != table_of(streams[0]):
         raise UsageFault(f"{function.branch} of this stack reads table '{table_of(streams[0])}', not '{table}'")
     arn = streams[0] if streams else described.get("LatestStreamArn", "")
     region = arn.split(":")[3] if arn else ""

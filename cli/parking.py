@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import given_up
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.invoke import Feed, deployed
@@ -25,7 +26,7 @@ app = typer.Typer(help="List, show, redrive and delete what could not be process
 StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
 Endpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
 Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
-Branches = Annotated[list[str], typer.Option("--branch", help="derive, index, welcome or replicate; may be repeated.")]
+Branches = Annotated[list[str], typer.Option("--branch", metavar="NAME", help="Only this function; may be repeated.")]
 Cause = Annotated[str, typer.Option(help="Only changes whose cause contains this text.")]
 Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this item: '{"user_id": {"S": "u-1"}}'.""")]
 Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
@@ -43,9 +44,8 @@ class _Chosen:
         self._since = datetime.now(UTC) - timedelta(hours=since) if since is not None else None
 
     def __iter__(self) -> Iterator[Parked]:
-        for change in self.bucket.read(self._branches):
-            fits = self._cause in change.cause and self._item in (None, change.item)
-            if fits and (self._since is None or change.place.when >= self._since):
+        for change in self.bucket.read(self._branches, self._since):
+            if self._cause in change.cause and self._item in (None, change.item):
                 yield change
 
 
@@ -114,7 +114,7 @@ def redrive(
 ) -> int:
     """Give parked changes to their functions again.
 
-    derive and index read each item as it is now, and set it right. welcome gets the record again.
+    derive and index read each item as it is now, and set it right. The changes of the others stay.
     """
     found = _found(stack, endpoint_url, region)
     chosen = _Chosen(found, branch, cause, key, since)
@@ -122,15 +122,14 @@ def redrive(
         many = sum(1 for _ in chosen)
         print(f"{many} changes would be redriven")
         return 0
-    feeds: dict[str, Feed] = {}
-
-    def feed(name: str) -> Feed:
-        if name not in feeds:
-            feeds[name] = Feed(deployed(found.function(name)))
-        return feeds[name]
-
     with progress({"changes": 0}, command="redrive") as told:
-        steps = Redrive(chosen.bucket, feed, lambda: datetime.now(UTC), lambda n: told("changes", n), Pace(rate).take)
+        steps = Redrive(
+            chosen.bucket,
+            lambda name: Feed(deployed(found.function(name))),
+            lambda: datetime.now(UTC),
+            lambda n: told("changes", n),
+            Pace(rate).take,
+        )
         result = steps.run(chosen)
     lines = [f"left: {many} of {name}: {printable(why)}" for (name, why), many in result.left.most_common()]
     lines.append(f"{result.done} redriven, {result.left.total()} left")
@@ -152,7 +151,7 @@ def delete(
     if not (branch or cause or key):
         raise UsageFault("say what to delete: give --branch, --cause or --key")
     chosen = _Chosen(_found(stack, endpoint_url, region), branch, cause, key, since)
-    own = {change.place for change in chosen if not change.place.name.startswith("aws/")}
+    own = {change.place for change in chosen if not change.place.name.startswith(given_up.PREFIX)}
     for place in () if dry_run else own:
         chosen.bucket.remove(place)
     print(

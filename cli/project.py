@@ -35,6 +35,9 @@ DECLARES = {
     "replicate": Declares("replica", "REPLICA", "distributary.replicate.declarations", optional=True),
 }
 
+FUNCTIONS = (*DECLARES, "archive")
+"""All that read a stream; archive has no declarations."""
+
 
 @dataclass(frozen=True, slots=True)
 class Found:

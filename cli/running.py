@@ -79,8 +79,8 @@ def attach(
     from local.attach import attach as drive
     from local.aws import Aws
 
-    if unknown := [each for each in functions if each not in projects.DECLARES]:
-        raise UsageFault(f"there is no function '{unknown[0]}': name one or several of {', '.join(projects.DECLARES)}")
+    if unknown := [each for each in functions if each not in projects.FUNCTIONS]:
+        raise UsageFault(f"there is no function '{unknown[0]}': name one or several of {', '.join(projects.FUNCTIONS)}")
     endpoint = checked_endpoint(endpoint_url)
     parameters = pairs("--parameter", parameter)
     if search := os.environ.get("OPENSEARCH_ENDPOINT"):

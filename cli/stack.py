@@ -10,6 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from distributary.consumer import streams
+from distributary.consumer.aws import ALIAS
 from distributary.errors import ConfigError
 
 Clients = Callable[[str], Any]
@@ -38,6 +39,7 @@ class Stack:
     name: str
     clients: Clients = field(repr=False)
     outputs: Mapping[str, str]
+    _functions: dict[str, "Function"] = field(default_factory=dict, repr=False)
 
     @classmethod
     def find(cls, name: str, clients: Clients) -> "Stack":
@@ -60,8 +62,11 @@ class Stack:
         return self.outputs[name]
 
     def function(self, branch: str) -> "Function":
-        """Of a branch, such as derive."""
-        return Function(branch, self.output(f"{branch.capitalize()}FunctionArn"), self.clients)
+        """Of a branch, such as derive: the version that its events go to."""
+        if branch not in self._functions:
+            arn = f"{self.output(f'{branch.capitalize()}FunctionArn')}:{ALIAS}"
+            self._functions[branch] = Function(branch, arn, self.clients)
+        return self._functions[branch]
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ class State:
 
     def __init__(self, path: Path | None, task: Mapping[str, Any]) -> None:
         self._path, self._lock = path, Lock()
-        self._content: dict[str, Any] = {"task": dict(task), "segments": {}}
+        self._content: dict[str, Any] = {"task": dict(task), "segments": {}, "left": 0}
         if path is not None and path.exists():
             self._content = self._read(path, task)
 
@@ -63,9 +63,15 @@ class State:
         found = self._content["segments"].get(str(segment), {})
         return found.get("cursor"), bool(found.get("done"))
 
-    def reached(self, segment: int, cursor: Any) -> None:
-        """Everything before the cursor is done; everything, if it is None."""
+    @property
+    def left(self) -> int:
+        """Items of earlier runs that are not right, since the branch refuses them."""
+        return int(self._content.get("left", 0))
+
+    def reached(self, segment: int, cursor: Any, left: int = 0) -> None:
+        """Everything before the cursor is done, but for so many more items; everything, if it is None."""
         with self._lock:
+            self._content["left"] = self.left + left
             self._content["segments"][str(segment)] = {"cursor": typed_json(cursor or {}), "done": cursor is None}
             if self._path is not None:
                 beside = self._path.with_name(f"{self._path.name}.new")
@@ -75,8 +81,10 @@ class State:
 
 @dataclass(slots=True)
 class Result:
-    """What became of the items, by status and cause. Filled from several threads."""
+    """What became of the items, by status and cause; `before`: how many an earlier run left. Filled from several
+    threads."""
 
+    before: int = 0
     items: int = 0
     ends: Counter[Ended] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
@@ -90,7 +98,7 @@ class Result:
     @property
     def left(self) -> int:
         """Items that are not right."""
-        return sum(many for end, many in self.ends.items() if not end.done)
+        return self.before + sum(many for end, many in self.ends.items() if not end.done)
 
     def as_json(self) -> dict[str, Any]:
         """Counts."""
@@ -113,8 +121,9 @@ class Backfill:
     now: Callable[[], float] = time.time
 
     def run(self, segments: int) -> Result:
-        """All segments. What one raises, or an interrupt, ends the others behind the page that they are at."""
-        result, stop = Result(), Event()
+        """All segments. What one raises, an interrupt, or an item that keeps failing ends all of them behind the page
+        that they are at: the state file does not pass over it."""
+        result, stop = Result(self.state.left), Event()
 
         with ThreadPoolExecutor(segments, thread_name_prefix="backfill") as pool:
             running = [pool.submit(self._segment, each, segments, result, stop) for each in range(segments)]
@@ -133,8 +142,12 @@ class Backfill:
             if stop.is_set():
                 return
             self.wait(len(items))
-            result.add(self._snapshots(items) if self.first_fill else self._reconciled(items))
-            self.state.reached(segment, after)
+            ends = self._snapshots(items) if self.first_fill else self._reconciled(items)
+            result.add(ends)
+            if any(end.status == "Failed" for end in ends):
+                stop.set()
+                return
+            self.state.reached(segment, after, sum(not end.done for end in ends))
             self.told(len(items))
 
     def _reconciled(self, items: Sequence[Any]) -> list[Ended]:

@@ -10,6 +10,8 @@ from cli.stack import Function
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
 from distributary.errors import ConfigError, Unavailable
+from distributary.stream.dynamodb_stream import identifier_of
+from local.esm.batches import first_failure
 
 TRIES = 6
 """What fails so often has failed; it stays where it is."""
@@ -94,13 +96,9 @@ class Feed:
         done, tried = 0, 0
         while done < len(records):
             answer = self.invoke({"Records": list(records[done:])})
-            failed = (answer or {}).get("batchItemFailures") or []
-            if not failed:
+            at = first_failure([identifier_of(each) for each in records[done:]], answer)
+            if at is None:
                 return len(records)
-            names = [each["dynamodb"]["SequenceNumber"] for each in records[done:]]
-            at = min(
-                (names.index(each["itemIdentifier"]) for each in failed if each["itemIdentifier"] in names), default=0
-            )
             done, tried = done + at, 0 if at else tried + 1
             if tried == TRIES:
                 return done

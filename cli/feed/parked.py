@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from cli import given_up
 from cli.stack import Stack
@@ -16,12 +19,23 @@ from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, table_of
 from distributary.stream.records import decode
 
-BRANCHES = ("derive", "index", "welcome", "replicate")
+BRANCHES = ("derive", "index", "welcome", "replicate", "archive")
 RECONCILED = ("derive", "index")
 """Branches whose items are reconciled."""
 
-REPLAYED = ("welcome",)
-"""Branches that get the record again. The changes of replicate are neither: a replica is repaired from its source."""
+NOT_REDRIVEN = {
+    "welcome": "welcome sends nothing for a change that comes again: write to the person yourself, then delete these",
+    "replicate": "repair the replica with `distributary verify replicate --repair`, then delete these",
+    "archive": "archive takes no change again: what these hold is in the bucket alone, as long as it is kept",
+}
+"""What to do about the changes of the other branches."""
+
+
+_GONE = {"NoSuchKey", "NoSuchVersion", "404"}
+
+
+class _Gone(Exception):
+    """The object was removed after it was listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +87,17 @@ class Bucket:
     name: str
     stack: Stack
 
-    def read(self, branches: Sequence[str]) -> Iterator[Parked]:
-        """The changes parked for these branches, and those of batches that Lambda gave up for them."""
+    def read(self, branches: Sequence[str], since: datetime | None = None) -> Iterator[Parked]:
+        """The changes parked for these branches, and those of batches that Lambda gave up for them. What is removed
+        while this reads is passed over."""
         for branch in branches:
-            for place in self._places(f"{parking.PREFIX}/{branch}/"):
-                yield self._parked(branch, place)
+            for place in self._places(f"{parking.PREFIX}/{branch}/", since):
+                with suppress(_Gone):
+                    yield self._parked(branch, place)
         functions = {branch: self.stack.outputs.get(f"{branch.capitalize()}FunctionArn", "") for branch in branches}
-        for place in self._places(given_up.PREFIX):
-            yield from self._batch(place, functions)
+        for place in self._places(given_up.PREFIX, since):
+            with suppress(_Gone):
+                yield from self._batch(place, functions)
 
     def remove(self, place: Place) -> None:
         """This version and those before it, the oldest first: none of them takes its place."""
@@ -89,8 +106,13 @@ class Bucket:
             self.s3.delete_object(Bucket=self.name, Key=place.name, **chosen)
 
     def is_newest(self, place: Place) -> bool:
-        """Whether nothing was parked under the name since."""
-        found = self.s3.head_object(Bucket=self.name, Key=place.name)
+        """Whether nothing was parked under the name since, and it is still there."""
+        try:
+            found = self.s3.head_object(Bucket=self.name, Key=place.name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _GONE:
+                raise
+            return False
         return place.version in (None, found.get("VersionId"))
 
     def keep(self, change: Parked, cause: str, when: str) -> None:
@@ -102,14 +124,14 @@ class Bucket:
         self.s3.put_object(Bucket=self.name, Key=change.place.name, Body=content, ContentType="application/json")
         self.remove(change.place)
 
-    def _places(self, prefix: str) -> Iterator[Place]:
+    def _places(self, prefix: str, since: datetime | None) -> Iterator[Place]:
         """Of each object, whose versions are listed from the newest on
         (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html)."""
         pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
         listed = (each for page in pages for each in page.get("Versions", []))
         for name, found in groupby(listed, lambda each: each["Key"]):
             newest, *older = found
-            if newest["IsLatest"]:
+            if newest["IsLatest"] and (since is None or newest["LastModified"] >= since):
                 version = newest["VersionId"] if newest["VersionId"] != "null" else None
                 yield Place(name, version, newest["LastModified"], tuple(each["VersionId"] for each in older))
 
@@ -153,7 +175,12 @@ class Bucket:
 
     def _content(self, place: Place) -> bytes:
         version = {"VersionId": place.version} if place.version else {}
-        body: bytes = self.s3.get_object(Bucket=self.name, Key=place.name, **version)["Body"].read()
+        try:
+            body: bytes = self.s3.get_object(Bucket=self.name, Key=place.name, **version)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _GONE:
+                raise
+            raise _Gone from None
         return body
 
 

@@ -1,4 +1,4 @@
-"""Parked changes given to their function again: items of state branches are reconciled, records are replayed."""
+"""Parked changes given to their function again: their items are reconciled."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -7,11 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from cli.feed.invoke import EVENT_KEYS, Ended, Feed
-from cli.feed.parked import RECONCILED, REPLAYED, Bucket, Parked, Place
-from distributary.stream.change import Origin
+from cli.feed.parked import NOT_REDRIVEN, Bucket, Parked, Place
+from cli.given_up import PREFIX
 
-NOT_REDRIVEN = "repair the replica with `distributary verify replicate --repair`, then delete these"
-PARKED_AGAIN = "the function parked it again: `distributary parked show` has the new cause"
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
 
@@ -43,8 +41,7 @@ class Redrive:
         """All of them, in batches of one branch. An object is removed once each of its changes is done."""
         result, batches = Result(), _Batches()
         for change in changes:
-            batches.add(change)
-            for batch in batches.full():
+            if batch := batches.add(change):
                 self._redriven(batch, result)
         for batch in batches.rest():
             self._redriven(batch, result)
@@ -54,7 +51,7 @@ class Redrive:
         branch = batch[0].branch
         self.wait(len(batch))
         readable = [change for change in batch if change.readable]
-        found = self._fed(branch, readable)
+        found = self._reconciled(branch, readable)
         by_change = iter(found)
         ends = [next(by_change) if change.readable else Ended("Failed", UNREADABLE) for change in batch]
         stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}
@@ -70,34 +67,20 @@ class Redrive:
 
     def _was_tried(self, own: Sequence[Parked]) -> bool:
         """Whether this is one of our objects, and its change was given to its function."""
-        tried = own[0].branch in (*RECONCILED, *REPLAYED) and own[0].readable
-        return tried and len(own) == 1 and not own[0].place.name.startswith("aws/")
-
-    def _fed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        if branch in RECONCILED:
-            return self._reconciled(branch, batch)
-        return self._replayed(branch, batch) if branch in REPLAYED else [Ended("Failed", NOT_REDRIVEN)] * len(batch)
+        tried = own[0].branch not in NOT_REDRIVEN and own[0].readable
+        return tried and len(own) == 1 and not own[0].place.name.startswith(PREFIX)
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One entry an item, for the greatest version of its changes."""
+        """One entry an item, for the greatest version of its changes: a batch may hold thousands of one item. Nothing is
+        asked of a branch that does not reconcile."""
+        if branch in NOT_REDRIVEN:
+            return [Ended("Failed", NOT_REDRIVEN[branch])] * len(batch)
         newest: dict[str, Parked] = {}
-        for change in batch:
-            known = newest.get(change.item)
-            if known is None or int(change.version or 0) > int(known.version or 0):
-                newest[change.item] = change
+        for change in sorted(batch, key=lambda each: int(each.version or 0)):
+            newest[change.item] = change
         ends = self.feeds(branch).reconcile([change.entry() for change in newest.values()]) if newest else []
         by_item = dict(zip(newest, ends, strict=True))
         return [by_item[change.item] for change in batch]
-
-    def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One after the other: a function that fails one is not asked about the next of it."""
-        return [self._one(branch, change) for change in batch]
-
-    def _one(self, branch: str, change: Parked) -> Ended:
-        again = {**(change.record or {}), "distributary": {"origin": Origin.REDRIVE.value}}
-        if not self.feeds(branch).deliver([again]):
-            return Ended("Failed", "the function failed it again: see its log")
-        return Ended("Applied") if self.bucket.is_newest(change.place) else Ended("Parked", PARKED_AGAIN)
 
 
 class _Batches:
@@ -106,19 +89,18 @@ class _Batches:
     def __init__(self) -> None:
         self._open: dict[str, list[Parked]] = defaultdict(list)
 
-    def add(self, change: Parked) -> None:
-        self._open[change.branch].append(change)
-
-    def full(self) -> Iterable[list[Parked]]:
-        """Those with enough, but for the object that is still being read."""
-        for branch, changes in list(self._open.items()):
-            last = changes[-1].place
-            whole = [change for change in changes if change.place != last]
-            if len(whole) >= EVENT_KEYS:
-                self._open[branch] = [change for change in changes if change.place == last]
-                yield whole
+    def add(self, change: Parked) -> list[Parked]:
+        """The batch that is full, if this change begins another object."""
+        begun = self._open[change.branch]
+        full = len(begun) >= EVENT_KEYS and begun[-1].place != change.place
+        if full:
+            self._open[change.branch] = [change]
+            return begun
+        begun.append(change)
+        return []
 
     def rest(self) -> Iterable[list[Parked]]:
+        """What is left of each branch."""
         return [changes for changes in self._open.values() if changes]
 
 

@@ -38,7 +38,7 @@ class Lambda:
         self._one_at_a_time = Lock()
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
-        assert FunctionName.rsplit(":", 1)[1] in self.functions
+        assert _branch(FunctionName) in self.functions
         return {"Environment": {"Variables": {"STREAMS": self.streams}}}
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> Any:
@@ -46,11 +46,18 @@ class Lambda:
         self.events.append(event)
         try:
             with self._one_at_a_time, redirect_stdout(io.StringIO()):
-                answer = consume(event, Context(), self.functions[FunctionName.rsplit(":", 1)[1]])
+                answer = consume(event, Context(), self.functions[_branch(FunctionName)])
         except DistributaryError as error:
             body = {"errorType": type(error).__name__, "errorMessage": str(error)}
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(body).encode())}
         return {"Payload": io.BytesIO(json.dumps(answer).encode())}
+
+
+def _branch(arn: str) -> str:
+    """Of an ARN with the alias that events go to."""
+    *_, branch, alias = arn.split(":")
+    assert alias == "live"
+    return branch
 
 
 def clients(bucket: str, s3: Any, functions: Lambda, **more: Any) -> Callable[[str], Any]:

@@ -1,10 +1,12 @@
 """`distributary backfill`: every item of a table goes to a function, once it is stopped from where it was."""
 
+import io
 import json
 
 import pytest
 
 from cli.main import main
+from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import Deployment
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
@@ -12,6 +14,7 @@ from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import reconciler
+from distributary.errors import Unavailable
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.stack import Lambda, clients
@@ -143,6 +146,40 @@ def test_a_run_that_was_stopped_goes_on_from_its_state_file(town, tmp_path, caps
     assert town.rows() == (20, 40)
     assert town.run("--state", str(state), "--segments", "1") == 0
     assert "0 items, 0 left" in capsys.readouterr().out
+
+
+def test_a_page_with_an_item_that_keeps_failing_is_not_passed_over(town, tmp_path, capsys):
+    working, state = town.functions.functions["derive"].reconciler, tmp_path / "state.json"
+    busy = [outcomes.failed(Unavailable("busy"))]
+    town.functions.functions["derive"] = town.deployment(lambda asked, _: busy * len(asked))
+    assert town.run("--state", str(state), "--segments", "1") == 1
+    town.functions.functions["derive"] = town.deployment(working)
+    assert town.run("--state", str(state), "--segments", "1") == 0
+    assert "20 items, 0 left" in capsys.readouterr().out
+    assert town.rows() == (20, 40)
+
+
+def test_a_run_that_is_over_still_says_what_its_branch_refused(town, tmp_path):
+    town.service.put_item(TableName="orders", Item={**order(1), "total": {"S": "much"}})
+    state = str(tmp_path / "state.json")
+    assert [town.run("--state", state), town.run("--state", state)] == [1, 1]
+
+
+def test_a_first_fill_goes_on_behind_what_a_slow_function_has_done(town):
+    invoke, sizes = town.functions.invoke, []
+
+    def slow(**call):
+        event = json.loads(call["Payload"])
+        records = event["Records"]
+        sizes.append(len(records))
+        answer = invoke(**{**call, "Payload": json.dumps({"Records": records[:1]}).encode()})
+        failed = [{"itemIdentifier": records[1]["eventID"]}] if len(records) > 1 else []
+        return {**answer, "Payload": io.BytesIO(json.dumps({"batchItemFailures": failed}).encode())}
+
+    town.functions.invoke = slow
+    assert town.run("--first-fill", "--segments", "1") == 0
+    assert sizes == [3, 2, 1] * 6 + [2, 1]
+    assert town.rows() == (20, 40)
 
 
 def test_items_that_a_view_rejects_are_counted_by_cause(town, tmp_path):

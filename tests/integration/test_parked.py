@@ -6,6 +6,7 @@ import uuid
 import boto3
 import pytest
 
+from cli.feed.parked import NOT_REDRIVEN, Bucket
 from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import Deployment
@@ -169,20 +170,13 @@ def test_what_was_parked_under_the_same_name_meanwhile_is_not_removed(town):
     assert len(town.objects()) == 1
 
 
-def test_a_parked_message_is_replayed_from_its_record(town):
-    town.park(record(1), branch="welcome")
-    assert town.run("redrive", "--branch", "welcome") == 0
-    (event,) = town.functions.events
-    assert event["Records"][0]["distributary"] == {"origin": "redrive"}
-    assert town.objects() == []
-
-
-def test_a_change_of_a_replica_stays_and_is_said_to_need_a_repair(town, capsys):
-    """Its old image is never replayed: the replica may have moved on, and the tombstones may be gone."""
-    town.park(record(1), branch="replicate")
+@pytest.mark.parametrize("branch", NOT_REDRIVEN)
+def test_what_no_redrive_sets_right_stays_with_what_to_do(town, capsys, branch):
+    """A welcome that ignores a redriven record would lose it: nothing is removed that was not done."""
+    town.park(record(1), branch=branch)
     before = town.objects()
-    assert town.run("redrive", "--branch", "replicate") == 1
-    assert "left: 1 of replicate: repair the replica with `distributary verify replicate" in capsys.readouterr().out
+    assert town.run("redrive", "--branch", branch) == 1
+    assert f"left: 1 of {branch}: {NOT_REDRIVEN[branch]}" in capsys.readouterr().out
     assert (town.objects(), town.functions.events) == (before, [])
 
 
@@ -194,21 +188,29 @@ def test_a_change_that_was_parked_twice_goes_with_all_its_versions(town):
     assert "Versions" not in town.s3.list_object_versions(Bucket=town.bucket)
 
 
-def test_a_message_that_is_parked_again_stays_with_its_new_cause(town, capsys):
-    town.park(record(1), branch="welcome")
-    town.welcome.default = outcomes.parked(Rejected("no consent"))
-    assert town.run("redrive") == 1
-    assert "left: 1 of welcome: the function parked it again" in capsys.readouterr().out
-    (name,) = town.objects()
-    assert json.loads(town.s3.get_object(Bucket=town.bucket, Key=name)["Body"].read())["cause"] == "no consent"
-
-
 def test_a_batch_whose_payload_is_no_json_is_listed_and_stays(town, capsys):
     body = {"requestContext": {"functionArn": f"{ACCOUNT}:derive"}, "payload": "{"}
     town.s3.put_object(Bucket=town.bucket, Key="aws/lambda/torn", Body=json.dumps(body).encode())
     assert town.run("redrive") == 1
     assert "its key cannot be read" in capsys.readouterr().out
     assert town.objects() == ["aws/lambda/torn"]
+
+
+def test_what_is_removed_while_the_bucket_is_read_is_passed_over(town, monkeypatch):
+    town.put("u"), town.put("b")
+    town.park(record(1), record(2, "b"))
+    read, seen = Bucket._content, []
+
+    def removed_first(bucket, place):
+        seen.append(place)
+        if len(seen) == 1:
+            bucket.remove(place)
+        return read(bucket, place)
+
+    monkeypatch.setattr(Bucket, "_content", removed_first)
+    assert town.run("redrive") == 0
+    assert len(town.rows()) == 1
+    assert town.objects() == []
 
 
 def test_list_groups_by_branch_and_cause(town, capsys):
@@ -254,7 +256,7 @@ def test_a_dry_run_counts_and_changes_nothing(town, capsys):
     ("arguments", "stack", "says"),
     [
         (["list"], "shopp", "there is no stack 'shopp'"),
-        (["list", "--branch", "derived"], "shop", "--branch derived: give derive, index, welcome, replicate"),
+        (["list", "--branch", "derived"], "shop", "--branch derived: give derive, index, welcome, replicate, archive"),
         (["show", "--key", "u"], "shop", "--key: give the item's whole key as DynamoDB JSON"),
     ],
 )

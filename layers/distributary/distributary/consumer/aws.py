@@ -10,6 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
 
+ALIAS = "live"
+"""Of a function, the version that its events go to; template.yaml makes it."""
+
 
 class Clients(Protocol):
     """Where a branch gets its AWS clients from: `client`, or fakes in tests."""

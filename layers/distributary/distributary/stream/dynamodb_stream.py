@@ -39,7 +39,7 @@ def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | U
         return _change(record, generation_of(_source(record)))
     except Unavailable as error:
         foreign = isinstance(error, ForeignStream)
-        return Unlisted(_event_id(record), _identifier(record), record, str(error), foreign)
+        return Unlisted(_event_id(record), identifier_of(record), record, str(error), foreign)
     except ConfigError:
         raise
     except DistributaryError as error:
@@ -148,7 +148,7 @@ def _expired(record: Mapping[str, Any]) -> bool:
     return (record.get("userIdentity") or {}).get("principalId") == _TTL_PRINCIPAL
 
 
-def _identifier(record: Any) -> str:
+def identifier_of(record: Any) -> str:
     """What Lambda wants back: the sequence number; for a snapshot, which has none of its own, the event id."""
     try:
         if (record.get("distributary") or {}).get("origin") == Origin.SNAPSHOT:
@@ -165,7 +165,7 @@ def _event_id(record: Any) -> str:
 
 
 def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
-    return Undecodable(_event_id(record), _identifier(record), record, cause, detail)
+    return Undecodable(_event_id(record), identifier_of(record), record, cause, detail)
 
 
 def _digest(record: Any) -> str:
@@ -173,4 +173,4 @@ def _digest(record: Any) -> str:
     try:
         return digest(record)
     except RecursionError:
-        return digest(_identifier(record))
+        return digest(identifier_of(record))

@@ -49,11 +49,19 @@ class ParkedItems:
         try:
             content = self.s3.get_object(Bucket=self.bucket, Key=name)["Body"].read()
         except AwsError as error:
+            if code_of(error) == _GONE:
+                return None
             raise ConfigError(_refused(self.bucket, error)) from None
-        return ParkedObject(f"s3://{self.bucket}/{name}", str(read(content).get("cause", "")))
+        try:
+            cause = str(read(content).get("cause", ""))
+        except ValueError:
+            cause = "the object is no JSON"
+        return ParkedObject(f"s3://{self.bucket}/{name}", cause)
 
 
 NOTHING_LISTED = ParkedItems()
+_GONE = "NoSuchKey"
+"""Of an object that a redrive or its lifecycle removed after it was listed."""
 
 
 def _listed(s3: Any, bucket: str, branch: str, table: str) -> Iterator[tuple[str, Any, str]]:
@@ -66,9 +74,15 @@ def _listed(s3: Any, bucket: str, branch: str, table: str) -> Iterator[tuple[str
 
 
 def _digest(s3: Any, bucket: str, key: str, table: str) -> str:
-    """Of the item that a parked record names; empty if it names none of this table."""
+    """Of the item that a parked record names; empty if it names none of this table, or is gone."""
     try:
-        record = read(s3.get_object(Bucket=bucket, Key=key)["Body"].read())["record"]
+        content = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except AwsError as error:
+        if code_of(error) == _GONE:
+            return ""
+        raise
+    try:
+        record = read(content)["record"]
         named = table_of(record.get("eventSourceARN", "")) in ("", table)
         return item_digest(table, record["dynamodb"]["Keys"]) if named else ""
     except (Rejected, ValueError, LookupError, TypeError, AttributeError):

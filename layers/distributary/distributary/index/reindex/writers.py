@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.aws import ALIAS, AwsError, code_of
 from distributary.errors import ConfigError
 
 GENERATION, ALSO = "GENERATION", "ALSO_GENERATION"
-ALIAS = "live"
-"""What the event source mapping invokes; template.yaml makes it."""
 
 
 class Writers(Protocol):

@@ -92,7 +92,7 @@ class Reader:
     @property
     def function(self) -> str:
         """The name of its function."""
-        return str(self.mapping["FunctionArn"]).rpartition(":")[2]
+        return _function(str(self.mapping["FunctionArn"]))
 
     @property
     def disabled(self) -> bool:

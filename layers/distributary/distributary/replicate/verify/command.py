@@ -24,7 +24,7 @@ from distributary.replicate.verify.table import Keys, Side
 from distributary.replicate.verify.tables import Place, Places, declared, described, key_names
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
-from distributary.verify.parked import ParkedItems
+from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import progress
 
 REPAIRS = 32
@@ -77,7 +77,7 @@ def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
     )
     repair = Repair(branch.register, options.generation) if options.repair else None
     streams = [(home, table.get("LatestStreamArn"))]
-    return _run(options, comparator, repair, (table["ItemCount"], replica["ItemCount"]), streams)
+    return _run(options, comparator, repair, (table["ItemCount"], replica["ItemCount"]), streams, _parked(options))
 
 
 def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
@@ -86,7 +86,7 @@ def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
     here, *others = places
     clients = {region: place.client() for region, place in places.items()}
     tables = {region: described(clients[region], options.table) for region in places}
-    repair, reports = None, []
+    repair, reports, parked = None, [], _parked(options)
     if options.repair:
         names, parallel = dict.fromkeys(places, (options.table, options.tombstone_table)), Parallel(1)
         days, attribute = options.tombstone_days, options.version_attribute
@@ -96,8 +96,15 @@ def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
         comparator = regions.comparator(home, away, key_names(tables[here], tables[other]), options.version_attribute)
         streams = [(places[region], tables[region].get("LatestStreamArn")) for region in (here, other)]
         counts = tables[here]["ItemCount"], tables[other]["ItemCount"]
-        reports.append((here, other, _run(options, comparator, repair, counts, streams)))
+        reports.append((here, other, _run(options, comparator, repair, counts, streams, parked)))
     return regions.one_report(reports)
+
+
+def _parked(options: Options) -> ParkedItems:
+    """Listed once in a run."""
+    if not options.parking:
+        return NOTHING_LISTED
+    return ParkedItems.of(options.source.client("s3"), options.parking, "replicate", options.table)
 
 
 def _run(
@@ -106,6 +113,7 @@ def _run(
     repair: Repairs | None,
     items: tuple[int, int],
     streams: Sequence[tuple[Place, str | None]],
+    parked: ParkedItems,
 ) -> MirrorReport:
     share = 0.0 if options.since else options.sample or 1.0
     counts = {"items": round(share * items[0]), "rows": round(share * items[1])}
@@ -118,9 +126,7 @@ def _run(
             Parallel(REPAIRS),
             report_progress,
         )
-        if options.parking:
-            s3 = options.source.client("s3")
-            verify.parked = ParkedItems.of(s3, options.parking, "replicate", options.table)
+        verify.parked = parked
         if not options.since:
             return _scanned(verify, options, items[0])
         now = time.time()
