@@ -71,8 +71,8 @@ class Redrive:
         return tried and len(own) == 1 and not own[0].place.name.startswith(PREFIX)
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One entry an item, for the greatest version of its changes: a batch may hold thousands of one item. Nothing is
-        asked of a branch that does not reconcile."""
+        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item.
+        Nothing is asked of a branch that does not reconcile."""
         if branch in NOT_REDRIVEN:
             return [Ended("Failed", NOT_REDRIVEN[branch])] * len(batch)
         newest: dict[str, Parked] = {}

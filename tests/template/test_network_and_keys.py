@@ -77,11 +77,18 @@ def test_keys_are_used_only_through_the_services_that_hold_the_data(template):
     assert sources["Resource"] == {"Ref": "KmsKeyArns"}
     through = [each["Fn::Sub"].partition(".")[0] for each in sources["Condition"]["StringLike"]["kms:ViaService"]]
     assert through == ["dynamodb", "s3", "secretsmanager", "sns", "ssm"]
-    assert [each["Resource"] for each in buckets] == [{"Ref": "ParkingKeyArn"}, {"Ref": "ArchiveKeyArn"}]
-    for bucket in buckets:
+    archives = template.properties("ArchiveKeyPolicy")["PolicyDocument"]["Statement"]
+    assert [each["Resource"] for each in (*buckets, *archives)] == [{"Ref": "ParkingKeyArn"}, {"Ref": "ArchiveKeyArn"}]
+    for bucket in (*buckets, *archives):
+        assert bucket["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
         assert bucket["Condition"] == {
             "StringEquals": {"kms:ViaService": {"Fn::Sub": "s3.${AWS::Region}.${AWS::URLSuffix}"}}
         }
+
+
+def test_the_archives_key_is_for_the_role_of_archive_alone(template):
+    roles = template.of_type("AWS::IAM::Role")
+    assert [name for name in roles if "ArchiveKeyPolicy" in str(template.properties(name))] == ["ArchiveRole"]
 
 
 def test_messages_are_sent_with_the_given_identity_and_no_other(template):

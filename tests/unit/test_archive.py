@@ -140,6 +140,13 @@ def test_a_change_that_no_reader_could_read_is_parked_and_the_rest_kept(fault):
     assert len(lines(state)) == 2
 
 
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_a_change_that_no_reader_could_read_is_parked_if_it_comes_alone(fault):
+    """As Lambda delivers it once it has bisected the batch."""
+    statuses, state = archived(UNREADABLE[fault](change(0)))
+    assert (statuses, state) == ([Status.PARKED], {})
+
+
 def test_a_record_that_is_no_change_is_parked_and_never_blocks():
     bucket, parked = S3("archive"), Bucket()
     records = [stream_record(0), {**stream_record(1), "eventName": "NONE"}, stream_record(2)]

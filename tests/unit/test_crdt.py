@@ -216,6 +216,17 @@ def test_a_change_that_never_came_is_made_up_for_by_its_regions_next_one():
     assert shown((made, last, other)) == {"a": "2", "b": "4"}
 
 
+@pytest.mark.parametrize("newest", ["of the edit", ""], ids=["edited", "deleted"])
+def test_what_a_repair_found_is_not_the_newest_once_the_region_wrote_again(newest):
+    """The application may write the same content once more: it has not been read."""
+    known = MergeState({unread(EU): Part(digests={5: "found"}), EU: Part(digests={10: newest})})
+    assert not known.has_read(EU, "found")
+    assert known.has_read(EU, newest)
+    later = MergeState({unread(EU): Part(digests={12: "found"}), EU: Part(digests={10: newest})})
+    assert later.has_read(EU, "found")
+    assert not later.has_read(EU, newest)
+
+
 class TestWhatARepairFindsInARow:
     """The row of EU shows an edit of `b` alone. Meanwhile US has written `a`, which that row does not show yet."""
 

@@ -38,9 +38,11 @@ class ArchiveBranch:
             if change.origin is Origin.SNAPSHOT:
                 continue
             try:
-                parts.setdefault(_part(change), []).append((place, line(change)))
+                part, text = _part(change), line(change)
             except Rejected as error:
                 ends[place] = outcomes.parked(error)
+                continue
+            parts.setdefault(part, []).append((place, text))
         for part, lines in parts.items():
             end = self._put(part, [changes[place] for place, _ in lines], b"".join(text for _, text in lines), deadline)
             for place, _ in lines:

@@ -166,8 +166,9 @@ class MergeState:
 
     def has_read(self, region: str, digest: str) -> bool:
         """Whether the region's newest content, as far as it is known, has this digest."""
-        own = (self.parts.get(name, Part()).digests for name in (region, unread(region)))
-        return any(digests and digests[max(digests)] == digest for digests in own)
+        parts = (self.parts.get(name, Part()) for name in (unread(region), region))
+        digests = {position: each for part in parts for position, each in part.digests.items()}
+        return bool(digests) and digests[max(digests)] == digest
 
 
 MergeItems = Callable[[Typed, Typed], Typed]
