@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from local.attach_report import say
 from local.errors import LocalError
 from local.stack import Stack
 
@@ -49,18 +50,15 @@ class Reload:
     def _restart(self, name: str) -> None:
         faults = self._check(name)
         for fault in faults:
-            self._say(f"{fault} (the function keeps its last declarations)")
+            say(self._console, f"{fault} (the function keeps its last declarations)")
         if faults:
             return
         try:
             self._stack.restart(name)
         except LocalError as error:
-            self._say(f"{name}: not restarted: {error}")
+            say(self._console, f"{name}: not restarted: {error}")
             return
-        self._say(f"{name}: restarted with the changed declarations")
-
-    def _say(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say(self._console, f"{name}: restarted with the changed declarations")
 
 
 def _files(folders: Sequence[Path]) -> Files:

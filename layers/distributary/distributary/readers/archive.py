@@ -31,7 +31,6 @@ class ArchivedChange:
     keys: dict[str, Any]
     old: dict[str, Any] | None
     new: dict[str, Any] | None
-    event_id: str
     stream: str
     expired: bool
 
@@ -69,29 +68,25 @@ class Archive:
         """A line of an object. Raises ConfigError that names it if it is none of an archive."""
         try:
             found = json.loads(line)
-            metadata = found["Metadata"]
+            metadata, (at, micros) = found["Metadata"], placed(found)
             return ArchivedChange(
-                at=Position(int(metadata["Generation"]["N"]), int(metadata["SequenceNumber"]["S"])),
-                micros=int(metadata["WriteTimestampMicros"]["N"]),
+                at=at,
+                micros=micros,
                 kind=metadata["EventName"]["S"],
                 keys=dict(found["Keys"]),
                 old=found.get("OldImage"),
                 new=found.get("NewImage"),
-                event_id=metadata["EventID"]["S"],
                 stream=metadata["Stream"]["S"],
                 expired="Expired" in metadata,
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except MALFORMED as error:
             raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {error!r:.200}") from None
 
-    def changes(self, begin: int | None = None, end: int | None = None) -> Iterator[ArchivedChange]:
-        """Every change of a window, each as often as it was archived, in no order. Raises as `objects`, `lines` and
-        `read` do."""
-        for name in self.objects(begin, end):
+    def changes(self) -> Iterator[ArchivedChange]:
+        """Every change, as often as it was archived, in no order. Raises as `objects`, `lines` and `read` do."""
+        for name in self.objects():
             for number, line in self.lines(name):
-                change = self.read(name, number, line)
-                if (begin is None or change.micros >= begin) and (end is None or change.micros < end):
-                    yield change
+                yield self.read(name, number, line)
 
     def _hours(self) -> list[tuple[int, str]]:
         if not self._found:
@@ -106,6 +101,23 @@ class Archive:
                 f"address or the table's name"
             )
         return self._found
+
+
+_IMAGES = {"INSERT": {"NewImage"}, "MODIFY": {"NewImage", "OldImage"}, "REMOVE": {"OldImage"}}
+_NO_KIND = {"a known EventName"}
+
+MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+"""What `placed` raises for JSON that is no line of an archive."""
+
+
+def placed(found: Any) -> tuple[Position, int]:
+    """Where a line's change comes in its item's history, and when it was written (microseconds since the epoch)."""
+    metadata = found["Metadata"]
+    micros = int(metadata["WriteTimestampMicros"]["N"])
+    at = Position(int(metadata["Generation"]["N"]), int(metadata["SequenceNumber"]["S"]))
+    if not (type(found["Keys"]) is dict and found.keys() >= _IMAGES.get(metadata["EventName"]["S"], _NO_KIND)):
+        raise ValueError("the images are not those of its EventName")
+    return at, micros
 
 
 def shown_time(micros: int) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import orjson
 
 from distributary.errors import ConfigError
-from distributary.readers.archive import Archive, Position
+from distributary.readers.archive import MALFORMED, Archive, Position, placed
 
 WAYS = 64
 """Files at a time, and how many a file is divided into that is too large."""
@@ -49,21 +49,12 @@ def entries(archive: Archive, name: str, window: Window) -> Iterator[Entry]:
     for number, line in archive.lines(name):
         try:
             found = orjson.loads(line)
-            metadata = found["Metadata"]
-            micros = int(metadata["WriteTimestampMicros"]["N"])
-            at = Position(int(metadata["Generation"]["N"]), int(metadata["SequenceNumber"]["S"]))
-            key = orjson.dumps(found["Keys"])
-            if not (type(found["Keys"]) is dict and found.keys() >= _IMAGES.get(metadata["EventName"]["S"], _NO_KIND)):
-                raise ValueError("the images are not those of its EventName")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            (at, micros), key = placed(found), orjson.dumps(found["Keys"])
+        except MALFORMED as error:
             where = f"{archive.place.shown(name)}:{number}"
             raise ConfigError(f"{where}: this is no line of an archive: {error!r:.200}") from None
         if window.begin <= micros < window.end:
             yield Entry(key, at, micros, line.rstrip(b"\n"))
-
-
-_IMAGES = {"INSERT": {"NewImage"}, "MODIFY": {"NewImage", "OldImage"}, "REMOVE": {"OldImage"}}
-_NO_KIND = {"a known EventName"}
 
 
 class Partitions:
