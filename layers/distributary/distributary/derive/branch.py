@@ -8,14 +8,13 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.derive.contribution import entry_of
-from distributary.derive.delta import Entry
+from distributary.derive.delta import Entry, typed_key
 from distributary.derive.ledger import Ledger
 from distributary.derive.rows import content_of, expiry_of
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
 from distributary.stream.change import Change
-from distributary.stream.codec import Typed
 from distributary.stream.keys import bounded
 
 TOMBSTONE_ID_BYTES = 1024
@@ -98,7 +97,7 @@ def row_id(view: View, pk: str, sk: str) -> str:
 def row_of(view: View, change: Change) -> Write:
     """The row as the change leaves it. Raises Rejected for an item of which the view can make none."""
     pk, sk = view.key(change.keys)
-    key: dict[str, Typed] = {"pk": {"S": pk}, "sk": {"S": sk}}
+    key = typed_key((pk, sk))
     id = row_id(view, pk, sk)
     held = change.new is not None and view.holds(change.new)
     if not held or change.new is None:

@@ -11,6 +11,13 @@ from distributary.stream.keys import PARTITION_KEY_BYTES, bounded
 Key = tuple[str, str]
 """A derived row's pk and sk."""
 Row = Mapping[str, Typed]
+
+
+def typed_key(key: Key) -> dict[str, Typed]:
+    """A derived row's key, as a client takes it."""
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
 MemberName = tuple[str, str]
 """The set that a member belongs to, and its place in the set's order."""
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
-from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row
+from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row, typed_key
 from distributary.derive.format import WRITTEN, check_derived_row
 from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
@@ -39,7 +39,7 @@ class LedgerTables:
         """Derived rows by key, empty where there is none. Raises Unavailable, and ConfigError for a row of a later
         release."""
         found: dict[Key, Row] = {key: {} for key in keys}
-        wanted = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in keys]
+        wanted = [typed_key(key) for key in keys]
         for row in self._get(self.derived, wanted, deadline):
             found[row["pk"]["S"], row["sk"]["S"]] = check_derived_row(row)
         return found

@@ -7,7 +7,7 @@ from functools import reduce
 from distributary.consumer.deadline import FOREVER
 from distributary.derive.contribution import figures, shards_of
 from distributary.derive.declarations import Aggregate
-from distributary.derive.delta import Row, add
+from distributary.derive.delta import Row, add, typed_key
 from distributary.derive.groups import Group
 from distributary.derive.view import View
 from distributary.dynamodb.requests import BatchReader, batch_get
@@ -28,7 +28,7 @@ def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]
     declared = view.declared
     if not isinstance(declared, Aggregate):
         raise TypeError(f"view '{view.name}' is no Aggregate")
-    keys = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in shards_of(declared, view.key(group))]
+    keys = [typed_key(key) for key in shards_of(declared, view.key(group))]
     rows = batch_get(client, table, keys, FOREVER)
     return combined(declared, rows) if rows else None
 

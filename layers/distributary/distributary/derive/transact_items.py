@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from distributary.derive.delta import Key, Row, member_key
+from distributary.derive.delta import Key, Row, member_key, typed_key
 from distributary.derive.groups import REVISION, Group, NewGroupState
 from distributary.derive.transactions import Action, PendingEntry
 
@@ -30,10 +30,6 @@ def group_actions(view: str, key: Key, group: Group, following: NewGroupState, d
     return actions
 
 
-def _typed(key: Key) -> dict[str, Any]:
-    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
-
-
 def _unchanged(read: str | None) -> tuple[str, dict[str, str], dict[str, Any]]:
     """The ledger row is as it was read."""
     if read is None:
@@ -56,7 +52,7 @@ def _put(table: str, row: Row, *condition: Any) -> dict[str, Any]:
 
 
 def _delete(table: str, key: Key, *condition: Any) -> dict[str, Any]:
-    return {"Delete": {"TableName": table, "Key": _typed(key), **_condition(*condition)}}
+    return {"Delete": {"TableName": table, "Key": typed_key(key), **_condition(*condition)}}
 
 
 def _condition(expression: str = "", names: Any = None, values: Any = None) -> dict[str, Any]:

@@ -20,7 +20,15 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.branch import row_id
-from distributary.derive.delta import Delta, GroupDelta, Key, RecordedContribution, Row, difference, member_key
+from distributary.derive.delta import (
+    Delta,
+    GroupDelta,
+    RecordedContribution,
+    Row,
+    difference,
+    member_key,
+    typed_key,
+)
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
@@ -77,10 +85,7 @@ class Repair:
             return self._conditionally(self.tables.client.put_item, "row PutItem", Item=item, **seen)
         if REVISION not in finding.row:
             return False
-        pk, sk = finding.key
-        return self._conditionally(
-            self.tables.client.delete_item, "row DeleteItem", Key={"pk": {"S": pk}, "sk": {"S": sk}}, **seen
-        )
+        return self._conditionally(self.tables.client.delete_item, "row DeleteItem", Key=typed_key(finding.key), **seen)
 
     def _contribution(self, finding: Finding, at_least: int, deadline: Deadline) -> Outcome:
         entry = finding.want.entry
@@ -106,12 +111,8 @@ def _writes(finding: Finding) -> list[tuple[Write, Row]]:
     others = [(key, row) for key, row in finding.derived.items() if row and key != own]
     kept = [row[REPLICA_VERSION]["S"] for _, row in others if REPLICA_VERSION in row]
     newest = max([write.version, *map(versions.from_text, kept)])
-    dead = [(Write(row_id(finding.want.view, *key), _typed(key), None, write.version), row) for key, row in others]
+    dead = [(Write(row_id(finding.want.view, *key), typed_key(key), None, write.version), row) for key, row in others]
     return [(replace(write, version=newest), finding.derived[own]), *dead]
-
-
-def _typed(key: Key) -> Row:
-    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
 
 
 def _repair_delta(delta: Delta, finding: Finding) -> Delta:

@@ -6,6 +6,7 @@ escaped more) are moved by the verification that follows, as differences.
 """
 
 from collections.abc import Sequence
+from threading import Event
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -41,15 +42,15 @@ def prepare(known: TableFormat, scan: Scan, table: str, repair: bool) -> None:
 
 def _move_all(scan: Scan, table: str) -> None:
     for _ in range(_PASSES):
-        old: list[str] = []
+        met = Event()
 
-        def take(page: list[Row], old: list[str] = old) -> None:
-            rows = [row for row in page if format_of(row) < FORMAT]
-            old.extend(row["id"]["S"] for row in rows)
-            _move(scan.tables, table, rows)
+        def take(page: list[Row], met: Event = met) -> None:
+            if rows := [row for row in page if format_of(row) < FORMAT]:
+                met.set()
+                _move(scan.tables, table, rows)
 
         scan.each_page(scan.tables.ledger, take)
-        if not old:
+        if not met.is_set():
             return
     raise Unavailable("the ledger still gets rows of release 0.1: wait until no invocation of it runs, and try again")
 
