@@ -368,7 +368,7 @@ def test_an_older_change_never_brings_back_a_row_that_a_repair_took_away(world: 
     assert world.verify().equal, world.verify().samples
 
 
-def test_an_item_whose_rows_the_table_refuses_is_parked_and_others_are_repaired(world: World) -> None:
+def test_an_item_whose_rows_are_refused_is_parked_and_others_are_repaired(world: World) -> None:
     world.put("u-8", deliver=False, **{**user("large"), "name": {"S": "x" * 409_520}})
     world.derived.pop(("USER#u-1", "PROFILE"))
     report = world.verify(repair=True)
