@@ -6,6 +6,7 @@ from typing import Any
 
 from distributary.archive.factory import build
 from distributary.archive.settings import ArchiveSettings
+from distributary.consumer import marshaller
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
@@ -27,4 +28,5 @@ def handler(event: Any, context: Context) -> Response:
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    marshaller.install()
     runtime()

@@ -4,6 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
+from distributary.consumer import marshaller
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
@@ -32,4 +33,5 @@ def handler(event: Any, context: Context) -> Response:
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    marshaller.install()
     runtime()

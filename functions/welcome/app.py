@@ -4,6 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
+from distributary.consumer import marshaller
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
@@ -28,4 +29,5 @@ def handler(event: Any, context: Context) -> Response:
 
 
 if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
+    marshaller.install()
     runtime()
