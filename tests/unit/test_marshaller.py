@@ -125,7 +125,9 @@ def test_broken_text_fails_as_it_fails_without_us(body):
     assert ours.errors
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"null", b"7", b'"aws:dynamodb"', b'{"detail": "aws:dynamodb"}', b"\xef\xbb\xbf{}"])
+@pytest.mark.parametrize(
+    "body", [b"{}", b"[]", b"null", b"7", b'"aws:dynamodb"', b'{"detail": "aws:dynamodb"}', b"\xef\xbb\xbf{}"]
+)
 def test_any_other_event_goes_the_runtimes_own_way(body):
     runtime = invoked(lambda event, context: [type(event).__name__, event], body)
     expected = json.loads(body.decode("utf-8-sig"))

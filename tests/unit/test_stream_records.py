@@ -82,7 +82,7 @@ def test_a_change_without_an_old_image_is_one():
         ("dynamodb.Keys", {"a": {"S": "1"}, "b": {"S": "2"}, "c": {"S": "3"}}, "no key or more than two"),
         ("dynamodb.Keys", [{"S": "u-1"}], "Keys is no object"),
         ("dynamodb.Keys", "user_id", "Keys"),
-        ("dynamodb.Keys", None, "wrong form"),
+        ("dynamodb.Keys", None, "no object"),
         ("dynamodb.Keys", {"user_id": {"BOOL": True}}, "none of S, N, B"),
         ("dynamodb.Keys", {"user_id": {"SS": ["u-1"]}}, "none of S, N, B"),
         ("dynamodb.Keys", {"user_id": {"S": "u-1", "N": "1"}}, "none of S, N, B"),

@@ -114,10 +114,10 @@ def _check_keys(keys: Mapping[str, Any]) -> None:
 def _image(name: str, body: Mapping[str, Any]) -> Image | None:
     """What the body has by this name: an object, or the slice of the event that spells one. None if it is empty."""
     part = body.get(name)
+    if type(part) is Raw:
+        return image_of(part)
     if part is None:
         return None
-    if isinstance(part, Raw):
-        return image_of(part)
     if not isinstance(part, Mapping):
         raise Rejected(f"{name} is no object")
     return Image(part) if part else None

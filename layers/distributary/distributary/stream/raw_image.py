@@ -13,7 +13,7 @@ from distributary.stream.codec import Typed, Value, decode
 
 _SLICES = msgspec.json.Decoder(dict[str, Raw])
 _TYPED = msgspec.json.Decoder()
-_PLAIN_START = b'{"'
+_BRACE, _QUOTE = b'{"'
 
 
 class RawImage(Image):
@@ -37,10 +37,15 @@ class RawImage(Image):
 
     def typed(self, name: str) -> Typed:
         """One attribute in DynamoDB JSON. Raises KeyError if the item lacks it."""
-        parts = self._known()
+        parts = self._parts
+        if parts is None:
+            parts = self._known()
         part = parts[name]
         if type(part) is Raw:
-            part = parts[name] = _decoded(part)
+            try:
+                part = parts[name] = _TYPED.decode(part)
+            except (msgspec.MsgspecError, RecursionError):
+                part = parts[name] = _decoded(part)
         return part
 
     def __getitem__(self, name: str) -> Value:
@@ -49,7 +54,9 @@ class RawImage(Image):
             decoded = self._decoded = {}
         if name in decoded:
             return decoded[name]
-        value = decoded[name] = decode(self.typed(name), name)
+        typed = self.typed(name)
+        text = typed.get("S") if type(typed) is dict and len(typed) == 1 else None
+        value = decoded[name] = text if type(text) is str and text.isascii() else decode(typed, name)
         return value
 
     def __contains__(self, name: object) -> bool:
@@ -78,7 +85,8 @@ class RawImage(Image):
 
 def image_of(slice: Raw) -> Image | None:
     """The image that the slice spells, None for no or an empty one. Raises Rejected for anything but an object."""
-    if memoryview(slice)[:2] == _PLAIN_START:
+    text = memoryview(slice)
+    if text[0] == _BRACE and text[1] == _QUOTE:
         return RawImage(slice)
     content = _decoded(slice)
     if content is not None and not isinstance(content, dict):
