@@ -4,10 +4,10 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.consumer import marshaller
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.welcome.factory import build
@@ -28,6 +28,4 @@ def handler(event: Any, context: Context) -> Response:
     return consume(event, context, runtime())
 
 
-if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    marshaller.install()
-    runtime()
+prepare(runtime)

@@ -41,7 +41,8 @@ def decode(
     ConfigError if `generation_of` does: the sink was written by a later release.
     """
     try:
-        return _change(record, generation_of(_source(record)), record if received is None else received)
+        source = _source(record)
+        return _change(record, source, generation_of(source), record if received is None else received)
     except Unavailable as error:
         foreign = isinstance(error, ForeignStream)
         return Unlisted(_event_id(record), identifier_of(record), record, str(error), foreign)
@@ -61,7 +62,7 @@ def table_of(source: str) -> str:
     return (source.split(":table/", 1)[1:] or [""])[0].split("/", 1)[0]
 
 
-def _change(record: Mapping[str, Any], generation: int, received: Mapping[str, Any]) -> Change:
+def _change(record: Mapping[str, Any], source: str, generation: int, received: Mapping[str, Any]) -> Change:
     kind = _KINDS.get(record.get("eventName", ""))
     if kind is None:
         raise Rejected("eventName is none of INSERT, MODIFY, REMOVE")
@@ -72,7 +73,7 @@ def _change(record: Mapping[str, Any], generation: int, received: Mapping[str, A
         raise Rejected(f"the record has no {missing.args[0]}") from None
     if not _is_id(event_id):
         raise Rejected("eventID is no printable text")
-    if not isinstance(keys, Mapping):
+    if not (type(keys) is dict or isinstance(keys, Mapping)):
         raise Rejected("Keys is no object")
     new = None if kind is Kind.REMOVE else _image("NewImage", body)
     old = _image("OldImage", body)
@@ -89,7 +90,7 @@ def _change(record: Mapping[str, Any], generation: int, received: Mapping[str, A
         new=new,
         version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
         created=None if created is None else _seconds(created),
-        source=_source(record),
+        source=source,
         expired=kind is Kind.REMOVE and _expired(record),
         origin=origin,
         identifier=event_id if snapshot else sequence,
@@ -127,7 +128,11 @@ def _check_image(new: Image | None, keys: Mapping[str, Any]) -> None:
     if new is None:
         raise Rejected("the record has no NewImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
     for name, typed in keys.items():
-        if name not in new or new.typed(name) != typed:
+        try:
+            same = new.typed(name) == typed
+        except KeyError:
+            same = False
+        if not same:
             raise Rejected(f"NewImage lacks the key '{name}', or differs from Keys in it")
 
 

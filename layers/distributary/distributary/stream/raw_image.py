@@ -14,6 +14,8 @@ from distributary.stream.codec import Typed, Value, decode
 _SLICES = msgspec.json.Decoder(dict[str, Raw])
 _TYPED = msgspec.json.Decoder()
 _BRACE, _QUOTE = b'{"'
+_SMALL = 1024
+"""Bytes. To decode a smaller image as a whole takes less time than to find its slices and decode some of them."""
 
 
 class RawImage(Image):
@@ -54,9 +56,7 @@ class RawImage(Image):
             decoded = self._decoded = {}
         if name in decoded:
             return decoded[name]
-        typed = self.typed(name)
-        text = typed.get("S") if type(typed) is dict and len(typed) == 1 else None
-        value = decoded[name] = text if type(text) is str and text.isascii() else decode(typed, name)
+        value = decoded[name] = decode(self.typed(name), name)
         return value
 
     def __contains__(self, name: object) -> bool:
@@ -75,8 +75,9 @@ class RawImage(Image):
         """By name, what is known of each attribute: its slice, or its value in DynamoDB JSON."""
         parts = self._parts
         if parts is None:
+            small = memoryview(self._slice).nbytes < _SMALL
             try:
-                parts = _SLICES.decode(self._slice)
+                parts = _TYPED.decode(self._slice) if small else _SLICES.decode(self._slice)
             except (msgspec.MsgspecError, RecursionError):
                 parts = json.loads(bytes(self._slice))
             self._parts = parts
