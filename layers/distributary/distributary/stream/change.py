@@ -127,11 +127,15 @@ class Change(NamedTuple):
 
 def rewritten(change: Change, attribute: str) -> bool:
     """Whether a replicator wrote the new image: the attribute in which it keeps its version has changed. An
-    application's write leaves it as it was, or leaves it out."""
+    application's write leaves it as it was, or leaves it out. Raises Rejected if it is nested too deep to be compared.
+    """
     old, new = change.old, change.new
     if new is None or attribute not in new:
         return False
-    return old is None or attribute not in old or old.typed(attribute) != new.typed(attribute)
+    try:
+        return old is None or attribute not in old or old.typed(attribute) != new.typed(attribute)
+    except RecursionError:
+        raise Rejected(f"attribute '{attribute}': nested too deep") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from distributary.stream.codec import Typed
 def replicated(change: Change) -> bool:
     """Whether a replicator wrote the new image: it changed the version attribute, and where all regions are written to,
     the attribute also names this very content. An application that puts an item it read a while ago brings along an
-    attribute that is older and was written with other content."""
+    attribute that is older and was written with other content. Raises Rejected as `rewritten`."""
     if change.new is None or not rewritten(change, REPLICA_VERSION):
         return False
     content = {name: typed for name, typed in change.new.raw.items() if name != REPLICA_VERSION}

@@ -78,9 +78,9 @@ class WelcomeBranch:
         ]
 
     def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
-        if change.origin is not Origin.STREAM or replicated(change):
-            return IGNORED
         try:
+            if change.origin is not Origin.STREAM or replicated(change):
+                return IGNORED
             item = rule.on.item(change)
             if item is None or not rule.wants(item):
                 return IGNORED
