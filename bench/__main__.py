@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "layers/distributary")]
 
-from bench import archive, consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
+from bench import archive, bytes, consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
 from bench.harness import Row, publish  # noqa: E402
 from bench.index_sides import Missing  # noqa: E402
 
@@ -24,6 +24,7 @@ def main() -> int:
     """0 if every target holds."""
     rows = [
         *_of_index(),
+        *bytes.rows(),
         *consume.rows(),
         *derive.rows(),
         *footprint.rows(),

@@ -1,0 +1,55 @@
+"""From the event's bytes to the response's, through Lambda's own runtime client: ours against what others do."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.harness import Row, paired, row
+from bench.lambda_sides import SIDES
+from bench.orders import SIZES
+
+ROOT = Path(__file__).resolve().parents[1]
+ROUNDS = 3
+BATCHES = (1000, 100)
+SIX_MB = ("3 KB", 2000)
+MEMORY_TARGET = 1 / 8
+TARGETS = {
+    "each time": {"3 KB": 1 / 8, "0.9 KB": 1 / 3},
+    "once": {"3 KB": 1 / 3.5, "0.9 KB": 2 / 3},
+    "plain": {"3 KB": 1 / 4, "0.9 KB": 2 / 3},
+}
+
+
+def rows() -> list[Row]:
+    """Each side in a process of its own, which imports only what it needs."""
+    return [*[_time(peer, size, many) for size in SIZES for many in BATCHES for peer in TARGETS], _memory()]
+
+
+def _time(peer: str, size: str, records: int) -> Row:
+    ours, theirs = paired(lambda: _run("ours", size, records)["us"], lambda: _run(peer, size, records)["us"], ROUNDS)
+    workload = f"batches of {records:,} records of {size}, both images, five attributes read"
+    target = TARGETS[peer][size] if records == BATCHES[0] else None
+    return row("bytes", workload, "CPU per record, bytes to bytes", "us", ours, theirs, _name(peer), target)
+
+
+def _memory() -> Row:
+    ours, theirs = paired(lambda: _run("ours", *SIX_MB)["mb"], lambda: _run("plain", *SIX_MB)["mb"], ROUNDS)
+    return row("bytes", "a batch of 6 MB", "memory beside the event", "MB", ours, theirs, _name("plain"), MEMORY_TARGET)
+
+
+def _name(peer: str) -> str:
+    return (SIDES[peer].__doc__ or peer).rstrip(".")
+
+
+def _run(side: str, size: str, records: int) -> dict[str, float]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/distributary")]),
+        "POWERTOOLS_METRICS_NAMESPACE": "Distributary",
+        "POWERTOOLS_SERVICE_NAME": "bench",
+    }
+    command = [sys.executable, "-m", "bench.lambda_sides", side, size, str(records)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return dict(json.loads(done.stdout))
