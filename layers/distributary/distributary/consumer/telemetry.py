@@ -1,8 +1,10 @@
 """Metrics and log lines of a batch. The metrics add up, and no log line contains an item's data."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from threading import Lock
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
@@ -43,26 +45,30 @@ class Telemetry:
         self, request_id: str, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome], now: float
     ) -> None:
         """Counts a batch. Logs each parked change and each other cause, without any content of an item."""
-        counts = Counter(end.status for end in ends)
+        tally = Counter(ends)
+        counts, metrics = _sums(tally, "status"), _sums(tally, "metric")
         add_dimensions(self._metrics, self.branch, self._stack)
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
         for status in Status:
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
-        for metric, many in sorted(Counter(end.metric for end in ends if end.metric).items()):
-            self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=many)
+        for metric, many in sorted(metrics.items()):
+            if metric:
+                self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=many)
         for name, many in self._counted.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=many)
         self._counted.clear()
-        changes = [each for each in entries if isinstance(each, Change) and each.origin is Origin.STREAM]
-        created = [each.created for each in changes if each.created is not None]
-        if created:
+        if created := list(_creations(entries)):
             self._metrics.add_metric(name="Lag", unit=MetricUnit.Seconds, value=max(0.0, now - min(created)))
         self._metrics.flush_metrics()
         self._logger.set_correlation_id(request_id)
+        if counts[Status.PARKED]:
+            self._parked(entries, ends)
+        self._causes({end: many for end, many in tally.items() if end.status is not Status.PARKED})
+
+    def _parked(self, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome]) -> None:
         for entry, end in zip(entries, ends, strict=True):
             if end.status is Status.PARKED:
                 self._logger.warning("parked", branch=self.branch, event_id=entry.event_id, cause=end.cause)
-        self._causes(end for end in ends if end.status is not Status.PARKED)
 
     def reconciled(self, request_id: str, ends: Sequence[Outcome]) -> None:
         """Reconciled (count), the items of one command; and the causes of those that are not right. They are no changes
@@ -71,11 +77,12 @@ class Telemetry:
         self._metrics.add_metric(name="Reconciled", unit=MetricUnit.Count, value=len(ends))
         self._metrics.flush_metrics()
         self._logger.set_correlation_id(request_id)
-        self._causes(ends)
+        self._causes(Counter(ends))
 
-    def _causes(self, ends: Iterable[Outcome]) -> None:
-        for (status, cause), many in Counter((end.status, end.cause) for end in ends if end.cause).items():
-            self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause)
+    def _causes(self, tally: Mapping[Outcome, int]) -> None:
+        for (status, cause), many in _sums(tally, "status", "cause").items():
+            if cause:
+                self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause)
 
     def purge(self, counts: Mapping[str, int]) -> None:
         """Purged and PurgeConflicts (counts) of one run over all indexes, with the same dimensions as a batch."""
@@ -83,3 +90,19 @@ class Telemetry:
         for name, value in counts.items():
             self._metrics.add_metric(name=name, unit=MetricUnit.Count, value=value)
         self._metrics.flush_metrics()
+
+
+def _sums(tally: Mapping[Outcome, int], *names: str) -> Counter[Any]:
+    """How many outcomes have each value of these fields."""
+    sums: Counter[Any] = Counter()
+    of = attrgetter(*names)
+    for end, many in tally.items():
+        sums[of(end)] += many
+    return sums
+
+
+def _creations(entries: Iterable[Change | Undecodable | Unlisted]) -> Iterator[float]:
+    """When the streamed changes were made."""
+    for each in entries:
+        if isinstance(each, Change) and each.created is not None and each.origin is Origin.STREAM:
+            yield each.created

@@ -30,8 +30,9 @@ def decode(typed: Typed, where: str = "value", depth: int = 0) -> Value:
         ((tag, content),) = typed.items()
         if tag == "S" and type(content) is str and content.isascii():
             return content
-        if tag in _FLAT:
-            return _FLAT[tag](content)
+        flat = _FLAT.get(tag)
+        if flat is not None:
+            return flat(content)
         if depth == _DEPTH:
             raise ValueError("nested too deep")
         return _NESTED[tag](content, where, depth + 1)

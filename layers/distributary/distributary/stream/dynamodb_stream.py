@@ -41,7 +41,8 @@ def decode(
     ConfigError if `generation_of` does: the sink was written by a later release.
     """
     try:
-        source = _source(record)
+        source = record.get("eventSourceARN")
+        source = source if isinstance(source, str) else ""
         return _change(record, source, generation_of(source), record if received is None else received)
     except Unavailable as error:
         foreign = isinstance(error, ForeignStream)
@@ -80,27 +81,23 @@ def _change(record: Mapping[str, Any], source: str, generation: int, received: M
     _check_keys(keys)
     if kind is not Kind.REMOVE:
         _check_image(new, keys)
-    origin = _origin(record)
+    origin = Origin.STREAM if record.get("distributary") is None else _origin(record["distributary"])
     snapshot = origin is Origin.SNAPSHOT
-    return Change(
-        event_id=event_id,
-        kind=kind,
-        keys=Image(keys),
-        old=old,
-        new=new,
-        version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
-        created=None if created is None else _seconds(created),
-        source=source,
-        expired=kind is Kind.REMOVE and _expired(record),
-        origin=origin,
-        identifier=event_id if snapshot else sequence,
-        record=received,
+    fields = (
+        event_id,
+        kind,
+        Image(keys),
+        old,
+        new,
+        version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
+        None if created is None else _seconds(created),
+        source,
+        kind is Kind.REMOVE and _expired(record),
+        origin,
+        event_id if snapshot else sequence,
+        received,
     )
-
-
-def _source(record: Any) -> str:
-    source = record.get("eventSourceARN", "")
-    return source if isinstance(source, str) else ""
+    return Change._make(fields)  # in half of the time of a call with keywords
 
 
 def _check_keys(keys: Mapping[str, Any]) -> None:
@@ -154,10 +151,7 @@ def _is_id(event_id: Any) -> TypeGuard[str]:
     return isinstance(event_id, str) and event_id != "" and event_id.isprintable()
 
 
-def _origin(record: Mapping[str, Any]) -> Origin:
-    note = record.get("distributary")
-    if note is None:
-        return Origin.STREAM
+def _origin(note: Any) -> Origin:
     origin = _ORIGINS.get(note.get("origin"))
     if origin is None:
         raise Rejected(f"distributary.origin is none of {', '.join(_ORIGINS)}")

@@ -21,10 +21,10 @@ _SMALL = 1024
 class RawImage(Image):
     """See `Image`. Names and slices are found when the image is first read, and a value when its attribute is."""
 
-    __slots__ = ("_parts", "_slice")
+    __slots__ = ("_parts", "_slice", "_small")
 
-    def __init__(self, slice: Raw) -> None:
-        self._slice = slice
+    def __init__(self, slice: Raw, small: bool) -> None:
+        self._slice, self._small = slice, small
         self._parts: dict[str, Any] | None = None
         self._decoded = None
 
@@ -54,9 +54,10 @@ class RawImage(Image):
         decoded = self._decoded
         if decoded is None:
             decoded = self._decoded = {}
-        if name in decoded:
+        elif name in decoded:
             return decoded[name]
-        value = decoded[name] = decode(self.typed(name), name)
+        typed = (self._parts or self._known())[name]
+        value = decoded[name] = decode(self.typed(name) if type(typed) is Raw else typed, name)
         return value
 
     def __contains__(self, name: object) -> bool:
@@ -75,9 +76,8 @@ class RawImage(Image):
         """By name, what is known of each attribute: its slice, or its value in DynamoDB JSON."""
         parts = self._parts
         if parts is None:
-            small = memoryview(self._slice).nbytes < _SMALL
             try:
-                parts = _TYPED.decode(self._slice) if small else _SLICES.decode(self._slice)
+                parts = (_TYPED if self._small else _SLICES).decode(self._slice)
             except (msgspec.MsgspecError, RecursionError):
                 parts = json.loads(bytes(self._slice))
             self._parts = parts
@@ -88,7 +88,7 @@ def image_of(slice: Raw) -> Image | None:
     """The image that the slice spells, None for no or an empty one. Raises Rejected for anything but an object."""
     text = memoryview(slice)
     if text[0] == _BRACE and text[1] == _QUOTE:
-        return RawImage(slice)
+        return RawImage(slice, text.nbytes < _SMALL)
     content = _decoded(slice)
     if content is not None and not isinstance(content, dict):
         raise Rejected("is no object")
