@@ -5,13 +5,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SCHEDULES ?= 100000
 BRANCH ?= derive-shuffled
+SECONDS ?= 60
 SDK_TESTS := $(addprefix tests/unit/test_, sdk.py roles.py lean.py wire.py channels.py mirror.py wrong_deployments.py)
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-all test-opensearch test-sdk lint format bench soak deploy-check lock docs clean
+.PHONY: help install demo test test-rest test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -66,12 +67,17 @@ bench: $(VENV)/.developed ## Ratios against named peers, in .bench/report.json
 soak: $(VENV)/.developed ## Random schedules of a branch against a plain recomputation (SCHEDULES=100000 BRANCH=derive-shuffled)
 	@PYTHONPATH=.:layers/distributary $(BIN)/python -m tests.scheduler $(SCHEDULES) --branch $(BRANCH)
 
+fuzz: $(VENV)/.developed ## Bytes of events, changed by a fuzzer, against the runtime's own decoding (SECONDS=60; Linux, Python 3.11 to 3.13)
+	@$(PIP) --require-hashes --upgrade --target .build/fuzz -r requirements/fuzz.txt
+	@PYTHONPATH=.:layers/distributary:.build/fuzz $(BIN)/python -m tests.fuzz $(SECONDS)
+
 deploy-check: $(VENV)/.developed ## sam validate, sam build, and a real sam deploy to the emulator
 	$(BIN)/python -m deploy.check
 
 lock: $(VENV)/.developed ## Writes the lock files anew from the .in files
 	$(LOCK) requirements/develop.in -o requirements/develop.txt
 	$(LOCK) requirements/oldest-sdk.in -o requirements/oldest-sdk.txt
+	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/local.in -o requirements/local.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/operate.in -o requirements/operate.txt
 	$(LOCK) -c requirements/develop.txt layers/distributary/requirements.in -o layers/distributary/requirements.txt

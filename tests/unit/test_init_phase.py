@@ -1,14 +1,21 @@
 """What a function does before its first event, and that it does so on Lambda alone."""
 
 import gc
+import json
 import sys
 import types
 
 import pytest
+from awslambdaric.lambda_runtime_hooks_runner import run_after_restore, run_before_snapshot
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+from snapshot_restore_py import get_after_restore, register_after_restore, register_before_snapshot
 
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.marshaller import StreamMarshaller
+from distributary.stream.stream_event import StreamEvent
+from tests.unit.records import event, stream_record
+
+BODY = json.dumps(event(stream_record())).encode()
 
 
 @pytest.fixture
@@ -39,3 +46,24 @@ def test_elsewhere_nothing_is_built_or_replaced(monkeypatch, client):
     prepare(lambda: pytest.fail("built"))
     assert isinstance(client.marshaller, LambdaMarshaller)
     assert gc.get_freeze_count() == before
+
+
+def test_a_snapshot_and_its_restore_leave_the_function_as_it_was_built(monkeypatch, client):
+    """SnapStart runs a package's own hooks around the snapshot, in the process that `prepare` has prepared."""
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
+    order = []
+    register_before_snapshot(lambda: order.append("before"))
+    register_after_restore(lambda: order.append("after"))
+    try:
+        prepare(lambda: order.append("built"))
+        run_before_snapshot()
+        monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        run_after_restore()
+        prepare(lambda: order.append("built again"))
+    finally:
+        gc.unfreeze()
+        get_after_restore().clear()
+    assert order == ["built", "before", "after", "built again"]
+    assert isinstance(client.marshaller, StreamMarshaller)
+    assert isinstance(client.marshaller.unmarshal_request(BODY), StreamEvent)
+    assert not isinstance(client.marshaller._standard, StreamMarshaller)

@@ -10,6 +10,7 @@ from msgspec import Raw
 from distributary.errors import Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, decode
+from distributary.stream.fresh_stack import on_fresh_stack
 
 _SLICES = msgspec.json.Decoder(dict[str, Raw])
 _TYPED = msgspec.json.Decoder()
@@ -44,10 +45,7 @@ class RawImage(Image):
             parts = self._known()
         part = parts[name]
         if type(part) is Raw:
-            try:
-                part = parts[name] = _TYPED.decode(part)
-            except (msgspec.MsgspecError, RecursionError):
-                part = parts[name] = _decoded(part)
+            part = parts[name] = _decoded(part)
         return part
 
     def __getitem__(self, name: str) -> Value:
@@ -76,11 +74,7 @@ class RawImage(Image):
         """By name, what is known of each attribute: its slice, or its value in DynamoDB JSON."""
         parts = self._parts
         if parts is None:
-            try:
-                parts = (_TYPED if self._small else _SLICES).decode(self._slice)
-            except (msgspec.MsgspecError, RecursionError):
-                parts = json.loads(bytes(self._slice))
-            self._parts = parts
+            parts = self._parts = _decoded(self._slice, _TYPED if self._small else _SLICES)
         return parts
 
 
@@ -95,9 +89,9 @@ def image_of(slice: Raw) -> Image | None:
     return Image(content) if content else None
 
 
-def _decoded(slice: Raw) -> Any:
-    """As the standard library reads it, which takes lone surrogates and numbers that msgspec refuses."""
+def _decoded(slice: Raw, decoder: msgspec.json.Decoder[Any] = _TYPED) -> Any:
+    """Where the decoder refuses, as the standard library reads it, which takes lone surrogates and every number."""
     try:
-        return _TYPED.decode(slice)
+        return decoder.decode(slice)
     except (msgspec.MsgspecError, RecursionError):
-        return json.loads(bytes(slice))
+        return on_fresh_stack(json.loads, bytes(slice))

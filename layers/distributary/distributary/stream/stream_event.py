@@ -6,6 +6,8 @@ from typing import Any, TypedDict
 import msgspec
 from msgspec import Raw
 
+from distributary.stream.fresh_stack import on_fresh_stack
+
 Standard = Callable[[bytes], Any]
 """How the runtime decodes an event: JSON text to objects."""
 
@@ -71,7 +73,7 @@ class StreamEvent(dict):
 
     def _all(self) -> "StreamEvent":
         if not self.decoded:
-            content = self._standard(self._body)
+            content = on_fresh_stack(self._standard, self._body)
             self.decoded = True
             super().clear()
             super().update(content)
