@@ -7,6 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distributary.archive.line import line
+from distributary.errors import Rejected
+from distributary.stream import records as stream_records
+from distributary.stream import stream_event
+from distributary.stream.change import Change
 from tests.unit.hostile_bytes import check
 from tests.unit.records import event, stream_record
 
@@ -51,7 +56,7 @@ def body_of(new, old, kind="MODIFY", **style):
     """An event of two records; the first has these members in its images beside its key, in the text's own spelling."""
     record = stream_record(0, kind=kind, new={"HERE": 1}, old={"THERE": 1})
     body = json.dumps(event(record, stream_record(1, user="u-2")), **style)
-    sep = ": "
+    sep = style.get("separators", (", ", ": "))[1]
     return (
         body.replace(f'"HERE"{sep}1', new or '"HERE": {"S": "x"}')
         .replace(f'"THERE"{sep}1', old or '"THERE": {"S": "x"}')
@@ -82,6 +87,84 @@ def test_any_damage_to_an_event_s_bytes_ends_as_without_us(edits):
 def test_a_part_of_the_bytes_put_elsewhere_ends_as_without_us(start, end, place):
     """Duplicate names among them, and names of the envelope inside of images."""
     check(BODY[:place] + BODY[start:end] + BODY[place:])
+
+
+@settings(max_examples=150)
+@given(images, images)
+def test_an_archive_line_of_bytes_says_what_the_decoded_one_says(new, old):
+    lines_agree(body_of(new, old))
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    [
+        '{"S":"a"}',
+        '{"S":"é🌊\u2028\x7f"}',
+        '{"S":""}',
+        '{"B":"AA=="}',
+        '{"BOOL":true}',
+        '{"NULL":true}',
+        '{"SS":["a"]}',
+        '{"L":[]}',
+        '{"M":{}}',
+        '{"M":{"a":{"N":"1.50"},"b":{"L":[{"S":"\\n"}]}}}',
+        '{"S":"\\ud800"}',
+        '{"S":"\\u00e9"}',
+        '{"N":1E3}',
+        '{"N":1.0}',
+        '{"N":123456789012345678901234567890}',
+        '{"N":1e400}',
+        '{"S":"a","S":"b"}',
+        '{"M":{"a":{"S":"1"},"a":{"S":"2"}}}',
+        '{"S":\n"a"}',
+        '{"L":[' * 40 + '{"S":"x"}' + "]}" * 40,
+    ],
+)
+def test_an_archive_line_is_the_same_however_an_attribute_is_spelled(spelled):
+    for style in ({"ensure_ascii": False}, {"separators": (",", ":"), "ensure_ascii": False}):
+        lines_agree(body_of(f'"x": {spelled}', f'"y": {spelled}', **style))
+
+
+def lines_agree(body):
+    """The archive's lines of slices and of the whole event: the same content, one line each, or the same refusal."""
+    if (made := stream_event.read(body, "aws:dynamodb", json.loads)) is None:
+        return
+    by_slices, as_a_whole = (stream_records.decode(each, 0) for each in (made, json.loads(body)))
+    for ours, theirs in zip(by_slices, as_a_whole, strict=True):
+        if isinstance(ours, Change):
+            assert written(ours) == written(theirs)
+
+
+def written(change):
+    try:
+        text = line(change)
+    except Rejected as error:
+        return str(error)
+    assert text.endswith(b"}\n")
+    assert text.count(b"\n") == 1
+    return json.loads(text.decode(), object_pairs_hook=once)
+
+
+def once(pairs):
+    """An object as a list in its order; no name is twice in it."""
+    assert len(dict(pairs)) == len(pairs)
+    return pairs
+
+
+def test_an_archive_line_of_a_usual_change_is_the_events_own_text():
+    images = '"x":{"S":"é"},"y":{"L":[{"M":{"a":{"N":"1"}}}]}'
+    body = body_of(images, images, separators=(",", ":"), ensure_ascii=False)
+    change, _ = stream_records.decode(stream_event.read(body, "aws:dynamodb", json.loads), 0)
+    assert images.encode() in line(change)
+    assert change.new._parts is None or "x" in change.new._parts
+    assert change.old._parts is None
+
+
+def test_bytes_that_are_no_utf_8_are_never_archived():
+    body = body_of('"x": {"S": "fine"}', '"y": {"S": "HERE"}').replace(b"HERE", b"\xff\xfe")
+    change, _ = stream_records.decode(stream_event.read(body, "aws:dynamodb", json.loads), 0)
+    with pytest.raises(Rejected):
+        line(change)
 
 
 @pytest.mark.parametrize(

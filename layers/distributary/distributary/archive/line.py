@@ -8,7 +8,7 @@ from distributary.errors import Rejected
 from distributary.readers.archive_layout import SECOND
 from distributary.stream import canonical
 from distributary.stream import version as versions
-from distributary.stream.change import Change, Kind
+from distributary.stream.change import Change, Image, Kind
 
 
 def micros_of(change: Change) -> int:
@@ -27,15 +27,20 @@ def line(change: Change) -> bytes:
         raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
     parts = [b'{"Metadata":', _text(_metadata(change)), b',"Keys":', key_text(change.keys.raw)]
     if change.old is not None:
-        parts += [b',"OldImage":', _text(change.old.raw)]
+        parts += [b',"OldImage":', _image(change.old)]
     if change.new is not None:
-        parts += [b',"NewImage":', _text(change.new.raw)]
+        parts += [b',"NewImage":', _image(change.new)]
     return b"".join([*parts, b"}\n"])
 
 
 def key_text(keys: Mapping[str, Any]) -> bytes:
     """The one spelling of an item's keys (DynamoDB JSON). Raises Rejected for what is no key."""
     return _text(dict(sorted(canonical.image(keys).items())))
+
+
+def _image(image: Image) -> bytes:
+    text = image.compact()
+    return _text(image.raw) if text is None else text
 
 
 def _text(content: Any) -> bytes:

@@ -45,6 +45,11 @@ class Image(Mapping[str, Value]):
         """One attribute in DynamoDB JSON. Raises KeyError if the item lacks it."""
         return self.raw[name]
 
+    def compact(self) -> bytes | None:
+        """The text of `raw` as it was received, if an encoder that writes no spaces writes the same: then it is
+        UTF-8 in one line, and no name is in it twice. None otherwise."""
+        return None
+
     def __getitem__(self, name: str) -> Value:
         decoded = self._decoded
         if decoded is None:

@@ -14,6 +14,7 @@ from distributary.stream.fresh_stack import on_fresh_stack
 
 _SLICES = msgspec.json.Decoder(dict[str, Raw])
 _TYPED = msgspec.json.Decoder()
+_ENCODE = msgspec.json.Encoder().encode
 _BRACE, _QUOTE = b'{"'
 _SMALL = 1024
 """Bytes. To decode a smaller image as a whole takes less time than to find its slices and decode some of them."""
@@ -47,6 +48,14 @@ class RawImage(Image):
         if type(part) is Raw:
             part = parts[name] = _decoded(part)
         return part
+
+    def compact(self) -> bytes | None:
+        """See `Image.compact`."""
+        try:
+            spelled = _ENCODE(_TYPED.decode(self._slice))
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return None
+        return spelled if spelled == memoryview(self._slice) else None
 
     def __getitem__(self, name: str) -> Value:
         decoded = self._decoded
@@ -90,8 +99,13 @@ def image_of(slice: Raw) -> Image | None:
 
 
 def _decoded(slice: Raw, decoder: msgspec.json.Decoder[Any] = _TYPED) -> Any:
-    """Where the decoder refuses, as the standard library reads it, which takes lone surrogates and every number."""
+    """Where the decoder refuses, as the standard library reads it, which takes lone surrogates and every number.
+    Raises Rejected for what is no JSON."""
     try:
         return decoder.decode(slice)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    try:
         return on_fresh_stack(json.loads, bytes(slice))
+    except ValueError as error:
+        raise Rejected("the item's text is no JSON", str(error)) from None
