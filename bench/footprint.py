@@ -12,15 +12,17 @@ from local.template import Template
 ROOT = Path(__file__).resolve().parents[1]
 FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
 BARE = "import boto3; boto3.client('dynamodb', region_name='eu-west-1')"
-APP = f"{BARE}; import app"
-CLOCK = "import time; started = time.perf_counter(); {work}; print((time.perf_counter() - started) * 1000)"
+APP = f"import app; {BARE}"
+"""In Lambda's order."""
+CLOCK = "import time; started = time.process_time(); {work}; print((time.process_time() - started) * 1000)"
 LAYER_TARGET = 1.0
+IMPORT_TARGET = 1.15
 INDEX_BUDGET_MS = 60.0
-"""For importing index's app.py once boto3's client stands: what opensearch-py would take alone."""
+"""For importing index's app.py over boto3's client: what opensearch-py would take alone."""
 
 
 def rows() -> list[Row]:
-    """Megabytes of the layer against botocore's, milliseconds of imports against a bare client's."""
+    """Megabytes of the layer against botocore's, milliseconds of CPU for imports against a bare client's."""
     built = build(Template(ROOT / "template.yaml"), FUNCTIONS, ROOT / ".build" / "local")
     size = sum(map(unpacked_mb, built.layers))
     botocore = unpacked_mb(built.runtime / "botocore")
@@ -39,9 +41,8 @@ def unpacked_mb(folder: Path) -> float:
 
 def _imports(built: Built, function: str) -> Row:
     ours, peer = paired(lambda: _milliseconds(built, function, APP), lambda: _milliseconds(built, function, BARE))
-    return row(
-        function, "cold process", "client and app.py imported", "ms", ours, peer, "bare boto3.client('dynamodb')"
-    )
+    name = "bare boto3.client('dynamodb')"
+    return row(function, "cold process", "app.py and client", "ms", ours, peer, name, IMPORT_TARGET)
 
 
 def _over_the_client(built: Built, function: str, budget: float) -> Row:

@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import subprocess
 import sys
 import types
 
@@ -15,6 +17,7 @@ from distributary.consumer.marshaller import StreamMarshaller
 from distributary.stream.stream_event import StreamEvent
 from tests.unit.records import event, stream_record
 
+ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(sys.path)}
 BODY = json.dumps(event(stream_record())).encode()
 
 
@@ -38,6 +41,28 @@ def test_on_lambda_the_function_is_built_and_takes_bytes(monkeypatch, client):
     assert built == [1]
     assert isinstance(client.marshaller, StreamMarshaller)
     assert frozen > 1000
+
+
+def test_the_collector_waits_until_the_function_is_built_and_no_longer(monkeypatch, client):
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    states = []
+
+    def runtime():
+        states.append(gc.isenabled())
+        raise LookupError
+
+    try:
+        with pytest.raises(LookupError):
+            prepare(runtime)
+    finally:
+        gc.unfreeze()
+    assert (states, gc.isenabled()) == ([False], True)
+
+
+def test_the_collector_leaves_alone_what_the_sdk_has_loaded():
+    work = "import gc, distributary.consumer.aws; assert gc.isenabled(); print(gc.get_freeze_count())"
+    done = subprocess.run([sys.executable, "-c", work], capture_output=True, text=True, check=True, env=ENVIRONMENT)
+    assert int(done.stdout) > 10_000
 
 
 def test_elsewhere_nothing_is_built_or_replaced(monkeypatch, client):

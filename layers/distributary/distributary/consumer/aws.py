@@ -1,5 +1,6 @@
 """boto3 clients, and what their errors ask of the caller."""
 
+import gc
 from typing import Any, Protocol
 
 import boto3
@@ -9,6 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
+
+gc.freeze()  # boto3 stays: the collector would walk through all of it several times while the rest is imported
 
 ALIAS = "live"
 """Of a function, the version that its events go to; template.yaml makes it."""
