@@ -6,22 +6,24 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer import sweep
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.reconcile import Reconciler, answer, is_command, requests
+from distributary.consumer.reconcile import OURS, Reconciler, answer, is_command, requests
 from distributary.consumer.settings import StreamSettings
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
+from distributary.consumer.sweep import Rebuilder
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable, Unlisted
 
 Entry = Change | Undecodable | Unlisted
-Response = dict[str, list[dict[str, str]]]
-"""`batchItemFailures` of a batch, `outcomes` of a command."""
+Response = dict[str, Any]
+"""`batchItemFailures` of a batch; of a command see `consumer.reconcile` and `consumer.sweep`."""
 
 
 class Branch(Protocol):
@@ -44,6 +46,7 @@ class Deployment:
     telemetry: Telemetry
     streams: Streams
     reconciler: Reconciler | None = None
+    rebuilder: Rebuilder | None = None
 
     @classmethod
     def of(
@@ -55,11 +58,13 @@ class Deployment:
         telemetry: Telemetry,
         bind: Bind = bound_nowhere,
         reconciler: Reconciler | None = None,
+        rebuilder: Rebuilder | None = None,
     ) -> Self:
         """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
-        `reconciler`."""
+        `reconciler`, and perhaps a `rebuilder`."""
         parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
-        return cls(branch, parking, telemetry, Streams(settings.generation, settings.streams, bind), reconciler)
+        streams = Streams(settings.generation, settings.streams, bind)
+        return cls(branch, parking, telemetry, streams, reconciler, rebuilder)
 
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
@@ -85,6 +90,8 @@ def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Cont
     that belongs to another stream."""
     if deployed.reconciler is None:
         raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
+    if sweep.is_known(event[OURS]):
+        return _rebuilding(event[OURS], deployed, deadline)
     asked = requests(event)
     try:
         deployed.streams.bind_own()
@@ -93,6 +100,13 @@ def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Cont
         ends = [outcomes.failed(error)] * len(asked)
     deployed.telemetry.reconciled(context.aws_request_id, ends)
     return answer(ends)
+
+
+def _rebuilding(command: Any, deployed: Deployment, deadline: Deadline) -> Response:
+    if deployed.rebuilder is None:
+        raise ConfigError(f"{deployed.telemetry.branch} sweeps nothing")
+    deployed.streams.bind_own()
+    return sweep.answer(command, deployed.rebuilder, deadline)
 
 
 def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Outcome]:

@@ -18,16 +18,25 @@ def key_names(client: TableClient, table: str) -> tuple[str, ...]:
 
 
 def cursors(
-    client: TableClient, table: str, segment: int, segments: int, cursor: Item | None = None, names: Sequence[str] = ()
+    client: TableClient,
+    table: str,
+    segment: int,
+    segments: int,
+    cursor: Item | None = None,
+    names: Sequence[str] = (),
+    limit: int = 0,
 ) -> Iterator[tuple[list[Item], Item | None]]:
     """As `pages`, from a cursor on, with the cursor behind each page, None behind the last; of the items only the
-    attributes `names`, all if there are none. Raises Unavailable."""
+    attributes `names`, all if there are none; `limit`: at most so many in a page, 0 as many as fit. Raises Unavailable.
+    """
     request: dict[str, Any] = {
         "TableName": table,
         "Segment": segment,
         "TotalSegments": segments,
         "ConsistentRead": True,
     }
+    if limit:
+        request["Limit"] = limit
     if names:
         placeholders = {f"#n{at}": name for at, name in enumerate(names)}
         request |= {"ProjectionExpression": ", ".join(placeholders), "ExpressionAttributeNames": placeholders}
