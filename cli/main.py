@@ -11,7 +11,7 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
-from cli import archive, declared, deployed, erasing, events, feeding, indexing, invoking, parking, running
+from cli import archive, declared, deployed, erasing, events, feeding, indexing, invoking, parking, rebuilding, running
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
@@ -36,6 +36,8 @@ app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
+app.command()(rebuilding.rebuild)
+app.command()(rebuilding.retire)
 app.add_typer(parking.app, name="parked")
 
 

@@ -80,9 +80,18 @@ class Function:
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """Its environment variables."""
-        found = self.clients("lambda").get_function_configuration(FunctionName=self.arn)
-        variables: dict[str, str] = found.get("Environment", {}).get("Variables", {})
+        variables: dict[str, str] = self._configuration.get("Environment", {}).get("Variables", {})
         return variables
+
+    @property
+    def timeout(self) -> int:
+        """Seconds that an invocation may take."""
+        return int(self._configuration["Timeout"])
+
+    @cached_property
+    def _configuration(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = self.clients("lambda").get_function_configuration(FunctionName=self.arn)
+        return found
 
     @cached_property
     def streams(self) -> Mapping[str, int]:

@@ -90,6 +90,21 @@ class Feed:
             raise ConfigError("the function does not know the command: deploy the version of this command")
         return [Ended(each["status"], each.get("cause", "")) for each in ends]
 
+    def ask(self, command: Mapping[str, Any], answered: str) -> dict[str, Any]:
+        """What a function answers to another command under this name; see `consumer.sweep`. Raises as `reconcile`."""
+        for tried in range(TRIES):
+            try:
+                answer = self.invoke({"distributary": command})
+                break
+            except Unavailable:
+                if tried == TRIES - 1:
+                    raise
+                backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
+        found = answer.get(answered) if isinstance(answer, Mapping) else None
+        if not isinstance(found, dict):
+            raise ConfigError("the function does not know the command: deploy the version of this command")
+        return found
+
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> int:
         """Records as a stream delivers them, until the function has dealt with all of them; how many it has when it
         fails one for good."""

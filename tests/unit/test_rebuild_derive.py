@@ -207,6 +207,16 @@ def test_one_removed_view_is_retired_by_its_name():
     assert world.shown() == filled(profile(), by_tag(), newest())
 
 
+def test_a_retired_view_leaves_no_figures_in_the_groups_of_its_successor():
+    world = World(sums(), newest())
+    world.declare(sums(name="figures", where=rich), newest(name="last", where=rich))
+    world.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in world.service.state["users"]], FOREVER)
+    for name in ("sums", "newest"):
+        for part in ("ledger", "derived"):
+            assert world.sweep(part, [name])[1] == {}
+    assert world.shown() == filled(sums(name="figures", where=rich), newest(name="last", where=rich))
+
+
 def test_a_name_that_nothing_ever_had_is_refused():
     world = World(profile())
     with pytest.raises(ConfigError, match="nothing is or was called 'profil' here"):

@@ -134,6 +134,11 @@ class _Page:
     def _table(self) -> str:
         return table_of(table_arn(self.of.source()))
 
+    @property
+    def _retires(self) -> bool:
+        """Whether a view is looked at that is declared no more: its members may be shown in any other's groups."""
+        return bool(self.asked.only - self._views.keys())
+
     def _wanted(self, name: str) -> bool:
         return not self.asked.only or name in self.asked.only
 
@@ -253,7 +258,7 @@ class _Page:
 
     def _group(self, owner: View | None, key: Key, row: Row) -> Swept:
         """Of a declared view, what it shows; a row of a group where no group is any more goes."""
-        if owner is not None and self._wanted(owner.name):
+        if owner is not None and (self._wanted(owner.name) or self._retires):
             grouped = not isinstance(owner.declared, Projection)
             return self._edges(owner, key, row) if grouped else self._deleted(row, REVISION)
         if owner is not None:
