@@ -1,6 +1,7 @@
 """`distributary rebuild` and `retire`: what an earlier declaration left is set right, and removed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -140,6 +141,60 @@ def test_items_that_a_view_rejects_are_left_and_said_to_be(town, capsys):
     town.deploy([BY_ID, LATE])
     assert run("rebuild", "derive") == 1
     assert "only numbers add up" in capsys.readouterr().out
+
+
+PROJECT = """
+from distributary.derive import Aggregate, Entity, Projection
+
+ORDER = Entity(name="order", keys=("id",), attributes=("day", "total"))
+VIEWS = [
+    Projection(name="order", of=ORDER, pk="ORDER#{id}", sk="NOW"),
+    Projection(name="day", of=ORDER, pk="DAY#{day}", sk="{id}"),
+]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, town, monkeypatch):
+    """Declares `order` under another key, `day` anew, and `sales` no more."""
+    monkeypatch.setattr("cli.declared.clients", lambda *_: town.clients)
+    (tmp_path / "functions" / "derive").mkdir(parents=True)
+    (tmp_path / "functions" / "derive" / "views.py").write_text(PROJECT)
+    (tmp_path / "template.yaml").write_text("")
+    return str(tmp_path)
+
+
+def test_what_a_change_of_the_declarations_needs_is_said_before_it_is_deployed(project, capsys):
+    assert main(["--project", project, "views", "--diff", "--stack", "shop"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(" --stack")[0] for line in lines] == [
+        "new      day: distributary backfill TABLE --function derive --view day",
+        "changed  order (sk): distributary rebuild derive --view order",
+        "removed  sales: distributary retire sales",
+    ]
+
+
+def test_and_nothing_is_said_once_it_is_done(project, town, capsys):
+    town.deploy([BY_ID, Projection(name="day", of=ORDER, pk="DAY#{day}", sk="{id}")])
+    assert run("rebuild", "derive") == 0
+    capsys.readouterr()
+    assert main(["--project", project, "views", "--diff", "--stack", "shop"]) == 0
+    assert "nothing is to be filled" in capsys.readouterr().out
+
+
+def test_a_rollback_says_which_rebuild_it_needs(project, town, capsys):
+    town.deploy([BY_ID])
+    assert run("rebuild", "derive") == 0
+    views = Path(project) / "functions" / "derive" / "views.py"
+    views.write_text(PROJECT.replace("NOW", "ORDER"))
+    capsys.readouterr()
+    assert main(["--project", project, "views", "--diff", "--stack", "shop"]) == 1
+    assert "changed  order (sk): distributary rebuild derive --view order" in capsys.readouterr().out
+
+
+def test_a_comparison_needs_a_stack(project, capsys):
+    assert main(["--project", project, "views", "--diff"]) == 2
+    assert "--diff needs --stack" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
