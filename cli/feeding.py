@@ -12,8 +12,8 @@ from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import RECONCILED
 from cli.options import Json, Region, Segments, Table, checked_endpoint
 from cli.stack import Function, Stack, clients
+from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
-from distributary.dynamodb.table_reader import key_names
 from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable

@@ -1,20 +1,9 @@
-"""What a table holds: its keys, its items in segments and pages, and one partition of it."""
+"""What a table holds: its items in segments and pages, and one partition of it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distributary.consumer.aws import AwsError, code_of
 from distributary.dynamodb.requests import Item, TableClient, called
-from distributary.errors import ConfigError
-
-
-def key_names(client: TableClient, table: str) -> tuple[str, ...]:
-    """The table's key attributes, partition key first. Raises ConfigError if there is no such table to read."""
-    try:
-        schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
-    except AwsError as error:
-        raise ConfigError(f"table {table}: {code_of(error)}; correct its name, --region or --endpoint-url") from None
-    return tuple(str(each["AttributeName"]) for each in schema)
 
 
 def cursors(
