@@ -23,7 +23,7 @@ def runtime() -> Deployment:
     branch = build(VIEWS, settings, client, parallel, due=lambda: telemetry.count("RebuildDue"))
     bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
     reconcile = reconciler(branch, settings.source, settings.generation)
-    rebuild = rebuilder(branch, reconcile, settings.source, settings.streams)
+    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams)
     return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind, reconcile, rebuild)
 
 

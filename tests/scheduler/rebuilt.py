@@ -58,10 +58,10 @@ class RebuiltWorld(DeriveWorld):
         branch = self.branch()
         reconcile = reconciler(branch, lambda: SOURCE, 0)
         rebuild = rebuilder(branch, reconcile, lambda: SOURCE)
-        right = all([self._swept(rebuild, part) for part in ("ledger", "derived")])
+        right = [self._swept(rebuild, part) for part in ("ledger", "derived")]
         keys: list[Raw] = [{"id": each["id"]} for each in self.dynamodb.scan(TableName=SOURCE)["Items"]]
         ends = reconcile([Reconcile(each) for each in keys], self.deadline())
-        if not right or any(end.status is Status.FAILED for end in ends):
+        if not all(right) or any(end.status is Status.FAILED for end in ends):
             return False
         names = frozenset(view.name for view in branch.views)
         told = rebuild.declarations(Done(names, frozenset()), self.deadline())

@@ -130,6 +130,8 @@ CHANGES = {
     "coarser groups": ([sums()], [sums(pk="SUM#ALL")]),
     "another name, versioned rows": ([profile()], [profile(name="card")]),
     "another name, rows of the ledger": ([by_tag()], [by_tag(name="labels")]),
+    "another name and where, rows of the ledger": ([by_tag()], [by_tag(name="labels", where=rich)]),
+    "another name, versioned now": ([profile(sk="{status}")], [profile(name="card", pk="USER#{user_id}", sk="open")]),
     "another name, groups": ([sums(), newest()], [sums(name="figures"), newest(name="last")]),
     "another name and where, groups": (
         [sums(), newest()],
@@ -163,6 +165,18 @@ def test_the_stream_may_have_written_under_the_new_views_before(case):
     world.put(10, "a", *USERS["a"])
     assert world.rebuild() == set()
     assert world.shown() == filled(*after)
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_an_item_may_have_moved_since_its_rows_were_written(case):
+    before, after = CHANGES[case]
+    world = World(*before)
+    world.declare(*after)
+    world.put(9, "a", "shut", 9, "Zoe", ["y", "q"])
+    assert world.rebuild() == set()
+    fresh = World(*after)
+    fresh.put(9, "a", "shut", 9, "Zoe", ["y", "q"])
+    assert world.shown() == fresh.shown()
 
 
 @pytest.mark.parametrize("case", CHANGES)
@@ -252,7 +266,7 @@ def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
         for (id,), row in world.service.state["ledger"].items()
     }
     streams = ["arn:aws:dynamodb:eu-west-1:1:table/users/stream/2", "arn:aws:dynamodb:eu-west-1:1:table/old/stream/1"]
-    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", streams)
+    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", 0, streams)
     assert world.rebuild() == set()
     assert world.shown() == filled(sums())
 

@@ -48,6 +48,7 @@ def rebuilder(
     branch: DeriveBranch,
     reconcile: Reconciler,
     source: Callable[[], str],
+    generation: int = 0,
     streams: Iterable[str] = (),
 ) -> Rebuilder:
     """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read."""
@@ -59,7 +60,7 @@ def rebuilder(
             from distributary.derive.sweep import DeriveRebuilder
 
             known = TableFormat(branch.ledger.tables, branch.views)
-            return DeriveRebuilder(branch, known, reconcile, source, frozenset(map(table_of, streams)))
+            return DeriveRebuilder(branch, known, reconcile, source, generation, frozenset(map(table_of, streams)))
 
         def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
             return self._rebuilder().sweep(asked, deadline)

@@ -28,7 +28,9 @@ from distributary.derive.groups import REVISION
 from distributary.derive.retire import Retirement, edges_as_counted
 from distributary.derive.table_format import ROW_ID, TableFormat, written_under
 from distributary.derive.verify.expected_rows import wants
+from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of
+from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb import item_reader, table_reader
 from distributary.dynamodb.requests import conditional_write
@@ -58,6 +60,7 @@ class DeriveRebuilder:
     format: TableFormat
     reconcile: Reconciler
     source: Callable[[], str]
+    generation: int
     earlier: frozenset[str] = frozenset()
 
     def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
@@ -226,7 +229,9 @@ class _Page:
     def _retired(self, rows: Sequence[Row]) -> Swept:
         if self.asked.dry_run or not rows:
             return Swept(done=len(rows))
-        retirement = Retirement(self.of.branch.ledger.tables, tuple(self._views.values()))
+        tables, version = self.of.branch.ledger.tables, versions.of(self.of.generation, versions.SNAPSHOT_POSITION)
+        comparator = Comparator(self.of.source(), self.of.branch.views, tables, version)
+        retirement = Retirement(self._table, comparator, Repair(tables, self.of.branch.register))
         return _counted(retirement.entries(rows, self.deadline), superseded=MOVED)
 
     def _removed(self, dead: Sequence[tuple[str, Row]]) -> Swept:
