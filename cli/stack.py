@@ -61,6 +61,11 @@ class Stack:
             raise ConfigError(f"stack '{self.name}' has no output {name}: deploy this version, with the function on")
         return self.outputs[name]
 
+    @property
+    def claim_days(self) -> int:
+        """For how long welcome remembers what a rule that sends again has sent."""
+        return int(self.function("welcome").environment.get("CLAIM_DAYS", "30"))
+
     def function(self, branch: str) -> "Function":
         """Of a branch, such as derive: the version that its events go to."""
         if branch not in self._functions:

@@ -193,7 +193,7 @@ class Backfill:
 
     def _snapshots(self, items: Sequence[Any]) -> list[Ended]:
         ends: list[Ended] = []
-        for records in _packed([snapshot_record(item, self.source.table, self.now(), True) for item in items]):
+        for records in packed([snapshot_record(item, self.source.table, self.now(), True) for item in items]):
             done = self.feed.deliver(records)
             ends += [Ended("Applied")] * done
             if done < len(records):
@@ -206,7 +206,8 @@ def typed(cursor: Any) -> Any:
     return {name: for_client(each) for name, each in cursor.items()} if cursor else None
 
 
-def _packed(records: Sequence[Any]) -> Iterator[list[Any]]:
+def packed(records: Sequence[Any]) -> Iterator[list[Any]]:
+    """What Lambda takes in one event."""
     batch: list[Any] = []
     size = 0
     for record in records:

@@ -83,12 +83,15 @@ class Feed:
             backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return ends
 
+    def replay(self, records: Sequence[Mapping[str, Any]], even_if_old: bool) -> list[Ended]:
+        """One end per record, in order; see `consumer.replay`. A record that fails may have been sent for all that is
+        known, so it is not tried again here. Raises as `reconcile` does."""
+        answer = self.invoke({"distributary": {"replay": list(records), "even_if_old": even_if_old}})
+        return _ends(answer, len(records))
+
     def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
         answer = self.invoke({"distributary": {"reconcile": list(entries), **more}})
-        ends = answer.get("outcomes") if isinstance(answer, Mapping) else None
-        if not isinstance(ends, list) or len(ends) != len(entries):
-            raise ConfigError("the function does not know the command: deploy the version of this command")
-        return [Ended(each["status"], each.get("cause", "")) for each in ends]
+        return _ends(answer, len(entries))
 
     def ask(self, command: Mapping[str, Any], answered: str) -> dict[str, Any]:
         """What a function answers to another command under this name; see `consumer.sweep`. Raises as `reconcile`."""
@@ -119,3 +122,10 @@ class Feed:
                 return done
             backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return done
+
+
+def _ends(answer: Any, many: int) -> list[Ended]:
+    ends = answer.get("outcomes") if isinstance(answer, Mapping) else None
+    if not isinstance(ends, list) or len(ends) != many:
+        raise ConfigError("the function does not know the command: deploy the version of this command")
+    return [Ended(each["status"], each.get("cause", "")) for each in ends]

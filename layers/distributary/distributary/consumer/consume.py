@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer import sweep
+from distributary.consumer import replay, sweep
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
@@ -47,6 +47,7 @@ class Deployment:
     streams: Streams
     reconciler: Reconciler | None = None
     rebuilder: Rebuilder | None = None
+    replays: bool = False
 
     @classmethod
     def of(
@@ -59,12 +60,13 @@ class Deployment:
         bind: Bind = bound_nowhere,
         reconciler: Reconciler | None = None,
         rebuilder: Rebuilder | None = None,
+        replays: bool = False,
     ) -> Self:
         """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
-        `reconciler`, and perhaps a `rebuilder`."""
+        `reconciler`, and perhaps a `rebuilder`; an event branch `replays` records."""
         parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
         streams = Streams(settings.generation, settings.streams, bind)
-        return cls(branch, parking, telemetry, streams, reconciler, rebuilder)
+        return cls(branch, parking, telemetry, streams, reconciler, rebuilder, replays)
 
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
@@ -88,17 +90,27 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
 def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
     """Nothing is parked: what a command could not do stays where the command found it. Nothing is written into a sink
     that belongs to another stream."""
-    if deployed.reconciler is None:
-        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
+    if replay.is_known(event[OURS]):
+        return _replay(event[OURS], deployed, deadline, context)
     if sweep.is_known(event[OURS]):
         return _rebuilding(event[OURS], deployed, deadline)
+    if deployed.reconciler is None:
+        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
     asked = requests(event)
     try:
         deployed.streams.bind_own()
         ends = deployed.reconciler(asked, deadline)
     except Unavailable as error:
         ends = [outcomes.failed(error)] * len(asked)
-    deployed.telemetry.reconciled(context.aws_request_id, ends)
+    deployed.telemetry.commanded("Reconciled", context.aws_request_id, ends)
+    return answer(ends)
+
+
+def _replay(command: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
+    if not deployed.replays:
+        raise ConfigError(f"{deployed.telemetry.branch} replays no records: welcome and archive do")
+    ends = _apply(replay.entries(command, deployed.streams.of_batch()), deployed.branch, deadline)
+    deployed.telemetry.commanded("Replayed", context.aws_request_id, ends)
     return answer(ends)
 
 
