@@ -53,10 +53,10 @@ class IndexRebuilder:
             raise ConfigError(f"nothing is kept in an index '{asked.part}'")
         if asked.only and found.index.name not in asked.only:
             return Swept()
-        scroll = str(asked.cursor["scroll"]) if asked.cursor else None
+        scroll = str(asked.cursor["scroll"]["S"]) if asked.cursor else None
         documents, after = page(self.search, found.physical, asked.segment, asked.segments, scroll, PAGE)
         swept = self._swept(found, documents, asked.dry_run, deadline)
-        swept.read, swept.cursor = len(documents), {"scroll": after} if after else None
+        swept.read, swept.cursor = len(documents), {"scroll": {"S": after}} if after else None
         return swept
 
     def _indexes(self) -> Iterator[Declared]:
