@@ -11,7 +11,20 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 from typer.exceptions import TyperException
 
-from cli import archive, declared, deployed, erasing, events, feeding, indexing, invoking, parking, rebuilding, running
+from cli import (
+    archive,
+    declared,
+    deployed,
+    erasing,
+    events,
+    feeding,
+    indexing,
+    invoking,
+    parking,
+    rebuilding,
+    replaying,
+    running,
+)
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.errors import ConfigError, DistributaryError
@@ -38,6 +51,7 @@ app.command()(erasing.erase)
 app.command()(feeding.backfill)
 app.command()(rebuilding.rebuild)
 app.command()(rebuilding.retire)
+app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
 
 

@@ -11,10 +11,14 @@ from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.dynamodb_stream import identifier_of
+from distributary.welcome.branch import LATE
 from local.esm.batches import first_failure
 
 TRIES = 6
 """What fails so often has failed; it stays where it is."""
+
+TOO_OLD = f"{LATE}; --even-if-old sends it"
+"""What such a record ends as: it stays where it is."""
 
 EVENT_BYTES = 4_000_000
 """Of one event: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
@@ -87,7 +91,8 @@ class Feed:
         """One end per record, in order; see `consumer.replay`. A record that fails may have been sent for all that is
         known, so it is not tried again here. Raises as `reconcile` does."""
         answer = self.invoke({"distributary": {"replay": list(records), "even_if_old": even_if_old}})
-        return _ends(answer, len(records))
+        ends = _ends(answer, len(records))
+        return [Ended("Parked", TOO_OLD) if end.cause == LATE else end for end in ends]
 
     def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
         answer = self.invoke({"distributary": {"reconcile": list(entries), **more}})

@@ -10,9 +10,7 @@ from cli.feed.backfill import packed
 from cli.feed.invoke import EVENT_KEYS, Ended, Feed
 from cli.feed.parked import NOT_REDRIVEN, REPLAYED, Bucket, Parked, Place
 from cli.given_up import PREFIX
-from distributary.welcome.branch import LATE
 
-TOO_OLD = f"{LATE}; --even-if-old sends it"
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
 
@@ -97,7 +95,7 @@ class Redrive:
         ends: list[Ended] = []
         for records in packed([change.record for change in batch]):
             ends += self.feeds(branch).replay(records, self.even_if_old)
-        return [Ended("Failed", TOO_OLD) if end.cause == LATE else end for end in ends]
+        return ends
 
 
 class _Batches:

@@ -7,16 +7,18 @@ from tests.scheduler.rebuilt import FORMERS, RebuiltWorld, deploy, rebuild
 from tests.scheduler.runs import deep, play_every
 
 KINDS = ("sums", "newest", "moving", "fixed")
+FEW = ["where", *(pytest.param(each, marks=pytest.mark.slow) for each in FORMERS if each != "where")]
 FILLED = [neighbour, put(10), deliver]
 
 
-@pytest.mark.parametrize("was", FORMERS)
+@pytest.mark.parametrize("was", FEW)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rebuild_and_a_live_change_into_each_of_the_others_calls(kind, was):
     before = [*FILLED, put(50), deploy]
     play_every(race(RebuiltWorld, before, [live, rebuild], kinds=(kind,), was=was), deep(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("actor", [editing, deleting], ids=["edit", "delete"])
 @pytest.mark.parametrize("was", ["name", "key"])
 @pytest.mark.parametrize("kind", KINDS)
@@ -24,6 +26,7 @@ def test_a_rebuild_and_a_live_write_into_each_of_the_others_calls(kind, was, act
     play_every(race(RebuiltWorld, [*FILLED, deploy], [actor, rebuild], kinds=(kind,), was=was), deep(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("was", FORMERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_rebuilds_into_each_of_the_others_calls(kind, was):
@@ -31,6 +34,7 @@ def test_two_rebuilds_into_each_of_the_others_calls(kind, was):
     play_every(race(RebuiltWorld, before, [rebuild, rebuild], kinds=(kind,), was=was), deep(1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rebuild_and_a_redrive_into_each_of_the_others_calls(kind):
     before = [*FILLED, put(30), deploy]
