@@ -259,6 +259,14 @@ def test_what_ttl_left_in_a_view_that_keeps_it_stays():
     assert world.shown() == filled(*kept)
 
 
+def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
+    world = World(profile(on_expiry="keep"))
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.declare(profile(sk="P", on_expiry="keep"))
+    assert world.rebuild() == set()
+    assert set(world.service.state["derived"]) == {("USER#b", "PROFILE"), *((f"USER#{id}", "P") for id in "acd")}
+
+
 def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
     world = World(sums())
     world.service.state["ledger"] = {

@@ -24,6 +24,7 @@ from distributary.derive.branch import TOMBSTONE_ID_BYTES, DeriveBranch
 from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member, typed_key
 from distributary.derive.format import STATE, check_derived_row, check_ledger_row
+from distributary.derive.former import Former, formers
 from distributary.derive.groups import REVISION
 from distributary.derive.retire import Retirement, edges_as_counted
 from distributary.derive.table_format import ROW_ID, TableFormat, written_under
@@ -39,7 +40,7 @@ from distributary.errors import ConfigError, Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed, for_client
-from distributary.stream.keys import Template, bounded, escape, identity, table_arn, table_of
+from distributary.stream.keys import bounded, escape, identity, table_arn, table_of
 
 Keys = Mapping[str, Typed]
 """An item's key attributes."""
@@ -87,32 +88,10 @@ class DeriveRebuilder:
         start = {name: for_client(typed, name) for name, typed in asked.cursor.items()} if asked.cursor else None
         pages = table_reader.cursors(tables.client, table, asked.segment, asked.segments, start, limit=PAGE)
         page, cursor = next(pages)
-        of = _Page(self, asked, _formers(written_under(self.format.read(deadline)), self.branch.views), deadline)
+        of = _Page(self, asked, formers(written_under(self.format.read(deadline)), self.branch.views), deadline)
         found = of.ledger(page) if asked.part == LEDGER else of.derived(page)
         found.read, found.cursor = len(page), cursor
         return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Former:
-    """A declaration that rows were written under, and that is not the view's any more."""
-
-    name: str
-    pk: Template
-    sk: Template
-
-    def owns(self, key: Key) -> bool:
-        """Whether it made such keys."""
-        return self.pk.read(key[0].partition("%s")[0]) is not None and self.sk.read(key[1]) is not None
-
-
-def _formers(written: Mapping[str, Mapping[str, str]], views: Sequence[View]) -> list[_Former]:
-    now = {view.name: (view.declared.pk, view.declared.sk) for view in views}
-    return [
-        _Former(name, Template.parse(each["pk"]), Template.parse(each["sk"]))
-        for name, each in written.items()
-        if now.get(name) != (each["pk"], each["sk"])
-    ]
 
 
 @dataclass(frozen=True)
@@ -121,7 +100,7 @@ class _Page:
 
     of: DeriveRebuilder
     asked: Sweep
-    formers: Sequence[_Former]
+    formers: Sequence[Former]
     deadline: Deadline
 
     def __post_init__(self) -> None:
@@ -186,7 +165,7 @@ class _Page:
             elif self._wanted(name := self._former(key) or (owner.name if owner else "")):
                 dead.append((name, row))
         found.add(self._reconciled(self._not_made(made)))
-        found.add(self._removed(dead))
+        found.add(self._removed(self._kept_out(dead)))
         return found
 
     def _former(self, key: Key) -> str:
@@ -215,6 +194,19 @@ class _Page:
             wanted, _ = wants([view], self.of.source(), keys, item, versions.SNAPSHOT_POSITION)
             found += [(view, keys) for want in wanted if key not in want.rows]
         return found
+
+    def _kept_out(self, dead: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
+        """Those that go, without what a view keeps of items that TTL deleted, under an earlier key of the view."""
+        keepers = {name for name, view in self._views.items() if view.declared.on_expiry == "keep"}
+        owners = {at: self._item_of(name, row) for at, (name, row) in enumerate(dead) if name in keepers}
+        items = self._items(keys for keys in owners.values() if keys is not None)
+        kept = {at for at, keys in owners.items() if keys is None or identity(keys) not in items}
+        return [each for at, each in enumerate(dead) if at not in kept]
+
+    def _item_of(self, name: str, row: Row) -> Keys | None:
+        former = next((each for each in self.formers if each.name == name), None)
+        key = row["pk"]["S"], row["sk"]["S"]
+        return former.item(key, self._views[name].declared.of.keys) if former is not None else None
 
     def _reconciled(self, wrong: Sequence[tuple[View, Keys]]) -> Swept:
         found = Swept()
