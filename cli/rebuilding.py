@@ -127,6 +127,8 @@ class _Run:
         swept = Swept()
         with progress({"rows": 0, "items": many}, command="rebuild") as report_progress:
             self._sweep(kept, swept, report_progress)
+            if +swept.left:
+                return self._unfinished(swept, json)
             filling = Backfill(
                 source,
                 Feed(deployed(self.target)),
@@ -143,6 +145,10 @@ class _Run:
         return reported(
             report, [*_ends(filled), *_summary(swept), _said(done)], json, 0 if done and not filled.left else 1
         )
+
+    def _unfinished(self, swept: Swept, json: str | None) -> int:
+        report = {"swept": swept.as_json(), "done": False}
+        return reported(report, [*_summary(swept), _said(False)], json, 1)
 
     def retired(self, view: str, state: Path | None, json: str | None) -> int:
         """What the view's ledger rows say comes before what groups show of their members."""
@@ -165,10 +171,14 @@ class _Run:
         return version, kept
 
     def _sweep(self, state: State, into: Swept, told: Progress, dry_run: bool = False) -> None:
+        """Part after part: what a ledger row says of members is taken back before members without one go. So what is
+        left of one part ends the run."""
         feed, pace = Feed(deployed(self.target)), Pace(self.rate)
         sweeping = Sweeping(feed, self.only, dry_run, lambda n: told("rows", n), pace.take)
         for part in self.parts:
             sweeping.run(part, self.segments, Part(state, part), into)
+            if +into.left:
+                return
 
     def _ended(self, version: str, swept: Swept, right: bool, rebuilt: list[str], retired: list[str]) -> bool:
         """Whether all of it is done; then the function remembers it."""

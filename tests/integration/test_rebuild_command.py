@@ -1,5 +1,6 @@
 """`distributary rebuild` and `retire`: what an earlier declaration left is set right, and removed."""
 
+import io
 import json
 from pathlib import Path
 
@@ -127,6 +128,26 @@ def test_what_fails_leaves_the_rebuild_due(town, capsys):
     assert "not done: run this again" in capsys.readouterr().out
     town.functions.functions["derive"] = deployed
     assert run("rebuild", "derive") == 0
+
+
+def test_members_stay_as_long_as_a_ledger_row_counts_them(town, monkeypatch, capsys):
+    town.deploy([VIEWS[0], Aggregate(**{**fields(VIEWS[1]), "name": "late", "distinct": {"totals": "total"}})])
+    invoke, parts = town.functions.invoke, []
+
+    def failing(**call):
+        event = json.loads(call["Payload"])["distributary"]
+        parts.append(event.get("sweep", {}).get("part"))
+        answer = invoke(**call)
+        if parts[-1] != "ledger":
+            return answer
+        swept = json.loads(answer["Payload"].read())["swept"]
+        left = {"swept": {**swept, "left": [{"cause": "busy", "rows": 1}]}}
+        return {**answer, "Payload": io.BytesIO(json.dumps(left).encode())}
+
+    monkeypatch.setattr(town.functions, "invoke", failing)
+    assert run("rebuild", "derive", "--segments", "1") == 1
+    assert "derived" not in parts
+    assert "not done: run this again" in capsys.readouterr().out
 
 
 def test_a_report_is_written_as_json(town, tmp_path):

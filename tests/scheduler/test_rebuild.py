@@ -2,9 +2,10 @@
 
 import pytest
 
+from tests.scheduler.branches import rebuilt
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile
 from tests.scheduler.rebuilt import FORMERS, RebuiltWorld, deploy, rebuild
-from tests.scheduler.runs import deep, play_every
+from tests.scheduler.runs import deep, play, play_every, seeds
 
 KINDS = ("sums", "newest", "moving", "fixed")
 FEW = ["where", *(pytest.param(each, marks=pytest.mark.slow) for each in FORMERS if each != "where")]
@@ -24,6 +25,10 @@ def test_a_rebuild_and_a_live_change_into_each_of_the_others_calls(kind, was):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rebuild_and_a_live_write_into_each_of_the_others_calls(kind, was, actor):
     play_every(race(RebuiltWorld, [*FILLED, deploy], [actor, rebuild], kinds=(kind,), was=was), deep(1))
+
+
+def test_views_that_are_declared_anew_are_rebuilt_beside_the_stream_at_random():
+    play(rebuilt, seeds(20))
 
 
 @pytest.mark.slow
