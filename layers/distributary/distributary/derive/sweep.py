@@ -18,7 +18,7 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome, Status
-from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.consumer.reconcile import LOOKS, Reconcile, Reconciler
 from distributary.consumer.sweep import PAGE, Done, Sweep, Swept
 from distributary.derive.branch import TOMBSTONE_ID_BYTES, DeriveBranch
 from distributary.derive.declarations import Projection
@@ -267,18 +267,26 @@ class _Page:
         return self._deleted(row, REVISION) if ended else Swept()
 
     def _edges(self, owner: View, key: Key, row: Row) -> Swept:
-        due = edges_as_counted(self.of.branch.ledger.tables, owner, key, row)
-        if due is None or self.asked.dry_run:
-            return Swept(done=due is not None)
-        return self._conditionally("put_item", row, REVISION, Item=due)
+        """Read again as often as the stream writes the group in between."""
+        tables = self.of.branch.ledger.tables
+        for _ in range(LOOKS):
+            due = edges_as_counted(tables, owner, key, row) if STATE in row and REVISION in row else None
+            if due is None or self.asked.dry_run:
+                return Swept(done=due is not None)
+            found = self._conditionally("put_item", row, REVISION, Item=due)
+            if found.done:
+                return found
+            row = tables.derived_rows([key], self.deadline)[key]
+        return Swept(left=Counter({MOVED: 1}))
 
     def _deleted(self, row: Row, attribute: str) -> Swept:
         if self.asked.dry_run:
             return Swept(done=1)
-        return self._conditionally("delete_item", row, attribute, Key={"pk": row["pk"], "sk": row["sk"]})
+        found = self._conditionally("delete_item", row, attribute, Key={"pk": row["pk"], "sk": row["sk"]})
+        return found if found.done else Swept(left=Counter({MOVED: 1}))
 
     def _conditionally(self, operation: str, row: Row, attribute: str, **arguments: Any) -> Swept:
-        """On condition that the row's attribute is as it was read; what is not will be seen by the next sweep."""
+        """On condition that the row's attribute is as it was read."""
         self.deadline.check()
         tables = self.of.branch.ledger.tables
         held = conditional_write(
