@@ -231,6 +231,25 @@ def test_a_retired_view_leaves_no_figures_in_the_groups_of_its_successor():
     assert world.shown() == filled(sums(name="figures", where=rich), newest(name="last", where=rich))
 
 
+def test_a_group_that_the_stream_writes_while_its_members_are_read_is_read_again(monkeypatch):
+    world = World(sums())
+    world.declare(sums(name="figures", where=rich))
+    world.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in world.service.state["users"]], FOREVER)
+    world.sweep("ledger")
+    query, writes = world.service.query, iter([lambda: world.put(9, "d", "shut", 9, "Dan", ["z"])])
+
+    def beside(**arguments):
+        found = query(**arguments)
+        next(writes, lambda: None)()
+        return found
+
+    monkeypatch.setattr(world.service, "query", beside)
+    world.sweep("derived")
+    fresh = World(sums(name="figures", where=rich))
+    fresh.put(9, "d", "shut", 9, "Dan", ["z"])
+    assert world.shown()[0] == fresh.shown()[0]
+
+
 def test_a_name_that_nothing_ever_had_is_refused():
     world = World(profile())
     with pytest.raises(ConfigError, match="nothing is or was called 'profil' here"):
