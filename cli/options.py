@@ -62,6 +62,10 @@ Source = Annotated[str | None, typer.Option(help="Where the table is (default: A
 SourceRegion = Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")]
 Event = Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")]
 IndexName = Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")]
+StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
+StackEndpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
+StackRegion = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")]
 
 
 def checked_endpoint(given: str | None) -> str | None:
