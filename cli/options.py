@@ -69,19 +69,30 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be don
 
 
 def checked_endpoint(given: str | None) -> str | None:
-    """--endpoint-url, or AWS_ENDPOINT_URL. Raises UsageFault for what is no http address."""
+    """--endpoint-url, or AWS_ENDPOINT_URL. Raises UsageFault if it is no http address, or nothing listens there."""
     endpoint = given or os.environ.get("AWS_ENDPOINT_URL") or None
     if endpoint is not None:
-        try:
-            address = urlsplit(endpoint)
-            valid = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise UsageFault(f"--endpoint-url {endpoint}: give an address such as http://127.0.0.1:8000")
-        if not _listens(address.hostname or "", address.port):
-            raise UsageFault(f"nothing answers at {endpoint}: start `distributary up`, or correct the address")
+        _check_address(endpoint, f"--endpoint-url {endpoint}: give an address such as http://127.0.0.1:8000")
     return endpoint
+
+
+def checked_search(endpoint: str | None) -> str | None:
+    """OpenSearch's address, if one is given. Raises UsageFault as `checked_endpoint` does."""
+    if endpoint:
+        _check_address(endpoint, f"OpenSearch at {endpoint}: give an address such as https://search.example.com")
+    return endpoint
+
+
+def _check_address(endpoint: str, fault: str) -> None:
+    try:
+        address = urlsplit(endpoint)
+        valid = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageFault(fault)
+    if not _listens(address.hostname or "", address.port):
+        raise UsageFault(f"nothing answers at {endpoint}: start `distributary up`, or correct the address")
 
 
 def _listens(host: str, port: int | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError, code_of, why_no_client
+from distributary.consumer.aws import AwsError, why_no_client, why_no_table
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.table_format import TableFormat
@@ -138,7 +138,7 @@ def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[st
     try:
         description = client.describe_table(TableName=table)["Table"]
     except AwsError as error:
-        raise ConfigError(f"table {table}: {code_of(error)}; correct its name, --region or --endpoint-url") from None
+        raise ConfigError(why_no_table(table, error)) from None
     keys = tuple(str(each["AttributeName"]) for each in description["KeySchema"])
     faults = [
         f"view '{view.name}': entity '{view.declared.of.name}' has the keys {', '.join(view.declared.of.keys)}, "
