@@ -25,10 +25,11 @@ from local.template import TableSpec
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to attach. `embedded`, or else `beside`, says where the functions may keep what they make; see
-    local/placement.py."""
+    """What to attach: a table, as `source_table` found it at `source`, and functions. `embedded`, or else `beside`,
+    says where the functions may keep what they make; see local/placement.py."""
 
-    table: str
+    table: Table
+    spec: TableSpec
     functions: tuple[str, ...]
     source: Aws
     beside: Aws | None
@@ -42,7 +43,7 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
     """Runs until interrupted, or until the stream is drained; prints the counts. 1 if a change was parked or failed, or
     if records were given up, else 0. LocalError if a function cannot start. A function whose declarations change, and
     in which `check` finds no fault, is restarted."""
-    table, spec = source_table(order.source, order.table)
+    table = order.table
     watch = Watch(LogFiles(project.artifacts / "logs"), console)
     kept = place(order.source, order.beside, order.embedded)
     say(console, kept.line)
@@ -51,13 +52,13 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         if "index" in order.functions:
             stack.apply_index()
         if "replicate" in order.functions:
-            stack.create_replica(spec)
+            stack.create_replica(order.spec)
         made = [stack.made(name) for name in order.functions]
         mappings = stack.attach(table.stream_arn, order.functions, order.source)
         say_places(stack, order.functions, table.stream_arn, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
         reload = Reload(stack, _folders(order, project), check, console)
-        run = _Run(order, kept.at is None, stack, table, mappings, watch, reload, report)
+        run = _Run(order, kept.at is None, stack, mappings, watch, reload, report)
         try:
             with Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True):
                 say(console, f"attached to {table.stream_arn}: {', '.join(mappings)}")
@@ -79,7 +80,6 @@ class _Run:
     order: Order
     embedded: bool
     stack: Stack
-    table: Table
     mappings: Mapping[str, EventSourceMapping]
     watch: Watch
     reload: Reload
@@ -88,7 +88,7 @@ class _Run:
     def until_done(self) -> None:
         """Returns once the stream is drained, if that was ordered."""
         asked, order = time.monotonic(), self.order
-        fill = partial(self.stack.backfill, self.table, order.functions, order.source, first_fill=self._first_fill())
+        fill = partial(self.stack.backfill, order.table, order.functions, order.source, first_fill=self._first_fill())
         with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
             filling = [pool.submit(fill)] if order.backfill else []
             try:

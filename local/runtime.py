@@ -18,8 +18,9 @@ from local.template import FunctionSpec
 
 INIT_SECONDS = 10.0
 SLOW_STARTS = 3
-"""So many starts in a row that take longer than INIT_SECONDS mean that a function cannot start: one may be due to a machine
-that is busy. Lambda, too, tries again: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
+"""So many starts in a row that take longer than INIT_SECONDS mean that a function cannot start. One alone may be due to
+a busy machine, and Lambda tries again as well:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
 Log = Callable[[str, str], None]
 
 
@@ -56,8 +57,8 @@ class Function:
             self._release(process)
 
     def start_error(self) -> str | None:
-        """Why the handler of the current build cannot be loaded; None if it can, was not tried yet, or was too slow fewer
-        than SLOW_STARTS times in a row."""
+        """Why the handler of the current build cannot be loaded. None if it can, if it was not tried yet, or if it was
+        too slow fewer than SLOW_STARTS times in a row."""
         with self._lock:
             return self._start_error
 

@@ -206,6 +206,37 @@ def test_opensearch_that_does_not_answer_is_one_short_line(capsys, command):
     )
 
 
+KEYED = {
+    "derive": ("views.py", VIEWS + "VIEWS = [Projection(name='mine', of=ITEM, pk='A#{id}', sk='B')]"),
+    "index": ("indexes.py", INDEXES + "INDEXES = [Index(name='mine', of=ITEM, id='{id}', fields={})]"),
+    "welcome": (
+        "rules.py",
+        "from distributary.welcome import *\nITEM = Entity(name='item', keys=('id',), attributes=('a',))\n"
+        "RULES = [Rule(name='mine', of=ITEM, to='a', content={'en': Content('Hello', 'Hello')})]",
+    ),
+    "replicate": (
+        "replica.py",
+        "from distributary.replicate import Entity, Mirror\nREPLICA = Mirror(of=Entity(name='item', keys=('id',)))",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [("derive", "view 'mine'"), ("index", "index 'mine'"), ("welcome", "rule 'mine'"), ("replicate", "mirror")],
+)
+def test_declared_keys_that_are_not_the_table_s_are_a_fault(tmp_path, function, name):
+    file, text = KEYED[function]
+    (tmp_path / "functions" / function).mkdir(parents=True)
+    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    (tmp_path / "functions" / function / file).write_text(text)
+    found = projects.find(tmp_path)
+    assert projects.faults(found, function) == projects.faults(found, function, ["id"]) == []
+    assert projects.faults(found, function, ["user_id", "at"]) == [
+        f"functions/{function}/{file}: {name}: entity 'item' has the keys id, and the table user_id, at"
+    ]
+
+
 RULE = """from distributary.welcome import Content, Entity, Rule
 USER = Entity(name='user', keys={keys}, attributes=('email',))
 RULES = [Rule(name='hello', of=USER, to='email', content={{'en': Content('Hello', 'Hello')}}, trusted={trusted})]

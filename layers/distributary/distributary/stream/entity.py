@@ -1,6 +1,6 @@
 """Kinds of items: which of them share a table, and which changes concern what is kept of one."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -37,6 +37,15 @@ def without_comma(**given: object) -> list[str]:
         f"{name}=('{value}') is a string: write {name}=('{value}',), with the comma"
         for name, value in given.items()
         if isinstance(value, str)
+    ]
+
+
+def other_keys(of: Mapping[str, Entity], keys: Sequence[str]) -> list[str]:
+    """A fault for each entity whose `keys` are not the table's key attributes; `of`: by what names the declaration."""
+    return [
+        f"{name}: entity '{entity.name}' has the keys {', '.join(entity.keys)}, and the table {', '.join(keys)}"
+        for name, entity in of.items()
+        if set(entity.keys) != set(keys)
     ]
 
 

@@ -25,6 +25,7 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.readers import full_export
 from distributary.stream import version as versions
+from distributary.stream.entity import other_keys
 from distributary.stream.keys import table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, progress
@@ -140,13 +141,7 @@ def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[st
     except AwsError as error:
         raise ConfigError(why_no_table(table, error)) from None
     keys = tuple(str(each["AttributeName"]) for each in description["KeySchema"])
-    faults = [
-        f"view '{view.name}': entity '{view.declared.of.name}' has the keys {', '.join(view.declared.of.keys)}, "
-        f"and the table {', '.join(keys)}"
-        for view in views
-        if set(view.declared.of.keys) != set(keys)
-    ]
-    if faults:
+    if faults := other_keys({f"view '{view.name}'": view.declared.of for view in views}, keys):
         raise ConfigError(faults)
     return keys, int(description.get("ItemCount", 0))
 
