@@ -2,7 +2,6 @@
 
 import linecache
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.errors import DeclarationFaults, UsageFault
+from distributary.consumer.declared import cause, place
 from distributary.errors import ConfigError
 from distributary.stream.entity import Entity, other_keys
 
@@ -150,18 +150,10 @@ def _guarded(step: Callable[[], Any], folders: Sequence[Path], root: Path, shown
         return step()
     except ConfigError as error:
         raise DeclarationFaults([f"{shown}: {_line(fault)}" for fault in error.faults]) from None
-    except SyntaxError as error:
-        place = _shown(Path(error.filename or shown), root)
-        raise DeclarationFaults([f"{place}:{error.lineno}: {type(error).__name__}: {_line(error.msg)}"]) from None
     except Exception as error:  # noqa: BLE001
-        lines = [
-            f"{_shown(Path(frame.filename), root)}:{frame.lineno}"
-            for frame in traceback.extract_tb(error.__traceback__)
-            if any(Path(frame.filename).is_relative_to(folder.resolve()) for folder in folders)
-        ]
-        raise DeclarationFaults(
-            [f"{lines[-1] if lines else shown}: {type(error).__name__}: {_line(str(error))}"]
-        ) from None
+        found = place(error, folders)
+        where = f"{_shown(found[0], root)}:{found[1]}" if found else shown
+        raise DeclarationFaults([f"{where}: {cause(error)}"]) from None
 
 
 def _line(text: str) -> str:

@@ -15,7 +15,7 @@ from cli.main import main
 from local.attach import Order, attach, source_table
 from local.aws import Aws
 from local.reload import Reload
-from local.stack import Project
+from local.stack import Project, Stack
 
 ROOT = Path(__file__).parents[2]
 VIEWS = """from distributary.derive import Entity, Projection
@@ -98,6 +98,16 @@ def test_a_function_that_cannot_start_ends_attach_with_its_error(at_the_emulator
     said = capsys.readouterr().err
     assert said.startswith("derive cannot start: RuntimeError: no such luck (log: ")
     assert said.count("\n") == 1
+
+
+def test_a_function_with_a_wrong_option_logs_file_line_and_option(shop, aws):
+    (shop / "functions/derive/views.py").write_text(VIEWS % ", foo=1")
+    said = []
+    with Stack(Project(shop, ROOT / ".build/test-attach-broken"), aws, {}, lambda *line: said.append(line)) as stack:
+        answer = stack.invoke("derive", {"Records": []})
+    expected = "views.py:3: TypeError: Projection.__init__() got an unexpected keyword argument 'foo'"
+    assert answer.error() == f"ConfigError: {expected}"
+    assert any(expected in line for _, line in said)
 
 
 def test_declared_keys_that_the_table_lacks_end_attach_at_once(at_the_emulator, shop, table, capsys, monkeypatch):
