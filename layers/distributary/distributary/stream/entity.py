@@ -16,9 +16,13 @@ Predicate = Callable[[Image], bool]
 class Entity:
     """One kind of item in a source table.
 
-    `keys` are the table's key attributes, one or two. `attributes` are the other attributes that your declarations use.
-    `where` says which items of a single-table design belong to the entity. It receives the whole item. Prefer a `where`
-    that needs only the keys, such as `key_prefix`: it also works for a delete of which nothing else is known.
+    Attributes:
+        name: A name for messages and logs.
+        keys: The table's key attributes, one or two.
+        attributes: The other attributes that your declarations name.
+        where: Which items of a single-table design belong to the entity; all of them if None. It receives the whole
+            item. Prefer one that needs only the keys, such as `key_prefix`: it also works for a delete of which nothing
+            else is known. If it raises an error, the change is parked.
     """
 
     name: str
