@@ -40,9 +40,12 @@ class Order:
 
 
 def attach(order: Order, project: Project, console: Console, check: Check) -> int:
-    """Runs until interrupted, or until the stream is drained; prints the counts. 1 if a change was parked or failed, or
-    if records were given up, else 0. LocalError if a function cannot start. A function whose declarations change, and
-    in which `check` finds no fault, is restarted."""
+    """Runs the functions until it is interrupted, or until the stream is drained, and prints the counts. A function
+    whose declarations change is restarted if `check` finds no fault in them.
+
+    Returns 1 if a change was parked or failed, or if records were given up, else 0. Raises LocalError if a function
+    cannot start.
+    """
     table = order.table
     watch = Watch(LogFiles(project.artifacts / "logs"), console)
     kept = place(order.source, order.beside, order.embedded)
@@ -75,7 +78,7 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is attached, while it runs."""
+    """The attached functions while they run."""
 
     order: Order
     embedded: bool
@@ -86,7 +89,7 @@ class _Run:
     report: MadeReport
 
     def until_done(self) -> None:
-        """Returns once the stream is drained, if that was ordered."""
+        """Watches the functions. Returns when the stream is drained, if `order.until_drained`; else never."""
         asked, order = time.monotonic(), self.order
         fill = partial(self.stack.backfill, order.table, order.functions, order.source, first_fill=self._first_fill())
         with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
@@ -99,7 +102,7 @@ class _Run:
                 self.stack.stop_backfill()
 
     def _first_fill(self) -> bool:
-        """Whether nothing was ever written downstream: everything is embedded in this run, the index as well."""
+        """Whether nothing was ever written downstream: everything is embedded in this run, including the index."""
         return self.embedded and "OpenSearchEndpoint" not in self.order.parameters
 
     def _look(self) -> None:
@@ -131,8 +134,8 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
 
 
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
-    """A table with its stream, and its key. LocalError, with the command that enables a stream, if it has none of both
-    images."""
+    """A table with its stream, and its key. Raises LocalError with the command that enables a stream, if the table has
+    no stream with both images."""
     with said_in_one_line(f"the table {name}"):
         found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
     stream = found.get("StreamSpecification") or {}
