@@ -9,7 +9,6 @@ from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.replicate.multi_active.conditional_rows import as_seen
 from distributary.replicate.multi_active.crdt import end_of
-from distributary.replicate.multi_active.replica_table import Place
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
@@ -311,12 +310,12 @@ class TestByTheStreamsSecond:
         world.put(EU, 0, "c")
         branch, records = world.branch(EU), world.tables.records[EU][world.carried[EU] :]
         world.carry(EU)
-        standing = branch.here.standing(Place({"id": {"S": "x"}}, "multi-active/id=S:x"))
-        again = world.branch(EU)
+        standing = branch.item({"id": {"S": "x"}}, FOREVER).home.look().greatest
+        again = world.branch(EU).item({"id": {"S": "x"}}, FOREVER)
         (change,) = [each for each in decode({"Records": records}, 0) if each.new.raw["value"] == {"S": "c"}]
-        old = again.here.reading.row(change.old.raw, EU, change.version - 1)
+        old = again.home.stamps.row(change.old.raw, EU, change.version - 1)
         assert not old.stamped
-        assert again._second(change, Place({"id": {"S": "x"}}, "multi-active/id=S:x"), old) == standing.time
+        assert again._second(change, old) == standing.time
 
     def test_an_edit_that_comes_again_in_a_raised_generation_is_no_later(self, world):
         for value in ("a", "b"):
