@@ -80,12 +80,13 @@ class Marks:
 @dataclass(frozen=True, slots=True)
 class Edit:
     """An application's write. `before` and `after`: the content, canonical, without keys, None if there was no item.
-    `digest`: of `after`. `changed`: the cells that it wrote. `seen`: what its writer knew of other regions."""
+    `digest`: of `after`. `changed`: which of its `cells` it wrote. `seen`: what its writer knew of other regions."""
 
     at: Timestamp
     before: Mapping[str, Typed] | None
     after: Mapping[str, Typed] | None
     digest: str
+    cells: Mapping[Name, Typed]
     changed: frozenset[Name]
     seen: VersionVector
 
@@ -115,11 +116,11 @@ class Edits:
         before, after = old and old.content, new and new.content
         at = self._timestamp(change, old, after)
         if new is None:
-            return Edit(at, before, None, "", frozenset(), NONE)
+            return Edit(at, before, None, "", NONE, frozenset(), NONE)
         born = change.origin is Origin.SNAPSHOT or before is None
         was, now = self.cells({} if born else before), self.cells(after)
         changed = (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-        return Edit(at, before, after, new.digest, frozenset(self._kept(changed)), _others(new.seen, self.region))
+        return Edit(at, before, after, new.digest, now, frozenset(self._kept(changed)), _others(new.seen, self.region))
 
     def cells(self, content: Mapping[str, Typed] | None) -> dict[Name, Typed]:
         """By cell, as the rule takes it apart."""
@@ -147,7 +148,7 @@ class Edits:
         if edit.after is None:
             dead = self.lattice.latest((mine.tombstone, at))
             return replace(mine, sibling=None, cells={}, tombstone=dead, floor=position, digests={position: digest})
-        sibling = Sibling(at, self.cells(edit.after), edit.seen)
+        sibling = Sibling(at, edit.cells, edit.seen)
         return mine.written(sibling, edit.changed, {position: digest})
 
     def _last(self, mine: Part) -> Time:
@@ -197,9 +198,10 @@ class Edits:
             return False
         if self.rule.items is not None or edit.after is None or edit.before is None or newest.dead:
             return newest.region != self.region and self.lattice.value(known) not in (edit.before, edit.after)
-        seen, new, registers = self.cells(edit.before), self.cells(edit.after), self.lattice.registers(known)
+        seen, registers = self.cells(edit.before), self.lattice.registers(known)
         return any(
-            registers[name].at.region != self.region and registers[name].value not in (seen.get(name), new.get(name))
+            registers[name].at.region != self.region
+            and registers[name].value not in (seen.get(name), edit.cells.get(name))
             for name in edit.changed & registers.keys()
         )
 

@@ -3,11 +3,13 @@
 import json
 import zlib
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from distributary.replicate.multi_active.conditional_rows import Row, Rows
 from distributary.replicate.multi_active.crdt import (
     MergeState,
+    Name,
     Part,
     Revision,
     Sibling,
@@ -78,17 +80,18 @@ def _written(known: MergeState) -> str:
     def place(value: Any) -> int:
         return values.setdefault(canonical.text(value), len(values))
 
+    time = cache(lambda at: place(at.as_json()))
     parts = [
         [
             name,
             [str(part.revision.position), part.revision.changes, part.revision.digest],
             part.sibling
             and [
-                place(part.sibling.at.as_json()),
+                time(part.sibling.at),
                 [[list(cell), place(value)] for cell, value in sorted(part.sibling.image.items())],
                 texts(part.sibling.seen),
             ],
-            [[list(cell), place(at.as_json())] for cell, at in sorted(part.cells.items())],
+            [[list(cell), time(at)] for cell, at in sorted(part.cells.items())],
             part.tombstone and part.tombstone.as_json(),
             str(part.floor),
             [[str(at), digest] for at, digest in sorted(part.digests.items())],
@@ -100,23 +103,24 @@ def _written(known: MergeState) -> str:
 
 def _read(body: Any) -> MergeState:
     parts, values = body
-    return MergeState({part[0]: _part(values, *part[1:]) for part in parts})
-
-
-def _part(values: Any, revision: Any, sibling: Any, cells: Any, tombstone: Any, floor: str, digests: Any) -> Part:
-    return Part(
-        Revision(int(revision[0]), revision[1], revision[2]),
-        sibling
-        and Sibling(
-            timestamp_of(values[sibling[0]]),
-            {tuple(cell): values[at] for cell, at in sibling[1]},
-            numbers(sibling[2]),
-        ),
-        {tuple(cell): timestamp_of(values[at]) for cell, at in cells},
-        tombstone and timestamp_of(tombstone),
-        int(floor),
-        {int(at): digest for at, digest in digests},
+    time = cache(lambda place: timestamp_of(values[place]))
+    return MergeState(
+        {
+            name: Part(
+                Revision(int(position), changes, digest),
+                sibling and Sibling(time(sibling[0]), _cells(sibling[1], values), numbers(sibling[2])),
+                {tuple(cell): time(at) for cell, at in cells},
+                tombstone and timestamp_of(tombstone),
+                int(floor),
+                {int(at): each for at, each in digests},
+            )
+            for name, (position, changes, digest), sibling, cells, tombstone, floor, digests in parts
+        }
     )
+
+
+def _cells(image: Any, values: Any) -> dict[Name, Any]:
+    return {tuple(cell): values[place] for cell, place in image}
 
 
 def upgraded(body: Any, here: str) -> MergeState:
@@ -124,10 +128,7 @@ def upgraded(body: Any, here: str) -> MergeState:
     newest content of the region `here`."""
     dead, wholes, cells, values, versions, (_, digest) = body
     tombstone = dead and timestamp_of(dead)
-    siblings = {
-        at[1]: Sibling(timestamp_of(at), {tuple(cell): values[place] for cell, place in image}, numbers(seen))
-        for at, image, seen in wholes
-    }
+    siblings = {at[1]: Sibling(timestamp_of(at), _cells(image, values), numbers(seen)) for at, image, seen in wholes}
     written = [(tuple(cell), timestamp_of(at)) for cell, at, _ in cells]
     positions = ({tombstone.region: -1} if tombstone else {}) | numbers(versions)
     return MergeState(

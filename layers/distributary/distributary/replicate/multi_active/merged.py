@@ -73,7 +73,7 @@ class MergingBranch:
     def _item(self, keys: Row, deadline: Deadline) -> "_Item":
         """Raises Rejected for a key that is none."""
         key = {name: for_client(typed, name) for name, typed in keys.items()}
-        return _Item(self, identity(keys), key, deadline)
+        return _Item(self, self.edits.lattice, identity(keys), key, deadline)
 
 
 class Look(NamedTuple):
@@ -89,6 +89,7 @@ class _Item:
     """One item, in all regions. `wrote`: whether anything was written, anywhere."""
 
     branch: MergingBranch
+    lattice: Lattice
     id: str
     key: Row
     deadline: Deadline
@@ -106,7 +107,7 @@ class _Item:
 
     def reconcile(self) -> bool:
         """See `MergingBranch.reconcile`."""
-        join, rule = self._lattice.join, self.branch.edits.rule
+        join, rule = self.lattice.join, self.branch.edits.rule
         looks = {site.region: (site, self._look(site)) for site in (self.branch.home, *self.branch.others)}
         known = reduce(join, (seen.stored.known for _, seen in looks.values()))
         if rule.by or all(seen.stored.revision is None for _, seen in looks.values()):
@@ -114,10 +115,6 @@ class _Item:
                 seen = self._read_row(site, known, seen)
                 looks[region], known = (site, seen), join(known, seen.stored.known)
         return all_of(looks.values(), lambda each: self._push(each[0], known, each[1]))
-
-    @property
-    def _lattice(self) -> Lattice:
-        return self.branch.edits.lattice
 
     def _look(self, site: MergeStateTable) -> Look:
         self.deadline.check()
@@ -141,7 +138,7 @@ class _Item:
     def _learned(self, known: MergeState, edit: Edit) -> MergeState:
         rules = self.branch.edits
         learned = rules.learned(edit, known)
-        self._lattice.check(learned)
+        self.lattice.check(learned)
         if rules.overlooks(edit, known):
             self._record(known, rules.learned(edit, MergeState()), learned)
         return learned
@@ -150,10 +147,10 @@ class _Item:
         """Joins what is known into the merge state of a region, which is tried first as it was `seen`."""
         for attempt in range(TRIES):
             row, stored, row_is_newer = seen if seen and not attempt else self._look(site)
-            joined = self._lattice.join(stored.known, known)
+            joined = self.lattice.join(stored.known, known)
             if joined != stored.known:
-                self._lattice.check(joined)
-                if self._lattice.clash(stored.known, known):
+                self.lattice.check(joined)
+                if self.lattice.clash(stored.known, known):
                     self._record(stored.known, known, joined)
                 written = self._replace_state(site, stored, joined)
                 if written is None:
@@ -175,9 +172,9 @@ class _Item:
             shown = self._unread(site, self._shown(row), stored)
             if shown is None:
                 return Look(row, stored)
-            position = self._lattice.join(known, stored.known).versions.get(site.region, -1) + 1
+            position = self.lattice.join(known, stored.known).versions.get(site.region, -1) + 1
             found = self.branch.edits.found(site.region, shown, stored.known, position)
-            self._lattice.check(found)
+            self.lattice.check(found)
             written = self._replace_state(site, stored, found)
             if written is not None:
                 return Look(row, written, row_is_newer=False)
@@ -217,7 +214,7 @@ class _Item:
 
     def _wanted(self, known: MergeState) -> dict[str, Any] | None:
         """The row, canonical, with its mark."""
-        content, alive = self._lattice.value(known), self._lattice.alive(known)
+        content, alive = self.lattice.value(known), self.lattice.alive(known)
         if content is None or alive is None:
             return None
         plain, marks = canonical.image(self.key) | content, self.branch.edits.marks
@@ -241,7 +238,7 @@ class _Item:
             return wanted is not None and row[attribute] == wanted[attribute]
         if self._unread(site, shown, stored) is not None:
             return True
-        alive = self._lattice.alive(stored.known)
+        alive = self.lattice.alive(stored.known)
         own = alive is not None and alive.region == site.region
         rest = (attribute, *self.key)
         return own and shown.content == {name: each for name, each in (wanted or {}).items() if name not in rest}
@@ -251,7 +248,7 @@ class _Item:
         replicator deleted it."""
         if wanted is not None:
             return site.rows.put(self.key, {name: for_client(typed, name) for name, typed in wanted.items()}, row)
-        shown, dead = self._shown(row), self._lattice.deleted(known)
+        shown, dead = self._shown(row), self.lattice.deleted(known)
         assert row is not None
         assert dead is not None
         if not (shown and shown.at and shown.at.dead):
@@ -268,6 +265,6 @@ class _Item:
             self.branch.conflicts.record(self.key, (one, other), result)
 
     def _side(self, known: MergeState) -> Side:
-        newest = self._lattice.newest(known)
+        newest = self.lattice.newest(known)
         assert newest is not None
-        return Side(newest.region, newest.time, newest.dead, self._lattice.value(known))
+        return Side(newest.region, newest.time, newest.dead, self.lattice.value(known))
