@@ -5,7 +5,7 @@ import json
 import pytest
 
 from distributary.consumer.outcome import Status
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Unavailable
 from distributary.replicate.declarations import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.replicate.multi_active.conditional_rows import as_seen
 from distributary.replicate.multi_active.crdt import end_of
@@ -48,6 +48,24 @@ def test_a_delete_is_a_tombstone_and_a_delete_each_and_its_echo_no_write(world):
     assert world.carry(EU) == [Status.SUPERSEDED]
     assert world.spent() == {"GetItem": 1}
     assert world.values() == [{}, {}]
+
+
+def test_a_repair_looks_at_each_region_once_and_at_what_has_no_stamp_again(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.spent()
+    assert not world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)
+    assert world.spent() == {"BatchGetItem": 2, "GetItem": 1}
+
+
+def test_a_repair_reaches_the_regions_that_answer():
+    faults = Faults()
+    world = World(RULE, (US, EU, AP), wrap=faults)
+    faults.when(lambda call, arguments: call == "put_item" and arguments["TableName"] == f"items@{EU}", throttled)
+    world.put(US, 1, "a")
+    with pytest.raises(Unavailable):
+        world.branch(US).reconcile({"id": {"S": "x"}}, FOREVER)
+    assert world.values() == [{"x": "a"}, {}, {"x": "a"}]
 
 
 def test_a_tombstone_of_a_later_format_fails_the_change(world):

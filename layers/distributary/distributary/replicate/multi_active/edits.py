@@ -109,9 +109,11 @@ class Edits:
     def edit(self, change: Change) -> Edit | None:
         """What an application's write says; None if a replicator made it. Raises Rejected for an image that is no
         DynamoDB item."""
-        images = (change.old, change.new)
-        old, new = (None if image is None else self.marks.shown(image.raw, change.keys) for image in images)
-        if new.at if new else old and old.at and old.at.dead:
+        new = self.marks.shown(change.new.raw, change.keys) if change.new is not None else None
+        if new is not None and new.at is not None:
+            return None
+        old = self.marks.shown(change.old.raw, change.keys) if change.old is not None else None
+        if new is None and old is not None and old.at is not None and old.at.dead:
             return None
         before, after = old and old.content, new and new.content
         at = self._timestamp(change, old, after)
