@@ -44,7 +44,7 @@ class Shown(NamedTuple):
     @property
     def digest(self) -> str:
         """Of the content."""
-        return digest_of(self.content)
+        return canonical.digest(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ class Marks:
 @dataclass(frozen=True, slots=True)
 class Edit:
     """An application's write. `before` and `after`: the content, canonical, without keys, None if there was no item.
-    `digest`: of `after`. `changed`: which of its `cells` it wrote. `seen`: what its writer knew of other regions."""
+    `digest`: of `after`, empty for none. `changed`: which of its `cells` it wrote. `seen`: what its writer knew of
+    other regions."""
 
     at: Timestamp
     before: Mapping[str, Typed] | None
@@ -119,8 +120,7 @@ class Edits:
         at = self._timestamp(change, old, after)
         if new is None:
             return Edit(at, before, None, "", NONE, frozenset(), NONE)
-        born = change.origin is Origin.SNAPSHOT or before is None
-        was, now = self.cells({} if born else before), self.cells(after)
+        was, now = self.cells(before), self.cells(after)
         changed = (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
         return Edit(at, before, after, new.digest, now, frozenset(self._kept(changed)), _others(new.seen, self.region))
 
@@ -228,11 +228,6 @@ class Edits:
             at = Timestamp(self._time(content), self.region, change.version, dead)
         end = end_of(self.rule.unit, change.creation_time())
         return Timestamp(end, self.region, change.version, dead) if dead and self.win and end > at.time else at
-
-
-def digest_of(content: Mapping[str, Typed] | None) -> str:
-    """Of canonical content; empty for none."""
-    return "" if content is None else canonical.digest(content)
 
 
 def _without(guess: Part, told: list[int]) -> Part:

@@ -31,8 +31,8 @@ from distributary.stream.keys import identity
 class MergingBranch:
     """The function of the region `home`. It writes to all `others`, because no region passes on what another wrote.
 
-    Costs of an update: at home 1 write and 2 reads, in each other region 2 writes and 3 reads; an item's changes of a
-    batch cost as much as one.
+    Costs of an update: 1 write and 2 reads in its own region, 2 writes and 3 reads in each other one; an item's changes
+    of a batch cost as much as one.
     """
 
     home: MergeStateTable
@@ -121,7 +121,7 @@ class _Item:
         return Look(*site.look(self.key, self.id))
 
     def _absorb(self, edits: Sequence[Edit]) -> MergeState:
-        """The merge state at home with the edits."""
+        """The merge state of this region with the edits."""
         home = self.branch.home
         for _ in range(TRIES):
             self.deadline.check()
