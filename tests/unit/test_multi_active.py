@@ -344,6 +344,19 @@ class TestByTheStreamsSecond:
         world.branch(US).apply(first, FOREVER)
         assert world.values() == [{"x": "b"}] * 2
 
+    def test_a_snapshot_leaves_the_row_to_its_own_record_which_gives_its_time(self, world):
+        world.put(US, 0, "a")
+        (record,) = world.tables.records[US]
+        record = {**record, "distributary": {"origin": "snapshot"}, "eventName": "INSERT"}
+        (end,) = world.branch(US).apply(decode({"Records": [record]}, 0), FOREVER)
+        assert (end.status, world.values()) == (Status.APPLIED, [{"x": "a"}] * 2)
+        assert REPLICA_VERSION not in self.rows(world)[0][("x",)]
+        world.carry(US)
+        assert [each[("x",)][REPLICA_VERSION]["M"]["time"] for each in self.rows(world)] == [{"N": "1795341600"}] * 2
+
+    def rows(self, world):
+        return [world.tables.state[f"items@{region}"] for region in (US, EU)]
+
     def test_the_later_second_stands(self, world):
         world.put(US, 0, "earlier")
         world.tables.clock += 1

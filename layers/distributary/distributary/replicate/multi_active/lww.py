@@ -54,12 +54,12 @@ class State:
         if other is None:
             return True
         if not (self.certain and other.certain) and self._edit == other._edit:
-            return self.deleted if self.deleted is not other.deleted else self.places(other)
+            return self.deleted and not other.deleted
         return self.order > other.order
 
-    def places(self, copy: "State") -> bool:
+    def places(self, copy: "State | None") -> bool:
         """Whether this is the edit that a repair copied, or the copy's deletion, without knowing its position."""
-        return self._edit == copy._edit and self.certain and copy.stamped and not copy.certain
+        return copy is not None and copy.stamped and not copy.certain and self.certain and self._edit == copy._edit
 
     @property
     def _edit(self) -> tuple:

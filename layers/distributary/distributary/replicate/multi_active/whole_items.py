@@ -252,11 +252,12 @@ class Replica:
         return self._tombstone(self.rows.kept(self.id))
 
     def write(self, state: State, seen: Look) -> bool | None:
-        """Whether `state` won over what was `seen`, and is here now; None if that has moved: look again. A tombstone of
-        this very edit, made from a copy of unknown position, gets its position."""
+        """Whether `state` won over what was `seen`, and is here now; None if that has moved: look again. A copy of this
+        very edit whose position was not known gets it, or else an earlier edit that comes late would win over the copy;
+        so does the copy's tombstone."""
         if seen.tombstone is not None and state.places(seen.tombstone):
             state = state.deletion(by=seen.tombstone.by)
-        if not state.outranks(seen.greatest):
+        if not (state.outranks(seen.greatest) or state.places(seen.greatest)):
             if seen.row is not None and seen.tombstone is not None:
                 if self._is_unread(seen.state, state) and not self._put(state, seen):
                     return None
