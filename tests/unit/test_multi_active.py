@@ -203,6 +203,73 @@ def test_a_conflict_is_one_object_with_both_sides_winner_and_rule(world):
     }
 
 
+def test_an_item_put_below_its_tombstone_goes_and_nothing_else_is_asked(world):
+    world.put(US, 5, "a")
+    world.settle()
+    world.delete(EU)
+    world.settle()
+    world.put(US, 4, "late")
+    world.spent()
+    assert world.carry(US) == [Status.APPLIED]
+    assert world.spent() == {"GetItem": 2, "DeleteItem": 1}
+    assert world.values() == [{}, {}]
+
+
+def test_a_delete_whose_function_died_after_its_tombstone_is_carried_again(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    world.tables.state[f"tombstones@{EU}"].clear()
+    world.put(EU, 1, "a")
+    world.carry(US, since=1)
+    world.settle()
+    assert world.values() == [{}, {}]
+
+
+def test_a_repair_knows_deletions(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.carry(US)
+    world.tables.state[f"tombstones@{EU}"].clear()
+    world.put(EU, 1, "a")
+    assert world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)
+    assert world.values() == [{}, {}]
+
+
+def test_an_item_that_comes_back_in_its_own_region_is_no_conflict(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    world.put(US, 2, "b")
+    world.settle()
+    assert (world.conflicts, world.values()) == (0, [{"x": "b"}] * 2)
+
+
+def test_a_delete_is_no_echo_of_an_earlier_one(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(EU)
+    world.settle()
+    world.put(US, 2, "b")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    assert world.values() == [{}, {}]
+
+
+def test_an_echo_of_a_delete_of_ones_own_item_costs_a_read_too(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(EU)
+    world.carry(EU)
+    world.spent()
+    assert world.carry(US) == [Status.SUPERSEDED]
+    assert world.spent() == {"GetItem": 1}
+
+
 def test_edits_one_after_the_other_are_no_conflict(world):
     for at, region in enumerate([US, EU, US, US, EU]):
         world.put(region, at, f"v{at}")
@@ -353,6 +420,31 @@ class TestByTheStreamsSecond:
         assert REPLICA_VERSION not in self.rows(world)[0][("x",)]
         world.carry(US)
         assert [each[("x",)][REPLICA_VERSION]["M"]["time"] for each in self.rows(world)] == [{"N": "1795341600"}] * 2
+
+    def test_a_late_snapshot_of_an_older_state_wins_over_nothing(self, world):
+        world.put(US, 0, "a")
+        (record,) = world.tables.records[US]
+        world.put(US, 0, "b")
+        world.settle()
+        body = {**record["dynamodb"], "ApproximateCreationDateTime": 1_795_341_609}
+        record = {**record, "distributary": {"origin": "snapshot"}, "eventName": "INSERT", "dynamodb": body}
+        assert [end.status for end in world.branch(US).apply(decode({"Records": [record]}, 0), FOREVER)] == [
+            Status.SUPERSEDED
+        ]
+        assert world.values() == [{"x": "b"}] * 2
+
+    def test_an_edit_that_another_regions_overtook_is_not_moved_behind_it(self):
+        world = World(last_writer(), (EU, US))
+        world.put(EU, 0, "eu")
+        world.put(US, 0, "us")
+        world.carry(EU)
+        world.settle()
+        assert world.values() == [{"x": "eu"}] * 2
+
+    def test_a_repair_leaves_a_row_that_tells_no_time_to_its_own_region(self, world):
+        world.put(US, 0, "a")
+        assert not world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)
+        assert world.values() == [{"x": "a"}, {}]
 
     def rows(self, world):
         return [world.tables.state[f"items@{region}"] for region in (US, EU)]
