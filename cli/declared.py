@@ -11,7 +11,7 @@ import typer
 from cli import project as projects
 from cli.errors import UsageFault
 from cli.feed.invoke import Feed, deployed
-from cli.options import Event, Region, checked_endpoint, read_event
+from cli.options import Event, StackEndpoint, StackRegion, checked_endpoint, read_event
 from cli.stack import Stack, clients
 from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
@@ -22,8 +22,6 @@ from local import outbox
 
 if TYPE_CHECKING:
     from distributary.derive.described import Changes
-
-StackEndpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 800, 1000
@@ -37,7 +35,7 @@ def views(
     ] = False,
     stack: Annotated[str | None, typer.Option(help="The deployed stack, for --diff.")] = None,
     endpoint_url: StackEndpoint = None,
-    region: Region = None,
+    region: StackRegion = None,
 ) -> int:
     """Print each declared view, the primitive it uses, and its write units."""
     from distributary.derive.described import changes, described

@@ -13,8 +13,8 @@ from cli.feed.backfill import Backfill, Part, Result, State
 from cli.feed.deployment import version_of, wait_for_others
 from cli.feed.invoke import Feed, deployed
 from cli.feed.sweep import Sweeping, Swept
-from cli.feeding import Endpoint, StackName, source_of
-from cli.options import Json, Region, Segments, checked_endpoint
+from cli.feeding import source_of
+from cli.options import Json, Segments, StackEndpoint, StackName, StackRegion, checked_endpoint
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import table_of
@@ -40,8 +40,8 @@ def rebuild(
     rate: Rate = 1000.0,
     state: StateFile = None,
     dry_run: DryRun = False,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
     json: Json = None,
 ) -> int:
     """Bring everything that a function keeps to the deployed declarations, while the stream runs.
@@ -66,8 +66,8 @@ def retire(
     rate: Rate = 1000.0,
     state: StateFile = None,
     dry_run: DryRun = False,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
     json: Json = None,
 ) -> int:
     """Remove what a view has left behind that is declared no more: rows, groups, members, ledger rows.

@@ -12,8 +12,7 @@ from cli.errors import UsageFault
 from cli.feed.backfill import State
 from cli.feed.invoke import Feed, deployed
 from cli.feed.replay import Replay, Result, Window
-from cli.feeding import Endpoint, StackName
-from cli.options import Json, Region, Table, checked_endpoint, key_of
+from cli.options import Json, StackEndpoint, StackName, StackRegion, Table, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import identity
@@ -39,8 +38,8 @@ def replay(
         Path | None, typer.Option(metavar="FILE", help="Remember how far it is there, and go on from there.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the records, and replay nothing.")] = False,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
     json: Json = None,
 ) -> int:
     """Give welcome the changes that the archive holds of a window, each under its claim."""

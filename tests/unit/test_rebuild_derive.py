@@ -231,7 +231,7 @@ def test_a_retired_view_leaves_no_figures_in_the_groups_of_its_successor():
     assert world.shown() == filled(sums(name="figures", where=rich), newest(name="last", where=rich))
 
 
-def test_a_group_that_the_stream_writes_while_its_members_are_read_is_read_again(monkeypatch):
+def test_a_group_that_the_stream_writes_meanwhile_is_read_again(monkeypatch):
     world = World(sums())
     world.declare(sums(name="figures", where=rich))
     world.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in world.service.state["users"]], FOREVER)
