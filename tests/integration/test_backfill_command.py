@@ -15,7 +15,10 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.errors import Unavailable
-from tests.fakes.built import derive
+from distributary.replicate.factory import reconciler as of_replica
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
+from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.stack import Lambda, clients
 from tests.unit.branches import Bucket
@@ -25,12 +28,21 @@ VIEWS = [
     Projection(name="order", of=ORDER, pk="ORDER#{id}", sk="ORDER"),
     Aggregate(name="sales", of=ORDER, pk="SALES#{day}", sk="TOTAL", sum={"revenue": "total"}),
 ]
-SCHEMAS = {"orders": {"id": "S"}, "derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+SCHEMAS = {
+    "orders": {"id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+    "replica": {"id": "S"},
+}
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-20T09:12:44.017"
 
 
 class Service(DynamoDB):
-    """Describes the source, and scans it in segments and pages of three."""
+    """Describes the source, and scans it in segments and pages of three; says nothing of what it consumed."""
+
+    def batch_get_item(self, *, RequestItems, ReturnConsumedCapacity="NONE"):
+        return super().batch_get_item(RequestItems=RequestItems)
 
     def describe_table(self, *, TableName):
         return {
@@ -61,17 +73,23 @@ class Town:
         for n in range(20):
             self.service.put_item(TableName="orders", Item=order(n))
         self.branch = derive(VIEWS, self.service)
+        self.mirror = mirror(self.service)
+        mirrored = of_replica(self.mirror, lambda *_, **__: self.service, lambda: "orders", 0)
         self.functions = Lambda(
-            {"derive": self.deployment(reconciler(self.branch, lambda: "orders", 0))}, f"{STREAM}=0"
+            {
+                "derive": self.deployment(reconciler(self.branch, lambda: "orders", 0)),
+                "replicate": self.deployment(mirrored, self.mirror, "replicate"),
+            },
+            f"{STREAM}=0",
         )
         self.clients = clients("parking", None, self.functions, dynamodb=self.service)
 
-    def deployment(self, reconcile):
-        parking = Parking(Bucket(), "parking", "derive", Parallel(1))
-        return Deployment(self.branch, parking, Telemetry("derive"), Streams(0), reconcile)
+    def deployment(self, reconcile, branch=None, name="derive"):
+        parking = Parking(Bucket(), "parking", name, Parallel(1))
+        return Deployment(branch or self.branch, parking, Telemetry(name), Streams(0), reconcile)
 
-    def run(self, *arguments, table="orders", stack="shop"):
-        return main(["backfill", table, "--function", "derive", "--stack", stack, *arguments])
+    def run(self, *arguments, table="orders", stack="shop", function="derive"):
+        return main(["backfill", table, "--function", function, "--stack", stack, *arguments])
 
     def rows(self):
         rows = self.service.state["derived"]
@@ -101,6 +119,23 @@ def test_every_item_of_the_table_reaches_the_views(town, capsys, more):
     assert town.run(*more) == 0
     assert town.rows() == (20, 40)
     assert "20 items, 0 left" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["--first-fill"]], ids=["reconcile", "first fill"])
+def test_every_item_of_the_table_reaches_the_replica(town, more):
+    assert town.run(*more, function="replicate") == 0
+    shown = [{**row, REPLICA_VERSION: None} for row in town.service.state["replica"].values()]
+    assert sorted(shown, key=str) == [{**order(n), REPLICA_VERSION: None} for n in range(20)]
+
+
+def test_a_backfill_of_a_replica_that_holds_something_sets_it_right(town):
+    newer = {"S": versions.to_text(7)}
+    town.service.put_item(TableName="replica", Item={**order(1, 99), REPLICA_VERSION: newer})
+    assert town.run("--first-fill", function="replicate") == 0
+    assert town.service.state["replica"]["o01",]["total"] == {"N": "99"}
+    assert town.run(function="replicate") == 0
+    assert town.service.state["replica"]["o01",]["total"] == {"N": "2"}
+    assert versions.from_text(town.service.state["replica"]["o01",][REPLICA_VERSION]["S"]) == 7
 
 
 def test_twice_is_as_once(town):
@@ -200,7 +235,7 @@ def test_a_dry_run_says_what_it_would_read(town, capsys):
     ("arguments", "more", "says"),
     [
         (["--function", "welcome"], {}, "nobody is welcomed for an old item"),
-        (["--function", "replicate"], {}, "give --first-fill for an empty replica"),
+        (["--function", "replicate", "--view", "sales"], {}, "it keeps one replica; leave out --view and --index"),
         (["--first-fill", "--view", "sales"], {}, "--first-fill fills a whole branch"),
         (["--segments", "0"], {}, "--segments: give 1 to 64"),
         (["--view", "sale"], {}, "nothing is called 'sale' here: this function keeps order, sales"),

@@ -69,6 +69,7 @@ BRANCHES: dict[str, Make] = {
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
+    "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
     "multi-active": Mesh,
     "multi-active-merged": Merging,
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),

@@ -8,6 +8,7 @@ from tests.scheduler.branches import reconciled
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SAFE, late
 from tests.scheduler.index import IndexWorld
+from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile
 from tests.scheduler.runs import deep, play, play_every, seeds
 
@@ -17,6 +18,7 @@ KINDS = {
     "moving": (DeriveWorld, {"kinds": ("moving",)}),
     "fixed": (DeriveWorld, {"kinds": ("fixed",)}),
     "index": (IndexWorld, {}),
+    "mirror": (MirrorWorld, {}),
 }
 BEFORE = {
     "a change was lost": [neighbour, put(10), deliver, put(20), put(30)],
@@ -139,3 +141,7 @@ def test_lost_changes_are_made_good_by_their_keys_in_views_at_random():
 
 def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random():
     play(partial(reconciled, IndexWorld, (*SAFE, late)), seeds(150))
+
+
+def test_lost_changes_are_made_good_by_their_keys_in_a_mirror_at_random():
+    play(partial(reconciled, MirrorWorld, SAFE), seeds(100))

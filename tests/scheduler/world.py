@@ -112,8 +112,8 @@ class World:
 
     def request(self, record: Record) -> Reconcile:
         """What a redrive asks for the record's item."""
-        body, removed = record["dynamodb"], record["eventName"] == "REMOVE" and "userIdentity" not in record
-        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), removed)
+        body, gone, expired = record["dynamodb"], record["eventName"] == "REMOVE", "userIdentity" in record
+        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), gone and not expired, expired)
 
     def check(self, when: str) -> None:
         """Fails unless what is downstream is what the source determines."""

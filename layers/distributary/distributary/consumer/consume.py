@@ -84,7 +84,7 @@ def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Cont
     """Nothing is parked: what a command could not do stays where the command found it. Nothing is written into a sink
     that belongs to another stream."""
     if deployed.reconciler is None:
-        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
+        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive, index and replicate do")
     asked = requests(event)
     try:
         deployed.streams.bind_own()

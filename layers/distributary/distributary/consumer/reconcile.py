@@ -1,7 +1,8 @@
 """The event by which a command asks a function to set keys right from the items as they are now.
 
-`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": false}, ...]}}`, where each
-entry stands for a parked change. `"only": ["sales"]` beside the list names the views or indexes to set right.
+`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": true}, ...]}}`, where each
+entry stands for a parked change, `"expired": true` for a delete by TTL. `"only": ["sales"]` beside the list names the
+views or indexes to set right.
 The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
 """
 
@@ -28,11 +29,13 @@ MOST_KEYS = 1000
 class Reconcile:
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
     for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
-    keeps what TTL takes does not keep this. `only` names the views or indexes to set right; all if empty."""
+    keeps what TTL takes does not keep this, and `expired` if it is a delete by TTL. `only` names the views or indexes
+    to set right; all if empty."""
 
     keys: Mapping[str, Typed]
     version: int = 0
     removed: bool = False
+    expired: bool = False
     only: frozenset[str] = frozenset()
 
 
@@ -81,7 +84,8 @@ def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
             if kind not in ("S", "N", "B") or not isinstance(value, str):
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
-        return Reconcile(keys, int(version), entry.get("removed") is True, only)
+        removed, expired = entry.get("removed") is True, entry.get("expired") is True
+        return Reconcile(keys, int(version), removed, expired, only)
     except (KeyError, TypeError, ValueError, AttributeError, Rejected):
         raise ConfigError(
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "
