@@ -6,10 +6,12 @@ import pytest
 
 from tests.scheduler.branches import reconciled
 from tests.scheduler.derive import DeriveWorld
+from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, late
 from tests.scheduler.index import IndexWorld
+from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
-from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile
+from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile, repair
 from tests.scheduler.runs import deep, play, play_every, seeds
 
 KINDS = {
@@ -145,3 +147,26 @@ def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random():
 
 def test_lost_changes_are_made_good_by_their_keys_in_a_mirror_at_random():
     play(partial(reconciled, MirrorWorld, SAFE), seeds(100))
+
+
+@pytest.mark.parametrize("world", [KeepingMirror, KeepingViews], ids=["mirror", "views"])
+def test_what_ttl_took_is_kept_beside_reconciles_and_repairs_at_random(world):
+    play(partial(reconciled, world, SAFE), seeds(80))
+
+
+def expiring(world):
+    """TTL takes the item, and the function hears of it."""
+    world.service.expire("source", {"id": {"S": "i0"}})
+    deliver(world)
+
+
+@pytest.mark.parametrize("actor", [reconcile, repair], ids=["reconcile", "repair"])
+@pytest.mark.parametrize("world", [KeepingMirror, KeepingViews], ids=["mirror", "views"])
+def test_a_delete_by_ttl_beside_a_reconcile_or_a_sweep_leaves_what_is_kept(world, actor):
+    """Each into each of the other's calls; the reconcile is asked for the put."""
+
+    def first(world):
+        reconcile(world, 0) if actor is reconcile else repair(world)
+
+    kinds = {"kinds": ("fixed", "moving")} if world is KeepingViews else {}
+    play_every(race(world, [put(10), deliver], [expiring, first], **kinds), deep(1))

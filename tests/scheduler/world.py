@@ -119,6 +119,10 @@ class World:
         """Fails unless what is downstream is what the source determines."""
         raise NotImplementedError
 
+    def may_lose(self, record: Record) -> bool:
+        """Whether Lambda may give up the record."""
+        return True
+
     def image(self, random: Random) -> Image:
         """An item, without its key."""
         return {"name": {"S": random.choice("xyz")}, "total": {"N": str(random.randrange(4))}}
@@ -234,7 +238,7 @@ class World:
 
         def loses(record: Record) -> bool:
             open_ = not self.settled_from or record in self.records[: self.settled_from]
-            return plan.loses and open_ and random.random() < 0.3
+            return plan.loses and open_ and self.may_lose(record) and random.random() < 0.3
 
         return Shard(
             self.scheduler, records, self.function, random, lambda: self.written, plan.zombies, plan.rewinds, loses

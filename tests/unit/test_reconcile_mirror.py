@@ -230,6 +230,26 @@ def test_a_row_from_before_there_were_marks_stays_where_rows_are_kept():
         assert (twin.row() is not None) is left
 
 
+def test_a_parked_change_takes_no_row_for_dead_that_ttl_may_have_taken():
+    """The record of TTL may be parked as well, and come next. A sweep, which knows of no change, decides."""
+    twin = Twin(KEEPING)
+    twin.hears(change(0, user="a", new=name("Ann")))
+    assert twin.asked(1) == APPLIED
+    assert versions.from_text(twin.version()) == FIRST_SEQUENCE + 1
+    assert twin.asked(2, expired=True) == APPLIED
+    assert versions.mark_in(twin.version()) == versions.KEPT
+
+
+def test_a_kept_row_goes_if_the_item_is_there_and_no_longer_fits():
+    for mark in ("", versions.KEPT, versions.LIVE):
+        twin = Twin(Mirror(of=USER, where=lambda item: "type" in item, expired="ignore"))
+        row = {"user_id": {"S": "a"}, REPLICA_VERSION: {"S": versions.to_text(FIRST_SEQUENCE, mark=mark)}}
+        twin.service.put_item(TableName="replica", Item=row)
+        twin.item()
+        assert twin.asked() == APPLIED
+        assert twin.row() is None
+
+
 def test_a_kept_row_becomes_an_ordinary_one_with_the_item_that_is_made_again():
     twin = Twin(KEEPING)
     twin.hears(change(0, user="a", new=name("Ann")), twin.expires(1, name("Ann")))

@@ -92,25 +92,27 @@ def delivery(history, at, looks=True):
     return step
 
 
-def reconcile(who, after, version, kind=PUT, guards=Guards()):
+def reconcile(who, after, version, kind=PUT, guards=Guards(), keeps=False):
     """The tombstone, the row, the item; then what differs, on condition of the row as read; until nothing does.
     `after`: it may begin once so many changes were made. `version` and `kind` are those of the change that it stands
-    for; version 0 is a sweep's."""
+    for; version 0 is a sweep's, which takes a row for dead that has no mark. `keeps`: rows outlive what TTL takes."""
     version, expired = version if guards.at_least else 0, kind == TTL
 
     def decided(state, tombstone, row):
         """None if all is right; otherwise the row to put (none: to remove), and the row's version."""
-        floor = version, RETIRED if not expired else PLAIN, 0
+        floor = version - expired, RETIRED, 0
         if state.alive:
             fine = row and row.content == state.alive and row.order[0] >= version and row.order > tombstone
             return None if fine else Row(state.alive, (max(row.order[0] if row else 0, version, tombstone[0]), 0, 0))
         if row is None:
             return None if not version or tombstone >= floor or not guards.tombstone else "entomb"
         deleted = kind == DELETE and row.order[0] < version
-        if guards.honours_marks and row.kept and row.order > tombstone and not deleted:
-            return None if row.order[0] >= version else replace(row, order=(version, 0, 0))
-        if expired and version >= row.order[0]:
+        if not keeps or row.order < tombstone or deleted:
+            return "remove"
+        if expired and version >= row.order[0] and not row.kept:
             return replace(row, order=(version, 0, 0), kept=True)
+        if guards.honours_marks and (row.kept or version):
+            return None if row.order[0] >= version else replace(row, order=(version, 0, 0))
         return "remove"
 
     def step(state, pc, memory):
@@ -130,7 +132,7 @@ def reconcile(who, after, version, kind=PUT, guards=Guards()):
         if due is None:
             return state, END
         if due == "entomb":
-            return entombed(state, (version, PLAIN if expired else RETIRED, 0)), again
+            return entombed(state, (version - expired, RETIRED, 0)), again
         if pc == 3:
             if guards.condition and state.row != row:
                 return state, again
@@ -200,7 +202,8 @@ def wrong(case, guards=Guards(), crashes=1):
         else:
             what, version = history[at] if kind in "rn" else (PUT, 0)
             after = len(history) if kind == "n" else at + (kind == "r")
-            programs.append(reconcile(who, after, version, what, guards))
+            keeps = any(kind == TTL for kind, _ in history)
+            programs.append(reconcile(who, after, version, what, guards, keeps))
     shown, found = right(history), endings(programs, crashes=crashes)
     return [each for each in found if (each.row.content if each.row else 0) != shown]
 
@@ -236,6 +239,8 @@ KEPT = {
     "the put was lost, the record of TTL was not": ([(PUT, 1), (TTL, 2)], "r0 d1"),
     "an application's delete after TTL": ([(PUT, 1), (TTL, 2), (PUT, 3), (DELETE, 4)], "d1 d2 d3"),
     "and that was lost": ([(PUT, 1), (TTL, 2), (PUT, 3), (DELETE, 4)], "d1 d2 r3"),
+    "a put of an item that TTL took": ([(PUT, 1), (PUT, 2), (TTL, 3)], "d0 d2 n1"),
+    "an older delete of an item that TTL took": ([(PUT, 1), (DELETE, 2), (PUT, 3), (TTL, 4)], "d2 d3 n1"),
     "made again after TTL": ([(PUT, 1), (TTL, 2), (PUT, 3)], "d1 r2"),
 }
 CASES |= KEPT
@@ -253,7 +258,7 @@ def test_a_lost_record_of_ttl_keeps_the_row_that_was_there():
     def expires(state, *_):
         return application(history)(state, 1, ())
 
-    programs = [expires, reconcile(1, 2, 2, TTL), reconcile(2, 2, 2, TTL), reconcile(3, 1, 1)]
+    programs = [expires, *(reconcile(who, 2, 2, TTL, keeps=True) for who in (1, 2)), reconcile(3, 1, 1, keeps=True)]
     for state in endings(programs, State(1, 1, Row(1, (1, PLAIN, 0)))):
         assert state.row is None or (state.row.content, state.row.kept) == (1, True)
 

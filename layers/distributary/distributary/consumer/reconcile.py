@@ -15,6 +15,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.stream import version as versions
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 
@@ -37,6 +38,22 @@ class Reconcile:
     removed: bool = False
     expired: bool = False
     only: frozenset[str] = frozenset()
+
+    def at_least(self, nothing_left: bool) -> int:
+        """The version that what is written has at least, so that no change up to it takes effect any more. Where
+        `nothing_left` of an item that TTL took, the record of that still may, since it brings what is to be kept."""
+        return self.version - 1 if self.expired and nothing_left and self.version else self.version
+
+    def outliving(self, version: int, mark: str) -> str | None:
+        """The mark (`version.KEPT`) of a row that stays though its item is gone, by the row's version and its mark;
+        None if the row goes. It goes if an application deleted the item: the change that is asked for may say so. If
+        none is asked for, the row's own mark says that TTL did not; without a mark nothing is known, so it stays."""
+        newer = self.version >= version
+        if self.removed and newer:
+            return None
+        if self.expired and newer:
+            return versions.KEPT
+        return None if mark == versions.LIVE and not self.version else mark
 
 
 Reconciler = Callable[[Sequence[Reconcile], Deadline], list[Outcome]]

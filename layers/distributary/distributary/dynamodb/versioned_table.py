@@ -113,15 +113,12 @@ class Register:
 
         Read `tombstone` first (see `Tombstones.find`, empty if there is none), then the row and the item that `write`
         is made from: a tombstone that comes later than the item takes a row that was put again back. `write.version`
-        counts for a row that has none. A missing row leaves a tombstone at `at_least`, which outranks a put of that
-        version unless `write` has a mark. 1 write and 1 read unit; 3 writes to remove a row. Raises Rejected,
-        Unavailable.
+        counts for a row that has none. 1 write and 1 read unit; 3 writes to remove a row. Raises Rejected, Unavailable.
         """
         kept = versions.version_in(seen.get(self.version_attribute, {}).get("S"))
         version = write.version if kept is None else kept
         if not seen and (write.row is None or self._has_expired(write)):
-            revision = versions.RETIRED if not write.mark else ""
-            return at_least > 0 and self.tombstones.put_tombstone(write.id, at_least, revision=revision)
+            return at_least > 0 and self.tombstones.put_tombstone(write.id, at_least, revision=versions.RETIRED)
         if write.row is None:
             mark = versions.mark_in(seen.get(self.version_attribute, {}).get("S"))
             return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision(), mark))

@@ -84,7 +84,8 @@ class MirrorReconciler:
 
         def one(name: str) -> Outcome:
             finding, write, tombstone = found[name]
-            done = register.repair(write, finding.row or {}, tombstone, left[name].version)
+            at_least = left[name].at_least(finding.gone and finding.row is None)
+            done = register.repair(write, finding.row or {}, tombstone, at_least)
             return APPLIED if done else SUPERSEDED
 
         ends = register.parallel.run(one, list(found), deadline)
@@ -100,25 +101,13 @@ def due(finding: Finding, tombstone: str, asked: Reconcile, attribute: str, keep
         right = not finding.kind and text >= at_least and (not tombstone or text > tombstone)
         return None if right else write
     if finding.row is None:
-        floor = versions.to_text(asked.version, "" if asked.expired else versions.RETIRED)
-        settled = not asked.version or tombstone >= floor
-        return None if settled else replace(write, mark=versions.KEPT if asked.expired else "")
-    if not keeps or text < tombstone:
+        floor = asked.at_least(finding.gone)
+        settled = not floor or tombstone >= versions.to_text(floor, versions.RETIRED)
+        return None if settled else write
+    if not keeps or not finding.gone or text < tombstone:
         return write
-    mark = outliving(text, asked)
+    mark = asked.outliving(versions.version_in(text) or 0, versions.mark_in(text))
     if mark is None:
         return write
     right = mark == versions.mark_in(text) and text >= at_least
     return None if right else replace(write, row=bare(finding.row, attribute), mark=mark)
-
-
-def outliving(text: str, asked: Reconcile) -> str | None:
-    """The mark of a row that stays though its item is gone, by its version's text; None if the row goes. It goes if an
-    application deleted the item, which a change that is asked for may say, or else the row's own mark. Without a mark
-    nothing is known, so it stays."""
-    mark, newer = versions.mark_in(text), asked.version >= (versions.version_in(text) or 0)
-    if asked.removed and newer:
-        return None
-    if asked.expired and newer:
-        return versions.KEPT
-    return None if mark == versions.LIVE else mark

@@ -26,13 +26,14 @@ Judges = Callable[[Keys, Row | None, Row | None], bool]
 class Finding:
     """One item. `kind`: `missing`, `stale`, `dead` (a row that should not be there), `frozen` (equal, but no later
     change would win over its version), or empty if nothing differs. `row` is None for one that the mirror does
-    not judge. `evidence` is a digest of both sides if they differ."""
+    not judge; `gone`: there is no item. `evidence` is a digest of both sides if they differ."""
 
     kind: str
     keys: Keys
     write: Write
     row: Row | None
     evidence: str
+    gone: bool = False
 
     @property
     def name(self) -> str:
@@ -99,12 +100,12 @@ class Comparator:
             except Rejected as error:
                 look.rejected[identity(keys)] = keys, str(error)
                 continue
-            kind = self._difference(write, judged)
-            look.findings.append(Finding(kind, keys, write, judged, digest(item, row) if kind else ""))
+            kind, gone = self._difference(write, judged, item is None), item is None
+            look.findings.append(Finding(kind, keys, write, judged, digest(item, row) if kind else "", gone))
         return look
 
-    def _difference(self, write: Write, row: Row | None) -> str:
-        if write.row is None and row is not None and self.keeps_expired:
+    def _difference(self, write: Write, row: Row | None, gone: bool) -> str:
+        if gone and row is not None and self.keeps_expired:
             return "dead" if versions.mark_in(text_of(row, self.version_attribute)) == versions.LIVE else ""
         kind = difference(write, row, self.generation, self.version_attribute)
         return kind if self.versioned or kind != "frozen" else ""
