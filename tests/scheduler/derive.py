@@ -18,8 +18,8 @@ from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from tests.fakes.built import derive_settings
 from tests.scheduler.choices import Choices
-from tests.scheduler.source import Image, Record
-from tests.scheduler.world import SOURCE, Plan, World
+from tests.scheduler.source import Image
+from tests.scheduler.world import SOURCE, Expiring, Plan, World
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
@@ -94,24 +94,11 @@ class DeriveWorld(World):
             raise AssertionError(f"{when}: {error}") from None
 
 
-class KeepingWorld(DeriveWorld):
-    """Views that keep what TTL takes. Only deletes are lost, and only the application's if there are repairs: what is
-    lost for good, nothing can keep."""
+class KeepingWorld(Expiring, DeriveWorld):
+    """Views that keep what TTL takes."""
 
     def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = ()) -> None:
         super().__init__(seed, choices, plan, kinds)
         names = {each.declared.name for each in self.pooled}
         self.pooled = [each for each in pool(True, self.random.choice((1, 3))) if each.declared.name in names]
         self.views = check([each.declared for each in self.pooled])
-
-    def delete(self, name: str) -> None:
-        """By the application or by TTL."""
-        if Random(f"{len(self.records)} {self.seed}").random() < 0.6:
-            self.scheduler.pause()
-            self.service.expire(SOURCE, {"id": {"S": name}})
-        else:
-            super().delete(name)
-
-    def may_lose(self, record: Record) -> bool:
-        """See `World`."""
-        return record["eventName"] == "REMOVE" and ("userIdentity" not in record or not self.plan.repairs)

@@ -1,7 +1,6 @@
 """A mirror of the source in another region, beside its verification."""
 
 from collections.abc import Sequence
-from random import Random
 from typing import Any, ClassVar
 
 from distributary.consumer.outcome import Outcome
@@ -17,8 +16,7 @@ from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import replicate_settings
-from tests.scheduler.source import Record
-from tests.scheduler.world import SOURCE, World
+from tests.scheduler.world import SOURCE, Expiring, World
 
 
 class MirrorWorld(World):
@@ -54,23 +52,10 @@ class MirrorWorld(World):
         assert stands == right, f"{when}:\n  stands {stands}\n  right  {right}"
 
 
-class KeepingWorld(MirrorWorld):
-    """A mirror that keeps what TTL takes, from an application that deletes and a TTL that does. Only deletes are lost,
-    and only the application's if there are repairs: what is lost for good, nothing can keep."""
+class KeepingWorld(Expiring, MirrorWorld):
+    """A mirror that keeps what TTL takes."""
 
     declared = Mirror(expired="ignore")
-
-    def delete(self, name: str) -> None:
-        """By the application or by TTL."""
-        if Random(f"{len(self.records)} {self.seed}").random() < 0.6:
-            self.scheduler.pause()
-            self.service.expire(SOURCE, {"id": {"S": name}})
-        else:
-            super().delete(name)
-
-    def may_lose(self, record: Record) -> bool:
-        """See `World`."""
-        return record["eventName"] == "REMOVE" and ("userIdentity" not in record or not self.plan.repairs)
 
     def check(self, when: str) -> None:
         """The source's items, and the last images of those that TTL took."""

@@ -243,3 +243,33 @@ class World:
         return Shard(
             self.scheduler, records, self.function, random, lambda: self.written, plan.zombies, plan.rewinds, loses
         )
+
+
+class Expiring(World):
+    """Items are often deleted, by the application or by TTL. Only deletes are lost, and only the application's if there
+    are repairs: what TTL took while nobody heard of it, nothing can keep. And nothing is redriven before what came
+    earlier in its shard is done: what a reconcile does not see, it cannot keep either."""
+
+    @property
+    def lost(self) -> list[Record]:
+        """See `World`."""
+        return [record for each in self.mappings for record in each.lost if record in each.behind]
+
+    def edit(self, random: Random, name: str) -> None:
+        """See `World`."""
+        if (name,) in self.service.state[SOURCE] and random.random() < 0.4:
+            self.delete(name)
+        else:
+            super().edit(random, name)
+
+    def delete(self, name: str) -> None:
+        """By the application or by TTL."""
+        if Random(f"{len(self.records)} {self.seed}").random() < 0.6:
+            self.scheduler.pause()
+            self.service.expire(SOURCE, {"id": {"S": name}})
+        else:
+            super().delete(name)
+
+    def may_lose(self, record: Record) -> bool:
+        """See `World`."""
+        return record["eventName"] == "REMOVE" and ("userIdentity" not in record or not self.plan.repairs)
