@@ -22,7 +22,7 @@ def runtime() -> Deployment:
     branch = build(VIEWS, settings, client, parallel)
     bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
-    reconcile = reconciler(branch, settings.source, settings.generation)
+    reconcile = reconciler(branch, settings.source, settings.generation, settings.reconcile_read_units)
     return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind, reconcile)
 
 

@@ -24,7 +24,8 @@ def runtime() -> Deployment:
     telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
     bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
-    reconcile = reconciler(branch, clients, settings.source, settings.generation)
+    units = settings.reconcile_read_units
+    reconcile = reconciler(branch, clients, settings.source, settings.generation, units)
     return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile)
 
 

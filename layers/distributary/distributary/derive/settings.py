@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from distributary.consumer.settings import StreamSettings, setting, table_name, whole
+from distributary.consumer.settings import ReconcilingSettings, setting, table_name, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeriveSettings(StreamSettings):
+class DeriveSettings(ReconcilingSettings):
     """`tombstone_days`: longer than the longest redrive or backfill."""
 
     derived_table: str = setting("DERIVED_TABLE", table_name)

@@ -11,6 +11,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError, Rejected
@@ -63,12 +64,14 @@ NOT_REDRIVEN = outcomes.parked(
 """What every item ends as where several regions are written to."""
 
 
-def reconciler(branch: Branch, clients: Clients, source: Callable[[], str], generation: int) -> Reconciler:
+def reconciler(
+    branch: Branch, clients: Clients, source: Callable[[], str], generation: int, read_units: float | None = None
+) -> Reconciler:
     """Sets items right in the replica of a mirror. `source` is asked when a command comes for the source table's name
-    or ARN; it raises ConfigError if it knows none."""
+    or ARN; it raises ConfigError if it knows none. `read_units`: of the source a second; None = without a limit."""
     if not isinstance(branch, MirrorBranch):
         return lambda requests, _: [NOT_REDRIVEN] * len(requests)
-    register = branch.register
+    register, pace = branch.register, Pace(read_units)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         # Imported by the first command alone: a cold start that serves the stream does not pay for it.
@@ -78,7 +81,7 @@ def reconciler(branch: Branch, clients: Clients, source: Callable[[], str], gene
 
         if any(each.only for each in requests):
             raise ConfigError("replicate keeps one replica: leave out 'only'")
-        sides = Side(clients("dynamodb"), source()), Side(register.client, register.table, name="replica")
+        sides = Side(clients("dynamodb"), source(), pace), Side(register.client, register.table, name="replica")
         comparator = of_mirror(branch, *sides, generation)
         return MirrorReconciler(branch, comparator)(requests, deadline)
 

@@ -12,6 +12,7 @@ from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, row_key, wants
 from distributary.derive.view import View
 from distributary.dynamodb import item_reader
+from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.stream import version as versions
 from distributary.stream.canonical import digest
 from distributary.stream.change import REPLICA_VERSION
@@ -60,7 +61,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Comparator:
     """Looks at items of the table named `source`; `version` is what a snapshot of the generation carries, `pause` in
-    seconds."""
+    seconds; `pace`: of reads by key of the source, without a limit if None."""
 
     source: str
     views: tuple[View, ...]
@@ -68,6 +69,7 @@ class Comparator:
     version: int
     pause: float = 10.0
     sleep: Callable[[float], None] = time.sleep
+    pace: Pace | None = None
 
     def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
         """What differs, as `compare` finds it."""
@@ -116,7 +118,8 @@ class Comparator:
     def source_items(self, subjects: Sequence[Subject], deadline: Deadline = FOREVER) -> dict[str, Row]:
         """By identity, those that exist."""
         keys = [dict(subject.keys) for subject in subjects]
-        return item_reader.items(self.tables.client, self.source, keys, deadline)
+        client = self.tables.client if self.pace is None else Metered(self.tables.client, self.pace, deadline)
+        return item_reader.items(client, self.source, keys, deadline)
 
     def _ledger(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Row]:
         rows = self.tables.ledger_rows(list(dict.fromkeys(ids)), deadline)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.dynamodb.read_budget import Pace
+from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.dynamodb.requests import BatchReader, Operation, batch_get
 from distributary.replicate.verify.equality import Row
 from distributary.stream.codec import Typed
@@ -32,12 +32,9 @@ class Side:
         by_name = {identity(each): dict(each) for each in keys}
         names = tuple(next(iter(by_name.values()), ()))
         what = f"table {self.table}: batch_get_item"
-        found = batch_get(self, self.table, by_name.values(), deadline, what, consistent=consistent)
+        reader = Metered(self.client, self.pace, deadline)
+        found = batch_get(reader, self.table, by_name.values(), deadline, what, consistent=consistent)
         return {identity({name: row[name] for name in names}): dict(row) for row in found}
-
-    def batch_get_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """The client's, metered."""
-        return self.metered(self.client.batch_get_item, arguments)
 
     def metered(self, operation: Operation, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         """A call that waits for its turn, and is charged for what it read."""
