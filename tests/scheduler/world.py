@@ -247,8 +247,13 @@ class World:
 
 class Expiring(World):
     """Items are often deleted, by the application or by TTL. Only deletes are lost, and only the application's if there
-    are repairs: what TTL took while nobody heard of it, nothing can keep. And nothing is redriven before what came
-    earlier in its shard is done: what a reconcile does not see, it cannot keep either."""
+    are repairs: what TTL took while nobody heard of it, nothing can keep. Of TTL's, only those whose item was written
+    before by an invocation that did not fold the two, and none is redriven before what came earlier in its shard is
+    done: what a reconcile does not see, it cannot keep either."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.alone: list[Record] = []
 
     @property
     def lost(self) -> list[Record]:
@@ -270,6 +275,20 @@ class Expiring(World):
         else:
             super().delete(name)
 
+    def function(self, records: Sequence[Record]) -> int | None:
+        """See `World`."""
+        failed = super().function(records)
+        last = {_name(record): record for record in records}
+        self.alone += [record for record in records[:failed] if last[_name(record)] == record]
+        return failed
+
     def may_lose(self, record: Record) -> bool:
         """See `World`."""
-        return record["eventName"] == "REMOVE" and ("userIdentity" not in record or not self.plan.repairs)
+        if record["eventName"] != "REMOVE" or "userIdentity" not in record:
+            return record["eventName"] == "REMOVE"
+        before = [each for each in self.records[: self.records.index(record)] if _name(each) == _name(record)]
+        return not self.plan.repairs and before[-1] in self.alone
+
+
+def _name(record: Record) -> str:
+    return str(record["dynamodb"]["Keys"]["id"]["S"])
