@@ -56,13 +56,10 @@ def backfill(
     json: Json = None,
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""
-    if function not in (*RECONCILED, "replicate"):
+    if function not in RECONCILED:
         raise UsageFault(f"--function {function}: give derive, index or replicate; nobody is welcomed for an old item")
-    if function == "replicate" and not first_fill:
-        raise UsageFault(
-            "--function replicate: give --first-fill for an empty replica; `distributary verify replicate --repair` "
-            "sets one right that holds something"
-        )
+    if function == "replicate" and only:
+        raise UsageFault("--function replicate: it keeps one replica; leave out --view and --index")
     if first_fill and only:
         raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
     if not 1 <= segments <= 64:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cli.feed.backfill import packed
 from cli.feed.invoke import EVENT_KEYS, Ended, Feed
-from cli.feed.parked import NOT_REDRIVEN, REPLAYED, Bucket, Parked, Place
+from cli.feed.parked import REPLAYED, Bucket, Parked, Place
 from cli.given_up import PREFIX
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
@@ -75,14 +75,12 @@ class Redrive:
 
     def _was_tried(self, own: Sequence[Parked]) -> bool:
         """Whether this is one of our objects, and its change was given to its function."""
-        tried = own[0].branch not in NOT_REDRIVEN and own[0].readable
+        tried = own[0].readable
         return tried and len(own) == 1 and not own[0].place.name.startswith(PREFIX)
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item.
-        Nothing is asked of a branch that does not reconcile."""
-        if branch in NOT_REDRIVEN:
-            return [Ended("Failed", NOT_REDRIVEN[branch])] * len(batch)
+        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one
+        item."""
         newest: dict[str, Parked] = {}
         for change in sorted(batch, key=lambda each: int(each.version or 0)):
             newest[change.item] = change

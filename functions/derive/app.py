@@ -26,7 +26,7 @@ def runtime() -> Deployment:
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
     branch = build(VIEWS, settings, client, parallel, due=lambda: telemetry.count("RebuildDue"))
     bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
-    reconcile = reconciler(branch, settings.source, settings.generation)
+    reconcile = reconciler(branch, settings.source, settings.generation, settings.reconcile_read_units)
     rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams)
     return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind, reconcile, rebuild)
 

@@ -9,11 +9,13 @@ from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.derive import Aggregate
 from distributary.errors import Unavailable
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from tests.integration.town import VIEWS, Town, fields, order
 
 
-def run(town, *arguments, table="orders", stack="shop"):
-    return main(["backfill", table, "--function", "derive", "--stack", stack, *arguments])
+def run(town, *arguments, table="orders", stack="shop", function="derive"):
+    return main(["backfill", table, "--function", function, "--stack", stack, *arguments])
 
 
 @pytest.fixture
@@ -30,6 +32,23 @@ def test_every_item_of_the_table_reaches_the_views(town, capsys, more):
     assert run(town, *more) == 0
     assert town.rows() == (20, 40)
     assert "20 items, 0 left" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("more", [[], ["--first-fill"]], ids=["reconcile", "first fill"])
+def test_every_item_of_the_table_reaches_the_replica(town, more):
+    assert run(town, *more, function="replicate") == 0
+    shown = [{**row, REPLICA_VERSION: None} for row in town.service.state["replica"].values()]
+    assert sorted(shown, key=str) == [{**order(n), REPLICA_VERSION: None} for n in range(20)]
+
+
+def test_a_backfill_of_a_replica_that_holds_something_sets_it_right(town):
+    newer = {"S": versions.to_text(7)}
+    town.service.put_item(TableName="replica", Item={**order(1, 99), REPLICA_VERSION: newer})
+    assert run(town, "--first-fill", function="replicate") == 0
+    assert town.service.state["replica"]["o01",]["total"] == {"N": "99"}
+    assert run(town, function="replicate") == 0
+    assert town.service.state["replica"]["o01",]["total"] == {"N": "2"}
+    assert versions.from_text(town.service.state["replica"]["o01",][REPLICA_VERSION]["S"]) == 7
 
 
 def test_twice_is_as_once(town):
@@ -122,7 +141,7 @@ def test_a_dry_run_says_what_it_would_read(town, capsys):
     ("arguments", "more", "says"),
     [
         (["--function", "welcome"], {}, "nobody is welcomed for an old item"),
-        (["--function", "replicate"], {}, "give --first-fill for an empty replica"),
+        (["--function", "replicate", "--view", "sales"], {}, "it keeps one replica; leave out --view and --index"),
         (["--first-fill", "--view", "sales"], {}, "--first-fill fills a whole branch"),
         (["--segments", "0"], {}, "--segments: give 1 to 64"),
         (["--view", "sale"], {}, "nothing is called 'sale' here: this function keeps order, sales"),

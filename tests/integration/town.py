@@ -7,7 +7,8 @@ from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import rebuilder, reconciler
-from tests.fakes.built import derive
+from distributary.replicate.factory import reconciler as of_replica
+from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.stack import Lambda, clients
 from tests.unit.branches import Bucket
@@ -17,12 +18,21 @@ VIEWS = [
     Projection(name="order", of=ORDER, pk="ORDER#{id}", sk="ORDER"),
     Aggregate(name="sales", of=ORDER, pk="SALES#{day}", sk="TOTAL", sum={"revenue": "total"}),
 ]
-SCHEMAS = {"orders": {"id": "S"}, "derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+SCHEMAS = {
+    "orders": {"id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+    "replica": {"id": "S"},
+}
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-20T09:12:44.017"
 
 
 class Service(DynamoDB):
-    """Describes the source, and scans it in segments and pages of three."""
+    """Describes the source, and scans it in segments and pages of three; says nothing of what it consumed."""
+
+    def batch_get_item(self, *, RequestItems, ReturnConsumedCapacity="NONE"):
+        return super().batch_get_item(RequestItems=RequestItems)
 
     def describe_table(self, *, TableName):
         return {
@@ -49,22 +59,27 @@ class Service(DynamoDB):
 
 
 class Town:
-    """A stack with derive, attached to a table of 20 orders."""
+    """A stack with derive and a mirror, attached to a table of 20 orders."""
 
     def __init__(self):
         self.service = Service(SCHEMAS)
         for n in range(20):
             self.service.put_item(TableName="orders", Item=order(n))
         self.branch = derive(VIEWS, self.service)
+        self.mirror = mirror(self.service)
+        mirrored = of_replica(self.mirror, lambda *_, **__: self.service, lambda: "orders", 0)
         self.functions = Lambda(
-            {"derive": self.deployment(reconciler(self.branch, lambda: "orders", 0))}, f"{STREAM}=0"
+            {
+                "derive": self.deployment(reconciler(self.branch, lambda: "orders", 0)),
+                "replicate": Deployment(self.mirror, *around("replicate"), mirrored),
+            },
+            f"{STREAM}=0",
         )
         self.clients = clients("parking", None, self.functions, dynamodb=self.service)
 
     def deployment(self, reconcile):
-        parking = Parking(Bucket(), "parking", "derive", Parallel(1))
         rebuild = rebuilder(self.branch, reconcile, lambda: "orders")
-        return Deployment(self.branch, parking, Telemetry("derive"), Streams(0), reconcile, rebuild)
+        return Deployment(self.branch, *around("derive"), reconcile, rebuild)
 
     def deploy(self, views):
         """Another version of the function."""
@@ -77,6 +92,11 @@ class Town:
         return sum(pk.startswith("ORDER#") for pk, _ in rows), int(
             rows.get(("SALES#mon", "TOTAL"), NONE)["revenue"]["N"]
         )
+
+
+def around(name):
+    """What surrounds a branch in its function."""
+    return Parking(Bucket(), "parking", name, Parallel(1)), Telemetry(name), Streams(0)
 
 
 NONE = {"revenue": {"N": "0"}}

@@ -6,8 +6,10 @@ from functools import partial
 from tests.scheduler.archive import ArchiveWorld
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
+from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.index import IndexWorld
+from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
 from tests.scheduler.reindex import ReindexWorld
@@ -70,6 +72,7 @@ BRANCHES: dict[str, Make] = {
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
     "derive-rebuilt": rebuilt,
+    "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
@@ -77,6 +80,8 @@ BRANCHES: dict[str, Make] = {
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
+    "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
+    "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
     "multi-active": Mesh,
     "multi-active-merged": Merging,
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),

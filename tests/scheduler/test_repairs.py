@@ -97,6 +97,7 @@ def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkey
     """So that the enumeration is known to find what it is there to find."""
     monkeypatch.setattr(Register, "_as_seen", unconditionally)
     monkeypatch.setattr("distributary.replicate.verify.repair.TRIES", 1)
+    monkeypatch.setattr("distributary.replicate.reconcile.LOOKS", 1)
     with pytest.raises(AssertionError, match="replay with"):
         play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)
 

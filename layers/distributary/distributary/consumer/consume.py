@@ -98,7 +98,7 @@ def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Cont
     if sweep.is_known(event[OURS]):
         return _rebuilding(event[OURS], deployed, deadline)
     if deployed.reconciler is None:
-        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
+        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive, index and replicate do")
     asked = requests(event)
     try:
         deployed.streams.bind_own()

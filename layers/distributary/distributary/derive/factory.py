@@ -17,16 +17,19 @@ from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream import version as versions
 from distributary.stream.keys import table_of
 
 
-def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int) -> Reconciler:
+def reconciler(
+    branch: DeriveBranch, source: Callable[[], str], generation: int, read_units: float | None = None
+) -> Reconciler:
     """Sets items right in every view of the branch. `source` is asked when a command comes for the source table's name
-    or ARN; it raises ConfigError if it knows none."""
-    tables = branch.ledger.tables
+    or ARN; it raises ConfigError if it knows none. `read_units`: of the source a second; None = without a limit."""
+    tables, pace = branch.ledger.tables, Pace(read_units) if read_units else None
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
@@ -38,7 +41,7 @@ def reconciler(branch: DeriveBranch, source: Callable[[], str], generation: int)
         names = chosen([view.name for view in branch.views], requests)
         views = tuple(view for view in branch.views if view.name in names)
         branch.check_tables(deadline)
-        comparator = Comparator(source(), views, tables, version)
+        comparator = Comparator(source(), views, tables, version, pace=pace)
         return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
 
     return reconcile

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from distributary.consumer.settings import STREAM_DAYS, StreamSettings, setting, table_name, whole
+from distributary.consumer.settings import STREAM_DAYS, ReconcilingSettings, setting, table_name, whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeriveSettings(StreamSettings):
+class DeriveSettings(ReconcilingSettings):
     """`tombstone_days`: longer than the stream keeps a change."""
 
     derived_table: str = setting("DERIVED_TABLE", table_name)

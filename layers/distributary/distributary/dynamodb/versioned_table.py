@@ -19,7 +19,7 @@ from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, Operation, batch_get, conditional_write
 from distributary.dynamodb.tombstones import Tombstones
-from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.errors import DistributaryError
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
@@ -27,7 +27,8 @@ from distributary.stream.keys import identity
 
 ROW_FORMAT = 1
 """Of a row by its version, since its other attributes are the application's. 0, release 0.1: 46 digits. 1: a repaired
-row's version has a revision. Kept in `StreamBindings`, which refuses a later one."""
+row's version has a revision, that of a row which outlives TTL a mark. Kept in `StreamBindings`, which refuses a later
+one."""
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
@@ -42,7 +43,8 @@ class Write:
 
     `id` names the row among all rows whose tombstones share a table. `if_present`: a delete that leaves no tombstone if
     there is no older row; 1 read unit. `spares_unversioned`: a delete leaves a row that carries no version, because
-    another writer may own it. `expires_at`: when the table's own TTL may take the row (epoch seconds).
+    another writer may own it. `expires_at`: when the table's own TTL may take the row (epoch seconds). `mark`: of a row
+    that outlives its item, see `version.KEPT`.
     """
 
     id: str
@@ -52,6 +54,12 @@ class Write:
     spares_unversioned: bool = False
     if_present: bool = False
     expires_at: int | None = None
+    mark: str = ""
+
+    @property
+    def text(self) -> str:
+        """The version as a put writes it."""
+        return versions.to_text(self.version, mark=self.mark)
 
 
 def newest(writes: Sequence[Write]) -> list[int]:
@@ -112,9 +120,10 @@ class Register:
         if not seen and (write.row is None or self._has_expired(write)):
             return at_least > 0 and self.tombstones.put_tombstone(write.id, at_least, revision=versions.RETIRED)
         if write.row is None:
-            return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision()))
+            mark = versions.mark_in(seen.get(self.version_attribute, {}).get("S"))
+            return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision(), mark))
         version = max(version, at_least, versions.from_text(tombstone) if tombstone else 0)
-        text = versions.to_text(version, self.revision())
+        text = versions.to_text(version, self.revision(), write.mark)
         if write.expires_at is not None:
             self.tombstones.put_tombstone(write.id, version, write.expires_at)
         if not self._replace(write.row, seen, text):
@@ -167,7 +176,7 @@ class Register:
         try:
             rows = batch_get(self.client, self.table, [task.key for task in asked], deadline, "row BatchGetItem")
         except DistributaryError as error:
-            return {task.id: _outcome(error) for task in asked}
+            return {task.id: outcomes.of(error) for task in asked}
         found = {identity({name: row[name] for name in asked[0].key}): row for row in rows}
         ends = {task.id: self._finds(task, found.get(identity(task.key))) for task in asked}
         return {id: end for id, end in ends.items() if end is not None}
@@ -181,7 +190,7 @@ class Register:
     def _put(self, write: Write) -> Outcome:
         if write.expires_at is not None:
             self.tombstones.put_tombstone(write.id, write.version, write.expires_at)
-        text = {"S": versions.to_text(write.version)}
+        text = {"S": write.text}
         row = {**(write.row or {}), self.version_attribute: text}
         done = self._conditionally(
             self.client.put_item, "row PutItem", _OLDER, Item=row, ExpressionAttributeValues={":v": text}
@@ -223,7 +232,7 @@ class Register:
         self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline
     ) -> list[Outcome]:
         """Looks at the tombstones of all puts, also of superseded ones, and takes back what they outrank."""
-        ends = [_outcome(first) for first in firsts]
+        ends = [outcomes.of(first) for first in firsts]
         puts = [i for i, (task, first) in enumerate(zip(tasks, firsts, strict=True)) if _was_put(task, first)]
         outranked = []
         try:
@@ -231,28 +240,17 @@ class Register:
         except DistributaryError as error:
             found = {}
             for i in puts:
-                ends[i] = _outcome(error)
+                ends[i] = outcomes.of(error)
         for i in puts:
-            if found.get(tasks[i].id, "") > versions.to_text(tasks[i].version):
+            if found.get(tasks[i].id, "") > tasks[i].text:
                 outranked.append((i, found[tasks[i].id]))
         backs = self.parallel.run(
             lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
         )
         for (i, _), back in zip(outranked, backs, strict=True):
-            ends[i] = SUPERSEDED if isinstance(back, Met) else _outcome(back)
+            ends[i] = SUPERSEDED if isinstance(back, Met) else outcomes.of(back)
         return ends
 
 
 def _was_put(task: Write, first: Outcome | DistributaryError) -> bool:
     return task.row is not None and isinstance(first, Outcome)
-
-
-def _outcome(result: Outcome | DistributaryError) -> Outcome:
-    match result:
-        case Outcome():
-            return result
-        case Rejected():
-            return outcomes.parked(result)
-        case Unavailable():
-            return outcomes.failed(result)
-    raise result
