@@ -10,6 +10,7 @@ from tests.scheduler.effects import SAFE, late
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile
 from tests.scheduler.runs import deep, play, play_every, seeds
+from tests.selection import cut, parts
 
 KINDS = {
     "sums": (DeriveWorld, {"kinds": ("sums",)}),
@@ -133,9 +134,11 @@ def test_a_tombstone_that_came_late_takes_no_row_of_a_newer_item(kind):
     play_every(race(world, [put(10), delete], [then_the_first, made_again], **more), deep(1))
 
 
-def test_lost_changes_are_made_good_by_their_keys_in_views_at_random():
-    play(partial(reconciled, DeriveWorld, SAFE), seeds(150))
+@parts(2)
+def test_lost_changes_are_made_good_by_their_keys_in_views_at_random(part):
+    play(partial(reconciled, DeriveWorld, SAFE), cut(seeds(150), part))
 
 
-def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random():
-    play(partial(reconciled, IndexWorld, (*SAFE, late)), seeds(150))
+@parts(2)
+def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random(part):
+    play(partial(reconciled, IndexWorld, (*SAFE, late)), cut(seeds(150), part))
