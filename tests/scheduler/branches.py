@@ -61,6 +61,11 @@ def rebuilt(seed: int, choices: Choices) -> World:
     return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
 
 
+def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> Playable:
+    """All regions are written to, with one or two repairs beside their streams."""
+    return mesh(seed, choices, repairs=1 + seed % 2)
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -84,6 +89,8 @@ BRANCHES: dict[str, Make] = {
     "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
     "multi-active": Mesh,
     "multi-active-merged": Merging,
+    "multi-active-merged-repaired": partial(regions_repaired, Merging),
+    "multi-active-repaired": partial(regions_repaired, Mesh),
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),
     "welcome-resent": partial(streamed, ResendWorld, (*SAFE, late)),
 }

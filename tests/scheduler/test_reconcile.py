@@ -14,6 +14,7 @@ from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile, repair
 from tests.scheduler.runs import deep, play, play_every, seeds
+from tests.selection import cut, parts
 
 KINDS = {
     "sums": (DeriveWorld, {"kinds": ("sums",)}),
@@ -155,21 +156,25 @@ def test_a_write_that_takes_effect_after_its_changes_reconcile_is_superseded(kin
     play_every(race(world, before, [given_up], Faults(1, kinds=(late,)), **more), deep(2))
 
 
-def test_lost_changes_are_made_good_by_their_keys_in_views_at_random():
-    play(partial(reconciled, DeriveWorld, SAFE), seeds(150))
+@parts(2)
+def test_lost_changes_are_made_good_by_their_keys_in_views_at_random(part):
+    play(partial(reconciled, DeriveWorld, SAFE), cut(seeds(150), part))
 
 
-def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random():
-    play(partial(reconciled, IndexWorld, (*SAFE, late)), seeds(150))
+@parts(2)
+def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random(part):
+    play(partial(reconciled, IndexWorld, (*SAFE, late)), cut(seeds(150), part))
 
 
-def test_lost_changes_are_made_good_by_their_keys_in_a_mirror_at_random():
-    play(partial(reconciled, MirrorWorld, SAFE), seeds(100))
+@parts(2)
+def test_lost_changes_are_made_good_by_their_keys_in_a_mirror_at_random(part):
+    play(partial(reconciled, MirrorWorld, SAFE), cut(seeds(100), part))
 
 
 @pytest.mark.parametrize("world", [KeepingMirror, KeepingViews], ids=["mirror", "views"])
-def test_what_ttl_took_is_kept_beside_reconciles_and_repairs_at_random(world):
-    play(partial(reconciled, world, SAFE), seeds(80))
+@parts(2)
+def test_what_ttl_took_is_kept_beside_reconciles_and_repairs_at_random(world, part):
+    play(partial(reconciled, world, SAFE), cut(seeds(80), part))
 
 
 def expiring(world):
