@@ -92,7 +92,11 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
-        (("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"), "no/such has no file"),
+        (
+            ("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"),
+            "no folder no/such",
+        ),
+        (("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=docs"), "docs has no file"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "derivee=docs"), "no function 'derivee'"),
     ],
 )
