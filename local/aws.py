@@ -88,7 +88,10 @@ def said_in_one_line(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         fault = error.response.get("Error", {})
-        raise LocalError(f"{doing}: {fault.get('Code')}: {_line(fault.get('Message', ''))}") from error
+        fix = (
+            "; correct its name, --region or --endpoint-url" if fault.get("Code") == "ResourceNotFoundException" else ""
+        )
+        raise LocalError(f"{doing}: {fault.get('Code')}: {_line(fault.get('Message', ''))}{fix}") from error
     except (EndpointConnectionError, ConnectTimeoutError) as error:
         raise LocalError(f"{doing}: {nothing_answers(error)}") from error
     except BotoCoreError as error:
