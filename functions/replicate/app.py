@@ -6,6 +6,8 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
+from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
@@ -14,7 +16,9 @@ from distributary.dynamodb.versioned_table import ROW_FORMAT
 from distributary.replicate.factory import build
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
-from replica import REPLICA
+
+with declared_beside(__file__):
+    from replica import REPLICA
 
 
 @cache
@@ -32,5 +36,4 @@ def handler(event: Any, context: Context) -> Response:
     return consume(event, context, runtime())
 
 
-if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    runtime()
+prepare(runtime)
