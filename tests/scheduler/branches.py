@@ -52,6 +52,11 @@ def reconciled(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choic
     return world(seed, choices, plan)
 
 
+def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> Playable:
+    """All regions are written to, with one or two repairs beside their streams."""
+    return mesh(seed, choices, repairs=1 + seed % 2)
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -71,6 +76,8 @@ BRANCHES: dict[str, Make] = {
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "multi-active": Mesh,
     "multi-active-merged": Merging,
+    "multi-active-merged-repaired": partial(regions_repaired, Merging),
+    "multi-active-repaired": partial(regions_repaired, Mesh),
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),
     "welcome-resent": partial(streamed, ResendWorld, (*SAFE, late)),
 }
