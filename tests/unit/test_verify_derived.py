@@ -1,6 +1,6 @@
 """Verification finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -346,6 +346,44 @@ def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(w
     comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
     Verify(comparator, Scan(world.tables, Serial(), 2), ("user_id",), repair=Repair(tables, world.register)).run()
     assert world.derived["SUM", "c"]["most"] == {"N": "99"}
+    assert world.verify().equal, world.verify().samples
+
+
+class Between:
+    """A client into whose calls something comes, a step at a time: an operation, its table, and what comes before it."""
+
+    def __init__(self, world: World, steps: list[tuple[str, str, Callable[[], Any]]]) -> None:
+        self.world, self.steps = world, steps
+
+    def __getattr__(self, operation: str) -> Any:
+        def made(**arguments: Any) -> Any:
+            table = arguments.get("TableName") or next(iter(arguments["RequestItems"]))
+            if self.steps and self.steps[0][:2] == (operation, table):
+                self.steps.pop(0)[2]()
+            return getattr(self.world.service, operation)(**arguments)
+
+        return made
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_a_group_that_came_and_went_during_a_look_is_not_left_behind(world: World, later: int) -> None:
+    def come() -> None:
+        world.put("u-8", **user("w", "brief", "5", ("w",)))
+
+    def go() -> None:
+        world.delete("u-8")
+
+    def grow() -> None:
+        for n in range(later):
+            world.put(f"l-{n}", **user("w", "brief", "7", ("w",)))
+
+    steps = [("scan", "ledger", come), ("batch_get_item", "derived", go), ("query", "derived", come)]
+    steps += [("batch_get_item", "derived", go), ("put_item", "derived", lambda: None), ("query", "derived", grow)]
+    tables = LedgerTables(Between(world, steps), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    comparator = Comparator("users", VIEWS, tables, 0, 5.0, lambda _: None)
+    repair = Repair(tables, world.register)
+    Verify(comparator, Scan(tables, Serial(), 2), ("user_id",), repair=repair).run()
+    assert not steps
     assert world.verify().equal, world.verify().samples
 
 
