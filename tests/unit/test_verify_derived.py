@@ -350,7 +350,7 @@ def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(w
 
 
 class Between:
-    """A client into whose calls something comes, a step at a time: an operation, its table, and what comes before it."""
+    """A client whose calls others come before: by steps of an operation, its table, and who comes."""
 
     def __init__(self, world: World, steps: list[tuple[str, str, Callable[[], Any]]]) -> None:
         self.world, self.steps = world, steps
