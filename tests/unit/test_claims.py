@@ -90,6 +90,14 @@ def test_a_claim_whose_lease_ended_is_unknown_and_never_granted(table):
     assert table.claims().take("m", "b", LEASE).claim is Claim.UNKNOWN
 
 
+def test_a_lease_never_ends_before_its_time(table):
+    """It is kept in whole seconds."""
+    table.clock = 1_000.9
+    table.claims().take("m", "a", LEASE)
+    table.clock += LEASE - 0.3
+    assert table.claims().take("m", "b", LEASE).claim is Claim.SENDING
+
+
 def test_a_confirmed_claim_stays_sent(table):
     table.claims().take("m", "a", LEASE)
     table.claims().confirm("m", "a", "message-1")
