@@ -84,6 +84,12 @@ def test_a_claimants_own_claim_is_granted_again(table):
     assert table.claims().take("m", "a", LEASE).claim is Claim.GRANTED
 
 
+def test_a_claim_that_is_gone_is_nobodys_and_asked_for_again_later(table):
+    """It was released between the claimant's write and its look."""
+    assert read({}, table.clock).claim is Claim.SENDING
+    assert read({}, table.clock, "a").claim is Claim.SENDING
+
+
 def test_a_claim_whose_lease_ended_is_unknown_and_never_granted(table):
     table.claims().take("m", "a", LEASE)
     table.clock += LEASE + 2
@@ -163,6 +169,15 @@ def test_an_open_claim_is_taken_over_after_a_growing_wait(table):
         table.clock = found.lease + 1
         assert claims.take_over("m", str(sends), LEASE, found) == Found(Claim.GRANTED, str(sends), sends + 1)
     assert waits == [30.0, 120.0]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("", "first"), ("second", "second")])
+def test_a_claim_that_is_taken_over_keeps_its_position_unless_told_another(table, asked, kept):
+    table.claims().take("m", "a", LEASE, "first")
+    table.clock += 2 * LEASE
+    found = table.claims().take("m", "b", LEASE)
+    assert table.claims().take_over("m", "b", LEASE, found, asked).claim is Claim.GRANTED
+    assert table.item()["position"] == {"S": kept}
 
 
 def test_a_claim_confirmed_late_is_not_taken_over(table):

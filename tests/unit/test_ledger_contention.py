@@ -6,7 +6,8 @@ from botocore.exceptions import ClientError
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
-from distributary.derive.transactions import BYTES
+from distributary.derive.branch import entries
+from distributary.derive.transactions import BYTES, PendingEntry, lanes
 from tests.fakes.answers import refusal
 from tests.unit.records import change
 from tests.unit.test_ledger import FOREVER, ORDER, SALES, Refusing, World, edit, gone, order
@@ -164,3 +165,14 @@ def test_a_shown_attribute_that_an_item_loses_goes_out_of_its_groups_row():
     assert world.rows() == {("NEWEST", "mon"): {}}
     assert world.branch.apply([edit(3, "a", total={"N": "5"}, when={"N": "8"})], FOREVER)[0].status is Status.APPLIED
     assert world.rows() == {("NEWEST", "mon"): {"when": 8}}
+
+
+def test_changes_of_one_group_are_side_by_side_where_one_change_joins_two():
+    world = World(SALES)
+    days = [({"S": "mon"}, {"S": "tue"})[n % 2] for n in range(120)]
+    planned = [entries(world.views, order(n, f"u-{n}", day=day))[0] for n, day in enumerate(days)]
+    cases = [PendingEntry.of(entry, {}) for each in planned for entry in each]
+    (joined,), (moved,) = (entries(world.views, order(n, "joins", day=days[n]))[0] for n in (0, 1))
+    cases.append(PendingEntry.of(moved, world.branch.ledger.tables.row(joined)))
+    (lane,) = lanes(cases)
+    assert sum(len(set().union(*(case.delta.groups for case in each))) for each in lane) == 3

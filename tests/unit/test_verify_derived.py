@@ -22,6 +22,7 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.errors import Rejected
 from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
+from tests.fakes.answers import refusal
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.exports import exported
@@ -337,6 +338,25 @@ def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     ledger = [repair.item(each, {}) for each in found if each.want.entry is not None]
     assert set(ledger) == {SUPERSEDED}
     assert world.verify().equal, world.verify().samples
+
+
+def test_a_repair_that_is_refused_once_is_not_overtaken_by_the_row_that_it_repairs(world: World) -> None:
+    """It has that row's version, and is decided again against it."""
+    world.put("u-3", deliver=False, **user("lost", "c", "50"))
+    comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
+    found = comparator.look([Subject({"user_id": {"S": "u-3"}})]).findings
+    write, tried = world.service.transact_write_items, []
+
+    def refusing(*, TransactItems: Any) -> Any:
+        tried.append(True)
+        if len(tried) == 1:
+            reasons = [{"Code": "ValidationError" if "'derived'" in str(each) else "None"} for each in TransactItems]
+            raise refusal("TransactWriteItems", "TransactionCanceledException", "no", CancellationReasons=reasons)
+        return write(TransactItems=TransactItems)
+
+    world.service.transact_write_items = refusing  # type: ignore[method-assign]
+    sums = [each for each in found if each.want.view.name == "sums"]
+    assert [Repair(world.tables, world.register).item(each, {}) for each in sums] == [APPLIED]
 
 
 def test_a_group_that_changes_before_its_repair_is_left_as_the_stream_wrote_it(world: World) -> None:
