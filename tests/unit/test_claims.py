@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from distributary.consumer.deadline import FOREVER
 from distributary.welcome.claims import Claim, Claims, Found, read
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
@@ -82,6 +83,21 @@ def test_a_claimants_own_claim_is_granted_again(table):
     """The SDK may try twice when the first answer is lost."""
     assert table.claims().take("m", "a", LEASE).claim is Claim.GRANTED
     assert table.claims().take("m", "a", LEASE).claim is Claim.GRANTED
+
+
+@pytest.mark.parametrize("ending", [Claims.give_up, Claims.release])
+def test_a_claim_that_is_confirmed_is_ended_no_other_way(table, ending):
+    """The response to the confirmation was lost, and its owner takes the send for unknown."""
+    table.claims().take("m", "a", LEASE)
+    table.claims().confirm("m", "a", "id")
+    ending(table.claims(), "m", "a")
+    assert table.item()["state"] == {"S": "sent"}
+
+
+def test_a_claim_that_is_asked_for_twice_is_read_once(table):
+    table.claims().take("m", "a", LEASE)
+    assert table.claims().find(["m", "x", "m"], FOREVER).keys() == {"m"}
+    assert table.client.read_units == 2.0
 
 
 def test_a_claim_that_is_gone_is_nobodys_and_asked_for_again_later(table):

@@ -147,6 +147,23 @@ def test_two_functions_that_begin_at_once_agree_on_one_row():
     assert world.shown()["spread"] == {"users": 2}
 
 
+def test_a_later_format_that_another_function_writes_meanwhile_stays():
+    world = World([each for each in DECLARED if each is not SPREAD])
+    world.apply(change(1, user="u", new=user()))
+    world.declare(DECLARED)
+    put = world.service.put_item
+
+    def later(**arguments):
+        if arguments["Item"].get("id") == {"S": ROW_ID}:
+            world.row()["format"] = {"N": "2"}
+        return put(**arguments)
+
+    world.service.put_item = later
+    with pytest.raises(ConfigError, match="deploy that release again"):
+        world.branch.check_tables(FOREVER)
+    assert world.row()["format"] == {"N": "2"}
+
+
 def test_a_row_that_others_keep_writing_fails_the_changes_for_now():
     world = World()
     put = world.service.put_item
