@@ -7,6 +7,8 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import entries
+from distributary.derive.delta import Delta
+from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import BYTES, PendingEntry, lanes
 from tests.fakes.answers import refusal
 from tests.unit.records import change
@@ -176,3 +178,60 @@ def test_changes_of_one_group_are_side_by_side_where_one_change_joins_two():
     cases.append(PendingEntry.of(moved, world.branch.ledger.tables.row(joined)))
     (lane,) = lanes(cases)
     assert sum(len(set().union(*(case.delta.groups for case in each))) for each in lane) == 3
+
+
+class After(Refusing):
+    """Somebody else writes right behind the first transaction of ours."""
+
+    def transact_write_items(self, **arguments):
+        answer = self.service.transact_write_items(**arguments)
+        if self.times:
+            self.times = 0
+            self.refuses()
+        return answer
+
+
+def test_a_sum_overflows_only_against_rows_that_are_read_again():
+    """The second transaction of a lane knows the group as the first one left it, not what was taken away since."""
+    other = World(SALES)
+    world = World(SALES, client=lambda s: After(s, lambda: other.apply(edit(500, "u-0", total={"N": "0"})), 1))
+    other.service.state = world.service.state
+    most = {"N": str(10**38 - 100)}
+    statuses = world.statuses(order(0, "u-0", total=most), *(order(n, f"u-{n}") for n in range(1, 120)))
+    assert set(statuses) == {Status.APPLIED}
+    assert world.rows() == {(GROUP, "TOTAL"): {"orders": 120, "revenue": 119}}
+
+
+class TornReads(Refusing):
+    """Shows groups that count no items, so often."""
+
+    def batch_get_item(self, **arguments):
+        answer = self.service.batch_get_item(**arguments)
+        for row in answer["Responses"].get("derived", ()) if self.times else ():
+            row["_distributary_group"]["M"]["amounts"]["M"].pop("items")
+            self.times -= 1
+        return answer
+
+    def transact_write_items(self, **arguments):
+        return self.service.transact_write_items(**arguments)
+
+
+@pytest.mark.parametrize(("times", "status"), [(4, Status.APPLIED), (10**9, Status.PARKED)])
+def test_rows_that_do_not_agree_are_read_again_before_a_change_is_parked_for_them(times, status):
+    world = World(SALES, client=lambda s: TornReads(s, None, 0))
+    world.apply(order(1, "a"), order(2, "b"))
+    world.branch.ledger.tables.client.times = times
+    (end,) = world.apply(gone(3, "a"))
+    assert (end.status, "verify derive TABLE ... --repair" in end.cause) == (status, status is Status.PARKED)
+    assert len(world.pauses) == min(times, 11)
+
+
+def test_a_repair_of_more_rows_than_a_transaction_holds_says_how_many():
+    """No declaration asks for so many; rows that another program left may."""
+    world = World(SALES)
+    (entry,), _ = entries(world.views, order(1, "a"))
+    dead = frozenset(("TAG", str(n)) for n in range(120))
+    queue = TransactionQueue(world.branch.ledger.tables, FOREVER)
+    (end,) = queue.run([[PendingEntry(entry, None, Delta({}, dead, {}))]]).values()
+    assert end.cause == "view 'sales': the change would take 121 actions, and a transaction holds 100"
+    assert world.service.calls["TransactWriteItems"] == 0

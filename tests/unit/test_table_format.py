@@ -179,6 +179,8 @@ def test_a_row_that_others_keep_writing_fails_the_changes_for_now():
     world.service.put_item = other
     with pytest.raises(Unavailable, match="other functions keep writing it"):
         world.branch.check_tables(FOREVER)
+    with pytest.raises(Unavailable, match="other functions keep writing it"):
+        world.known.record(world.branch.views)
     (end,) = world.apply(change(1, user="u", new=user()))
     assert end.status is Status.FAILED
 
