@@ -165,6 +165,26 @@ def test_a_later_format_that_another_function_writes_meanwhile_stays():
     assert world.row()["format"] == {"N": "2"}
 
 
+@pytest.mark.parametrize("records", [False, True])
+def test_a_row_that_another_function_writes_meanwhile_is_read_again(records):
+    world = World([each for each in DECLARED if each is not SPREAD])
+    world.apply(change(1, user="u", new=user()))
+    world.declare(DECLARED)
+    put, written = world.service.put_item, []
+
+    def other(**arguments):
+        if not written:
+            written.append(world.row()["shards"]["M"].setdefault("other", {"N": "4"}))
+        return put(**arguments)
+
+    world.service.put_item = other
+    if records:
+        world.known.record(world.branch.views)
+    else:
+        world.branch.check_tables(FOREVER)
+    assert world.row()["shards"]["M"] == {"other": {"N": "4"}, "spread": {"N": "3"}, "sums": {"N": "1"}}
+
+
 def test_a_row_that_others_keep_writing_fails_the_changes_for_now():
     world = World()
     put = world.service.put_item
