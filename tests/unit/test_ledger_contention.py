@@ -143,6 +143,12 @@ def test_a_lane_stops_at_the_deadline_and_what_it_wrote_stays():
     assert statuses.count(Status.FAILED) == 51
 
 
+def test_a_member_that_two_transactions_of_a_lane_count_costs_no_second_try():
+    world = World(EXTREMES)
+    assert set(world.statuses(*(order(n, f"u-{n}") for n in range(150)))) == {Status.APPLIED}
+    assert (world.pauses, world.service.calls["TransactWriteItems"]) == ([], 2)
+
+
 def test_several_members_that_go_at_once_leave_the_next_one_at_the_edge():
     world = World(EXTREMES)
     world.apply(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(6)))
