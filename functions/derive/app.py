@@ -7,13 +7,16 @@ from typing import Any
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive.factory import build, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.stream_bindings import StreamBindings
-from views import VIEWS
+
+with declared_beside(__file__):
+    from views import VIEWS
 
 
 @cache

@@ -6,6 +6,7 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
@@ -15,7 +16,9 @@ from distributary.dynamodb.versioned_table import ROW_FORMAT
 from distributary.replicate.factory import build
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
-from replica import REPLICA
+
+with declared_beside(__file__):
+    from replica import REPLICA
 
 
 @cache

@@ -7,12 +7,15 @@ from typing import Any
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.welcome.factory import build
 from distributary.welcome.settings import WelcomeSettings
-from rules import RULES
+
+with declared_beside(__file__):
+    from rules import RULES
 
 
 @cache
