@@ -89,7 +89,7 @@ def test_a_request_that_is_busy_for_a_moment_is_made_again_after_a_pause(code):
     assert len(world.pauses) == 1
 
 
-def test_a_transaction_whose_response_is_lost_fails_and_is_found_done_when_it_comes_again():
+def test_a_transaction_without_a_response_fails_and_is_found_done_later():
     world = World(SALES, client=lambda s: Whole(s, "InternalServerError", after=True))
     assert world.statuses(order(1, "a")) == [Status.FAILED]
     assert world.pauses == []

@@ -340,7 +340,7 @@ def test_two_repairs_of_one_item_at_once_count_it_once(world: World) -> None:
     assert world.verify().equal, world.verify().samples
 
 
-def test_a_repair_that_is_refused_once_is_not_overtaken_by_the_row_that_it_repairs(world: World) -> None:
+def test_a_repair_refused_once_is_not_overtaken_by_the_row_it_repairs(world: World) -> None:
     """It has that row's version, and is decided again against it."""
     world.put("u-3", deliver=False, **user("lost", "c", "50"))
     comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
