@@ -223,7 +223,7 @@ class TornReads(Refusing):
 
 
 @pytest.mark.parametrize(("times", "status"), [(4, Status.APPLIED), (10**9, Status.PARKED)])
-def test_rows_that_do_not_agree_are_read_again_before_a_change_is_parked_for_them(times, status):
+def test_rows_that_do_not_agree_are_read_again_before_a_change_is_parked(times, status):
     world = World(SALES, client=lambda s: TornReads(s, None, 0))
     world.apply(order(1, "a"), order(2, "b"))
     world.branch.ledger.tables.client.times = times
