@@ -55,6 +55,11 @@ def reconciled(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choic
     return world(seed, choices, plan)
 
 
+def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> Playable:
+    """All regions are written to, with one or two repairs beside their streams."""
+    return mesh(seed, choices, repairs=1 + seed % 2)
+
+
 def rebuilt(seed: int, choices: Choices) -> World:
     """The stream with zombies and rewinds, of views that are declared anew, and a rebuild beside it."""
     faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2

@@ -6,7 +6,8 @@
   condition that the ledger row is as looked at. The version stays, so that any newer change wins, and gets a revision,
   so that every other writer sees that the row was written.
 - A group whose members agree with the ledger: its row as the ledger adds up, on condition of its revision, which did
-  not change while the ledger was scanned. A missing row has no revision: what is put there is looked at once more.
+  not change while the ledger was scanned. A missing row has no revision: what is put there is looked at again, and
+  repaired by its revision if the group had only come and gone.
 
 A Register row or a ledger row that was lost took its version along: a change that is older than the repair, redriven
 after it, wins until a newer one comes. Members that disagree with the ledger are only reported.
