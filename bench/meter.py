@@ -31,7 +31,10 @@ class Meter:
 
     def watch(self, client: Any) -> Any:
         """The client, watched."""
-        client.meta.events.register("provide-client-params.dynamodb", self._seen)
+        if isinstance(client, DynamoDBClient):
+            self._watch_steps(client)
+        else:
+            client.meta.events.register("provide-client-params.dynamodb", self._seen)
         return client
 
     @contextmanager
@@ -47,16 +50,19 @@ class Meter:
 
         def counting(lean: Any, *arguments: Any, **more: Any) -> None:
             init(lean, *arguments, **more)
-            call = lean.call
-
-            def counted(operation: str, asked: Mapping[str, Any]) -> Any:
-                self._count(operation, asked)
-                return call(operation, asked)
-
-            lean.call = counted
+            self._watch_steps(lean)
 
         with mock.patch.object(boto3.Session, "client", made), mock.patch.object(DynamoDBClient, "__init__", counting):
             yield
+
+    def _watch_steps(self, lean: Any) -> None:
+        steps = lean.steps
+
+        def counted(operation: str, asked: Mapping[str, Any]) -> Any:
+            self._count("".join(map(str.capitalize, operation.split("_"))), asked)
+            return steps(operation, asked)
+
+        lean.steps = counted
 
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         self._count(model.name, params)

@@ -36,7 +36,7 @@ class Service:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                service.requests.append((dict(self.headers.items()), body))
+                service.requests.append((self.headers, body))
                 service.connections.add(self.client_address)
                 step = service.script.pop(0) if service.script else (200, {})
                 if step == "drop":
@@ -71,7 +71,13 @@ def service():
 
 @pytest.fixture
 def client(service):
-    return DynamoDBClient(service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, sleep=lambda _: None)
+    return client_of(service)
+
+
+def client_of(service):
+    return DynamoDBClient(
+        service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, jitter=lambda *_: 0.0
+    )
 
 
 def refused(code, **more):
@@ -148,7 +154,7 @@ def test_what_may_pass_is_tried_three_times_in_all(service, client, fault):
     service.requests.clear()
     service.script = [fault] * 3
     with pytest.raises(clients.AwsError) as caught:
-        client.put_item(**PUT)
+        client_of(service).put_item(**PUT)
     assert type(classify(caught.value, "PutItem")) is Unavailable
     assert len(service.requests) == 3
 
@@ -160,7 +166,7 @@ def test_an_answer_that_is_too_late_is_tried_again_on_another_connection(service
 
 
 def test_nobody_at_the_address_is_unavailable():
-    client = DynamoDBClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, sleep=lambda _: None)
+    client = DynamoDBClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, jitter=lambda *_: 0.0)
     with pytest.raises(clients.AwsError) as caught:
         client.put_item(**PUT)
     assert str(classify(caught.value, "PutItem")) == "PutItem: EndpointConnectionError"
