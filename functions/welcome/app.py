@@ -4,11 +4,11 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
+from distributary.dynamodb.client import clients
 from distributary.welcome.factory import build
 from distributary.welcome.settings import WelcomeSettings
 from rules import RULES
@@ -18,8 +18,8 @@ from rules import RULES
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = WelcomeSettings.load(os.environ), Parallel()
-    branch = build(RULES, settings, client, parallel)
-    return Deployment.of(branch, settings, client, parallel, Telemetry("welcome", os.environ.get("STACK_NAME", "")))
+    branch = build(RULES, settings, clients, parallel)
+    return Deployment.of(branch, settings, clients, parallel, Telemetry("welcome", os.environ.get("STACK_NAME", "")))
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -12,8 +12,8 @@ import random
 import ssl
 import urllib.request
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -24,13 +24,16 @@ from botocore.httpsession import get_cert_path
 from distributary import __version__
 from distributary.consumer.aws import client
 from distributary.consumer.backoff import backoff_seconds
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.parallel import WORKERS, Parallel
 from distributary.dynamodb.connection import Address
 from distributary.dynamodb.response import Response
 from distributary.dynamodb.signature import Signature
-from distributary.dynamodb.steps import Pause, Steps
-from distributary.dynamodb.transport import Endpoint, Exchange, once
+from distributary.dynamodb.steps import Pause, Steps, finish
+from distributary.dynamodb.transport import Endpoint, Exchange, Loop, once
+from distributary.errors import DistributaryError
 
+Result = TypeVar("Result")
 _TYPE = "application/x-amz-json-1.0"
 _THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 _PORTS = {"http": 80, "https": 443}
@@ -69,7 +72,8 @@ class DynamoDBClient:
         address = Address(host, port, tls, connect_seconds, read_seconds)
         named = f"[{host}]" if ":" in host else host
         headers = {"host": named if port == usual else f"{named}:{port}", "content-type": _TYPE}
-        self.region, self.connections, self._attempts, self._jitter = region, connections, attempts, jitter
+        self.region, self.connections, self.credentials = region, connections, credentials
+        self._attempts, self._jitter = attempts, jitter
         self._endpoint = Endpoint(f"{parts.scheme}://{parts.netloc}/", address, connections)
         self._signature = Signature(headers, region, credentials)
 
@@ -201,7 +205,7 @@ def _may_pass(error: Exception) -> bool:
     return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
 
 
-def connect(region: str | None, connections: int, session: botocore.session.Session | None = None) -> Any:
+def connect(region: str | None, connections: int = WORKERS, session: botocore.session.Session | None = None) -> Any:
     """A client for one call per change, with up to `connections` calls at once: see `DynamoDBClient`.
 
     Where the environment sets a proxy, or the endpoint has a path, the client is boto3's, since `DynamoDBClient`
@@ -222,3 +226,17 @@ def _proxied(endpoint: str) -> bool:
 def clients(service: str, region: str | None = None, **options: Any) -> Any:
     """See `Clients`: boto3's, except that DynamoDB's is `connect`'s."""
     return connect(region, **options) if service == "dynamodb" else client(service, region, **options)
+
+
+def carry_out(
+    clients: Sequence[Any], steps: Sequence[Steps[Result]], parallel: Parallel, deadline: Deadline
+) -> list[Result | DistributaryError]:
+    """The results of steps, in order, or the DistributaryErrors that they raised. All their calls are those of
+    `clients`.
+
+    One loop carries them out if each client is a `DynamoDBClient`. Others take one after the other, and do in the
+    threads of `parallel` what it does together.
+    """
+    if all(isinstance(each, DynamoDBClient) for each in clients):
+        return Loop(deadline).run(steps)
+    return [finish(each, parallel, deadline) for each in steps]

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.parallel import Parallel
-from distributary.errors import DistributaryError
 
 Result = TypeVar("Result")
 Steps = Generator[Any, Any, Result]
@@ -71,10 +70,3 @@ def finish(
     except StopIteration as end:
         result: Result = end.value
         return result
-
-
-def finish_all(
-    steps: Sequence[Steps[Result]], parallel: Parallel, deadline: Deadline
-) -> list[Result | DistributaryError]:
-    """As `Together`, each in a thread of `parallel`."""
-    return parallel.run(lambda each: finish(each, parallel, deadline), steps, deadline)
