@@ -25,6 +25,7 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.counting = True
         self.requests: Counter[str] = Counter()
         self.write_units = 0
         self.read_units = 0.0
@@ -68,6 +69,8 @@ class Meter:
         self._count(model.name, params)
 
     def _count(self, operation: str, params: Mapping[str, Any]) -> None:
+        if not self.counting:
+            return
         written, read = _units(operation, params)
         with self._lock:
             self.requests[operation] += 1

@@ -5,6 +5,7 @@ installed; the project needs neither.
 """
 
 import asyncio
+import json
 import os
 import ssl
 import statistics
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.transport_peers import PEERS, arguments
+from bench.transport_peers import PEERS, REGION, arguments
 
 ROOT = Path(__file__).resolve().parents[1]
 CONNECTIONS, ROUNDS, WRITES, IN_TURN = 100, 5, 1000, 40
@@ -90,7 +91,7 @@ def certificate(folder: Path) -> str:
 
 
 class _Answering(asyncio.Protocol):
-    """Reads requests one after the other, and answers each after the delay."""
+    """Reads requests one after the other. Those that are signed for `REGION` are answered after the delay."""
 
     def __init__(self, delay: float) -> None:
         self._delay, self._held = delay, b""
@@ -105,10 +106,18 @@ class _Answering(asyncio.Protocol):
         end = self._held.find(b"\r\n\r\n")
         if end < 0:
             return
-        length = int(self._held[:end].lower().split(b"content-length:")[1].split(b"\r\n")[0])
+        head = self._held[:end].lower()
+        length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
         if len(self._held) >= end + 4 + length:
-            self._held = b""
-            asyncio.get_running_loop().call_later(self._delay, self._transport.write, ANSWER)  # type: ignore[attr-defined]
+            said = ANSWER if b"dynamodb_20120810.batch" not in head else _batch_answer(self._held[end + 4 :])
+            delay, self._held = self._delay if b"/%b/" % REGION.encode() in head else 0.0, b""
+            asyncio.get_running_loop().call_later(delay, self._transport.write, said)  # type: ignore[attr-defined]
+
+
+def _batch_answer(body: bytes) -> bytes:
+    tables = json.loads(body)["RequestItems"]
+    said = json.dumps({"Responses": {name: [] for name in tables}, "UnprocessedKeys": {}, "UnprocessedItems": {}})
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said.encode())
 
 
 async def _serve(trusted: str, delay: float) -> None:
