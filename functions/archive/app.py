@@ -9,6 +9,7 @@ from distributary.archive.settings import ArchiveSettings
 from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 
@@ -26,5 +27,4 @@ def handler(event: Any, context: Context) -> Response:
     return consume(event, context, runtime())
 
 
-if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    runtime()
+prepare(runtime)

@@ -6,6 +6,7 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
@@ -27,5 +28,4 @@ def handler(event: Any, context: Context) -> Response:
     return consume(event, context, runtime())
 
 
-if "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ:
-    runtime()
+prepare(runtime)

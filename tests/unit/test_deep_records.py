@@ -1,18 +1,24 @@
 """A record nested deeper than Python's stack is parked alone, on every Python: it never blocks its shard."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.errors import Rejected
+from distributary.replicate.mirror import MirrorBranch
 from distributary.stream import codec
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable
 from distributary.stream.entity import guarded
+from distributary.welcome import rules
+from distributary.welcome.branch import WelcomeBranch
+from rules import RULES
 from tests.unit.branches import Bucket
 from tests.unit.records import event, stream_record
 
@@ -50,10 +56,21 @@ def test_a_deep_record_that_is_no_change_is_parked():
     assert one.event_id == other.event_id
 
 
-def test_a_deep_record_whose_versions_are_compared_is_parked():
-    attribute = {"_distributary_version": deep()}
-    found = decoded(stream_record(kind="MODIFY", new={"_distributary_version": deep()}, old=attribute))
-    assert isinstance(found, Undecodable)
+VERSION = "_distributary_version"
+NO_TABLE = SimpleNamespace(version_attribute=VERSION, write=lambda writes, deadline: [])
+
+
+def branches():
+    yield WelcomeBranch(rules.check(RULES), None, {}, None, Parallel(1), 10**10)
+    yield MirrorBranch(NO_TABLE, "us-west-2/users")
+
+
+@pytest.mark.parametrize("branch", branches(), ids=lambda each: type(each).__name__)
+def test_a_deep_record_whose_versions_are_compared_is_parked(branch):
+    found = decoded(stream_record(kind="MODIFY", new={VERSION: deep()}, old={VERSION: deep()}))
+    (end,) = branch.apply([found], AMPLE)
+    assert end.status is Status.PARKED
+    assert "nested too deep" in end.cause
 
 
 def test_a_deep_record_is_parked_without_what_cannot_be_written():

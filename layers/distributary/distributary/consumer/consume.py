@@ -18,6 +18,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable, Unlisted
+from distributary.stream.stream_event import StreamEvent
 
 Entry = Change | Undecodable | Unlisted
 Response = dict[str, list[dict[str, str]]]
@@ -73,6 +74,8 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     deadline = Deadline.of(context)
     if is_command(event):
         return _command(event, deployed, deadline, context)
+    if isinstance(event, StreamEvent) and event.decoded:
+        deployed.telemetry.count("EventsDecoded")
     entries = stream_records.decode(event, deployed.streams.of_batch())
     ends = _apply(entries, deployed.branch, deadline)
     ends = _park(entries, ends, deployed.parking, deadline.into_reserve())

@@ -1,6 +1,7 @@
 """Changes that can never succeed, kept in S3 with their cause, one object per change."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ class Parking:
             "expired": change.expired if change else None,
             "cause": outcome.cause,
             "detail": outcome.detail,
-            "record": entry.record,
+            "record": dict(entry.record) if isinstance(entry.record, Mapping) else entry.record,
         }
         try:
             self.s3.put_object(

@@ -16,6 +16,7 @@ from distributary.consumer.outcome import Outcome
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
+from distributary.stream.stream_event import StreamEvent
 
 OURS = "distributary"
 """The one name at the top of an event that is a command."""
@@ -43,6 +44,8 @@ Unavailable if nothing was begun, ConfigError."""
 
 def is_command(event: Any) -> bool:
     """Whether the event is a command and no batch of a stream."""
+    if isinstance(event, StreamEvent) and not event.decoded:
+        return False
     return isinstance(event, Mapping) and OURS in event and "Records" not in event
 
 

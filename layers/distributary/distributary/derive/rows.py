@@ -19,7 +19,7 @@ def expiry_of(row: Mapping[str, Typed]) -> int | None:
 def content_of(view: View, item: Image) -> dict[str, Typed]:
     """Copied attributes exactly, computed ones, and the row's expiry. Raises Rejected."""
     content: dict[str, Typed] = {
-        name: for_client(item.raw[source], source) for name, source in view.copied.items() if source in item
+        name: for_client(item.typed(source), source) for name, source in view.copied.items() if source in item
     }
     content |= {name: encode(value, name) for name, value in view.computed(item).items()}
     expiry = view.declared.expires_at if isinstance(view.declared, Projection) else None
@@ -27,5 +27,5 @@ def content_of(view: View, item: Image) -> dict[str, Typed]:
         moment = guarded("expires_at", expiry, item)
         content |= {EXPIRY: encode(moment, EXPIRY)} if moment is not None else {}
     elif expiry and expiry in item:
-        content[EXPIRY] = for_client(item.raw[expiry], expiry)
+        content[EXPIRY] = for_client(item.typed(expiry), expiry)
     return content

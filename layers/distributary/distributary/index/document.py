@@ -67,13 +67,13 @@ class Source:
 
     def document(self, item: Image) -> dict[str, Any]:
         """The fields as JSON values. Raises Rejected, naming the field, for what does not fit its mapping."""
-        document, raw = {}, item.raw
+        document = {}
         for name, (field, write, shortcut) in self.fields.items():
             if not callable(field.of):
                 attribute = field.of or name
-                typed = raw.get(attribute)
-                if typed is None and attribute not in raw:
+                if attribute not in item:
                     continue
+                typed = item.typed(attribute)
                 written = shortcut(typed) if shortcut is not None and type(typed) is dict else MISSED
                 if written is not MISSED:
                     document[name] = written

@@ -71,7 +71,7 @@ class Mirror:
     def _shown(self, item: Image, name: str) -> Typed:
         mask = self.mask.get(name)
         if mask is None:
-            return for_client(item.raw[name], name)
+            return for_client(item.typed(name), name)
         return encode(guarded(f"mask '{name}'", lambda image: mask(image[name]), item), name)
 
 

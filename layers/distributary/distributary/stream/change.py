@@ -41,6 +41,10 @@ class Image(Mapping[str, Value]):
         self.raw = raw
         self._decoded: dict[str, Value] | None = None
 
+    def typed(self, name: str) -> Typed:
+        """One attribute in DynamoDB JSON. Raises KeyError if the item lacks it."""
+        return self.raw[name]
+
     def __getitem__(self, name: str) -> Value:
         decoded = self._decoded
         if decoded is None:
@@ -67,8 +71,7 @@ class Change(NamedTuple):
     """One change of one item. A named tuple: as frozen as a dataclass, and made in a third of the time.
 
     `identifier` is what Lambda wants back if the change failed, `record` the change as received, `created` seconds
-    since the epoch (None if the record does not say), `source` the stream's ARN, `expired` a delete by TTL,
-    `replicated` a write by our own replicator.
+    since the epoch (None if the record does not say), `source` the stream's ARN, `expired` a delete by TTL.
     """
 
     event_id: str
@@ -80,7 +83,6 @@ class Change(NamedTuple):
     created: float | None
     source: str
     expired: bool
-    replicated: bool
     origin: Origin
     identifier: str
     record: Mapping[str, Any]
@@ -94,8 +96,7 @@ class Change(NamedTuple):
     @property
     def first_fill(self) -> bool:
         """Whether this is a snapshot that fills an empty branch: there is nothing downstream that it could remove."""
-        note = self.record.get("distributary") or {}
-        return self.origin is Origin.SNAPSHOT and note.get("first_fill") is True
+        return self.origin is Origin.SNAPSHOT and self.record.get("distributary", {}).get("first_fill") is True
 
     @classmethod
     def snapshot(
@@ -118,7 +119,6 @@ class Change(NamedTuple):
             created=created,
             source=source,
             expired=False,
-            replicated=False,
             origin=Origin.SNAPSHOT,
             identifier="",
             record={},
@@ -127,13 +127,15 @@ class Change(NamedTuple):
 
 def rewritten(change: Change, attribute: str) -> bool:
     """Whether a replicator wrote the new image: the attribute in which it keeps its version has changed. An
-    application's write leaves it as it was, or leaves it out."""
-    return wrote(attribute, change.old.raw if change.old else None, change.new.raw if change.new else None)
-
-
-def wrote(attribute: str, old: Mapping[str, Typed] | None, new: Mapping[str, Typed] | None) -> bool:
-    """See `rewritten`, of plain images."""
-    return new is not None and attribute in new and new[attribute] != (old or {}).get(attribute)
+    application's write leaves it as it was, or leaves it out. Raises Rejected if it is nested too deep to be compared.
+    """
+    old, new = change.old, change.new
+    if new is None or attribute not in new:
+        return False
+    try:
+        return old is None or attribute not in old or old.typed(attribute) != new.typed(attribute)
+    except RecursionError:
+        raise Rejected(f"attribute '{attribute}': nested too deep") from None
 
 
 @dataclass(frozen=True, slots=True)

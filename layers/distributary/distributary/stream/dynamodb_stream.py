@@ -8,11 +8,13 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
+from msgspec import Raw
+
 from distributary.errors import ConfigError, DistributaryError, ForeignStream, Rejected, Unavailable
 from distributary.stream import version
 from distributary.stream.canonical import digest
 from distributary.stream.change import Change, Image, Kind, Origin, Undecodable, Unlisted
-from distributary.stream.replicated import replicated
+from distributary.stream.raw_image import image_of
 
 EVENT_SOURCE = "aws:dynamodb"
 GenerationOf = Callable[[str], int]
@@ -29,14 +31,18 @@ _LATEST_SECONDS = 10**11
 """The year 5138; more are milliseconds."""
 
 
-def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | Unlisted:
-    """A change, or the record as it came with the reason why it is none.
+def decode(
+    record: Any, generation_of: GenerationOf, received: Mapping[str, Any] | None = None
+) -> Change | Undecodable | Unlisted:
+    """A change, or the record as it came with the reason why it is none. `received` is the record as it came, where
+    `record` holds slices for images.
 
     A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`. Raises
     ConfigError if `generation_of` does: the sink was written by a later release.
     """
     try:
-        return _change(record, generation_of(_source(record)))
+        source = _source(record)
+        return _change(record, source, generation_of(source), record if received is None else received)
     except Unavailable as error:
         foreign = isinstance(error, ForeignStream)
         return Unlisted(_event_id(record), identifier_of(record), record, str(error), foreign)
@@ -56,7 +62,7 @@ def table_of(source: str) -> str:
     return (source.split(":table/", 1)[1:] or [""])[0].split("/", 1)[0]
 
 
-def _change(record: Mapping[str, Any], generation: int) -> Change:
+def _change(record: Mapping[str, Any], source: str, generation: int, received: Mapping[str, Any]) -> Change:
     kind = _KINDS.get(record.get("eventName", ""))
     if kind is None:
         raise Rejected("eventName is none of INSERT, MODIFY, REMOVE")
@@ -67,10 +73,10 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         raise Rejected(f"the record has no {missing.args[0]}") from None
     if not _is_id(event_id):
         raise Rejected("eventID is no printable text")
-    old, new = body.get("OldImage"), None if kind is Kind.REMOVE else body.get("NewImage")
-    for name, part in (("Keys", keys), ("NewImage", new), ("OldImage", old)):
-        if not (part is None or isinstance(part, Mapping)):
-            raise Rejected(f"{name} is no object")
+    if not (type(keys) is dict or isinstance(keys, Mapping)):
+        raise Rejected("Keys is no object")
+    new = None if kind is Kind.REMOVE else _image("NewImage", body)
+    old = _image("OldImage", body)
     _check_keys(keys)
     if kind is not Kind.REMOVE:
         _check_image(new, keys)
@@ -80,16 +86,15 @@ def _change(record: Mapping[str, Any], generation: int) -> Change:
         event_id=event_id,
         kind=kind,
         keys=Image(keys),
-        old=Image(old) if old else None,
-        new=Image(new) if new else None,
+        old=old,
+        new=new,
         version=version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
         created=None if created is None else _seconds(created),
-        source=_source(record),
+        source=source,
         expired=kind is Kind.REMOVE and _expired(record),
-        replicated=replicated(old, new),
         origin=origin,
         identifier=event_id if snapshot else sequence,
-        record=record,
+        record=received,
     )
 
 
@@ -107,11 +112,27 @@ def _check_keys(keys: Mapping[str, Any]) -> None:
             raise Rejected(f"key '{name}' is none of S, N, B")
 
 
-def _check_image(new: Mapping[str, Any] | None, keys: Mapping[str, Any]) -> None:
-    if not new:
+def _image(name: str, body: Mapping[str, Any]) -> Image | None:
+    """What the body has by this name: an object, or the slice of the event that spells one. None if it is empty."""
+    part = body.get(name)
+    if type(part) is Raw:
+        return image_of(part)
+    if part is None:
+        return None
+    if not isinstance(part, Mapping):
+        raise Rejected(f"{name} is no object")
+    return Image(part) if part else None
+
+
+def _check_image(new: Image | None, keys: Mapping[str, Any]) -> None:
+    if new is None:
         raise Rejected("the record has no NewImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
     for name, typed in keys.items():
-        if new.get(name) != typed:
+        try:
+            same = new.typed(name) == typed
+        except KeyError:
+            same = False
+        if not same:
             raise Rejected(f"NewImage lacks the key '{name}', or differs from Keys in it")
 
 

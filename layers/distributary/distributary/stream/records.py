@@ -7,6 +7,7 @@ from distributary.errors import ConfigError
 from distributary.stream import dynamodb_stream
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.dynamodb_stream import GenerationOf
+from distributary.stream.stream_event import Received, Record, StreamEvent
 
 _DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode}
 
@@ -16,6 +17,9 @@ def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecoda
 
     Raises ConfigError if the event is none of a stream that this function can read: then nothing has been done.
     """
+    unread = event.unread() if isinstance(event, StreamEvent) else None
+    if unread is not None:
+        return _of_slices(event, unread, generation)
     records = event.get("Records") if isinstance(event, Mapping) else None
     if not isinstance(records, list):
         raise ConfigError("the event has no list 'Records': attach the function to a DynamoDB stream, or see events/")
@@ -27,5 +31,23 @@ def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecoda
     decoder = next((_DECODERS[source] for source in named if source in _DECODERS), None)
     if decoder is None:
         raise ConfigError(f"eventSource {named[:1]} is not supported; supported: {', '.join(_DECODERS)}")
-    generation_of = generation if callable(generation) else lambda _: generation
+    generation_of = _by_stream(generation)
     return [decoder(record, generation_of) for record in records]
+
+
+def _of_slices(
+    event: StreamEvent, records: list[Record], generation: int | GenerationOf
+) -> list[Change | Undecodable | Unlisted]:
+    """What is no change by its slices is decoded once more as a whole, so that one place says why."""
+    generation_of = _by_stream(generation)
+    entries = [
+        dynamodb_stream.decode(record, generation_of, Received(event, place)) for place, record in enumerate(records)
+    ]
+    return [
+        entry if isinstance(entry, Change) else dynamodb_stream.decode(event["Records"][place], generation_of)
+        for place, entry in enumerate(entries)
+    ]
+
+
+def _by_stream(generation: int | GenerationOf) -> GenerationOf:
+    return generation if callable(generation) else lambda _: generation

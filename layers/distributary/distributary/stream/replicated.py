@@ -5,19 +5,19 @@ from typing import Any
 
 from distributary.errors import Rejected
 from distributary.stream import canonical
-from distributary.stream.change import REPLICA_VERSION, wrote
+from distributary.stream.change import REPLICA_VERSION, Change, rewritten
 from distributary.stream.codec import Typed
 
 
-def replicated(old: Mapping[str, Typed] | None, new: Mapping[str, Typed] | None) -> bool:
+def replicated(change: Change) -> bool:
     """Whether a replicator wrote the new image: it changed the version attribute, and where all regions are written to,
     the attribute also names this very content. An application that puts an item it read a while ago brings along an
-    attribute that is older and was written with other content."""
-    if new is None or not wrote(REPLICA_VERSION, old, new):
+    attribute that is older and was written with other content. Raises Rejected as `rewritten`."""
+    if change.new is None or not rewritten(change, REPLICA_VERSION):
         return False
-    content = {name: typed for name, typed in new.items() if name != REPLICA_VERSION}
+    content = {name: typed for name, typed in change.new.raw.items() if name != REPLICA_VERSION}
     try:
-        return _names(new[REPLICA_VERSION], content)
+        return _names(change.new.typed(REPLICA_VERSION), content)
     except (Rejected, LookupError, TypeError, ValueError, AttributeError):
         return False
 

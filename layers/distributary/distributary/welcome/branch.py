@@ -15,6 +15,7 @@ from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
 from distributary.stream.dynamodb_stream import table_of
 from distributary.stream.keys import bounded, escape, identity
+from distributary.stream.replicated import replicated
 from distributary.welcome.channels import Channel, MaybeSent
 from distributary.welcome.claims import MAX_SENDS, Claim, Claims, Found, read
 from distributary.welcome.messages import Message
@@ -77,9 +78,9 @@ class WelcomeBranch:
         ]
 
     def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
-        if change.origin is not Origin.STREAM or change.replicated:
-            return IGNORED
         try:
+            if change.origin is not Origin.STREAM or replicated(change):
+                return IGNORED
             item = rule.on.item(change)
             if item is None or not rule.wants(item):
                 return IGNORED

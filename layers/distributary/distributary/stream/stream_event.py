@@ -1,0 +1,198 @@
+"""A Lambda event of a stream whose images are not decoded yet: they stay slices of the bytes that Lambda sent."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypedDict
+
+import msgspec
+from msgspec import Raw
+
+Standard = Callable[[bytes], Any]
+"""How the runtime decodes an event: JSON text to objects."""
+
+
+class Body(TypedDict, total=False):
+    """`dynamodb` of a record, as far as a change is made from it."""
+
+    Keys: Any
+    NewImage: Raw
+    OldImage: Raw
+    SequenceNumber: Any
+    ApproximateCreationDateTime: Any
+
+
+class Record(TypedDict, total=False):
+    """A record, as far as a change is made from it."""
+
+    eventID: Any
+    eventName: Any
+    eventSource: Any
+    eventSourceARN: Any
+    userIdentity: Any
+    distributary: Any
+    dynamodb: Body
+
+
+class Envelope(TypedDict, total=False):
+    """The event. One with `distributary` is a command of ours."""
+
+    Records: list[Record]
+    distributary: Raw
+
+
+_ENVELOPE = msgspec.json.Decoder(Envelope)
+
+
+class _Unread:
+    """Stands for the records. No encoder takes it: one that reads a dict's memory past its methods fails instead of
+    writing an empty event."""
+
+    def __repr__(self) -> str:
+        return "<records that are not decoded>"
+
+
+class StreamEvent(dict):
+    """The event as a dict. It is decoded as the runtime would have decoded it as soon as anything reads it as a dict;
+    `distributary.stream.records.decode` does not.
+
+    Its text shows no items, decoded or not.
+    """
+
+    __slots__ = ("_body", "_records", "_standard", "decoded")
+
+    def __init__(self, body: bytes, records: list[Record], standard: Standard) -> None:
+        super().__init__(Records=_Unread())
+        self._body, self._records, self._standard = body, records, standard
+        self.decoded = False
+
+    def unread(self) -> list[Record] | None:
+        """The records with their images as slices; None once the event has been decoded: something may have changed
+        it since."""
+        return None if self.decoded else self._records
+
+    def _all(self) -> "StreamEvent":
+        if not self.decoded:
+            content = self._standard(self._body)
+            self.decoded = True
+            super().clear()
+            super().update(content)
+            self._body, self._records = b"", []
+        return self
+
+    def __repr__(self) -> str:
+        return "StreamEvent()"
+
+    __str__ = __repr__
+
+    def __getitem__(self, name: Any) -> Any:
+        self._all()
+        return super().__getitem__(name)
+
+    def __setitem__(self, name: Any, value: Any) -> None:
+        self._all()
+        super().__setitem__(name, value)
+
+    def __delitem__(self, name: Any) -> None:
+        self._all()
+        super().__delitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._all()
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[Any]:
+        self._all()
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Any]:
+        self._all()
+        return super().__reversed__()
+
+    def __len__(self) -> int:
+        self._all()
+        return super().__len__()
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __eq__(self, other: object) -> bool:
+        self._all()
+        return dict.__eq__(self, other._all() if isinstance(other, StreamEvent) else other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None
+
+    def __or__(self, other: Any) -> Any:
+        return dict(self) | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | dict(self)
+
+    def __ior__(self, other: Any) -> Any:
+        self.update(other)
+        return self
+
+    def __copy__(self) -> dict[Any, Any]:
+        return dict(self)
+
+    copy = __copy__
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (dict(self),)
+
+
+def _reading(name: str) -> Any:
+    method = getattr(dict, name)
+
+    def read(self: StreamEvent, *args: Any, **named: Any) -> Any:
+        self._all()
+        return method(self, *args, **named)
+
+    read.__name__, read.__doc__ = name, method.__doc__
+    return read
+
+
+for _name in ("get", "keys", "values", "items", "pop", "popitem", "setdefault", "update", "clear"):
+    setattr(StreamEvent, _name, _reading(_name))
+
+
+class Received(Mapping[str, Any]):
+    """A record as it was received, decoded when it is read: only a change that is parked is."""
+
+    __slots__ = ("_event", "_place")
+
+    def __init__(self, event: StreamEvent, place: int) -> None:
+        self._event, self._place = event, place
+
+    def _record(self) -> Any:
+        return self._event["Records"][self._place]
+
+    def __getitem__(self, name: str) -> Any:
+        return self._record()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._record())
+
+    def __len__(self) -> int:
+        return len(self._record())
+
+
+def read(body: bytes, source: str, standard: Standard) -> StreamEvent | None:
+    """The event if all its records are of the source, such as `aws:dynamodb`, and can be read so; None otherwise.
+
+    None is also the answer for what only `standard` decodes, such as a number beyond a float's range, and for what no
+    stream sends: records that Distributary feeds itself, and its commands.
+    """
+    if source.encode() not in body:
+        return None
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    records = envelope.get("Records")
+    if not records or "distributary" in envelope:
+        return None
+    if any(record.get("eventSource") != source or "distributary" in record for record in records):
+        return None
+    return StreamEvent(body, records, standard)
