@@ -11,7 +11,7 @@ import typer
 
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.options import Json, Region, checked_endpoint, key_of
+from cli.options import DryRun, Json, Region, checked_endpoint, key_of
 
 if TYPE_CHECKING:
     from distributary.archive.history import Life
@@ -39,7 +39,7 @@ def compact(
     temporary: Annotated[
         Path | None, typer.Option(help="A folder on a disk with space for the window, uncompressed.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be read, and write nothing.")] = False,
+    dry_run: DryRun = False,
     endpoint_url: Endpoint = None,
     region: Region = None,
     json: Json = None,

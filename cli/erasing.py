@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.erasure import Bucket, ClaimTable, Found, Item
-from cli.options import checked_endpoint, key_of
+from cli.options import DryRun, StackEndpoint, StackRegion, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.errors import ConfigError
 
@@ -20,9 +20,9 @@ def erase(
     stack: Annotated[str | None, typer.Option(help="The deployed stack, whose outputs name bucket and table.")] = None,
     parking: Annotated[str | None, typer.Option(metavar="BUCKET", help="The parking bucket.")] = None,
     claim_table: Annotated[str | None, typer.Option(help="The table of claims, if welcome is deployed.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")] = None,
-    region: Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")] = False,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
+    dry_run: DryRun = False,
 ) -> int:
     """Remove one item's parked changes, recorded conflicts and claims."""
     item, client = Item(table.rpartition("/")[2], key_of(key)), clients(checked_endpoint(endpoint_url), region)

@@ -10,7 +10,16 @@ from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Result, Source, State
 from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import RECONCILED
-from cli.options import Json, Region, Segments, Table, checked_endpoint
+from cli.options import (
+    DryRun,
+    Json,
+    Segments,
+    StackEndpoint,
+    StackName,
+    StackRegion,
+    Table,
+    checked_endpoint,
+)
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.table_reader import key_names
@@ -19,8 +28,6 @@ from distributary.verify.progress import progress
 from distributary.verify.report import printable
 from local.backfill import Table as Scanned
 
-StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
-Endpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
 Branch = Annotated[str, typer.Option("--function", help="derive, index or replicate.")]
 
 
@@ -43,9 +50,9 @@ def backfill(
     state: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Remember how far it is there, and go on from there.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be read, and change nothing.")] = False,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    dry_run: DryRun = False,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
     json: Json = None,
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""

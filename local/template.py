@@ -18,8 +18,9 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function as the template declares it. `code` is its source folder, `arn` what Lambda would call it, `reserved`
-    how many invocations may run at the same time (None = no limit of its own)."""
+    """A function as the template declares it. `code` is its source folder, `arn` the ARN that it would have on AWS,
+    `timeout` is in seconds, `memory` in MB. `reserved` is how many invocations may run at the same time; None is no
+    limit of its own."""
 
     name: str
     logical_id: str
@@ -36,7 +37,7 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table, in the form of CreateTable's arguments; `stream`: with a stream of both images."""
+    """A table, in the form of CreateTable's arguments. `stream`: whether it has a stream with both images."""
 
     name: str
     key_schema: tuple[Mapping[str, str], ...]
@@ -46,7 +47,7 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What the template keeps: tables, and the names of buckets."""
+    """The template's tables, and the names of its buckets."""
 
     tables: tuple[TableSpec, ...]
     buckets: tuple[str, ...]
@@ -61,7 +62,8 @@ class Source:
 
 
 class Template:
-    """A template as written. Nothing is resolved until it is asked for, so that only what is used needs a value."""
+    """A template as it is written. References are resolved when a part is asked for, so only used parameters need
+    values."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -69,7 +71,7 @@ class Template:
         except FileNotFoundError:
             raise LocalError(f"{path} is missing: run this from the project's folder") from None
         except yaml.YAMLError as error:
-            raise LocalError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+            raise LocalError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
         self._folder = path.resolve().parent
         self._stack = "distributary"
 
@@ -83,12 +85,12 @@ class Template:
         return tuple(Source(key, self._folder / each["Properties"]["ContentUri"]) for key, each in found.items())
 
     def source(self, name: str) -> Source:
-        """A function's source. LocalError if there is no such function."""
+        """A function's source. Raises LocalError if there is no such function."""
         logical_id, declared = self._function(name)
         return Source(logical_id, self._folder / self._merged(declared)["CodeUri"])
 
     def source_parameter(self, name: str) -> str:
-        """The parameter that names the function's stream."""
+        """The parameter that names the function's stream. Raises LocalError if there is none."""
         _, declared = self._function(name)
         for event in (declared["Properties"].get("Events") or {}).values():
             stream = event["Properties"].get("Stream")
@@ -97,7 +99,7 @@ class Template:
         raise LocalError(f"{name} has no event source whose Stream is a parameter: correct template.yaml")
 
     def function(self, name: str, parameters: Mapping[str, str], region: str) -> FunctionSpec:
-        """The function under these parameters; the rest take the template's defaults."""
+        """The function with these parameters; the others have the template's defaults. Raises LocalError."""
         logical_id, declared = self._function(name)
         scope, properties = self._scope(parameters, region), self._merged(declared)
         variables = properties.get("Environment", {}).get("Variables", {})
@@ -117,7 +119,7 @@ class Template:
         )
 
     def storage(self, parameters: Mapping[str, str], region: str) -> Storage:
-        """The tables and buckets, under the names that `function` gives to the environment."""
+        """The tables and buckets, with the names that are in the functions' environment."""
         scope = self._scope(parameters, region)
         tables = [
             TableSpec(
@@ -156,7 +158,7 @@ class Template:
 
 
 def samconfig_parameters(path: Path, environment: str = "local") -> dict[str, str]:
-    """The parameters that samconfig.toml gives to an environment's deployments."""
+    """The parameters that samconfig.toml sets for deployments of an environment."""
     if not path.exists():
         return {}
     overrides = tomllib.loads(path.read_text()).get(environment, {}).get("deploy", {}).get("parameters", {})

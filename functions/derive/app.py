@@ -6,14 +6,20 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+<<<<<<< HEAD
 from distributary.consumer.init_phase import prepare
+=======
+from distributary.consumer.declared import declared_beside
+>>>>>>> words
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive.factory import build, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.client import clients
 from distributary.dynamodb.stream_bindings import StreamBindings
-from views import VIEWS
+
+with declared_beside(__file__):
+    from views import VIEWS
 
 
 @cache

@@ -6,13 +6,19 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+<<<<<<< HEAD
 from distributary.consumer.init_phase import prepare
+=======
+from distributary.consumer.declared import declared_beside
+>>>>>>> words
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.index.factory import bindings, build, reconciler
 from distributary.index.opensearch.connect import clients
 from distributary.index.settings import IndexSettings
-from indexes import INDEXES
+
+with declared_beside(__file__):
+    from indexes import INDEXES
 
 
 @cache

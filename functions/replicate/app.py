@@ -6,7 +6,11 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+<<<<<<< HEAD
 from distributary.consumer.init_phase import prepare
+=======
+from distributary.consumer.declared import declared_beside
+>>>>>>> words
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
@@ -15,7 +19,9 @@ from distributary.dynamodb.versioned_table import ROW_FORMAT
 from distributary.replicate.factory import build
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
-from replica import REPLICA
+
+with declared_beside(__file__):
+    from replica import REPLICA
 
 
 @cache

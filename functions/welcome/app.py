@@ -6,13 +6,16 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
 from distributary.welcome.factory import build
 from distributary.welcome.settings import WelcomeSettings
-from rules import RULES
+
+with declared_beside(__file__):
+    from rules import RULES
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.aws import AwsError, why_no_table
 from distributary.dynamodb.requests import Item, TableClient, called
 from distributary.errors import ConfigError
 
@@ -13,7 +13,7 @@ def key_names(client: TableClient, table: str) -> tuple[str, ...]:
     try:
         schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
     except AwsError as error:
-        raise ConfigError(f"table {table}: {code_of(error)}; correct its name, --region or --endpoint-url") from None
+        raise ConfigError(why_no_table(table, error)) from None
     return tuple(str(each["AttributeName"]) for each in schema)
 
 

@@ -117,8 +117,9 @@ class Template:
     """A key such as `CUSTOMER#{customer_id}`: text with the attributes that it interpolates.
 
     `{name}` takes a string, `{name:N}` a number, `{name:sortable}` a number written so that keys sort as the numbers do
-    (see `sortable_number`), `{name:B}` a binary. In the values `%`, control characters and `separators`, those of
-    SEPARATORS that the template's own text uses, are percent-encoded. So two different inputs never get the same key.
+    (see `sortable_number`), `{name:B}` a binary, which is written as base64 for URLs without padding. In the values,
+    `%`, control characters and the separators (such as `#`) that the template's own text uses are percent-encoded. So
+    two different inputs never get the same key. An item that lacks an attribute, or has another type in it, gets none.
     """
 
     text: str

@@ -14,6 +14,7 @@ from distributary.index.opensearch.target import Declared, load
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from distributary.stream import version as versions
+from distributary.stream.entity import other_keys
 from distributary.verify.parked import ParkedItems
 from distributary.verify.progress import Progress, silent
 
@@ -53,13 +54,7 @@ def build(
     indexes, search = load(options.index), connect(str(options.endpoint), options.service, options.secret)
     dynamodb = client("dynamodb", options)
     keys = table_reader.key_names(dynamodb, options.table)
-    faults = [
-        f"index '{index.name}': entity '{index.of.name}' has the keys {', '.join(index.of.keys)}, "
-        f"and the table {', '.join(keys)}"
-        for index in indexes
-        if set(keys) != set(index.of.keys)
-    ]
-    if faults:
+    if faults := other_keys({f"index '{index.name}'": index.of for index in indexes}, keys):
         raise ConfigError(faults)
     comparator = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
     verify = Verify(comparator, options.segments, options.pause, repair, progress)
