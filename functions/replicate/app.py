@@ -6,11 +6,8 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
-<<<<<<< HEAD
-from distributary.consumer.init_phase import prepare
-=======
 from distributary.consumer.declared import declared_beside
->>>>>>> words
+from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients

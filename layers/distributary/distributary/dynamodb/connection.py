@@ -128,8 +128,8 @@ class Connection:
             self.phase = Phase.HANDSHAKE
 
     def _send(self) -> None:
-        while self._request:
-            self._request = self._request[self.socket.send(self._request) :]
+        while (sent := self.socket.send(self._request)) < len(self._request):
+            self._request = self._request[sent:]
         self.events, self.phase = READ, Phase.READING
 
     def _read(self) -> Response | None:
