@@ -13,6 +13,7 @@ import ssl
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -68,7 +69,7 @@ class DynamoDBClient:
         parts = urlsplit(endpoint)
         usual, host = _PORTS[parts.scheme], parts.hostname or ""
         port = parts.port or usual
-        tls = _trusting() if parts.scheme == "https" else None
+        tls = _tls() if parts.scheme == "https" else None
         address = Address(host, port, tls, connect_seconds, read_seconds)
         named = f"[{host}]" if ":" in host else host
         headers = {"host": named if port == usual else f"{named}:{port}", "content-type": _TYPE}
@@ -137,13 +138,20 @@ class DynamoDBClient:
 _CONSTANT = f"User-Agent: distributary/{__version__}\r\nAccept-Encoding: identity\r\n".encode()
 
 
-def _trusting() -> ssl.SSLContext:
-    """What boto3 trusts: AWS_CA_BUNDLE, or its own bundle. Besides, what SSL_CERT_FILE names, as in OpenSSL."""
-    context = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True))
-    named = os.environ.get("SSL_CERT_FILE", "")
-    if os.path.isfile(named):
-        context.load_verify_locations(cafile=named)
+@cache
+def _trusting(bundle: str, more: str) -> ssl.SSLContext:
+    """One context for all clients that trust `bundle`, and `more` if there is such a file. To read a bundle takes as
+    long as hundreds of requests."""
+    context = ssl.create_default_context(cafile=bundle)
+    if os.path.isfile(more):
+        context.load_verify_locations(cafile=more)
     return context
+
+
+def _tls() -> ssl.SSLContext:
+    """What boto3 trusts: AWS_CA_BUNDLE, or its own bundle. Besides, what SSL_CERT_FILE names, as in OpenSSL."""
+    bundle = os.environ.get("AWS_CA_BUNDLE") or str(get_cert_path(True))
+    return _trusting(bundle, os.environ.get("SSL_CERT_FILE", ""))
 
 
 def _body(operation: str, arguments: Mapping[str, Any]) -> bytes:
