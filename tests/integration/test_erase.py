@@ -56,7 +56,7 @@ class Stack:
     def conflict(self, user, table="users"):
         sides = [Side(region, NEVER, False, {"email": {"S": SECRET}}) for region in ("eu-west-1", "us-east-1")]
         conflicts = Conflicts(self.s3, self.bucket, "rule", lambda: None, table)
-        conflicts.record("id", {"user_id": {"S": user}}, tuple(sides), sides[0])
+        conflicts.record({"user_id": {"S": user}}, tuple(sides), sides[0])
 
     def erase(self, *more, user="u", table="users"):
         places = ["--parking", self.bucket, "--claim-table", self.claims]

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Reading
+from distributary.replicate.multi_active.lww import Stamps
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.dynamodb import DynamoDB
 
@@ -92,7 +92,7 @@ class Entry:
         return self.content["value"]["S"] if self.content else ""
 
 
-_READING = Reading(last_writer(), NAMES, REPLICA_VERSION)
+_READING = Stamps(last_writer(), NAMES, REPLICA_VERSION)
 _INSTANT = Decimal("0.000001")
 
 

@@ -343,8 +343,8 @@ def test_a_function_of_several_regions_reads_its_table_and_writes_the_others(app
     monkeypatch.setattr(app, "REPLICA", declared)
     monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")
     branch = app.runtime().branch
-    assert [site.region for site in (branch.here, *branch.peers)] == ["us-east-1", "eu-west-1", "us-west-2"]
-    assert [site.client.region for site in branch.peers] == ["eu-west-1", "us-west-2"]
+    assert [site.region for site in branch.regions] == ["us-east-1", "eu-west-1", "us-west-2"]
+    assert [site.client.region for site in branch.regions[1:]] == ["eu-west-1", "us-west-2"]
 
 
 def test_a_role_is_assumed_only_for_the_replica(app, monkeypatch):

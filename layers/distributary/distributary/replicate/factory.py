@@ -13,8 +13,8 @@ from distributary.replicate.declarations import Mirror, Replica, check, peers_of
 from distributary.replicate.mirror import CALLS, REQUESTS, MirrorBranch
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
-from distributary.replicate.multi_active.last_writer import MultiActiveBranch
 from distributary.replicate.multi_active.merged import MergingBranch
+from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 from distributary.replicate.settings import ReplicateSettings
 from distributary.stream.change import REPLICA_VERSION
 
