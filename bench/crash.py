@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
-from distributary.dynamodb.client import DynamoDBClient
+from distributary.dynamodb.client import DynamoDBClient, operation_name
 
 WRITES = ("UpdateItem", "TransactWriteItems")
 
@@ -41,7 +41,7 @@ class Fuse:
         def call(operation: str, arguments: Any) -> Any:
             self._before()
             answer = yield from steps(operation, arguments)
-            self._count("".join(map(str.capitalize, operation.split("_"))))
+            self._count(operation_name(operation))
             return answer
 
         return call

@@ -9,7 +9,7 @@ from unittest import mock
 
 import boto3
 
-from distributary.dynamodb.client import DynamoDBClient
+from distributary.dynamodb.client import DynamoDBClient, operation_name
 
 UNIT_BYTES = 1024
 _WRITES = ("Put", "Update", "Delete", "ConditionCheck")
@@ -60,7 +60,7 @@ class Meter:
         steps = lean.steps
 
         def counted(operation: str, asked: Mapping[str, Any]) -> Any:
-            self._count("".join(map(str.capitalize, operation.split("_"))), asked)
+            self._count(operation_name(operation), asked)
             return steps(operation, asked)
 
         lean.steps = counted

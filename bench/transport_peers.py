@@ -113,7 +113,7 @@ def curl(url: str, trusted: str, connections: int, asked: dict[str, Any]) -> Sen
 
     def begin(each: Any) -> None:
         each.into = io.BytesIO()
-        each.setopt(pycurl.POSTFIELDS, _body("put_item", asked))
+        each.setopt(pycurl.POSTFIELDS, _body("PutItem", asked))
         each.setopt(pycurl.WRITEFUNCTION, each.into.write)
         multi.add_handle(each)
 
@@ -170,7 +170,7 @@ def crt(url: str, trusted: str, connections: int, asked: dict[str, Any]) -> Send
                 if not left[0]:
                     return
                 left[0] -= 1
-            body = _body("put_item", asked)
+            body = _body("PutItem", asked)
             headers = http.HttpHeaders([("Host", place.netloc), ("X-Amz-Target", TARGET), ("Content-Type", TYPE),
                                         ("Content-Length", str(len(body)))])  # fmt: skip
             request = http.HttpRequest("POST", "/", headers, io.BytesIO(body))

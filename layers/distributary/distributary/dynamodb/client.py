@@ -38,13 +38,12 @@ Result = TypeVar("Result")
 _TYPE = "application/x-amz-json-1.0"
 _THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 _PORTS = {"http": 80, "https": 443}
-_TARGETS = {
-    name: b"DynamoDB_20120810." + "".join(map(str.capitalize, name.split("_"))).encode()
-    for name in (
-        *("get_item", "put_item", "update_item", "delete_item", "batch_get_item", "transact_write_items"),
-        *("query", "scan"),
-    )
-}
+
+
+@cache
+def operation_name(operation: str) -> str:
+    """The service's name of an operation that may be given by its method's name."""
+    return "".join(part[:1].upper() + part[1:] for part in operation.split("_"))
 
 
 class DynamoDBClient:
@@ -80,50 +79,51 @@ class DynamoDBClient:
 
     def get_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html"""
-        return self.call("get_item", arguments)
+        return self.call("GetItem", arguments)
 
     def put_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html"""
-        return self.call("put_item", arguments)
+        return self.call("PutItem", arguments)
 
     def update_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html"""
-        return self.call("update_item", arguments)
+        return self.call("UpdateItem", arguments)
 
     def delete_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteItem.html"""
-        return self.call("delete_item", arguments)
+        return self.call("DeleteItem", arguments)
 
     def batch_get_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
-        return self.call("batch_get_item", arguments)
+        return self.call("BatchGetItem", arguments)
 
     def transact_write_items(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
-        return self.call("transact_write_items", arguments)
+        return self.call("TransactWriteItems", arguments)
 
     def query(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html"""
-        return self.call("query", arguments)
+        return self.call("Query", arguments)
 
     def scan(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html"""
-        return self.call("scan", arguments)
+        return self.call("Scan", arguments)
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls an operation by its method's name, and waits. Raises ClientError or BotoCoreError."""
+        """Calls an operation by its name, and waits. Raises ClientError or BotoCoreError."""
         return once(self.steps(operation, arguments), FOREVER)
 
     def steps(self, operation: str, arguments: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """The call as steps of a `transport.Loop`. Its retries share one body, and so a transaction's token: one that
         took effect without an answer does not take effect again."""
-        target, body = _TARGETS[operation], _body(operation, arguments)
+        name = operation_name(operation)
+        target, body = b"DynamoDB_20120810." + name.encode(), _body(name, arguments)
         for tried in range(1, self._attempts + 1):
             try:
                 response: Response = yield Exchange(self._endpoint, self._request(target, body))
                 if response.status == 200:
                     return _found(response.content)
-                raise _refusal(operation, response)
+                raise _refusal(name, response)
             except (ClientError, EndpointConnectionError, HTTPClientError) as error:
                 if tried == self._attempts or not _may_pass(error):
                     raise
@@ -155,7 +155,7 @@ def _tls() -> ssl.SSLContext:
 
 
 def _body(operation: str, arguments: Mapping[str, Any]) -> bytes:
-    if operation == "transact_write_items":
+    if operation == "TransactWriteItems":
         arguments = {"ClientRequestToken": str(uuid.uuid4()), **arguments}
     return _ENCODER.encode(arguments).encode()
 
@@ -201,7 +201,7 @@ def _refusal(operation: str, response: Response) -> ClientError:
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": response.status},
     }
-    return ClientError(whole, _TARGETS[operation].decode().partition(".")[2])
+    return ClientError(whole, operation)
 
 
 def _may_pass(error: Exception) -> bool:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 HEAD_BYTES = 1 << 16
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: |\r\n)")
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*\r\n", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE)
-_CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n", re.IGNORECASE)
-_KEEP = re.compile(rb"\r\nconnection:[ \t]*keep-alive[ \t]*\r\n", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,12})[ \t]*\r\n", re.IGNORECASE).search
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE).search
+_CLOSE = re.compile(rb"\r\nconnection:[ \t]*close[ \t]*\r\n", re.IGNORECASE).search
+_KEEP = re.compile(rb"\r\nconnection:[ \t]*keep-alive[ \t]*\r\n", re.IGNORECASE).search
 _SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?$", re.DOTALL)
-_CHECKSUM = re.compile(rb"\r\nx-amz-crc32:[ \t]*([0-9]{1,10})[ \t]*\r\n", re.IGNORECASE)
+_CHECKSUM = re.compile(rb"\r\nx-amz-crc32:[ \t]*([0-9]{1,10})[ \t]*\r\n", re.IGNORECASE).search
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +70,17 @@ class ResponseReader:
         if found[2].startswith(b"1"):
             return self._in_head(rest, ended)
         self._head, self._status = head, int(found[2])
-        self._kept = not _CLOSE.search(head) if found[1] == b"1" else bool(_KEEP.search(head))
+        self._kept = not _CLOSE(head) if found[1] == b"1" else bool(_KEEP(head))
         return self._in_body(rest, ended)
 
     def _in_body(self, content: bytes, ended: bool) -> Response | None:
         if self._status in (204, 304):
             return self._whole(b"", content)
-        if _CHUNKED.search(self._head):
+        if _CHUNKED(self._head):
             whole = _chunks(content)
             if whole is not None:
                 return self._whole(*whole)
-        elif length := _LENGTH.search(self._head):
+        elif length := _LENGTH(self._head):
             self._needed = int(length[1])
             if len(content) >= self._needed:
                 return self._whole(content[: self._needed], content[self._needed :])
@@ -92,7 +92,7 @@ class ResponseReader:
         return None
 
     def _whole(self, content: bytes, rest: bytes) -> Response:
-        checksum = _CHECKSUM.search(self._head)
+        checksum = _CHECKSUM(self._head)
         if checksum and int(checksum[1]) != zlib.crc32(content):
             raise ValueError("the response is not what its checksum says")
         return Response(self._status, content, self._kept and not rest)
