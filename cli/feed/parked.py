@@ -23,10 +23,11 @@ BRANCHES = ("derive", "index", "welcome", "replicate", "archive")
 RECONCILED = ("derive", "index")
 """Branches whose items are reconciled."""
 
+REPLAYED = ("welcome", "archive")
+"""Branches that get the records themselves."""
+
 NOT_REDRIVEN = {
-    "welcome": "welcome sends nothing for a change that comes again: write to the person yourself, then delete these",
     "replicate": "repair the replica with `distributary verify replicate --repair`, then delete these",
-    "archive": "archive takes no change again: what these hold is in the bucket alone, as long as it is kept",
 }
 """What to do about the changes of the other branches."""
 

@@ -23,7 +23,8 @@ def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = WelcomeSettings.load(os.environ), Parallel()
     branch = build(RULES, settings, clients, parallel)
-    return Deployment.of(branch, settings, clients, parallel, Telemetry("welcome", os.environ.get("STACK_NAME", "")))
+    telemetry = Telemetry("welcome", os.environ.get("STACK_NAME", ""))
+    return Deployment.of(branch, settings, clients, parallel, telemetry, replays=True)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import datetime, timedelta
 
 import boto3
 import pytest
@@ -11,7 +12,7 @@ from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import Deployment
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import APPLIED
+from distributary.consumer.outcome import APPLIED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
@@ -20,6 +21,7 @@ from distributary.derive import Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.errors import Rejected, Unavailable
 from distributary.stream.records import decode
+from distributary.welcome.branch import LATE
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.stack import ACCOUNT, Lambda, clients
@@ -60,7 +62,7 @@ class Town:
 
     def _deployment(self, name, branch, reconcile=None):
         parking = Parking(self.s3, self.bucket, name, Parallel(1))
-        return Deployment(branch, parking, Telemetry(name), Streams(0), reconcile)
+        return Deployment(branch, parking, Telemetry(name), Streams(0), reconcile, replays=name == "welcome")
 
     def park(self, *records, branch="derive", end=WHY):
         entries = decode({"Records": list(records)}, 3)
@@ -168,6 +170,41 @@ def test_what_was_parked_under_the_same_name_meanwhile_is_not_removed(town):
     town.functions.functions["derive"] = town._deployment("derive", None, parked_again)
     assert town.run("redrive") == 0
     assert len(town.objects()) == 1
+
+
+def test_a_parked_message_is_sent_from_its_record(town, capsys):
+    town.park(record(1), record(2, "v"), branch="welcome")
+    assert town.run("redrive", "--branch", "welcome") == 0
+    assert capsys.readouterr().out == "2 redriven, 0 left\n"
+    assert sorted(each.keys["user_id"] for each in town.welcome.seen) == ["u", "v"]
+    assert town.objects() == []
+
+
+def test_a_message_that_is_too_old_is_sent_on_demand_alone(town, capsys):
+    town.park(record(1), branch="welcome")
+    town.welcome.default = Outcome(Status.IGNORED, LATE)
+    assert town.run("redrive", "--branch", "welcome") == 1
+    assert f"left: 1 of welcome: {LATE}; --even-if-old sends it" in capsys.readouterr().out
+    assert len(town.objects()) == 1
+    town.welcome.default = APPLIED
+    assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
+    assert town.welcome.seen[-1].created is None
+    assert town.objects() == []
+
+
+def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monkeypatch):
+    town.park(record(1), branch="welcome")
+    monkeypatch.setattr("cli.parking.datetime", Later)
+    assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
+    assert "1 of welcome were parked more than ClaimDays ago" in capsys.readouterr().err
+
+
+class Later(datetime):
+    """The clock, 31 days on."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(days=31)
 
 
 @pytest.mark.parametrize("branch", NOT_REDRIVEN)

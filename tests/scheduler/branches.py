@@ -9,6 +9,7 @@ from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
+from tests.scheduler.rebuilt import RandomRebuilt
 from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.welcome import ResendWorld, WelcomeWorld
@@ -52,6 +53,12 @@ def reconciled(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choic
     return world(seed, choices, plan)
 
 
+def rebuilt(seed: int, choices: Choices) -> World:
+    """The stream with zombies and rewinds, of views that are declared anew, and a rebuild beside it."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2
+    return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -62,6 +69,7 @@ BRANCHES: dict[str, Make] = {
     "derive": partial(streamed, DeriveWorld, SAFE),
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
+    "derive-rebuilt": rebuilt,
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),

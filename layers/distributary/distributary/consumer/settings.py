@@ -9,6 +9,10 @@ from distributary.consumer.streams import parse
 from distributary.errors import ConfigError
 from distributary.stream.version import GENERATIONS
 
+STREAM_DAYS = 1
+"""For how long a stream of DynamoDB keeps a record: what remembers deletes and sends has to outlast it.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
+
 
 class Optional:
     """A parser that accepts a missing or empty variable, and returns `missing` for it."""

@@ -11,6 +11,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
+from distributary.consumer.sweep import Done, Rebuilder, Sweep, Swept
 from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
@@ -62,6 +63,29 @@ def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients
         return [outcomes.combine(ends) for ends in zip(*each, strict=True)]
 
     return reconcile
+
+
+def rebuilder(
+    branch: IndexBranch | DualWrite, reconcile: Reconciler, settings: IndexSettings, clients: Clients
+) -> Rebuilder:
+    """Finds what the indexes of the branch hold and no item makes."""
+    whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
+
+    class Imported:
+        """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""
+
+        def _rebuilder(self) -> Rebuilder:
+            from distributary.index.sweep import IndexRebuilder
+
+            return IndexRebuilder(whole, reconcile, _search(settings, clients), clients("dynamodb"), settings.source)
+
+        def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
+            return self._rebuilder().sweep(asked, deadline)
+
+        def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
+            return self._rebuilder().declarations(done, deadline)
+
+    return Imported()
 
 
 def bindings(declared: Sequence[Index], settings: IndexSettings, clients: Clients) -> IndexBindings:

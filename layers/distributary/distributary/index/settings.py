@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Optional, Settings, StreamSettings, matching, setting, whole
+from distributary.consumer.settings import STREAM_DAYS, Optional, Settings, StreamSettings, matching, setting, whole
 from distributary.stream.version import GENERATIONS
 
 _endpoint = matching(
@@ -44,4 +44,4 @@ class PurgeSettings(Settings):
     endpoint: str = setting("OPENSEARCH_ENDPOINT", _endpoint)
     service: str = setting("OPENSEARCH_SERVICE", _service)
     secret: str = setting("OPENSEARCH_SECRET", _secret)
-    marker_days: int = setting("MARKER_DAYS", whole(1, 3650))
+    marker_days: int = setting("MARKER_DAYS", whole(STREAM_DAYS + 1, 3650))
