@@ -109,6 +109,10 @@ class DynamoDBClient:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html"""
         return self.call("Scan", arguments)
 
+    def describe_table(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html"""
+        return self.call("DescribeTable", arguments)
+
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Calls an operation by its name, and waits. Raises ClientError or BotoCoreError."""
         return once(self.steps(operation, arguments), FOREVER)
