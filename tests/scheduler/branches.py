@@ -66,11 +66,6 @@ def rebuilt(seed: int, choices: Choices) -> World:
     return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
 
 
-def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> Playable:
-    """All regions are written to, with one or two repairs beside their streams."""
-    return mesh(seed, choices, repairs=1 + seed % 2)
-
-
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)

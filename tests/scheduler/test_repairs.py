@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from distributary.dynamodb.steps import Call
 from distributary.dynamodb.versioned_table import Register
 from tests.scheduler.branches import repaired
 from tests.scheduler.derive import DeriveWorld
@@ -90,7 +91,7 @@ def test_nor_one_that_the_other_repair_is_about_to_settle(kind):
 
 
 def unconditionally(register, operation, what, version, **arguments):
-    operation(TableName=register.table, **arguments)
+    yield Call(register.client, operation, {"TableName": register.table, **arguments})
     return True
 
 

@@ -12,6 +12,7 @@ from itertools import count
 import pytest
 
 from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.steps import Call
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.replicate import reconcile
@@ -139,7 +140,7 @@ def test_a_repair_that_dies_anywhere_is_made_good_by_the_next(beginning):
 
 
 def unconditionally(register, operation, what, version, **arguments):
-    operation(TableName=register.table, **arguments)
+    yield Call(register.client, operation, {"TableName": register.table, **arguments})
     return True
 
 

@@ -16,7 +16,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError, Rejected
 from distributary.replicate.declarations import Mirror, Replica, check, peers_of, target_of
-from distributary.replicate.mirror import CALLS, MirrorBranch
+from distributary.replicate.mirror import CALLS, REQUESTS, MirrorBranch
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.multi_active.merged import MergingBranch
@@ -93,7 +93,7 @@ def _mirror(
 ) -> MirrorBranch:
     region = target_of(settings.replica_regions)
     session = None if settings.target_role == "none" else assumed(clients("sts"), settings.target_role)
-    target = clients("dynamodb", region, connections=CALLS, session=session)
+    target = clients("dynamodb", region, connections=REQUESTS, session=session)
     tombstones = Tombstones(
         clients("dynamodb", connections=CALLS), settings.tombstone_table, settings.tombstone_days, now
     )
