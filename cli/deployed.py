@@ -32,6 +32,7 @@ from cli.options import (
     Target,
     Tombstones,
     checked_endpoint,
+    checked_search,
 )
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.finding import Finding, line, status
@@ -107,7 +108,7 @@ def index(
 
     options = command.Options(
         table=table,
-        endpoint=endpoint,
+        endpoint=checked_search(endpoint),
         service=service,
         secret=secret,
         index=index,

@@ -20,6 +20,7 @@ from cli.options import (
     Service,
     Table,
     checked_endpoint,
+    checked_search,
 )
 
 app = typer.Typer(help="Make OpenSearch indexes, and rebuild them.", no_args_is_help=True)
@@ -45,8 +46,9 @@ def apply(
     from distributary.index.opensearch.connect import connect
     from distributary.index.opensearch.target import make
 
+    found = str(checked_search(endpoint))
     with projects.declarations(projects.find(context.obj), "index") as sources:
-        for line in make(connect(endpoint, service, secret), [source.declared for source in sources], generation):
+        for line in make(connect(found, service, secret), [source.declared for source in sources], generation):
             print(line)
     return 0
 
@@ -70,9 +72,10 @@ def doctor(
     from distributary.index.doctor import examine
     from distributary.index.opensearch.connect import connect
 
+    found = str(checked_search(endpoint))
     with projects.declarations(projects.find(context.obj), "index") as sources:
         declared = [source.declared for source in sources]
-        return examined(list(examine(connect(endpoint, service, secret), declared, generation, role, used_by)), as_json)
+        return examined(list(examine(connect(found, service, secret), declared, generation, role, used_by)), as_json)
 
 
 _ACCEPTS = ("differences", "refused", "moving")
@@ -111,7 +114,7 @@ def _step(name: str, does: str, *more: str) -> None:
             raise UsageFault("--function and --writing-both exclude each other: give one of them")
         places = Options(
             table=table,
-            endpoint=endpoint,
+            endpoint=checked_search(endpoint),
             service=service,
             secret=secret,
             index=index,

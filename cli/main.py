@@ -8,14 +8,27 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError
 from typer.exceptions import TyperException
 
-from cli import archive, declared, deployed, erasing, events, feeding, indexing, invoking, parking, running
+from cli import (
+    archive,
+    declared,
+    deployed,
+    erasing,
+    events,
+    feeding,
+    indexing,
+    invoking,
+    parking,
+    rebuilding,
+    replaying,
+    running,
+)
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
+from distributary.consumer.aws import how_to_reach
 from distributary.errors import ConfigError, DistributaryError
-from local.aws import NO_CREDENTIALS, NO_REGION
 from local.errors import LocalError
 
 app = typer.Typer(
@@ -36,6 +49,9 @@ app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
+app.command()(rebuilding.rebuild)
+app.command()(rebuilding.retire)
+app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
 
 
@@ -75,11 +91,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(2, *error.faults)
     except DistributaryError as error:
         return _failed(2, f"stopped: {error}; run it again")
-    except NoRegionError:
-        return _failed(2, NO_REGION)
-    except NoCredentialsError:
-        return _failed(2, NO_CREDENTIALS)
-    except (LocalError, UsageFault, OSError, BotoCoreError, ClientError) as error:
+    except BotoCoreError as error:
+        return _failed(2, how_to_reach(error) or str(error))
+    except (LocalError, UsageFault, OSError, ClientError) as error:
         return _failed(2, str(error))
     except TyperException as error:
         return _failed(2, f"{error.format_message()} (see --help)" if error.format_message() else "see --help")

@@ -62,22 +62,37 @@ Source = Annotated[str | None, typer.Option(help="Where the table is (default: A
 SourceRegion = Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")]
 Event = Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")]
 IndexName = Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")]
+StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
+StackEndpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
+StackRegion = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")]
 
 
 def checked_endpoint(given: str | None) -> str | None:
-    """--endpoint-url, or AWS_ENDPOINT_URL. Raises UsageFault for what is no http address."""
+    """--endpoint-url, or AWS_ENDPOINT_URL. Raises UsageFault if it is no http address, or nothing listens there."""
     endpoint = given or os.environ.get("AWS_ENDPOINT_URL") or None
     if endpoint is not None:
-        try:
-            address = urlsplit(endpoint)
-            valid = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise UsageFault(f"--endpoint-url {endpoint}: give an address such as http://127.0.0.1:8000")
-        if not _listens(address.hostname or "", address.port):
-            raise UsageFault(f"nothing answers at {endpoint}: start `distributary up`, or correct the address")
+        _check_address(endpoint, f"--endpoint-url {endpoint}: give an address such as http://127.0.0.1:8000")
     return endpoint
+
+
+def checked_search(endpoint: str | None) -> str | None:
+    """OpenSearch's address, if one is given. Raises UsageFault as `checked_endpoint` does."""
+    if endpoint:
+        _check_address(endpoint, f"OpenSearch at {endpoint}: give an address such as https://search.example.com")
+    return endpoint
+
+
+def _check_address(endpoint: str, fault: str) -> None:
+    try:
+        address = urlsplit(endpoint)
+        valid = address.scheme in ("http", "https") and bool(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageFault(fault)
+    if not _listens(address.hostname or "", address.port):
+        raise UsageFault(f"nothing answers at {endpoint}: start `distributary up`, or correct the address")
 
 
 def _listens(host: str, port: int | None) -> bool:

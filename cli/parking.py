@@ -1,6 +1,7 @@
 """Commands for what functions parked, and for batches that Lambda gave up."""
 
 import json as text
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ from cli.errors import UsageFault
 from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import BRANCHES, Bucket, Parked
 from cli.feed.redrive import Redrive
-from cli.options import Json, checked_endpoint, key_of
+from cli.options import DryRun, Json, StackEndpoint, StackName, StackRegion, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import identity
@@ -23,14 +24,10 @@ from distributary.verify.report import printable
 
 app = typer.Typer(help="List, show, redrive and delete what could not be processed.", no_args_is_help=True)
 
-StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
-Endpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
-Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
 Branches = Annotated[list[str], typer.Option("--branch", metavar="NAME", help="Only this function; may be repeated.")]
 Cause = Annotated[str, typer.Option(help="Only changes whose cause contains this text.")]
 Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this item: '{"user_id": {"S": "u-1"}}'.""")]
 Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")]
 
 
 class _Chosen:
@@ -60,8 +57,8 @@ def listed(
     cause: Cause = "",
     key: Key = None,
     since: Since = None,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
     json: Json = None,
 ) -> int:
     """Count what is parked, by branch and cause."""
@@ -88,8 +85,8 @@ def show(
     key: Key = None,
     since: Since = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
 ) -> int:
     """Print parked changes whole, one JSON object a line."""
     for number, change in enumerate(_Chosen(_found(stack, endpoint_url, region), branch, cause, key, since)):
@@ -107,14 +104,18 @@ def redrive(
     key: Key = None,
     since: Since = None,
     rate: Annotated[float, typer.Option(min=0.1, help="Changes a second.")] = 200.0,
+    even_if_old: Annotated[
+        bool, typer.Option("--even-if-old", help="Of welcome: send what is older than its rule allows.")
+    ] = False,
     dry_run: DryRun = False,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
     json: Json = None,
 ) -> int:
     """Give parked changes to their functions again.
 
-    derive and index read each item as it is now, and set it right. The changes of the others stay.
+    derive and index read each item as it is now, and set it right. welcome and archive take the record itself: a
+    message is sent under its claim, and not if its rule says that it is too old.
     """
     found = _found(stack, endpoint_url, region)
     chosen = _Chosen(found, branch, cause, key, since)
@@ -129,8 +130,15 @@ def redrive(
             lambda: datetime.now(UTC),
             lambda n: told("changes", n),
             Pace(rate).take,
+            even_if_old,
         )
         result = steps.run(chosen)
+    if result.unclaimed:
+        print(
+            f"{result.unclaimed} of welcome were parked more than ClaimDays ago: claims of rules that send again are "
+            "forgotten by then, so it cannot be excluded that one of these messages was sent twice",
+            file=sys.stderr,
+        )
     lines = [f"left: {many} of {name}: {printable(why)}" for (name, why), many in result.left.most_common()]
     lines.append(f"{result.done} redriven, {result.left.total()} left")
     return reported(result.as_json(), lines, json, 1 if result.left else 0)
@@ -144,8 +152,8 @@ def delete(
     key: Key = None,
     since: Since = None,
     dry_run: DryRun = False,
-    endpoint_url: Endpoint = None,
-    region: Region = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
 ) -> int:
     """Remove parked changes that need no redrive. What they changed is then in no branch: `distributary verify`."""
     if not (branch or cause or key):

@@ -2,16 +2,18 @@
 
 import linecache
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cli import shapes
 from cli.errors import DeclarationFaults, UsageFault
+from distributary.consumer.declared import cause, place
 from distributary.errors import ConfigError
+from distributary.stream.entity import Entity, other_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +23,42 @@ class Declares:
     module: str
     name: str
     slice: str
+    entities: Callable[[Any], Mapping[str, Entity]]
+    """Of checked declarations, the entities, by what names the declaration."""
     optional: bool = False
 
     def check(self, declared: Any) -> Any:
-        """The slice's own check. Raises ConfigError."""
+        """The types, then the slice's own check. Raises ConfigError."""
+        if wrong := shapes.faults(self.name, declared):
+            raise ConfigError(wrong)
         return import_module(self.slice).check(declared)
 
 
+def _by_name(kind: str, declared: Iterable[Any]) -> dict[str, Entity]:
+    return {f"{kind} '{each.name}'": each.of for each in declared}
+
+
+def _of_views(views: Any) -> dict[str, Entity]:
+    return _by_name("view", (view.declared for view in views))
+
+
+def _of_indexes(sources: Any) -> dict[str, Entity]:
+    return _by_name("index", (source.declared for source in sources))
+
+
+def _of_rules(rules: Any) -> dict[str, Entity]:
+    return _by_name("rule", rules)
+
+
+def _of_replica(replica: Any) -> dict[str, Entity]:
+    return {"mirror": entity} if (entity := getattr(replica, "of", None)) else {}
+
+
 DECLARES = {
-    "derive": Declares("views", "VIEWS", "distributary.derive"),
-    "index": Declares("indexes", "INDEXES", "distributary.index"),
-    "welcome": Declares("rules", "RULES", "distributary.welcome.rules"),
-    "replicate": Declares("replica", "REPLICA", "distributary.replicate.declarations", optional=True),
+    "derive": Declares("views", "VIEWS", "distributary.derive", _of_views),
+    "index": Declares("indexes", "INDEXES", "distributary.index", _of_indexes),
+    "welcome": Declares("rules", "RULES", "distributary.welcome.rules", _of_rules),
+    "replicate": Declares("replica", "REPLICA", "distributary.replicate.declarations", _of_replica, optional=True),
 }
 
 FUNCTIONS = (*DECLARES, "archive")
@@ -60,24 +86,25 @@ def find(start: Path, declared: Mapping[str, Path] = {}) -> Found:
     raise UsageFault(f"{start.resolve()} is not in a project: no folder above has template.yaml and functions/")
 
 
-def check(project: Found, functions: Sequence[str]) -> None:
-    """Imports and checks the declarations of these functions. Raises DeclarationFaults with every fault of all."""
-    if found := [fault for function in functions for fault in faults(project, function)]:
+def check(project: Found, functions: Sequence[str], keys: Sequence[str] = ()) -> None:
+    """Imports and checks the declarations of these functions, as `faults` does. Raises DeclarationFaults with every
+    fault of all."""
+    if found := [fault for function in functions for fault in faults(project, function, keys)]:
         raise DeclarationFaults(found)
 
 
-def faults(project: Found, function: str) -> list[str]:
-    """The faults of a function's declarations, one line each."""
+def faults(project: Found, function: str, keys: Sequence[str] = ()) -> list[str]:
+    """The faults of a function's declarations, one line each. `keys`: the source table's key attributes, if known."""
     try:
-        with declarations(project, function):
+        with declarations(project, function, keys):
             return []
     except DeclarationFaults as error:
         return error.faults
 
 
 @contextmanager
-def declarations(project: Found, function: str) -> Iterator[Any]:
-    """A function's declarations, checked; its modules can be imported while the block runs. Raises
+def declarations(project: Found, function: str, keys: Sequence[str] = ()) -> Iterator[Any]:
+    """A function's declarations, checked as `faults` does; its modules can be imported while the block runs. Raises
     DeclarationFaults."""
     if function not in DECLARES:
         yield None
@@ -95,7 +122,10 @@ def declarations(project: Found, function: str) -> Iterator[Any]:
         if not hasattr(module, declares.name):
             raise DeclarationFaults([f"{shown}: it does not define {declares.name}"])
         given = getattr(module, declares.name)
-        yield _guarded(lambda: declares.check(given), folders, project.folder, shown)
+        checked = _guarded(lambda: declares.check(given), folders, project.folder, shown)
+        if found := other_keys(declares.entities(checked), keys) if keys else []:
+            raise DeclarationFaults([f"{shown}: {fault}" for fault in found])
+        yield checked
 
 
 @contextmanager
@@ -123,18 +153,10 @@ def _guarded(step: Callable[[], Any], folders: Sequence[Path], root: Path, shown
         return step()
     except ConfigError as error:
         raise DeclarationFaults([f"{shown}: {_line(fault)}" for fault in error.faults]) from None
-    except SyntaxError as error:
-        place = _shown(Path(error.filename or shown), root)
-        raise DeclarationFaults([f"{place}:{error.lineno}: {type(error).__name__}: {_line(error.msg)}"]) from None
     except Exception as error:  # noqa: BLE001
-        lines = [
-            f"{_shown(Path(frame.filename), root)}:{frame.lineno}"
-            for frame in traceback.extract_tb(error.__traceback__)
-            if any(Path(frame.filename).is_relative_to(folder.resolve()) for folder in folders)
-        ]
-        raise DeclarationFaults(
-            [f"{lines[-1] if lines else shown}: {type(error).__name__}: {_line(str(error))}"]
-        ) from None
+        found = place(error, folders)
+        where = f"{_shown(found[0], root)}:{found[1]}" if found else shown
+        raise DeclarationFaults([f"{where}: {cause(error)}"]) from None
 
 
 def _line(text: str) -> str:

@@ -75,7 +75,7 @@ def attach(
     declared: Declared = [],
 ) -> int:
     """Drive functions from an existing table's stream."""
-    from local.attach import Order
+    from local.attach import Order, source_table
     from local.attach import attach as drive
     from local.aws import Aws
 
@@ -87,18 +87,23 @@ def attach(
         parameters = {"OpenSearchEndpoint": search, **parameters}
     found = here(context, declared)
     projects.check(found, functions)
+    source = Aws.of_user(endpoint, region)
+    described, spec = source_table(source, table)
+    projects.check(found, functions, described.keys)
     beside = os.environ.get("AWS_ENDPOINT_URL")
     order = Order(
-        table=table,
+        table=described,
+        spec=spec,
         functions=tuple(dict.fromkeys(functions)),
-        source=Aws.of_user(endpoint, region),
+        source=source,
         beside=Aws.of_user(checked_endpoint(beside), region) if beside else None,
         embedded=embedded,
         until_drained=until_drained,
         backfill=backfill,
         parameters=parameters,
     )
-    return drive(order, local_project(found), Console(width=max(130, Console().width)), partial(projects.faults, found))
+    check = partial(projects.faults, found, keys=described.keys)
+    return drive(order, local_project(found), Console(width=max(130, Console().width)), check)
 
 
 def demo(

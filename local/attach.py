@@ -25,10 +25,11 @@ from local.template import TableSpec
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to attach. `embedded`, or else `beside`, says where the functions may keep what they make; see
-    local/placement.py."""
+    """What to attach: a table, as `source_table` found it at `source`, and functions. `embedded`, or else `beside`,
+    says where the functions may keep what they make; see local/placement.py."""
 
-    table: str
+    table: Table
+    spec: TableSpec
     functions: tuple[str, ...]
     source: Aws
     beside: Aws | None
@@ -39,10 +40,13 @@ class Order:
 
 
 def attach(order: Order, project: Project, console: Console, check: Check) -> int:
-    """Runs until interrupted, or until the stream is drained; prints the counts. 1 if a change was parked or failed, or
-    if records were given up, else 0. LocalError if a function cannot start. A function whose declarations change, and
-    in which `check` finds no fault, is restarted."""
-    table, spec = source_table(order.source, order.table)
+    """Runs the functions until it is interrupted, or until the stream is drained, and prints the counts. A function
+    whose declarations change is restarted if `check` finds no fault in them.
+
+    Returns 1 if a change was parked or failed, or if records were given up, else 0. Raises LocalError if a function
+    cannot start.
+    """
+    table = order.table
     watch = Watch(LogFiles(project.artifacts / "logs"), console)
     kept = place(order.source, order.beside, order.embedded)
     say(console, kept.line)
@@ -51,13 +55,13 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         if "index" in order.functions:
             stack.apply_index()
         if "replicate" in order.functions:
-            stack.create_replica(spec)
+            stack.create_replica(order.spec)
         made = [stack.made(name) for name in order.functions]
         mappings = stack.attach(table.stream_arn, order.functions, order.source)
         say_places(stack, order.functions, table.stream_arn, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
         reload = Reload(stack, _folders(order, project), check, console)
-        run = _Run(order, kept.at is None, stack, table, mappings, watch, reload, report)
+        run = _Run(order, kept.at is None, stack, mappings, watch, reload, report)
         try:
             with Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True):
                 say(console, f"attached to {table.stream_arn}: {', '.join(mappings)}")
@@ -74,21 +78,20 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What is attached, while it runs."""
+    """The attached functions while they run."""
 
     order: Order
     embedded: bool
     stack: Stack
-    table: Table
     mappings: Mapping[str, EventSourceMapping]
     watch: Watch
     reload: Reload
     report: MadeReport
 
     def until_done(self) -> None:
-        """Returns once the stream is drained, if that was ordered."""
+        """Watches the functions. Returns when the stream is drained, if `order.until_drained`; else never."""
         asked, order = time.monotonic(), self.order
-        fill = partial(self.stack.backfill, self.table, order.functions, order.source, first_fill=self._first_fill())
+        fill = partial(self.stack.backfill, order.table, order.functions, order.source, first_fill=self._first_fill())
         with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
             filling = [pool.submit(fill)] if order.backfill else []
             try:
@@ -99,7 +102,7 @@ class _Run:
                 self.stack.stop_backfill()
 
     def _first_fill(self) -> bool:
-        """Whether nothing was ever written downstream: everything is embedded in this run, the index as well."""
+        """Whether nothing was ever written downstream: everything is embedded in this run, including the index."""
         return self.embedded and "OpenSearchEndpoint" not in self.order.parameters
 
     def _look(self) -> None:
@@ -131,8 +134,8 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
 
 
 def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
-    """A table with its stream, and its key. LocalError, with the command that enables a stream, if it has none of both
-    images."""
+    """A table with its stream, and its key. Raises LocalError with the command that enables a stream, if the table has
+    no stream with both images."""
     with said_in_one_line(f"the table {name}"):
         found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
     stream = found.get("StreamSpecification") or {}

@@ -1,4 +1,4 @@
-"""What `attach` prints: where things are kept, causes, counts, and what the functions made."""
+"""The output of `attach`: where things are kept, causes, counts, and what the functions made."""
 
 import json
 import time
@@ -26,8 +26,8 @@ _PLACES = {
 
 
 class Watch:
-    """Keeps the functions' log files, and prints causes as they happen: of each change that is parked, and each new one
-    of a function's failed changes, which are delivered again and again."""
+    """Writes the functions' log files, and prints causes as they happen. The cause of a parked change is always
+    printed; that of failed changes only once for each function, because they are delivered again and again."""
 
     def __init__(self, files: LogFiles, console: Console) -> None:
         self.files, self._console = files, console
@@ -67,7 +67,7 @@ def _many(changes: int) -> str:
 
 
 class MadeReport:
-    """Prints what the functions made, each time that they come to rest."""
+    """Prints what the functions made, each time that they become idle."""
 
     def __init__(self, made: Sequence[Made], progress: Callable[[], int], console: Console) -> None:
         """`progress`: a number that rises while the functions work."""
@@ -76,7 +76,7 @@ class MadeReport:
         self._next = 0.0
 
     def look(self, seconds: float = 1.0) -> None:
-        """Prints if something was done, but nothing for `seconds`."""
+        """Prints if something was done since the last time, but nothing within the last `seconds`."""
         if time.monotonic() < self._next:
             return
         self._next, now = time.monotonic() + seconds, self._progress()
@@ -93,12 +93,12 @@ class MadeReport:
 
 
 def say(console: Console, line: str) -> None:
-    """A line as it is, however long."""
+    """Prints a line as it is, however long."""
     console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def say_places(stack: Stack, functions: Sequence[str], stream_arn: str, files: LogFiles, console: Console) -> None:
-    """Where each function keeps what it makes and what it parks, and where its log is."""
+    """Prints where each function keeps what it makes and what it parks, and where its log is."""
     for name in functions:
         environment = stack.spec(name, stream_arn).environment
         places = [text.format(environment[each]) for each, text in _PLACES.items() if environment.get(each)]
@@ -108,13 +108,14 @@ def say_places(stack: Stack, functions: Sequence[str], stream_arn: str, files: L
 
 
 def shown(stack: Stack, mappings: Mapping[str, EventSourceMapping], watch: Watch) -> Group:
-    """The counts, and the last causes below them."""
+    """The table of counts, with the last causes below it."""
     causes = [Text(f"{name}: last cause: {cause}", no_wrap=True, overflow="ellipsis") for name, cause in watch.last()]
     return Group(counts(stack, mappings), *causes)
 
 
 def counts(stack: Stack, mappings: Mapping[str, EventSourceMapping]) -> Grid:
-    """A row for each function: what its mapping delivered, what the function counted, and its lag."""
+    """A table with a row for each function: what its mapping delivered, what the function counted, and its lag in
+    seconds."""
     grid = Grid(box=None)
     headings = ("delivered", *(name.lower() for name in _COUNTS), "retried", "bisected", "discarded", "lag")
     grid.add_column("function", no_wrap=True)
@@ -130,7 +131,8 @@ def counts(stack: Stack, mappings: Mapping[str, EventSourceMapping]) -> Grid:
 
 
 def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:
-    """Names, by function, the records that were given up and that no destination took: nothing else keeps them."""
+    """Prints the records, by function, that were given up and that no destination accepted. They are kept nowhere
+    else."""
     for name, tally in tallies.items():
         for line in tally.undelivered():
             say(console, f"{name}: given up: {line}")

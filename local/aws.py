@@ -8,18 +8,13 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from distributary.consumer.aws import NO_CREDENTIALS, NO_REGION, how_to_reach
 from local.errors import LocalError
 
 ACCOUNT = "000000000000"
 ATTEMPTS = 5
-
-_ON_THIS_MACHINE = "; for a table on this machine, set what `distributary up` prints"
-NO_REGION = f"no region: give --region, or set AWS_REGION{_ON_THIS_MACHINE}"
-NO_CREDENTIALS = (
-    f"no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{_ON_THIS_MACHINE}"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +83,12 @@ def said_in_one_line(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         fault = error.response.get("Error", {})
-        raise LocalError(f"{doing}: {fault.get('Code')}: {_line(fault.get('Message', ''))}") from error
-    except (EndpointConnectionError, ConnectTimeoutError) as error:
-        raise LocalError(f"{doing}: {nothing_answers(error)}") from error
+        code = fault.get("Code")
+        fix = "; correct its name, --region or --endpoint-url" if code == "ResourceNotFoundException" else ""
+        raise LocalError(f"{doing}: {code}: {_line(fault.get('Message', ''))}{fix}") from error
     except BotoCoreError as error:
-        raise LocalError(f"{doing}: {_line(str(error))} (check endpoint, region and credentials)") from error
-
-
-def nothing_answers(error: EndpointConnectionError | ConnectTimeoutError) -> str:
-    """That no service listens where boto3 was sent, and what to do."""
-    endpoint = str(error.kwargs.get("endpoint_url", "")).rstrip("/")
-    start = "start what should listen there, such as `distributary up`"
-    return f"nothing answers at {endpoint}: {start}, or correct the address"
+        why = how_to_reach(error) or f"{_line(str(error))} (check endpoint, region and credentials)"
+        raise LocalError(f"{doing}: {why}") from error
 
 
 def _line(text: str) -> str:

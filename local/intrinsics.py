@@ -1,4 +1,7 @@
-"""CloudFormation's functions, as far as a template's functions, tables and buckets use them."""
+"""CloudFormation's intrinsic functions, as far as functions, tables and buckets of a template use them.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference.html
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,8 +15,8 @@ _NOTHING = object()
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What names mean: parameters' values, resources' types, conditions; `given` are the names that the template itself
-    gives to resources."""
+    """The values of names: parameters' values, resources' types by logical id (`kinds`), conditions. `given` has the
+    names that the template itself sets for resources."""
 
     parameters: Mapping[str, str]
     kinds: Mapping[str, str]
@@ -24,8 +27,8 @@ class Scope:
     given: Mapping[str, Any] = field(default_factory=dict)
 
     def physical(self, logical_id: str) -> str:
-        """A resource's name: the one it is given, or one made of the stack's and its own. Buckets' names are lower case
-        and know their account."""
+        """A resource's physical name: the one that the template sets, or else one made from the stack's name and the
+        logical id. A bucket's name is in lower case and ends with the account."""
         given = resolve(self.given.get(logical_id, _NOTHING), self)
         if given is not _NOTHING:
             return str(given)
@@ -34,7 +37,7 @@ class Scope:
         return f"{self.stack}-{logical_id}"
 
     def pseudo(self, name: str) -> Any:
-        """AWS::Region and its like."""
+        """The value of a pseudo parameter, such as AWS::Region. Raises LocalError for one that is not known here."""
         known = {
             "AWS::Region": self.region,
             "AWS::AccountId": self.account,
@@ -49,7 +52,7 @@ class Scope:
 
 
 def resolve(tree: Any, scope: Scope) -> Any:
-    """The tree with every function in it evaluated. LocalError names what cannot be."""
+    """The tree with every intrinsic function in it evaluated. Raises LocalError that names what cannot be evaluated."""
     if isinstance(tree, list):
         parts = [resolve(each, scope) for each in tree]
         return [part for part in parts if part is not _NOTHING]

@@ -13,10 +13,14 @@ from pathlib import Path
 from local.build import Built
 from local.function_logs import Metrics, Output
 from local.processes import TETHER, Child
-from local.runtime_api import Answer, Invocation, RuntimeApi, Throttled
+from local.runtime_api import TIMED_OUT, Answer, Invocation, RuntimeApi, Throttled
 from local.template import FunctionSpec
 
 INIT_SECONDS = 10.0
+SLOW_STARTS = 3
+"""So many starts in a row that take longer than INIT_SECONDS mean that a function cannot start. One alone may be due to
+a busy machine, and Lambda tries again as well:
+https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
 Log = Callable[[str, str], None]
 
 
@@ -34,6 +38,7 @@ class Function:
         self._busy: set[_Process] = set()
         self._closed = False
         self._start_error: str | None = None
+        self._slow_starts, self._last_slow_start = 0, 0.0
 
     def invoke(self, payload: bytes) -> Answer:
         """Runs the handler once. An error, a timeout and a killed process are answers with a `function_error`.
@@ -52,14 +57,15 @@ class Function:
             self._release(process)
 
     def start_error(self) -> str | None:
-        """Why the handler of the current build could not be loaded; None if it could, or was not tried yet."""
+        """Why the handler of the current build cannot be loaded. None if it can, if it was not tried yet, or if it was
+        too slow fewer than SLOW_STARTS times in a row."""
         with self._lock:
             return self._start_error
 
     def restart(self, built: Built) -> None:
         """Later invocations run this build. One that is under way ends with the build that it began with."""
         with self._lock:
-            self._built, self._start_error = built, None
+            self._built, self._start_error, self._slow_starts = built, None, 0
             old, self._idle = self._idle, []
         for process in old:
             process.close()
@@ -108,8 +114,18 @@ class Function:
 
     def _note(self, process: "_Process", answer: Answer) -> None:
         with self._lock:
-            if process.built is self._built:
-                self._start_error = None if answer.started else answer.error()
+            if process.built is not self._built:
+                return
+            if answer.started:
+                self._start_error, self._slow_starts = None, 0
+            elif not answer.timed_out or self._too_slow(process.begun):
+                self._start_error = answer.error()
+
+    def _too_slow(self, begun: float) -> bool:
+        """Counts a slow start. Those that were under way at the same time count once."""
+        if begun >= self._last_slow_start:
+            self._slow_starts, self._last_slow_start = self._slow_starts + 1, time.monotonic()
+        return self._slow_starts >= SLOW_STARTS
 
     def _line(self, line: str) -> None:
         if not self.metrics.take(line):
@@ -120,7 +136,7 @@ class _Process:
     """One execution environment."""
 
     def __init__(self, spec: FunctionSpec, built: Built, environment: Mapping[str, str]) -> None:
-        self.built, self._spec = built, spec
+        self.built, self.begun, self._spec = built, time.monotonic(), spec
         path = built.path(spec.name)
         self._api = RuntimeApi()
         self._output = Output()
@@ -184,7 +200,7 @@ class _Process:
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         message = f"{stamp} {request_id} Task timed out after {seconds:.2f} seconds"
         self._output.write(message)
-        return Answer(request_id, {"errorMessage": message, "errorType": "Sandbox.Timedout"}, "Unhandled")
+        return Answer(request_id, {"errorMessage": message, "errorType": TIMED_OUT}, "Unhandled")
 
     def _ended(self, request_id: str) -> Answer:
         status = self._child.wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 from local.loopback import LoopbackServer
 
+TIMED_OUT = "Sandbox.Timedout"
 _PREFIX = "/2018-06-01/runtime"
 _CLOSED = object()
 
@@ -33,6 +34,11 @@ class Answer:
     payload: Any
     function_error: str | None = None
     started: bool = True
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the time for the start, or for the event, was over."""
+        return isinstance(self.payload, dict) and self.payload.get("errorType") == TIMED_OUT
 
     def error(self) -> str:
         """The function's error in one line."""

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function as the template declares it. `code` is its source folder, `arn` what Lambda would call it, `reserved`
-    how many invocations may run at the same time (None = no limit of its own)."""
+    """A function as the template declares it. `code` is its source folder, `arn` the ARN that it would have on AWS,
+    `timeout` is in seconds, `memory` in MB. `reserved` is how many invocations may run at the same time; None is no
+    limit of its own."""
 
     name: str
     logical_id: str
@@ -36,7 +38,7 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table, in the form of CreateTable's arguments; `stream`: with a stream of both images."""
+    """A table, in the form of CreateTable's arguments. `stream`: whether it has a stream with both images."""
 
     name: str
     key_schema: tuple[Mapping[str, str], ...]
@@ -46,7 +48,7 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What the template keeps: tables, and the names of buckets."""
+    """The template's tables, and the names of its buckets."""
 
     tables: tuple[TableSpec, ...]
     buckets: tuple[str, ...]
@@ -61,7 +63,8 @@ class Source:
 
 
 class Template:
-    """A template as written. Nothing is resolved until it is asked for, so that only what is used needs a value."""
+    """A template as it is written. References are resolved when a part is asked for, so only used parameters need
+    values."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -69,7 +72,7 @@ class Template:
         except FileNotFoundError:
             raise LocalError(f"{path} is missing: run this from the project's folder") from None
         except yaml.YAMLError as error:
-            raise LocalError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+            raise LocalError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
         self._folder = path.resolve().parent
         self._stack = "distributary"
 
@@ -83,12 +86,12 @@ class Template:
         return tuple(Source(key, self._folder / each["Properties"]["ContentUri"]) for key, each in found.items())
 
     def source(self, name: str) -> Source:
-        """A function's source. LocalError if there is no such function."""
+        """A function's source. Raises LocalError if there is no such function."""
         logical_id, declared = self._function(name)
         return Source(logical_id, self._folder / self._merged(declared)["CodeUri"])
 
     def source_parameter(self, name: str) -> str:
-        """The parameter that names the function's stream."""
+        """The parameter that names the function's stream. Raises LocalError if there is none."""
         _, declared = self._function(name)
         for event in (declared["Properties"].get("Events") or {}).values():
             stream = event["Properties"].get("Stream")
@@ -97,7 +100,7 @@ class Template:
         raise LocalError(f"{name} has no event source whose Stream is a parameter: correct template.yaml")
 
     def function(self, name: str, parameters: Mapping[str, str], region: str) -> FunctionSpec:
-        """The function under these parameters; the rest take the template's defaults."""
+        """The function with these parameters; the others have the template's defaults. Raises LocalError."""
         logical_id, declared = self._function(name)
         scope, properties = self._scope(parameters, region), self._merged(declared)
         variables = properties.get("Environment", {}).get("Variables", {})
@@ -117,7 +120,7 @@ class Template:
         )
 
     def storage(self, parameters: Mapping[str, str], region: str) -> Storage:
-        """The tables and buckets, under the names that `function` gives to the environment."""
+        """The tables and buckets, with the names that are in the functions' environment."""
         scope = self._scope(parameters, region)
         tables = [
             TableSpec(
@@ -132,7 +135,11 @@ class Template:
     def _scope(self, parameters: Mapping[str, str], region: str) -> Scope:
         declared = self._tree.get("Parameters") or {}
         if unknown := sorted(parameters.keys() - declared.keys()):
-            raise LocalError(f"template.yaml has no parameter {', '.join(unknown)}: it has {', '.join(declared)}")
+            raise LocalError(f"template.yaml has no parameter {', '.join(unknown)}: {_like(unknown[0], declared)}")
+        for key, value in parameters.items():
+            allowed = [_text(each) for each in declared[key].get("AllowedValues", ())]
+            if allowed and value not in allowed:
+                raise LocalError(f"{key} is {value!r}: give one of {', '.join(map(repr, allowed))}")
         values = {key: _text(each["Default"]) for key, each in declared.items() if "Default" in each}
         kinds = {key: each["Type"] for key, each in self._tree["Resources"].items()}
         conditions, named = self._tree.get("Conditions") or {}, self._of_type("AWS::DynamoDB::Table")
@@ -156,7 +163,7 @@ class Template:
 
 
 def samconfig_parameters(path: Path, environment: str = "local") -> dict[str, str]:
-    """The parameters that samconfig.toml gives to an environment's deployments."""
+    """The parameters that samconfig.toml sets for deployments of an environment."""
     if not path.exists():
         return {}
     overrides = tomllib.loads(path.read_text()).get(environment, {}).get("deploy", {}).get("parameters", {})
@@ -184,11 +191,17 @@ def _name(logical_id: str) -> str:
     return logical_id.removesuffix("Function").lower()
 
 
+def _like(name: str, declared: Mapping[str, Any]) -> str:
+    """The names that this one may stand for, or all of them."""
+    close = get_close_matches(name, declared) or [each for each in declared if name.lower() in each.lower()]
+    return f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(declared)}"
+
+
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML with CloudFormation's short forms, `!Ref X` read as {"Ref": "X"}."""
 
 

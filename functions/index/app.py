@@ -6,13 +6,16 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
-from distributary.index.factory import bindings, build, reconciler
+from distributary.index.factory import bindings, build, rebuilder, reconciler
 from distributary.index.opensearch.connect import clients
 from distributary.index.settings import IndexSettings
-from indexes import INDEXES
+
+with declared_beside(__file__):
+    from indexes import INDEXES
 
 
 @cache
@@ -24,7 +27,8 @@ def runtime() -> Deployment:
     telemetry = Telemetry("index", os.environ.get("STACK_NAME", ""))
     bound = bindings(INDEXES, settings, once)
     reconcile = reconciler(branch, settings, once)
-    return Deployment.of(branch, settings, once, parallel, telemetry, bound.bind, reconcile)
+    rebuild = rebuilder(branch, reconcile, settings, once)
+    return Deployment.of(branch, settings, once, parallel, telemetry, bound.bind, reconcile, rebuild)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -6,13 +6,16 @@ from functools import cache
 from typing import Any
 
 from distributary.consumer.deadline import Context, Deadline
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.telemetry import Telemetry
 from distributary.index.declarations import of_generation
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.purge import DAY_SECONDS, purge
 from distributary.index.settings import PurgeSettings
 from distributary.index.validation import whole
-from indexes import INDEXES
+
+with declared_beside(__file__):
+    from indexes import INDEXES
 
 
 @cache

@@ -6,16 +6,19 @@ from typing import Any
 
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
+from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
 from distributary.dynamodb.stream_bindings import StreamBindings
 from distributary.dynamodb.versioned_table import ROW_FORMAT
-from distributary.replicate.factory import build
+from distributary.replicate.factory import build, reconciler
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
-from replica import REPLICA
+
+with declared_beside(__file__):
+    from replica import REPLICA
 
 
 @cache
@@ -25,7 +28,9 @@ def runtime() -> Deployment:
     telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
     bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
-    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind)
+    units = settings.reconcile_read_units
+    reconcile = reconciler(branch, clients, settings.source, settings.generation, units)
+    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -1,1 +1,1 @@
-"""The demo: a real stream through the real functions, and the proof that every branch agrees with the source."""
+"""The demo: sends a real stream through the real functions, and compares every branch with the source."""

@@ -1,4 +1,4 @@
-"""Faults on purpose: malformed records, TTL stamps, a search endpoint that is busy for a while."""
+"""Faults that the demo injects: malformed records, TTL deletes, a search endpoint that is busy for a while."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 class Poison:
-    """Slips one malformed copy behind every `every`-th record of a mapping and stamps TTL deletes. A copy says that
+    """Inserts a malformed copy after every `every`-th record of a mapping, and marks TTL deletes. A copy says that
     it is an INSERT, which every mapping's filter lets through.
 
     The demo's table has no TTL: the workload deletes expired items itself, so that the oracle knows when. A REMOVE
@@ -31,7 +31,7 @@ class Poison:
         self.slipped_in = 0
 
     def __call__(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The records with TTL deletes stamped and malformed copies among them."""
+        """The records, with TTL deletes marked and malformed copies among them."""
         result = []
         for record in records:
             result.append(self._stamped(record))
@@ -57,7 +57,7 @@ class Poison:
 
 
 class BusyProxy:
-    """A proxy of an HTTP endpoint that, while it is switched on, answers with a status of its own."""
+    """A proxy of an HTTP endpoint that, while it is switched on, responds with a status of its own."""
 
     def __init__(self, target: str) -> None:
         self._target = urlsplit(target)

@@ -1,4 +1,4 @@
-"""When things go wrong in the demo: by how far the workload is, so that a slow machine sees the same."""
+"""When the demo injects its faults: at shares of the workload, so that a slow machine has the same faults."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ _KILLED = ("welcome", "derive", "replicate", "index", "multi-active us-east-1")
 
 
 class Faults:
-    """Kills, rewinds and busy answers, each at its share of the workload; `counts` says what really happened."""
+    """Kills, rewinds and busy responses, each at its share of the workload; `counts` has what really happened."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Faults:
         self.counts: Counter[str] = Counter()
 
     def run(self, stopping: threading.Event) -> None:
-        """Waits for each moment and makes its fault; returns after the last, or once it is stopped."""
+        """Waits for each moment and injects its fault; returns after the last one, or when it is stopped."""
         schedule: list[tuple[float, Callable[[], None]]] = [
             *[(0.10 + 0.04 * i, self._killer(name)) for i, name in enumerate(_KILLED)],
             (0.35, self._mark),
@@ -45,7 +45,7 @@ class Faults:
 
     def _killer(self, name: str) -> Callable[[], None]:
         def kill() -> None:
-            """Waits for an invocation to be under way and ends its process."""
+            """Waits for an invocation to run, and ends its process."""
             until = time.monotonic() + PATIENCE_SECONDS
             while time.monotonic() < until:
                 if killed := self._functions[name].kill():
@@ -56,7 +56,7 @@ class Faults:
         return kill
 
     def _busy(self, status: int) -> None:
-        """For a while, and until somebody has felt it."""
+        """Switches the proxy on for a while, and until a request has received the status."""
         self._proxy.status = status
         time.sleep(BUSY_SECONDS)
         until = time.monotonic() + PATIENCE_SECONDS
@@ -69,7 +69,7 @@ class Faults:
         self._marks = {name: mapping.checkpoints() for name, mapping in self._mappings.items()}
 
     def _rewind(self) -> None:
-        """Back to where each mapping was when it was marked, as after a crash of Lambda's poller."""
+        """Moves each mapping back to where it was when it was marked, as after a crash of Lambda's poller."""
         for name, marks in self._marks.items():
             for shard, sequence in marks.items():
                 self._mappings[name].rewind(shard, sequence)

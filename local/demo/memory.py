@@ -1,4 +1,4 @@
-"""How much memory a process and its descendants hold, at its highest."""
+"""The peak memory of a process and its descendants."""
 
 import threading
 
@@ -26,7 +26,7 @@ class PeakMemory:
 
 
 def resident_mb() -> float:
-    """Mebibytes resident in this process and below it, now."""
+    """The resident memory of this process and its descendants now, in MiB."""
     me = psutil.Process()
     total = 0
     for process in [me, *me.children(recursive=True)]:

@@ -1,4 +1,4 @@
-"""What each branch must hold, recomputed from the source table by the functions' own declarations."""
+"""The expected content of each branch, recomputed from the source table with the functions' own declarations."""
 
 import json
 import sys
@@ -35,16 +35,16 @@ Item = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Expectation:
-    """The content under each key; `excused`: keys that may differ, because the item's newest change is parked."""
+    """The expected content by key. `excused`: keys that may differ, because the item's newest change is parked."""
 
     rows: dict[str, Any] = field(default_factory=dict)
     excused: set[str] = field(default_factory=set)
     unparked: list[str] = field(default_factory=list)
-    """Items that the branch must have rejected and that are not in the parking bucket."""
+    """Items that the branch must have rejected, but that are not in the parking bucket."""
 
 
 class Parked:
-    """The parking bucket's objects of one branch: a change is excused if it is parked exactly as it is now."""
+    """One branch's objects in the parking bucket. An item is excused if its present image is parked."""
 
     def __init__(self, s3: Any, bucket: str, branch: str) -> None:
         self._images: dict[str, list[Any]] = {}
@@ -61,7 +61,7 @@ class Parked:
             """A malformed record belongs to no item."""
 
     def holds(self, keys: Item, image: Item) -> bool:
-        """Whether this very image of the item is parked."""
+        """Whether this image of the item is parked."""
         return decode_item(image) in self._images.get(identity(keys), [])
 
     def mentions(self, keys: Item) -> bool:
@@ -70,12 +70,12 @@ class Parked:
 
 
 def snapshot(item: Item, key_names: Iterable[str]) -> Change:
-    """The item as a change that made it."""
+    """The item as the change that inserted it."""
     return Change.snapshot({name: item[name] for name in key_names}, item, 0)
 
 
 def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
-    """Rows of the derived table by `pk|sk`."""
+    """The expected rows of the derived table, by `pk|sk`."""
     views, expected = declared_views.check(VIEWS), Expectation()
     changes = [snapshot(item, key_names) for item in items]
     for change in changes:
@@ -94,7 +94,7 @@ def derived(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -
 
 
 def documents(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
-    """Documents of all indexes, by index and id."""
+    """The expected documents of all indexes, by index and id."""
     sources, expected = check_indexes(INDEXES), Expectation()
     for change in (snapshot(item, key_names) for item in items):
         for source in sources:
@@ -113,7 +113,7 @@ def documents(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked)
 
 
 def replicas(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:
-    """Items of the replica by identity."""
+    """The expected items of the replica, by identity."""
     expected = Expectation()
     for item in items:
         change = snapshot(item, key_names)
@@ -125,7 +125,7 @@ def replicas(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) 
 
 
 def rebuilt(before: Iterable[Item], changes: Iterable[ArchivedChange], key_names: tuple[str, ...]) -> dict[str, Any]:
-    """The table as it was before its stream began, with every archived change made in order."""
+    """The table as it was before its stream began, with every archived change applied in order."""
     items = {item_name(item, key_names): item for item in before}
     for change in sorted(changes, key=lambda each: each.at):
         name = identity(change.keys)
@@ -149,7 +149,7 @@ def row_name(row: Item) -> str:
 
 
 def rows_of(items: Iterable[Item], name: Callable[[Item], str]) -> dict[str, Any]:
-    """What a table shows, without what Distributary keeps there for itself, by the name of each row."""
+    """A table's rows by name, without the attributes and rows that Distributary keeps for itself."""
     return {
         name(item): decode_item({k: v for k, v in item.items() if k not in (REPLICA_VERSION, STATE, REVISION)})
         for item in items
@@ -157,7 +157,7 @@ def rows_of(items: Iterable[Item], name: Callable[[Item], str]) -> dict[str, Any
 
 
 def view_rows(items: Iterable[Item]) -> dict[str, Any]:
-    """What the derived table shows, by `pk|sk`."""
+    """The rows of the derived table that readers see, by `pk|sk`."""
     return rows_of((item for item in items if not is_member(item)), row_name)
 
 

@@ -1,4 +1,4 @@
-"""A table in two regions, both written to at once, with a function each: the demo's multi-active branch."""
+"""The demo's multi-active branch: a table in two regions, each with its function, both written at the same time."""
 
 import random
 import time
@@ -21,7 +21,7 @@ from local.template import TableSpec
 
 TABLE, DELETIONS = "members", "members-deletions"
 REGIONS = ("us-east-1", "eu-west-1")
-"""As multi_active/replica.py declares them: of equal times, the first one's wins."""
+"""As multi_active/replica.py declares them. If two times are equal, the first region wins."""
 DECLARED = Path(__file__).with_name("multi_active")
 BRANCH = "multi-active"
 _KEY = ({"AttributeName": "id", "KeyType": "HASH"},), ({"AttributeName": "id", "AttributeType": "S"},)
@@ -33,7 +33,7 @@ Item = dict[str, Any]
 
 @dataclass(slots=True)
 class Edits:
-    """What one region's application did: for each item its edits in their order, deletions by what they deleted."""
+    """The edits of one region's application, for each item in order. A delete is recorded with what it deleted."""
 
     region: str
     client: Any
@@ -43,7 +43,7 @@ class Edits:
     deleted: list[str] = field(default_factory=list)
 
     def one(self) -> None:
-        """A put, a put over what stood there a moment ago, or a deletion."""
+        """Makes one edit: a put, an update of the item as it was a moment ago, or a delete."""
         name, draw = f"m{self.rng.randrange(_MEMBERS)}", self.rng.random()
         key = {"id": {"S": name}}
         if draw < 0.25:
@@ -75,7 +75,7 @@ class Pair:
     @classmethod
     @contextmanager
     def started(cls, endpoint: str, seed: int, log: Callable[[str, str], None]) -> Iterator["Pair"]:
-        """A stack in each region, as README says."""
+        """With a stack in each region, as docs/functions/multi-active.md describes."""
         project = Project(declared={"replicate": DECLARED})
         with ExitStack() as held:
             stacks = {}
@@ -86,23 +86,23 @@ class Pair:
             yield cls(stacks, seed)
 
     def prepare(self) -> None:
-        """Functions built, tables made."""
+        """Builds the functions and makes the tables."""
         for stack in self._stacks.values():
             stack.prepare(["replicate"])
             stack.create_replica(TableSpec(TABLE, *_KEY))
 
     def attach(self) -> None:
-        """Each region's function to its table's stream."""
+        """Attaches each region's function to its table's stream."""
         for region, stack in self._stacks.items():
             table = stack.aws.client("dynamodb").describe_table(TableName=TABLE)["Table"]
             self.mappings[f"{BRANCH} {region}"] = stack.attach(table["LatestStreamArn"], ["replicate"])["replicate"]
 
     def functions(self) -> dict[str, Function]:
-        """By the names that their mappings have."""
+        """The functions, by the names of their mappings."""
         return {f"{BRANCH} {region}": stack.function("replicate") for region, stack in self._stacks.items()}
 
     def write(self, edits: int, share_done: Callable[[], float]) -> None:
-        """So many edits in each region, no faster than the rest of the workload."""
+        """Makes `edits` edits in each region, no faster than the rest of the workload."""
 
         def run(each: Edits) -> None:
             while each.done < edits:
@@ -116,16 +116,16 @@ class Pair:
                 future.result()
 
     def settle(self, seconds: float) -> None:
-        """Until neither function has anything to do. LocalError after so many seconds."""
+        """Waits until neither function has anything to do. Raises LocalError after so many seconds."""
         wait_until_idle(self.mappings.values(), seconds)
 
     def counts(self) -> Counter[str]:
-        """The metrics of both functions."""
+        """The metrics of both functions, added up."""
         return sum((Counter(each.metrics.counts()) for each in self.functions().values()), Counter())
 
     def reconcile(self) -> Reconciliation:
-        """Both tables against what the rule makes of all that the applications did."""
-        should = right(self._edits)
+        """Compares both tables with the items that the rule makes of all edits."""
+        should = expected_items(self._edits)
         expected = {f"{region} {name}": item for region in REGIONS for name, item in should.items()}
         actual = {
             f"{region} {name}": row
@@ -135,8 +135,9 @@ class Pair:
         return reconcile.compare(BRANCH, oracle.Expectation(expected), actual)
 
 
-def right(edits: Sequence[Edits]) -> dict[str, Any]:
-    """By item, the greatest of all edits; a deletion comes right after the state that it deleted."""
+def expected_items(edits: Sequence[Edits]) -> dict[str, Any]:
+    """The expected items: the greatest of all edits of each. A delete follows right after the version that it
+    deleted."""
     made = {edit: entry for each in edits for edit, entry in each.made.items()}
     ends: dict[str, list[tuple[tuple[int, ...], Item | None]]] = {}
     for order, item in made.values():

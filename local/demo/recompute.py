@@ -1,4 +1,4 @@
-"""What declared views must hold, recomputed from items by plain arithmetic, without the ledger."""
+"""The expected rows of declared views, recomputed from the items with plain arithmetic, without the ledger."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,8 @@ Source = str | Callable[[Image], Any]
 
 
 def rows(view: View, changes: Sequence[Change]) -> Rows:
-    """A ledger view's rows, decoded and without their keys, by key. Raises Rejected for an item it cannot take."""
+    """A ledger view's rows by key, decoded and without their keys. Raises Rejected for an item that the view
+    rejects."""
     items = [change for change in changes if change.new is not None and view.holds(change.new)]
     match view.declared:
         case Aggregate() as declared:

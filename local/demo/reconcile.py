@@ -1,4 +1,4 @@
-"""Source against branch, item by item."""
+"""Compares each branch with the source, item by item."""
 
 import json
 import urllib.request
@@ -17,7 +17,8 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """`excused` differ because their newest change is parked; `differences` name what differs without an excuse."""
+    """The result for one branch. `excused` items differ because their newest change is parked; `differences` names all
+    others that differ."""
 
     branch: str
     expected: int
@@ -27,7 +28,7 @@ class Reconciliation:
 
 
 def compare(branch: str, expected: Expectation, actual: dict[str, Any]) -> Reconciliation:
-    """Every key of either side, but for excused ones."""
+    """Compares the keys of both sides, except those that are excused."""
     differences = [f"rejected but not parked: {name}" for name in expected.unparked]
     for name in sorted(expected.rows.keys() | actual.keys()):
         if name in expected.excused or expected.rows.get(name) == actual.get(name):
@@ -39,7 +40,8 @@ def compare(branch: str, expected: Expectation, actual: dict[str, Any]) -> Recon
 
 
 def greetings(born: set[str], messages: Counter[str], parked: Parked) -> Reconciliation:
-    """Every new user got one message; one whose claim was cut off by a crash got at most one and is parked."""
+    """Checks that every new user got one message. If a crash cut off the claim, the user got at most one, and the
+    change is parked."""
     differences, excused = [], 0
     for user in sorted(born | set(messages)):
         sent = messages[user]
@@ -53,13 +55,13 @@ def greetings(born: set[str], messages: Counter[str], parked: Parked) -> Reconci
 
 
 def scan(dynamodb: Any, table: str) -> Iterator[dict[str, Any]]:
-    """Every item, read consistently."""
+    """Every item of a table, read consistently."""
     for page in dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         yield from page["Items"]
 
 
 def search(url: str) -> dict[str, Any]:
-    """Every document that readers of the aliases find, by alias and id."""
+    """Every document that readers find through the aliases, by alias and id."""
     client, found = OpenSearch(hosts=[url]), dict[str, Any]()
     for alias, physical in oracle.index_names():
         client.indices.refresh(index=physical)

@@ -1,4 +1,4 @@
-"""The demo's last word: a line per branch, for people and for programs."""
+"""The demo's report, with a line for each branch: a table for people, JSON for programs."""
 
 import json
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ COUNTS = ("received", "applied", "superseded", "ignored", "parked", "failed")
 
 @dataclass(frozen=True, slots=True)
 class BranchLine:
-    """Counts are deliveries, out of the functions' own metrics; lag is in seconds, from the whole second in which the
-    stream says the change was made to the checkpoint behind it."""
+    """One branch. Counts are deliveries, from the functions' own metrics. Lag is in seconds, from the whole second in
+    which the stream says that the change was made, to the checkpoint after it."""
 
     branch: str
     received: int
@@ -35,12 +35,12 @@ class BranchLine:
 
     @property
     def conserved(self) -> bool:
-        """Every received change came to exactly one end."""
+        """Whether every received change has exactly one outcome."""
         return self.received == self.applied + self.superseded + self.ignored + self.parked + self.failed
 
     @property
     def reconciled(self) -> bool:
-        """Nothing differs, nothing leaked."""
+        """Whether nothing differs, and every received change has an outcome."""
         return self.conserved and self.differences == 0
 
 
@@ -51,7 +51,7 @@ def percentile(samples: Sequence[float], share: float) -> float:
 
 
 def show(lines: Sequence[BranchLine], console: Console) -> None:
-    """The table."""
+    """Prints the report as a table."""
     table = Table(title="Every branch against the source table", title_justify="left", box=box.SIMPLE_HEAD, padding=0)
     headings = [
         "branch",
@@ -74,7 +74,7 @@ def show(lines: Sequence[BranchLine], console: Console) -> None:
 
 
 def write(path: Path, lines: Sequence[BranchLine], seconds: float, peak_mb: float, faults: dict[str, Any]) -> None:
-    """The same as JSON."""
+    """Writes the report as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {
         "seconds": round(seconds, 1),

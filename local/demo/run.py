@@ -1,4 +1,4 @@
-"""The demo from beginning to end."""
+"""Runs the demo from beginning to end."""
 
 import threading
 import time
@@ -41,12 +41,12 @@ FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
 EXISTING = 500
 POISON_EVERY = 400
 PAIRED = 20
-"""Of so many changes of the source, each region of the pair makes one of its own."""
+"""Each region of the pair makes one edit for so many changes of the source."""
 DRAIN_SECONDS = 240.0
 
 
 def run(changes: int, seed: int, to: Path, console: Console) -> int:
-    """Prints the table, writes the report; 0 if all is reconciled."""
+    """Prints the table and writes the report. Returns 0 if every branch agrees with its source, else 1."""
     started = time.monotonic()
     with PeakMemory() as memory, _bar(console) as bar, _world(seed, Steps(bar, console)) as world:
         demo = Demo(world, Workload(world.put, world.delete, seed), changes, Steps(bar, console))
@@ -63,7 +63,7 @@ def run(changes: int, seed: int, to: Path, console: Console) -> int:
         f"{', '.join(differ)}: not as the source says" if differ else "Every branch is as the source says.",
         style="bold red" if differ else "bold green",
     )
-    console.print(f"Faults on purpose: {demo.said(live)}.", markup=False)
+    console.print(f"Faults on purpose: {demo.injected(live)}.", markup=False)
     console.print(f"{seconds:.0f} s, {memory.peak_mb:.0f} MB at most. The report is in {to}.", markup=False)
     report.write(to, lines, seconds, memory.peak_mb, dict(live.faults))
     return 0 if all(line.reconciled for line in lines) else 1
@@ -80,24 +80,24 @@ class World:
     pair: Pair
 
     def put(self, item: Mapping[str, Any]) -> None:
-        """One write of the application."""
+        """Makes one write of the application."""
         serialize = TypeSerializer().serialize
         self.dynamodb.put_item(TableName=TABLE, Item={name: serialize(value) for name, value in item.items()})
 
     def delete(self, user_id: str) -> None:
-        """One delete of the application, or of TTL."""
+        """Makes one delete of the application, or of TTL."""
         self.dynamodb.delete_item(TableName=TABLE, Key={"user_id": {"S": user_id}})
 
 
 class Steps:
-    """What the demo does, as bars on a terminal and as plain lines elsewhere."""
+    """Shows the demo's steps: as bars on a terminal, as plain lines elsewhere."""
 
     def __init__(self, bar: Progress, console: Console) -> None:
         self._bar, self._console = bar, console
 
     @contextmanager
     def __call__(self, name: str, total: int | None) -> Iterator[Callable[[int], None]]:
-        """A step while the block runs, which is given a function that says how much is done."""
+        """Shows a step while the block runs. The block is given a function that takes how much is done."""
         if not self._console.is_terminal:
             self._console.print(f"{name} ...")
             self._console.file.flush()
@@ -131,7 +131,7 @@ def _world(seed: int, step: Steps) -> Iterator[World]:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the live part leaves behind."""
+    """The results of the live part."""
 
     seconds: float
     mappings: Mapping[str, EventSourceMapping]
@@ -139,7 +139,7 @@ class Live:
 
 
 class Demo:
-    """Prepares, runs and reconciles."""
+    """Prepares the tables, runs the workload, and compares the branches with the source."""
 
     def __init__(self, world: World, workload: Workload, changes: int, step: Steps) -> None:
         self._world, self._workload, self._changes, self._step = world, workload, changes, step
@@ -149,7 +149,7 @@ class Demo:
         self.found: list[Reconciliation] = []
 
     def prepare(self) -> None:
-        """The tables made, the source filled, its stream switched on."""
+        """Makes the tables, fills the source, and enables its stream."""
         stack, dynamodb = self._world.stack, self._world.dynamodb
         with self._step(f"writing {EXISTING} users before the stream", None):
             self._world.pair.prepare()
@@ -163,7 +163,7 @@ class Demo:
             stack.apply_index()
 
     def live(self) -> Live:
-        """The workload, the backfill and the faults at once, until everything is drained."""
+        """Runs the workload, the backfill and the faults at the same time, until everything is drained."""
         stack, pair, table, began = self._world.stack, self._world.pair, self._table, time.monotonic()
         assert table is not None
         pair.attach()
@@ -185,10 +185,10 @@ class Demo:
             ]
             try:
                 while not all(job.done() for job in jobs):
-                    _rise(jobs)
+                    _raise_errors(jobs)
                     advance(self._workload.done)
                     time.sleep(0.1)
-                _rise(jobs)
+                _raise_errors(jobs)
             finally:
                 stopping.set()
                 stack.stop_backfill()
@@ -206,13 +206,13 @@ class Demo:
         return self._workload.done / self._changes
 
     def reconcile(self, live: Live) -> list[BranchLine]:
-        """A line per branch."""
+        """The report's line for each branch."""
         with self._step("reconciling", None):
             self.found = [*self._compare(), self._world.pair.reconcile()]
         return [self._line(found, live) for found in self.found]
 
-    def said(self, live: Live) -> str:
-        """What went wrong on purpose, in one line."""
+    def injected(self, live: Live) -> str:
+        """The injected faults, in one line."""
         return ", ".join(f"{name}: {count}" for name, count in sorted(live.faults.items()))
 
     def _compare(self) -> list[Reconciliation]:
@@ -268,7 +268,7 @@ def _bar(console: Console) -> Progress:
     return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
-def _rise(jobs: Sequence[Future[Any]]) -> None:
+def _raise_errors(jobs: Sequence[Future[Any]]) -> None:
     for job in jobs:
         if job.done():
             job.result()

@@ -1,4 +1,4 @@
-"""A seeded stream of changes to a `users` table, with everything in it that makes a naive consumer go wrong."""
+"""A seeded stream of changes to a `users` table, with the cases in which simple consumers go wrong."""
 
 import random
 import threading
@@ -25,7 +25,7 @@ _ROOM_LEFT_FOR_NOTHING = 40
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One write: the item to put, or None to delete it; `expired` stamps the delete as TTL's."""
+    """One write: the item to put, or None to delete it. `expired` marks the delete as TTL's."""
 
     user_id: str
     item: dict[str, Any] | None
@@ -34,7 +34,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Users:
-    """What one writer knows of its own users: no other writer touches them, so its order is the table's."""
+    """One writer's own users. No other writer changes them, so its order is the table's order."""
 
     prefix: str
     rng: random.Random
@@ -43,7 +43,7 @@ class Users:
     made: int = 0
 
     def operations(self, many: int) -> Iterator[Operation]:
-        """At most `many` writes, and not fewer by more than a burst."""
+        """At most `many` writes; fewer by less than one burst."""
         count = 0
         while count < many:
             for operation in self._story()[: many - count]:
@@ -83,7 +83,7 @@ class Users:
 
 
 def person(user: str, rng: random.Random) -> dict[str, Any]:
-    """A user as Python values; about one in a hundred is one that some branch must reject."""
+    """A user as Python values. About one in a hundred must be rejected by some branch."""
     item: dict[str, Any] = {
         "user_id": user,
         "email": f"{user}@example.com",
@@ -110,21 +110,22 @@ def person(user: str, rng: random.Random) -> dict[str, Any]:
 
 
 def bulky(user: str) -> dict[str, Any]:
-    """An item that leaves no room for one more attribute within DynamoDB's 400 KB: no replica can carry its version."""
+    """An item so large that no attribute can be added within DynamoDB's 400 KB: a replica cannot store its version
+    (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
     item = {"user_id": user, "email": f"{user}@example.com", "name": "Bulky", "status": "active", "essay": ""}
     room = _ITEM_BYTES_LIMIT - _ROOM_LEFT_FOR_NOTHING - sum(len(name) + len(text) for name, text in item.items())
     return {**item, "essay": "x" * room}
 
 
 class Workload:
-    """Writes the changes with a few writers at once, each over its own users."""
+    """Writes the changes with a few writers at the same time, each with its own users."""
 
     def __init__(self, put: Callable[[dict[str, Any]], None], delete: Callable[[str], None], seed: int) -> None:
         self._put, self._delete, self._seed = put, delete, seed
         self._lock = threading.Lock()
         self.done = 0
         self.born: set[str] = set()
-        """Users inserted while the stream ran, who can be greeted."""
+        """Users who were inserted while the stream ran, and can be sent a message."""
         self._writers = [Users(f"user-{w}", random.Random(f"{seed}/{w}")) for w in range(WRITERS)]
 
     def existing(self, many: int) -> Iterator[dict[str, Any]]:
@@ -136,7 +137,7 @@ class Workload:
                 yield operation.item
 
     def run(self, changes: int) -> None:
-        """Makes `changes` writes; each is one stream record. The first error of any writer rises."""
+        """Makes `changes` writes, each of which is one stream record. Raises the first error of any writer."""
         shares = [changes // WRITERS + (w < changes % WRITERS) for w in range(WRITERS)]
         with ThreadPoolExecutor(WRITERS) as pool:
             for future in [pool.submit(self._write, *each) for each in zip(self._writers, shares, strict=True)]:

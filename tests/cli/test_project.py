@@ -1,16 +1,21 @@
 """The command finds the project, checks what it declares, and says each fault in one line."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from cli import project as projects
 from cli.errors import DeclarationFaults
 from cli.main import main
 from distributary import __version__
+from distributary.dynamodb.table_reader import key_names
+from distributary.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
 ENTITY = (
@@ -138,15 +143,98 @@ def test_a_step_of_a_reindex_refuses_what_belongs_to_another(capsys, step, optio
     assert f"No such option: {option}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", [["verify", "derive"], ["verify", "replicate"], ["doctor"]])
-def test_without_a_region_it_says_how_one_is_given(monkeypatch, capsys, tmp_path, command):
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    places = {"derive": ["--derived-table", "d", "--ledger-table", "l", "--tombstone-table", "t"]}
-    more = places.get(command[-1], ["--replica-table", "r", "--replica-region", "eu-west-1"])
-    assert main(["--project", str(ROOT), *command, "users", *more]) == 2
-    assert capsys.readouterr().err == "no region: give --region, or set AWS_REGION\n"
+REPLICA = ["--replica-table", "r", "--replica-region", "eu-west-1"]
+ON_TABLES = {
+    "verify derive": ["--derived-table", "d", "--ledger-table", "l", "--tombstone-table", "t"],
+    "verify index": ["--endpoint", "https://search.example.com", "--service", "none"],
+    "verify replicate": REPLICA,
+    "doctor": REPLICA,
+}
+
+
+@pytest.fixture
+def nothing_configured(monkeypatch, tmp_path):
+    """A machine on which boto3 finds neither a region nor credentials, and no endpoint."""
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("command", ON_TABLES)
+def test_without_a_region_it_says_how_one_is_given(nothing_configured, capsys, command):
+    assert main(["--project", str(ROOT), *command.split(), "users", *ON_TABLES[command]]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("no region: give --region, or set AWS_REGION; ")
+    assert said.endswith("set what `distributary up` prints\n")
+
+
+@pytest.mark.parametrize("command", ["verify derive", "verify index", "verify replicate", "doctor"])
+def test_without_credentials_it_says_how_they_are_given(nothing_configured, monkeypatch, capsys, command):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    main(["--project", str(ROOT), *command.split(), "users", *ON_TABLES[command]])
+    printed = "".join(capsys.readouterr())
+    assert "no AWS credentials: set AWS_PROFILE, or " in printed
+    assert "set what `distributary up` prints" in printed
+
+
+def test_a_table_whose_endpoint_does_not_answer_is_one_line_with_the_endpoint(nothing_configured, monkeypatch, capsys):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    once, address = Config(retries={"total_max_attempts": 1}), closed()
+    with pytest.raises(ConfigError) as found:
+        key_names(boto3.client("dynamodb", "eu-west-1", endpoint_url=address, config=once), "users")
+    assert str(found.value).startswith(f"table users: nothing answers at {address}: start ")
+
+
+def closed():
+    """The address of a port that nothing listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "command", ["index apply", "index doctor", "verify index users --endpoint", "index reindex plan users --endpoint"]
+)
+def test_opensearch_that_does_not_answer_is_one_short_line(capsys, command):
+    address = closed()
+    assert main(["--project", str(ROOT), *command.split(), address, "--service", "none"]) == 2
+    assert capsys.readouterr().err == (
+        f"nothing answers at {address}: start `distributary up`, or correct the address\n"
+    )
+
+
+KEYED = {
+    "derive": ("views.py", VIEWS + "VIEWS = [Projection(name='mine', of=ITEM, pk='A#{id}', sk='B')]"),
+    "index": ("indexes.py", INDEXES + "INDEXES = [Index(name='mine', of=ITEM, id='{id}', fields={})]"),
+    "welcome": (
+        "rules.py",
+        "from distributary.welcome import *\nITEM = Entity(name='item', keys=('id',), attributes=('a',))\n"
+        "RULES = [Rule(name='mine', of=ITEM, to='a', content={'en': Content('Hello', 'Hello')})]",
+    ),
+    "replicate": (
+        "replica.py",
+        "from distributary.replicate import Entity, Mirror\nREPLICA = Mirror(of=Entity(name='item', keys=('id',)))",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [("derive", "view 'mine'"), ("index", "index 'mine'"), ("welcome", "rule 'mine'"), ("replicate", "mirror")],
+)
+def test_declared_keys_that_are_not_the_table_s_are_a_fault(tmp_path, function, name):
+    file, text = KEYED[function]
+    (tmp_path / "functions" / function).mkdir(parents=True)
+    (tmp_path / "template.yaml").write_text("Resources: {}\n")
+    (tmp_path / "functions" / function / file).write_text(text)
+    found = projects.find(tmp_path)
+    assert projects.faults(found, function) == projects.faults(found, function, ["id"]) == []
+    assert projects.faults(found, function, ["user_id", "at"]) == [
+        f"functions/{function}/{file}: {name}: entity 'item' has the keys id, and the table user_id, at"
+    ]
 
 
 RULE = """from distributary.welcome import Content, Entity, Rule

@@ -12,10 +12,10 @@ from rich.console import Console
 
 from cli import project as projects
 from cli.main import main
-from local.attach import Order, attach
+from local.attach import Order, attach, source_table
 from local.aws import Aws
 from local.reload import Reload
-from local.stack import Project
+from local.stack import Project, Stack
 
 ROOT = Path(__file__).parents[2]
 VIEWS = """from distributary.derive import Entity, Projection
@@ -47,7 +47,7 @@ class Attached:
     def __init__(self, shop, table, aws):
         self.shop, self.table, self.console = shop, table, Console(file=io.StringIO(), width=200)
         self.dynamodb = aws.client("dynamodb")
-        self.order = Order(table.name, ("derive",), aws, None, False, False, False, {})
+        self.order = Order(*source_table(aws, table.name), ("derive",), aws, None, False, False, False, {})
 
     def run(self):
         project, found = Project(self.shop, ROOT / ".build/test-attach"), projects.find(self.shop)
@@ -98,6 +98,26 @@ def test_a_function_that_cannot_start_ends_attach_with_its_error(at_the_emulator
     said = capsys.readouterr().err
     assert said.startswith("derive cannot start: RuntimeError: no such luck (log: ")
     assert said.count("\n") == 1
+
+
+def test_a_function_with_a_wrong_option_logs_file_line_and_option(shop, aws):
+    (shop / "functions/derive/views.py").write_text(VIEWS % ", foo=1")
+    said = []
+    with Stack(Project(shop, ROOT / ".build/test-attach-broken"), aws, {}, lambda *line: said.append(line)) as stack:
+        answer = stack.invoke("derive", {"Records": []})
+    expected = "views.py:3: TypeError: Projection.__init__() got an unexpected keyword argument 'foo'"
+    assert answer.error() == f"ConfigError: {expected}"
+    assert any(expected in line for _, line in said)
+
+
+def test_declared_keys_that_the_table_lacks_end_attach_at_once(at_the_emulator, shop, table, capsys, monkeypatch):
+    monkeypatch.setattr("local.attach._stack", None)
+    views = VIEWS.replace("{id}", "{user}").replace("'id'", "'user'").replace('"id"', '"user"')
+    (shop / "functions/derive/views.py").write_text(views % "")
+    assert main(["--project", str(shop), "attach", table.name, "derive"]) == 1
+    assert capsys.readouterr().err == (
+        "functions/derive/views.py: view 'mine': entity 'item' has the keys user, and the table id\n"
+    )
 
 
 def test_attach_says_which_rows_were_made_when_the_functions_come_to_rest(attached):

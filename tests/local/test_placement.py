@@ -7,7 +7,7 @@ from random import Random
 import pytest
 from rich.console import Console
 
-from local.attach import Order, attach
+from local.attach import Order, attach, source_table
 from local.aws import Aws
 from local.placement import place
 from local.stack import Project
@@ -79,7 +79,7 @@ def test_attach_reads_at_one_endpoint_and_keeps_rows_at_the_other(tables_only, a
     )
     item = {"user_id": "u1", "name": "Ada", "email": "ada@example.com", "status": "active"}
     source.put_item(TableName="apart", Item={name: {"S": value} for name, value in item.items()})
-    order = Order("apart", ("derive",), tables_only, aws, False, True, False, {})
+    order = Order(*source_table(tables_only, "apart"), ("derive",), tables_only, aws, False, True, False, {})
     assert attach(order, Project(ROOT), said, lambda _: []) == 0
     assert f"{tables_only.endpoint} has no S3" in said.file.getvalue()
     assert "derive: row ACTIVE / USER#u1" in said.file.getvalue()

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from local.demo.oracle import Expectation
-from local.demo.pair import Edits, right
+from local.demo.pair import Edits, expected_items
 from local.demo.reconcile import compare, greetings
 
 NOTHING_PARKED = SimpleNamespace(mentions=lambda keys: False)
@@ -62,7 +62,7 @@ class TestOfTwoRegionsThatAreWrittenToAtOnce:
         return f"{region.region}/{region.done}"
 
     def stands(self, *regions):
-        return {name: item["edit"] for name, item in right(regions).items()}
+        return {name: item["edit"] for name, item in expected_items(regions).items()}
 
     def test_the_last_one_stands_wherever_it_was_made(self, regions):
         us, eu = regions

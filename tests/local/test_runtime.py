@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from local import runtime
 from local.build import build
 from local.runtime import Function
 from local.stack import Stack
@@ -126,6 +127,41 @@ def test_a_handler_that_cannot_be_loaded_is_reported_at_once(stack, built):
     assert not answer.started
     assert "nowhere" in answer.payload["errorMessage"]
     assert "nowhere" in broken.start_error()
+
+
+@pytest.fixture
+def seconds(monkeypatch):
+    """Sets how long a start may take: no process starts within 10 ms, and every one within a minute."""
+    return lambda seconds: monkeypatch.setattr(runtime, "INIT_SECONDS", seconds)
+
+
+def test_slow_starts_with_a_good_one_between_them_do_not_mean_it_cannot_start(function, seconds):
+    for _ in range(2):
+        for _ in range(runtime.SLOW_STARTS - 1):
+            seconds(0.01)
+            assert "timed out after 0.01 seconds" in function.invoke(b"{}").error()
+            assert function.start_error() is None
+        seconds(60)
+        assert function.invoke(b'{"do": "leave"}').started
+
+
+def test_a_function_that_is_slow_at_each_start_cannot_start(function, other, seconds):
+    seconds(0.01)
+    for _ in range(runtime.SLOW_STARTS):
+        assert function.start_error() is None
+        assert not function.invoke(b"{}").started
+    assert "timed out after 0.01 seconds" in function.start_error()
+    function.restart(other)
+    assert not function.invoke(b"{}").started
+    assert function.start_error() is None, "another build begins anew"
+
+
+def test_slow_starts_at_the_same_time_count_once(function, seconds):
+    seconds(0.2)
+    with ThreadPoolExecutor(runtime.SLOW_STARTS + 1) as pool:
+        answers = list(pool.map(function.invoke, [b"{}"] * (runtime.SLOW_STARTS + 1)))
+    assert not any(answer.started for answer in answers)
+    assert function.start_error() is None
 
 
 def test_an_error_of_a_loaded_handler_is_no_error_of_the_start(function):

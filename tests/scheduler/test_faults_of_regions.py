@@ -1,7 +1,10 @@
 """Two writers of one region, and repairs between regions: small stories of what must not be lost."""
 
+from distributary.consumer.outcome import Status
 from distributary.replicate import by_attribute, last_writer
-from tests.unit.edited_regions import EU, FOREVER, US, World
+from distributary.stream.records import decode
+from tests.fakes.faults import Faults, throttled
+from tests.unit.edited_regions import AP, EU, FOREVER, US, World
 
 KEY = {"id": {"S": "x"}}
 
@@ -24,6 +27,46 @@ def test_a_repair_carries_an_edit_of_an_old_time_whose_record_is_lost():
     assert world.values() == [{"x": "second"}, {"x": "second"}]
     world.settle()
     assert world.values() == [{"x": "second"}, {"x": "second"}]
+
+
+def test_a_late_edit_never_replaces_a_later_one_that_a_repair_has_copied():
+    world = World(last_writer("at", "seconds"))
+    world.put(US, 1, "first")
+    world.put(US, 1, "second")
+    assert world.branch(US).reconcile(KEY, FOREVER)
+    first, second = decode({"Records": world.tables.records[US]}, 0)
+    for change in (second, first):
+        world.branch(US).apply([change], FOREVER)
+    assert world.values() == [{"x": "second"}, {"x": "second"}]
+    writes = world.tables.writes
+    world.branch(US).apply([first, second], FOREVER)
+    assert world.tables.writes == writes
+
+
+def test_an_edit_of_a_copy_is_no_conflict_where_the_copys_record_has_come():
+    faults = Faults()
+    world = World(last_writer("at", "seconds"), (US, EU, AP), wrap=faults)
+    world.put(US, 1, "first")
+    assert world.branch(US).reconcile(KEY, FOREVER)
+    faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
+    assert world.carry(US) == [Status.FAILED]
+    faults.cease()
+    world.update(EU, 2, value={"S": "second"})
+    assert world.carry(EU, len(world.tables.records[EU]) - 1) == [Status.APPLIED]
+    assert (world.values(), world.conflicts) == ([{"x": "second"}] * 3, 0)
+
+
+def test_a_late_edit_never_revives_an_item_whose_copy_was_deleted():
+    world = World(last_writer("at", "seconds"))
+    world.put(US, 1, "first")
+    world.put(US, 1, "second")
+    assert world.branch(US).reconcile(KEY, FOREVER)
+    world.delete(EU)
+    world.carry(EU, 1)
+    first, second = decode({"Records": world.tables.records[US][:2]}, 0)
+    for change in (second, first):
+        world.branch(US).apply([change], FOREVER)
+    assert world.items() == [None, None]
 
 
 def test_a_delete_of_what_a_repair_copied_outranks_the_edits_own_record():

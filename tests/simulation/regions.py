@@ -1,15 +1,15 @@
 """Regions that an application writes to: each a table with its stream, and what the rule says must be there."""
 
-import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import Any
 
 from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Reading
+from distributary.replicate.multi_active.lww import Stamps
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.items import copied
 
 NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
 CREATED = 1_795_341_600
@@ -42,7 +42,7 @@ class Streaming(DynamoDB):
 
     def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
         table = arguments["TableName"]
-        before = copy.deepcopy(self.state[table])
+        before = dict(self.state[table])
         answer = super()._write(operation, arguments, key, new)
         kind, region = table.split("@")
         for place in {*before, *self.state[table]}:
@@ -58,8 +58,8 @@ class Streaming(DynamoDB):
         assert sum(map(len, self.records.values())) < RECORDS, "the functions write in a circle"
         body: Record = {"ApproximateCreationDateTime": CREATED + self.clock, "Keys": {"id": {"S": name}}}
         body |= {"SequenceNumber": str(self._position), "SizeBytes": 1}
-        body |= {"NewImage": copy.deepcopy(new)} if new else {}
-        body |= {"OldImage": copy.deepcopy(old)} if old else {}
+        body |= {"NewImage": copied(new)} if new else {}
+        body |= {"OldImage": copied(old)} if old else {}
         self.records[region].append(
             {
                 "eventID": f"{region}-{self._position}",
@@ -92,7 +92,7 @@ class Entry:
         return self.content["value"]["S"] if self.content else ""
 
 
-_READING = Reading(last_writer(), NAMES, REPLICA_VERSION)
+_READING = Stamps(last_writer(), NAMES, REPLICA_VERSION)
 _INSTANT = Decimal("0.000001")
 
 
@@ -179,7 +179,7 @@ def _greatest(entries: list[Entry]) -> list[Entry]:
 def edit(client: Any, tables: Streaming, region: str, name: str, random: Random, skew: int) -> None:
     """One thing that an application does to an item in its region: put, update, put what it read earlier, delete."""
     table, place = f"items@{region}", (name,)
-    stood = copy.deepcopy(tables.state[table].get(place))
+    stood = copied(tables.state[table].get(place))
     value = {"S": f"{region}-{len(tables.records[region])}-{random.randrange(10**9)}"}
     stamps = {"at": {"N": str(CREATED + tables.clock // 3 + skew)}, "priority": {"N": str(random.randrange(3))}}
     fresh = {"id": {"S": name}, "value": value, **stamps}

@@ -5,17 +5,20 @@ import uuid
 import boto3
 import pytest
 
-from distributary.consumer.deadline import Deadline
-from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Place, Reading, RegionTable
+from distributary.consumer.deadline import FOREVER
+from distributary.replicate.declarations import MultiActive, last_writer
+from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.multi_active.lww import Stamps
+from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import encode_item
 from tests.contract.world import create_table
+from tests.fakes.serial import Serial
 
 US, EU = "us-east-1", "eu-west-1"
-READING = Reading(last_writer("at"), (US, EU), REPLICA_VERSION)
+DECLARED = MultiActive(regions=(US, EU), rule=last_writer("at"))
+READING = Stamps(DECLARED.rule, DECLARED.regions, REPLICA_VERSION)
 KEY = {"id": {"S": "x"}, "n": {"N": "1"}}
-PLACE = Place(KEY, "multi-active/x")
 EVERY_TYPE = {
     **KEY,
     **encode_item(
@@ -43,7 +46,8 @@ def site(dynamodb_url):
     client = boto3.client("dynamodb", endpoint_url=dynamodb_url, region_name=EU, **keys)
     create_table(client, f"{prefix}-items", {"id": "S", "n": "N"})
     create_table(client, f"{prefix}-tombstones", {"id": "S"})
-    return RegionTable(client, EU, f"{prefix}-items", f"{prefix}-tombstones", READING, 7)
+    rows = Rows(client, EU, f"{prefix}-items", f"{prefix}-tombstones", REPLICA_VERSION, 7)
+    return MultiActiveBranch(DECLARED, (rows,), READING, None, Serial()).item(KEY, FOREVER)
 
 
 def edit(at, region=US):
@@ -51,15 +55,15 @@ def edit(at, region=US):
 
 
 def merged(site, state):
-    return site.merge(PLACE, state, state.region, Deadline(float("inf")), lambda _: None)
+    return site.merge(site.home, state)
 
 
 def row(site):
-    return site.client.get_item(TableName=site.table, Key=KEY, ConsistentRead=True).get("Item")
+    return site.home.rows.row(KEY)
 
 
 def test_a_row_of_every_type_is_overwritten_only_if_it_is_as_it_was_seen(site):
-    site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
+    site.home.rows.client.put_item(TableName=site.home.rows.table, Item=EVERY_TYPE)
     assert merged(site, edit(2))
     assert merged(site, edit(3))
     assert not merged(site, edit(2))
@@ -67,7 +71,7 @@ def test_a_row_of_every_type_is_overwritten_only_if_it_is_as_it_was_seen(site):
 
 
 def test_a_deletion_stays_and_a_later_edit_comes_to_life(site):
-    site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
+    site.home.rows.client.put_item(TableName=site.home.rows.table, Item=EVERY_TYPE)
     assert merged(site, edit(2).deletion())
     assert row(site) is None
     assert [merged(site, edit(2)), merged(site, edit(2).deletion())] == [False, False]
@@ -88,21 +92,21 @@ OTHERWISE = {
 
 @pytest.mark.parametrize("name", sorted(OTHERWISE))
 def test_a_row_whose_attribute_differs_within_its_type_is_not_as_it_was_seen(site, name):
-    site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
+    site.home.rows.client.put_item(TableName=site.home.rows.table, Item=EVERY_TYPE)
     seen = {**EVERY_TYPE, name: OTHERWISE[name]}
-    assert not site.rows.put(PLACE.key, EVERY_TYPE, seen)
+    assert not site.home.rows.put(KEY, EVERY_TYPE, seen)
 
 
 def test_a_tombstone_that_moved_is_not_overwritten_by_an_earlier_decision(site):
     assert merged(site, edit(2).deletion())
-    seen = site.grave(PLACE)
+    seen = site.home.look()
     assert merged(site, edit(4).deletion())
-    assert not site._entomb(PLACE, edit(3).deletion(), US, seen)
-    assert site.grave(PLACE).state == edit(4).deletion()
+    assert site.home.write(edit(3).deletion(), seen) is None
+    assert site.home.tombstone() == edit(4).deletion()
 
 
 @pytest.mark.parametrize("name", sorted(set(EVERY_TYPE) - set(KEY)))
 def test_a_row_whose_attribute_differs_is_not_as_it_was_seen(site, name):
-    site.client.put_item(TableName=site.table, Item=EVERY_TYPE)
+    site.home.rows.client.put_item(TableName=site.home.rows.table, Item=EVERY_TYPE)
     seen = {**EVERY_TYPE, name: {"S": "another"}}
-    assert not site.rows.put(PLACE.key, EVERY_TYPE, seen)
+    assert not site.home.rows.put(KEY, EVERY_TYPE, seen)

@@ -22,7 +22,7 @@ from distributary.replicate.multi_active.crdt import (
     timestamp_of,
     unread,
 )
-from distributary.replicate.multi_active.edits import Edit, Edits, digest_of
+from distributary.replicate.multi_active.edits import Edit, Edits, Shown
 
 EU, US, AP = REGIONS = ("eu-west-1", "us-east-1", "ap-south-1")
 PARTS = ("tags", "n")
@@ -50,7 +50,7 @@ def edit(edits, at, before, after, seen=()):
     old, new = edits.cells(before), edits.cells(after)
     changed = frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     kept = changed if after is not None and edits.rule.items is None else frozenset()
-    return Edit(at, before, after, digest_of(after), kept, dict(seen))
+    return Edit(at, before, after, "" if after is None else Shown(after).digest, new, kept, dict(seen))
 
 
 @st.composite
@@ -84,7 +84,7 @@ def states(draw, rules):
             at[region] = edits.learned(one, at[region])
         else:
             position = at[region].versions.get(region, -1) + 1
-            at[region] = edits.found(region, {}, one.after, at[region], position)
+            at[region] = edits.found(region, Shown(one.after), at[region], position)
         found.append(at[region])
     return found
 
@@ -238,7 +238,7 @@ class TestWhatARepairFindsInARow:
             known = BY_ATTRIBUTE[US].learned(each, known)
         mine = write(at(5, EU, 20), {**was, "b": "2"}, was)
         content = {**mine.after, "at": {"N": "5"}}
-        return BY_ATTRIBUTE[EU].found(EU, {}, content, known, 0), replace(mine, digest=digest_of(content))
+        return BY_ATTRIBUTE[EU].found(EU, Shown(content), known, 0), replace(mine, digest=Shown(content).digest)
 
     def test_it_counts_until_its_record_comes_and_then_the_record_does(self, found):
         known, edit = found

@@ -1,6 +1,9 @@
 """What runs beside the index function: the step that makes indexes, and the purge."""
 
+import http.server
 import json
+import socketserver
+import threading
 
 import pytest
 from opensearchpy.exceptions import RequestError
@@ -13,11 +16,14 @@ from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import connect, schema
 from distributary.index.opensearch import target as declared
 from distributary.index.opensearch.bindings import ID
+from distributary.index.opensearch.credentials import Unsigned
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch
 from tests.unit.branches import Context
 
 DAY = 86_400
+CLOSED = 9
+"""A port of this machine that nothing listens at."""
 ENVIRONMENT = {
     "PARKING_BUCKET": "distributary-parking",
     "GENERATION": "3",
@@ -82,6 +88,29 @@ def test_a_refusal_names_the_index_and_opensearch_s_own_reason(node, monkeypatch
     assert main(["index", "apply", "https://search.example.com", "--service", "none"]) == 2
     said = capsys.readouterr().err
     assert said == "index 'users-g0': 400 mapper_parsing_exception: no handler for type [x]\n"
+
+
+def test_an_engine_without_tls_at_an_https_address_is_one_short_line():
+    with socketserver.TCPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as plain:
+        threading.Thread(target=plain.handle_request, daemon=True).start()
+        url = f"https://127.0.0.1:{plain.server_address[1]}"
+        with pytest.raises(ConfigError) as found:
+            list(declared.make(connect.Client(url, Unsigned()), [USERS], 0))
+    assert str(found.value).startswith(f"no TLS connection to {url} (")
+    assert len(str(found.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("url", "cause"),
+    [
+        (f"http://127.0.0.1:{CLOSED}", "Connection refused"),
+        ("http://nowhere.invalid:9200", "the name cannot be resolved"),
+    ],
+)
+def test_an_engine_that_cannot_be_reached_is_one_short_line(url, cause):
+    with pytest.raises(ConfigError) as found:
+        list(declared.make(connect.Client(url, Unsigned()), [USERS], 0))
+    assert str(found.value).startswith(f"nothing answers at {url} ({cause}): start what should listen there")
 
 
 def test_a_marker_is_purged_on_the_shard_that_it_was_routed_to(deployed, monkeypatch):

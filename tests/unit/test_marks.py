@@ -27,15 +27,15 @@ def marked(row, at, versions=()):
 def test_a_mark_is_known_with_its_timestamp_as_a_table_or_a_record_spells_it(item, at, versions):
     row = marked(encode_item(item), at, versions)
     for each in (row, {name: as_event(typed) for name, typed in row.items()}):
-        assert MARKS.read(each) == at
-        assert MARKS.seen(each) == versions
+        assert MARKS.shown(each, ()).at == at
+        assert MARKS.shown(each, ()).seen == versions
 
 
 @given(item=items, at=stamps, versions=versions, name=st.sampled_from(["added", "other"]))
 def test_a_write_that_keeps_the_mark_is_the_application_s_and_tells_its_view(item, at, versions, name):
     row = {**marked(encode_item(item), at, versions), name: {"S": "written on top, whatever stood there"}}
-    assert MARKS.read(row) is None
-    assert MARKS.seen(row) == versions
+    assert MARKS.shown(row, ()).at is None
+    assert MARKS.shown(row, ()).seen == versions
 
 
 @given(at=stamps)
@@ -43,7 +43,7 @@ def test_a_row_that_is_marked_as_gone_is_not_one_that_lives(at):
     row = marked({"a": {"S": "x"}}, at)
     text = row["_v1"]["S"]
     other = text.replace("gone.", "live.", 1) if at.dead else text.replace("live.", "gone.", 1)
-    assert MARKS.read({**row, "_v1": {"S": other}}) is None
+    assert MARKS.shown({**row, "_v1": {"S": other}}, ()).at is None
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,4 @@ def test_a_row_that_is_marked_as_gone_is_not_one_that_lives(at):
 )
 def test_whatever_else_stands_in_the_attribute_is_nobody_s_mark(typed):
     row = {"id": {"S": "x"}, "_v1": typed}
-    assert (MARKS.read(row), dict(MARKS.seen(row))) == (None, {})
+    assert MARKS.shown(row, ("id",)) == ({}, None, {})

@@ -13,6 +13,7 @@ from distributary.errors import ConfigError
 from distributary.replicate import by_attribute
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.crdt import Lattice, MergeState, Time, Timestamp
+from distributary.replicate.multi_active.edits import Shown
 from distributary.replicate.multi_active.merge_table import MergeStateTable
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.edited_regions import EU, US, World
@@ -22,7 +23,7 @@ RULE = by_attribute("at", "seconds", counters=("visits",))
 
 
 def merge_table():
-    return MergeStateTable(Rows(DynamoDB({"kept": {"id": "S"}}), EU, "items", "_v"), "kept", 7, lambda: 0.0)
+    return MergeStateTable(Rows(DynamoDB({"kept": {"id": "S"}}), EU, "items", "kept", "_v", 7, lambda: 0.0))
 
 
 @pytest.mark.parametrize("rules", [BY_ATTRIBUTE, CUSTOM], ids=["by attribute", "custom"])
@@ -84,5 +85,5 @@ def test_a_delete_of_release_0_1_still_covers_what_it_covered():
     body = [stamp(5, US, 20, True), [], [], [], {US: "20", EU: "10"}, ["20", ""]]
     table.rows.client.state["kept"][key] = {"id": {"S": key[0]}, **in_format_0(body)}
     known = table.read("x").known
-    late = BY_ATTRIBUTE[EU].found(EU, {}, {"a": {"S": "late"}}, known, 11)
+    late = BY_ATTRIBUTE[EU].found(EU, Shown({"a": {"S": "late"}}), known, 11)
     assert Lattice((US, EU)).value(late) is None

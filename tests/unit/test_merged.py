@@ -63,6 +63,14 @@ def test_each_change_costs_what_the_readme_says(world):
     assert costs(world, lambda: world.carry(EU)) == ({}, 0, 0)
 
 
+def test_a_repair_of_equal_regions_looks_at_each_once(world):
+    world.put(US, 1, "a")
+    world.settle()
+    wrote = []
+    reconciled = costs(world, lambda: wrote.append(world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)))
+    assert (wrote, reconciled) == ([False], ({"BatchGetItem": 2}, 0, 2 + 2))
+
+
 def test_an_item_s_changes_of_a_batch_cost_as_much_as_one(world):
     for at in range(5):
         world.update(US, at, value=text(f"v{at}"))

@@ -14,7 +14,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, last_writer
-from distributary.replicate.mirror import CALLS, MirrorBranch
+from distributary.replicate.mirror import CALLS, REQUESTS, MirrorBranch
 from distributary.replicate.settings import ReplicateSettings
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -334,7 +334,8 @@ def app(monkeypatch):
 
 def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
     register = app.runtime().branch.register
-    assert register.client.connections == register.parallel._executor._max_workers == CALLS
+    assert register.client.connections == REQUESTS
+    assert register.tombstones.client.connections == register.parallel._executor._max_workers == CALLS
 
 
 def test_a_function_of_several_regions_reads_its_table_and_writes_the_others(app, monkeypatch):
@@ -342,8 +343,8 @@ def test_a_function_of_several_regions_reads_its_table_and_writes_the_others(app
     monkeypatch.setattr(app, "REPLICA", declared)
     monkeypatch.setenv("REPLICA_REGION", "us-west-2,eu-west-1")
     branch = app.runtime().branch
-    assert [site.region for site in (branch.here, *branch.peers)] == ["us-east-1", "eu-west-1", "us-west-2"]
-    assert [site.client.region for site in branch.peers] == ["eu-west-1", "us-west-2"]
+    assert [site.region for site in branch.regions] == ["us-east-1", "eu-west-1", "us-west-2"]
+    assert [site.client.region for site in branch.regions[1:]] == ["eu-west-1", "us-west-2"]
 
 
 def test_a_role_is_assumed_only_for_the_replica(app, monkeypatch):

@@ -5,11 +5,10 @@ import json
 import pytest
 
 from distributary.consumer.outcome import Status
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Unavailable
 from distributary.replicate.declarations import Mirror, MultiActive, check, greatest, last_writer, peers_of, target_of
 from distributary.replicate.multi_active.conditional_rows import as_seen
 from distributary.replicate.multi_active.crdt import end_of
-from distributary.replicate.multi_active.replica_table import Place
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
@@ -49,6 +48,24 @@ def test_a_delete_is_a_tombstone_and_a_delete_each_and_its_echo_no_write(world):
     assert world.carry(EU) == [Status.SUPERSEDED]
     assert world.spent() == {"GetItem": 1}
     assert world.values() == [{}, {}]
+
+
+def test_a_repair_looks_at_each_region_once_and_at_what_has_no_stamp_again(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.spent()
+    assert not world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)
+    assert world.spent() == {"BatchGetItem": 2, "GetItem": 1}
+
+
+def test_a_repair_reaches_the_regions_that_answer():
+    faults = Faults()
+    world = World(RULE, (US, EU, AP), wrap=faults)
+    faults.when(lambda call, arguments: call == "put_item" and arguments["TableName"] == f"items@{EU}", throttled)
+    world.put(US, 1, "a")
+    with pytest.raises(Unavailable):
+        world.branch(US).reconcile({"id": {"S": "x"}}, FOREVER)
+    assert world.values() == [{"x": "a"}, {}, {"x": "a"}]
 
 
 def test_a_tombstone_of_a_later_format_fails_the_change(world):
@@ -186,6 +203,73 @@ def test_a_conflict_is_one_object_with_both_sides_winner_and_rule(world):
     }
 
 
+def test_an_item_put_below_its_tombstone_goes_and_nothing_else_is_asked(world):
+    world.put(US, 5, "a")
+    world.settle()
+    world.delete(EU)
+    world.settle()
+    world.put(US, 4, "late")
+    world.spent()
+    assert world.carry(US) == [Status.APPLIED]
+    assert world.spent() == {"GetItem": 2, "DeleteItem": 1}
+    assert world.values() == [{}, {}]
+
+
+def test_a_delete_whose_function_died_after_its_tombstone_is_carried_again(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    world.tables.state[f"tombstones@{EU}"].clear()
+    world.put(EU, 1, "a")
+    world.carry(US, since=1)
+    world.settle()
+    assert world.values() == [{}, {}]
+
+
+def test_a_repair_knows_deletions(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.carry(US)
+    world.tables.state[f"tombstones@{EU}"].clear()
+    world.put(EU, 1, "a")
+    assert world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)
+    assert world.values() == [{}, {}]
+
+
+def test_an_item_that_comes_back_in_its_own_region_is_no_conflict(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    world.put(US, 2, "b")
+    world.settle()
+    assert (world.conflicts, world.values()) == (0, [{"x": "b"}] * 2)
+
+
+def test_a_delete_is_no_echo_of_an_earlier_one(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(EU)
+    world.settle()
+    world.put(US, 2, "b")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    assert world.values() == [{}, {}]
+
+
+def test_an_echo_of_a_delete_of_ones_own_item_costs_a_read_too(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(EU)
+    world.carry(EU)
+    world.spent()
+    assert world.carry(US) == [Status.SUPERSEDED]
+    assert world.spent() == {"GetItem": 1}
+
+
 def test_edits_one_after_the_other_are_no_conflict(world):
     for at, region in enumerate([US, EU, US, US, EU]):
         world.put(region, at, f"v{at}")
@@ -311,12 +395,12 @@ class TestByTheStreamsSecond:
         world.put(EU, 0, "c")
         branch, records = world.branch(EU), world.tables.records[EU][world.carried[EU] :]
         world.carry(EU)
-        standing = branch.here.standing(Place({"id": {"S": "x"}}, "multi-active/id=S:x"))
-        again = world.branch(EU)
+        standing = branch.item({"id": {"S": "x"}}, FOREVER).home.look().greatest
+        again = world.branch(EU).item({"id": {"S": "x"}}, FOREVER)
         (change,) = [each for each in decode({"Records": records}, 0) if each.new.raw["value"] == {"S": "c"}]
-        old = again.here.reading.row(change.old.raw, EU, change.version - 1)
+        old = again.home.stamps.row(change.old.raw, EU, change.version - 1)
         assert not old.stamped
-        assert again._second(change, Place({"id": {"S": "x"}}, "multi-active/id=S:x"), old) == standing.time
+        assert again._second(change, old) == standing.time
 
     def test_an_edit_that_comes_again_in_a_raised_generation_is_no_later(self, world):
         for value in ("a", "b"):
@@ -326,6 +410,44 @@ class TestByTheStreamsSecond:
         first = decode({"Records": world.tables.records[US][:1]}, 1)
         world.branch(US).apply(first, FOREVER)
         assert world.values() == [{"x": "b"}] * 2
+
+    def test_a_snapshot_leaves_the_row_to_its_own_record_which_gives_its_time(self, world):
+        world.put(US, 0, "a")
+        (record,) = world.tables.records[US]
+        record = {**record, "distributary": {"origin": "snapshot"}, "eventName": "INSERT"}
+        (end,) = world.branch(US).apply(decode({"Records": [record]}, 0), FOREVER)
+        assert (end.status, world.values()) == (Status.APPLIED, [{"x": "a"}] * 2)
+        assert REPLICA_VERSION not in self.rows(world)[0][("x",)]
+        world.carry(US)
+        assert [each[("x",)][REPLICA_VERSION]["M"]["time"] for each in self.rows(world)] == [{"N": "1795341600"}] * 2
+
+    def test_a_late_snapshot_of_an_older_state_wins_over_nothing(self, world):
+        world.put(US, 0, "a")
+        (record,) = world.tables.records[US]
+        world.put(US, 0, "b")
+        world.settle()
+        body = {**record["dynamodb"], "ApproximateCreationDateTime": 1_795_341_609}
+        record = {**record, "distributary": {"origin": "snapshot"}, "eventName": "INSERT", "dynamodb": body}
+        assert [end.status for end in world.branch(US).apply(decode({"Records": [record]}, 0), FOREVER)] == [
+            Status.SUPERSEDED
+        ]
+        assert world.values() == [{"x": "b"}] * 2
+
+    def test_an_edit_that_another_regions_overtook_is_not_moved_behind_it(self):
+        world = World(last_writer(), (EU, US))
+        world.put(EU, 0, "eu")
+        world.put(US, 0, "us")
+        world.carry(EU)
+        world.settle()
+        assert world.values() == [{"x": "eu"}] * 2
+
+    def test_a_repair_leaves_a_row_that_tells_no_time_to_its_own_region(self, world):
+        world.put(US, 0, "a")
+        assert not world.branch(EU).reconcile({"id": {"S": "x"}}, FOREVER)
+        assert world.values() == [{"x": "a"}, {}]
+
+    def rows(self, world):
+        return [world.tables.state[f"items@{region}"] for region in (US, EU)]
 
     def test_the_later_second_stands(self, world):
         world.put(US, 0, "earlier")

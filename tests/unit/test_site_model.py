@@ -9,17 +9,21 @@ from itertools import permutations
 
 import pytest
 
-from distributary.consumer.deadline import Deadline
-from distributary.replicate.declarations import last_writer
-from distributary.replicate.multi_active.replica_table import Place, Reading, RegionTable
+from distributary.consumer.deadline import FOREVER
+from distributary.replicate.declarations import MultiActive, last_writer
+from distributary.replicate.multi_active.conditional_rows import Rows
+from distributary.replicate.multi_active.lww import Stamps
+from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.interleavings import Interleavings
+from tests.fakes.serial import Serial
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
-READING = Reading(last_writer("at"), (US, EU, AP), REPLICA_VERSION)
-PLACE = Place({"id": {"S": "x"}}, "multi-active/x")
+DECLARED = MultiActive(regions=(US, EU, AP), rule=last_writer("at"))
+READING = Stamps(DECLARED.rule, DECLARED.regions, REPLICA_VERSION)
+KEY = {"id": {"S": "x"}}
 
 
 def edit(at, region):
@@ -53,15 +57,17 @@ class Tables:
         self.client.state = copy.deepcopy(self._states[frozen])
 
     def row(self):
-        return self.client.get_item(TableName="items", Key=PLACE.key).get("Item")
+        return self.client.get_item(TableName="items", Key=KEY).get("Item")
 
 
 def merging(tables, states, wrap, lives):
     """A program: merges these states, one after the other, into South America's tables."""
     client = wrap(tables.client, dynamodb)
-    site = RegionTable(client, "sa-east-1", "items", "tombstones", READING, 7, lambda: 0.0, lambda _: None)
+    rows = Rows(client, "sa-east-1", "items", "tombstones", REPLICA_VERSION, 7, lambda: 0.0)
+    branch = MultiActiveBranch(DECLARED, (rows,), READING, None, Serial(), lambda _: None)
+    item = branch.item(KEY, FOREVER)
     for state in states:
-        site.merge(PLACE, state, state.region, Deadline(float("inf")), lambda _: None)
+        item.merge(item.home, state)
 
 
 def every_order(programs, crashes):

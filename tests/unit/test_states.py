@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from distributary.replicate.declarations import last_writer
 from distributary.replicate.multi_active.crdt import NEVER, Time, rank
-from distributary.replicate.multi_active.replica_table import Reading, State, digest_of, read_stamp, stamp
+from distributary.replicate.multi_active.lww import Stamps, State, digest_of, read_stamp, stamp
 from distributary.stream.codec import encode_item
 from tests.unit.strategies import as_event, items
 
 REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 ATTRIBUTE = "_distributary_version"
-READING = Reading(last_writer("at"), REGIONS, ATTRIBUTE)
+READING = Stamps(last_writer("at"), REGIONS, ATTRIBUTE)
 
 times = st.one_of(
     st.just(NEVER), st.integers(0, 2).map(lambda n: Time.of(Decimal(n))), st.sampled_from("ab").map(Time.of)

@@ -8,7 +8,7 @@ import pytest
 from distributary.errors import ConfigError, Rejected
 from distributary.replicate.multi_active.crdt import NEVER, Timestamp
 from distributary.replicate.multi_active.edits import Marks
-from distributary.replicate.multi_active.replica_table import State, digest_of, stamp
+from distributary.replicate.multi_active.lww import State, digest_of, stamp
 from distributary.stream import records as stream_records
 from distributary.stream import version
 from distributary.stream.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable

@@ -6,7 +6,14 @@ from typing import Any, Protocol
 import boto3
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+)
 
 from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
@@ -29,7 +36,7 @@ AwsError = (ClientError, BotoCoreError)
 _PERMANENT = {"ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"}
 _DEPLOYMENT = {
     "AccessDenied": "grant the function's role this action",
-    "ValidationException": "the table has another key: give it the key that README.md names",
+    "ValidationException": "the table has another key than is written: make it anew, or correct its name",
     "AccessDeniedException": "grant the function's role this action",
     "NoSuchBucket": "correct the bucket's name in the stack's parameters",
     "ResourceNotFoundException": "correct the table's name and region in the stack's parameters",
@@ -83,6 +90,36 @@ def classify(error: Exception, call: str) -> DistributaryError:
     return Unavailable(f"{call}: {code}" + (f"; {fix}" if fix else ""), str(error))
 
 
+_ON_THIS_MACHINE = "; for a table on this machine, set what `distributary up` prints"
+NO_REGION = f"no region: give --region, or set AWS_REGION{_ON_THIS_MACHINE}"
+NO_CREDENTIALS = (
+    f"no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY{_ON_THIS_MACHINE}"
+)
+
+
+def how_to_reach(error: Exception) -> str:
+    """One line that a command prints if no request got to AWS: what is wrong, and how to fix it. Empty if one did."""
+    if isinstance(error, NoRegionError):
+        return NO_REGION
+    if isinstance(error, NoCredentialsError):
+        return NO_CREDENTIALS
+    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
+        return nothing_answers(str(error.kwargs.get("endpoint_url", "")))
+    return ""
+
+
+def nothing_answers(endpoint: str, why: str = "") -> str:
+    """That no service can be reached at the endpoint, why if that is known, and what to do."""
+    start = "start what should listen there, such as `distributary up`"
+    return f"nothing answers at {endpoint.rstrip('/')}{why and f' ({why})'}: {start}, or correct the address"
+
+
 def why_no_client(error: Exception) -> str:
     """One line that a command prints if boto3 cannot make a client. It says how to fix that."""
-    return "no region: give --region, or set AWS_REGION" if isinstance(error, NoRegionError) else str(error)
+    return how_to_reach(error) or " ".join(str(error).split())
+
+
+def why_no_table(table: str, error: Exception) -> str:
+    """One line that a command prints if it cannot read a table's description. It says how to fix that."""
+    fix = how_to_reach(error) or f"{code_of(error)}; correct its name, --region or --endpoint-url, or your credentials"
+    return f"table {table}: {fix}"

@@ -16,16 +16,28 @@ OnExpiry = Literal["remove", "keep"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """Rows of an item under another key: one, or with `each` as many as it names.
+    """Rows of an item under another key: one row, or with `each` one for each member.
 
-    `pk` and `sk` are templates (see `keys.Template`) over the entity's keys and attributes; an item that lacks one of
-    them has no row, as in a sparse index, and a row whose attribute changes moves. `each` names a set or list, or is a
-    function of the item: a row for each member, which templates interpolate as `{each}`; at most 49.
+    An item that lacks an attribute of the key has no row, as in a sparse index. When an attribute of the key changes,
+    the row moves. If a function of yours raises an error, the change is parked.
 
-    The row holds the attributes of `keep` exactly, those of `rename` under new names (`{"old": "new"}`), and those of
-    `compute`, each a function of the item. `where` leaves items out. `expires_at` names the attribute (N, epoch
-    seconds) that the row's TTL is taken from, or is a function of the item; nothing else may be called `expires_at`,
-    or rows would go before their items do. `on_expiry="keep"` leaves the rows of an item that its TTL deleted.
+    Attributes:
+        name: The view's name: letters, digits, `_`, `.` and `-`. It is part of stored keys.
+        of: The entity.
+        pk: The row's partition key, a [template](stream.md#distributary.stream.keys.Template) over the entity's keys
+            and attributes; at most 2,048 bytes.
+        sk: The row's sort key, a template; at most 1,024 bytes. `pk` and `sk` together name all keys of the entity, so
+            that no two items share a row.
+        keep: Attributes that the row has exactly as the item has them.
+        rename: Attributes that the row has under another name: `{"old": "new"}`.
+        compute: Attributes that a function of the item returns, by their names in the row.
+        where: Which items have rows; all of them if None.
+        each: The name of a set or a list, or a function of the item that returns the members. The item has a row for
+            each member, which the templates call `{each}`; at most 49 rows.
+        expires_at: The attribute with the time (a number, epoch seconds) at which the row's TTL ends, or a function of
+            the item. Nothing else in the row may be called `expires_at`.
+        on_expiry: What follows when the source's TTL deletes the item: `"remove"` removes its rows, `"keep"` leaves
+            them.
     """
 
     name: str
@@ -43,12 +55,27 @@ class Projection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregate:
-    """A row per group of items: all whose `pk` and `sk` are the same; an empty group has no row.
+    """One row for each group of items. A group is all items with the same `pk` and `sk`; an empty group has no row.
 
-    `count` names the attribute for the number of items; `sum`, `average`, `min`, `max` and `distinct` give attributes
-    of the row each an attribute of the items or a function of the item. Sums are exact to 38 digits: what would
-    exceed them is parked. Minimum, maximum and distinct count are exact under deletion: every value is counted, in a
-    row of its own. `shards` spreads a hot group over so many rows; `totals.read` sums them.
+    `sum`, `average`, `min`, `max` and `distinct` map an attribute of the row to an attribute of the items, or to a
+    function of the item. An item without it adds nothing. All figures stay exact when items are updated and deleted:
+    for `min`, `max` and `distinct`, each value is counted in a row of its own.
+
+    Attributes:
+        name: The view's name, as for `Projection`.
+        of: The entity.
+        pk: The group's partition key, a template; at most 2,048 bytes.
+        sk: The group's sort key, a template; at most 1,024 bytes.
+        count: The row's attribute for the number of items.
+        sum: Sums, exact to 38 digits. A change that would exceed them is parked.
+        average: Averages, to 38 digits.
+        min: The smallest values: numbers, strings or binaries.
+        max: The largest values.
+        distinct: How many different values there are. Not together with `shards`.
+        where: Which items count; all of them if None.
+        shards: How many rows a group is spread over, 1 to 100. `totals.read` combines them.
+        on_expiry: What follows when the source's TTL deletes the item: `"remove"` subtracts what it added, `"keep"`
+            leaves it in the figures.
     """
 
     name: str
@@ -68,10 +95,22 @@ class Aggregate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latest:
-    """A row per group of items, showing the one whose attribute `by` is greatest (ties: whose key is greatest).
+    """One row for each group of items, with the content of the item whose `by` is greatest. If two are equal, the item
+    with the greater key is shown.
 
-    `by` names a string, number or binary, or is a function of the item; items without it are left out. What the row
-    holds is as for `Projection`.
+    Attributes:
+        name: The view's name, as for `Projection`.
+        of: The entity.
+        pk: The group's partition key, a template; at most 2,048 bytes.
+        sk: The group's sort key, a template; at most 1,024 bytes.
+        by: An attribute that is a string, a number or a binary, or a function of the item. Items without it are left
+            out.
+        keep: What the row holds, as for `Projection`.
+        rename: As for `Projection`.
+        compute: As for `Projection`.
+        where: Which items take part; all of them if None.
+        on_expiry: What follows when the source's TTL deletes the shown item: `"remove"` shows the next one, `"keep"`
+            goes on showing it.
     """
 
     name: str

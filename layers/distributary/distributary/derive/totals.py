@@ -18,12 +18,24 @@ _ANY_BYTES = 4096
 
 
 def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
-    """What an Aggregate's row shows, of all its shards together; None if the group is empty. Sums are exact Decimals,
-    also beyond the 38 digits that one row can hold; averages have 38 digits.
+    """Reads a group of an `Aggregate`, all of its shards together. Costs 1 read unit for each shard, in one
+    BatchGetItem (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html). The shards are
+    not read at one moment, so a total may miss what is written meanwhile.
 
-    `group` gives the attributes that the view's keys name. One BatchGetItem, 1 read unit a shard; shards are read one
-    by one, so a total may miss what is written meanwhile. Raises Rejected for a key that cannot be made,
-    Unavailable where DynamoDB does not answer.
+    Args:
+        client: A boto3 client of DynamoDB.
+        table: The derived table's name.
+        view: The view, as `check` returns it.
+        group: The attributes that the view's keys name, with the group's values.
+
+    Returns:
+        The row's attributes, or None if the group is empty. Sums are exact Decimals, also beyond the 38 digits that
+        one row can hold; averages have 38 digits.
+
+    Raises:
+        TypeError: The view is no `Aggregate`.
+        Rejected: The group's key cannot be made: an attribute is missing or has the wrong type.
+        Unavailable: DynamoDB does not answer.
     """
     declared = view.declared
     if not isinstance(declared, Aggregate):

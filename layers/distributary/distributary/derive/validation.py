@@ -21,7 +21,14 @@ _RESERVED = {*KEY_ATTRIBUTES, REPLICA_VERSION, STATE, REVISION, EXPIRY}
 
 
 def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
-    """The declared views, ready for use. Raises ConfigError that names every fault of every view at once."""
+    """Checks declared views, as the function does when it starts.
+
+    Returns:
+        The views, ready for use, in their order.
+
+    Raises:
+        ConfigError: A declaration is wrong. It names every fault of every view.
+    """
     faults = [] if declarations else ["no view is declared: add one to views.py"]
     views = []
     for declared in declarations:

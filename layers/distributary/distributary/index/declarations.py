@@ -16,11 +16,16 @@ another format has no alias to write to. Indexes of 0.1 name no format: theirs i
 class Field:
     """A field of a document that is more than an attribute under its own name.
 
-    `mapping` is OpenSearch's, `of` the attribute that the field is taken from, or a function of the item (None leaves
-    the field out). With `json`, a string is expanded as the JSON that it holds. `on_error` says what becomes of a value
-    that cannot be written, such as a string that holds no JSON: "park" parks the change, "null" writes a null instead.
-    `max_keys` is how many keys, at any depth, one document may bring into a `dynamic` object besides those that its
-    mapping declares: each becomes a field of the index, which has a limit for all documents together.
+    Attributes:
+        mapping: OpenSearch's mapping of the field.
+        of: The attribute that the field is taken from, or a function of the item; the field's own name if None. If the
+            function returns None, the document lacks the field. If it raises an error, the change is parked.
+        json: Whether the attribute is a string that holds JSON, which is expanded; at most 100 levels deep.
+        on_error: What becomes of a value that cannot be written, such as a string that holds no JSON: `"park"` parks
+            the change, `"null"` writes a null in its place.
+        max_keys: How many keys, at any depth, one document may bring into a `dynamic` object besides those that its
+            mapping declares. Each becomes a field of the index, which has at most 1,000 by default
+            (https://docs.opensearch.org/latest/install-and-configure/configuring-opensearch/index-settings/).
     """
 
     mapping: Mapping[str, Any]
@@ -32,14 +37,23 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Index:
-    """The documents that one entity's items are in one index; several declarations may share an index.
+    """The documents of one entity's items in one index. Several declarations may share an index.
 
-    `name` is the alias that readers use, `id` a template (see `keys.Template`) over the entity's keys, all and only,
-    `fields` each kept attribute with its OpenSearch mapping, such as `{"email": {"type": "keyword"}}`, or a `Field`.
-    The mapping's type says how a value is written (`values.writer`): a number in a keyword as its exact text, in a
-    long or double as a JSON number; sets as sorted arrays, binaries as base64. `routing` is a template over the keys,
-    `pipeline` the ingest pipeline that a document goes through. `since` is the first generation that the declaration is
-    of: while readers move to a changed mapping, the one before it stays declared beside it.
+    The mapping's type decides how a value is written: a number is exact text in a `keyword`, and a JSON number in a
+    `long` or `double`. Sets are sorted arrays, binaries are base64. A value that does not fit its type parks the
+    change.
+
+    Attributes:
+        name: The alias that readers use: lowercase, at most 230 bytes.
+        of: The entity.
+        id: The document's id, a [template](stream.md#distributary.stream.keys.Template) over all of the entity's keys
+            and nothing else. An id of more than 512 bytes, OpenSearch's limit, is replaced by its SHA-256.
+        fields: The document's fields, each with its OpenSearch mapping, such as `{"email": {"type": "keyword"}}`, or
+            with a `Field`. Attributes that are not named are left out.
+        routing: A template over the entity's keys that chooses the shard.
+        pipeline: The ingest pipeline that documents go through.
+        since: The first generation that this declaration is for. While readers move to a changed mapping, keep the old
+            declaration beside the new one.
     """
 
     name: str

@@ -21,7 +21,14 @@ _TAKEN = re.compile(r"-g[0-9]+(-write(-[0-9]+)?)?$")
 
 
 def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
-    """The declarations, ready for use. Raises ConfigError that names every fault of every index at once."""
+    """Checks declared indexes, as the function does when it starts.
+
+    Returns:
+        The declarations, ready for use, in their order.
+
+    Raises:
+        ConfigError: A declaration is wrong. It names every fault of every index.
+    """
     faults = [] if indexes else ["no index is declared: add one to indexes.py"]
     sources = []
     for index in indexes:

@@ -22,13 +22,20 @@ Unit = Literal["seconds", "milliseconds", "text"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
-    """One way: the source's items under their own keys, in a table that nothing else writes to.
+    """One way: the source's items under their own keys, in a table of another region that nothing else writes to. With
+    no option given, the whole table as it is.
 
-    Without anything declared: the whole table, as it is. `of` names the items' entity; what it does not claim is not
-    replicated. `where` leaves items out, `key_prefix` those whose partition key (a string) begins otherwise; an item
-    that no longer fits leaves the replica. `drop` are attributes that stay in the region, `mask` those that a function
-    of the value replaces (`{"email": lambda value: "-"}`); both are of the entity, and neither may be a key.
-    `expired="ignore"` keeps items in the replica that the source's TTL deleted, until its own TTL does.
+    Attributes:
+        of: The items' entity; all items if None. Items that it does not claim are not replicated. `key_prefix`, `drop`
+            and `mask` need it.
+        where: Which items are replicated; all of them if None. An item that no longer fits is removed from the replica.
+            If it raises an error, the change is parked.
+        key_prefix: Replicates only items whose partition key (a string) begins with this.
+        drop: Attributes of the entity, no keys, that do not leave the region.
+        mask: Attributes of the entity, no keys, that a function of the value replaces:
+            `{"email": lambda value: "-"}`.
+        expired: What follows when the source's TTL deletes an item: `"propagate"` deletes it from the replica,
+            `"ignore"` keeps it until the replica's own TTL deletes it.
     """
 
     of: Entity | None = None
@@ -92,31 +99,47 @@ class Rule:
 
 
 def last_writer(attribute: str | None = None, unit: Unit | None = None) -> Rule:
-    """The item whose `attribute` is greatest: the time at which the application wrote it, a number or a text that
-    sorts by time. An item without it loses to all that have it. `unit` (text: ISO 8601, UTC) is for `deletes="win"`.
+    """The rule by which the later edit of a whole item wins. An item without the attribute loses to every item that has
+    it. If two times are equal, the region that is named first wins.
 
-    Without an attribute: the second in which the stream says the edit was made. Of two edits in one second in two
-    regions, that of the region named first wins, whichever came first; one made on top of another still comes after
-    it. Each edit costs one write more, in its own region; until that is done, a change of another region may
-    have overwritten it."""
+    Without an attribute, the time is the second in which the stream says that the edit was made
+    (ApproximateCreationDateTime in
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html). An edit on top of
+    another edit always wins over it. Each edit costs 1 write more in its own region. Until that write is done, a change
+    from another region may have overwritten the edit.
+
+    Args:
+        attribute: The attribute in which the application keeps the time of its write: a number, or a string that sorts
+            by time.
+        unit: What the time is in: `"seconds"` or `"milliseconds"` since the epoch, or `"text"` (ISO 8601, UTC). Needed
+            for `deletes="win"` only.
+    """
     if attribute is None:
         return Rule("last_writer()", lambda _: None, by_stream=True)
     return Rule(f"last_writer({attribute})", lambda item: item.get(attribute), unit)
 
 
 def greatest(function: Callable[[Image], Value]) -> Rule:
-    """A rule of your own: the item for which a pure function answers the greatest number, or text."""
+    """A rule of your own: the item for which a function returns the greatest number or string wins.
+
+    Args:
+        function: A pure function of the item. If it raises an error, the change is parked.
+    """
     return Rule(f"greatest({getattr(function, '__name__', 'function')})", function)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MultiActive:
-    """Both ways: the application writes in each of `regions` (2 to 5), and all tables come to hold the same.
+    """Both ways: the application writes in every region, and all tables come to hold the same items.
 
-    By `last_writer` and `greatest` the whole item wins or loses, by `by_attribute` and `custom` items are merged; ties
-    go to the region named first. `deletes="lose"`: a deletion covers what was deleted and all that it outranks, so that
-    a greater edit made elsewhere meanwhile survives; `"win"`: also all edits up to the end of the second in which the
-    item was deleted, in any region.
+    Attributes:
+        regions: 2 to 5 regions, such as `"eu-west-1"`. If two edits are equal by the rule, the region that is named
+            first wins.
+        rule: `last_writer` or `greatest`, by which a whole item wins or loses; or `by_attribute` or `custom`, by which
+            items are merged.
+        deletes: What a delete removes. `"lose"`: the version that it saw and every older one; a concurrent edit in
+            another region restores the item. `"win"`: also every edit up to the end of the second in which the item
+            was deleted, in any region. It needs a rule with an attribute and a `unit`.
     """
 
     regions: tuple[str, ...]
@@ -128,7 +151,14 @@ Replica = Mirror | MultiActive
 
 
 def check(declared: Replica) -> Replica:
-    """The same declaration. Raises ConfigError that names every fault at once."""
+    """Checks a declared replica, as the function does when it starts.
+
+    Returns:
+        The same declaration.
+
+    Raises:
+        ConfigError: The declaration is wrong. It names every fault.
+    """
     faults = _mirror_faults(declared) if isinstance(declared, Mirror) else _multi_active_faults(declared)
     if found := list(faults):
         raise ConfigError(found)

@@ -9,7 +9,8 @@ from distributary.errors import Rejected
 from distributary.stream.codec import Typed, Value, decode
 
 REPLICA_VERSION = "_distributary_version"
-"""The attribute in which every row that Distributary writes carries its version (46 digits, see `version.to_text`)."""
+"""The attribute in which a row of a derived table or a mirror carries its version: a string of 46 digits, to which a
+repair adds `~` and a random revision (see `version.to_text`). In multi-active it holds the item's stamp."""
 
 
 class Kind(StrEnum):

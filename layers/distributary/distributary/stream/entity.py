@@ -1,6 +1,6 @@
 """Kinds of items: which of them share a table, and which changes concern what is kept of one."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -16,9 +16,13 @@ Predicate = Callable[[Image], bool]
 class Entity:
     """One kind of item in a source table.
 
-    `keys` are the table's key attributes, one or two. `attributes` are the other attributes that your declarations use.
-    `where` says which items of a single-table design belong to the entity. It receives the whole item. Prefer a `where`
-    that needs only the keys, such as `key_prefix`: it also works for a delete of which nothing else is known.
+    Attributes:
+        name: A name for messages and logs.
+        keys: The table's key attributes, one or two.
+        attributes: The other attributes that your declarations name.
+        where: Which items of a single-table design belong to the entity; all of them if None. It receives the whole
+            item. Prefer one that needs only the keys, such as `key_prefix`: it also works for a delete of which nothing
+            else is known. If it raises an error, the change is parked.
     """
 
     name: str
@@ -37,6 +41,15 @@ def without_comma(**given: object) -> list[str]:
         f"{name}=('{value}') is a string: write {name}=('{value}',), with the comma"
         for name, value in given.items()
         if isinstance(value, str)
+    ]
+
+
+def other_keys(of: Mapping[str, Entity], keys: Sequence[str]) -> list[str]:
+    """A fault for each entity whose `keys` are not the table's key attributes; `of`: by what names the declaration."""
+    return [
+        f"{name}: entity '{entity.name}' has the keys {', '.join(entity.keys)}, and the table {', '.join(keys)}"
+        for name, entity in of.items()
+        if set(entity.keys) != set(keys)
     ]
 
 

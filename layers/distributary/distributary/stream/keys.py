@@ -25,8 +25,12 @@ SORT_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 
+_ENCODED = {ord(c): "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + SEPARATORS + _INVISIBLE}
+
+
+@lru_cache(maxsize=64)
 def _escapes(separators: str) -> dict[int, str]:
-    return str.maketrans({c: "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + separators + _INVISIBLE})
+    return {ord(c): _ENCODED[ord(c)] for c in "%" + separators + _INVISIBLE}
 
 
 _ESCAPES = _escapes(SEPARATORS)
@@ -117,8 +121,9 @@ class Template:
     """A key such as `CUSTOMER#{customer_id}`: text with the attributes that it interpolates.
 
     `{name}` takes a string, `{name:N}` a number, `{name:sortable}` a number written so that keys sort as the numbers do
-    (see `sortable_number`), `{name:B}` a binary. In the values `%`, control characters and `separators`, those of
-    SEPARATORS that the template's own text uses, are percent-encoded. So two different inputs never get the same key.
+    (see `sortable_number`), `{name:B}` a binary, which is written as base64 for URLs without padding. In the values,
+    `%`, control characters and the separators (such as `#`) that the template's own text uses are percent-encoded. So
+    two different inputs never get the same key. An item that lacks an attribute, or has another type in it, gets none.
     """
 
     text: str

@@ -37,10 +37,15 @@ def sortable(value: Any, limit: int) -> str:
 
 
 def sortable_number(number: int | Decimal) -> str:
-    """The text that `{name:sortable}` writes for a number in a key template: the texts of two numbers sort as the
-    numbers do, whatever follows them in the key. It has at most 43 bytes, all of them digits, `-` or `_`.
+    """The text that `{name:sortable}` writes for a number in a key template. The texts of two numbers sort as the
+    numbers do, whatever follows them in the key.
 
-    Raises Rejected for what is no DynamoDB number (38 digits, 1E-130 to 9.99E+125).
+    Returns:
+        At most 43 bytes, all of them digits, `-` or `_`.
+
+    Raises:
+        Rejected: It is no number that DynamoDB takes: 38 digits, 1E-130 to 9.99E+125
+            (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html).
     """
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
         raise Rejected(f"{type(number).__name__} is no number; give an int or a Decimal")

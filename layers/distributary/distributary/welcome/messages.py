@@ -30,7 +30,14 @@ _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u180e\u200b-\u200f\u2028-\u202e
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Templates over an entity's attributes, such as `Welcome, {{name}}`. In `html` values are escaped."""
+    """Texts with an entity's attributes in double braces, such as `Welcome, {{name}}`. An attribute must be a string or
+    a number; if the item lacks it, the change is parked.
+
+    Attributes:
+        subject: The subject, one line.
+        text: The message as plain text.
+        html: The message as HTML, in which values are escaped; None for a message without HTML.
+    """
 
     subject: str
     text: str
@@ -43,10 +50,13 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A template that the provider keeps, and the attributes that it is filled with.
+    """A template that the provider keeps
+    (https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-api.html).
 
-    SES escapes nothing, so a template's `{{name}}` is escaped for HTML beforehand; `{{name_text}}` is the same for
-    subject and text. https://docs.aws.amazon.com/ses/latest/dg/send-personalized-email-api.html
+    Attributes:
+        name: The template's name.
+        values: The attributes that fill it. SES escapes nothing, so `{{name}}` is the value escaped for HTML, and
+            `{{name_text}}` the value as it is, for the subject and the text.
     """
 
     name: str
@@ -59,8 +69,19 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one recipient. `id` is the same however often it is tried; `to` is empty where the channel has
-    no recipients; `stored` names the provider's template, which `values` fill instead of the three texts."""
+    """One message to one recipient.
+
+    Attributes:
+        id: The same at every try. Give it to a provider that removes duplicates.
+        rule: The rule's name.
+        to: The recipient; empty if the channel has none.
+        subject: The filled subject.
+        text: The filled text.
+        html: The filled HTML, or None.
+        stored: The name of the provider's template, or None. With a template, the three texts are empty.
+        values: The values that fill the texts or the template, by attribute.
+        tags: The rule's tags.
+    """
 
     id: str
     rule: str
@@ -143,8 +164,18 @@ def faults(content: Content | Stored) -> Iterator[str]:
 
 
 def contents(folder: Path) -> dict[str, Content]:
-    """The contents of a folder by locale: `en.subject.txt`, `en.txt`, and `en.html` if there is one. The locale that is
-    taken for want of another is the one in `default`, a file with its name. Raises ConfigError."""
+    """Reads the contents of a folder: for each locale `en.subject.txt`, `en.txt`, and `en.html` if there is one.
+
+    Args:
+        folder: The folder. Its file `default` holds the name of the default locale; without it, the first in
+            alphabetical order is the default.
+
+    Returns:
+        The contents by locale, the default first, as `Rule.content` takes them.
+
+    Raises:
+        ConfigError: There is no subject in the folder, a text is missing, or `default` names no locale.
+    """
     names = sorted(path.name.removesuffix(".subject.txt") for path in folder.glob("*.subject.txt"))
     missing = [f"{folder.name}/{name}.txt is missing: write the text" for name in names if not _at(folder, name)]
     if not names or missing:

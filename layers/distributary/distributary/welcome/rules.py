@@ -22,22 +22,34 @@ _MAX_TAGS = 49
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One message for what happens to an item of an entity.
+    """One message for one kind of event of an entity's items.
 
-    `on` is what happens (INSERTED, EXPIRED, `became("status", "active")`); `channel` how the message goes out, and `to`
-    whom to, where the channel has recipients. `content` is what it says, by locale; `locale` says which (`de-AT` falls
-    back to `de`, and then to the first). `where` leaves items out; so does an item whose `consent` attribute is not
-    true. `again="each"` sends at each such event of an item, such as a user who was deleted and comes back, "never"
-    only once. `on_unknown` says what follows when a message may have been sent or not, after a crash or a lost answer:
-    "park" never sends it twice, "resend" sends it again, three times at most. A record older than `max_age_seconds`
-    (the setting's, if None) sends nothing. `tags` go to the provider.
+    A value with a web address or a line break parks the change: it could turn your mail into an advertisement.
+    Attributes in `trusted` may have both.
 
-    `id` names the rule in its claims, the records of what was sent. It is the `name`, if not given: to rename a rule,
-    give it its old name as `id`, or the rule sends its messages again.
-
-    A value in a message is cut after `max_characters`. A value with a web address or a line break parks the message,
-    since it could turn a mail of yours into an advertisement. Attributes in `trusted` are exempt from both rules: name
-    those that your application writes, not its users. They have at most 2,000 characters.
+    Attributes:
+        name: The rule's name: letters, digits, `_`, `.` and `-`.
+        of: The entity.
+        content: What the message says, by locale. The first locale is the default.
+        to: The recipient: an attribute's name, or a function of the item that returns a string. Leave it out if the
+            channel has no recipients. What is no e-mail address, or no phone number, parks the change.
+        on: The event: `INSERTED`, `EXPIRED` or `became("status", "active")`.
+        channel: How the message is sent: `Ses`, `Sms`, `Topic`, `EventBridge`, or a class of your own.
+        locale: The attribute that names the language, or a function of the item. `de-AT` falls back to `de`, and then
+            to the default.
+        where: Which items send the message; all of them if None.
+        consent: An attribute that must be `true`, or nothing is sent.
+        again: `"never"` sends once for each item, ever. `"each"` sends at each such event of an item, for example when
+            a deleted user returns.
+        on_unknown: What follows if it is unknown whether a message was sent, after a crash or a lost response.
+            `"park"` never sends it twice. `"resend"` sends it again, at most three times in all.
+        max_age_seconds: A record that is older sends nothing; the setting `WelcomeMaxAgeSeconds` if None.
+        tags: At most 49 tags for the provider, letters, digits, `_`, `.` and `-`. SES takes them as message tags
+            (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html).
+        id: The rule's name in its claims, which record what was sent; the `name` if None. To rename a rule, give it
+            its old name as `id`; otherwise it sends its messages again.
+        max_characters: The length after which a value in a message is cut, 1 to 2,000.
+        trusted: Attributes that your application writes, not its users. They have up to 2,000 characters.
     """
 
     name: str
@@ -70,7 +82,16 @@ class Rule:
 
 
 def compose(rule: Rule, item: Image, id: str = "") -> Message:
-    """The rule's message for an item. Raises Rejected for a missing attribute and for what is no recipient."""
+    """The rule's message for an item, for tests of your declarations.
+
+    Args:
+        rule: The rule.
+        item: The item, such as `Image({"email": {"S": "ada@example.com"}})`.
+        id: The message's id.
+
+    Raises:
+        Rejected: An attribute is missing or may not be in a message, or the recipient is none.
+    """
     pattern, to = rule.channel.recipient, ""
     if pattern is not None and rule.to is not None:
         to = _text(rule.to, "to", item)
@@ -101,9 +122,17 @@ def _text(given: Text, what: str, item: Image) -> str:
 
 
 def check(rules: Sequence[Rule], kinds: frozenset[Kind] = frozenset(Kind)) -> tuple[Rule, ...]:
-    """The rules as declared; `kinds` are the event names that the mapping lets through.
+    """Checks declared rules, as the function does when it starts.
 
-    Raises ConfigError that names every fault of every rule at once.
+    Args:
+        rules: The rules.
+        kinds: The stream's event names that the function receives (setting `WelcomeEventNames`).
+
+    Returns:
+        The rules as declared.
+
+    Raises:
+        ConfigError: A rule is wrong. It names every fault of every rule.
     """
     found = [] if rules else ["no rule is declared: add one to rules.py"]
     names, ids = [rule.name for rule in rules], [rule.claim_id for rule in rules]

@@ -21,7 +21,7 @@ class Trigger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inserted:
-    """A new item."""
+    """An item was inserted."""
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.INSERT})
 
@@ -61,7 +61,8 @@ class Became:
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    """DynamoDB's TTL deleted the item; the message is about what it was."""
+    """DynamoDB's TTL deleted the item. The message is about the item as it was. DynamoDB deletes an item within a few
+    days of its time (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html)."""
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.REMOVE})
 
@@ -79,5 +80,10 @@ EXPIRED = Expired()
 
 
 def became(attribute: str, value: Value) -> Became:
-    """For rules: `on=became("status", "active")`."""
+    """An attribute took a value that it did not have, by an update or with a new item: `on=became("status", "active")`.
+
+    Args:
+        attribute: The attribute's name.
+        value: The value: a string, a bool, or a number.
+    """
     return Became(attribute, value)

@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError, code_of, why_no_client
+from distributary.consumer.aws import AwsError, why_no_client, why_no_table
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.table_format import TableFormat
@@ -25,6 +25,7 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.readers import full_export
 from distributary.stream import version as versions
+from distributary.stream.entity import other_keys
 from distributary.stream.keys import table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, progress
@@ -138,15 +139,9 @@ def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[st
     try:
         description = client.describe_table(TableName=table)["Table"]
     except AwsError as error:
-        raise ConfigError(f"table {table}: {code_of(error)}; correct its name, --region or --endpoint-url") from None
+        raise ConfigError(why_no_table(table, error)) from None
     keys = tuple(str(each["AttributeName"]) for each in description["KeySchema"])
-    faults = [
-        f"view '{view.name}': entity '{view.declared.of.name}' has the keys {', '.join(view.declared.of.keys)}, "
-        f"and the table {', '.join(keys)}"
-        for view in views
-        if set(view.declared.of.keys) != set(keys)
-    ]
-    if faults:
+    if faults := other_keys({f"view '{view.name}'": view.declared.of for view in views}, keys):
         raise ConfigError(faults)
     return keys, int(description.get("ItemCount", 0))
 

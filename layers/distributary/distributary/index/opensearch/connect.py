@@ -1,10 +1,12 @@
 """A connection to OpenSearch: authentic, verified, and with no retries of its own."""
 
+import socket
+import ssl
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
-from distributary.consumer.aws import client
+from distributary.consumer.aws import client, nothing_answers
 from distributary.errors import ConfigError
 from distributary.index.opensearch.credentials import Basic, Credentials, Signed, Unsigned, secret
 from distributary.index.opensearch.http import Wire
@@ -17,7 +19,7 @@ class Client:
     asked for: the index function starts without it."""
 
     def __init__(self, endpoint: str, credentials: Credentials) -> None:
-        self._endpoint, self._credentials = endpoint, credentials
+        self.endpoint, self._credentials = endpoint, credentials
         self._wire = Wire(endpoint, credentials)
 
     def bulk(self, *, body: bytes, request_timeout: float) -> Any:
@@ -38,7 +40,7 @@ class Client:
         from opensearchpy import OpenSearch, Urllib3HttpConnection
 
         return OpenSearch(
-            hosts=[self._endpoint],
+            hosts=[self.endpoint],
             http_auth=None if isinstance(self._credentials, Unsigned) else self._credentials,
             connection_class=Urllib3HttpConnection,
             verify_certs=True,
@@ -65,6 +67,21 @@ def connect(endpoint: str, service: str, secret_arn: str = "none") -> Client:
     elif service == "basic":
         credentials = Basic(secret(secret_arn))
     return Client(endpoint, credentials)
+
+
+def why_unreachable(endpoint: str, error: Any) -> str:
+    """One line for opensearch-py's ConnectionError: the endpoint, why it cannot be reached, and what to do."""
+    found = error.info
+    causes = [found.__cause__, *found.args, found] if isinstance(found, Exception) else [error]
+    cause = next(each for each in causes if isinstance(each, Exception))
+    if isinstance(cause, ssl.SSLError):
+        return (
+            f"no TLS connection to {endpoint} ({cause.reason}): give it a trusted certificate for its name, "
+            "name its CA in SSL_CERT_FILE, or correct the address"
+        )
+    if isinstance(cause, socket.gaierror):
+        return nothing_answers(endpoint, "the name cannot be resolved")
+    return nothing_answers(endpoint, getattr(cause, "strerror", None) or type(cause).__name__)
 
 
 def clients(service: str, region: str | None = None, **options: Any) -> Any:

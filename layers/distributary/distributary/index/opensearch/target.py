@@ -16,6 +16,7 @@ from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk import Action, Bulk
+from distributary.index.opensearch.connect import why_unreachable
 from distributary.index.opensearch.schema import apply
 from distributary.index.validation import check, whole
 from distributary.stream.change import Change, Image
@@ -131,14 +132,16 @@ def template(index: Index) -> Mapping[str, Any]:
 
 
 def make(client: Any, indexes: Sequence[Index], generation: int) -> Iterator[str]:
-    """Makes each declared index, or brings it up to date; a line for each. Raises ConfigError, with the index and
-    OpenSearch's own reason if it refused."""
-    from opensearchpy.exceptions import OpenSearchException
+    """Makes each declared index, or brings it up to date; a line for each. Raises ConfigError: with the endpoint if it
+    cannot be reached, with the index and OpenSearch's own reason if it refused."""
+    from opensearchpy.exceptions import ConnectionError, OpenSearchException
 
     check(indexes)
     for index in whole(of_generation(indexes, generation)):
         try:
             yield apply(client, index, generation, template(index))
+        except ConnectionError as error:
+            raise ConfigError(why_unreachable(client.endpoint, error)) from error
         except OpenSearchException as error:
             raise ConfigError(f"index '{index.physical(generation)}': {_refusal(error)}") from error
 

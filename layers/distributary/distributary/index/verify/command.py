@@ -7,13 +7,14 @@ import boto3
 from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, why_no_client
-from distributary.dynamodb import table_reader
+from distributary.dynamodb.key_schema import key_names
 from distributary.errors import ConfigError
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, load
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from distributary.stream import version as versions
+from distributary.stream.entity import other_keys
 from distributary.verify.parked import ParkedItems
 from distributary.verify.progress import Progress, silent
 
@@ -52,14 +53,8 @@ def build(
         raise ConfigError(faults)
     indexes, search = load(options.index), connect(str(options.endpoint), options.service, options.secret)
     dynamodb = client("dynamodb", options)
-    keys = table_reader.key_names(dynamodb, options.table)
-    faults = [
-        f"index '{index.name}': entity '{index.of.name}' has the keys {', '.join(index.of.keys)}, "
-        f"and the table {', '.join(keys)}"
-        for index in indexes
-        if set(keys) != set(index.of.keys)
-    ]
-    if faults:
+    keys = key_names(dynamodb, options.table)
+    if faults := other_keys({f"index '{index.name}'": index.of for index in indexes}, keys):
         raise ConfigError(faults)
     comparator = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
     verify = Verify(comparator, options.segments, options.pause, repair, progress)

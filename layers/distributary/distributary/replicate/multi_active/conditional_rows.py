@@ -1,68 +1,115 @@
-"""An application's own rows in a region, looked at beside what is kept of them, and replaced only as they were seen."""
+"""One region's table of items, and the table of what is kept of each: both are written only as they were seen."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.dynamodb.requests import ItemClient, Operation, conditional_write
-from distributary.errors import Unavailable
+from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
+from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 
 COMPARED_ATTRIBUTES = 100
 """Of a row, in the condition that it is as it was seen; an expression may hold 300 operators
 (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html)."""
 
+FORMAT = 1
+"""Of what is kept. Release 0.1 wrote none: tombstones were the same then, `merge_table` reads the merge states."""
+
+TRIES = 12
+"""Of a conditional write that other writers keep overtaking."""
+
 Row = Mapping[str, Typed]
+_Site = TypeVar("_Site")
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Table `table` of `region`, whose replicator keeps its own attribute in `attribute`. Rows are DynamoDB JSON as
-    boto3 takes it."""
+    """Table `table` of `region`, whose replicator keeps its own attribute in `attribute`. What is kept is in the table
+    `beside` it, with `id` (S), `format` (N) and, of an item that is deleted, `expires_at` (N, epoch seconds, the TTL
+    attribute) after `days`. Rows are DynamoDB JSON as boto3 takes it. A read is consistent: 1 read unit per 4 KB."""
 
     client: ItemClient
     region: str
     table: str
+    beside: str
     attribute: str
+    days: int
+    now: Callable[[], float] = time.time
 
-    def look(self, key: Row, beside: str, other: Row) -> tuple[Row | None, Row | None]:
-        """The row, and the item `other` of the table `beside`, in one request; together they are no snapshot. 1 read
-        unit per 4 KB of each. Raises Unavailable."""
-        wanted: Any = {
-            self.table: {"Keys": [key], "ConsistentRead": True},
-            beside: {"Keys": [other], "ConsistentRead": True},
-        }
+    def look(self, key: Row, id: str) -> tuple[Row | None, Row | None]:
+        """The row and what is kept of it, in one request; together they are no snapshot. Raises Unavailable."""
+        asked = {self.table: key, self.beside: {"id": {"S": id}}}
+        wanted: Any = {table: {"Keys": [each], "ConsistentRead": True} for table, each in asked.items()}
         try:
             answer = self.client.batch_get_item(RequestItems=wanted)
         except AwsError as error:
             raise Unavailable(f"{self.region}: {classify(error, 'BatchGetItem')}", str(error)) from error
         found, left = answer["Responses"], answer.get("UnprocessedKeys", {})
         row, kept = (
-            self.read(table, asked) if table in left else next(iter(found.get(table, [])), None)
-            for table, asked in ((self.table, key), (beside, other))
+            self._read(table, each) if table in left else next(iter(found.get(table, [])), None)
+            for table, each in asked.items()
         )
-        return row, kept
+        return row, self._checked(kept)
 
-    def read(self, table: str, key: Row) -> Row | None:
-        """An item of this or another table; 1 read unit per 4 KB. Raises Unavailable."""
+    def row(self, key: Row) -> Row | None:
+        """The row. Raises Unavailable."""
+        return self._read(self.table, key)
+
+    def kept(self, id: str) -> Row | None:
+        """What is kept. Raises Unavailable, and ConfigError if a later release wrote it."""
+        return self._checked(self._read(self.beside, {"id": {"S": id}}))
+
+    def put(self, key: Row, item: Row, seen: Row | None) -> bool:
+        """Whether the row was written; not if something else is there than was `seen`. Raises Rejected, Unavailable."""
+        return self._conditionally(self.client.put_item, self.table, as_seen(key, seen, self.attribute), Item=item)
+
+    def delete(self, key: Row, seen: Row) -> bool:
+        """Whether it was deleted; see `put`."""
+        return self._conditionally(self.client.delete_item, self.table, as_seen(key, seen, self.attribute), Key=key)
+
+    def keep(self, id: str, content: Mapping[str, Any], seen: Row, deleted: bool) -> bool:
+        """Whether `content` is kept now; not if its attributes in `seen`, all if there are none, are others by now.
+        What is kept of a `deleted` item expires. Raises Rejected or Unavailable."""
+        item = {"id": {"S": id}, **content, FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
+        if deleted:
+            item["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
+        condition = equal(seen) if seen else absent("id")
+        return self._conditionally(self.client.put_item, self.beside, condition, Item=item)
+
+    def contended(self) -> Unavailable:
+        """To be raised when other writers were faster at each try."""
+        return Unavailable(f"{self.region}: the item is written to faster than it can be merged")
+
+    def _read(self, table: str, key: Row) -> Row | None:
         try:
             found: Row | None = self.client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
         except AwsError as error:
             raise Unavailable(f"{self.region}: {classify(error, 'GetItem')}", str(error)) from error
         return found
 
-    def put(self, key: Row, item: Row, seen: Row | None) -> bool:
-        """Whether the row was written; not if something else stands there now. Raises Rejected or Unavailable."""
-        return self.conditionally(self.client.put_item, self.table, as_seen(key, seen, self.attribute), Item=item)
+    def _checked(self, kept: Row | None) -> Row | None:
+        if kept is not None:
+            check_format(f"{self.region}: an item in table {self.beside}", format_of(kept), FORMAT)
+        return kept
 
-    def delete(self, key: Row, seen: Row) -> bool:
-        """Whether it was deleted; see `put`."""
-        return self.conditionally(self.client.delete_item, self.table, as_seen(key, seen, self.attribute), Key=key)
-
-    def conditionally(self, operation: Operation, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
-        """Whether the condition held. Raises Rejected or Unavailable."""
+    def _conditionally(self, operation: Operation, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
         return conditional_write(operation, f"{self.region}: write", TableName=table, **condition, **arguments).held
+
+
+def all_of(sites: Iterable[_Site], write: Callable[[_Site], bool]) -> bool:
+    """Whether anything was written to any of these regions. Raises what kept it from one, once all were tried."""
+    wrote, errors = False, []
+    for site in sites:
+        try:
+            wrote |= write(site)
+        except DistributaryError as error:
+            errors.append(error)
+    if errors:
+        raise min(errors, key=lambda error: isinstance(error, Rejected))
+    return wrote
 
 
 def as_seen(key: Row, row: Row | None, attribute: str) -> dict[str, Any]:

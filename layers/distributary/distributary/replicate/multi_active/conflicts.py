@@ -40,7 +40,7 @@ class Conflicts:
     count: Callable[[], None]
     table: str = ""
 
-    def record(self, id: str, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
+    def record(self, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
         """Before the winner is written, so that none is lost. Raises Rejected or Unavailable."""
         parties = sorted((side.as_json() for side in sides), key=canonical.text)
         body = {
@@ -53,7 +53,7 @@ class Conflicts:
         try:
             self.s3.put_object(
                 Bucket=self.bucket,
-                Key=f"{PREFIX}/{item_digest(self.table, key)}/{canonical.digest(id, parties)}.json",
+                Key=f"{PREFIX}/{item_digest(self.table, key)}/{canonical.digest(parties)}.json",
                 Body=json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace"),
                 ContentType="application/json",
             )

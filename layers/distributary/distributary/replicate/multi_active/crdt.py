@@ -22,6 +22,19 @@ VersionVector = Mapping[str, int]
 """By region, the position in its stream of the newest write that went into something."""
 
 NONE: Mapping[Any, Any] = {}
+_DIGITS = 46
+
+
+def texts(versions: VersionVector) -> dict[str, str]:
+    """A version vector as it is stored: positions are longer than what JSON's readers take for a number."""
+    return {region: str(position) for region, position in versions.items()}
+
+
+def numbers(found: Mapping[str, str]) -> dict[str, int]:
+    """What `texts` made. Raises ValueError, TypeError or AttributeError for anything else."""
+    if any(len(position) > _DIGITS for position in found.values()):
+        raise ValueError
+    return {str(region): int(position) for region, position in found.items()}
 
 
 class Time(NamedTuple):
@@ -130,6 +143,11 @@ class Part:
     tombstone: Timestamp | None = None
     floor: int = -1
     digests: Mapping[int, str] = field(default_factory=dict)
+
+    def written(self, sibling: Sibling, changed: Iterable[Name], digests: Mapping[int, str]) -> "Part":
+        """With a write, which changed these cells."""
+        cells = {**self.cells, **dict.fromkeys(changed, sibling.at)}
+        return replace(self, sibling=sibling, cells=cells, digests=digests)
 
     @property
     def content(self) -> list[Any]:
@@ -266,6 +284,11 @@ class Lattice:
             if value is not None:
                 by_attribute.setdefault(name[0], []).append((name, value))
         return {attribute: _assembled(parts) for attribute, parts in sorted(by_attribute.items())}
+
+    def check(self, known: MergeState) -> None:
+        """Raises Rejected if `merge` fails on it."""
+        if self.merge is not None:
+            self.value(known)
 
     def clash(self, a: MergeState, b: MergeState) -> bool:
         """Whether they hold writes that did not know each other, and that cannot both be kept."""

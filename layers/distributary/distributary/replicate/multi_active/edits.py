@@ -1,9 +1,9 @@
 """An application's edits: told from a replicator's writes by a record alone, and put into the part of their region."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.crdt import (
@@ -19,17 +19,32 @@ from distributary.replicate.multi_active.crdt import (
     VersionVector,
     cells_of,
     end_of,
+    numbers,
+    texts,
     tick,
     timestamp_of,
     unread,
 )
 from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.stream import canonical
-from distributary.stream.change import Change, Image, Origin
+from distributary.stream.change import Change, Origin
 from distributary.stream.codec import Typed, decode, decode_item, encode_item
 
 _LIVE, _GONE = "live", "gone"
-_DIGITS = 46
+
+
+class Shown(NamedTuple):
+    """What an image shows: its canonical content without keys, when a replicator wrote this very image, None if an
+    application did, and which writes went into the row that it, or its mark, was made from."""
+
+    content: Mapping[str, Typed]
+    at: Timestamp | None = None
+    seen: VersionVector = NONE
+
+    @property
+    def digest(self) -> str:
+        """Of the content."""
+        return canonical.digest(self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,41 +61,33 @@ class Marks:
     def text(self, plain: Mapping[str, Any], at: Timestamp, versions: VersionVector = NONE) -> str:
         """Of a row (canonical, with its key) as of its newest write, and of what went into it. A delete's timestamp
         marks a row that is about to be deleted."""
-        stated = canonical.text([at.as_json(), {region: str(version) for region, version in versions.items()}])
+        stated = canonical.text([at.as_json(), texts(versions)])
         return f"{_GONE if at.dead else _LIVE}.{canonical.digest(plain, stated)}.{stated}"
 
-    def read(self, image: Mapping[str, Typed] | None) -> Timestamp | None:
-        """The timestamp that a replicator wrote this very image with; None if an application wrote it."""
-        stated = self._stated(image)
-        if stated is None or image is None:
-            return None
-        at, versions = stated
-        return at if image[self.attribute].get("S") == self.text(self.plain(image), at, versions) else None
-
-    def seen(self, image: Mapping[str, Typed] | None) -> VersionVector:
-        """What went into the row that this one, or its attribute, was made from."""
-        stated = self._stated(image)
-        return stated[1] if stated else NONE
-
-    def _stated(self, image: Mapping[str, Typed] | None) -> tuple[Timestamp, VersionVector] | None:
-        typed = (image or {}).get(self.attribute)
-        found = str(typed.get("S", "")) if isinstance(typed, Mapping) else ""
+    def shown(self, image: Mapping[str, Typed], keys: Collection[str]) -> Shown:
+        """Raises Rejected as `plain` does."""
+        plain, typed = self.plain(image), image.get(self.attribute)
+        content = {name: each for name, each in plain.items() if name not in keys}
+        mark = str(typed.get("S", "")) if isinstance(typed, Mapping) else ""
         try:
-            at, versions = json.loads(found.split(".", 2)[2])
-            return timestamp_of(at), {str(region): _number(version) for region, version in versions.items()}
+            stated, versions = json.loads(mark.split(".", 2)[2])
+            at, seen = timestamp_of(stated), numbers(versions)
         except (LookupError, ValueError, TypeError, AttributeError, RecursionError, Rejected):
-            return None
+            return Shown(content)
+        return Shown(content, at if mark == self.text(plain, at, seen) else None, seen)
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
     """An application's write. `before` and `after`: the content, canonical, without keys, None if there was no item.
-    `digest`: of `after`. `changed`: the cells that it wrote. `seen`: what its writer knew of other regions."""
+    `digest`: of `after`, empty for none. `changed`: which of its `cells` it wrote. `seen`: what its writer knew of
+    other regions."""
 
     at: Timestamp
     before: Mapping[str, Typed] | None
     after: Mapping[str, Typed] | None
     digest: str
+    cells: Mapping[Name, Typed]
     changed: frozenset[Name]
     seen: VersionVector
 
@@ -100,24 +107,22 @@ class Edits:
         """Over a checked declaration; `attribute` is the replicator's own."""
         return cls(rule, here, Marks(attribute), Lattice(regions, merging(rule)), win)
 
-    def replicated(self, change: Change) -> bool:
-        """Whether a replicator made it. Raises Rejected for an image that is no DynamoDB item."""
-        if change.new is not None:
-            return self.marks.read(change.new.raw) is not None
-        at = self.marks.read(change.old.raw) if change.old is not None else None
-        return at is not None and at.dead
-
-    def edit(self, change: Change) -> Edit:
-        """What an application's write says. Raises Rejected as `replicated`."""
-        before, after = self._content(change, change.old), self._content(change, change.new)
-        at = self._timestamp(change, before, after)
-        if after is None or change.new is None:
-            return Edit(at, before, after, digest_of(after), frozenset(), NONE)
-        born = change.origin is Origin.SNAPSHOT or before is None
-        old, new = self.cells({} if born else before), self.cells(after)
-        changed = (name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-        seen = self._others(self.marks.seen(change.new.raw))
-        return Edit(at, before, after, digest_of(after), frozenset(self._kept(changed)), seen)
+    def edit(self, change: Change) -> Edit | None:
+        """What an application's write says; None if a replicator made it. Raises Rejected for an image that is no
+        DynamoDB item."""
+        new = self.marks.shown(change.new.raw, change.keys) if change.new is not None else None
+        if new is not None and new.at is not None:
+            return None
+        old = self.marks.shown(change.old.raw, change.keys) if change.old is not None else None
+        if new is None and old is not None and old.at is not None and old.at.dead:
+            return None
+        before, after = old and old.content, new and new.content
+        at = self._timestamp(change, old, after)
+        if new is None:
+            return Edit(at, before, None, "", NONE, frozenset(), NONE)
+        was, now = self.cells(before), self.cells(after)
+        changed = (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+        return Edit(at, before, after, new.digest, now, frozenset(self._kept(changed)), _others(new.seen, self.region))
 
     def cells(self, content: Mapping[str, Typed] | None) -> dict[Name, Typed]:
         """By cell, as the rule takes it apart."""
@@ -145,10 +150,8 @@ class Edits:
         if edit.after is None:
             dead = self.lattice.latest((mine.tombstone, at))
             return replace(mine, sibling=None, cells={}, tombstone=dead, floor=position, digests={position: digest})
-        sibling = Sibling(at, self.cells(edit.after), edit.seen)
-        return replace(
-            mine, sibling=sibling, cells={**mine.cells, **dict.fromkeys(edit.changed, at)}, digests={position: digest}
-        )
+        sibling = Sibling(at, edit.cells, edit.seen)
+        return mine.written(sibling, edit.changed, {position: digest})
 
     def _last(self, mine: Part) -> Time:
         """When the region last wrote; its delete counts unless it covers what is written after it, too."""
@@ -173,29 +176,22 @@ class Edits:
         """Not so a delete of what another region wrote, or one that covers the rest of its second."""
         return at if at.dead and (self.win or at.region != self.region) else at._replace(time=time)
 
-    def found(
-        self, region: str, row: Mapping[str, Typed], content: Mapping[str, Typed], stands: MergeState, at: int
-    ) -> MergeState:
-        """What `stands` in a region, with what its row shows that no function has read: at position `at`, until its
+    def found(self, region: str, row: Shown, known: MergeState, position: int) -> MergeState:
+        """What is `known` in a region, with what its row shows that no function has read: at this position, until its
         record comes. A cell that is as the region left it is no news, even if another region's write is not shown yet.
         """
-        mine, guess = (stands.parts.get(name, Part()) for name in (region, unread(region)))
+        mine, guess = (known.parts.get(name, Part()) for name in (region, unread(region)))
         siblings = self.lattice.siblings(MergeState({region: mine, unread(region): guess}))
         before = siblings[-1] if siblings else None
-        time = self._time(content)
-        stamp = Timestamp(time if before is None else max(time, before.at.time), region, at)
-        image, left = self.cells(content), before.image if before is not None else NONE
-        shown = self.cells(self.lattice.value(stands))
+        time = self._time(row.content)
+        at = Timestamp(time if before is None else max(time, before.at.time), region, position)
+        image, left = self.cells(row.content), before.image if before is not None else NONE
+        shown = self.cells(self.lattice.value(known))
         names = image.keys() | shown.keys()
         differ = self._kept(name for name in names if image.get(name) not in (shown.get(name), left.get(name)))
-        seen = {each: version for each, version in self.marks.seen(row).items() if each != region}
-        part = replace(
-            guess,
-            sibling=Sibling(stamp, image, seen),
-            cells={**guess.cells, **dict.fromkeys(differ, stamp)},
-            digests={**guess.digests, at: digest_of(content)},
-        )
-        return self.lattice.changed(stands, unread(region), part, at)
+        sibling = Sibling(at, image, _others(row.seen, region))
+        part = guess.written(sibling, differ, {**guess.digests, position: row.digest})
+        return self.lattice.changed(known, unread(region), part, position)
 
     def overlooks(self, edit: Edit, known: MergeState) -> bool:
         """Whether the application wrote it without having seen another region's write that is in `known`."""
@@ -204,9 +200,10 @@ class Edits:
             return False
         if self.rule.items is not None or edit.after is None or edit.before is None or newest.dead:
             return newest.region != self.region and self.lattice.value(known) not in (edit.before, edit.after)
-        seen, new, registers = self.cells(edit.before), self.cells(edit.after), self.lattice.registers(known)
+        seen, registers = self.cells(edit.before), self.lattice.registers(known)
         return any(
-            registers[name].at.region != self.region and registers[name].value not in (seen.get(name), new.get(name))
+            registers[name].at.region != self.region
+            and registers[name].value not in (seen.get(name), edit.cells.get(name))
             for name in edit.changed & registers.keys()
         )
 
@@ -214,37 +211,23 @@ class Edits:
         """A rule of whole items keeps no cells."""
         return names if self.rule.items is None else ()
 
-    def _others(self, seen: VersionVector) -> VersionVector:
-        return {region: version for region, version in seen.items() if region != self.region}
-
-    def _content(self, change: Change, image: Image | None) -> dict[str, Typed] | None:
-        if image is None:
-            return None
-        return {name: typed for name, typed in self.marks.plain(image.raw).items() if name not in change.keys}
-
     def _time(self, content: Mapping[str, Typed]) -> Time:
         typed = content.get(self.rule.by) if self.rule.by is not None else None
         return NEVER if typed is None else Time.of(decode(typed))
 
-    def _timestamp(
-        self, change: Change, before: Mapping[str, Typed] | None, after: Mapping[str, Typed] | None
-    ) -> Timestamp:
-        dead = after is None
-        stood = self.marks.read(change.old.raw) if change.old is not None else None
+    def _timestamp(self, change: Change, old: Shown | None, after: Mapping[str, Typed] | None) -> Timestamp:
+        dead, last = after is None, old and old.at
         if self.rule.by is None:
-            last = stood.time if stood else None
-            own = NEVER if change.origin is Origin.SNAPSHOT else tick(change.creation_time(), last)
-            return Timestamp(own, self.region, change.version, dead)
-        at = Timestamp(self._time(after or before or {}), self.region, change.version, dead)
-        if dead and stood is not None:
-            at = stood._replace(dead=True)
+            snapshot = change.origin is Origin.SNAPSHOT
+            time = NEVER if snapshot else tick(change.creation_time(), last and last.time)
+            return Timestamp(time, self.region, change.version, dead)
+        if dead and last:
+            at = last._replace(dead=True)
+        else:
+            content = after or (old.content if old else NONE)
+            at = Timestamp(self._time(content), self.region, change.version, dead)
         end = end_of(self.rule.unit, change.creation_time())
         return Timestamp(end, self.region, change.version, dead) if dead and self.win and end > at.time else at
-
-
-def digest_of(content: Mapping[str, Typed] | None) -> str:
-    """Of canonical content; empty for none."""
-    return "" if content is None else canonical.digest(content)
 
 
 def _without(guess: Part, told: list[int]) -> Part:
@@ -255,10 +238,8 @@ def _without(guess: Part, told: list[int]) -> Part:
     return replace(guess, cells=cells, digests=digests)
 
 
-def _number(version: str) -> int:
-    if len(version) > _DIGITS:
-        raise ValueError
-    return int(version)
+def _others(seen: VersionVector, region: str) -> VersionVector:
+    return {each: position for each, position in seen.items() if each != region}
 
 
 def merging(rule: Merge) -> Any:

@@ -9,11 +9,11 @@ from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.edits import Edits
-from distributary.replicate.multi_active.last_writer import MultiActiveBranch
+from distributary.replicate.multi_active.lww import Stamps
 from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.replicate.multi_active.merge_table import MergeStateTable
 from distributary.replicate.multi_active.merged import MergingBranch
-from distributary.replicate.multi_active.replica_table import Reading, RegionTable
+from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 
 
 def between(
@@ -30,16 +30,10 @@ def between(
     """`clients` by region, the function's own first; `tables` by region: of the items, and of deletions and merge
     states. `days`: how long deletions are kept. `attribute`: the replicator's own. Without `conflicts` none is
     recorded."""
-    here, rule = next(iter(clients)), declared.rule
+    here, rule, regions = next(iter(clients)), declared.rule, declared.regions
+    rows = tuple(Rows(client, each, *tables[each], attribute, days, now) for each, client in clients.items())
     if isinstance(rule, Merge):
-        edits = Edits.of(rule, declared.regions, here, attribute, declared.deletes == "win")
-        home, *others = (
-            MergeStateTable(Rows(client, region, tables[region][0], attribute), tables[region][1], days, now)
-            for region, client in clients.items()
-        )
+        edits = Edits.of(rule, regions, here, attribute, declared.deletes == "win")
+        home, *others = map(MergeStateTable, rows)
         return MergingBranch(home, tuple(others), edits, conflicts, parallel)
-    reading = Reading(rule, declared.regions, attribute)
-    site, *peers = (
-        RegionTable(client, region, *tables[region], reading, days, now, wait) for region, client in clients.items()
-    )
-    return MultiActiveBranch(declared, site, tuple(peers), conflicts, parallel)
+    return MultiActiveBranch(declared, rows, Stamps(rule, regions, attribute), conflicts, parallel, wait)

@@ -28,33 +28,49 @@ class Merge:
 def by_attribute(
     by: str | None = None, unit: str | None = None, *, union: tuple[str, ...] = (), counters: tuple[str, ...] = ()
 ) -> Merge:
-    """Each attribute's newest write stands, of items that were written side by side.
-
-    `by` is a number or text that the application sets at each write and that grows, `unit` as with `last_writer`.
-    Without `by`: the stream's second; of two regions' writes of one attribute within it, that of the region named first
-    stands.
-
-    `union` names sets that merge member by member, `counters` maps of cells that merge cell by cell: each region's
-    application adds to the cell under its own region's name only, and `total` adds them up. An item that is deleted and
+    """The rule by which items are merged attribute by attribute: the newest write of each attribute is kept. If two
+    regions write an attribute at the same time, the region that is named first wins. An item that is deleted and
     inserted again begins anew.
+
+    Args:
+        by: The attribute in which the application keeps the time of each write: a number, or a string that sorts by
+            time. It grows with each write. If None, the second of the stream's record is the time.
+        unit: As for `last_writer`.
+        union: Sets that are merged member by member: the newest add or remove of each member wins.
+        counters: Maps that are merged entry by entry. Each region's application adds only to the entry under its own
+            region's name, such as `visits.eu-west-1`; `total` adds the entries up.
     """
     return Merge(name=f"by_attribute({by or ''})", by=by, unit=unit, parts=(*union, *counters))
 
 
 def custom(merge: MergeTwo, samples: Sequence[Item], by: str | None = None, unit: str | None = None) -> Merge:
-    """`merge` makes one item of two that regions wrote without knowing of each other, without their keys; the second
-    one is the newer by `by` (see `by_attribute`), and of more than two the older ones are merged first.
+    """The rule by which a function of yours makes one item of two that regions wrote without knowing of each other.
 
-    What a region wrote on top of another's item stands alone, if it kept the version attribute, as an update does. An
-    item that is put whole without it is merged with the other's once more: so merging again what is merged must change
-    nothing, and `check` tries that on all pairs of `samples`: give those that could break it.
+    An update on top of another region's item is kept as it is, if it keeps the version attribute. An item that is put
+    whole without that attribute is merged with the other region's item once more. So merging again what is merged
+    already must change nothing: `merge(merge(a, b), b) == merge(a, b)`.
+
+    Args:
+        merge: A pure function of two items without their keys, the older one first. It returns the merged item. Of more
+            than two items, the older ones are merged first. If it raises an error, the change is parked.
+        samples: At least two items. `check` tries `merge` on all pairs of them: give those that could break it.
+        by: The attribute by which one item is newer, as for `by_attribute`.
+        unit: As for `last_writer`.
     """
     name = f"custom({getattr(merge, '__name__', 'function')})"
     return Merge(name=name, by=by, unit=unit, items=merge, samples=tuple(samples))
 
 
 def total(counter: Value) -> Decimal:
-    """What the cells of a counter add up to; 0 for an item without it."""
+    """The sum of a counter's entries.
+
+    Args:
+        counter: The item's attribute, a map of numbers; None for an item without it. Entries that are no numbers count
+            as 0.
+
+    Returns:
+        The sum, 0 for an item without the counter.
+    """
     cells: Mapping[str, Any] = counter if isinstance(counter, Mapping) else {}
     return sum((cell for cell in cells.values() if isinstance(cell, Decimal)), Decimal())
 

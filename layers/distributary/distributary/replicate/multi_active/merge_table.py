@@ -1,27 +1,25 @@
 """The merge states of a region's items, in a table beside the items' own: the rows show them."""
 
 import json
-import time
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from distributary.replicate.multi_active.conditional_rows import Row, Rows, absent, equal
+from distributary.replicate.multi_active.conditional_rows import Row, Rows
 from distributary.replicate.multi_active.crdt import (
     MergeState,
+    Name,
     Part,
     Revision,
     Sibling,
-    VersionVector,
+    numbers,
+    texts,
     timestamp_of,
 )
 from distributary.stream import canonical
-from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
+from distributary.stream.format import format_of
 from distributary.stream.keys import bounded
-
-FORMAT = 1
-"""Release 0.1 wrote format 0: `upgraded` reads it."""
 
 ID_BYTES = 1024
 
@@ -36,14 +34,10 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class MergeStateTable:
-    """A region's table, and beside it `table` of `id` (S), `format` (N), `revision` (S), `state` (B, compressed JSON)
-    and, once the item is deleted, `expires_at` (N, epoch seconds, the table's TTL attribute) after `days`. An `id`
-    names an item among those of the region's table."""
+    """A region's rows and their merge states: of `revision` (S) and `state` (B, compressed JSON). An `id` names an item
+    among those of the region's table. Raises as `Rows` does."""
 
     rows: Rows
-    table: str
-    days: int
-    now: Callable[[], float] = time.time
 
     @property
     def region(self) -> str:
@@ -51,41 +45,32 @@ class MergeStateTable:
         return self.rows.region
 
     def look(self, key: Row, id: str) -> tuple[Row | None, Stored]:
-        """The row and its merge state; 1 read unit per 4 KB of each. Raises Unavailable, ConfigError."""
-        row, kept = self.rows.look(key, self.table, self._key(id))
+        """The row and its merge state; 1 read unit per 4 KB of each."""
+        row, kept = self.rows.look(key, self._id(id))
         return row, self._stored(kept)
 
     def read(self, id: str) -> Stored:
-        """The merge state; 1 read unit per 4 KB. Raises Unavailable, ConfigError."""
-        return self._stored(self.rows.read(self.table, self._key(id)))
-
-    def row(self, key: Row) -> Row | None:
-        """The row; 1 read unit per 4 KB. Raises Unavailable."""
-        return self.rows.read(self.rows.table, key)
+        """The merge state; 1 read unit per 4 KB."""
+        return self._stored(self.rows.kept(self._id(id)))
 
     def replace(self, id: str, stood: Stored, known: MergeState) -> Stored | None:
-        """Written on condition that what is stored is as it was read; None if not. Raises Unavailable or Rejected."""
+        """Written on condition that what is stored is as it was read; None if not."""
         body = _written(known)
         revision = canonical.digest(body)
-        item = {**self._key(id), "revision": {"S": revision}, "state": {"B": zlib.compress(body.encode())}}
-        item[FORMAT_ATTRIBUTE] = {"N": str(FORMAT)}
-        if all(part.sibling is None for part in known.parts.values()):
-            item["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
-        condition = absent("id") if stood.revision is None else equal({"revision": {"S": stood.revision}})
-        if self.rows.conditionally(self.rows.client.put_item, self.table, condition, Item=item):
-            return Stored(known, revision)
-        return None
+        content = {"revision": {"S": revision}, "state": {"B": zlib.compress(body.encode())}}
+        seen = {} if stood.revision is None else {"revision": {"S": stood.revision}}
+        gone = all(part.sibling is None for part in known.parts.values())
+        return Stored(known, revision) if self.rows.keep(self._id(id), content, seen, gone) else None
 
-    def _key(self, id: str) -> dict[str, dict[str, str]]:
-        return {"id": {"S": bounded(f"merged/{self.rows.table}/{id}", ID_BYTES)}}
+    def _id(self, id: str) -> str:
+        return bounded(f"merged/{self.rows.table}/{id}", ID_BYTES)
 
-    def _stored(self, item: Row | None) -> Stored:
-        if item is None:
+    def _stored(self, kept: Row | None) -> Stored:
+        if kept is None:
             return Stored()
-        written = format_of(item)
-        check_format(f"{self.region}: a merge state in table {self.table}", written, FORMAT)
-        body = json.loads(zlib.decompress(bytes(item["state" if written else "known"]["B"])))
-        return Stored(_read(body) if written else upgraded(body, self.region), item["revision"]["S"])
+        written = format_of(kept)
+        body = json.loads(zlib.decompress(bytes(kept["state" if written else "known"]["B"])))
+        return Stored(_read(body) if written else upgraded(body, self.region), kept["revision"]["S"])
 
 
 def _written(known: MergeState) -> str:
@@ -95,17 +80,18 @@ def _written(known: MergeState) -> str:
     def place(value: Any) -> int:
         return values.setdefault(canonical.text(value), len(values))
 
+    time = cache(lambda at: place(at.as_json()))
     parts = [
         [
             name,
             [str(part.revision.position), part.revision.changes, part.revision.digest],
             part.sibling
             and [
-                place(part.sibling.at.as_json()),
+                time(part.sibling.at),
                 [[list(cell), place(value)] for cell, value in sorted(part.sibling.image.items())],
-                _texts(part.sibling.seen),
+                texts(part.sibling.seen),
             ],
-            [[list(cell), place(at.as_json())] for cell, at in sorted(part.cells.items())],
+            [[list(cell), time(at)] for cell, at in sorted(part.cells.items())],
             part.tombstone and part.tombstone.as_json(),
             str(part.floor),
             [[str(at), digest] for at, digest in sorted(part.digests.items())],
@@ -117,23 +103,24 @@ def _written(known: MergeState) -> str:
 
 def _read(body: Any) -> MergeState:
     parts, values = body
-    return MergeState({part[0]: _part(values, *part[1:]) for part in parts})
-
-
-def _part(values: Any, revision: Any, sibling: Any, cells: Any, tombstone: Any, floor: str, digests: Any) -> Part:
-    return Part(
-        Revision(int(revision[0]), revision[1], revision[2]),
-        sibling
-        and Sibling(
-            timestamp_of(values[sibling[0]]),
-            {tuple(cell): values[at] for cell, at in sibling[1]},
-            _numbers(sibling[2]),
-        ),
-        {tuple(cell): timestamp_of(values[at]) for cell, at in cells},
-        tombstone and timestamp_of(tombstone),
-        int(floor),
-        {int(at): digest for at, digest in digests},
+    time = cache(lambda place: timestamp_of(values[place]))
+    return MergeState(
+        {
+            name: Part(
+                Revision(int(position), changes, digest),
+                sibling and Sibling(time(sibling[0]), _cells(sibling[1], values), numbers(sibling[2])),
+                {tuple(cell): time(at) for cell, at in cells},
+                tombstone and timestamp_of(tombstone),
+                int(floor),
+                {int(at): each for at, each in digests},
+            )
+            for name, (position, changes, digest), sibling, cells, tombstone, floor, digests in parts
+        }
     )
+
+
+def _cells(image: Any, values: Any) -> dict[Name, Any]:
+    return {tuple(cell): values[place] for cell, place in image}
 
 
 def upgraded(body: Any, here: str) -> MergeState:
@@ -141,12 +128,9 @@ def upgraded(body: Any, here: str) -> MergeState:
     newest content of the region `here`."""
     dead, wholes, cells, values, versions, (_, digest) = body
     tombstone = dead and timestamp_of(dead)
-    siblings = {
-        at[1]: Sibling(timestamp_of(at), {tuple(cell): values[place] for cell, place in image}, _numbers(seen))
-        for at, image, seen in wholes
-    }
+    siblings = {at[1]: Sibling(timestamp_of(at), _cells(image, values), numbers(seen)) for at, image, seen in wholes}
     written = [(tuple(cell), timestamp_of(at)) for cell, at, _ in cells]
-    positions = ({tombstone.region: -1} if tombstone else {}) | _numbers(versions)
+    positions = ({tombstone.region: -1} if tombstone else {}) | numbers(versions)
     return MergeState(
         {
             region: Part(
@@ -159,11 +143,3 @@ def upgraded(body: Any, here: str) -> MergeState:
             for region, position in positions.items()
         }
     )
-
-
-def _texts(versions: VersionVector) -> dict[str, str]:
-    return {region: str(version) for region, version in versions.items()}
-
-
-def _numbers(versions: Any) -> dict[str, int]:
-    return {region: int(version) for region, version in versions.items()}

@@ -5,38 +5,34 @@ reads the merge state, merges its own region's edits into it, writes it on condi
 the same in every other region. Whoever changed a merge state then brings its row in line.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.per_item import per_item
-from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.errors import Rejected
+from distributary.replicate.multi_active.conditional_rows import TRIES, Row, all_of
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
-from distributary.replicate.multi_active.crdt import MergeState
-from distributary.replicate.multi_active.edits import Edit, Edits, digest_of
+from distributary.replicate.multi_active.crdt import Lattice, MergeState
+from distributary.replicate.multi_active.edits import Edit, Edits, Shown
 from distributary.replicate.multi_active.merge_table import MergeStateTable, Stored
 from distributary.stream import canonical
 from distributary.stream.change import Change
-from distributary.stream.codec import Typed, for_client
+from distributary.stream.codec import for_client
 from distributary.stream.keys import identity
-
-TRIES = 12
-"""Of a conditional write that other writers keep overtaking."""
-
-Row = Mapping[str, Typed]
 
 
 @dataclass(frozen=True, slots=True)
 class MergingBranch:
     """The function of the region `home`. It writes to all `others`, because no region passes on what another wrote.
 
-    Costs of an update: at home 1 write and 2 reads, in each other region 2 writes and 3 reads; an item's changes of a
-    batch cost as much as one.
+    Costs of an update: 1 write and 2 reads in its own region, 2 writes and 3 reads in each other one; an item's changes
+    of a batch cost as much as one.
     """
 
     home: MergeStateTable
@@ -51,8 +47,8 @@ class MergingBranch:
         edits: dict[int, Edit] = {}
         for place, change in enumerate(changes):
             try:
-                if not self.edits.replicated(change):
-                    edits[place] = self.edits.edit(change)
+                edit = self.edits.edit(change)
+                edits |= {place: edit} if edit else {}
             except Rejected as error:
                 ends[place] = outcomes.parked(error)
 
@@ -77,17 +73,23 @@ class MergingBranch:
     def _item(self, keys: Row, deadline: Deadline) -> "_Item":
         """Raises Rejected for a key that is none."""
         key = {name: for_client(typed, name) for name, typed in keys.items()}
-        return _Item(self.home, self.others, self.edits, self.conflicts, identity(keys), key, deadline)
+        return _Item(self, self.edits.lattice, identity(keys), key, deadline)
+
+
+class Look(NamedTuple):
+    """What a region has of an item: its row, its merge state, and whether the row was read last."""
+
+    row: Row | None
+    stored: Stored
+    row_is_newer: bool = True
 
 
 @dataclass(slots=True)
 class _Item:
     """One item, in all regions. `wrote`: whether anything was written, anywhere."""
 
-    home: MergeStateTable
-    others: tuple[MergeStateTable, ...]
-    rules: Edits
-    conflicts: Conflicts | None
+    branch: MergingBranch
+    lattice: Lattice
     id: str
     key: Row
     deadline: Deadline
@@ -97,14 +99,7 @@ class _Item:
         """An outcome per edit: the newest is applied if anything was written. What cannot be shown is not stored
         either, or no later change of the item would come through."""
         known = self._absorb(sorted(edits, key=lambda edit: edit.at.position))
-        errors = []
-        for site in self.others:
-            try:
-                self._push(site, known)
-            except DistributaryError as error:
-                errors.append(error)
-        if errors:
-            raise min(errors, key=lambda error: isinstance(error, Rejected))
+        all_of(self.branch.others, lambda site: self._push(site, known))
         ends = [SUPERSEDED] * len(edits)
         if self.wrote:
             ends[max(range(len(edits)), key=lambda at: edits[at].at.position)] = APPLIED
@@ -112,145 +107,152 @@ class _Item:
 
     def reconcile(self) -> bool:
         """See `MergingBranch.reconcile`."""
-        looks = [(site, *site.look(self.key, self.id)) for site in (self.home, *self.others)]
-        known = reduce(self.rules.lattice.join, (stored.known for _, _, stored in looks))
-        new = all(stored.revision is None for _, _, stored in looks)
-        for site, row, stored in looks:
-            if (new or self.rules.rule.by) and self._unread(site, row, stored) is not None:
-                known = self.rules.lattice.join(known, self._read_row(site, known, stored))
-        for site, _, _ in looks:
-            self._push(site, known)
-        return self.wrote
+        join, rule = self.lattice.join, self.branch.edits.rule
+        looks = {site.region: (site, self._look(site)) for site in (self.branch.home, *self.branch.others)}
+        known = reduce(join, (seen.stored.known for _, seen in looks.values()))
+        if rule.by or all(seen.stored.revision is None for _, seen in looks.values()):
+            for region, (site, seen) in looks.items():
+                seen = self._read_row(site, known, seen)
+                looks[region], known = (site, seen), join(known, seen.stored.known)
+        return all_of(looks.values(), lambda each: self._push(each[0], known, each[1]))
+
+    def _look(self, site: MergeStateTable) -> Look:
+        self.deadline.check()
+        return Look(*site.look(self.key, self.id))
 
     def _absorb(self, edits: Sequence[Edit]) -> MergeState:
-        """The merge state at home with the edits."""
+        """The merge state of this region with the edits."""
+        home = self.branch.home
         for _ in range(TRIES):
             self.deadline.check()
-            stored = self.home.read(self.id)
+            stored = home.read(self.id)
             known = reduce(self._learned, edits, stored.known)
             if known != stored.known:
-                written = self.home.replace(self.id, stored, known)
+                written = self._replace_state(home, stored, known)
                 if written is None:
                     continue
-                self.wrote, stored = True, written
-            return self._settle(self.home, self.home.row(self.key), stored).known
-        raise self._contended(self.home)
+                stored = written
+            return self._settle(home, Look(home.rows.row(self.key), stored)).known
+        raise home.rows.contended()
 
     def _learned(self, known: MergeState, edit: Edit) -> MergeState:
-        learned = self.rules.learned(edit, known)
-        self.rules.lattice.value(learned)
-        if self.rules.overlooks(edit, known):
-            self._record(known, self.rules.learned(edit, MergeState()), learned)
+        rules = self.branch.edits
+        learned = rules.learned(edit, known)
+        self.lattice.check(learned)
+        if rules.overlooks(edit, known):
+            self._record(known, rules.learned(edit, MergeState()), learned)
         return learned
 
-    def _push(self, site: MergeStateTable, known: MergeState) -> None:
-        """Joins what is known into the merge state of a region."""
-        lattice = self.rules.lattice
-        for _ in range(TRIES):
-            self.deadline.check()
-            row, stored = site.look(self.key, self.id)
-            joined = lattice.join(stored.known, known)
-            if joined == stored.known:
-                self._settle(site, row, stored)
-                return
-            lattice.value(joined)
-            if lattice.clash(stored.known, known):
-                self._record(stored.known, known, joined)
-            written = site.replace(self.id, stored, joined)
-            if written is not None:
-                self.wrote = True
-                self._settle(site, row, written, row_is_newer=False)
-                return
-        raise self._contended(site)
+    def _push(self, site: MergeStateTable, known: MergeState, seen: Look | None = None) -> bool:
+        """Joins what is known into the merge state of a region, which is tried first as it was `seen`."""
+        for attempt in range(TRIES):
+            row, stored, row_is_newer = seen if seen and not attempt else self._look(site)
+            joined = self.lattice.join(stored.known, known)
+            if joined != stored.known:
+                self.lattice.check(joined)
+                if self.lattice.clash(stored.known, known):
+                    self._record(stored.known, known, joined)
+                written = self._replace_state(site, stored, joined)
+                if written is None:
+                    continue
+                stored, row_is_newer = written, False
+            self._settle(site, Look(row, stored, row_is_newer))
+            return self.wrote
+        raise site.rows.contended()
 
-    def _read_row(self, site: MergeStateTable, known: MergeState, stored: Stored) -> MergeState:
+    def _read_row(self, site: MergeStateTable, known: MergeState, seen: Look) -> Look:
         """A region's merge state with what its row shows. The row is read after the merge state that it is added to: an
         older row would bring back what is replaced."""
+        if self._unread(site, self._shown(seen.row), seen.stored) is None:
+            return seen
+        stored = seen.stored
         for _ in range(TRIES):
             self.deadline.check()
-            row = site.row(self.key)
-            content = self._unread(site, row, stored)
-            if row is None or content is None:
-                return stored.known
-            at = self.rules.lattice.join(known, stored.known).versions.get(site.region, -1) + 1
-            found = self.rules.found(site.region, row, content, stored.known, at)
-            self.rules.lattice.value(found)
-            written = site.replace(self.id, stored, found)
+            row = site.rows.row(self.key)
+            shown = self._unread(site, self._shown(row), stored)
+            if shown is None:
+                return Look(row, stored)
+            position = self.lattice.join(known, stored.known).versions.get(site.region, -1) + 1
+            found = self.branch.edits.found(site.region, shown, stored.known, position)
+            self.lattice.check(found)
+            written = self._replace_state(site, stored, found)
             if written is not None:
-                self.wrote = True
-                return found
+                return Look(row, written, row_is_newer=False)
             stored = site.read(self.id)
-        raise self._contended(site)
+        raise site.rows.contended()
 
-    def _settle(self, site: MergeStateTable, row: Row | None, stored: Stored, row_is_newer: bool = True) -> Stored:
+    def _replace_state(self, site: MergeStateTable, stored: Stored, known: MergeState) -> Stored | None:
+        written = site.replace(self.id, stored, known)
+        self.wrote |= written is not None
+        return written
+
+    def _settle(self, site: MergeStateTable, seen: Look) -> Stored:
         """Leaves the row as the merge state shows it, or as an application wrote it if no function has read that yet.
 
         A row is replaced only by a merge state that was read after it, or a function that is late would put back what a
         newer one has replaced. It is left alone only if it was read after the merge state, or what a late function put
-        there meanwhile would stay. `row_is_newer`: which of the two was read last.
+        there meanwhile would stay.
         """
         for _ in range(TRIES):
             self.deadline.check()
+            row, stored, row_is_newer = seen
             wanted = self._wanted(stored.known)
-            stands = self._stands(site, row, wanted, stored)
-            if stands and row_is_newer:
+            settled = self._is_settled(site, row, wanted, stored)
+            if settled and row_is_newer:
                 return stored
-            if stands:
-                row, row_is_newer = site.row(self.key), True
+            if settled:
+                seen = Look(site.rows.row(self.key), stored)
             elif row_is_newer:
-                stored, row_is_newer = site.read(self.id), False
+                seen = Look(row, site.read(self.id), row_is_newer=False)
             else:
-                if self._replace(site, row, wanted, stored.known):
+                if self._replace_row(site, row, wanted, stored.known):
                     self.wrote = True
                     if site.read(self.id).revision == stored.revision:
                         return stored
-                row, stored = site.look(self.key, self.id)
-                row_is_newer = True
-        raise self._contended(site)
+                seen = self._look(site)
+        raise site.rows.contended()
 
     def _wanted(self, known: MergeState) -> dict[str, Any] | None:
         """The row, canonical, with its mark."""
-        rules = self.rules
-        content, alive = rules.lattice.value(known), rules.lattice.alive(known)
+        content, alive = self.lattice.value(known), self.lattice.alive(known)
         if content is None or alive is None:
             return None
-        plain = canonical.image(self.key) | content
-        versions = known.versions if rules.rule.items is not None else {}
-        return {**plain, rules.marks.attribute: {"S": rules.marks.text(plain, alive, versions)}}
+        plain, marks = canonical.image(self.key) | content, self.branch.edits.marks
+        versions = known.versions if self.branch.edits.rule.items is not None else {}
+        return {**plain, marks.attribute: {"S": marks.text(plain, alive, versions)}}
 
-    def _unread(self, site: MergeStateTable, row: Row | None, stored: Stored) -> Row | None:
-        """The content of the row if an application wrote it and no function has read that."""
-        if row is None or self.rules.marks.read(row) is not None:
+    def _shown(self, row: Row | None) -> Shown | None:
+        return None if row is None else self.branch.edits.marks.shown(row, self.key)
+
+    def _unread(self, site: MergeStateTable, shown: Shown | None, stored: Stored) -> Shown | None:
+        """What an application wrote into the row, if no function has read that."""
+        if shown is None or shown.at is not None or stored.known.has_read(site.region, shown.digest):
             return None
-        content = self._content(row)
-        return None if stored.known.has_read(site.region, digest_of(content)) else content
+        return shown
 
-    def _content(self, row: Row) -> Row:
-        return {name: typed for name, typed in self.rules.marks.plain(row).items() if name not in self.key}
-
-    def _stands(self, site: MergeStateTable, row: Row | None, wanted: Row | None, stored: Stored) -> bool:
-        if row is None:
+    def _is_settled(self, site: MergeStateTable, row: Row | None, wanted: Row | None, stored: Stored) -> bool:
+        shown, attribute = self._shown(row), self.branch.edits.marks.attribute
+        if row is None or shown is None:
             return wanted is None
-        marks, lattice = self.rules.marks, self.rules.lattice
-        if marks.read(row) is not None:
-            return wanted is not None and row.get(marks.attribute) == wanted[marks.attribute]
-        if self._unread(site, row, stored) is not None:
+        if shown.at is not None:
+            return wanted is not None and row[attribute] == wanted[attribute]
+        if self._unread(site, shown, stored) is not None:
             return True
-        alive = lattice.alive(stored.known)
+        alive = self.lattice.alive(stored.known)
         own = alive is not None and alive.region == site.region
-        return own and self._content(row) == lattice.value(stored.known)
+        rest = (attribute, *self.key)
+        return own and shown.content == {name: each for name, each in (wanted or {}).items() if name not in rest}
 
-    def _replace(self, site: MergeStateTable, row: Row | None, wanted: Row | None, known: MergeState) -> bool:
+    def _replace_row(self, site: MergeStateTable, row: Row | None, wanted: Row | None, known: MergeState) -> bool:
         """Whether the row was replaced. One that is deleted is marked first: by the mark, its record shows that a
         replicator deleted it."""
         if wanted is not None:
             return site.rows.put(self.key, {name: for_client(typed, name) for name, typed in wanted.items()}, row)
+        shown, dead = self._shown(row), self.lattice.deleted(known)
         assert row is not None
-        marks = self.rules.marks
-        stood = marks.read(row)
-        if stood is None or not stood.dead:
-            dead = self.rules.lattice.deleted(known)
-            assert dead is not None
+        assert dead is not None
+        if not (shown and shown.at and shown.at.dead):
+            marks = self.branch.edits.marks
             marked = {**row, marks.attribute: {"S": marks.text(marks.plain(row), dead)}}
             if not site.rows.put(self.key, marked, row):
                 return False
@@ -258,15 +260,11 @@ class _Item:
         return site.rows.delete(self.key, row)
 
     def _record(self, a: MergeState, b: MergeState, winner: MergeState) -> None:
-        if self.conflicts is not None:
+        if self.branch.conflicts is not None:
             one, other, result = (self._side(known) for known in (a, b, winner))
-            self.conflicts.record(self.id, self.key, (one, other), result)
+            self.branch.conflicts.record(self.key, (one, other), result)
 
     def _side(self, known: MergeState) -> Side:
-        lattice = self.rules.lattice
-        newest = lattice.newest(known)
+        newest = self.lattice.newest(known)
         assert newest is not None
-        return Side(newest.region, newest.time, newest.dead, lattice.value(known))
-
-    def _contended(self, site: MergeStateTable) -> Unavailable:
-        return Unavailable(f"{site.region}: the item is written to faster than it can be merged")
+        return Side(newest.region, newest.time, newest.dead, self.lattice.value(known))

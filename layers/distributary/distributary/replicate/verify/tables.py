@@ -9,7 +9,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError, code_of, why_no_client
+from distributary.consumer.aws import AwsError, why_no_client, why_no_table
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, Replica, check, peers_of
 from distributary.stream.change import REPLICA_VERSION
@@ -72,9 +72,7 @@ def described(client: Any, table: str) -> dict[str, Any]:
     try:
         return dict(client.describe_table(TableName=table)["Table"])
     except AwsError as error:
-        raise ConfigError(
-            f"table {table}: {code_of(error)}; correct its name, region or endpoint, or your credentials"
-        ) from None
+        raise ConfigError(why_no_table(table, error)) from None
 
 
 def key_names(source: Mapping[str, Any], replica: Mapping[str, Any]) -> tuple[str, ...]:

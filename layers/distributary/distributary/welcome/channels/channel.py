@@ -16,33 +16,52 @@ _NEVER_LEFT = (ConnectTimeoutError, EndpointConnectionError)
 
 
 class MaybeSent(DistributaryError):
-    """The request was interrupted: it is unknown whether the message was sent."""
+    """The request was interrupted, so it is unknown whether the message was sent. `Rule.on_unknown` decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """What channels are made of. `client` makes a boto3 client of a service that makes one try only: a retry by the
-    SDK could send twice."""
+    """What a channel is made of.
+
+    Attributes:
+        settings: The settings of the function welcome.
+        client: Makes a boto3 client of a service, such as `client("sesv2")`. It tries each request once: a retry by the
+            SDK could send a message twice.
+    """
 
     settings: WelcomeSettings
     client: Callable[[str], Any]
 
 
 class Channel(Protocol):
-    """`recipient` is what a recipient looks like as a whole, None if the channel has none; `templates` says whether
-    there are templates at the other end, so that a rule may name one."""
+    """A way to send messages. Write a class with these members for a provider of your own.
+
+    Attributes:
+        recipient: The pattern that a whole recipient matches; None if the channel has no recipients.
+        templates: Whether the provider keeps templates, so that a rule may use `Stored`.
+    """
 
     recipient: ClassVar[re.Pattern[str] | None]
     templates: ClassVar[bool]
 
     @classmethod
     def connect(cls, connections: Connections) -> Self:
-        """Raises ConfigError for a setting that is missing."""
+        """Makes the channel when the function starts.
+
+        Raises:
+            ConfigError: A setting is missing. The function does not start.
+        """
 
     def send(self, message: Message) -> str:
-        """The provider's message id.
+        """Sends a message, in one try.
 
-        Raises Rejected if it can never be sent, Unavailable if it certainly was not this time, else MaybeSent.
+        Returns:
+            The provider's id of the message.
+
+        Raises:
+            Rejected: It can never be sent. The change is parked.
+            Unavailable: It was certainly not sent. Lambda delivers the change again.
+            MaybeSent: It is unknown whether it was sent.
         """
 
 

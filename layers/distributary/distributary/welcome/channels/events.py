@@ -17,8 +17,10 @@ _MAY_BE_THERE = {"InternalFailure", "InternalException"}
 
 @dataclass(frozen=True, slots=True)
 class EventBridge:
-    """An event of source `distributary.welcome`, its detail type the rule's name; `id` in its detail is the same
-    however often it comes. https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html"""
+    """An event on the bus of the setting `WelcomeEventBus`, with source `distributary.welcome` and the rule's name as
+    detail type. Its detail has `id`, `rule`, `values`, `subject`, `text`, `html` and `template`. An event may come
+    twice, with the same `id` (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html). The
+    channel has no recipients."""
 
     recipient: ClassVar[re.Pattern[str] | None] = None
     templates: ClassVar[bool] = True

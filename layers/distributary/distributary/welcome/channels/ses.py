@@ -18,8 +18,9 @@ _OF_DEPLOYMENT = re.compile(r"not verified|template\b.*does not exist|configurat
 
 @dataclass(frozen=True, slots=True)
 class Ses:
-    """`configuration_set` carries bounces and complaints; empty is none.
-    https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html"""
+    """An e-mail through SES v2, with subject, text and HTML, or with a stored template
+    (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html). The recipient is one address of plain
+    ASCII, at most 254 characters. Sender and reply address are the settings `WelcomeSender` and `WelcomeReplyTo`."""
 
     recipient: ClassVar[re.Pattern[str] | None] = ADDRESS
     templates: ClassVar[bool] = True

@@ -16,8 +16,9 @@ _ASCII = re.compile(r"[^\x20-\x7e]")
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """Subject and text to all subscribers of one topic.
-    https://docs.aws.amazon.com/sns/latest/api/API_Publish.html"""
+    """Subject and text to all subscribers of the topic in the setting `WelcomeTopicArn`. A subject has at most 100
+    ASCII characters; others become `?` (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html). The channel has
+    no recipients."""
 
     recipient: ClassVar[re.Pattern[str] | None] = None
     templates: ClassVar[bool] = False
@@ -54,9 +55,11 @@ _PREMIUM = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Sms:
-    """The text alone, to one phone, as a transactional message. It sends to numbers that begin with one of the calling
-    codes of the setting, and to no satellite or premium-rate number that it knows. Set a spending limit in SNS as well.
-    https://docs.aws.amazon.com/sns/latest/dg/sms_preferences.html"""
+    """The text alone, to one phone, as a transactional message. The recipient is a number in E.164, such as
+    `+491701234567` (https://docs.aws.amazon.com/sns/latest/dg/sns-mobile-phone-number-as-subscriber.html). It must
+    begin with one of the calling codes of the setting `WelcomeSmsCallingCodes`. Numbers in the satellite and
+    premium-rate ranges that this class lists park the change. Set a spending limit in SNS as well
+    (https://docs.aws.amazon.com/sns/latest/dg/sms_preferences.html)."""
 
     recipient: ClassVar[re.Pattern[str] | None] = PHONE
     templates: ClassVar[bool] = False

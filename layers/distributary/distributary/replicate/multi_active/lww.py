@@ -1,0 +1,127 @@
+"""The CRDT behind whole items: a last-writer-wins register of an item's states, and the stamps in which rows keep them.
+
+A tombstone is a state too: deleting an item is writing that it is deleted.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from distributary.errors import Rejected
+from distributary.replicate.declarations import Rule
+from distributary.replicate.multi_active.crdt import NEVER, Time, rank
+from distributary.stream import canonical
+from distributary.stream import version as versions
+from distributary.stream.change import Image
+from distributary.stream.codec import Typed, decode, encode
+
+UNKNOWN = versions.GENERATIONS * versions.POSITIONS
+"""The position of a row that an application wrote, as it is read in its own region: after all that are known there."""
+
+LEAST = 0
+"""The position of such a row once a repair has copied it to another region: the row's own record, and every later edit
+of its region with the same time, win over the copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state of one item: how it came to be (`time`, `region` with its `rank`, `position` in that region's stream),
+    what it is (`digest` of `item`, DynamoDB JSON without the replicator's attribute), and whether it is deleted.
+
+    A deletion comes right after the state that was deleted, and keeps its digest. `stamped`: the row said all this
+    itself, a replicator wrote it; else the application did, in the table's own region. Only the record of an edit tells
+    its position; what else is known of it (`certain` is False) is that nothing of its region lies between the two.
+    `by`: the region in which the application deleted it, if that is another one.
+    """
+
+    time: Time
+    rank: int
+    position: int
+    digest: str
+    deleted: bool
+    region: str = field(compare=False)
+    item: Mapping[str, Typed] | None = field(compare=False, default=None)
+    stamped: bool = field(compare=False, default=False)
+    certain: bool = field(compare=False, default=True)
+    by: str = field(compare=False, default="")
+
+    @property
+    def order(self) -> tuple:
+        """What states are compared by; the join of two is the greater one."""
+        return self.time, self.rank, self.position, self.digest, self.deleted
+
+    def outranks(self, other: "State | None") -> bool:
+        """Whether it wins over the other, or there is none."""
+        if other is None:
+            return True
+        if not (self.certain and other.certain) and self._edit == other._edit:
+            return self.deleted and not other.deleted
+        return self.order > other.order
+
+    def places(self, copy: "State | None") -> bool:
+        """Whether this is the edit that a repair copied, or the copy's deletion, without knowing its position."""
+        return copy is not None and copy.stamped and not copy.certain and self.certain and self._edit == copy._edit
+
+    @property
+    def _edit(self) -> tuple:
+        return self.time, self.rank, self.digest
+
+    def deletion(self, time: Time | None = None, by: str = "") -> "State":
+        """Of this state, and of all that come before `time` if that is later."""
+        certain = self.certain or not self.stamped
+        mine = replace(self, deleted=True, item=None, stamped=True, certain=certain, by=by)
+        return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
+
+    def copied(self, known: Iterable["State"], now: "State | None") -> "State":
+        """Of a row whose position only its own region's stream can tell. It comes right after what is `known` of its
+        region with the same time, if the row is the same `now`, after that was read; otherwise before all of it."""
+        same = [each.position for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
+        unchanged = now is not None and now.digest == self.digest
+        return replace(self, position=max(same) + 1 if same and max(same) > LEAST and unchanged else LEAST)
+
+
+def stamp(state: State) -> dict[str, Typed]:
+    """What a replicator writes beside an item, or as its tombstone."""
+    time = None if state.time == NEVER else state.time.value
+    position = {"version" if state.certain else "before": {"S": versions.to_text(state.position)}}
+    return {"time": encode(time), "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
+
+
+def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bool) -> State:
+    """What `stamp` wrote. Raises one of MALFORMED for anything else."""
+    region, certain = found["region"]["S"], "version" in found
+    position = versions.from_text(found["version" if certain else "before"]["S"])
+    position = LEAST if position == UNKNOWN else position
+    time, digest = Time.of(decode(found["time"])), found["digest"]["S"]
+    return State(time, rank(region, regions), position, digest, deleted, region, stamped=True, certain=certain)
+
+
+MALFORMED = (LookupError, TypeError, ValueError, AttributeError, Rejected)
+"""What reading a stamp raises that none of ours wrote."""
+
+
+def digest_of(item: Mapping[str, Typed]) -> str:
+    """128 bits of an item's content, the same for a Lambda event's spelling and boto3's. Raises Rejected."""
+    return canonical.digest(canonical.image(item))
+
+
+@dataclass(frozen=True, slots=True)
+class Stamps:
+    """How rows are read as states: their stamps are in `attribute`."""
+
+    rule: Rule
+    regions: tuple[str, ...]
+    attribute: str
+
+    def row(self, item: Mapping[str, Typed], region: str, position: int = UNKNOWN, certain: bool = False) -> State:
+        """A row of `region`'s table. It is the replicator's if it still has the content that its stamp was made for,
+        else the application's of that region, at `position` of its stream. Raises Rejected if the rule fails on it."""
+        content = {name: typed for name, typed in item.items() if name != self.attribute}
+        digest = digest_of(content)
+        try:
+            found = read_stamp(item[self.attribute]["M"], self.regions, False)
+        except MALFORMED:
+            found = None
+        if found is not None and found.digest == digest:
+            return replace(found, item=content)
+        moment = self.rule.time(Image(content))
+        return State(moment, rank(region, self.regions), position, digest, False, region, content, False, certain)

@@ -1,0 +1,310 @@
+"""A table that the application writes to in several regions, and of whose items the last writer's wins as a whole.
+
+Each region's function carries its own region's edits to the others: it reads what is there, and if the edit's state is
+greater (see `lww`), writes it on condition that what is there is as it was read. An edit that was less than what it
+overwrote in its own region is undone there.
+
+All regions end equal: the greatest of all states that the application ever made is carried to every region by the
+function of the region it was made in, and nothing but an edit of the application replaces it there. That edit's record
+shows what it replaced, and its region's function brings it back.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.backoff import backoff
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.per_item import per_item
+from distributary.errors import Rejected, Unavailable
+from distributary.replicate.declarations import MultiActive
+from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Rows, all_of
+from distributary.replicate.multi_active.conflicts import Conflicts, Side
+from distributary.replicate.multi_active.crdt import Time, end_of, rank, tick
+from distributary.replicate.multi_active.lww import Stamps, State, read_stamp, stamp
+from distributary.stream import canonical
+from distributary.stream.change import Change, Image, Origin, rewritten
+from distributary.stream.codec import Typed, for_client
+from distributary.stream.keys import bounded, identity
+from distributary.stream.version import position_of
+
+TOMBSTONE_ID_BYTES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class MultiActiveBranch:
+    """The function of the region that is first in `regions`. `stamps`: how rows are read as states."""
+
+    declared: MultiActive
+    regions: tuple[Rows, ...]
+    stamps: Stamps
+    conflicts: Conflicts | None
+    parallel: Parallel
+    wait: Callable[[float], None] = time.sleep
+
+    def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+        """See `consume.Branch`. An item's changes are carried one after the other."""
+
+        def one(group: list[int]) -> list[Outcome]:
+            return self._in_order([changes[at] for at in group], deadline)
+
+        ends = per_item(changes, range(len(changes)), one, self.parallel, deadline)
+        return [ends[at] for at in range(len(changes))]
+
+    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
+        """Every region gets the greatest state that any of them knows; whether anything was written. A row that tells
+        no time is left to its own region's function. Raises Rejected or Unavailable."""
+        return self.item(key, deadline).reconcile()
+
+    def item(self, keys: Mapping[str, Typed], deadline: Deadline) -> "Item":
+        """Raises Rejected for a key that is none."""
+        key = {name: for_client(typed, name) for name, typed in keys.items()}
+        id = bounded(f"multi-active/{identity(keys)}", TOMBSTONE_ID_BYTES)
+        home, *others = (Replica(rows, self.stamps, key, id, deadline) for rows in self.regions)
+        return Item(self, home, tuple(others), deadline)
+
+    def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+        """One item's. After a failed one the others fail as well, for it will come again before them."""
+        ends: list[Outcome] = []
+        for change in changes:
+            stuck = ends and ends[-1].status is Status.FAILED
+            ends.append(ends[-1] if stuck else self._outcome(change, deadline))
+        return ends
+
+    def _outcome(self, change: Change, deadline: Deadline) -> Outcome:
+        try:
+            deadline.check()
+            return APPLIED if self.item(change.keys.raw, deadline).carry(change) else SUPERSEDED
+        except Rejected as error:
+            return outcomes.parked(error)
+        except Unavailable as error:
+            return outcomes.failed(error)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One item in all regions. Its methods return whether anything was written, anywhere."""
+
+    branch: MultiActiveBranch
+    home: "Replica"
+    others: tuple["Replica", ...]
+    deadline: Deadline
+
+    def carry(self, change: Change) -> bool:
+        """An application's edit to all regions; nothing of what a replicator wrote."""
+        old = self._read(change.old, change.version - 1) if change.old else None
+        if change.new is None:
+            dead = self._deletion(change, old)
+            return dead is not None and self._spread(old, dead)
+        new = self._read(change.new, change.version, certain=True)
+        if self.home.is_untimed(new):
+            timed = change.origin is Origin.SNAPSHOT
+            return self._spread(old, new if timed else replace(new, time=self._second(change, old)))
+        if old is not None and old.outranks(new):
+            self._clash(new, old)
+            return self.merge(self.home, old)
+        tombstone = self.home.tombstone() if old is None else None
+        if tombstone is not None and not new.outranks(tombstone) and self.home.delete_if_older(tombstone):
+            return True
+        if rewritten(change, self.branch.stamps.attribute) and new.stamped:
+            return False
+        return self._push(old, new)
+
+    def reconcile(self) -> bool:
+        """See `MultiActiveBranch.reconcile`."""
+        looks = [(site, site.look()) for site in (self.home, *self.others)]
+        rows = [(site, seen.state) for site, seen in looks if seen.state is not None]
+        dead = [seen.tombstone for _, seen in looks if seen.tombstone is not None]
+        known = [*dead, *(state for _, state in rows)]
+        if not known or any(site.is_untimed(state) for site, state in rows):
+            return False
+        placed = [state if state.stamped else state.copied(known, site.state()) for site, state in rows]
+        greatest = max([*placed, *dead], key=lambda state: state.order)
+        return all_of(looks, lambda each: self.merge(each[0], greatest, each[1]))
+
+    def merge(
+        self, site: "Replica", state: State, seen: "Look | None" = None, replaced: Sequence[State | None] = ()
+    ) -> bool:
+        """A state into one region, which is tried first as it was `seen`. `replaced`: what an edit was made on top of,
+        if conflicts count."""
+        for attempt in range(TRIES):
+            self.deadline.check()
+            if attempt:
+                backoff(self.deadline, attempt, first=0.02, sleep=self.branch.wait)
+            seen = seen if seen and not attempt else site.look()
+            for old in replaced:
+                self._note(old, state, seen.greatest)
+            written = site.write(state, seen)
+            if written is not None:
+                return written
+        raise site.rows.contended()
+
+    def _spread(self, old: State | None, new: State) -> bool:
+        """Into this region first, which then knows the time that the edit was given, and into the others."""
+        wrote = self.merge(self.home, new)
+        return self._push(old, new) or wrote
+
+    def _push(self, old: State | None, new: State) -> bool:
+        """Into every other region that can be reached, with the conflicts that the edit has there."""
+        return all_of(self.others, lambda site: self.merge(site, new, replaced=(old,)))
+
+    def _read(self, image: Image, position: int, certain: bool = False) -> State:
+        item = {name: for_client(typed, name) for name, typed in image.raw.items()}
+        return self.branch.stamps.row(item, self.home.region, position, certain)
+
+    def _second(self, change: Change, old: State | None) -> Time:
+        """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
+        own: what was made of it is here, or else was overtaken by another region's. In whatever generation they come,
+        records of one stream are ordered by their positions."""
+        if old is not None and old.stamped:
+            return tick(change.creation_time(), old.time)
+        last = self.home.look().greatest
+        if last is None or last.region != self.home.region:
+            return tick(change.creation_time(), None)
+        at, mine = position_of(last.position), position_of(change.version)
+        return last.time if at == mine else tick(change.creation_time(), last.time if at < mine else None)
+
+    def _deletion(self, change: Change, old: State | None) -> State | None:
+        """What an application's delete says; None for a replicator's, by whose tombstone it is known. An own tombstone
+        was left when the same record was delivered before."""
+        if old is None:
+            raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
+        declared, stamps, region = self.branch.declared, self.branch.stamps, self.home.region
+        found = self.home.tombstone()
+        if found is not None and not self.home.is_untimed(old) and found.outranks(old):
+            return found if found.by == region else None
+        if stamps.rule.by_stream:
+            at = self._second(change, old), rank(region, declared.regions), change.version
+            return State(*at, old.digest, True, region, stamped=True, by=region)
+        win = declared.deletes == "win"
+        return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
+
+    def _note(self, old: State | None, new: State, found: State | None) -> None:
+        """Records a conflict: `new` replaces another region's state, and was made without knowing it. A row that tells
+        no time is none yet: its own region's function judges it."""
+        if found is None or found.region == self.home.region or self.home.is_untimed(found):
+            return
+        if new.outranks(found) and found.outranks(old):
+            self._clash(found, new)
+
+    def _clash(self, loser: State, winner: State) -> None:
+        if self.branch.conflicts is not None:
+            self.branch.conflicts.record(self.home.key, (_side(loser), _side(winner)), _side(winner))
+
+
+def _side(state: State) -> Side:
+    item = canonical.image(state.item) if state.item else None
+    return Side(state.region, state.time, state.deleted, item)
+
+
+class Look(NamedTuple):
+    """What a region has of an item: its row, its tombstone, and what they say."""
+
+    row: Row | None
+    state: State | None
+    kept: Row | None
+    tombstone: State | None
+
+    @property
+    def greatest(self) -> State | None:
+        """The greater of both states."""
+        dead = self.tombstone
+        return dead if dead is not None and dead.outranks(self.state) else self.state
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One item in one region: a row and a tombstone (`id`, `state`, `by`), which never become less.
+
+    A put is: look, put on condition that the row is as it was seen, look at the tombstone again, take back. A deletion
+    is: look, tombstone, look at the row, delete it on condition. Whichever of the two comes last sees the other.
+
+    Costs, with the look before: 2 reads; an item that wins 1 write and 1 read more, a deletion 2 writes (1 if there is
+    no row) and 1 read. What does not win costs no write. Raises Rejected, Unavailable; ConfigError for a later format.
+    """
+
+    rows: Rows
+    stamps: Stamps
+    key: Row
+    id: str
+    deadline: Deadline
+
+    @property
+    def region(self) -> str:
+        """Where it is."""
+        return self.rows.region
+
+    def look(self) -> Look:
+        """Row and tombstone; the order of writes makes up for their being no snapshot."""
+        row, kept = self.rows.look(self.key, self.id)
+        return Look(row, self._state(row), kept, self._tombstone(kept))
+
+    def state(self) -> State | None:
+        """What the row is; 1 read unit per 4 KB."""
+        return self._state(self.rows.row(self.key))
+
+    def tombstone(self) -> State | None:
+        """1 read unit."""
+        return self._tombstone(self.rows.kept(self.id))
+
+    def write(self, state: State, seen: Look) -> bool | None:
+        """Whether `state` won over what was `seen`, and is here now; None if that has moved: look again. A copy of this
+        very edit whose position was not known gets it, or else an earlier edit that comes late would win over the copy;
+        so does the copy's tombstone."""
+        if seen.tombstone is not None and state.places(seen.tombstone):
+            state = state.deletion(by=seen.tombstone.by)
+        if not (state.outranks(seen.greatest) or state.places(seen.greatest)):
+            if seen.row is not None and seen.tombstone is not None:
+                if self._is_unread(seen.state, state) and not self._put(state, seen):
+                    return None
+                self.delete_if_older(seen.tombstone)
+            return False
+        if not (self._entomb(state, seen) if state.deleted else self._put(state, seen)):
+            return None
+        dead = state if state.deleted else self.tombstone()
+        if dead is None or not (state.deleted or dead.outranks(state)):
+            return True
+        self.delete_if_older(dead)
+        return state.deleted
+
+    def delete_if_older(self, tombstone: State) -> bool:
+        """Takes away the row if it is less than its tombstone; whether there was one. An edit whose time only its
+        record tells is left to its own region's function."""
+        for _ in range(TRIES):
+            self.deadline.check()
+            row = self.rows.row(self.key)
+            state = self._state(row)
+            if row is None or state is None or not tombstone.outranks(state) or self.is_untimed(state):
+                return False
+            if self.rows.delete(self.key, row):
+                return True
+        raise self.rows.contended()
+
+    def is_untimed(self, state: State) -> bool:
+        """Whether only the record of the edit tells its time."""
+        return self.stamps.rule.by_stream and not state.stamped
+
+    def _is_unread(self, row: State | None, state: State) -> bool:
+        """Whether the row is the very edit `state`, and does not say so yet. If it were deleted like this, that could
+        not be told from the application's own delete."""
+        own = row is not None and self.is_untimed(row) and row.digest == state.digest
+        return own and state.region == self.region and not state.deleted
+
+    def _state(self, row: Row | None) -> State | None:
+        return None if row is None else self.stamps.row(row, self.region)
+
+    def _tombstone(self, kept: Row | None) -> State | None:
+        if kept is None:
+            return None
+        return replace(read_stamp(kept["state"]["M"], self.stamps.regions, True), by=kept["by"]["S"])
+
+    def _put(self, state: State, seen: Look) -> bool:
+        return self.rows.put(self.key, {**(state.item or {}), self.stamps.attribute: {"M": stamp(state)}}, seen.row)
+
+    def _entomb(self, state: State, seen: Look) -> bool:
+        content = {"state": {"M": stamp(state)}, "by": {"S": state.by or state.region}}
+        return self.rows.keep(self.id, content, {"state": seen.kept["state"]} if seen.kept else {}, deleted=True)
