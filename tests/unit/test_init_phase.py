@@ -21,6 +21,13 @@ ENVIRONMENT = {"PYTHONPATH": os.pathsep.join(sys.path)}
 BODY = json.dumps(event(stream_record())).encode()
 
 
+@pytest.fixture(autouse=True)
+def threshold():
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
+
+
 @pytest.fixture
 def client(monkeypatch):
     """The runtime's client class, as far as it has a marshaller."""
@@ -57,6 +64,7 @@ def test_the_collector_waits_until_the_function_is_built_and_no_longer(monkeypat
     finally:
         gc.unfreeze()
     assert (states, gc.isenabled()) == ([False], True)
+    assert gc.get_threshold()[0] == 20_000
 
 
 def test_the_collector_leaves_alone_what_the_sdk_has_loaded():
@@ -71,6 +79,7 @@ def test_elsewhere_nothing_is_built_or_replaced(monkeypatch, client):
     prepare(lambda: pytest.fail("built"))
     assert isinstance(client.marshaller, LambdaMarshaller)
     assert gc.get_freeze_count() == before
+    assert gc.get_threshold()[0] < 20_000
 
 
 def test_a_snapshot_and_its_restore_leave_the_function_as_it_was_built(monkeypatch, client):

@@ -64,7 +64,7 @@ class RawImage(Image):
         elif name in decoded:
             return decoded[name]
         typed = (self._parts or self._known())[name]
-        value = decoded[name] = decode(self.typed(name) if type(typed) is Raw else typed, name)
+        value = decoded[name] = decode(_decoded(typed) if type(typed) is Raw else typed, name)
         return value
 
     def __contains__(self, name: object) -> bool:
