@@ -393,8 +393,9 @@ class TestARuleOfYourOwn:
         self.put(world, EU, 1, best=number(7))
         self.put(world, US, 2, best=text("no number"))
         assert world.carry(US) == [Status.APPLIED]
-        assert world.carry(EU) == [Status.PARKED]
         kept = dict(world.tables.state[f"tombstones@{US}"])
+        assert world.carry(EU) == [Status.PARKED]
+        assert world.tables.state[f"tombstones@{US}"] == kept
         world.carry(EU, since=0)
         assert world.tables.state[f"tombstones@{US}"] == kept
         self.put(world, US, 3, best=number(9))

@@ -79,8 +79,8 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An application's write: `position` is its own in its region's stream; a delete's `at` names what it deleted, which
-    another region may have written. `before` and `after`: the content, canonical, without keys, None if there was none.
+    """An application's write, at `position` of its region's stream. A delete's `at` is that of what it deleted, which
+    another region may have written. `before` and `after`: content, canonical, without keys, None if there was none.
     `digest`: of `after`, empty for none. `changed`: which of its `cells` it wrote. `seen`: which writes its writer
     knew."""
 
