@@ -144,7 +144,7 @@ class Edits:
         """The region's part with the edit. The stream's order holds within the region, whatever its writers' clocks
         say: the edit's time is put between those of the region's writes before and after it."""
         position, digest = edit.position, edit.digest
-        if position <= mine.floor or mine.digests.get(position) == digest:
+        if position <= mine.floor:
             return mine
         if position < mine.revision.position:
             return self._late(edit, mine)
