@@ -35,10 +35,10 @@ demo: $(VENV)/.installed ## A real stream through the real functions; every bran
 	@$(BIN)/python -m cli demo $(if $(CHANGES),--changes $(CHANGES))
 
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow and not emulator and not opensearch and not deploy"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy"
 
 test-rest: $(VENV)/.developed ## All the tests that `make test` leaves out and that need only Python
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "(slow or emulator) and not opensearch and not deploy"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy"
 
 test-all: test test-rest ## Everything that needs only Python
 
@@ -49,11 +49,12 @@ test-sdk: $(VENV)/.developed ## The tests that depend on boto3, on the oldest SD
 	@$(PIP) --require-hashes --upgrade --target .build/oldest-sdk -r requirements/oldest-sdk.txt
 	PYTHONPATH=.build/oldest-sdk $(BIN)/python -m pytest -n 0 $(SDK_TESTS)
 
-lint: $(VENV)/.developed ## Style and types
+lint: $(VENV)/.developed ## Style, types, and the names of tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p distributary
 	@PYTHONPATH=layers/distributary $(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest --noconftest tests/unit/test_names.py
 	$(BIN)/mypy -p local -p cli -p bench -p deploy
 
 format: $(VENV)/.developed ## Fixes what lint can fix

@@ -9,7 +9,7 @@ from unittest import mock
 
 import boto3
 
-from distributary.dynamodb.client import DynamoDBClient
+from distributary.dynamodb.client import DynamoDBClient, operation_name
 
 UNIT_BYTES = 1024
 _WRITES = ("Put", "Update", "Delete", "ConditionCheck")
@@ -25,13 +25,17 @@ class Meter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self.counting = True
         self.requests: Counter[str] = Counter()
         self.write_units = 0
         self.read_units = 0.0
 
     def watch(self, client: Any) -> Any:
         """The client, watched."""
-        client.meta.events.register("provide-client-params.dynamodb", self._seen)
+        if isinstance(client, DynamoDBClient):
+            self._watch_steps(client)
+        else:
+            client.meta.events.register("provide-client-params.dynamodb", self._seen)
         return client
 
     @contextmanager
@@ -47,21 +51,26 @@ class Meter:
 
         def counting(lean: Any, *arguments: Any, **more: Any) -> None:
             init(lean, *arguments, **more)
-            call = lean.call
-
-            def counted(operation: str, asked: Mapping[str, Any]) -> Any:
-                self._count(operation, asked)
-                return call(operation, asked)
-
-            lean.call = counted
+            self._watch_steps(lean)
 
         with mock.patch.object(boto3.Session, "client", made), mock.patch.object(DynamoDBClient, "__init__", counting):
             yield
+
+    def _watch_steps(self, lean: Any) -> None:
+        steps = lean.steps
+
+        def counted(operation: str, asked: Mapping[str, Any]) -> Any:
+            self._count(operation_name(operation), asked)
+            return steps(operation, asked)
+
+        lean.steps = counted
 
     def _seen(self, params: Mapping[str, Any], model: Any, **_: Any) -> None:
         self._count(model.name, params)
 
     def _count(self, operation: str, params: Mapping[str, Any]) -> None:
+        if not self.counting:
+            return
         written, read = _units(operation, params)
         with self._lock:
             self.requests[operation] += 1

@@ -2,43 +2,52 @@
 
 import os
 import statistics
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from unittest import mock
 
 import boto3
 
 from bench.derive import ENVIRONMENT
 from bench.harness import Row, row
-from bench.instant import instant
 from bench.mirrors import AWAY, BATCHED, PLAIN, Event, Side, batched, ours, plain
+from bench.transports import certificate, serving
 from bench.workloads import UNIFORM, Orders
 from distributary.replicate.verify.equality import same
 from distributary.stream.change import REPLICA_VERSION
-from local.distance import far
 from local.emulators import embedded
 
 MILLISECONDS = 80
 BATCH = 100
 """The template's BatchSize."""
 
-ROUNDS = {"ours": 9, PLAIN: 2, BATCHED: 9}
-TARGETS = {PLAIN: 0.1, BATCHED: 1.0}
+LARGE_BATCH = 1000
+NOTES = {"3 KB": 2700, "0.75 KB": 550}
+"""Bytes of the notes that make records of this size, both images together."""
+
+ROUNDS, PLAIN_ROUNDS = 5, 1
+TARGETS = {(PLAIN, BATCH): 0.1, (BATCHED, LARGE_BATCH): 1.0}
+CPU_TARGETS = {PLAIN: 1 / 15}
 REDRIVEN = 20
 """One change in so many was parked, and is redriven late."""
 
 
 def rows() -> list[Row]:
-    """Speed behind the distance, where the endpoint takes no time; costs and differences on an emulator."""
-    with instant() as there, far(there, {AWAY: MILLISECONDS}) as endpoint, _at(endpoint):
-        speed = _speed()
+    """Speed behind the distance, over TLS, where the endpoint takes no time; costs and differences on an emulator."""
+    with tempfile.TemporaryDirectory() as folder:
+        trusted = certificate(Path(folder))
+        with serving(trusted, MILLISECONDS / 1000) as endpoint, _at(endpoint, AWS_CA_BUNDLE=trusted):
+            speed = [each for of, note in NOTES.items() for each in _speed(of, note)]
     with embedded() as endpoints, _at(endpoints.aws):
         return [*speed, *_costs_and_differences()]
 
 
 @contextmanager
-def _at(endpoint: str) -> Iterator[None]:
-    with mock.patch.dict(os.environ, {**ENVIRONMENT, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}):
+def _at(endpoint: str, **more: str) -> Iterator[None]:
+    given = {**ENVIRONMENT, "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint, **more}
+    with mock.patch.dict(os.environ, given):
         yield
 
 
@@ -46,32 +55,37 @@ def _sides(prefix: str) -> tuple[Side, Side, Side]:
     return ours(f"{prefix}-ours"), plain(f"{prefix}-plain"), batched(f"{prefix}-batched")
 
 
-def _events(orders: Orders) -> list[Event]:
+def _events(orders: Orders, size: int = BATCH) -> list[Event]:
     records = orders.batch()["Records"]
-    return [{"Records": records[at : at + BATCH]} for at in range(0, len(records), BATCH)]
+    return [{"Records": records[at : at + size]} for at in range(0, len(records), size)]
 
 
-def _speed() -> list[Row]:
-    """Medians over batches of 100, one instance, its connections open."""
-    orders, (mine, *peers) = Orders(UNIFORM), _sides("speed")
+def _speed(of: str, note: int) -> list[Row]:
+    """Medians over batches, one instance, its connections open. The slowest peer takes batches of 100 alone."""
+    orders, (mine, *peers) = Orders(UNIFORM, note), _sides(f"speed-{note}")
     list(orders.placed())
-    events = _events(orders)
-    for side in (mine, *peers):
-        side.handle(events[0])
-        for event in events[1 : 1 + ROUNDS[side.name]]:
-            side.timed(event)
-    took = {side.name: statistics.median(side.seconds) * 1000 / BATCH for side in (mine, *peers)}
-    name = f"{MILLISECONDS} ms away, batches of {BATCH}"
-    return [
-        figure
-        for peer in peers
-        for figure in (
-            row(
-                "replicate", name, "time per change", "ms", took["ours"], took[peer.name], peer.name, TARGETS[peer.name]
-            ),
-            row("replicate", name, "changes a second", "1/s", 1e3 / took["ours"], 1e3 / took[peer.name], peer.name),
-        )
-    ]
+    found: list[Row] = []
+    for size in (BATCH, LARGE_BATCH):
+        events = [event for _ in range(ROUNDS * size // LARGE_BATCH + 1) for event in _events(orders, size)]
+        for side in (mine, *peers):
+            if side.name != PLAIN or size == BATCH:
+                side.timed_over(events[: 1 + (PLAIN_ROUNDS if side.name == PLAIN else ROUNDS)])
+        for peer in peers:
+            found += _compared(f"{of}, {MILLISECONDS} ms away, batches of {size}", size, mine, peer)
+    return found
+
+
+def _compared(name: str, size: int, mine: Side, peer: Side) -> list[Row]:
+    """The time is that of this batch size. Of a peer that does not take it, only the processor's is compared."""
+    mine_ms, peer_ms = (1e3 * statistics.median(each.seconds) / size for each in (mine, peer))
+    used = [1e6 * statistics.median(each.cpu_each) for each in (mine, peer)]
+    cpu_target = CPU_TARGETS.get(peer.name)
+    rows = [row("replicate", name, "CPU time per change", "us", used[0], used[1], peer.name, cpu_target)]
+    if peer.name != PLAIN or size == BATCH:
+        target = TARGETS.get((peer.name, size))
+        rows.append(row("replicate", name, "time per change", "ms", mine_ms, peer_ms, peer.name, target))
+        rows.append(row("replicate", name, "changes a second", "1/s", 1e3 / mine_ms, 1e3 / peer_ms, peer.name))
+    return rows
 
 
 def _costs_and_differences() -> list[Row]:

@@ -15,7 +15,6 @@ from bench.crash import WRITES, Crash, Fuse
 from bench.handwritten import Handwritten
 from bench.meter import Meter
 from bench.workloads import Totals
-from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
@@ -24,6 +23,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity
 from distributary.derive.factory import build
 from distributary.derive.settings import DeriveSettings
+from distributary.dynamodb.client import connect
 
 DAYS = 7
 ORDER = Entity(name="order", keys=("order_id",), attributes=("store", "amount"))
@@ -86,7 +86,7 @@ def ours(prefix: str) -> Side:
     derived, ledger, tombstones = (f"{prefix}-{name}" for name in ("derived", "ledger", "tombstones"))
     _create(derived, "pk", "sk")
     _create(ledger, "id")
-    dynamodb, parallel = client("dynamodb"), Parallel()
+    dynamodb, parallel = connect(None), Parallel()
     settings = DeriveSettings(
         parking_bucket="bench",
         generation=0,

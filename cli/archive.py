@@ -51,7 +51,8 @@ def compact(
     from distributary.archive.compact.run import planned
     from distributary.verify.progress import progress
 
-    found, window = _archive(archive, table, endpoint_url, region), Window(moment("--from", begin), moment("--to", end))
+    window = Window(moment("--from", begin), moment("--to", end))
+    found = archive_of(archive, table, endpoint_url, region)
     check_sink(output)
     if temporary is not None and not temporary.is_dir():
         raise UsageFault(f"--temporary {temporary}: there is no such folder")
@@ -82,7 +83,7 @@ def at(
     from distributary.archive.history import State, life
     from distributary.verify.progress import progress
 
-    wanted, keys, found = moment("TIME", when), key_of(key, _KEY), _archive(archive, table, endpoint_url, region)
+    wanted, keys, found = moment("TIME", when), key_of(key, _KEY), archive_of(archive, table, endpoint_url, region)
     with progress({"objects": len(found.objects())}, command="at") as told:
         lived = life(found, keys, wanted, told)
     return reported(_as_json(lived), _lines(lived), json, 1 if lived.state is State.UNKNOWN else 0)
@@ -101,7 +102,8 @@ def moment(option: str, text: str) -> int:
     return round(seconds * MICROS)
 
 
-def _archive(address: str, table: str, endpoint: str | None, region: str | None) -> "Archive":
+def archive_of(address: str, table: str, endpoint: str | None, region: str | None) -> "Archive":
+    """A table's archive at an address, which is not read yet. Raises ConfigError."""
     from distributary.readers.archive import Archive
     from distributary.readers.place import place
 

@@ -2,14 +2,17 @@
 
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
-from cli.options import Event, read_event
+from cli.feed.invoke import Feed, deployed
+from cli.options import Event, StackEndpoint, StackRegion, checked_endpoint, read_event
+from cli.stack import Stack, clients
 from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change
@@ -17,18 +20,49 @@ from distributary.welcome.messages import Message, Stored
 from distributary.welcome.rules import Rule, compose, content
 from local import outbox
 
+if TYPE_CHECKING:
+    from distributary.derive.described import Changes
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 800, 1000
 """Of the picture, in pixels."""
 
 
-def views(context: typer.Context) -> int:
+def views(
+    context: typer.Context,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Compare with what a stack's rows were written under; 1 if they differ.")
+    ] = False,
+    stack: Annotated[str | None, typer.Option(help="The deployed stack, for --diff.")] = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
+) -> int:
     """Print each declared view, the primitive it uses, and its write units."""
+    from distributary.derive.described import changes, described
     from distributary.derive.validation import table
 
+    if diff != (stack is not None):
+        raise UsageFault("--diff needs --stack, and --stack needs --diff: give both or none")
     with projects.declarations(projects.find(context.obj), "derive") as found:
-        print(table(found))
-    return 0
+        if stack is None:
+            print(table(found))
+            return 0
+        now = {view.name: described(view) for view in found}
+    target = Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function("derive")
+    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    lines = list(_differences(changes(told["written"], now), stack))
+    print("\n".join(lines) or "nothing is to be filled, rebuilt or retired")
+    return 1 if lines else 0
+
+
+def _differences(found: "Changes", stack: str) -> Iterator[str]:
+    """A line for each view that needs something once these declarations are deployed."""
+    for name in found.new:
+        yield f"new      {name}: distributary backfill TABLE --function derive --view {name} --stack {stack}"
+    for name, fields in found.changed.items():
+        yield f"changed  {name} ({', '.join(fields)}): distributary rebuild derive --view {name} --stack {stack}"
+    for name in found.removed:
+        yield f"removed  {name}: distributary retire {name} --stack {stack}"
 
 
 def preview(

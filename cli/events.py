@@ -1,5 +1,6 @@
 """`distributary event`: a stream event made from an item of a real table."""
 
+import base64
 import datetime
 import json
 import time
@@ -14,12 +15,16 @@ from cli.errors import UsageFault
 from cli.options import Source, SourceRegion, checked_endpoint
 
 TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+_STANDARD = str.maketrans("-_", "+/")
 Kind = Literal["insert", "modify", "remove", "expire"]
 
 
 def event(
-    table: Annotated[str, typer.Argument(metavar="TABLE")],
-    key: Annotated[list[str], typer.Option(metavar="NAME=VALUE", help="A key attribute; repeat it for a sort key.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The source table.")],
+    key: Annotated[
+        list[str],
+        typer.Option(metavar="NAME=VALUE", help="A key attribute (a binary in base64); twice with a sort key."),
+    ],
     kind: Annotated[Kind, typer.Option(help="What happened to the item; expire is a deletion by TTL.")] = "insert",
     changed: Annotated[
         list[str],
@@ -58,9 +63,16 @@ def typed_keys(description: Mapping[str, Any], given: list[str]) -> dict[str, An
     pairs = dict(each.partition("=")[::2] for each in given)
     if set(pairs) != set(names) or not all("=" in each for each in given):
         raise UsageFault("--key: give " + " ".join(f"--key {name}=VALUE" for name in names))
-    if binary := [name for name in names if types[name] == "B"]:
-        raise UsageFault(f"--key: {binary[0]} is binary, which cannot be written on a command line")
-    return {name: {types[name]: pairs[name]} for name in names}
+    return {name: {types[name]: _bytes(name, pairs[name]) if types[name] == "B" else pairs[name]} for name in names}
+
+
+def _bytes(name: str, text: str) -> bytes:
+    """Of base64 in either alphabet, padded or not: as DynamoDB's JSON has it, or as a key template writes it."""
+    digits = text.translate(_STANDARD).rstrip("=")
+    try:
+        return base64.b64decode(digits + "=" * (-len(digits) % 4), validate=True)
+    except ValueError:
+        raise UsageFault(f"--key {name}={text}: {name} is binary: give it in base64") from None
 
 
 def new_values(item: Mapping[str, Any], keys: Mapping[str, Any], given: list[str]) -> dict[str, Any]:

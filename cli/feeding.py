@@ -21,8 +21,8 @@ from cli.options import (
     checked_endpoint,
 )
 from cli.stack import Function, Stack, clients
+from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
-from distributary.dynamodb.table_reader import key_names
 from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -56,20 +56,17 @@ def backfill(
     json: Json = None,
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""
-    if function not in (*RECONCILED, "replicate"):
+    if function not in RECONCILED:
         raise UsageFault(f"--function {function}: give derive, index or replicate; nobody is welcomed for an old item")
-    if function == "replicate" and not first_fill:
-        raise UsageFault(
-            "--function replicate: give --first-fill for an empty replica; `distributary verify replicate --repair` "
-            "sets one right that holds something"
-        )
+    if function == "replicate" and only:
+        raise UsageFault("--function replicate: it keeps one replica; leave out --view and --index")
     if first_fill and only:
         raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
     if not 1 <= segments <= 64:
         raise UsageFault("--segments: give 1 to 64")
     found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
     target = found.function(function)
-    source, many, size = _source(found.clients("dynamodb"), table, target)
+    source, many, size = source_of(found.clients("dynamodb"), table, target)
     if dry_run:
         print(f"about {many:,} items of {table}: {size / 4096:,.0f} read units for the scan, and what {function} reads")
         return 0
@@ -89,7 +86,7 @@ def backfill(
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 
-def _source(dynamodb: Any, table: str, function: Function) -> tuple[Source, int, int]:
+def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Source, int, int]:
     """The table, about how many items it has, and how many bytes. Raises UsageFault if the function reads another."""
     keys = key_names(dynamodb, table)
     described = dynamodb.describe_table(TableName=table)["Table"]

@@ -11,7 +11,20 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from typer.exceptions import TyperException
 
-from cli import archive, declared, deployed, erasing, events, feeding, indexing, invoking, parking, running
+from cli import (
+    archive,
+    declared,
+    deployed,
+    erasing,
+    events,
+    feeding,
+    indexing,
+    invoking,
+    parking,
+    rebuilding,
+    replaying,
+    running,
+)
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
 from distributary.consumer.aws import how_to_reach
@@ -36,6 +49,9 @@ app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
+app.command()(rebuilding.rebuild)
+app.command()(rebuilding.retire)
+app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
 
 

@@ -1,6 +1,7 @@
 """Commands for what functions parked, and for batches that Lambda gave up."""
 
 import json as text
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -103,6 +104,9 @@ def redrive(
     key: Key = None,
     since: Since = None,
     rate: Annotated[float, typer.Option(min=0.1, help="Changes a second.")] = 200.0,
+    even_if_old: Annotated[
+        bool, typer.Option("--even-if-old", help="Of welcome: send what is older than its rule allows.")
+    ] = False,
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
@@ -110,7 +114,8 @@ def redrive(
 ) -> int:
     """Give parked changes to their functions again.
 
-    derive and index read each item as it is now, and set it right. The changes of the others stay.
+    derive and index read each item as it is now, and set it right. welcome and archive take the record itself: a
+    message is sent under its claim, and not if its rule says that it is too old.
     """
     found = _found(stack, endpoint_url, region)
     chosen = _Chosen(found, branch, cause, key, since)
@@ -125,8 +130,15 @@ def redrive(
             lambda: datetime.now(UTC),
             lambda n: told("changes", n),
             Pace(rate).take,
+            even_if_old,
         )
         result = steps.run(chosen)
+    if result.unclaimed:
+        print(
+            f"{result.unclaimed} of welcome were parked more than ClaimDays ago: claims of rules that send again are "
+            "forgotten by then, so it cannot be excluded that one of these messages was sent twice",
+            file=sys.stderr,
+        )
     lines = [f"left: {many} of {name}: {printable(why)}" for (name, why), many in result.left.most_common()]
     lines.append(f"{result.done} redriven, {result.left.total()} left")
     return reported(result.as_json(), lines, json, 1 if result.left else 0)

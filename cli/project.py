@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from cli import shapes
 from cli.errors import DeclarationFaults, UsageFault
 from distributary.consumer.declared import cause, place
 from distributary.errors import ConfigError
@@ -27,7 +28,9 @@ class Declares:
     optional: bool = False
 
     def check(self, declared: Any) -> Any:
-        """The slice's own check. Raises ConfigError."""
+        """The types, then the slice's own check. Raises ConfigError."""
+        if wrong := shapes.faults(self.name, declared):
+            raise ConfigError(wrong)
         return import_module(self.slice).check(declared)
 
 

@@ -61,6 +61,11 @@ class Stack:
             raise ConfigError(f"stack '{self.name}' has no output {name}: deploy this version, with the function on")
         return self.outputs[name]
 
+    @property
+    def claim_days(self) -> int:
+        """For how long welcome remembers what a rule that sends again has sent."""
+        return int(self.function("welcome").environment.get("CLAIM_DAYS", "30"))
+
     def function(self, branch: str) -> "Function":
         """Of a branch, such as derive: the version that its events go to."""
         if branch not in self._functions:
@@ -80,9 +85,18 @@ class Function:
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """Its environment variables."""
-        found = self.clients("lambda").get_function_configuration(FunctionName=self.arn)
-        variables: dict[str, str] = found.get("Environment", {}).get("Variables", {})
+        variables: dict[str, str] = self._configuration.get("Environment", {}).get("Variables", {})
         return variables
+
+    @property
+    def timeout(self) -> int:
+        """Seconds that an invocation may take."""
+        return int(self._configuration["Timeout"])
+
+    @cached_property
+    def _configuration(self) -> Mapping[str, Any]:
+        found: dict[str, Any] = self.clients("lambda").get_function_configuration(FunctionName=self.arn)
+        return found
 
     @cached_property
     def streams(self) -> Mapping[str, int]:

@@ -83,7 +83,9 @@ def said_in_one_line(doing: str) -> Iterator[None]:
         yield
     except ClientError as error:
         fault = error.response.get("Error", {})
-        raise LocalError(f"{doing}: {fault.get('Code')}: {_line(fault.get('Message', ''))}") from error
+        code = fault.get("Code")
+        fix = "; correct its name, --region or --endpoint-url" if code == "ResourceNotFoundException" else ""
+        raise LocalError(f"{doing}: {code}: {_line(fault.get('Message', ''))}{fix}") from error
     except BotoCoreError as error:
         why = how_to_reach(error) or f"{_line(str(error))} (check endpoint, region and credentials)"
         raise LocalError(f"{doing}: {why}") from error

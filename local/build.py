@@ -75,6 +75,8 @@ def _function(source: Source, target: Path, declared: Path | None) -> Path:
 
 def _declared(made: Path, declared: Path) -> Path:
     """A built function with these files over its own, in a folder beside it that is named by what they hold."""
+    if not declared.is_dir():
+        raise LocalError(f"there is no folder {declared}: correct --declared")
     files = _files(declared)
     if not any((made / file.relative_to(declared)).exists() for file in files):
         own = ", ".join(file.name for file in _files(made))

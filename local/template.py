@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,11 @@ class Template:
     def _scope(self, parameters: Mapping[str, str], region: str) -> Scope:
         declared = self._tree.get("Parameters") or {}
         if unknown := sorted(parameters.keys() - declared.keys()):
-            raise LocalError(f"template.yaml has no parameter {', '.join(unknown)}: it has {', '.join(declared)}")
+            raise LocalError(f"template.yaml has no parameter {', '.join(unknown)}: {_like(unknown[0], declared)}")
+        for key, value in parameters.items():
+            allowed = [_text(each) for each in declared[key].get("AllowedValues", ())]
+            if allowed and value not in allowed:
+                raise LocalError(f"{key} is {value!r}: give one of {', '.join(map(repr, allowed))}")
         values = {key: _text(each["Default"]) for key, each in declared.items() if "Default" in each}
         kinds = {key: each["Type"] for key, each in self._tree["Resources"].items()}
         conditions, named = self._tree.get("Conditions") or {}, self._of_type("AWS::DynamoDB::Table")
@@ -186,11 +191,17 @@ def _name(logical_id: str) -> str:
     return logical_id.removesuffix("Function").lower()
 
 
+def _like(name: str, declared: Mapping[str, Any]) -> str:
+    """The names that this one may stand for, or all of them."""
+    close = get_close_matches(name, declared) or [each for each in declared if name.lower() in each.lower()]
+    return f"did you mean {' or '.join(close)}?" if close else f"it has {', '.join(declared)}"
+
+
 def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML with CloudFormation's short forms, `!Ref X` read as {"Ref": "X"}."""
 
 

@@ -5,13 +5,19 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import create_loader
+from hypothesis import HealthCheck, settings
 
 from local.emulators import Endpoints, embedded
 from tests import selection
 
 HARNESSES = ("both", "derive", "derive_ledger", "index", "replicate", "welcome")
 pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES))
+
+REPEATABLE = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("whole", max_examples=150, **REPEATABLE)
+settings.register_profile("sample", max_examples=40, **REPEATABLE)
+settings.load_profile("whole")
 
 
 @pytest.fixture(scope="session")
@@ -22,9 +28,9 @@ def emulators() -> Iterator[Endpoints]:
 
 @pytest.fixture(autouse=True, scope="session")
 def read_once() -> Iterator[None]:
-    """Botocore reads its descriptions of services again for every session; here each file is parsed once."""
+    """Botocore finds and reads its descriptions of services again for every session; here all sessions share them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JSONFileLoader, "load_file", staticmethod(cache(JSONFileLoader().load_file)))
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
 
 

@@ -1,8 +1,9 @@
-"""Which tests `make test` runs, and which `make test-rest`: together they are all, and no test is in both.
+"""Which tests `make test` runs, and which `make test-rest`: together they are all.
 
 `make test` leaves out three markers: `slow`, `emulator` (given here to whatever uses an emulated service), and what
 has a target of its own (`opensearch`, `deploy`). A test that enumerates is cut: `parts` and `sampled` mark all but a
-sample `slow`. The sample is always the same, so a failure needs no seed to come again.
+sample `slow`. The sample is always the same, so a failure needs no seed to come again. What Hypothesis draws is in
+both: a few examples of each test in the first, all of them in the second.
 """
 
 from collections import defaultdict

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol
 
 from cli.feed.invoke import EVENT_BYTES, Ended, Feed
 from distributary.dynamodb.table_reader import cursors
@@ -39,6 +39,20 @@ class Source:
         return cursors(self.client, self.table.name, segment, segments, cursor, names)
 
 
+class Reached(Protocol):
+    """How far each segment of something is."""
+
+    @property
+    def left(self) -> int:
+        """Items of earlier runs that are not right, since the branch refuses them."""
+
+    def begun(self, segment: int) -> tuple[Any, bool]:
+        """The cursor from which a segment goes on, and whether it is done."""
+
+    def reached(self, segment: int, cursor: Any, left: int = 0) -> None:
+        """Everything before the cursor is done, but for so many more items; everything, if it is None."""
+
+
 class State:
     """How far each segment is, in a file that is replaced as a whole; without a path, in memory alone."""
 
@@ -58,18 +72,18 @@ class State:
             raise ConfigError(f"--state {path}: it is of {found['task']}, not of this command; name another file")
         return found
 
-    def begun(self, segment: int) -> tuple[Any, bool]:
-        """The cursor from which a segment goes on, and whether it is done."""
+    def begun(self, segment: int | str) -> tuple[Any, bool]:
+        """See `Reached`."""
         found = self._content["segments"].get(str(segment), {})
         return found.get("cursor"), bool(found.get("done"))
 
     @property
     def left(self) -> int:
-        """Items of earlier runs that are not right, since the branch refuses them."""
+        """See `Reached`."""
         return int(self._content.get("left", 0))
 
-    def reached(self, segment: int, cursor: Any, left: int = 0) -> None:
-        """Everything before the cursor is done, but for so many more items; everything, if it is None."""
+    def reached(self, segment: int | str, cursor: Any, left: int = 0) -> None:
+        """See `Reached`."""
         with self._lock:
             self._content["left"] = self.left + left
             self._content["segments"][str(segment)] = {"cursor": typed_json(cursor or {}), "done": cursor is None}
@@ -77,6 +91,36 @@ class State:
                 beside = self._path.with_name(f"{self._path.name}.new")
                 beside.write_text(json.dumps(self._content))
                 beside.replace(self._path)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Of a state that covers several things to go through. What one leaves is the whole's."""
+
+    state: State
+    name: str
+    left: int = 0
+
+    def begun(self, segment: int) -> tuple[Any, bool]:
+        """See `Reached`."""
+        return self.state.begun(f"{self.name}/{segment}")
+
+    def reached(self, segment: int, cursor: Any, left: int = 0) -> None:
+        """See `Reached`."""
+        self.state.reached(f"{self.name}/{segment}", cursor, left)
+
+
+def in_segments(segments: int, run: Callable[[int, Event], None]) -> None:
+    """Each segment in a thread of its own. What one raises, or an interrupt, sets the event that ends the others behind
+    the page that they are at."""
+    stop = Event()
+    with ThreadPoolExecutor(segments, thread_name_prefix="segment") as pool:
+        running = [pool.submit(run, each, stop) for each in range(segments)]
+        try:
+            for each in as_completed(running):
+                each.result()
+        finally:
+            stop.set()
 
 
 @dataclass(slots=True)
@@ -113,7 +157,7 @@ class Backfill:
 
     source: Source
     feed: Feed
-    state: State
+    state: Reached
     first_fill: bool = False
     only: tuple[str, ...] = ()
     told: Callable[[int], None] = lambda _: None
@@ -121,24 +165,17 @@ class Backfill:
     now: Callable[[], float] = time.time
 
     def run(self, segments: int) -> Result:
-        """All segments. What one raises, an interrupt, or an item that keeps failing ends all of them behind the page
-        that they are at: the state file does not pass over it."""
-        result, stop = Result(self.state.left), Event()
-
-        with ThreadPoolExecutor(segments, thread_name_prefix="backfill") as pool:
-            running = [pool.submit(self._segment, each, segments, result, stop) for each in range(segments)]
-            try:
-                for each in as_completed(running):
-                    each.result()
-            finally:
-                stop.set()
+        """All segments; see `in_segments`. An item that keeps failing ends all of them too: the state file does not
+        pass over it."""
+        result = Result(self.state.left)
+        in_segments(segments, lambda each, stop: self._segment(each, segments, result, stop))
         return result
 
     def _segment(self, segment: int, segments: int, result: Result, stop: Event) -> None:
         cursor, done = self.state.begun(segment)
         if done:
             return
-        for items, after in self.source.pages(segment, segments, _typed(cursor), self.first_fill):
+        for items, after in self.source.pages(segment, segments, typed(cursor), self.first_fill):
             if stop.is_set():
                 return
             self.wait(len(items))
@@ -156,7 +193,7 @@ class Backfill:
 
     def _snapshots(self, items: Sequence[Any]) -> list[Ended]:
         ends: list[Ended] = []
-        for records in _packed([snapshot_record(item, self.source.table, self.now(), True) for item in items]):
+        for records in packed([snapshot_record(item, self.source.table, self.now(), True) for item in items]):
             done = self.feed.deliver(records)
             ends += [Ended("Applied")] * done
             if done < len(records):
@@ -164,12 +201,13 @@ class Backfill:
         return ends
 
 
-def _typed(cursor: Any) -> Any:
+def typed(cursor: Any) -> Any:
     """A cursor out of the file as a client takes it."""
-    return {name: for_client(typed) for name, typed in cursor.items()} if cursor else None
+    return {name: for_client(each) for name, each in cursor.items()} if cursor else None
 
 
-def _packed(records: Sequence[Any]) -> Iterator[list[Any]]:
+def packed(records: Sequence[Any]) -> Iterator[list[Any]]:
+    """What Lambda takes in one event."""
     batch: list[Any] = []
     size = 0
     for record in records:

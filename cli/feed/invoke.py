@@ -11,10 +11,14 @@ from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.dynamodb_stream import identifier_of
+from distributary.welcome.branch import LATE
 from local.esm.batches import first_failure
 
 TRIES = 6
 """What fails so often has failed; it stays where it is."""
+
+TOO_OLD = f"{LATE}; --even-if-old sends it"
+"""What such a record ends as: it stays where it is."""
 
 EVENT_BYTES = 4_000_000
 """Of one event: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
@@ -83,12 +87,31 @@ class Feed:
             backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return ends
 
+    def replay(self, records: Sequence[Mapping[str, Any]], even_if_old: bool) -> list[Ended]:
+        """One end per record, in order; see `consumer.replay`. A record that fails may have been sent for all that is
+        known, so it is not tried again here. Raises as `reconcile` does."""
+        answer = self.invoke({"distributary": {"replay": list(records), "even_if_old": even_if_old}})
+        ends = _ends(answer, len(records))
+        return [Ended("Parked", TOO_OLD) if end.cause == LATE else end for end in ends]
+
     def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
         answer = self.invoke({"distributary": {"reconcile": list(entries), **more}})
-        ends = answer.get("outcomes") if isinstance(answer, Mapping) else None
-        if not isinstance(ends, list) or len(ends) != len(entries):
+        return _ends(answer, len(entries))
+
+    def ask(self, command: Mapping[str, Any], answered: str) -> dict[str, Any]:
+        """What a function answers to another command under this name; see `consumer.sweep`. Raises as `reconcile`."""
+        for tried in range(TRIES):
+            try:
+                answer = self.invoke({"distributary": command})
+                break
+            except Unavailable:
+                if tried == TRIES - 1:
+                    raise
+                backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
+        found = answer.get(answered) if isinstance(answer, Mapping) else None
+        if not isinstance(found, dict):
             raise ConfigError("the function does not know the command: deploy the version of this command")
-        return [Ended(each["status"], each.get("cause", "")) for each in ends]
+        return found
 
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> int:
         """Records as a stream delivers them, until the function has dealt with all of them; how many it has when it
@@ -104,3 +127,10 @@ class Feed:
                 return done
             backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return done
+
+
+def _ends(answer: Any, many: int) -> list[Ended]:
+    ends = answer.get("outcomes") if isinstance(answer, Mapping) else None
+    if not isinstance(ends, list) or len(ends) != many:
+        raise ConfigError("the function does not know the command: deploy the version of this command")
+    return [Ended(each["status"], each.get("cause", "")) for each in ends]

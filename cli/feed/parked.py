@@ -20,15 +20,11 @@ from distributary.stream.keys import identity, table_of
 from distributary.stream.records import decode
 
 BRANCHES = ("derive", "index", "welcome", "replicate", "archive")
-RECONCILED = ("derive", "index")
+RECONCILED = ("derive", "index", "replicate")
 """Branches whose items are reconciled."""
 
-NOT_REDRIVEN = {
-    "welcome": "welcome sends nothing for a change that comes again: write to the person yourself, then delete these",
-    "replicate": "repair the replica with `distributary verify replicate --repair`, then delete these",
-    "archive": "archive takes no change again: what these hold is in the bucket alone, as long as it is kept",
-}
-"""What to do about the changes of the other branches."""
+REPLAYED = ("welcome", "archive")
+"""Branches that get the records themselves."""
 
 
 _GONE = {"NoSuchKey", "NoSuchVersion", "404"}
@@ -65,7 +61,7 @@ class Parked:
     def entry(self) -> dict[str, Any]:
         """As a command asks for it; see `consumer.reconcile`."""
         removed = (self.record or {}).get("eventName") == "REMOVE" and not self.expired
-        return {"key": self.key, "version": self.version or "0", "removed": removed}
+        return {"key": self.key, "version": self.version or "0", "removed": removed, "expired": self.expired}
 
 
 @dataclass(frozen=True, slots=True)

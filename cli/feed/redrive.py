@@ -1,13 +1,14 @@
-"""Parked changes given to their function again: their items are reconciled."""
+"""Parked changes given to their function again: their items are reconciled, or their records replayed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from cli.feed.backfill import packed
 from cli.feed.invoke import EVENT_KEYS, Ended, Feed
-from cli.feed.parked import NOT_REDRIVEN, Bucket, Parked, Place
+from cli.feed.parked import REPLAYED, Bucket, Parked, Place
 from cli.given_up import PREFIX
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
@@ -19,11 +20,12 @@ class Result:
 
     done: int = 0
     left: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unclaimed: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """Counts; `left` by branch and cause."""
+        """Counts; `left` by branch and cause; `unclaimed` were replayed when their claims may have been forgotten."""
         left = [{"branch": b, "cause": c, "changes": n} for (b, c), n in self.left.most_common()]
-        return {"redriven": self.done, "left": left}
+        return {"redriven": self.done, "left": left, "unclaimed": self.unclaimed}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Redrive:
     now: Callable[[], datetime]
     told: Callable[[int], None] = lambda _: None
     wait: Callable[[int], None] = lambda _: None
+    even_if_old: bool = False
 
     def run(self, changes: Iterable[Parked]) -> Result:
         """All of them, in batches of one branch. An object is removed once each of its changes is done."""
@@ -51,11 +54,16 @@ class Redrive:
         branch = batch[0].branch
         self.wait(len(batch))
         readable = [change for change in batch if change.readable]
-        found = self._reconciled(branch, readable)
+        found = (self._replayed if branch in REPLAYED else self._reconciled)(branch, readable)
         by_change = iter(found)
         ends = [next(by_change) if change.readable else Ended("Failed", UNREADABLE) for change in batch]
         stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}
         result.done += sum(end.done for end in ends)
+        if branch == "welcome":
+            oldest = self.now() - timedelta(days=self.bucket.stack.claim_days)
+            result.unclaimed += sum(
+                end.status == "Applied" and change.place.when < oldest for change, end in zip(batch, ends, strict=True)
+            )
         result.left.update((branch, end.cause or end.status) for end in ends if not end.done)
         for place, own in _by_place(batch).items():
             if place not in stays or not self.bucket.is_newest(place):
@@ -67,20 +75,25 @@ class Redrive:
 
     def _was_tried(self, own: Sequence[Parked]) -> bool:
         """Whether this is one of our objects, and its change was given to its function."""
-        tried = own[0].branch not in NOT_REDRIVEN and own[0].readable
+        tried = own[0].readable
         return tried and len(own) == 1 and not own[0].place.name.startswith(PREFIX)
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item.
-        Nothing is asked of a branch that does not reconcile."""
-        if branch in NOT_REDRIVEN:
-            return [Ended("Failed", NOT_REDRIVEN[branch])] * len(batch)
+        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one
+        item."""
         newest: dict[str, Parked] = {}
         for change in sorted(batch, key=lambda each: int(each.version or 0)):
             newest[change.item] = change
         ends = self.feeds(branch).reconcile([change.entry() for change in newest.values()]) if newest else []
         by_item = dict(zip(newest, ends, strict=True))
         return [by_item[change.item] for change in batch]
+
+    def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        """Each by its record, in the order in which they are listed."""
+        ends: list[Ended] = []
+        for records in packed([change.record for change in batch]):
+            ends += self.feeds(branch).replay(records, self.even_if_old)
+        return ends
 
 
 class _Batches:

@@ -19,7 +19,8 @@ def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings = ArchiveSettings.load(os.environ)
     branch = build(settings, client)
-    return Deployment.of(branch, settings, client, Parallel(), Telemetry("archive", os.environ.get("STACK_NAME", "")))
+    telemetry = Telemetry("archive", os.environ.get("STACK_NAME", ""))
+    return Deployment.of(branch, settings, client, Parallel(), telemetry, replays=True)
 
 
 def handler(event: Any, context: Context) -> Response:

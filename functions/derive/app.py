@@ -4,15 +4,15 @@ import os
 from functools import cache
 from typing import Any
 
-from distributary.consumer.aws import client
 from distributary.consumer.consume import Deployment, Response, consume
 from distributary.consumer.deadline import Context
 from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive.factory import build, reconciler
+from distributary.derive.factory import build, rebuilder, reconciler
 from distributary.derive.settings import DeriveSettings
+from distributary.dynamodb.client import clients
 from distributary.dynamodb.stream_bindings import StreamBindings
 
 with declared_beside(__file__):
@@ -23,11 +23,12 @@ with declared_beside(__file__):
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = DeriveSettings.load(os.environ), Parallel()
-    branch = build(VIEWS, settings, client, parallel)
-    bindings = StreamBindings(client("dynamodb"), settings.tombstone_table, "derive")
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
-    reconcile = reconciler(branch, settings.source, settings.generation)
-    return Deployment.of(branch, settings, client, parallel, telemetry, bindings.bind, reconcile)
+    branch = build(VIEWS, settings, clients, parallel, due=lambda: telemetry.count("RebuildDue"))
+    bindings = StreamBindings(clients("dynamodb"), settings.tombstone_table, "derive")
+    reconcile = reconciler(branch, settings.source, settings.generation, settings.reconcile_read_units)
+    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams)
+    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile, rebuild)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -10,7 +10,7 @@ from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
-from distributary.index.factory import bindings, build, reconciler
+from distributary.index.factory import bindings, build, rebuilder, reconciler
 from distributary.index.opensearch.connect import clients
 from distributary.index.settings import IndexSettings
 
@@ -27,7 +27,8 @@ def runtime() -> Deployment:
     telemetry = Telemetry("index", os.environ.get("STACK_NAME", ""))
     bound = bindings(INDEXES, settings, once)
     reconcile = reconciler(branch, settings, once)
-    return Deployment.of(branch, settings, once, parallel, telemetry, bound.bind, reconcile)
+    rebuild = rebuilder(branch, reconcile, settings, once)
+    return Deployment.of(branch, settings, once, parallel, telemetry, bound.bind, reconcile, rebuild)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -13,7 +13,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.dynamodb.client import clients
 from distributary.dynamodb.stream_bindings import StreamBindings
 from distributary.dynamodb.versioned_table import ROW_FORMAT
-from distributary.replicate.factory import build
+from distributary.replicate.factory import build, reconciler
 from distributary.replicate.mirror import CALLS
 from distributary.replicate.settings import ReplicateSettings
 
@@ -28,7 +28,9 @@ def runtime() -> Deployment:
     telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
     bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
-    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind)
+    units = settings.reconcile_read_units
+    reconcile = reconciler(branch, clients, settings.source, settings.generation, units)
+    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -43,6 +43,20 @@ def test_the_key_takes_the_table_s_types_in_its_order():
     assert typed_keys(TABLE, ["sk=7", "pk=a=b"]) == {"pk": {"S": "a=b"}, "sk": {"N": "7"}}
 
 
+@pytest.mark.parametrize("text", ["AP/+", "AP_-", "AP8=", "AP8"])
+def test_a_binary_key_is_given_in_base64_of_either_alphabet(text):
+    table = {**TABLE, "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "B"} for name in ("pk", "sk")]}
+    key = typed_keys(table, [f"pk={text}", "sk=AA=="])
+    assert key == {"pk": {"B": b"\x00\xff\xfe"[: 2 if "8" in text else 3]}, "sk": {"B": b"\x00"}}
+
+
+@pytest.mark.parametrize("text", ["A", "ABC\u00e9", "A B="])
+def test_a_binary_key_that_is_no_base64_is_named(text):
+    table = {**TABLE, "AttributeDefinitions": [{"AttributeName": name, "AttributeType": "B"} for name in ("pk", "sk")]}
+    with pytest.raises(UsageFault, match="pk is binary: give it in base64"):
+        typed_keys(table, [f"pk={text}", "sk=AA=="])
+
+
 @pytest.mark.parametrize("given", [["pk=a"], ["pk=a", "sk"], ["pk=a", "sk=1", "x=2"]])
 def test_a_key_that_is_not_the_table_s_is_told_how_it_is_given(given):
     with pytest.raises(UsageFault, match="--key pk=VALUE --key sk=VALUE"):

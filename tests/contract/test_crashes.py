@@ -70,7 +70,7 @@ def test_a_crash_and_then_a_stale_redrive_end_where_the_source_is(harness, imagi
         check(harness, world, source)
 
 
-@parts(4)
+@parts(8)
 def test_two_crashes_before_or_after_any_two_calls_are_mended_by_redelivery(harness, imagine, part):
     source, firsts, pairs = shortest(), 0, 0
     for first in every_death(harness, imagine, source, [], source.records, part):

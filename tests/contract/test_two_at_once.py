@@ -79,6 +79,7 @@ def test_a_zombie_and_its_successor_end_where_the_source_is(harness, imagine, ow
     assert certain == []
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("pair", PAIRS[1:4], ids=str)
 def test_a_zombie_and_its_successor_may_crash_too(harness, imagine, owners, pair):
     source = shortest()

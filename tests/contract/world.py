@@ -1,6 +1,5 @@
 """Everything downstream of the source table, in memory or emulated, and the clock."""
 
-import copy
 import json
 import urllib.request
 import uuid
@@ -15,6 +14,7 @@ from distributary.index.opensearch.connect import connect
 from local.emulators import Endpoints
 from tests.contract.source import CREATED, Record, Table
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.items import copied
 from tests.fakes.opensearch import OpenSearch
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
@@ -69,13 +69,13 @@ class World:
         state = [fake.state for fake in (self.dynamodb, self.s3, self.ses, self.opensearch)]
         text = repr(_ordered(state))
         if text not in self._states:
-            self._states[text] = copy.deepcopy(state)
+            self._states[text] = copied(state)
         return text
 
     def thaw(self, frozen: str) -> None:
         """Back to how it was."""
         fakes = (self.dynamodb, self.s3, self.ses, self.opensearch)
-        for fake, state in zip(fakes, copy.deepcopy(self._states[frozen]), strict=True):
+        for fake, state in zip(fakes, copied(self._states[frozen]), strict=True):
             fake.state = state
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from cli import shapes
 from distributary import derive, index, replicate, welcome
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, name
 
@@ -27,6 +28,7 @@ def test_a_python_block_declares_what_is_valid(page, code):
     exec(program, names)
     for declared, check in CHECKS.items():
         if declared in names:
+            assert shapes.faults(declared, names[declared]) == []
             assert check(names[declared])
     for test in [each for each in names if each.startswith("test_")]:
         names[test]()

@@ -1,6 +1,5 @@
 """A DynamoDB client that keeps its tables in memory and the service's rules."""
 
-import copy
 import math
 import zlib
 from collections import Counter
@@ -13,7 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from tests.fakes.answers import refusal
 from tests.fakes.expressions import Expressions, Malformed
-from tests.fakes.items import Schema, accepted, item_bytes, key_of
+from tests.fakes.items import Schema, accepted, copied, item_bytes, key_of
 
 THROTTLED = refusal("AnyItem", "ProvisionedThroughputExceededException", "slow down")
 BROKEN = refusal("AnyItem", "InternalServerError", "oops", 500)
@@ -65,16 +64,23 @@ class DynamoDB:
             table, schema = self._table("GetItem", TableName)
             item = table.get(key_of(Key, schema))
             self.read_units += _read_units(item or {}, ConsistentRead)
-            return {"Item": copy.deepcopy(item)} if item else {}
+            return {"Item": copied(item)} if item else {}
 
-    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+    def batch_get_item(
+        self, *, RequestItems: Mapping[str, Any], ReturnConsumedCapacity: str = "NONE"
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
         with self._lock, _validated("BatchGetItem"):
             self.calls["BatchGetItem"] += 1
             if not 0 < sum(len(request["Keys"]) for request in RequestItems.values()) <= BATCH_KEYS:
                 raise Malformed("Member must have length less than or equal to 100")
-            found = {name: self._batch_of(name, request) for name, request in RequestItems.items()}
-            return {"Responses": found, "UnprocessedKeys": {}}
+            found, consumed = {}, []
+            for name, request in RequestItems.items():
+                before = self.read_units
+                found[name] = self._batch_of(name, request)
+                consumed.append({"TableName": name, "CapacityUnits": float(self.read_units - before)})
+            more = {"ConsumedCapacity": consumed} if ReturnConsumedCapacity != "NONE" else {}
+            return {"Responses": found, "UnprocessedKeys": {}, **more}
 
     def query(
         self,
@@ -98,7 +104,7 @@ class DynamoDB:
             places = sorted((key for key in table if key[0] == wanted), key=lambda key: key[1].encode())
             found = [table[key] for key in (places if ScanIndexForward else places[::-1])[:Limit]]
             self.read_units += sum(_read_units(item, ConsistentRead) for item in found)
-            return {"Items": copy.deepcopy(found)}
+            return {"Items": copied(found)}
 
     def transact_write_items(self, *, TransactItems: list[Arguments]) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html, Put and Delete:
@@ -127,7 +133,7 @@ class DynamoDB:
                 if new is None:
                     self.state[name].pop(place, None)
                 else:
-                    self.state[name][place] = copy.deepcopy(new)
+                    self.state[name][place] = new
             return {}
 
     def _action(self, verb: str, arguments: Arguments) -> tuple[str, tuple, dict[str, Any] | None, dict[str, Any]]:
@@ -141,7 +147,7 @@ class DynamoDB:
         if _conditional(arguments) and not expressions.holds(arguments["ConditionExpression"], old):
             returned = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old
             reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
-            reason |= {"Item": copy.deepcopy(old)} if returned else {}
+            reason |= {"Item": copied(old)} if returned else {}
         expressions.finish()
         return arguments["TableName"], place, new, reason
 
@@ -166,7 +172,7 @@ class DynamoDB:
             page = [table[key] for key in left[:Limit]]
             self.read_units += sum(_read_units(item, ConsistentRead) for item in page)
             last = {"LastEvaluatedKey": _keys(page[-1], schema)} if len(left) > Limit else {}
-            return {"Items": copy.deepcopy(page), **last}
+            return {"Items": copied(page), **last}
 
     def _batch_of(self, name: str, request: Arguments) -> list[dict[str, Any]]:
         table, schema = self._table("BatchGetItem", name)
@@ -179,7 +185,7 @@ class DynamoDB:
         found = [
             expressions.projected(projection, table[key]) if projection else table[key] for key in keys if key in table
         ]
-        return copy.deepcopy(found)
+        return copied(found)
 
     def _write(
         self, operation: str, arguments: Arguments, key: Callable[[Schema], Arguments], new: Callable[..., Any]
@@ -201,7 +207,7 @@ class DynamoDB:
             if written is None:
                 table.pop(place, None)
             else:
-                table[place] = copy.deepcopy(written)
+                table[place] = written
             return {}
 
     def _table(self, operation: str, name: str) -> tuple[dict[tuple, dict[str, Any]], Schema]:
@@ -229,7 +235,7 @@ def _conditional(arguments: Arguments) -> bool:
 
 def _unmet(operation: str, arguments: Arguments, old: Mapping[str, Any]) -> ClientError:
     returned = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old
-    more = {"Item": copy.deepcopy(old)} if returned else {}
+    more = {"Item": copied(old)} if returned else {}
     return refusal(operation, "ConditionalCheckFailedException", "The conditional request failed", **more)
 
 

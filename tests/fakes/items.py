@@ -3,8 +3,10 @@
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 """
 
+import copy
 from collections.abc import Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
+from functools import lru_cache
 from typing import Any
 
 from tests.fakes.expressions import Malformed
@@ -12,8 +14,20 @@ from tests.fakes.expressions import Malformed
 MAX_BYTES = 400 * 1024
 _NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperation, Overflow, Subnormal])
 
+_UNCHANGING = frozenset((str, bytes, bool, type(None)))
+
 Schema = Mapping[str, str]
 """Key attribute to its type: S, N or B."""
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of DynamoDB JSON, many times faster than the general one."""
+    kind = type(value)
+    if kind is dict:
+        return {name: copied(content) for name, content in value.items()}
+    if kind is list:
+        return [copied(content) for content in value]
+    return value if kind in _UNCHANGING else copy.deepcopy(value)
 
 
 def accepted(item: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
@@ -80,6 +94,7 @@ def _text(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def _number(text: str) -> str:
     try:
         number = _NUMBERS.create_decimal(text)
@@ -101,7 +116,7 @@ def value_bytes(typed: Mapping[str, Any]) -> int:
         case "S":
             return len(content.encode())
         case "N":
-            return len(Decimal(content).as_tuple().digits) // 2 + 2
+            return _number_bytes(content)
         case "B":
             return len(content)
         case "SS" | "NS" | "BS":
@@ -111,3 +126,8 @@ def value_bytes(typed: Mapping[str, Any]) -> int:
         case "L":
             return 3 + sum(1 + value_bytes(member) for member in content)
     return 1
+
+
+@lru_cache(maxsize=4096)
+def _number_bytes(text: str) -> int:
+    return len(Decimal(text).as_tuple().digits) // 2 + 2

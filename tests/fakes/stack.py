@@ -35,11 +35,16 @@ class Lambda:
 
     def __init__(self, functions: Mapping[str, Deployment], streams: str = "") -> None:
         self.functions, self.streams, self.events = functions, streams, list[Any]()
+        self.version, self.weights = "1", dict[str, float]()
         self._one_at_a_time = Lock()
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
         assert _branch(FunctionName) in self.functions
-        return {"Environment": {"Variables": {"STREAMS": self.streams}}}
+        return {"Environment": {"Variables": {"STREAMS": self.streams}}, "Timeout": 60}
+
+    def get_alias(self, *, FunctionName: str, Name: str) -> Any:
+        assert _branch(f"{FunctionName}:{Name}") in self.functions
+        return {"FunctionVersion": self.version, "RoutingConfig": {"AdditionalVersionWeights": self.weights}}
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> Any:
         event = json.loads(Payload)

@@ -7,84 +7,15 @@ import pytest
 
 from cli.main import main
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.consume import Deployment
-from distributary.consumer.parallel import Parallel
-from distributary.consumer.parking import Parking
-from distributary.consumer.streams import Streams
-from distributary.consumer.telemetry import Telemetry
-from distributary.derive import Aggregate, Entity, Projection
-from distributary.derive.factory import reconciler
+from distributary.derive import Aggregate
 from distributary.errors import Unavailable
-from tests.fakes.built import derive
-from tests.fakes.dynamodb import DynamoDB
-from tests.fakes.stack import Lambda, clients
-from tests.unit.branches import Bucket
-
-ORDER = Entity(name="order", keys=("id",), attributes=("day", "total"))
-VIEWS = [
-    Projection(name="order", of=ORDER, pk="ORDER#{id}", sk="ORDER"),
-    Aggregate(name="sales", of=ORDER, pk="SALES#{day}", sk="TOTAL", sum={"revenue": "total"}),
-]
-SCHEMAS = {"orders": {"id": "S"}, "derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
-STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-20T09:12:44.017"
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
+from tests.integration.town import VIEWS, Town, fields, order
 
 
-class Service(DynamoDB):
-    """Describes the source, and scans it in segments and pages of three."""
-
-    def describe_table(self, *, TableName):
-        return {
-            "Table": {
-                "TableName": TableName,
-                "KeySchema": [{"AttributeName": name, "KeyType": "HASH"} for name in SCHEMAS[TableName]],
-                "ItemCount": len(self.state[TableName]),
-                "TableSizeBytes": 4096,
-                "LatestStreamArn": STREAM,
-            }
-        }
-
-    def scan(self, *, TableName, Segment=0, TotalSegments=1, ExclusiveStartKey=None, **more):
-        names = more.get("ExpressionAttributeNames")
-        own = sorted(super().scan(TableName=TableName)["Items"], key=lambda item: item["id"]["S"])[
-            Segment::TotalSegments
-        ]
-        begun = [item for item in own if ExclusiveStartKey is None or item["id"]["S"] > ExclusiveStartKey["id"]["S"]]
-        page = [{"id": item["id"]} for item in begun[:3]] if names else begun[:3]
-        return {"Items": page, **({"LastEvaluatedKey": {"id": page[-1]["id"]}} if len(begun) > 3 else {})}
-
-
-class Town:
-    """A stack with derive, attached to a table of 20 orders."""
-
-    def __init__(self):
-        self.service = Service(SCHEMAS)
-        for n in range(20):
-            self.service.put_item(TableName="orders", Item=order(n))
-        self.branch = derive(VIEWS, self.service)
-        self.functions = Lambda(
-            {"derive": self.deployment(reconciler(self.branch, lambda: "orders", 0))}, f"{STREAM}=0"
-        )
-        self.clients = clients("parking", None, self.functions, dynamodb=self.service)
-
-    def deployment(self, reconcile):
-        parking = Parking(Bucket(), "parking", "derive", Parallel(1))
-        return Deployment(self.branch, parking, Telemetry("derive"), Streams(0), reconcile)
-
-    def run(self, *arguments, table="orders", stack="shop"):
-        return main(["backfill", table, "--function", "derive", "--stack", stack, *arguments])
-
-    def rows(self):
-        rows = self.service.state["derived"]
-        return sum(pk.startswith("ORDER#") for pk, _ in rows), int(
-            rows.get(("SALES#mon", "TOTAL"), NONE)["revenue"]["N"]
-        )
-
-
-NONE = {"revenue": {"N": "0"}}
-
-
-def order(n, total=2):
-    return {"id": {"S": f"o{n:02}"}, "day": {"S": "mon"}, "total": {"N": str(total)}}
+def run(town, *arguments, table="orders", stack="shop", function="derive"):
+    return main(["backfill", table, "--function", function, "--stack", stack, *arguments])
 
 
 @pytest.fixture
@@ -98,33 +29,43 @@ def town(monkeypatch):
 
 @pytest.mark.parametrize("more", [[], ["--first-fill"]], ids=["reconcile", "first fill"])
 def test_every_item_of_the_table_reaches_the_views(town, capsys, more):
-    assert town.run(*more) == 0
+    assert run(town, *more) == 0
     assert town.rows() == (20, 40)
     assert "20 items, 0 left" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("more", [[], ["--first-fill"]], ids=["reconcile", "first fill"])
+def test_every_item_of_the_table_reaches_the_replica(town, more):
+    assert run(town, *more, function="replicate") == 0
+    shown = [{**row, REPLICA_VERSION: None} for row in town.service.state["replica"].values()]
+    assert sorted(shown, key=str) == [{**order(n), REPLICA_VERSION: None} for n in range(20)]
+
+
+def test_a_backfill_of_a_replica_that_holds_something_sets_it_right(town):
+    newer = {"S": versions.to_text(7)}
+    town.service.put_item(TableName="replica", Item={**order(1, 99), REPLICA_VERSION: newer})
+    assert run(town, "--first-fill", function="replicate") == 0
+    assert town.service.state["replica"]["o01",]["total"] == {"N": "99"}
+    assert run(town, function="replicate") == 0
+    assert town.service.state["replica"]["o01",]["total"] == {"N": "2"}
+    assert versions.from_text(town.service.state["replica"]["o01",][REPLICA_VERSION]["S"]) == 7
+
+
 def test_twice_is_as_once(town):
-    assert [town.run(), town.run()] == [0, 0]
+    assert [run(town), run(town)] == [0, 0]
     assert town.rows() == (20, 40)
 
 
 def test_it_removes_what_an_earlier_declaration_left(town):
     """The orders of another view's `where`, which has changed since."""
-    assert town.run() == 0
-    town.branch = derive(
-        [*VIEWS[:1], Aggregate(**{**fields(VIEWS[1]), "where": lambda o: o["id"] > "o09"})], town.service
-    )
-    town.functions.functions["derive"] = town.deployment(reconciler(town.branch, lambda: "orders", 0))
-    assert town.run() == 0
+    assert run(town) == 0
+    town.deploy([VIEWS[0], Aggregate(**{**fields(VIEWS[1]), "where": lambda o: o["id"] > "o09"})])
+    assert run(town) == 0
     assert town.rows() == (20, 20)
 
 
-def fields(declared):
-    return {name: getattr(declared, name) for name in declared.__dataclass_fields__}
-
-
 def test_one_view_alone_can_be_filled(town):
-    assert town.run("--view", "sales") == 0
+    assert run(town, "--view", "sales") == 0
     assert town.rows() == (0, 40)
 
 
@@ -139,12 +80,12 @@ def test_a_run_that_was_stopped_goes_on_from_its_state_file(town, tmp_path, caps
 
     town.functions.invoke = failing
     with pytest.raises(RuntimeError):
-        town.run("--state", str(state), "--segments", "1")
+        run(town, "--state", str(state), "--segments", "1")
     town.functions.invoke = invoke
-    assert town.run("--state", str(state), "--segments", "1") == 0
+    assert run(town, "--state", str(state), "--segments", "1") == 0
     assert "14 items, 0 left" in capsys.readouterr().out
     assert town.rows() == (20, 40)
-    assert town.run("--state", str(state), "--segments", "1") == 0
+    assert run(town, "--state", str(state), "--segments", "1") == 0
     assert "0 items, 0 left" in capsys.readouterr().out
 
 
@@ -152,9 +93,9 @@ def test_a_page_with_an_item_that_keeps_failing_is_not_passed_over(town, tmp_pat
     working, state = town.functions.functions["derive"].reconciler, tmp_path / "state.json"
     busy = [outcomes.failed(Unavailable("busy"))]
     town.functions.functions["derive"] = town.deployment(lambda asked, _: busy * len(asked))
-    assert town.run("--state", str(state), "--segments", "1") == 1
+    assert run(town, "--state", str(state), "--segments", "1") == 1
     town.functions.functions["derive"] = town.deployment(working)
-    assert town.run("--state", str(state), "--segments", "1") == 0
+    assert run(town, "--state", str(state), "--segments", "1") == 0
     assert "20 items, 0 left" in capsys.readouterr().out
     assert town.rows() == (20, 40)
 
@@ -162,7 +103,7 @@ def test_a_page_with_an_item_that_keeps_failing_is_not_passed_over(town, tmp_pat
 def test_a_run_that_is_over_still_says_what_its_branch_refused(town, tmp_path):
     town.service.put_item(TableName="orders", Item={**order(1), "total": {"S": "much"}})
     state = str(tmp_path / "state.json")
-    assert [town.run("--state", state), town.run("--state", state)] == [1, 1]
+    assert [run(town, "--state", state), run(town, "--state", state)] == [1, 1]
 
 
 def test_a_first_fill_goes_on_behind_what_a_slow_function_has_done(town):
@@ -177,21 +118,21 @@ def test_a_first_fill_goes_on_behind_what_a_slow_function_has_done(town):
         return {**answer, "Payload": io.BytesIO(json.dumps({"batchItemFailures": failed}).encode())}
 
     town.functions.invoke = slow
-    assert town.run("--first-fill", "--segments", "1") == 0
+    assert run(town, "--first-fill", "--segments", "1") == 0
     assert sizes == [3, 2, 1] * 6 + [2, 1]
     assert town.rows() == (20, 40)
 
 
 def test_items_that_a_view_rejects_are_counted_by_cause(town, tmp_path):
     town.service.put_item(TableName="orders", Item={**order(1), "total": {"S": "much"}})
-    assert town.run("--json", str(tmp_path / "report.json")) == 1
+    assert run(town, "--json", str(tmp_path / "report.json")) == 1
     found = json.loads((tmp_path / "report.json").read_text())
     assert (found["items"], found["left"]) == (20, 1)
     assert [each["status"] for each in found["outcomes"]] == ["Applied", "Parked"]
 
 
 def test_a_dry_run_says_what_it_would_read(town, capsys):
-    assert town.run("--dry-run") == 0
+    assert run(town, "--dry-run") == 0
     assert "about 20 items of orders: 1 read units for the scan" in capsys.readouterr().out
     assert town.rows() == (0, 0)
 
@@ -200,7 +141,7 @@ def test_a_dry_run_says_what_it_would_read(town, capsys):
     ("arguments", "more", "says"),
     [
         (["--function", "welcome"], {}, "nobody is welcomed for an old item"),
-        (["--function", "replicate"], {}, "give --first-fill for an empty replica"),
+        (["--function", "replicate", "--view", "sales"], {}, "it keeps one replica; leave out --view and --index"),
         (["--first-fill", "--view", "sales"], {}, "--first-fill fills a whole branch"),
         (["--segments", "0"], {}, "--segments: give 1 to 64"),
         (["--view", "sale"], {}, "nothing is called 'sale' here: this function keeps order, sales"),
@@ -209,7 +150,7 @@ def test_a_dry_run_says_what_it_would_read(town, capsys):
     ],
 )
 def test_a_mistake_is_one_line(town, capsys, arguments, more, says):
-    assert town.run(*arguments, **more) == 2
+    assert run(town, *arguments, **more) == 2
     assert says in capsys.readouterr().err
 
 
@@ -217,6 +158,6 @@ def test_a_mistake_is_one_line(town, capsys, arguments, more, says):
 def test_a_state_file_of_something_else_is_refused(town, tmp_path, capsys, content):
     path = tmp_path / "state.json"
     path.write_text(content)
-    assert town.run("--state", str(path)) == 2
+    assert run(town, "--state", str(path)) == 2
     assert "name another file" in capsys.readouterr().err
     assert path.read_text() == content

@@ -43,6 +43,8 @@ class Stack:
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
         create_table(self.dynamodb, self.claims, {"id": "S"})
+        if "users" not in self.dynamodb.list_tables()["TableNames"]:
+            create_table(self.dynamodb, "users", {"user_id": "S"})
 
     def park(self, entry, branch="derive"):
         assert Parking(self.s3, self.bucket, branch, Parallel(1)).park([(entry, END)], Deadline(float("inf"))) == [None]
@@ -146,6 +148,31 @@ def test_a_claim_under_which_a_message_is_being_sent_is_left(stack, capsys):
 def test_a_text_that_is_no_key_is_wrong_usage(stack, capsys, key):
     assert main(["erase", "users", "--key", key, "--parking", stack.bucket, "--endpoint-url", stack.url]) == 2
     assert "--key: give the item's whole key as DynamoDB JSON" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "key", ['{"user_id": {"N": "7"}}', '{"id": {"S": "u"}}', '{"user_id": {"S": "u"}, "at": {"N": "7"}}']
+)
+def test_a_key_that_is_not_the_table_s_is_never_taken_for_erased(stack, capsys, key):
+    places = ["--parking", stack.bucket, "--endpoint-url", stack.url, "--region", "eu-west-1"]
+    assert main(["erase", "users", "--key", key, *places]) == 2
+    assert capsys.readouterr() == ("", '--key: users has another key: give {"user_id": {"S": "..."}}\n')
+
+
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_table_that_is_not_there_is_never_taken_for_erased(stack, capsys, more):
+    assert stack.erase(*more, table="user") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("there is no table user, and nothing of this item: correct its name, --key or --region")
+
+
+def test_what_is_kept_of_a_deleted_table_s_item_is_erased(stack, capsys):
+    arn = ARN.replace("/users/", "/gone/")
+    stack.park(change(1, user="u", eventSourceARN=arn, new={"email": {"S": SECRET}}))
+    assert stack.erase(table="gone") == 0
+    assert capsys.readouterr().out.endswith("1 removed, 0 left\n")
+    assert stack.contents() == ([], [])
 
 
 def test_without_a_place_to_look_or_with_a_wrong_one_nothing_is_completed(stack, capsys):

@@ -2,16 +2,17 @@
 
 import json
 import uuid
+from datetime import datetime, timedelta
 
 import boto3
 import pytest
 
-from cli.feed.parked import NOT_REDRIVEN, Bucket
+from cli.feed.parked import Bucket
 from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import Deployment
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import APPLIED
+from distributary.consumer.outcome import APPLIED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
@@ -19,8 +20,13 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.errors import Rejected, Unavailable
+from distributary.replicate import Mirror
+from distributary.replicate.factory import reconciler as of_replica
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
-from tests.fakes.built import derive
+from distributary.welcome.branch import LATE
+from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.stack import ACCOUNT, Lambda, clients
 from tests.unit.branches import Ledger
@@ -33,26 +39,37 @@ SCHEMAS = {
     "derived": {"pk": "S", "sk": "S"},
     "ledger": {"id": "S"},
     "tombstones": {"id": "S"},
+    "replica": {"user_id": "S"},
 }
 AT = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
 WHY = outcomes.parked(Rejected("the cause", "the detail"))
 
 
+class Service(DynamoDB):
+    """Says nothing of what it consumed."""
+
+    def batch_get_item(self, *, RequestItems, ReturnConsumedCapacity="NONE"):
+        return super().batch_get_item(RequestItems=RequestItems)
+
+
 class Town:
-    """A stack with derive and welcome, and its parking bucket."""
+    """A stack with derive, replicate and welcome, and its parking bucket."""
 
     def __init__(self, url):
         self.bucket = f"parking-{uuid.uuid4().hex[:8]}"
         self.s3 = boto3.client("s3", endpoint_url=url, **AT)
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
-        self.service = DynamoDB(SCHEMAS)
+        self.service = Service(SCHEMAS)
         branch = derive(VIEWS, self.service)
         self.welcome = Ledger(APPLIED)
+        replica = mirror(self.service, Mirror(expired="ignore"))
+        mirrored = of_replica(replica, lambda *_, **__: self.service, lambda: "source", 3)
         self.functions = Lambda(
             {
                 "derive": self._deployment("derive", branch, reconciler(branch, lambda: "source", 0)),
                 "welcome": self._deployment("welcome", self.welcome),
+                "replicate": self._deployment("replicate", replica, mirrored),
             },
             f"{ARN}=3",
         )
@@ -60,7 +77,7 @@ class Town:
 
     def _deployment(self, name, branch, reconcile=None):
         parking = Parking(self.s3, self.bucket, name, Parallel(1))
-        return Deployment(branch, parking, Telemetry(name), Streams(0), reconcile)
+        return Deployment(branch, parking, Telemetry(name), Streams(0), reconcile, replays=name == "welcome")
 
     def park(self, *records, branch="derive", end=WHY):
         entries = decode({"Records": list(records)}, 3)
@@ -170,14 +187,55 @@ def test_what_was_parked_under_the_same_name_meanwhile_is_not_removed(town):
     assert len(town.objects()) == 1
 
 
-@pytest.mark.parametrize("branch", NOT_REDRIVEN)
-def test_what_no_redrive_sets_right_stays_with_what_to_do(town, capsys, branch):
-    """A welcome that ignores a redriven record would lose it: nothing is removed that was not done."""
-    town.park(record(1), branch=branch)
-    before = town.objects()
-    assert town.run("redrive", "--branch", branch) == 1
-    assert f"left: 1 of {branch}: {NOT_REDRIVEN[branch]}" in capsys.readouterr().out
-    assert (town.objects(), town.functions.events) == (before, [])
+def test_a_parked_message_is_sent_from_its_record(town, capsys):
+    town.park(record(1), record(2, "v"), branch="welcome")
+    assert town.run("redrive", "--branch", "welcome") == 0
+    assert capsys.readouterr().out == "2 redriven, 0 left\n"
+    assert sorted(each.keys["user_id"] for each in town.welcome.seen) == ["u", "v"]
+    assert town.objects() == []
+
+
+def test_a_message_that_is_too_old_is_sent_on_demand_alone(town, capsys):
+    town.park(record(1), branch="welcome")
+    town.welcome.default = Outcome(Status.IGNORED, LATE)
+    assert town.run("redrive", "--branch", "welcome") == 1
+    assert f"left: 1 of welcome: {LATE}; --even-if-old sends it" in capsys.readouterr().out
+    assert len(town.objects()) == 1
+    town.welcome.default = APPLIED
+    assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
+    assert town.welcome.seen[-1].created is None
+    assert town.objects() == []
+
+
+def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monkeypatch):
+    town.park(record(1), branch="welcome")
+    monkeypatch.setattr("cli.parking.datetime", Later)
+    assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
+    assert "1 of welcome were parked more than ClaimDays ago" in capsys.readouterr().err
+
+
+class Later(datetime):
+    """The clock, 31 days on."""
+
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(days=31)
+
+
+def test_a_replicas_parked_changes_are_redriven_by_their_keys(town):
+    """An edit of an item that is there, a delete by the application, and one by TTL."""
+    town.put("a")
+    for user in "bc":
+        row = {"user_id": {"S": user}, REPLICA_VERSION: {"S": versions.to_text(versions.of(3, 5), mark=versions.LIVE)}}
+        town.service.put_item(TableName="replica", Item=row)
+    ttl = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+    deletes = stream_record(2, "REMOVE", "b"), stream_record(3, "REMOVE", "c", **ttl)
+    town.park(record(1, "a"), *deletes, branch="replicate")
+    assert town.run("redrive", "--branch", "replicate") == 0
+    assert town.objects() == []
+    assert sorted(town.service.state["replica"]) == [("a",), ("c",)]
+    kept = town.service.state["replica"]["c",][REPLICA_VERSION]["S"]
+    assert (versions.mark_in(kept), versions.from_text(kept) % 10) == (versions.KEPT, 9)
 
 
 def test_a_change_that_was_parked_twice_goes_with_all_its_versions(town):

@@ -47,7 +47,9 @@ def test_a_table_without_a_stream_is_told_how_to_get_one(at_the_emulator, capsys
 
 
 def test_a_table_that_is_not_there_is_said(at_the_emulator, capsys):
-    assert "nowhere" in fails(capsys, "attach", "nowhere", "derive")
+    said = fails(capsys, "attach", "nowhere", "derive")
+    assert said.startswith("the table nowhere: ResourceNotFoundException")
+    assert said.endswith("; correct its name, --region or --endpoint-url\n")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_a_host_that_is_not_there_is_said(at_the_emulator, capsys):
 
 def test_an_unknown_function_is_said_before_the_table_is_looked_at(at_the_emulator, capsys):
     said = fails(capsys, "attach", "nowhere", "derive", "derivee")
-    assert said == "there is no function 'derivee': name one or several of derive, index, welcome, replicate\n"
+    assert said == "there is no function 'derivee': name one or several of derive, index, welcome, replicate, archive\n"
 
 
 @pytest.mark.parametrize("command", [("attach", "users", "derive"), ("event", "users", "--key", "id=a")])
@@ -92,7 +94,11 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
-        (("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"), "no/such has no file"),
+        (
+            ("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"),
+            "no folder no/such",
+        ),
+        (("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=docs"), "docs has no file"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "derivee=docs"), "no function 'derivee'"),
     ],
 )

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 import psutil
@@ -50,6 +51,22 @@ def test_two_regions_of_one_endpoint_are_apart(endpoints):
         )["TableDescription"]["TableArn"]
         assert f":{region}:" in arn
         assert [name for name in client.list_tables()["TableNames"] if name.startswith("of-")] == [f"of-{region}"]
+
+
+@pytest.mark.parametrize("written", ["7.50", "9.9e125", "-0.0"])
+def test_a_number_in_a_key_finds_its_item_in_any_spelling(endpoints, written):
+    client = Aws.at_emulator(endpoints.aws, "us-east-1").client("dynamodb")
+    if "by-number" not in client.list_tables()["TableNames"]:
+        client.create_table(
+            TableName="by-number",
+            KeySchema=[{"AttributeName": "at", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "at", "AttributeType": "N"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    client.put_item(TableName="by-number", Item={"at": {"N": written}, "note": {"S": written}})
+    for spelling in (written, str(Decimal(written) + 0), format(Decimal(written), "f"), f"{Decimal(written):E}"):
+        found = client.get_item(TableName="by-number", Key={"at": {"N": spelling}})
+        assert found.get("Item", {}).get("note") == {"S": written}, spelling
 
 
 def test_nothing_is_left_running_when_the_block_ends_or_breaks():

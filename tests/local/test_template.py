@@ -88,6 +88,23 @@ def test_what_cannot_be_resolved_is_said_in_one_line(tmp_path, project, given, s
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"ReplicaTable": "x"}, "no parameter ReplicaTable: did you mean ReplicaTableName"),
+        ({"BatchSiez": "1"}, "no parameter BatchSiez: did you mean BatchSize"),
+        ({"Window": "1"}, "no parameter Window: did you mean BatchingWindowSeconds or ArchiveBatchingWindowSeconds"),
+        ({"Zzz": "1"}, "no parameter Zzz: it has DeriveSourceArn, "),
+        ({"WelcomeEventNames": "INSERT, REMOVE"}, "WelcomeEventNames is 'INSERT, REMOVE': give one of 'INSERT', "),
+        ({"WelcomeEventNames": "EXPIRED"}, "WelcomeEventNames is 'EXPIRED': give one of 'INSERT', "),
+    ],
+)
+def test_a_wrong_parameter_is_told_what_the_template_takes(given, says):
+    with pytest.raises(LocalError) as refused:
+        Template(ROOT / "template.yaml").function("welcome", {**given, "WelcomeSourceArn": ARN}, "us-east-1")
+    assert says in str(refused.value)
+
+
 def test_an_unknown_function_names_those_there_are(project):
     with pytest.raises(LocalError, match="name one of probe"):
         project.template.source("porbe")

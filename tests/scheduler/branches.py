@@ -6,9 +6,12 @@ from functools import partial
 from tests.scheduler.archive import ArchiveWorld
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
+from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.index import IndexWorld
+from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
+from tests.scheduler.rebuilt import RandomRebuilt
 from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.welcome import ResendWorld, WelcomeWorld
@@ -52,6 +55,17 @@ def reconciled(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choic
     return world(seed, choices, plan)
 
 
+def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> Playable:
+    """All regions are written to, with one or two repairs beside their streams."""
+    return mesh(seed, choices, repairs=1 + seed % 2)
+
+
+def rebuilt(seed: int, choices: Choices) -> World:
+    """The stream with zombies and rewinds, of views that are declared anew, and a rebuild beside it."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2
+    return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -62,6 +76,8 @@ BRANCHES: dict[str, Make] = {
     "derive": partial(streamed, DeriveWorld, SAFE),
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
+    "derive-rebuilt": rebuilt,
+    "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
@@ -69,8 +85,12 @@ BRANCHES: dict[str, Make] = {
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
+    "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
+    "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
     "multi-active": Mesh,
     "multi-active-merged": Merging,
+    "multi-active-merged-repaired": partial(regions_repaired, Merging),
+    "multi-active-repaired": partial(regions_repaired, Mesh),
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),
     "welcome-resent": partial(streamed, ResendWorld, (*SAFE, late)),
 }

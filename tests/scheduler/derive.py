@@ -19,7 +19,7 @@ from distributary.derive.verify.verifier import Verify
 from tests.fakes.built import derive_settings
 from tests.scheduler.choices import Choices
 from tests.scheduler.source import Image
-from tests.scheduler.world import SOURCE, Plan, World
+from tests.scheduler.world import SOURCE, Expiring, Plan, World
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
@@ -92,3 +92,13 @@ class DeriveWorld(World):
             check_settled(self.service, "derived", table, self.pooled, self.views)
         except AssertionError as error:
             raise AssertionError(f"{when}: {error}") from None
+
+
+class KeepingWorld(Expiring, DeriveWorld):
+    """Views that keep what TTL takes."""
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = ()) -> None:
+        super().__init__(seed, choices, plan, kinds)
+        names = {each.declared.name for each in self.pooled}
+        self.pooled = [each for each in pool(True, self.random.choice((1, 3))) if each.declared.name in names]
+        self.views = check([each.declared for each in self.pooled])

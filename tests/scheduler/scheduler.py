@@ -103,7 +103,8 @@ class Scheduler:
         with virtual(self), _no_collector():
             self._hub = getcurrent()
             for _ in range(STEPS):
-                self._actors = [actor for actor in self._actors if not actor.ended]
+                if any(actor.ended for actor in self._actors):
+                    self._actors = [actor for actor in self._actors if not actor.ended]
                 if not self._actors:
                     break
                 self._turn(self._next())
@@ -218,23 +219,25 @@ class Scheduler:
 
     def _next(self) -> Actor:
         """The actor that ran last comes first if it can go on, then all that can, then those that sleep."""
-        able = [each for each in self._actors if self._able(each)]
-        last = self.current
-        going_on = last in able
-        if last is not None and going_on:
-            able.remove(last)
-            able.insert(0, last)
-        asleep = [each for each in self._actors if each.wakes is not None and each not in able]
-        asleep.sort(key=lambda each: each.wakes or 0.0)
-        candidates = [*able, *asleep]
+        candidates: list[Actor] = []
+        asleep: list[Actor] = []
+        last, going_on = self.current, False
+        for each in self._actors:
+            if self._able(each):
+                going_on = going_on or each is last
+                candidates.insert(0 if each is last else len(candidates), each)
+            elif each.wakes is not None:
+                asleep.append(each)
+        if asleep:
+            candidates += sorted(asleep, key=lambda each: each.wakes or 0.0)
         assert candidates, f"nobody can go on: {[each.name for each in self._actors]}"
         odds = self.turning if going_on else 1 - 1 / len(candidates)
         return candidates[self.choices.pick(len(candidates), odds, 1 if going_on else len(candidates))]
 
     def _able(self, actor: Actor) -> bool:
-        if actor.wakes is not None and actor.wakes <= self._seconds:
+        if actor.awaits is None or (actor.wakes is not None and actor.wakes <= self._seconds):
             return True
-        return actor.awaits is None or actor.awaits()
+        return actor.awaits()
 
     def _turn(self, actor: Actor) -> None:
         if actor.wakes is not None and not (actor.awaits and actor.awaits()):

@@ -119,6 +119,11 @@ class Shard:
                 self._rewinds -= 1
                 self._at = self._random.randrange(self._at)
 
+    @property
+    def behind(self) -> Sequence[Record]:
+        """The records before the checkpoint."""
+        return self._records()[: self._at]
+
     def _delivered(self, batch: list[Record]) -> int:
         """How many records the checkpoint moves on by."""
         kept = [record for record in batch if not self._given_up(record)]

@@ -4,6 +4,7 @@ import pytest
 
 from tests.scheduler.branches import BRANCHES
 from tests.scheduler.runs import play, seeds
+from tests.selection import cut, parts
 
 SAMPLE = {
     "archive": 150,
@@ -17,6 +18,7 @@ SAMPLE = {
 }
 
 
+@parts(2)
 @pytest.mark.parametrize("branch", SAMPLE)
-def test_whatever_happens_a_branch_ends_where_its_source_is(branch):
-    play(BRANCHES[branch], seeds(SAMPLE[branch]))
+def test_whatever_happens_a_branch_ends_where_its_source_is(branch, part):
+    play(BRANCHES[branch], cut(seeds(SAMPLE[branch]), part))

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from distributary.dynamodb.steps import Call
 from distributary.dynamodb.versioned_table import Register
 from tests.scheduler.branches import repaired
 from tests.scheduler.derive import DeriveWorld
@@ -11,6 +12,7 @@ from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, repair
 from tests.scheduler.runs import deep, play, play_every, seeds
+from tests.selection import cut, parts
 from tests.simulation.merging import Merging
 from tests.simulation.mesh import Mesh
 
@@ -54,7 +56,7 @@ def test_two_repairs_and_a_live_change_into_each_of_the_others_calls(kind):
     play_every(race(world, BEFORE["a change is late"], [live, repair, repair], **more), deep(0))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(kind):
     world, more = KINDS[kind]
@@ -72,7 +74,7 @@ def again(world):
     repair(world)
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_repair_of_a_dead_row_never_takes_one_that_another_repair_has_kept(kind):
     """The delete is lost as well: one repair sees no item, the other sees it."""
@@ -89,7 +91,7 @@ def test_nor_one_that_the_other_repair_is_about_to_settle(kind):
 
 
 def unconditionally(register, operation, what, version, **arguments):
-    operation(TableName=register.table, **arguments)
+    yield Call(register.client, operation, {"TableName": register.table, **arguments})
     return True
 
 
@@ -97,20 +99,24 @@ def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkey
     """So that the enumeration is known to find what it is there to find."""
     monkeypatch.setattr(Register, "_as_seen", unconditionally)
     monkeypatch.setattr("distributary.replicate.verify.repair.TRIES", 1)
+    monkeypatch.setattr("distributary.replicate.reconcile.LOOKS", 1)
     with pytest.raises(AssertionError, match="replay with"):
         play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)
 
 
-def test_repairs_beside_the_stream_leave_views_right_at_random():
-    play(partial(repaired, partial(DeriveWorld, kinds=("spread",)), ()), seeds(80))
+@parts(2)
+def test_repairs_beside_the_stream_leave_views_right_at_random(part):
+    play(partial(repaired, partial(DeriveWorld, kinds=("spread",)), ()), cut(seeds(80), part))
 
 
-def test_repairs_beside_the_streams_leave_regions_right_at_random():
-    play(lambda seed, choices: Mesh(seed, choices, repairs=1), seeds(60))
+@parts(2)
+def test_repairs_beside_the_streams_leave_regions_right_at_random(part):
+    play(lambda seed, choices: Mesh(seed, choices, repairs=1), cut(seeds(60), part))
 
 
-def test_repairs_beside_the_streams_leave_merged_regions_right_at_random():
-    play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), seeds(100))
+@parts(2)
+def test_repairs_beside_the_streams_leave_merged_regions_right_at_random(part):
+    play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), cut(seeds(100), part))
 
 
 def test_a_repair_takes_nothing_that_a_row_shows_for_its_regions_own_write():

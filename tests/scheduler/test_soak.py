@@ -27,7 +27,7 @@ class OneAfterTheOther:
         return map(call, tasks)
 
 
-@pytest.mark.parametrize("branch", ["derive-shuffled", "index"])
+@pytest.mark.parametrize("branch", [pytest.param("derive-shuffled", marks=pytest.mark.slow), "index"])
 def test_the_command_plays_every_schedule(branch: str) -> None:
     command = [sys.executable, "-m", "tests.scheduler", "60", "--first", "7", "--branch", branch]
     path = {"PYTHONPATH": ".:layers/distributary"}

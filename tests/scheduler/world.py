@@ -112,12 +112,16 @@ class World:
 
     def request(self, record: Record) -> Reconcile:
         """What a redrive asks for the record's item."""
-        body, removed = record["dynamodb"], record["eventName"] == "REMOVE" and "userIdentity" not in record
-        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), removed)
+        body, gone, expired = record["dynamodb"], record["eventName"] == "REMOVE", "userIdentity" in record
+        return Reconcile(body["Keys"], versions.of(0, int(body["SequenceNumber"])), gone and not expired, expired)
 
     def check(self, when: str) -> None:
         """Fails unless what is downstream is what the source determines."""
         raise NotImplementedError
+
+    def may_lose(self, record: Record) -> bool:
+        """Whether Lambda may give up the record."""
+        return True
 
     def image(self, random: Random) -> Image:
         """An item, without its key."""
@@ -234,8 +238,57 @@ class World:
 
         def loses(record: Record) -> bool:
             open_ = not self.settled_from or record in self.records[: self.settled_from]
-            return plan.loses and open_ and random.random() < 0.3
+            return plan.loses and open_ and self.may_lose(record) and random.random() < 0.3
 
         return Shard(
             self.scheduler, records, self.function, random, lambda: self.written, plan.zombies, plan.rewinds, loses
         )
+
+
+class Expiring(World):
+    """Items are often deleted, by the application or by TTL. Only deletes are lost, and only the application's if there
+    are repairs: what TTL took while nobody heard of it, nothing can keep. Of TTL's, only those whose item was written
+    before by an invocation that did not fold the two, and none is redriven before what came earlier in its shard is
+    done: what a reconcile does not see, it cannot keep either."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.alone: list[Record] = []
+
+    @property
+    def lost(self) -> list[Record]:
+        """See `World`."""
+        return [record for each in self.mappings for record in each.lost if record in each.behind]
+
+    def edit(self, random: Random, name: str) -> None:
+        """See `World`."""
+        if (name,) in self.service.state[SOURCE] and random.random() < 0.4:
+            self.delete(name)
+        else:
+            super().edit(random, name)
+
+    def delete(self, name: str) -> None:
+        """By the application or by TTL."""
+        if Random(f"{len(self.records)} {self.seed}").random() < 0.6:
+            self.scheduler.pause()
+            self.service.expire(SOURCE, {"id": {"S": name}})
+        else:
+            super().delete(name)
+
+    def function(self, records: Sequence[Record]) -> int | None:
+        """See `World`."""
+        failed = super().function(records)
+        last = {_name(record): record for record in records}
+        self.alone += [record for record in records[:failed] if last[_name(record)] == record]
+        return failed
+
+    def may_lose(self, record: Record) -> bool:
+        """See `World`."""
+        if record["eventName"] != "REMOVE" or "userIdentity" not in record:
+            return record["eventName"] == "REMOVE"
+        before = [each for each in self.records[: self.records.index(record)] if _name(each) == _name(record)]
+        return not self.plan.repairs and before[-1] in self.alone
+
+
+def _name(record: Record) -> str:
+    return str(record["dynamodb"]["Keys"]["id"]["S"])

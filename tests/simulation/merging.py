@@ -65,12 +65,19 @@ class Agreement:
         parts = {part: now.get(part) for part in {*was, *now} if was.get(part) != now.get(part)}
         place = late = self._place(region, body, mark)
         if self._by == "second" or new is not None:
-            mine = [w for w in self._writes.get(name, []) if w.region == region and w.place[1] == self._rank(region)]
+            mine = [w for w in self._since(region, name) if w.place[1] == self._rank(region)]
             covered = new is not None and self._deletes == "lose"
             own = [w.late[0] for w in mine if w.whole is not None or covered]
             late = (max([place[0], *own]), *place[1:])
         write = Write(place, late, region, parts if old else dict(now), new and now)
         self._writes.setdefault(name, []).append(write)
+
+    def _since(self, region: str, name: str) -> list[Write]:
+        """The region's own writes; if deletes win, those since its last delete, which covers what is written after it
+        as well: its own time alone then says whether a later write survives it."""
+        own = [write for write in self._writes.get(name, []) if write.region == region]
+        deletes = [at for at, write in enumerate(own, 1) if write.whole is None] if self._deletes == "win" else []
+        return own[max(deletes, default=0) :]
 
     def _mark(self, region: str, name: str, old: Image | None) -> list[Any] | None:
         """The rank that a replicator wrote the old image with; None if the application did."""

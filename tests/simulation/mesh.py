@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -14,7 +15,7 @@ from distributary.replicate.declarations import MultiActive, check, greatest, la
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.verify.recheck_queue import RecheckQueue
-from distributary.replicate.verify.regions import Reconciliation, comparator
+from distributary.replicate.verify.regions import comparator
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import records as stream_records
@@ -149,7 +150,7 @@ class Mesh:
         home, *others = self.random.sample(self.regions, len(self.regions))
         for other in others:
             sides = (Side(self.client, f"items@{region}", name=region) for region in (home, other))
-            mending = Reconciliation(self.branch(home, self.client))
+            mending = partial(self.branch(home, self.client).reconcile, deadline=FOREVER)
             looked = comparator(*sides, ("id",), REPLICA_VERSION)
             with suppress(DistributaryError, Crash):
                 Verify(looked, RecheckQueue(1.0), Serial(), mending, Serial()).scan(range(1), 1)

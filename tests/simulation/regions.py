@@ -1,6 +1,5 @@
 """Regions that an application writes to: each a table with its stream, and what the rule says must be there."""
 
-import copy
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
@@ -10,6 +9,7 @@ from distributary.replicate.declarations import last_writer
 from distributary.replicate.multi_active.lww import Stamps
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.items import copied
 
 NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
 CREATED = 1_795_341_600
@@ -43,7 +43,7 @@ class Streaming(DynamoDB):
 
     def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
         table = arguments["TableName"]
-        before = copy.deepcopy(self.state[table])
+        before = dict(self.state[table])
         answer = super()._write(operation, arguments, key, new)
         kind, region = table.split("@")
         for place in {*before, *self.state[table]}:
@@ -59,8 +59,8 @@ class Streaming(DynamoDB):
         assert sum(map(len, self.records.values())) < RECORDS, "the functions write in a circle"
         body: Record = {"ApproximateCreationDateTime": CREATED + self.clock, "Keys": {"id": {"S": name}}}
         body |= {"SequenceNumber": str(position), "SizeBytes": 1}
-        body |= {"NewImage": copy.deepcopy(new)} if new else {}
-        body |= {"OldImage": copy.deepcopy(old)} if old else {}
+        body |= {"NewImage": copied(new)} if new else {}
+        body |= {"OldImage": copied(old)} if old else {}
         self.records[region].append(
             {
                 "eventID": f"{region}-{position}",
@@ -180,7 +180,7 @@ def _greatest(entries: list[Entry]) -> list[Entry]:
 def edit(client: Any, tables: Streaming, region: str, name: str, random: Random, skew: int) -> None:
     """One thing that an application does to an item in its region: put, update, put what it read earlier, delete."""
     table, place = f"items@{region}", (name,)
-    stood = copy.deepcopy(tables.state[table].get(place))
+    stood = copied(tables.state[table].get(place))
     value = {"S": f"{region}-{len(tables.records[region])}-{random.randrange(10**9)}"}
     stamps = {"at": {"N": str(CREATED + tables.clock // 3 + skew)}, "priority": {"N": str(random.randrange(3))}}
     fresh = {"id": {"S": name}, "value": value, **stamps}

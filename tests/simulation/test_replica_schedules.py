@@ -8,11 +8,11 @@ from tests.simulation.mesh import Mesh
 from tests.simulation.seeds import seeds
 
 
-@parts(16)
+@parts(32)
 def test_all_regions_end_with_what_the_rule_says_and_nothing_loops(part):
     play(Mesh, seeds(part)[::2])
 
 
-@parts(16)
+@parts(32)
 def test_where_items_are_merged_too(part):
     play(Merging, seeds(part)[::2])

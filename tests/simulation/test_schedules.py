@@ -7,6 +7,6 @@ from tests.selection import parts
 from tests.simulation.seeds import seeds
 
 
-@parts(8)
+@parts(16)
 def test_the_views_equal_a_plain_recomputation_after_every_schedule(part):
     play(scheduled, seeds(part))

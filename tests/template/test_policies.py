@@ -161,7 +161,7 @@ def test_a_function_reads_its_own_stream_only(name, template):
     assert reading["Resource"] == {"Ref": f"{name}SourceArn"}
 
 
-@pytest.mark.parametrize("name", ["Derive", "Index"])
+@pytest.mark.parametrize("name", ["Derive", "Index", "Replicate"])
 def test_a_function_reads_the_items_of_its_own_source_only(name, template):
     (reading,) = [each for each in template.statements(name) if each["Sid"] == "ReadItems"]
     assert listed(reading["Action"]) == ["dynamodb:BatchGetItem"]

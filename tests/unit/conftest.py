@@ -1,12 +1,6 @@
-"""What every unit test stands on: quick, repeatable searches, and the environment that Lambda would give."""
+"""The environment that Lambda would give to every unit test."""
 
 import pytest
-from hypothesis import HealthCheck, settings
-
-settings.register_profile(
-    "unit", max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,11 @@
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.reconcile import Reconcile
+from distributary.replicate.reconcile import MirrorReconciler
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.recheck_queue import RecheckQueue
-from distributary.replicate.verify.repair import Repair
+from distributary.replicate.verify.repair import by_reconciling
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from tests.fakes.built import mirror
@@ -93,13 +95,21 @@ class World:
             if meanwhile:
                 meanwhile()
 
-        keys, plan = ("user_id",), more.pop("plan", self.mirror.plan)
-        generation = more.pop("generation", 0)
-        eye = Comparator(Side(self.service, "source"), Side(self.service, "replica"), keys, plan, generation)
-        mending = more.pop("mending", Repair(self.mirror.register, generation)) if repair else None
+        eye = self.eye(more.pop("generation", 0), more.pop("plan", None))
+        looked = more.pop("looked", eye)
+        mending = by_reconciling(MirrorReconciler(self.mirror, looked)) if repair else None
         segments = more.pop("segments", 2)
         run = Verify(eye, RecheckQueue(PAUSE, lambda: self.clock), Serial(), mending, Serial(), sleep=sleep, **more)
         return run.scan(range(segments), segments)
+
+    def eye(self, generation: int = 0, plan: Any = None) -> Comparator:
+        sides = Side(self.service, "source"), Side(self.service, "replica")
+        return Comparator(*sides, ("user_id",), plan or self.mirror.plan, generation)
+
+    def reconcile(self, user: str, looked: Any = None, **more: Any) -> Any:
+        reconciler = MirrorReconciler(self.mirror, looked or self.eye())
+        (end,) = reconciler([Reconcile({"user_id": {"S": user}}, **more)], FOREVER)
+        return end
 
     @property
     def replica(self) -> Any:

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 
+from distributary.consumer.deadline import FOREVER
 from distributary.welcome.claims import Claim, Claims, Found, read
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
@@ -84,10 +85,39 @@ def test_a_claimants_own_claim_is_granted_again(table):
     assert table.claims().take("m", "a", LEASE).claim is Claim.GRANTED
 
 
+@pytest.mark.parametrize("ending", [Claims.give_up, Claims.release])
+def test_a_claim_that_is_confirmed_is_ended_no_other_way(table, ending):
+    """The response to the confirmation was lost, and its owner takes the send for unknown."""
+    table.claims().take("m", "a", LEASE)
+    table.claims().confirm("m", "a", "id")
+    ending(table.claims(), "m", "a")
+    assert table.item()["state"] == {"S": "sent"}
+
+
+def test_a_claim_that_is_asked_for_twice_is_read_once(table):
+    table.claims().take("m", "a", LEASE)
+    assert table.claims().find(["m", "x", "m"], FOREVER).keys() == {"m"}
+    assert table.client.read_units == 2.0
+
+
+def test_a_claim_that_is_gone_is_nobodys_and_asked_for_again_later(table):
+    """It was released between the claimant's write and its look."""
+    assert read({}, table.clock).claim is Claim.SENDING
+    assert read({}, table.clock, "a").claim is Claim.SENDING
+
+
 def test_a_claim_whose_lease_ended_is_unknown_and_never_granted(table):
     table.claims().take("m", "a", LEASE)
     table.clock += LEASE + 2
     assert table.claims().take("m", "b", LEASE).claim is Claim.UNKNOWN
+
+
+def test_a_lease_never_ends_before_its_time(table):
+    """It is kept in whole seconds."""
+    table.clock = 1_000.9
+    table.claims().take("m", "a", LEASE)
+    table.clock += LEASE - 0.3
+    assert table.claims().take("m", "b", LEASE).claim is Claim.SENDING
 
 
 def test_a_confirmed_claim_stays_sent(table):
@@ -155,6 +185,15 @@ def test_an_open_claim_is_taken_over_after_a_growing_wait(table):
         table.clock = found.lease + 1
         assert claims.take_over("m", str(sends), LEASE, found) == Found(Claim.GRANTED, str(sends), sends + 1)
     assert waits == [30.0, 120.0]
+
+
+@pytest.mark.parametrize(("asked", "kept"), [("", "first"), ("second", "second")])
+def test_a_claim_that_is_taken_over_keeps_its_position_unless_told_another(table, asked, kept):
+    table.claims().take("m", "a", LEASE, "first")
+    table.clock += 2 * LEASE
+    found = table.claims().take("m", "b", LEASE)
+    assert table.claims().take_over("m", "b", LEASE, found, asked).claim is Claim.GRANTED
+    assert table.item()["position"] == {"S": kept}
 
 
 def test_a_claim_confirmed_late_is_not_taken_over(table):

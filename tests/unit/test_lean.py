@@ -36,7 +36,7 @@ class Service:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                service.requests.append((dict(self.headers.items()), body))
+                service.requests.append((self.headers, body))
                 service.connections.add(self.client_address)
                 step = service.script.pop(0) if service.script else (200, {})
                 if step == "drop":
@@ -71,7 +71,13 @@ def service():
 
 @pytest.fixture
 def client(service):
-    return DynamoDBClient(service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, sleep=lambda _: None)
+    return client_of(service)
+
+
+def client_of(service):
+    return DynamoDBClient(
+        service.endpoint, "eu-west-1", lambda: CREDENTIALS, 4, read_seconds=0.2, jitter=lambda *_: 0.0
+    )
 
 
 def refused(code, **more):
@@ -148,7 +154,7 @@ def test_what_may_pass_is_tried_three_times_in_all(service, client, fault):
     service.requests.clear()
     service.script = [fault] * 3
     with pytest.raises(clients.AwsError) as caught:
-        client.put_item(**PUT)
+        client_of(service).put_item(**PUT)
     assert type(classify(caught.value, "PutItem")) is Unavailable
     assert len(service.requests) == 3
 
@@ -160,7 +166,7 @@ def test_an_answer_that_is_too_late_is_tried_again_on_another_connection(service
 
 
 def test_nobody_at_the_address_is_unavailable():
-    client = DynamoDBClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, sleep=lambda _: None)
+    client = DynamoDBClient("http://127.0.0.1:1", "eu-west-1", lambda: CREDENTIALS, 1, jitter=lambda *_: 0.0)
     with pytest.raises(clients.AwsError) as caught:
         client.put_item(**PUT)
     assert str(classify(caught.value, "PutItem")) == "PutItem: EndpointConnectionError"
@@ -197,3 +203,47 @@ def test_behind_a_proxy_it_is_boto3(monkeypatch):
     assert isinstance(connect("eu-west-1", 2), DynamoDBClient)
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
     assert not isinstance(connect("eu-west-1", 2), DynamoDBClient)
+
+
+@pytest.mark.parametrize(
+    ("variable", "endpoint", "lean"),
+    [
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://localhost:8000", True),
+        ("AWS_ENDPOINT_URL", "http://localhost:8000/", True),
+        ("AWS_ENDPOINT_URL", "http://localhost:8000/dynamodb", False),
+    ],
+)
+def test_an_endpoint_of_the_environment_is_used_and_one_with_a_path_by_boto3(monkeypatch, variable, endpoint, lean):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv(variable, endpoint)
+    made = connect("eu-west-1", 2)
+    assert isinstance(made, DynamoDBClient) is lean
+    if lean:
+        assert made._endpoint.url == "http://localhost:8000/"
+
+
+@pytest.mark.parametrize(
+    ("region", "fips", "url"),
+    [
+        ("eu-west-1", "false", "https://dynamodb.eu-west-1.amazonaws.com/"),
+        ("cn-north-1", "false", "https://dynamodb.cn-north-1.amazonaws.com.cn/"),
+        ("us-gov-west-1", "false", "https://dynamodb.us-gov-west-1.amazonaws.com/"),
+        ("us-east-1", "true", "https://dynamodb-fips.us-east-1.amazonaws.com/"),
+    ],
+)
+def test_the_endpoint_is_the_one_of_the_partition_and_of_fips(monkeypatch, region, fips, url):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", fips)
+    made = connect(region, 2)
+    assert made._endpoint.url == url
+    assert made.region == region
+
+
+def test_what_no_proxy_names_is_reached_directly(monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:3128")
+    monkeypatch.setenv("no_proxy", "dynamodb.eu-west-1.amazonaws.com")
+    assert isinstance(connect("eu-west-1", 2), DynamoDBClient)

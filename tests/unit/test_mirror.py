@@ -14,7 +14,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive, check, last_writer
-from distributary.replicate.mirror import CALLS, MirrorBranch
+from distributary.replicate.mirror import CALLS, REQUESTS, MirrorBranch
 from distributary.replicate.settings import ReplicateSettings
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -334,7 +334,8 @@ def app(monkeypatch):
 
 def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
     register = app.runtime().branch.register
-    assert register.client.connections == register.parallel._executor._max_workers == CALLS
+    assert register.client.connections == REQUESTS
+    assert register.tombstones.client.connections == register.parallel._executor._max_workers == CALLS
 
 
 def test_a_function_of_several_regions_reads_its_table_and_writes_the_others(app, monkeypatch):

@@ -1,6 +1,6 @@
 """A test's name can be read in one line of a report."""
 
-import ast
+import re
 from pathlib import Path
 
 LONGEST = 75
@@ -8,8 +8,7 @@ LONGEST = 75
 
 def names(file):
     """Of the tests in a file."""
-    functions = (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.FunctionDef))
-    return [node.name for node in functions if node.name.startswith("test_")]
+    return re.findall(r"^ *def (test_\w+)", file.read_text(), re.MULTILINE)
 
 
 def test_no_name_of_a_test_is_too_long():

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from distributary.consumer.consume import Deployment, consume
-from distributary.consumer.outcome import APPLIED, SUPERSEDED
+from distributary.consumer.deadline import FOREVER
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.reconcile import MOST_KEYS, Reconcile, requests
@@ -16,11 +17,14 @@ from distributary.derive import Aggregate, Entity, Latest, Projection
 from distributary.derive.factory import reconciler
 from distributary.derive.reconcile import BROKEN
 from distributary.errors import ConfigError, ForeignStream
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.records import decode
 from tests.fakes.answers import refusal
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.branches import Bucket, Context, Ledger
-from tests.unit.records import ARN
+from tests.unit.records import ARN, FIRST_SEQUENCE, stream_record
 
 USER = Entity(name="user", keys=("id",), attributes=("name", "tags", "text", "ends"))
 VIEWS = [
@@ -151,6 +155,94 @@ def test_a_delete_from_before_the_kept_row_was_made_takes_nothing():
     town.service.delete_item(TableName="source", Key={"id": {"S": "a"}})
     town.reconcile(entry("a", version="7", removed=True))
     assert town.kept() == [("KEPT#a", "KEPT"), ("KEPTBY#Ann", "a")]
+
+
+class Kept(Ledgered):
+    """Hears of an item that TTL takes, at positions 0 and 1."""
+
+    def hears(self, *changes):
+        assert {end.status for end in self.branch.apply(changes, FOREVER)} <= {Status.APPLIED, Status.SUPERSEDED}
+
+    def record(self, place, kind="INSERT", **more):
+        body = {"Keys": {"id": {"S": "a"}}, "SequenceNumber": str(FIRST_SEQUENCE + place)}
+        image = {"NewImage" if kind == "INSERT" else "OldImage": {"id": {"S": "a"}, "name": {"S": "Ann"}}}
+        record = stream_record(place, kind, eventSourceARN=ARN.replace("table/users", "table/source"), **more)
+        (change,) = decode({"Records": [{**record, "dynamodb": {**record["dynamodb"], **image, **body}}]}, 0)
+        return change
+
+    def expired(self, place):
+        return self.record(place, "REMOVE", userIdentity={"type": "Service", "principalId": "dynamodb.amazonaws.com"})
+
+    def asked(self, place=None, **more):
+        version = {} if place is None else {"version": str(FIRST_SEQUENCE + place)}
+        return self.reconcile(entry("a", **version, **more))
+
+    def marks(self):
+        row = self.service.state["derived"]["KEPT#a", "KEPT"][REPLICA_VERSION]["S"]
+        (ledger,) = [row for (id,), row in self.service.state["ledger"].items() if id.startswith("kept-by-name|")]
+        return versions.mark_in(row), ledger["kept"]["BOOL"]
+
+
+BOTH = [("KEPT#a", "KEPT"), ("KEPTBY#Ann", "a")]
+
+
+def test_what_ttl_took_is_marked_in_a_view_and_no_reconcile_removes_it():
+    town = Kept()
+    town.hears(town.record(0))
+    assert town.marks() == (versions.LIVE, False)
+    town.hears(town.expired(1))
+    assert town.marks() == (versions.KEPT, True)
+    for asked in ({}, {"place": 0}, {"place": 0, "removed": True}, {"place": 1, "expired": True}):
+        assert town.asked(**asked) == ["Superseded"]
+    assert town.kept() == BOTH
+
+
+def test_a_view_keeps_what_ttl_took_whichever_of_its_changes_comes_first():
+    town = Kept()
+    town.hears(town.expired(1))
+    town.hears(town.record(0))
+    assert (town.kept(), town.marks()) == (BOTH, (versions.KEPT, True))
+
+
+def test_what_a_lost_delete_left_in_a_view_that_keeps_goes_with_a_sweep():
+    town = Kept()
+    town.hears(town.record(0))
+    town.asked(0)
+    assert town.kept() == BOTH
+    assert town.asked() == ["Applied"]
+    assert town.kept() == []
+
+
+def test_a_lost_record_of_ttl_marks_what_a_view_keeps_once_it_is_reconciled():
+    town = Kept()
+    town.hears(town.record(0))
+    assert town.asked(1, expired=True) == ["Applied"]
+    assert town.marks() == (versions.KEPT, True)
+    assert town.asked() == ["Superseded"]
+    town.hears(town.record(0), town.expired(1))
+    assert (town.kept(), town.marks()) == (BOTH, (versions.KEPT, True))
+    assert town.asked(2, removed=True) == ["Applied"]
+    assert town.kept() == []
+
+
+def test_a_reconciled_record_of_ttl_without_a_row_leaves_room_for_the_record():
+    town = Kept()
+    assert town.asked(1, expired=True) == ["Applied"]
+    town.hears(town.record(0))
+    assert town.kept() == []
+    town.hears(town.expired(1))
+    assert town.kept() == BOTH
+
+
+def test_what_a_view_kept_before_there_were_marks_stays():
+    town = Kept()
+    town.hears(town.record(0))
+    for row in town.service.state["ledger"].values():
+        row.pop("kept", None)
+    row = town.service.state["derived"]["KEPT#a", "KEPT"]
+    row[REPLICA_VERSION] = {"S": row[REPLICA_VERSION]["S"].rstrip(versions.LIVE)}
+    assert town.asked() == ["Applied"]
+    assert town.kept() == BOTH
 
 
 def test_what_the_service_refuses_is_the_cause_and_not_that_the_item_moves():

@@ -12,11 +12,14 @@ from itertools import count
 import pytest
 
 from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.steps import Call
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.replicate import reconcile
+from distributary.replicate.reconcile import MirrorReconciler
 from distributary.replicate.verify import repair as repairs
-from distributary.replicate.verify.comparison import Comparator
-from distributary.replicate.verify.repair import Repair, repaired
+from distributary.replicate.verify.comparison import of_mirror
+from distributary.replicate.verify.repair import by_reconciling, repaired
 from distributary.replicate.verify.table import Side
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
@@ -101,9 +104,9 @@ def repairing(tables, who, wrap, lives):
     """A program: looks, and repairs what differs."""
     client = wrap(tables.client, dynamodb)
     branch = operators(client, f"{who}-{lives}")
-    eye = Comparator(Side(client, "source"), Side(client, "replica"), ("user_id",), branch.plan)
+    eye = of_mirror(branch, Side(client, "source"), Side(client, "replica"), 0)
     for finding in eye.again([KEY]).findings:
-        repaired(eye, Repair(branch.register, 0), finding)
+        repaired(eye, by_reconciling(MirrorReconciler(branch, eye)), finding)
     return "done"
 
 
@@ -137,7 +140,7 @@ def test_a_repair_that_dies_anywhere_is_made_good_by_the_next(beginning):
 
 
 def unconditionally(register, operation, what, version, **arguments):
-    operation(TableName=register.table, **arguments)
+    yield Call(register.client, operation, {"TableName": register.table, **arguments})
     return True
 
 
@@ -146,6 +149,7 @@ def test_without_its_condition_a_repair_would_undo_the_stream(beginning, monkeyp
     """So that the enumeration is known to find what it is there to find."""
     monkeypatch.setattr(Register, "_as_seen", unconditionally)
     monkeypatch.setattr(repairs, "TRIES", 1)
+    monkeypatch.setattr(reconcile, "LOOKS", 1)
     with pytest.raises(AssertionError):
         every_history(beginning)
 

@@ -16,6 +16,7 @@ GOOD = {
     ArchiveSettings: {**EVERYWHERE, "ARCHIVE_BUCKET": "distributary-archive"},
     DeriveSettings: {
         **EVERYWHERE,
+        "RECONCILE_READ_UNITS": "250",
         "DERIVED_TABLE": "derived",
         "LEDGER_TABLE": "ledger",
         "TOMBSTONE_TABLE": "tombstones",
@@ -23,6 +24,7 @@ GOOD = {
     },
     IndexSettings: {
         **EVERYWHERE,
+        "RECONCILE_READ_UNITS": "250",
         "ALSO_GENERATION": "1",
         "OPENSEARCH_ENDPOINT": "https://search.example.com",
         "OPENSEARCH_SERVICE": "es",
@@ -53,6 +55,7 @@ GOOD = {
     },
     ReplicateSettings: {
         **EVERYWHERE,
+        "RECONCILE_READ_UNITS": "250",
         "REPLICA_TABLE": "users",
         "REPLICA_REGION": "us-west-2",
         "SOURCE_REGION": "us-east-1",
@@ -67,10 +70,11 @@ BAD = {
     "PARKING_BUCKET": ["A Bucket", "ab", "-bucket", "bucket/prefix", "bucket\n"],
     "STREAMS": ["users=0", STREAM, f"{STREAM}=x", f"{STREAM}=0,{STREAM}=1"],
     "GENERATION": ["-1", "1.0", "one", "1000000", " 1", "1\n", "٣", "1_0"],
+    "RECONCILE_READ_UNITS": ["0", "1000001", "2.5"],
     "DERIVED_TABLE": ["ab", "a b c", "x" * 256, "arn:aws:dynamodb:eu-west-1:1:stream/users"],
     "LEDGER_TABLE": ["ab", "table!"],
     "TOMBSTONE_TABLE": ["ab", "table!"],
-    "TOMBSTONE_DAYS": ["0", "3651", "7 days"],
+    "TOMBSTONE_DAYS": ["0", "1", "3651", "7 days"],
     "OPENSEARCH_ENDPOINT": [
         "search.example.com",
         "https://",
@@ -83,9 +87,9 @@ BAD = {
     "OPENSEARCH_SERVICE": ["ES", "s3"],
     "OPENSEARCH_SECRET": ["search", "arn:aws:s3:::bucket", "arn:aws:ssm:eu-west-1:1:parameter/a b"],
     "OPENSEARCH_REQUEST_MIB": ["0", "91", "5.5"],
-    "MARKER_DAYS": ["0", "3651"],
+    "MARKER_DAYS": ["0", "1", "3651"],
     "CLAIM_TABLE": ["a"],
-    "CLAIM_DAYS": ["0", "x"],
+    "CLAIM_DAYS": ["0", "1", "x"],
     "MAX_AGE_SECONDS": ["59", "86401", "1h"],
     "SENDER": ["hello", "Hello <hello@example.com>", "a@b@c", "a b@example.com", "a@example.com\r\nBcc: x@y.zz"],
     "EVENT_NAMES": ["insert", "INSERT, MODIFY", "UPDATE", ","],
@@ -113,6 +117,7 @@ BAD = {
 
 OPTIONAL = {
     "STREAMS",
+    "RECONCILE_READ_UNITS",
     "ALSO_GENERATION",
     "REPLY_TO",
     "CONFIGURATION_SET",

@@ -15,6 +15,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import version
+from tests.fakes.answers import refusal
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.branches import Bucket, Context
 from tests.unit.records import event, stream_record
@@ -232,3 +233,55 @@ def test_rows_of_an_earlier_release_are_taken_over_with_one_write(tables):
     assert tables.write_units - before == 1
     with pytest.raises(ConfigError, match="deploy that release again"):
         StreamBindings(tables, "tombstones", "replicate").bind(OLD, 0)
+
+
+@pytest.fixture
+def race(tables):
+    """Something that comes between the first read of a binding and its write."""
+
+    def begin(happens):
+        put, raced = tables.put_item, []
+
+        def racing(**arguments):
+            if not raced:
+                raced.append(True)
+                happens()
+            return put(**arguments)
+
+        tables.put_item = racing
+
+    return begin
+
+
+def test_a_stream_that_another_function_binds_meanwhile_stays_bound(tables, race):
+    one, other = (StreamBindings(tables, "tombstones", "derive") for _ in range(2))
+    one.bind(OLD, 0)
+    race(lambda: other.bind(NEW, 1))
+    one.bind(OLD, 2)
+    (row,) = tables.state["tombstones"].values()
+    assert row["bound"] == {"M": {"0": {"S": OLD}, "1": {"S": NEW}, "2": {"S": OLD}}}
+
+
+@pytest.mark.parametrize("names_a_format", [True, False])
+def test_a_later_format_that_another_function_writes_meanwhile_stays(tables, race, names_a_format):
+    StreamBindings(tables, "tombstones", "replicate").bind(OLD, 0)
+    if not names_a_format:
+        next(iter(tables.state["tombstones"].values())).pop("row_format")
+    race(lambda: StreamBindings(tables, "tombstones", "replicate", 2).bind(OLD, 0))
+    with pytest.raises(ConfigError, match=r"what replicate wrote has format 2"):
+        StreamBindings(tables, "tombstones", "replicate", 1).bind(OLD, 0)
+
+
+def test_branches_and_tables_that_share_tombstones_are_bound_apart(tables):
+    for branch, stream in (("derive", OLD), ("replicate", NEW), ("derive", OLD.replace("/users/", "/orders/"))):
+        StreamBindings(tables, "tombstones", branch).bind(stream, 0)
+    assert len(tables.state["tombstones"]) == 3
+
+
+def test_a_binding_that_others_keep_writing_fails_instead_of_passing_unbound(tables):
+    def refused(**arguments):
+        raise refusal("PutItem", "ConditionalCheckFailedException", "the row is another one")
+
+    tables.put_item = refused
+    with pytest.raises(Unavailable, match="other functions keep writing it"):
+        StreamBindings(tables, "tombstones", "derive").bind(OLD, 0)

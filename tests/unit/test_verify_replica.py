@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer.outcome import SUPERSEDED
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.dynamodb.read_budget import Pace
@@ -16,7 +17,6 @@ from distributary.replicate.verify import recheck_queue as waiting
 from distributary.replicate.verify.command import lines
 from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.recheck_queue import RecheckQueue
-from distributary.replicate.verify.repair import Repair
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from distributary.stream import version as versions
@@ -218,24 +218,19 @@ def test_an_insert_one_position_after_a_dead_row_wins_over_its_repair(world):
 
 
 class Interposed:
-    """Something happens between the repair's look and its write, and again after it."""
+    """Something happens between a look of the repair and its write, or between two of its looks."""
 
     def __init__(self, world: World, happenings: Any) -> None:
-        self._repair, self._happenings = Repair(world.mirror.register, 0), list(happenings)
+        self._eye, self._happenings = world.eye(), list(happenings)
 
-    def write(self, finding: Any, look: Any) -> bool:
-        def looked() -> Any:
-            found = look()
-            self._happen()
-            return found
-
-        done = self._repair.write(finding, looked)
-        self._happen()
-        return done
-
-    def _happen(self) -> None:
+    def compare(self, *arguments: Any) -> Any:
+        found = self._eye.compare(*arguments)
         if self._happenings:
             self._happenings.pop(0)()
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._eye, name)
 
 
 @pytest.mark.parametrize("wrong", ["stale", "missing", "dead"])
@@ -262,8 +257,7 @@ def test_what_the_stream_writes_beside_a_repair_is_never_overwritten(world, wron
 
     for steps in permutations([happens, lambda: None]):
         pending.clear()
-        mending = Interposed(world, steps)
-        world.verify(repair=True, mending=mending)
+        world.verify(repair=True, looked=Interposed(world, steps))
         settles()
         assert world.verify()["differences"] == 0, steps
         assert (user in world.names()) is ("put" in act)
@@ -277,7 +271,7 @@ def test_two_repairs_at_once_leave_what_the_source_holds_after_the_last(world):
         world.put("a", deliver=False, **name("newest"))
         world.verify(repair=True)
 
-    world.verify(repair=True, mending=Interposed(world, [second]))
+    world.verify(repair=True, looked=Interposed(world, [second]))
     assert world.names()["a"] == {"S": "newest"}
 
 
@@ -285,21 +279,14 @@ def test_a_row_that_another_repair_wrote_since_it_was_seen_is_not_overwritten(wo
     """It has the same version as before; its revision tells the two apart."""
     world.tamper("a", **name("wrong"))
     version = int(world.replica["a",][REPLICA_VERSION]["S"])
-    seen: list[Any] = []
 
-    class Once(Repair):
-        def write(self, finding: Any, look: Any) -> bool:
-            def looked() -> Any:
-                found = look()
-                if not seen:
-                    world.tamper("a", **name("other"), **{REPLICA_VERSION: {"S": versions.to_text(version, "r")}})
-                return found
+    def other() -> None:
+        world.tamper("a", **name("other"), **{REPLICA_VERSION: {"S": versions.to_text(version, "r")}})
 
-            seen.append(Repair.write(self, finding, looked))
-            return seen[-1]
-
-    assert world.verify(repair=True, mending=Once(world.mirror.register, 0))["repaired"] == 1
-    assert seen == [False, True]
+    looked = Interposed(world, [other, lambda: seen.append(world.names()["a"]["S"])])
+    seen: list[str] = []
+    assert world.verify(repair=True, looked=looked)["repaired"] == 1
+    assert seen == ["other"]
 
 
 @pytest.mark.parametrize(("keeps", "found"), [(False, ["dead"]), (True, [])])
@@ -318,17 +305,11 @@ def test_a_version_of_a_later_generation_is_frozen_where_rows_have_versions(worl
     assert [each.kind for each in comparator.again([{"user_id": {"S": "a"}}]).findings] == found
 
 
-def test_a_delete_between_a_repairs_look_and_its_write_takes_the_row_back(world):
+def test_a_delete_between_a_repairs_look_and_its_write_takes_the_row_back(world, monkeypatch):
     """Its tombstone is newer than the look: read after it, it would carry the row."""
+    monkeypatch.setattr("distributary.replicate.reconcile.LOOKS", 1)
     del world.replica["a",]
-    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
-    (finding,) = eye.again([{"user_id": {"S": "a"}}]).findings
-
-    def look() -> Any:
-        world.delete("a")
-        return finding
-
-    assert Repair(world.mirror.register, 0).write(finding, look) is False
+    world.reconcile("a", Interposed(world, [lambda: world.delete("a")]))
     assert "a" not in world.names()
 
 
@@ -336,12 +317,14 @@ def test_a_delete_between_a_repairs_look_and_its_write_takes_the_row_back(world)
 def test_a_repair_of_what_the_stream_has_written_since_does_nothing(world, user):
     """A stale row, and a dead one whose item comes back."""
     world.tamper(user, **name("wrong"), **{REPLICA_VERSION: {"S": versions.to_text(7)}})
-    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
-    (finding,) = eye.again([{"user_id": {"S": user}}]).findings
-    world.put(user, **name("newest"))
-    before = dict(world.replica[user,])
-    assert Repair(world.mirror.register, 0).write(finding, lambda: finding) is False
-    assert world.replica[user,] == before
+    before: list[Any] = []
+
+    def happens() -> None:
+        world.put(user, **name("newest"))
+        before.append(dict(world.replica[user,]))
+
+    assert world.reconcile(user, Interposed(world, [happens])) == SUPERSEDED
+    assert [world.replica[user,]] == before
 
 
 def test_a_row_that_the_stream_has_given_a_version_is_not_overwritten(world):
@@ -349,11 +332,13 @@ def test_a_row_that_the_stream_has_given_a_version_is_not_overwritten(world):
     old = world.put("a", deliver=False, **name("old"))
     world.put("a", deliver=False, **name("new"))
     world.tamper("a", **name("old"), **{REPLICA_VERSION: None})
-    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
-    (finding,) = eye.again([{"user_id": {"S": "a"}}]).findings
-    world.deliver(old)
-    assert Repair(world.mirror.register, 0).write(finding, lambda: finding) is False
-    assert world.replica["a",][REPLICA_VERSION] == {"S": versions.to_text(old.version)}
+    seen: list[Any] = []
+
+    def happens() -> None:
+        world.deliver(old)
+
+    world.reconcile("a", Interposed(world, [happens, lambda: seen.append(world.replica["a",][REPLICA_VERSION]["S"])]))
+    assert seen == [versions.to_text(old.version)]
 
 
 def test_a_row_of_a_later_generation_is_left_alone(world):

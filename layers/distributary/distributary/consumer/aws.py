@@ -33,7 +33,7 @@ AwsError = (ClientError, BotoCoreError)
 _PERMANENT = {"ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"}
 _DEPLOYMENT = {
     "AccessDenied": "grant the function's role this action",
-    "ValidationException": "the table has another key: give it the key that README.md names",
+    "ValidationException": "the table has another key than is written: make it anew, or correct its name",
     "AccessDeniedException": "grant the function's role this action",
     "NoSuchBucket": "correct the bucket's name in the stack's parameters",
     "ResourceNotFoundException": "correct the table's name and region in the stack's parameters",

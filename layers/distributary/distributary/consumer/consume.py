@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer import replay, sweep
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.reconcile import Reconciler, answer, is_command, requests
+from distributary.consumer.reconcile import OURS, Reconciler, answer, is_command, requests
 from distributary.consumer.settings import StreamSettings
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
+from distributary.consumer.sweep import Rebuilder
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
@@ -21,8 +23,8 @@ from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.stream_event import StreamEvent
 
 Entry = Change | Undecodable | Unlisted
-Response = dict[str, list[dict[str, str]]]
-"""`batchItemFailures` of a batch, `outcomes` of a command."""
+Response = dict[str, Any]
+"""`batchItemFailures` of a batch; of a command see `consumer.reconcile` and `consumer.sweep`."""
 
 
 class Branch(Protocol):
@@ -45,6 +47,8 @@ class Deployment:
     telemetry: Telemetry
     streams: Streams
     reconciler: Reconciler | None = None
+    rebuilder: Rebuilder | None = None
+    replays: bool = False
 
     @classmethod
     def of(
@@ -56,11 +60,14 @@ class Deployment:
         telemetry: Telemetry,
         bind: Bind = bound_nowhere,
         reconciler: Reconciler | None = None,
+        rebuilder: Rebuilder | None = None,
+        replays: bool = False,
     ) -> Self:
         """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
-        `reconciler`."""
+        `reconciler`, and perhaps a `rebuilder`; an event branch `replays` records."""
         parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
-        return cls(branch, parking, telemetry, Streams(settings.generation, settings.streams, bind), reconciler)
+        streams = Streams(settings.generation, settings.streams, bind)
+        return cls(branch, parking, telemetry, streams, reconciler, rebuilder, replays)
 
 
 def consume(event: Any, context: Context, deployed: Deployment) -> Response:
@@ -86,16 +93,35 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
 def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
     """Nothing is parked: what a command could not do stays where the command found it. Nothing is written into a sink
     that belongs to another stream."""
+    if replay.is_known(event[OURS]):
+        return _replay(event[OURS], deployed, deadline, context)
+    if sweep.is_known(event[OURS]):
+        return _rebuilding(event[OURS], deployed, deadline)
     if deployed.reconciler is None:
-        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive and index do")
+        raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive, index and replicate do")
     asked = requests(event)
     try:
         deployed.streams.bind_own()
         ends = deployed.reconciler(asked, deadline)
     except Unavailable as error:
         ends = [outcomes.failed(error)] * len(asked)
-    deployed.telemetry.reconciled(context.aws_request_id, ends)
+    deployed.telemetry.commanded("Reconciled", context.aws_request_id, ends)
     return answer(ends)
+
+
+def _replay(command: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
+    if not deployed.replays:
+        raise ConfigError(f"{deployed.telemetry.branch} replays no records: welcome and archive do")
+    ends = _apply(replay.entries(command, deployed.streams.of_batch()), deployed.branch, deadline)
+    deployed.telemetry.commanded("Replayed", context.aws_request_id, ends)
+    return answer(ends)
+
+
+def _rebuilding(command: Any, deployed: Deployment, deadline: Deadline) -> Response:
+    if deployed.rebuilder is None:
+        raise ConfigError(f"{deployed.telemetry.branch} sweeps nothing")
+    deployed.streams.bind_own()
+    return sweep.answer(command, deployed.rebuilder, deadline)
 
 
 def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Outcome]:

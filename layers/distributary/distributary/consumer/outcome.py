@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
-from distributary.errors import DistributaryError
+from distributary.errors import DistributaryError, Rejected, Unavailable
 
 
 class Status(StrEnum):
@@ -40,6 +40,18 @@ def parked(error: DistributaryError) -> Outcome:
 def failed(error: DistributaryError) -> Outcome:
     """The change may succeed when Lambda delivers it again."""
     return Outcome(Status.FAILED, str(error), error.detail)
+
+
+def of(result: Outcome | DistributaryError) -> Outcome:
+    """Of what a call returned or raised. Raises an error that is of the deployment and of no change."""
+    match result:
+        case Outcome():
+            return result
+        case Rejected():
+            return parked(result)
+        case Unavailable():
+            return failed(result)
+    raise result
 
 
 _FOREMOST = (Status.FAILED, Status.PARKED, Status.APPLIED, Status.SUPERSEDED, Status.IGNORED)

@@ -1,7 +1,8 @@
 """The event by which a command asks a function to set keys right from the items as they are now.
 
-`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": false}, ...]}}`, where each
-entry stands for a parked change. `"only": ["sales"]` beside the list names the views or indexes to set right.
+`{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": true}, ...]}}`, where each
+entry stands for a parked change, `"expired": true` for a delete by TTL. `"only": ["sales"]` beside the list names the
+views or indexes to set right.
 The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
 """
 
@@ -14,6 +15,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.stream import version as versions
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 from distributary.stream.stream_event import StreamEvent
@@ -29,12 +31,30 @@ MOST_KEYS = 1000
 class Reconcile:
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
     for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
-    keeps what TTL takes does not keep this. `only` names the views or indexes to set right; all if empty."""
+    keeps what TTL takes does not keep this, and `expired` if it is a delete by TTL. `only` names the views or indexes
+    to set right; all if empty."""
 
     keys: Mapping[str, Typed]
     version: int = 0
     removed: bool = False
+    expired: bool = False
     only: frozenset[str] = frozenset()
+
+    def at_least(self, nothing_left: bool) -> int:
+        """The version that what is written has at least, so that no change up to it takes effect any more. Where
+        `nothing_left` of an item that TTL took, the record of that still may, since it brings what is to be kept."""
+        return self.version - 1 if self.expired and nothing_left and self.version else self.version
+
+    def outliving(self, version: int, mark: str) -> str | None:
+        """The mark (`version.KEPT`) of a row that stays though its item is gone, by the row's version and its mark;
+        None if the row goes. It goes if an application deleted the item: the change that is asked for may say so. If
+        none is asked for, the row's own mark says that TTL did not; without a mark nothing is known, so it stays."""
+        newer = self.version >= version
+        if self.removed and newer:
+            return None
+        if self.expired and newer:
+            return versions.KEPT
+        return None if mark == versions.LIVE and not self.version else mark
 
 
 Reconciler = Callable[[Sequence[Reconcile], Deadline], list[Outcome]]
@@ -84,7 +104,8 @@ def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
             if kind not in ("S", "N", "B") or not isinstance(value, str):
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
-        return Reconcile(keys, int(version), entry.get("removed") is True, only)
+        removed, expired = entry.get("removed") is True, entry.get("expired") is True
+        return Reconcile(keys, int(version), removed, expired, only)
     except (KeyError, TypeError, ValueError, AttributeError, Rejected):
         raise ConfigError(
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "

@@ -9,6 +9,10 @@ from distributary.consumer.streams import parse
 from distributary.errors import ConfigError
 from distributary.stream.version import GENERATIONS
 
+STREAM_DAYS = 1
+"""For how long a stream of DynamoDB keeps a record: what remembers deletes and sends has to outlast it.
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
+
 
 class Optional:
     """A parser that accepts a missing or empty variable, and returns `missing` for it."""
@@ -97,3 +101,11 @@ class StreamSettings(Settings):
         if not self.streams:
             raise ConfigError("STREAMS is missing: list the function's stream as ARN=generation, to read its table")
         return next(iter(self.streams)).partition("/stream/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconcilingSettings(StreamSettings):
+    """What every function that reconciles items needs: `reconcile_read_units` of the source table a second, by one
+    execution environment, since they compete with the application."""
+
+    reconcile_read_units: int = setting("RECONCILE_READ_UNITS", Optional(whole(1, 1_000_000), 250))

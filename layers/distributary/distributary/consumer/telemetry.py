@@ -64,11 +64,11 @@ class Telemetry:
                 self._logger.warning("parked", branch=self.branch, event_id=entry.event_id, cause=end.cause)
         self._causes(end for end in ends if end.status is not Status.PARKED)
 
-    def reconciled(self, request_id: str, ends: Sequence[Outcome]) -> None:
-        """Reconciled (count), the items of one command; and the causes of those that are not right. They are no changes
-        that were received, so they add to no other metric."""
+    def commanded(self, metric: str, request_id: str, ends: Sequence[Outcome]) -> None:
+        """Reconciled or Replayed (count), the items or records of one command; and the causes of those that are not
+        right. They are no changes that were received, so they add to no other metric."""
         add_dimensions(self._metrics, self.branch, self._stack)
-        self._metrics.add_metric(name="Reconciled", unit=MetricUnit.Count, value=len(ends))
+        self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=len(ends))
         self._metrics.flush_metrics()
         self._logger.set_correlation_id(request_id)
         self._causes(ends)

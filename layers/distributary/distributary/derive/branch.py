@@ -99,8 +99,8 @@ def row_of(view: View, change: Change) -> Write:
     pk, sk = view.key(change.keys)
     key = typed_key((pk, sk))
     id = row_id(view, pk, sk)
-    held = change.new is not None and view.holds(change.new)
-    if not held or change.new is None:
+    shown = view.shown(change)
+    if shown is None or not view.holds(shown):
         return Write(id, key, None, change.version, if_present=view.found_nothing(change))
-    row = {**key, **content_of(view, change.new)}
-    return Write(id, key, row, change.version, expires_at=expiry_of(row))
+    row = {**key, **content_of(view, shown)}
+    return Write(id, key, row, change.version, expires_at=expiry_of(row), mark=view.mark(change))

@@ -26,12 +26,18 @@ _SMALLEST = -130
 
 def entry_of(view: View, change: Change) -> Entry:
     """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
-    held = change.new is not None and view.holds(change.new)
+    shown = view.shown(change)
+    held = shown is not None and view.holds(shown)
     item = item_identity(table_of(change.source), change.keys.raw)
-    contribution = _contribution(view, change.new, change, item) if held and change.new is not None else Contribution()
-    found_nothing = not held and view.found_nothing(change)
+    contribution = _contribution(view, shown, change, item) if held and shown is not None else Contribution()
     return Entry(
-        entry_id(view.name, item), view.name, change.version, contribution, shape_of(view), if_present=found_nothing
+        entry_id(view.name, item),
+        view.name,
+        change.version,
+        contribution,
+        shape_of(view),
+        if_present=not held and view.found_nothing(change),
+        mark=view.mark(change),
     )
 
 

@@ -70,7 +70,8 @@ class Contribution:
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
-    repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded."""
+    repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
+    `mark`: of what outlives its item, see `version.KEPT`."""
 
     id: str
     view: str
@@ -79,6 +80,7 @@ class Entry:
     shape: Shape
     revision: str = ""
     if_present: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

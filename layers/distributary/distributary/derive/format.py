@@ -1,6 +1,7 @@
 """The format of the rows that the ledger reads before it writes: a row of a later release is refused."""
 
 from distributary.derive.delta import Row, is_member
+from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 
@@ -13,6 +14,20 @@ STATE = "_distributary_group"
 
 WRITTEN: dict[str, Typed] = {FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
 """What a row of this release holds beside its content."""
+
+
+_KEPT = "kept"
+
+
+def mark_of(row: Row) -> str:
+    """The mark of what the ledger's row says, see `version.KEPT`; empty if there is none."""
+    kept = row.get(_KEPT, {}).get("BOOL")
+    return "" if kept is None else versions.KEPT if kept else versions.LIVE
+
+
+def marked(mark: str) -> dict[str, Typed]:
+    """A mark as the ledger's row holds it: `kept` (BOOL), absent if there is none."""
+    return {_KEPT: {"BOOL": mark == versions.KEPT}} if mark else {}
 
 
 def check_ledger_row(row: Row) -> Row:

@@ -10,7 +10,7 @@ from typing import Any
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row, typed_key
-from distributary.derive.format import WRITTEN, check_derived_row
+from distributary.derive.format import WRITTEN, check_derived_row, marked
 from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
@@ -18,7 +18,8 @@ from distributary.stream.codec import Typed
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, and `expires_at`
+    """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, in a view that
+    keeps what TTL takes `kept` (BOOL, whether TTL took the item), and `expires_at`
     (N, epoch seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has
     `pk` and `sk` (S)."""
 
@@ -66,7 +67,9 @@ class LedgerTables:
             **WRITTEN,
         }
         row |= RecordedContribution.of(entry.contribution).written()
-        if entry.contribution == Contribution():
+        if entry.contribution != Contribution():
+            row |= marked(entry.mark)
+        else:
             row["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
         return row
 

@@ -14,12 +14,11 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
 from distributary.consumer.reconcile import LOOKS, MOVING, Reconcile, in_batches
 from distributary.derive.branch import row_id
-from distributary.derive.delta import Key
-from distributary.derive.verify.expected_rows import name_of
+from distributary.derive.format import mark_of
+from distributary.derive.verify.expected_rows import name_of, row_key
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
-from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION, Image
@@ -51,7 +50,7 @@ class DeriveReconciler:
         for _ in range(LOOKS):
             deadline.check()
             tombstones = self._tombstones(left, deadline)
-            subjects = [Subject(each.keys, removed=each.removed) for each in left.values()]
+            subjects = [Subject(each.keys, asked=each) for each in left.values()]
             compared = self.comparator.compare(subjects, deadline=deadline)
             for (view, name), reason in compared.rejected.items():
                 ends[name] = outcomes.combine([ends[name], outcomes.parked(Rejected(f"view '{view}': {reason}"))])
@@ -88,17 +87,18 @@ class DeriveReconciler:
         self, finding: Finding, asked: Reconcile, tombstones: Mapping[str, str], deadline: Deadline
     ) -> Outcome:
         deadline.check()
-        return self.repair.item(finding, tombstones, asked.version, deadline)
+        return self.repair.item(finding, tombstones, least(finding, asked), deadline)
 
 
 def settled(finding: Finding, tombstone: str, asked: Reconcile) -> bool:
     """Whether one view's rows are as the item says, and no change up to the version asked for can still take effect.
     `tombstone` is the row's as text, empty if there is none."""
-    want, at_least = finding.want, asked.version
-    row = finding.ledger if want.write is None else finding.derived[_key(want.write)]
+    want, at_least = finding.want, least(finding, asked)
+    row = finding.ledger if want.write is None else finding.derived[row_key(want.write)]
     version = row.get("version" if want.write is None else REPLICA_VERSION, {}).get("S", "")
-    if asked.removed and want.view.declared.on_expiry == "keep" and version >= versions.to_text(at_least + 1):
-        return True
+    if want.outlives is not None:
+        mark = mark_of(row) if want.write is None else versions.mark_in(version)
+        return want.outlives == mark and version >= versions.to_text(at_least)
     if finding.problems:
         return False
     if not claimable(want.view.declared.of.claims, Image(finding.subject.keys)) and not row:
@@ -106,6 +106,11 @@ def settled(finding: Finding, tombstone: str, asked: Reconcile) -> bool:
     if row:
         return version >= versions.to_text(at_least) and version > tombstone
     return at_least == 0 or (want.write is not None and tombstone >= versions.to_text(at_least, versions.RETIRED))
+
+
+def least(finding: Finding, asked: Reconcile) -> int:
+    """See `Reconcile.at_least`."""
+    return asked.at_least(finding.gone and finding.want.view.keeps_expired and finding.want.outlives is None)
 
 
 def lacks_members(finding: Finding) -> bool:
@@ -122,7 +127,3 @@ def register_ids(views: Sequence[View], keys: Mapping[str, Typed]) -> list[str]:
             with suppress(Rejected):
                 found.append(row_id(view, *view.key(Image(keys))))
     return found
-
-
-def _key(write: Write) -> Key:
-    return write.key["pk"]["S"], write.key["sk"]["S"]

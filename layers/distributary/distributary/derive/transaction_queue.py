@@ -70,7 +70,6 @@ class TransactionQueue:
                     self._tables.pause(job.tries, self._deadline)
                 self._attempt(job)
             except DistributaryError as error:
-                self._rows.clear()
                 self._end(job.cases, outcomes.failed(error))
         return self._ends
 

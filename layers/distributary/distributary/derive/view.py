@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.errors import Rejected
+from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.stream.codec import Value
 from distributary.stream.entity import claimable, concerns, guarded
@@ -82,12 +83,26 @@ class View:
         where = self.declared.where
         return self.declared.of.claims(item) and (where is None or bool(guarded("where", where, item)))
 
+    @property
+    def keeps_expired(self) -> bool:
+        """Whether what an item contributes outlives its delete by TTL. It is then marked; without a mark, which release
+        0.1 did not write, nothing is known of a contribution whose item is gone, so it is kept as well."""
+        return self.declared.on_expiry == "keep"
+
+    def shown(self, change: Change) -> Image | None:
+        """The image that the view holds after the change: after a delete by TTL the old one, if the view keeps it."""
+        return change.old if self.keeps_expired and change.expired else change.new
+
+    def mark(self, change: Change) -> str:
+        """Of what the view holds after the change."""
+        return "" if not self.keeps_expired else versions.KEPT if change.expired else versions.LIVE
+
     def concerned(self, change: Change) -> bool:
         """See `concerns`. An inserted item may find what the one before it left: its delete was lost, or it was one by
-        TTL, which is nothing to the view with `on_expiry="keep"`."""
-        claims, keep = self.declared.of.claims, self.declared.on_expiry == "keep"
+        TTL, which the view with `on_expiry="keep"` only marks."""
+        claims, keep = self.declared.of.claims, self.keeps_expired
         if keep and change.expired:
-            return False
+            return change.old is not None and self.holds(change.old)
         inserted = change.kind is Kind.INSERT and (keep or claimable(claims, change.keys))
         return concerns(change, self.holds, claims) or inserted
 
@@ -96,7 +111,7 @@ class View:
         away: all that came before an insert ends with a delete of its own, and a snapshot loses to whatever is
         streamed. With `on_expiry="keep"` there may be no such delete."""
         snapshot = change.origin is Origin.SNAPSHOT
-        return change.kind is Kind.INSERT and (snapshot or self.declared.on_expiry != "keep")
+        return change.kind is Kind.INSERT and (snapshot or not self.keeps_expired)
 
     def computed(self, item: Image) -> dict[str, Value]:
         """The computed attributes. Raises Rejected if a function fails on the item."""

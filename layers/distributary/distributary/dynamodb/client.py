@@ -1,44 +1,57 @@
 """DynamoDB's JSON protocol without boto3's layers, for functions that make a call for every change.
 
 A boto3 call spends most of its processor time on endpoint rules, validation and hooks, and threads that make a hundred
-at once wait for it in turn. Kept are botocore's credentials, signature and exceptions, and urllib3's connections.
+at once wait for it in turn. Kept are botocore's credentials, endpoints and exceptions; see `transport` for the rest.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.LowLevelAPI.html
 """
 
 import base64
 import json
 import os
+import random
 import ssl
-import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from typing import Any
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.session
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError, SSLError
 from botocore.httpsession import get_cert_path
-from urllib3.exceptions import HTTPError, NewConnectionError
-from urllib3.exceptions import TimeoutError as Slow
 
+from distributary import __version__
 from distributary.consumer.aws import client
-from distributary.consumer.backoff import backoff
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.backoff import backoff_seconds
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.parallel import WORKERS, Parallel
+from distributary.dynamodb.connection import Address
+from distributary.dynamodb.response import Response
+from distributary.dynamodb.signature import Signature
+from distributary.dynamodb.steps import Pause, Steps, finish
+from distributary.dynamodb.transport import Endpoint, Exchange, Loop, once
+from distributary.errors import DistributaryError
 
-_TARGET = "DynamoDB_20120810"
+Result = TypeVar("Result")
 _TYPE = "application/x-amz-json-1.0"
 _THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
-_UNANSWERED = (EndpointConnectionError, HTTPClientError)
+_PORTS = {"http": 80, "https": 443}
+
+
+@cache
+def operation_name(operation: str) -> str:
+    """The service's name of an operation that may be given by its method's name."""
+    return "".join(part[:1].upper() + part[1:] for part in operation.split("_"))
 
 
 class DynamoDBClient:
     """Some operations of a boto3 DynamoDB client: the same arguments, answers and exceptions (ClientError,
     BotoCoreError), but that arguments are checked by the service alone. Throttling, faults of the service and broken
     connections are tried again, `attempts` times in all, with full jitter.
+
+    Threads may use it at the same time. `connections` bounds the requests that one thread has under way at once.
     """
 
     def __init__(
@@ -50,116 +63,192 @@ class DynamoDBClient:
         attempts: int = 3,
         connect_seconds: float = 1.0,
         read_seconds: float = 2.0,
-        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         parts = urlsplit(endpoint)
-        self._url, self.region, self.connections = f"{parts.scheme}://{parts.netloc}/", region, connections
-        self.credentials, self._attempts, self._sleep = credentials, attempts, sleep
-        timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
-        options: dict[str, Any] = {"maxsize": connections, "retries": False, "timeout": timeout}
-        pool: Any = urllib3.HTTPConnectionPool
-        if parts.scheme == "https":
-            trusted = os.environ.get("AWS_CA_BUNDLE") or get_cert_path(True)
-            pool, options["ssl_context"] = urllib3.HTTPSConnectionPool, ssl.create_default_context(cafile=trusted)
-        self._pool = pool(parts.hostname, parts.port, **options)
-
-    def put_item(self, **arguments: Any) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html"""
-        return self.call("PutItem", arguments)
-
-    def delete_item(self, **arguments: Any) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteItem.html"""
-        return self.call("DeleteItem", arguments)
+        usual, host = _PORTS[parts.scheme], parts.hostname or ""
+        port = parts.port or usual
+        tls = _tls() if parts.scheme == "https" else None
+        address = Address(host, port, tls, connect_seconds, read_seconds)
+        named = f"[{host}]" if ":" in host else host
+        headers = {"host": named if port == usual else f"{named}:{port}", "content-type": _TYPE}
+        self.region, self.connections, self.credentials = region, connections, credentials
+        self._attempts, self._jitter = attempts, jitter
+        self._endpoint = Endpoint(f"{parts.scheme}://{parts.netloc}/", address, connections)
+        self._signature = Signature(headers, region, credentials)
 
     def get_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html"""
         return self.call("GetItem", arguments)
 
+    def put_item(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html"""
+        return self.call("PutItem", arguments)
+
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html"""
+        return self.call("UpdateItem", arguments)
+
+    def delete_item(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DeleteItem.html"""
+        return self.call("DeleteItem", arguments)
+
     def batch_get_item(self, **arguments: Any) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
         return self.call("BatchGetItem", arguments)
 
+    def transact_write_items(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html"""
+        return self.call("TransactWriteItems", arguments)
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html"""
+        return self.call("Query", arguments)
+
+    def scan(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html"""
+        return self.call("Scan", arguments)
+
+    def describe_table(self, **arguments: Any) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html"""
+        return self.call("DescribeTable", arguments)
+
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Raises ClientError or BotoCoreError."""
-        body = json.dumps(arguments, default=_base64, separators=(",", ":")).encode()
-        for left in reversed(range(self._attempts)):
+        """Calls an operation by its name, and waits. Raises ClientError or BotoCoreError."""
+        return once(self.steps(operation, arguments), FOREVER)
+
+    def steps(self, operation: str, arguments: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        """The call as steps of a `transport.Loop`. Its retries share one body, and so a transaction's token: one that
+        took effect without an answer does not take effect again."""
+        name = operation_name(operation)
+        target, body = b"DynamoDB_20120810." + name.encode(), _body(name, arguments)
+        for tried in range(1, self._attempts + 1):
             try:
-                return self._once(operation, body)
-            except (ClientError, *_UNANSWERED) as error:
-                if not left or not _may_pass(error):
+                response: Response = yield Exchange(self._endpoint, self._request(target, body))
+                if response.status == 200:
+                    return _found(response.content)
+                raise _refusal(name, response)
+            except (ClientError, EndpointConnectionError, HTTPClientError) as error:
+                if tried == self._attempts or not _may_pass(error):
                     raise
-            backoff(FOREVER, self._attempts - left, sleep=self._sleep)
+            yield Pause(backoff_seconds(FOREVER, tried, jitter=self._jitter))
         raise AssertionError("unreachable")
 
-    def _once(self, operation: str, body: bytes) -> dict[str, Any]:
-        headers = {"Content-Type": _TYPE, "X-Amz-Target": f"{_TARGET}.{operation}"}
-        request = AWSRequest("POST", self._url, headers, body)
-        SigV4Auth(self.credentials(), "dynamodb", self.region).add_auth(request)
-        try:
-            answer = self._pool.urlopen("POST", "/", body, dict(request.headers.items()))
-        except NewConnectionError as error:
-            raise EndpointConnectionError(endpoint_url=self._url, error=error) from error
-        except Slow as error:
-            raise ReadTimeoutError(endpoint_url=self._url, error=error) from error
-        except HTTPError as error:
-            raise HTTPClientError(error=error) from error
-        if answer.status == 200:
-            found: dict[str, Any] = json.loads(answer.data, object_hook=_with_bytes)
-            return found
-        raise _refusal(operation, answer.status, answer.data)
+    def _request(self, target: bytes, body: bytes) -> bytes:
+        headers = self._signature.headers(target, body)
+        return b"POST / HTTP/1.1\r\n%b%bContent-Length: %d\r\n\r\n%b" % (headers, _CONSTANT, len(body), body)
 
 
-def _base64(content: Any) -> str:
-    """Of what JSON has no form for, DynamoDB JSON holds bytes only."""
+_CONSTANT = f"User-Agent: distributary/{__version__}\r\nAccept-Encoding: identity\r\n".encode()
+
+
+@cache
+def _trusting(bundle: str, more: str) -> ssl.SSLContext:
+    """One context for all clients that trust `bundle`, and `more` if there is such a file. To read a bundle takes as
+    long as hundreds of requests."""
+    context = ssl.create_default_context(cafile=bundle)
+    if os.path.isfile(more):
+        context.load_verify_locations(cafile=more)
+    return context
+
+
+def _tls() -> ssl.SSLContext:
+    """What boto3 trusts: AWS_CA_BUNDLE, or its own bundle. Besides, what SSL_CERT_FILE names, as in OpenSSL."""
+    bundle = os.environ.get("AWS_CA_BUNDLE") or str(get_cert_path(True))
+    return _trusting(bundle, os.environ.get("SSL_CERT_FILE", ""))
+
+
+def _body(operation: str, arguments: Mapping[str, Any]) -> bytes:
+    if operation == "TransactWriteItems":
+        arguments = {"ClientRequestToken": str(uuid.uuid4()), **arguments}
+    return _ENCODER.encode(arguments).encode()
+
+
+def _base64(content: Any) -> Any:
+    """Of what JSON has no form for, DynamoDB JSON holds bytes and other mappings than dicts."""
     if isinstance(content, bytes):
         return base64.b64encode(content).decode()
+    if isinstance(content, Mapping):
+        return dict(content)
     raise TypeError(f"DynamoDB JSON holds no {type(content).__name__}")
+
+
+_ENCODER = json.JSONEncoder(default=_base64, separators=(",", ":"))
+
+
+def _found(content: bytes) -> dict[str, Any]:
+    """What a write answers is not read: it is an empty object."""
+    found: dict[str, Any] = {} if content == b"{}" else json.loads(content, object_hook=_with_bytes)
+    return found
 
 
 def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
     """An attribute's value holds text under `B`, a list under `BS`; an attribute of that name holds a value."""
-    match found:
-        case {"B": str(content)} if len(found) == 1:
-            return {"B": base64.b64decode(content)}
-        case {"BS": list(members)} if len(found) == 1:
-            return {"BS": [base64.b64decode(member) for member in members]}
+    if len(found) == 1:
+        match found:
+            case {"B": str(content)}:
+                return {"B": base64.b64decode(content)}
+            case {"BS": list(members)}:
+                return {"BS": [base64.b64decode(member) for member in members]}
     return found
 
 
-def _refusal(operation: str, status: int, content: bytes) -> ClientError:
+def _refusal(operation: str, response: Response) -> ClientError:
     """As boto3 reports it; a response that is not DynamoDB's is judged by its status."""
     try:
-        said = json.loads(content, object_hook=_with_bytes)
+        said = json.loads(response.content, object_hook=_with_bytes)
         code, message = said["__type"].rpartition("#")[2], said.get("message") or said.get("Message") or ""
     except (ValueError, LookupError, TypeError, AttributeError):
-        said, code, message = {}, str(status), content[:200].decode(errors="replace")
-    response: Any = {
+        said, code, message = {}, str(response.status), response.content[:200].decode(errors="replace")
+    whole: Any = {
         **said,
         "Error": {"Code": code, "Message": message},
-        "ResponseMetadata": {"HTTPStatusCode": status},
+        "ResponseMetadata": {"HTTPStatusCode": response.status},
     }
-    return ClientError(response, operation)
+    return ClientError(whole, operation)
 
 
 def _may_pass(error: Exception) -> bool:
+    if isinstance(error, SSLError):
+        return not isinstance(error.kwargs.get("error"), ssl.SSLCertVerificationError)
     if not isinstance(error, ClientError):
         return True
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
 
 
-def connect(region: str | None, connections: int, session: botocore.session.Session | None = None) -> Any:
+def connect(region: str | None, connections: int = WORKERS, session: botocore.session.Session | None = None) -> Any:
     """A client for one call per change, with up to `connections` calls at once: see `DynamoDBClient`.
 
-    Where the environment sets a proxy, the client is boto3's, since `DynamoDBClient` supports none.
+    Where the environment sets a proxy, or the endpoint has a path, the client is boto3's, since `DynamoDBClient`
+    supports neither.
     """
     plain = client("dynamodb", region, connections=connections, session=session)
     endpoint, found = plain.meta.endpoint_url, (session or botocore.session.get_session()).get_credentials()
-    if found is None or urllib.request.getproxies().get(endpoint.partition(":")[0]):
+    if found is None or urlsplit(endpoint).path not in ("", "/") or _proxied(endpoint):
         return plain
     return DynamoDBClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections)
+
+
+def _proxied(endpoint: str) -> bool:
+    parts = urlsplit(endpoint)
+    return bool(urllib.request.getproxies().get(parts.scheme)) and not urllib.request.proxy_bypass(parts.netloc)
 
 
 def clients(service: str, region: str | None = None, **options: Any) -> Any:
     """See `Clients`: boto3's, except that DynamoDB's is `connect`'s."""
     return connect(region, **options) if service == "dynamodb" else client(service, region, **options)
+
+
+def carry_out(
+    clients: Sequence[Any], steps: Sequence[Steps[Result]], parallel: Parallel, deadline: Deadline
+) -> list[Result | DistributaryError]:
+    """The results of steps, in order, or the DistributaryErrors that they raised. All their calls are those of
+    `clients`.
+
+    One loop carries them out if each client is a `DynamoDBClient`. Others take one after the other, and do in the
+    threads of `parallel` what it does together.
+    """
+    if all(isinstance(each, DynamoDBClient) for each in clients):
+        return Loop(deadline).run(steps)
+    return [finish(each, parallel, deadline) for each in steps]

@@ -3,7 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.dynamodb.requests import BatchReader
+from distributary.errors import Unavailable
 
 UNSAID = 1.0
 """What a request is taken for where the endpoint does not say what it consumed."""
@@ -26,9 +31,11 @@ class Pace:
         self._balance, self._at = units_per_second or 0.0, clock()
         self.units = 0.0
 
-    def wait(self) -> None:
-        """Returns when another request may be made."""
+    def wait(self, deadline: Deadline = FOREVER) -> None:
+        """Returns when another request may be made. Raises Unavailable at once if that is after the deadline."""
         while (seconds := self._due()) > 0:
+            if seconds > deadline.left():
+                raise Unavailable("the read budget is used up for now: ask again later, or raise ReconcileReadUnits")
             self._sleep(seconds)
 
     def paid(self, answer: Mapping[str, Any]) -> None:
@@ -56,3 +63,19 @@ class Pace:
             self._balance = min(self._rate, self._balance + (now - self._at) * self._rate)
             self._at = now
             return 0.0 if self._balance > 0 else (1e-3 - self._balance) / self._rate
+
+
+@dataclass(frozen=True, slots=True)
+class Metered:
+    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read."""
+
+    client: BatchReader
+    pace: Pace
+    deadline: Deadline = FOREVER
+
+    def batch_get_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """See `BatchReader`. Raises Unavailable as `Pace.wait`."""
+        self.pace.wait(self.deadline)
+        answer = self.client.batch_get_item(ReturnConsumedCapacity="TOTAL", **arguments)
+        self.pace.paid(answer)
+        return answer

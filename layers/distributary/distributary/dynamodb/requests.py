@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distributary.consumer.aws import AwsError, classify, code_of
-from distributary.consumer.backoff import backoff
+from distributary.consumer.backoff import backoff_seconds
 from distributary.consumer.deadline import Deadline
+from distributary.dynamodb.steps import Call, Pause, Steps, finish
 from distributary.errors import Unavailable
 from distributary.stream.codec import Typed
 
@@ -76,11 +77,24 @@ def conditional_write(operation: Operation, what: str, **arguments: Any) -> Met:
     try:
         operation(**arguments)
     except AwsError as error:
-        if code_of(error) != "ConditionalCheckFailedException":
-            raise classify(error, what) from error
-        response: Mapping[str, Any] = getattr(error, "response", {})
-        return Met(False, response.get("Item") or {})
+        return _unmet(error, what)
     return _HELD
+
+
+def conditional_steps(client: Any, operation: str, what: str, **arguments: Any) -> Steps[Met]:
+    """`conditional_write` as steps; `operation` is the name of the client's method."""
+    try:
+        yield Call(client, operation, arguments)
+    except AwsError as error:
+        return _unmet(error, what)
+    return _HELD
+
+
+def _unmet(error: Exception, what: str) -> Met:
+    if code_of(error) != "ConditionalCheckFailedException":
+        raise classify(error, what) from error
+    response: Mapping[str, Any] = getattr(error, "response", {})
+    return Met(False, response.get("Item") or {})
 
 
 def called(operation: Operation, what: str, **arguments: Any) -> Any:
@@ -88,7 +102,11 @@ def called(operation: Operation, what: str, **arguments: Any) -> Any:
     try:
         return operation(**arguments)
     except AwsError as error:
-        raise Unavailable(str(classify(error, what)), str(error)) from error
+        raise _unreadable(error, what) from error
+
+
+def _unreadable(error: Exception, what: str) -> Unavailable:
+    return Unavailable(str(classify(error, what)), str(error))
 
 
 def batch_get(
@@ -107,16 +125,33 @@ def batch_get(
     100 keys a request. Keys that DynamoDB leaves unprocessed are asked for again, with the next 100, after a pause.
     Raises Unavailable, also when the deadline comes first.
     """
+    return finish(batch_get_steps(client, table, keys, deadline, what, projection, consistent, jitter), sleep=sleep)
+
+
+def batch_get_steps(
+    client: BatchReader,
+    table: str,
+    keys: Iterable[Item],
+    deadline: Deadline,
+    what: str = "BatchGetItem",
+    projection: str = "",
+    consistent: bool = True,
+    jitter: Callable[[float, float], float] = random.uniform,
+) -> Steps[list[Item]]:
+    """`batch_get` as steps."""
     left, found, tries = list(keys), [], 0
     options = {"ConsistentRead": consistent} | ({"ProjectionExpression": projection} if projection else {})
     while left:
         deadline.check()
         batch, left = left[:BATCH_GET_KEYS], left[BATCH_GET_KEYS:]
-        answer = called(client.batch_get_item, what, RequestItems={table: {"Keys": batch, **options}})
+        try:
+            answer = yield Call(client, "batch_get_item", {"RequestItems": {table: {"Keys": batch, **options}}})
+        except AwsError as error:
+            raise _unreadable(error, what) from error
         found += _of_the_table(answer["Responses"], [])
         unprocessed = _of_the_table(answer.get("UnprocessedKeys") or {}, {"Keys": []})["Keys"]
         if unprocessed:
-            backoff(deadline, tries, sleep=sleep, jitter=jitter)
+            yield Pause(backoff_seconds(deadline, tries, jitter=jitter))
         tries = tries + 1 if unprocessed else 0
         left += unprocessed
     return found

@@ -1,33 +1,31 @@
-"""What a table holds: its keys, its items in segments and pages, and one partition of it."""
+"""What a table holds: its items in segments and pages, and one partition of it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from distributary.consumer.aws import AwsError, why_no_table
 from distributary.dynamodb.requests import Item, TableClient, called
-from distributary.errors import ConfigError
-
-
-def key_names(client: TableClient, table: str) -> tuple[str, ...]:
-    """The table's key attributes, partition key first. Raises ConfigError if there is no such table to read."""
-    try:
-        schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
-    except AwsError as error:
-        raise ConfigError(why_no_table(table, error)) from None
-    return tuple(str(each["AttributeName"]) for each in schema)
 
 
 def cursors(
-    client: TableClient, table: str, segment: int, segments: int, cursor: Item | None = None, names: Sequence[str] = ()
+    client: TableClient,
+    table: str,
+    segment: int,
+    segments: int,
+    cursor: Item | None = None,
+    names: Sequence[str] = (),
+    limit: int = 0,
 ) -> Iterator[tuple[list[Item], Item | None]]:
     """As `pages`, from a cursor on, with the cursor behind each page, None behind the last; of the items only the
-    attributes `names`, all if there are none. Raises Unavailable."""
+    attributes `names`, all if there are none; `limit`: at most so many in a page, 0 as many as fit. Raises Unavailable.
+    """
     request: dict[str, Any] = {
         "TableName": table,
         "Segment": segment,
         "TotalSegments": segments,
         "ConsistentRead": True,
     }
+    if limit:
+        request["Limit"] = limit
     if names:
         placeholders = {f"#n{at}": name for at, name in enumerate(names)}
         request |= {"ProjectionExpression": ", ".join(placeholders), "ExpressionAttributeNames": placeholders}

@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from distributary.consumer.deadline import Deadline
-from distributary.dynamodb.requests import Item, ItemClient, batch_get, conditional_write
+from distributary.dynamodb.requests import Item, ItemClient, batch_get_steps, conditional_steps
+from distributary.dynamodb.steps import Steps, finish
 from distributary.stream import version as versions
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 
@@ -37,10 +38,15 @@ class Tombstones:
 
         Raises Rejected or Unavailable, ConfigError for a tombstone of a later release, which stays.
         """
+        return finish(self.put_steps(id, version, kept_from, revision))
+
+    def put_steps(self, id: str, version: int, kept_from: float = 0.0, revision: str = "") -> Steps[bool]:
+        """`put_tombstone` as steps."""
         text = versions.to_text(version, revision)
         item = {"id": {"S": id}, "version": {"S": text}, "expires_at": {"N": str(self._expiry(kept_from))}}
-        met = conditional_write(
-            self.client.put_item,
+        met = yield from conditional_steps(
+            self.client,
+            "put_item",
             "tombstone PutItem",
             TableName=self.table,
             Item={**item, FORMAT_ATTRIBUTE: {"N": str(FORMAT)}},
@@ -54,8 +60,12 @@ class Tombstones:
     def find(self, ids: Sequence[str], deadline: Deadline) -> dict[str, str]:
         """The versions of those that exist, as text; consistent, 1 read unit an id. Raises Unavailable, ConfigError for
         a tombstone of a later release."""
+        return finish(self.find_steps(ids, deadline))
+
+    def find_steps(self, ids: Sequence[str], deadline: Deadline) -> Steps[dict[str, str]]:
+        """`find` as steps."""
         keys = [{"id": {"S": id}} for id in ids]
-        found = batch_get(self.client, self.table, keys, deadline, "tombstone BatchGetItem")
+        found = yield from batch_get_steps(self.client, self.table, keys, deadline, "tombstone BatchGetItem")
         return {item["id"]["S"]: _checked(item)["version"]["S"] for item in found}
 
     def _expiry(self, kept_from: float) -> int:

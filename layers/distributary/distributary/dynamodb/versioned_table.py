@@ -17,9 +17,11 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, Operation, batch_get, conditional_write
+from distributary.dynamodb.client import carry_out
+from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, batch_get_steps, conditional_steps
+from distributary.dynamodb.steps import Steps, Together, finish
 from distributary.dynamodb.tombstones import Tombstones
-from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.errors import DistributaryError
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
@@ -27,7 +29,8 @@ from distributary.stream.keys import identity
 
 ROW_FORMAT = 1
 """Of a row by its version, since its other attributes are the application's. 0, release 0.1: 46 digits. 1: a repaired
-row's version has a revision. Kept in `StreamBindings`, which refuses a later one."""
+row's version has a revision, that of a row which outlives TTL a mark. Kept in `StreamBindings`, which refuses a later
+one."""
 
 _OLDER = "attribute_not_exists(#v) OR #v < :v"
 """Absent, never versioned (there before Distributary), or older."""
@@ -42,7 +45,8 @@ class Write:
 
     `id` names the row among all rows whose tombstones share a table. `if_present`: a delete that leaves no tombstone if
     there is no older row; 1 read unit. `spares_unversioned`: a delete leaves a row that carries no version, because
-    another writer may own it. `expires_at`: when the table's own TTL may take the row (epoch seconds).
+    another writer may own it. `expires_at`: when the table's own TTL may take the row (epoch seconds). `mark`: of a row
+    that outlives its item, see `version.KEPT`.
     """
 
     id: str
@@ -52,6 +56,12 @@ class Write:
     spares_unversioned: bool = False
     if_present: bool = False
     expires_at: int | None = None
+    mark: str = ""
+
+    @property
+    def text(self) -> str:
+        """The version as a put writes it."""
+        return versions.to_text(self.version, mark=self.mark)
 
 
 def newest(writes: Sequence[Write]) -> list[int]:
@@ -82,16 +92,23 @@ class Register:
     def write(self, writes: Sequence[Write], deadline: Deadline) -> list[Outcome]:
         """One outcome per write, in order.
 
-        Writes and looks go in steps of 100, so that what is behind them when the deadline comes is done for good. A
+        Each hundred writes are looked at together: those whose look ended before the deadline are done for good. A
         delete that supersedes another write within the batch leaves a tombstone in its place.
         """
         places = newest(writes)
         binding = {write.id for write in writes if not write.if_present}
+        tasks = [writes[place] for place in places]
+        tasks = [replace(task, if_present=False) if task.if_present and task.id in binding else task for task in tasks]
+        hundreds = [tasks[at : at + BATCH_GET_KEYS] for at in range(0, len(tasks), BATCH_GET_KEYS)]
+        written = carry_out(
+            (self.client, self.tombstones.client),
+            [self._written(hundred, deadline) for hundred in hundreds],
+            self.parallel,
+            deadline,
+        )
         ends: list[Outcome] = []
-        for at in range(0, len(places), BATCH_GET_KEYS):
-            tasks = [writes[place] for place in places[at : at + BATCH_GET_KEYS]]
-            tasks = [replace(task, if_present=task.if_present and task.id not in binding) for task in tasks]
-            ends += self._written(tasks, deadline)
+        for hundred, found in zip(hundreds, written, strict=True):
+            ends += found if isinstance(found, list) else [outcomes.of(found)] * len(hundred)
         result = [SUPERSEDED] * len(writes)
         for place, end in zip(places, ends, strict=True):
             result[place] = end
@@ -112,16 +129,17 @@ class Register:
         if not seen and (write.row is None or self._has_expired(write)):
             return at_least > 0 and self.tombstones.put_tombstone(write.id, at_least, revision=versions.RETIRED)
         if write.row is None:
-            return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision()))
+            mark = versions.mark_in(seen.get(self.version_attribute, {}).get("S"))
+            return self._retire(write, seen, max(version, at_least), versions.to_text(version, self.revision(), mark))
         version = max(version, at_least, versions.from_text(tombstone) if tombstone else 0)
-        text = versions.to_text(version, self.revision())
+        text = versions.to_text(version, self.revision(), write.mark)
         if write.expires_at is not None:
             self.tombstones.put_tombstone(write.id, version, write.expires_at)
         if not self._replace(write.row, seen, text):
             return False
         newer = self.tombstones.find([write.id], FOREVER).get(write.id, "")
         if newer > text:
-            self._remove(write.key, newer, _OLDER_VERSION)
+            finish(self._remove(write.key, newer, _OLDER_VERSION))
         return newer < text
 
     def _has_expired(self, write: Write) -> bool:
@@ -136,38 +154,37 @@ class Register:
         if not self._replace(seen, seen, text):
             return False
         self.tombstones.put_tombstone(write.id, version, revision=versions.RETIRED)
-        return self._as_seen(self.client.delete_item, "row DeleteItem", {"S": text}, Key=write.key)
+        return finish(self._as_seen("delete_item", "row DeleteItem", {"S": text}, Key=write.key))
 
     def _replace(self, row: Mapping[str, Typed], seen: Mapping[str, Typed], version: str) -> bool:
         item = {**row, self.version_attribute: {"S": version}}
         before = seen.get(self.version_attribute)
-        return self._as_seen(self.client.put_item, "row PutItem", before, Item=item)
+        return finish(self._as_seen("put_item", "row PutItem", before, Item=item))
 
-    def _as_seen(self, operation: Operation, what: str, version: Typed | None, **arguments: Any) -> bool:
-        if version is None:
-            return self._conditionally(operation, what, "attribute_not_exists(#v)", **arguments)
-        values = {":seen": version}
-        return self._conditionally(operation, what, "#v = :seen", ExpressionAttributeValues=values, **arguments)
+    def _as_seen(self, operation: str, what: str, version: Typed | None, **arguments: Any) -> Steps[bool]:
+        values = {} if version is None else {"ExpressionAttributeValues": {":seen": version}}
+        condition = "attribute_not_exists(#v)" if version is None else "#v = :seen"
+        met = yield from self._write_if(operation, what, condition, **values, **arguments)
+        return met.held
 
-    def _first_step(self, write: Write) -> Outcome:
-        return self._put(write) if write.row is not None else self._delete(write)
-
-    def _written(self, tasks: Sequence[Write], deadline: Deadline) -> list[Outcome]:
+    def _written(self, tasks: Sequence[Write], deadline: Deadline) -> Steps[list[Outcome]]:
         """One outcome per write, in order; of those that are `if_present`, the ones that find nothing end here."""
-        ends = self._needless(tasks, deadline)
+        ends = yield from self._needless(tasks, deadline)
         rest = [task for task in tasks if task.id not in ends]
-        firsts = self.parallel.run(self._first_step, rest, deadline)
-        ends |= {task.id: end for task, end in zip(rest, self._settle(rest, firsts, deadline), strict=True)}
+        firsts = yield Together([self._put(task) if task.row is not None else self._delete(task) for task in rest])
+        settled = yield from self._settle(rest, firsts, deadline)
+        ends |= {task.id: end for task, end in zip(rest, settled, strict=True)}
         return [ends[task.id] for task in tasks]
 
-    def _needless(self, tasks: Sequence[Write], deadline: Deadline) -> dict[str, Outcome]:
+    def _needless(self, tasks: Sequence[Write], deadline: Deadline) -> Steps[dict[str, Outcome]]:
         asked = [task for task in tasks if task.if_present]
         if not asked:
             return {}
         try:
-            rows = batch_get(self.client, self.table, [task.key for task in asked], deadline, "row BatchGetItem")
+            keys = [task.key for task in asked]
+            rows = yield from batch_get_steps(self.client, self.table, keys, deadline, "row BatchGetItem")
         except DistributaryError as error:
-            return {task.id: _outcome(error) for task in asked}
+            return {task.id: outcomes.of(error) for task in asked}
         found = {identity({name: row[name] for name in asked[0].key}): row for row in rows}
         ends = {task.id: self._finds(task, found.get(identity(task.key))) for task in asked}
         return {id: end for id, end in ends.items() if end is not None}
@@ -178,27 +195,26 @@ class Register:
         newer = version is not None and versions.from_text(version["S"]) >= task.version
         return IGNORED if row is None else SUPERSEDED if newer else None
 
-    def _put(self, write: Write) -> Outcome:
+    def _put(self, write: Write) -> Steps[Outcome]:
         if write.expires_at is not None:
-            self.tombstones.put_tombstone(write.id, write.version, write.expires_at)
-        text = {"S": versions.to_text(write.version)}
+            yield from self.tombstones.put_steps(write.id, write.version, write.expires_at)
+        text = {"S": write.text}
         row = {**(write.row or {}), self.version_attribute: text}
-        done = self._conditionally(
-            self.client.put_item, "row PutItem", _OLDER, Item=row, ExpressionAttributeValues={":v": text}
-        )
-        return APPLIED if done else SUPERSEDED
+        values = {":v": text}
+        met = yield from self._write_if("put_item", "row PutItem", _OLDER, Item=row, ExpressionAttributeValues=values)
+        return APPLIED if met.held else SUPERSEDED
 
-    def _delete(self, write: Write) -> Outcome:
-        news = self.tombstones.put_tombstone(write.id, write.version)
+    def _delete(self, write: Write) -> Steps[Outcome]:
+        news = yield from self.tombstones.put_steps(write.id, write.version)
         text = versions.to_text(write.version)
-        met = self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
+        met = yield from self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
         left = not met.held and (not write.spares_unversioned or self.version_attribute in met.item)
         return APPLIED if news and not left else SUPERSEDED
 
-    def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> Met:
+    def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> Steps[Met]:
         """Without an item in the answer, a failed `_OLDER_VERSION` does not say whether there is a row."""
         return self._write_if(
-            self.client.delete_item,
+            "delete_item",
             "row DeleteItem",
             condition,
             Key=key,
@@ -206,11 +222,9 @@ class Register:
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
 
-    def _conditionally(self, operation: Operation, what: str, condition: str, **arguments: Any) -> bool:
-        return self._write_if(operation, what, condition, **arguments).held
-
-    def _write_if(self, operation: Operation, what: str, condition: str, **arguments: Any) -> Met:
-        return conditional_write(
+    def _write_if(self, operation: str, what: str, condition: str, **arguments: Any) -> Steps[Met]:
+        return conditional_steps(
+            self.client,
             operation,
             what,
             TableName=self.table,
@@ -221,38 +235,25 @@ class Register:
 
     def _settle(
         self, tasks: Sequence[Write], firsts: Sequence[Outcome | DistributaryError], deadline: Deadline
-    ) -> list[Outcome]:
+    ) -> Steps[list[Outcome]]:
         """Looks at the tombstones of all puts, also of superseded ones, and takes back what they outrank."""
-        ends = [_outcome(first) for first in firsts]
+        ends = [outcomes.of(first) for first in firsts]
         puts = [i for i, (task, first) in enumerate(zip(tasks, firsts, strict=True)) if _was_put(task, first)]
         outranked = []
         try:
-            found = self.tombstones.find([tasks[i].id for i in puts], deadline) if puts else {}
+            found = (yield from self.tombstones.find_steps([tasks[i].id for i in puts], deadline)) if puts else {}
         except DistributaryError as error:
             found = {}
             for i in puts:
-                ends[i] = _outcome(error)
+                ends[i] = outcomes.of(error)
         for i in puts:
-            if found.get(tasks[i].id, "") > versions.to_text(tasks[i].version):
+            if found.get(tasks[i].id, "") > tasks[i].text:
                 outranked.append((i, found[tasks[i].id]))
-        backs = self.parallel.run(
-            lambda each: self._remove(tasks[each[0]].key, each[1], _OLDER_VERSION), outranked, deadline
-        )
+        backs = yield Together([self._remove(tasks[i].key, version, _OLDER_VERSION) for i, version in outranked])
         for (i, _), back in zip(outranked, backs, strict=True):
-            ends[i] = SUPERSEDED if isinstance(back, Met) else _outcome(back)
+            ends[i] = SUPERSEDED if isinstance(back, Met) else outcomes.of(back)
         return ends
 
 
 def _was_put(task: Write, first: Outcome | DistributaryError) -> bool:
     return task.row is not None and isinstance(first, Outcome)
-
-
-def _outcome(result: Outcome | DistributaryError) -> Outcome:
-    match result:
-        case Outcome():
-            return result
-        case Rejected():
-            return outcomes.parked(result)
-        case Unavailable():
-            return outcomes.failed(result)
-    raise result

@@ -11,6 +11,8 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
+from distributary.consumer.sweep import Done, Rebuilder, Sweep, Swept
+from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
@@ -44,6 +46,7 @@ def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients
     """Sets items right in every index of the branch, of both generations if it writes two. The source table is read
     when a command comes; it raises ConfigError if no setting names the table."""
     whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
+    pace = Pace(settings.reconcile_read_units)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         # Imported by the first command alone: a cold start that serves the stream does not pay for it.
@@ -56,12 +59,35 @@ def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients
         ]
         dynamodb, search = clients("dynamodb"), _search(settings, clients)
         each = [
-            IndexReconciler(one, search, dynamodb, settings.source)(requests, deadline.share(len(branches) - at))
-            for at, one in enumerate(branches)
+            IndexReconciler(one, search, Metered(dynamodb, pace, part), settings.source)(requests, part)
+            for one, part in ((one, deadline.share(len(branches) - at)) for at, one in enumerate(branches))
         ]
         return [outcomes.combine(ends) for ends in zip(*each, strict=True)]
 
     return reconcile
+
+
+def rebuilder(
+    branch: IndexBranch | DualWrite, reconcile: Reconciler, settings: IndexSettings, clients: Clients
+) -> Rebuilder:
+    """Finds what the indexes of the branch hold and no item makes."""
+    whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
+
+    class Imported:
+        """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""
+
+        def _rebuilder(self) -> Rebuilder:
+            from distributary.index.sweep import IndexRebuilder
+
+            return IndexRebuilder(whole, reconcile, _search(settings, clients), clients("dynamodb"), settings.source)
+
+        def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
+            return self._rebuilder().sweep(asked, deadline)
+
+        def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
+            return self._rebuilder().declarations(done, deadline)
+
+    return Imported()
 
 
 def bindings(declared: Sequence[Index], settings: IndexSettings, clients: Clients) -> IndexBindings:

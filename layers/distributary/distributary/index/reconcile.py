@@ -113,8 +113,9 @@ def _settled(seen: Document | None, action: Action, at_least: int) -> bool:
 
 
 def _above(action: Action, version: int, at_least: int) -> Action:
-    """The same write, refused if the document has a version above the one that was read."""
+    """The same write, refused if the document has a version above the one that was read. Where there is none, it has
+    the snapshot's."""
     header, line = action.lines.splitlines(keepends=True)
     head = orjson.loads(header)["index"]
-    head |= {"version": max(version + 1, at_least), "version_type": "external"}
+    head |= {"version": max(version + 1, at_least, head["version"]), "version_type": "external"}
     return Action(action.id, orjson.dumps({"index": head}) + b"\n" + line)

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Optional, Settings, StreamSettings, matching, setting, whole
+from distributary.consumer.settings import (
+    STREAM_DAYS,
+    Optional,
+    ReconcilingSettings,
+    Settings,
+    matching,
+    setting,
+    whole,
+)
 from distributary.stream.version import GENERATIONS
 
 _endpoint = matching(
@@ -14,7 +22,7 @@ _secret = matching(r"none|arn:[^\s]+:(secretsmanager|ssm):[^\s]+", "a secret's o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexSettings(StreamSettings):
+class IndexSettings(ReconcilingSettings):
     """`service` is what requests are signed for; basic sends name and password of `secret`, none nothing.
     `request_mib` bounds a bulk request before compression. `also_generation` is written to as well while readers move
     there."""
@@ -44,4 +52,4 @@ class PurgeSettings(Settings):
     endpoint: str = setting("OPENSEARCH_ENDPOINT", _endpoint)
     service: str = setting("OPENSEARCH_SERVICE", _service)
     secret: str = setting("OPENSEARCH_SECRET", _secret)
-    marker_days: int = setting("MARKER_DAYS", whole(1, 3650))
+    marker_days: int = setting("MARKER_DAYS", whole(STREAM_DAYS + 1, 3650))

@@ -33,6 +33,28 @@ class ArchivedChange:
     new: dict[str, Any] | None
     stream: str
     expired: bool
+    event: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """As a stream delivers it.
+        https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
+        body = {
+            "ApproximateCreationDateTime": self.micros / SECOND,
+            "Keys": self.keys,
+            "SequenceNumber": str(self.at.sequence),
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+            **({"OldImage": self.old} if self.old is not None else {}),
+            **({"NewImage": self.new} if self.new is not None else {}),
+        }
+        by_ttl = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
+        return {
+            "eventID": self.event or str(self.at.sequence),
+            "eventName": self.kind,
+            "eventSource": "aws:dynamodb",
+            "dynamodb": body,
+            "eventSourceARN": self.stream,
+            **(by_ttl if self.expired else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,7 @@ class Archive:
                 new=found.get("NewImage"),
                 stream=metadata["Stream"]["S"],
                 expired="Expired" in metadata,
+                event=metadata.get("EventID", {}).get("S", ""),
             )
         except MALFORMED as error:
             raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {error!r:.200}") from None

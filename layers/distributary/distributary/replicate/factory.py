@@ -1,16 +1,22 @@
 """The replicate branch, put together: by the function, the tests, the verifier, and the benchmarks."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from distributary.consumer import outcome as outcomes
 from distributary.consumer.assumed_role import assumed
 from distributary.consumer.aws import Clients
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.errors import ConfigError, Rejected
 from distributary.replicate.declarations import Mirror, Replica, check, peers_of, target_of
-from distributary.replicate.mirror import CALLS, MirrorBranch
+from distributary.replicate.mirror import CALLS, REQUESTS, MirrorBranch
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.multi_active.merged import MergingBranch
@@ -52,12 +58,42 @@ def build(
     )
 
 
+NOT_REDRIVEN = outcomes.parked(
+    Rejected("an item of several regions is not redriven: `distributary verify replicate --repair` sets it right")
+)
+"""What every item ends as where several regions are written to."""
+
+
+def reconciler(
+    branch: Branch, clients: Clients, source: Callable[[], str], generation: int, read_units: float | None = None
+) -> Reconciler:
+    """Sets items right in the replica of a mirror. `source` is asked when a command comes for the source table's name
+    or ARN; it raises ConfigError if it knows none. `read_units`: of the source a second; None = without a limit."""
+    if not isinstance(branch, MirrorBranch):
+        return lambda requests, _: [NOT_REDRIVEN] * len(requests)
+    register, pace = branch.register, Pace(read_units)
+
+    def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        # Imported by the first command alone: a cold start that serves the stream does not pay for it.
+        from distributary.replicate.reconcile import MirrorReconciler
+        from distributary.replicate.verify.comparison import of_mirror
+        from distributary.replicate.verify.table import Side
+
+        if any(each.only for each in requests):
+            raise ConfigError("replicate keeps one replica: leave out 'only'")
+        sides = Side(clients("dynamodb"), source(), pace), Side(register.client, register.table, name="replica")
+        comparator = of_mirror(branch, *sides, generation)
+        return MirrorReconciler(branch, comparator)(requests, deadline)
+
+    return reconcile
+
+
 def _mirror(
     declared: Mirror, settings: ReplicateSettings, clients: Clients, parallel: Parallel, now: Callable[[], float]
 ) -> MirrorBranch:
     region = target_of(settings.replica_regions)
     session = None if settings.target_role == "none" else assumed(clients("sts"), settings.target_role)
-    target = clients("dynamodb", region, connections=CALLS, session=session)
+    target = clients("dynamodb", region, connections=REQUESTS, session=session)
     tombstones = Tombstones(
         clients("dynamodb", connections=CALLS), settings.tombstone_table, settings.tombstone_days, now
     )

@@ -18,7 +18,11 @@ from distributary.stream.keys import bounded, identity
 TOMBSTONE_ID_BYTES = 1024
 
 CALLS = 100
-"""At once, since each crosses to another region: 500 changes a second where a round trip takes 100 ms."""
+"""At once through threads, since each crosses to another region."""
+
+REQUESTS = 500
+"""At once through one thread, each over its own connection, of which a batch opens only as many as it has changes. A
+function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +53,17 @@ class MirrorBranch:
         return ends
 
     def concerned(self, change: Change) -> bool:
-        """Whether the change may alter the replica. An insert may find what an ignored delete by TTL left behind.
-        Raises Rejected if a predicate fails on the item, Unavailable if the source has other keys than declared."""
+        """Whether the change may alter the replica. An ignored delete by TTL marks what it leaves behind, and an insert
+        may find that. Raises Rejected if a predicate fails on the item, Unavailable if the source has other keys than
+        declared."""
         self.declared.check_keys(change.keys)
         if not self.declared.owns(change.keys):
             return False
         if rewritten(change, self.register.version_attribute) and not self._resumes(change):
             return False
-        if self.declared.expired == "ignore":
+        if self.keeps_expired:
             if change.expired:
-                return False
+                return change.old is not None and self.declared.holds(change.old)
             if change.kind is Kind.INSERT:
                 return True
         return concerns(change, self.declared.holds, self.declared.claims)
@@ -68,14 +73,25 @@ class MirrorBranch:
         typed = change.new.raw.get(self.register.version_attribute, {}) if change.new is not None else {}
         return versions.generation_in(typed.get("S")) < versions.generation_of(change.version)
 
+    @property
+    def keeps_expired(self) -> bool:
+        """Whether rows outlive items that TTL deletes. Their versions then have marks: a row that has none, and no
+        item, may be of a release that wrote none, so it is kept as well."""
+        return self.declared.expired == "ignore"
+
     def plan(self, change: Change) -> Write:
         """The replica's row as the change leaves it. Raises Rejected for an item of which there can be none."""
         key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
-        held = change.new is not None and self.declared.holds(change.new)
-        row = self.declared.row(change.new) if held and change.new is not None else None
-        id = bounded(f"{self.name}|{identity(change.keys.raw)}", TOMBSTONE_ID_BYTES)
+        kept = self.keeps_expired and change.expired
+        shown = change.old if kept else change.new
+        row = self.declared.row(shown) if shown is not None and self.declared.holds(shown) else None
+        mark = versions.KEPT if kept else versions.LIVE if self.keeps_expired and row is not None else ""
         claimed = any(image is not None and self.declared.claims(image) for image in (change.old, change.new))
-        return Write(id, key, row, change.version, spares_unversioned=not claimed)
+        return Write(self.row_id(change.keys.raw), key, row, change.version, spares_unversioned=not claimed, mark=mark)
+
+    def row_id(self, keys: Mapping[str, Typed]) -> str:
+        """See `Write.id`."""
+        return bounded(f"{self.name}|{identity(keys)}", TOMBSTONE_ID_BYTES)
 
     def judges(
         self, keys: Mapping[str, Typed], item: Mapping[str, Typed] | None, row: Mapping[str, Typed] | None

@@ -3,7 +3,15 @@
 import re
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Settings, StreamSettings, matching, setting, table_name, whole
+from distributary.consumer.settings import (
+    STREAM_DAYS,
+    ReconcilingSettings,
+    Settings,
+    matching,
+    setting,
+    table_name,
+    whole,
+)
 from distributary.errors import ConfigError
 from distributary.stream.keys import table_of
 
@@ -21,7 +29,7 @@ def _regions(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicateSettings(StreamSettings):
+class ReplicateSettings(ReconcilingSettings):
     """`tombstone_days`: longer than the longest redrive or backfill. `target_role` is what the replica's account lets
     this function assume, none for the function's own. Multi-active has tables and tombstones of the same names in
     `source_region` and in all `replica_regions`."""
@@ -32,7 +40,7 @@ class ReplicateSettings(StreamSettings):
     target_role: str = setting("TARGET_ROLE_ARN", _role)
     version_attribute: str = setting("VERSION_ATTRIBUTE", _attribute)
     tombstone_table: str = setting("TOMBSTONE_TABLE", table_name)
-    tombstone_days: int = setting("TOMBSTONE_DAYS", whole(1, 3650))
+    tombstone_days: int = setting("TOMBSTONE_DAYS", whole(STREAM_DAYS + 1, 3650))
 
     def __post_init__(self) -> None:
         """Raises ConfigError for a replica that is its own source: each write would come back as a change."""

@@ -25,8 +25,12 @@ SORT_KEY_BYTES = 1024
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html"""
 
 
+_ENCODED = {ord(c): "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + SEPARATORS + _INVISIBLE}
+
+
+@lru_cache(maxsize=64)
 def _escapes(separators: str) -> dict[int, str]:
-    return str.maketrans({c: "".join(f"%{byte:02X}" for byte in c.encode()) for c in "%" + separators + _INVISIBLE})
+    return {ord(c): _ENCODED[ord(c)] for c in "%" + separators + _INVISIBLE}
 
 
 _ESCAPES = _escapes(SEPARATORS)

@@ -14,7 +14,10 @@ SNAPSHOT_POSITION = 0
 REVISION_MARK = "~"
 RETIRED = "-"
 """The revision of a repair's tombstone: it sorts before every random one."""
-_WRITTEN = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}({REVISION_MARK}[0-9a-z-]+)?")
+KEPT, LIVE = "K", "L"
+"""Marks behind the version of a row that outlives a delete by TTL: TTL took its item, or did not yet. A row without a
+mark was written by release 0.1, or where no row outlives its item."""
+_WRITTEN = re.compile(rf"[0-9]{{{TEXT_LENGTH}}}({REVISION_MARK}[0-9a-z-]+)?[{KEPT}{LIVE}]?")
 
 _LEADING_DIGITS = 17
 _LEADING_BITS = 57
@@ -44,7 +47,7 @@ def generation_of(version: int) -> int:
 
 
 def version_in(text: object) -> int | None:
-    """The version in a text that `to_text` wrote, with or without a revision; None for anything else."""
+    """The version in a text that `to_text` wrote, with or without revision and mark; None for anything else."""
     return from_text(text) if isinstance(text, str) and _WRITTEN.fullmatch(text) else None
 
 
@@ -54,19 +57,25 @@ def generation_in(text: object) -> int:
     return GENERATIONS if version is None else generation_of(version)
 
 
-def to_text(version: int, revision: str = "") -> str:
+def to_text(version: int, revision: str = "", mark: str = "") -> str:
     """Zero-padded to 46 characters, so that DynamoDB's string comparison is numeric comparison.
 
     A DynamoDB number would not do: it holds 38 digits, a sequence number may have 40. A repair keeps the version and
     appends `~` and a random `revision`: the text is then greater than the version's own and less than the next one's.
-    So no two writes leave the same text, and a writer whose condition names the text sees every other writer.
+    So no two writes leave the same text, and a writer whose condition names the text sees every other writer. A `mark`
+    at the end, `KEPT` or `LIVE`, sorts before every revision.
     """
-    return f"{version:0{TEXT_LENGTH}d}{REVISION_MARK + revision if revision else ''}"
+    return f"{version:0{TEXT_LENGTH}d}{REVISION_MARK + revision if revision else ''}{mark}"
 
 
 def from_text(text: str) -> int:
     """The version that `to_text` wrote, without its revision."""
     return int(text[:TEXT_LENGTH])
+
+
+def mark_in(text: object) -> str:
+    """The mark that `to_text` wrote; empty if there is none, and for anything else."""
+    return text[-1] if isinstance(text, str) and version_in(text) is not None and text[-1] in (KEPT, LIVE) else ""
 
 
 def to_external(version: int) -> int:

@@ -33,7 +33,10 @@ SEND_SECONDS = 6.0
 UNKNOWN = "Unknown"
 """The metric that counts messages with an unknown outcome: they may have been sent or not."""
 
-_LATE = Outcome(Status.IGNORED, "older than its rule allows: no message is sent that late")
+LATE = "older than its rule allows: no message is sent that late"
+"""Why a message is not sent that may be sent on demand."""
+
+_LATE = Outcome(Status.IGNORED, LATE)
 _SUPPRESSED = Outcome(Status.IGNORED, "the address is suppressed: it bounced or complained")
 
 

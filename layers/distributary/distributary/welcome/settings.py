@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from distributary.consumer.settings import Optional, StreamSettings, matching, setting, table_name, whole
+from distributary.consumer.settings import STREAM_DAYS, Optional, StreamSettings, matching, setting, table_name, whole
 from distributary.stream.change import Kind
 
 _address = matching(r"[^\s<>@\x00-\x1f]+@[A-Za-z0-9.-]+", "a plain e-mail address, verified with SES")
@@ -40,7 +40,7 @@ class WelcomeSettings(StreamSettings):
     phone numbers that begin with one of `sms_calling_codes`, such as "+49" or "+1242", and to no others."""
 
     claim_table: str = setting("CLAIM_TABLE", table_name)
-    claim_days: int = setting("CLAIM_DAYS", whole(1, 3650))
+    claim_days: int = setting("CLAIM_DAYS", whole(STREAM_DAYS + 1, 3650))
     max_age_seconds: int = setting("MAX_AGE_SECONDS", whole(60, 86_400))
     event_names: frozenset[Kind] = setting("EVENT_NAMES", _kinds)
     send_rate: float = setting("SEND_RATE", _rate)

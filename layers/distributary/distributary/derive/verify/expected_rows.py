@@ -20,13 +20,15 @@ from distributary.stream.keys import table_arn
 @dataclass(frozen=True, slots=True)
 class ExpectedRows:
     """What one view makes of one item: `write` on the Register, `entry` on the ledger; `rows` are the item's own,
-    `values` what must be in the member rows that show the item."""
+    `values` what must be in the member rows that show the item. `outlives`: the item is gone, and what it contributed
+    stays as it is, with this mark."""
 
     view: View
     rows: Mapping[Key, Row]
     write: Write | None = None
     entry: Entry | None = None
     values: Mapping[Key, Typed] = field(default_factory=dict)
+    outlives: str | None = None
 
     @property
     def id(self) -> str | None:
@@ -48,17 +50,13 @@ def wants(
     keys: Mapping[str, Typed],
     item: Row | None,
     version: int,
-    removed: bool = False,
 ) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
-    """Of each view, for an item of the source table, and the views that reject the item with their reasons. A view that
-    keeps what TTL deletes leave says nothing of an item that is gone, unless it is known that the application `removed`
-    it."""
+    """Of each view, for an item of the source table, and the views that reject the item with their reasons. An item
+    that is gone makes nothing, also where something may outlive it; see `Comparator`."""
     change = Change.snapshot(keys, item, version, source=table_arn(table))
     found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:
-        if item is None and view.declared.on_expiry == "keep" and not removed:
-            continue
         try:
             held = change.new is not None and view.holds(change.new)
         except Rejected as error:
@@ -74,7 +72,7 @@ def wants(
 def _want(view: View, change: Change) -> ExpectedRows:
     if view.primitive is Primitive.REGISTER:
         write = row_of(view, change)
-        key = write.key["pk"]["S"], write.key["sk"]["S"]
+        key = row_key(write)
         return ExpectedRows(view, {key: write.row} if write.row is not None else {}, write=write)
     entry = entry_of(view, change)
     values: dict[Key, Typed] = {}
@@ -124,3 +122,8 @@ def shown(row: Row) -> dict[str, Any]:
 def name_of(key: Key) -> str:
     """A derived row's name in a report."""
     return f"{key[0]} | {key[1]}"
+
+
+def row_key(write: Write) -> Key:
+    """The derived row's."""
+    return write.key["pk"]["S"], write.key["sk"]["S"]

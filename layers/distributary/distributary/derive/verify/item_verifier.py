@@ -2,16 +2,20 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.reconcile import Reconcile
 from distributary.derive.delta import Key, RecordedContribution, Row
-from distributary.derive.format import check_ledger_row
+from distributary.derive.format import check_ledger_row, mark_of
 from distributary.derive.ledger_tables import LedgerTables
-from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, wants
+from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, row_key, wants
 from distributary.derive.view import View
 from distributary.dynamodb import item_reader
+from distributary.dynamodb.read_budget import Metered, Pace
+from distributary.stream import version as versions
 from distributary.stream.canonical import digest
+from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
 from distributary.verify.recheck import recheck
@@ -19,18 +23,18 @@ from distributary.verify.recheck import recheck
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An item to look at, and rows that seem to be its own, each with its view's name; `removed` if it is known that
-    the application deleted it."""
+    """An item to look at, and rows that seem to be its own, each with its view's name; `asked`: what is known of its
+    changes, None in a verification."""
 
     keys: Mapping[str, Typed]
     also: frozenset[tuple[str, Key]] = frozenset()
-    removed: bool = False
+    asked: Reconcile | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What is wrong with one item in one view; `evidence` is a digest of all that it was judged by, empty if nothing
-    is wrong."""
+    is wrong. `gone`: there is no item."""
 
     subject: Subject
     want: ExpectedRows
@@ -38,6 +42,7 @@ class Finding:
     evidence: str
     ledger: Row
     derived: Mapping[Key, Row]
+    gone: bool = False
 
     @property
     def name(self) -> tuple[str, str]:
@@ -56,7 +61,7 @@ class Comparison:
 @dataclass(frozen=True, slots=True)
 class Comparator:
     """Looks at items of the table named `source`; `version` is what a snapshot of the generation carries, `pause` in
-    seconds."""
+    seconds; `pace`: of reads by key of the source, without a limit if None."""
 
     source: str
     views: tuple[View, ...]
@@ -64,6 +69,7 @@ class Comparator:
     version: int
     pause: float = 10.0
     sleep: Callable[[float], None] = time.sleep
+    pace: Pace | None = None
 
     def look(self, subjects: Sequence[Subject], known: Mapping[str, Row] | None = None) -> Comparison:
         """What differs, as `compare` finds it."""
@@ -80,9 +86,7 @@ class Comparator:
         tasks: list[tuple[Subject, Row | None, ExpectedRows]] = []
         for subject in subjects:
             name = identity(subject.keys)
-            wanted, rejected = wants(
-                self.views, self.source, subject.keys, found.get(name), self.version, subject.removed
-            )
+            wanted, rejected = wants(self.views, self.source, subject.keys, found.get(name), self.version)
             result.rejected |= {(view, name): reason for view, reason in rejected}
             tasks += [(subject, found.get(name), want) for want in wanted]
         ledger = self._ledger([want.id for _, _, want in tasks if want.id], deadline)
@@ -90,9 +94,11 @@ class Comparator:
         rows = self.tables.derived_rows(list({key for each in keys for key in each}), deadline)
         for (subject, item, want), each in zip(tasks, keys, strict=True):
             entry, derived = ledger.get(want.id or "", {}), {key: rows[key] for key in each}
-            wrong = problems(want, entry, derived, self.tables.now())
+            if item is None:
+                want = replace(want, outlives=outliving(subject, want, entry, derived))
+            wrong = problems(want, entry, derived, self.tables.now()) if want.outlives is None else ()
             evidence = digest(item, entry, sorted(derived.items())) if wrong else ""
-            result.findings.append(Finding(subject, want, wrong, evidence, entry, derived))
+            result.findings.append(Finding(subject, want, wrong, evidence, entry, derived, item is None))
         return result
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
@@ -112,11 +118,25 @@ class Comparator:
     def source_items(self, subjects: Sequence[Subject], deadline: Deadline = FOREVER) -> dict[str, Row]:
         """By identity, those that exist."""
         keys = [dict(subject.keys) for subject in subjects]
-        return item_reader.items(self.tables.client, self.source, keys, deadline)
+        client = self.tables.client if self.pace is None else Metered(self.tables.client, self.pace, deadline)
+        return item_reader.items(client, self.source, keys, deadline)
 
     def _ledger(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Row]:
         rows = self.tables.ledger_rows(list(dict.fromkeys(ids)), deadline)
         return {id: check_ledger_row(row) for id, row in rows.items()}
+
+
+def outliving(subject: Subject, want: ExpectedRows, entry: Row, derived: Mapping[Key, Row]) -> str | None:
+    """The mark of what outlives the item, which is gone; None if nothing does."""
+    if not want.view.keeps_expired:
+        return None
+    asked = subject.asked or Reconcile(subject.keys)
+    if want.write is None:
+        recorded = RecordedContribution.read(entry) != RecordedContribution()
+        return asked.outliving(versions.from_text(entry["version"]["S"]), mark_of(entry)) if recorded else None
+    text = derived[row_key(want.write)].get(REPLICA_VERSION, {}).get("S", "")
+    version = versions.version_in(text)
+    return None if version is None else asked.outliving(version, versions.mark_in(text))
 
 
 def merged(findings: Iterable[Finding]) -> list[Subject]:
@@ -131,6 +151,6 @@ def merged(findings: Iterable[Finding]) -> list[Subject]:
 
 def _keys(subject: Subject, want: ExpectedRows, ledger: Row) -> list[Key]:
     """All rows that may be the item's in this view."""
-    own = {(want.write.key["pk"]["S"], want.write.key["sk"]["S"])} if want.write else set()
+    own = {row_key(want.write)} if want.write else set()
     also = {key for view, key in subject.also if view == want.view.name}
     return sorted({*own, *want.rows, *want.values, *RecordedContribution.read(ledger).rows, *also})

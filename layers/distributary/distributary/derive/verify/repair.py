@@ -6,7 +6,8 @@
   condition that the ledger row is as looked at. The version stays, so that any newer change wins, and gets a revision,
   so that every other writer sees that the row was written.
 - A group whose members agree with the ledger: its row as the ledger adds up, on condition of its revision, which did
-  not change while the ledger was scanned. A missing row has no revision: what is put there is looked at once more.
+  not change while the ledger was scanned. A missing row has no revision: what is put there is looked at again, and
+  repaired by its revision if the group had only come and gone.
 
 A Register row or a ledger row that was lost took its version along: a change that is older than the repair, redriven
 after it, wins until a newer one comes. Members that disagree with the ledger are only reported.
@@ -29,10 +30,13 @@ from distributary.derive.delta import (
     member_key,
     typed_key,
 )
+from distributary.derive.format import marked
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.rows import expiry_of
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry
+from distributary.derive.verify.expected_rows import row_key
 from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
 from distributary.dynamodb.requests import Operation, conditional_write
@@ -61,16 +65,16 @@ class Repair:
         """Applied if something was written; Superseded if it was overtaken, which another look will show; Parked for a
         row that the table refuses; Failed. `at_least`: see `Register.repair`."""
         if finding.want.write is None:
+            if finding.want.outlives is not None:
+                return self._kept(finding, finding.want.outlives, at_least)
             return self._contribution(finding, at_least, deadline)
         try:
             done = [
                 self.register.repair(write, seen, tombstones.get(write.id, ""), at_least)
                 for write, seen in _writes(finding)
             ]
-        except Rejected as error:
-            return outcomes.parked(error)
-        except Unavailable as error:
-            return outcomes.failed(error)
+        except (Rejected, Unavailable) as error:
+            return outcomes.of(error)
         return APPLIED if any(done) else SUPERSEDED
 
     def group(self, finding: GroupFinding) -> bool:
@@ -97,6 +101,24 @@ class Repair:
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
 
+    def _kept(self, finding: Finding, mark: str, at_least: int) -> Outcome:
+        """What the ledger says stays, with a mark."""
+        read = finding.ledger["version"]
+        version = versions.to_text(max(versions.from_text(read["S"]), at_least), self.tables.revision())
+        try:
+            done = conditional_write(
+                self.tables.client.put_item,
+                "ledger PutItem",
+                TableName=self.tables.ledger,
+                Item={**finding.ledger, **marked(mark), "version": {"S": version}},
+                ConditionExpression="#v = :read",
+                ExpressionAttributeNames={"#v": "version"},
+                ExpressionAttributeValues={":read": read},
+            )
+        except (Rejected, Unavailable) as error:
+            return outcomes.of(error)
+        return APPLIED if done.held else SUPERSEDED
+
     def _conditionally(self, operation: Operation, what: str, **arguments: Any) -> bool:
         return conditional_write(operation, what, TableName=self.tables.derived, **arguments).held
 
@@ -107,7 +129,10 @@ def _writes(finding: Finding) -> list[tuple[Write, Row]]:
     write = finding.want.write
     if write is None:
         return []
-    own = write.key["pk"]["S"], write.key["sk"]["S"]
+    own = row_key(write)
+    if finding.want.outlives is not None:
+        row = {name: typed for name, typed in finding.derived[own].items() if name != REPLICA_VERSION}
+        return [(replace(write, row=row, expires_at=expiry_of(row), mark=finding.want.outlives), finding.derived[own])]
     others = [(key, row) for key, row in finding.derived.items() if row and key != own]
     kept = [row[REPLICA_VERSION]["S"] for _, row in others if REPLICA_VERSION in row]
     newest = max([write.version, *map(versions.from_text, kept)])

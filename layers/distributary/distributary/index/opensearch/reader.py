@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from opensearchpy.exceptions import SerializationError, TransportError
+from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
@@ -59,14 +59,7 @@ def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[D
     A scroll, not a point in time: paging through that needs a sort value that is the document's own, and outside of
     its fields there is none that costs nothing. https://docs.opensearch.org/latest/api-reference/scroll/
     """
-    body: dict[str, Any] = {
-        "size": PAGE,
-        "query": VISIBLE,
-        "version": True,
-        "_source": False,
-        "sort": ["_doc"],
-        **({"slice": {"id": slice, "max": slices}} if slices > 1 else {}),
-    }
+    body = _query(slice, slices, PAGE)
     answer = asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE)))
     try:
         while answer["hits"]["hits"]:
@@ -75,6 +68,28 @@ def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[D
     finally:
         with suppress(TransportError):
             client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
+
+
+def page(
+    client: Any, index: str, slice: int, slices: int, scroll: str | None, size: int
+) -> tuple[list[Document], str | None]:
+    """The first page of `visible`, or the one behind a scroll, with what the next one is asked for by: None behind the
+    last. A scroll that has expired, after five minutes, begins anew. Raises Unavailable, ConfigError."""
+    if scroll is not None:
+        try:
+            return _paged(client, asked("scan", partial(_next, client, scroll), missing=NotFoundError))
+        except NotFoundError:
+            pass
+    body = _query(slice, slices, size)
+    return _paged(client, asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE))))
+
+
+def _paged(client: Any, answer: Any) -> tuple[list[Document], str | None]:
+    found = [_document(hit) for hit in answer["hits"]["hits"]]
+    if not found:
+        with suppress(TransportError):
+            client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
+    return found, answer["_scroll_id"] if found else None
 
 
 def documents(client: Any, index: str) -> int:
@@ -88,11 +103,19 @@ def refresh(client: Any, index: str) -> None:
     asked("refresh", lambda: client.indices.refresh(index=index))
 
 
-def asked(what: str, call: Callable[[], Result], sleep: Callable[[float], None] = time.sleep) -> Result:
-    """The answer; what is busy is asked again a few times, with full jitter. Raises Unavailable, ConfigError."""
+def asked(
+    what: str,
+    call: Callable[[], Result],
+    sleep: Callable[[float], None] = time.sleep,
+    missing: type[Exception] | tuple[()] = (),
+) -> Result:
+    """The answer; what is busy is asked again a few times, with full jitter. Raises Unavailable, ConfigError, and
+    `missing` as it is."""
     for tried in range(1, _TRIES + 1):
         try:
             return call()
+        except missing:
+            raise
         except (TransportError, SerializationError) as error:
             status = error.status_code if isinstance(error, TransportError) else 0
             if status in _WRONG:
@@ -102,6 +125,17 @@ def asked(what: str, call: Callable[[], Result], sleep: Callable[[float], None] 
                 raise Unavailable(f"{what}: OpenSearch answered {named}", str(error)) from error
             backoff(FOREVER, tried, _FIRST_PAUSE, _LONGEST_PAUSE, sleep)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _query(slice: int, slices: int, size: int) -> dict[str, Any]:
+    return {
+        "size": size,
+        "query": VISIBLE,
+        "version": True,
+        "_source": False,
+        "sort": ["_doc"],
+        **({"slice": {"id": slice, "max": slices}} if slices > 1 else {}),
+    }
 
 
 def _next(client: Any, scroll: str) -> Any:

@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, why_no_client
-from distributary.dynamodb import table_reader
+from distributary.dynamodb.key_schema import key_names
 from distributary.errors import ConfigError
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, load
@@ -53,7 +53,7 @@ def build(
         raise ConfigError(faults)
     indexes, search = load(options.index), connect(str(options.endpoint), options.service, options.secret)
     dynamodb = client("dynamodb", options)
-    keys = table_reader.key_names(dynamodb, options.table)
+    keys = key_names(dynamodb, options.table)
     if faults := other_keys({f"index '{index.name}'": index.of for index in indexes}, keys):
         raise ConfigError(faults)
     comparator = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)

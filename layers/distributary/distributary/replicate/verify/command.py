@@ -5,7 +5,9 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
@@ -13,11 +15,11 @@ from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, MultiActive
 from distributary.replicate.factory import mirror
 from distributary.replicate.multi_active.factory import between
+from distributary.replicate.reconcile import MirrorReconciler
 from distributary.replicate.verify import regions, sample
-from distributary.replicate.verify.comparison import Comparator
+from distributary.replicate.verify.comparison import Comparator, of_mirror
 from distributary.replicate.verify.recheck_queue import RecheckQueue
-from distributary.replicate.verify.regions import Reconciliation
-from distributary.replicate.verify.repair import Repair, Repairs
+from distributary.replicate.verify.repair import Repair, by_reconciling
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.since import SECONDS_KEPT, changed
 from distributary.replicate.verify.table import Keys, Side
@@ -65,17 +67,14 @@ def _of_mirror(options: Options, found: Mirror) -> MirrorReport:
     tombstones = Tombstones(client, options.tombstone_table, options.tombstone_days)
     target = str(away.region), away.table
     branch = mirror(found, other, target, tombstones, Parallel(1), options.version_attribute)
-    comparator = Comparator(
+    comparator = of_mirror(
+        branch,
         Side(client, home.table, Pace(options.read_units)),
         Side(other, away.table, Pace(options.read_units), "replica"),
-        key_names(table, replica),
-        branch.plan,
         options.generation,
-        options.version_attribute,
-        found.expired == "ignore",
-        judges=branch.judges,
+        key_names(table, replica),
     )
-    repair = Repair(branch.register, options.generation) if options.repair else None
+    repair = by_reconciling(MirrorReconciler(branch, comparator)) if options.repair else None
     streams = [(home, table.get("LatestStreamArn"))]
     return _run(options, comparator, repair, (table["ItemCount"], replica["ItemCount"]), streams, _parked(options))
 
@@ -90,7 +89,8 @@ def _of_regions(options: Options, found: MultiActive) -> MirrorReport:
     if options.repair:
         names, parallel = dict.fromkeys(places, (options.table, options.tombstone_table)), Parallel(1)
         days, attribute = options.tombstone_days, options.version_attribute
-        repair = Reconciliation(between(found, clients, names, days, attribute, None, parallel))
+        branch = between(found, clients, names, days, attribute, None, parallel)
+        repair = partial(branch.reconcile, deadline=FOREVER)
     for other in others:
         home, away = (Side(clients[each], options.table, Pace(options.read_units), each) for each in (here, other))
         comparator = regions.comparator(home, away, key_names(tables[here], tables[other]), options.version_attribute)
@@ -110,7 +110,7 @@ def _parked(options: Options) -> ParkedItems:
 def _run(
     options: Options,
     comparator: Comparator,
-    repair: Repairs | None,
+    repair: Repair | None,
     items: tuple[int, int],
     streams: Sequence[tuple[Place, str | None]],
     parked: ParkedItems,

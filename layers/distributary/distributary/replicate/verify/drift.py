@@ -19,7 +19,7 @@ from distributary.replicate.declarations import Mirror, peers_of, target_of
 from distributary.replicate.factory import mirror
 from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import regions, sample
-from distributary.replicate.verify.comparison import Comparator
+from distributary.replicate.verify.comparison import Comparator, of_mirror
 from distributary.replicate.verify.recheck_queue import RecheckQueue
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Side
@@ -59,16 +59,8 @@ def measured(
             Parallel(1),
             settings.version_attribute,
         )
-        comparator = Comparator(
-            Side(home, table),
-            Side(away, settings.replica_table, name="replica"),
-            key_names(source, replica),
-            branch.plan,
-            settings.generation,
-            settings.version_attribute,
-            found.expired == "ignore",
-            judges=branch.judges,
-        )
+        sides = Side(home, table), Side(away, settings.replica_table, name="replica")
+        comparator = of_mirror(branch, *sides, settings.generation, key_names(source, replica))
         return _sampled(comparator, int(source["ItemCount"]), settings, settings.read_units, deadline.share(2), sleep)
     others = peers_of(found, here, settings.replica_regions, settings.target_role)
     reports = []

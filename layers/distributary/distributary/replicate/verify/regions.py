@@ -1,17 +1,13 @@
 """Tables of several regions that are all written: each other region held against one, by what applications see."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
 
-from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.versioned_table import Write
-from distributary.replicate.verify.comparison import Comparator, Finding
-from distributary.replicate.verify.repair import Look
+from distributary.replicate.verify.comparison import Comparator
 from distributary.replicate.verify.report import MirrorReport
 from distributary.replicate.verify.table import Side
 from distributary.stream.change import Change
-from distributary.stream.codec import Typed, for_client
+from distributary.stream.codec import for_client
 from distributary.stream.keys import identity
 
 
@@ -24,24 +20,6 @@ def comparator(home: Side, other: Side, keys: tuple[str, ...], attribute: str) -
         return Write(identity(change.keys.raw), dict(change.keys.raw), row, change.version)
 
     return Comparator(home, other, keys, as_it_is, version_attribute=attribute, versioned=False)
-
-
-class Reconciles(Protocol):
-    """A branch of several regions."""
-
-    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
-        """Makes all regions hold what any of them knows; whether anything was written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reconciliation:
-    """Repairs as the branch writes: whatever it decides, a later edit decides again."""
-
-    branch: Reconciles
-
-    def write(self, finding: Finding, _look: Look, /) -> bool:
-        """See `Repairs`."""
-        return self.branch.reconcile(finding.keys, FOREVER)
 
 
 def one_report(reports: Sequence[tuple[str, str, MirrorReport]]) -> MirrorReport:

@@ -14,8 +14,9 @@ from distributary.replicate.verify import sample
 from distributary.replicate.verify.comparison import Comparator, Comparison, Finding
 from distributary.replicate.verify.equality import Row
 from distributary.replicate.verify.recheck_queue import MOST, PendingRecheck, RecheckQueue
-from distributary.replicate.verify.repair import Repairs, repaired
+from distributary.replicate.verify.repair import Repair, repaired
 from distributary.replicate.verify.report import MirrorReport
+from distributary.replicate.verify.scan import pages
 from distributary.replicate.verify.table import Keys, Side
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
@@ -35,7 +36,7 @@ class Verify:
     comparator: Comparator
     queue: RecheckQueue
     parallel: Parallel
-    repair: Repairs | None = None
+    repair: Repair | None = None
     repairers: Parallel = field(default_factory=lambda: Parallel(1))
     progress: Progress = silent
     enough: Callable[[], bool] = lambda: False
@@ -71,7 +72,7 @@ class Verify:
         side, look = self._side(what)
         if self.enough():
             return False
-        for page in side.pages(segment, of):
+        for page in pages(side, segment, of):
             for at in range(0, len(page), BATCH_GET_KEYS):
                 if self._stopping.is_set() or self.enough():
                     return False

@@ -1,0 +1,90 @@
+"""Archived changes given to an event branch as records, by a window of time or by key."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cli.feed.backfill import State, packed
+from cli.feed.invoke import Ended, Feed
+from distributary.readers.archive import Archive, ArchivedChange
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """From `begin` to before `end`, in microseconds; of the item with this identity alone, all if empty."""
+
+    begin: int
+    end: int
+    wanted: Callable[[ArchivedChange], bool] = lambda _: True
+
+    def holds(self, change: ArchivedChange) -> bool:
+        """Whether a change is to be replayed."""
+        return self.begin <= change.micros < self.end and self.wanted(change)
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of the records, by status and cause; `before`: how many an earlier run left."""
+
+    before: int = 0
+    ends: Counter[Ended] = field(default_factory=Counter)
+
+    @property
+    def records(self) -> int:
+        """How many were replayed."""
+        return self.ends.total()
+
+    @property
+    def left(self) -> int:
+        """Those that have not been dealt with."""
+        return self.before + sum(many for end, many in self.ends.items() if not end.done)
+
+    def as_json(self) -> dict[str, Any]:
+        """Counts."""
+        ends = [{"status": e.status, "cause": e.cause, "records": n} for e, n in self.ends.most_common()]
+        return {"records": self.records, "left": self.left, "outcomes": ends}
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A change that was archived twice, as each repeated delivery is, is replayed once an object."""
+
+    archive: Archive
+    window: Window
+    feed: Feed
+    state: State
+    even_if_old: bool = False
+    told: Callable[[int], None] = lambda _: None
+    wait: Callable[[int], None] = lambda _: None
+
+    def objects(self) -> list[str]:
+        """Those that may hold changes of the window. Raises ConfigError for one outside of the archive."""
+        return self.archive.objects(self.window.begin, self.window.end)
+
+    def changes(self, name: str) -> Iterator[ArchivedChange]:
+        """Those of an object that are to be replayed."""
+        seen = set()
+        for number, line in self.archive.lines(name):
+            change = self.archive.read(name, number, line)
+            if self.window.holds(change) and (change.at, str(change.keys)) not in seen:
+                seen.add((change.at, str(change.keys)))
+                yield change
+
+    def run(self) -> Result:
+        """Object by object. One of which records fail is read again by the next run."""
+        result = Result(self.state.left)
+        for name in self.objects():
+            if not self.state.begun(name)[1]:
+                self._object(name, result)
+            self.told(1)
+        return result
+
+    def _object(self, name: str, result: Result) -> None:
+        ends: list[Ended] = []
+        for records in packed([change.record() for change in self.changes(name)]):
+            self.wait(len(records))
+            ends += self.feed.replay(records, self.even_if_old)
+        result.ends.update(ends)
+        if not any(end.status == "Failed" for end in ends):
+            self.state.reached(name, None, sum(not end.done for end in ends))

@@ -1,0 +1,210 @@
+"""Commands that bring a deployed function's sink to what is declared now, and remove what nothing declares any more."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.deployed import reported
+from cli.errors import UsageFault
+from cli.feed.backfill import Backfill, Part, Result, State
+from cli.feed.deployment import version_of, wait_for_others
+from cli.feed.invoke import Feed, deployed
+from cli.feed.sweep import Sweeping, Swept
+from cli.feeding import source_of
+from cli.options import Json, Segments, StackEndpoint, StackName, StackRegion, checked_endpoint
+from cli.stack import Function, Stack, clients
+from distributary.dynamodb.read_budget import Pace
+from distributary.stream.keys import table_of
+from distributary.verify.progress import Progress, progress
+from distributary.verify.report import printable
+
+REBUILT = ("derive", "index")
+"""Functions whose sinks are rebuilt; a replica is set right by its verification."""
+
+Rate = Annotated[float, typer.Option(min=0.1, help="Items or rows a second.")]
+StateFile = Annotated[
+    Path | None, typer.Option("--state", metavar="FILE", help="Remember how far it is there, and go on from there.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be removed, and change nothing.")]
+Views = Annotated[list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")]
+
+
+def rebuild(
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="derive or index.")],
+    stack: StackName,
+    only: Views = [],
+    segments: Segments = 4,
+    rate: Rate = 1000.0,
+    state: StateFile = None,
+    dry_run: DryRun = False,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
+    json: Json = None,
+) -> int:
+    """Bring everything that a function keeps to the deployed declarations, while the stream runs.
+
+    Every item is set right, and what no item explains is removed.
+    """
+    if function not in REBUILT:
+        raise UsageFault(f"rebuild {function}: give derive or index")
+    target = _target(function, stack, segments, endpoint_url, region)
+    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    _check(only, told)
+    run = _Run(target, tuple(only), segments, rate, told["parts"])
+    if dry_run:
+        return run.counted(json)
+    return run.rebuilt(state, told, json)
+
+
+def retire(
+    view: Annotated[str, typer.Argument(metavar="VIEW", help="A view that is declared no more.")],
+    stack: StackName,
+    segments: Segments = 4,
+    rate: Rate = 1000.0,
+    state: StateFile = None,
+    dry_run: DryRun = False,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
+    json: Json = None,
+) -> int:
+    """Remove what a view has left behind that is declared no more: rows, groups, members, ledger rows.
+
+    Deploy the declarations without it first. An index is removed by deleting it in OpenSearch.
+    """
+    target = _target("derive", stack, segments, endpoint_url, region)
+    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    if view in told["declared"]:
+        raise UsageFault(f"view '{view}' is declared: remove it from views.py and deploy, then run this again")
+    if view not in told["written"]:
+        raise UsageFault(f"no view was ever called '{view}' here: known are {_names(told['written'])}")
+    run = _Run(target, (view,), segments, rate, told["parts"])
+    if dry_run:
+        return run.counted(json)
+    return run.retired(view, state, json)
+
+
+def _target(function: str, stack: str, segments: int, endpoint_url: str | None, region: str | None) -> Function:
+    if not 1 <= segments <= 64:
+        raise UsageFault("--segments: give 1 to 64")
+    return Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function(function)
+
+
+def _check(only: Sequence[str], told: Mapping[str, Any]) -> None:
+    for name in only:
+        if name not in told["declared"]:
+            hint = f": `distributary retire {name}` removes it" if name in told["written"] else ""
+            raise UsageFault(f"--view {name}: declared are {_names(told['declared'])}{hint}")
+
+
+def _names(named: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(named)) or "none"
+
+
+@dataclass(frozen=True)
+class _Run:
+    target: Function
+    only: tuple[str, ...]
+    segments: int
+    rate: float
+    parts: Sequence[str]
+
+    def counted(self, json: str | None) -> int:
+        """A dry run."""
+        swept = Swept()
+        with progress(dict.fromkeys(("rows",), 0), command="rebuild") as told:
+            self._sweep(State(None, {}), swept, told, dry_run=True)
+        lines = [*_why(swept), f"{swept.read:,} rows: {swept.done:,} would be removed or corrected"]
+        return reported({"swept": swept.as_json()}, lines, json, 0)
+
+    def rebuilt(self, state: Path | None, told: Mapping[str, Any], json: str | None) -> int:
+        """The rows that no item explains go first: some are under the keys of those that are to come."""
+        version, kept = self._begun(state, "rebuild")
+        table = table_of(next(iter(self.target.streams), ""))
+        source, many, _ = source_of(self.target.clients("dynamodb"), table, self.target)
+        swept = Swept()
+        with progress({"rows": 0, "items": many}, command="rebuild") as report_progress:
+            self._sweep(kept, swept, report_progress)
+            if +swept.left:
+                return self._unfinished(swept, json)
+            filling = Backfill(
+                source,
+                Feed(deployed(self.target)),
+                Part(kept, "items", kept.left),
+                only=self.only,
+                told=lambda n: report_progress("items", n),
+                wait=Pace(self.rate).take,
+            )
+            filled = filling.run(self.segments)
+        failed = [end for end in filled.ends if end.status == "Failed"]
+        removed = [] if self.only else sorted(told["written"].keys() - told["declared"].keys())
+        done = self._ended(version, swept, not failed, list(self.only) or sorted(told["declared"]), removed)
+        report = {"swept": swept.as_json(), **filled.as_json(), "done": done}
+        return reported(
+            report, [*_ends(filled), *_summary(swept), _said(done)], json, 0 if done and not filled.left else 1
+        )
+
+    def _unfinished(self, swept: Swept, json: str | None) -> int:
+        report = {"swept": swept.as_json(), "done": False}
+        return reported(report, [*_summary(swept), _said(False)], json, 1)
+
+    def retired(self, view: str, state: Path | None, json: str | None) -> int:
+        """What the view's ledger rows say comes before what groups show of their members."""
+        version, kept = self._begun(state, "retire")
+        swept = Swept()
+        with progress({"rows": 0}, command="retire") as told:
+            self._sweep(kept, swept, told)
+        done = self._ended(version, swept, True, [], [view])
+        return reported(
+            {"swept": swept.as_json(), "done": done}, [*_summary(swept), _said(done)], json, 0 if done else 1
+        )
+
+    def _begun(self, state: Path | None, command: str) -> tuple[str, State]:
+        """The version that runs, and how far it is. A run that goes on waits for no other version a second time."""
+        version = version_of(self.target)
+        task = {"command": command, "function": self.target.arn, "version": version}
+        kept = State(state, {**task, "segments": self.segments, "only": sorted(self.only)})
+        if state is None or not state.exists():
+            wait_for_others(self.target)
+        return version, kept
+
+    def _sweep(self, state: State, into: Swept, told: Progress, dry_run: bool = False) -> None:
+        """Part after part: what a ledger row says of members is taken back before members without one go. So what is
+        left of one part ends the run."""
+        feed, pace = Feed(deployed(self.target)), Pace(self.rate)
+        sweeping = Sweeping(feed, self.only, dry_run, lambda n: told("rows", n), pace.take)
+        for part in self.parts:
+            sweeping.run(part, self.segments, Part(state, part), into)
+            if +into.left:
+                return
+
+    def _ended(self, version: str, swept: Swept, right: bool, rebuilt: list[str], retired: list[str]) -> bool:
+        """Whether all of it is done; then the function remembers it."""
+        if version_of(self.target) != version:
+            raise UsageFault(f"{self.target.branch} was deployed meanwhile: run this again, with another state file")
+        if +swept.left or not right:
+            return False
+        Feed(deployed(self.target)).ask({"declarations": {"rebuilt": rebuilt, "retired": retired}}, "declarations")
+        return True
+
+
+def _why(swept: Swept) -> list[str]:
+    left = [f"left: {rows:,}: {printable(cause)}" for cause, rows in swept.left.most_common() if rows]
+    return left + [f"untouched: {rows:,}: {printable(cause)}" for cause, rows in swept.untouched.most_common() if rows]
+
+
+def _summary(swept: Swept) -> list[str]:
+    return [*_why(swept), f"{swept.read:,} rows: {swept.done:,} removed or corrected, {swept.left.total():,} left"]
+
+
+def _ends(filled: Result) -> list[str]:
+    return [
+        *(f"{n:>9,}  {end.status:<11} {printable(end.cause)}".rstrip() for end, n in filled.ends.most_common()),
+        f"{filled.items:,} items, {filled.left:,} left",
+    ]
+
+
+def _said(done: bool) -> str:
+    return "done: all of it is as it is declared now" if done else "not done: run this again"

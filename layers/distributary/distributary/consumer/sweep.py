@@ -1,0 +1,115 @@
+"""The events by which a command asks a function for what its sink holds and no item explains.
+
+`{"distributary": {"sweep": {"part": "ledger", "segment": 0, "segments": 4, "cursor": {...}, "dry_run": false},
+"only": ["sales"]}}` looks at one page of a part of the sink, and removes what nothing explains. The answer is
+`{"swept": {"read": 250, "done": 3, "left": [{"cause": "...", "rows": 1}], "untouched": [...], "cursor": {...}}}`, the
+last page's without a cursor.
+
+`{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"]}}}` says what was done. The answer is
+`{"declarations": {"parts": [...], "written": {...}, "declared": {...}}}`: a description of each view by its name, as
+its rows were written and as it is declared now.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from distributary.consumer.deadline import Deadline
+from distributary.errors import ConfigError
+
+SWEEP, DECLARATIONS = "sweep", "declarations"
+
+PAGE = 250
+"""So many rows are looked at by one command: what a function does well within its timeout, if all are to go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A page of a part: of a segment of it, from a cursor on. `only` names the views or indexes to look at, all if
+    empty; a `dry_run` removes nothing."""
+
+    part: str
+    segment: int
+    segments: int
+    cursor: Mapping[str, Any] | None
+    only: frozenset[str]
+    dry_run: bool
+
+
+@dataclass(slots=True)
+class Swept:
+    """How many rows were `read`; how many of them were removed or corrected, or would be (`done`); why others, which
+    nothing explains, are `left`, and others are `untouched`, since they may not be ours; where the next page begins."""
+
+    read: int = 0
+    done: int = 0
+    left: Counter[str] = field(default_factory=Counter)
+    untouched: Counter[str] = field(default_factory=Counter)
+    cursor: Mapping[str, Any] | None = None
+
+    def add(self, other: "Swept") -> None:
+        """Of the same page."""
+        self.done += other.done
+        self.left += other.left
+        self.untouched += other.untouched
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Views that were `rebuilt` as they are declared now, and `retired` ones, of which nothing is left."""
+
+    rebuilt: frozenset[str]
+    retired: frozenset[str]
+
+
+class Rebuilder(Protocol):
+    """Of a function that keeps what it is declared to keep."""
+
+    def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
+        """One page. Raises Unavailable, ConfigError."""
+
+    def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
+        """See the module. Raises as `sweep` does."""
+
+
+def is_known(event: Mapping[str, Any]) -> bool:
+    """Whether a command is one of these."""
+    return isinstance(event, Mapping) and (SWEEP in event or DECLARATIONS in event)
+
+
+def answer(command: Mapping[str, Any], rebuilder: Rebuilder, deadline: Deadline) -> dict[str, Any]:
+    """To such a command. Raises Unavailable, ConfigError."""
+    if SWEEP in command:
+        found = rebuilder.sweep(_sweep(command), deadline)
+        left, untouched = _listed(found.left), _listed(found.untouched)
+        rows = {"read": found.read, "done": found.done, "left": left, "untouched": untouched}
+        return {"swept": {**rows, "cursor": found.cursor}}
+    asked = command[DECLARATIONS]
+    if not isinstance(asked, Mapping):
+        raise ConfigError("the command's 'declarations' has no lists 'rebuilt' and 'retired'")
+    done = Done(_names(asked, "rebuilt"), _names(asked, "retired"))
+    return {"declarations": rebuilder.declarations(done, deadline)}
+
+
+def _listed(causes: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [{"cause": cause, "rows": rows} for cause, rows in causes.items() if rows]
+
+
+def _sweep(command: Mapping[str, Any]) -> Sweep:
+    asked = command[SWEEP]
+    try:
+        part, segment, segments = str(asked["part"]), int(asked["segment"]), int(asked["segments"])
+        cursor = asked.get("cursor") or None
+        if not 0 <= segment < segments <= 64 or not isinstance(cursor, Mapping | None):
+            raise ValueError(segment)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ConfigError("the command's 'sweep' has no part, no segment of at most 64, or a wrong cursor") from None
+    return Sweep(part, segment, segments, cursor, _names(command, "only"), asked.get("dry_run") is True)
+
+
+def _names(given: Mapping[str, Any], what: str) -> frozenset[str]:
+    names: Sequence[Any] = given.get(what, [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ConfigError(f"the command's '{what}' is no list of names")
+    return frozenset(names)

@@ -1,0 +1,108 @@
+"""Declarations as texts, so that what rows were written under can be kept and compared with what is declared now."""
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from types import CodeType, FunctionType
+from typing import Any
+
+from distributary.derive.view import View
+from distributary.stream.canonical import digest
+
+Description = Mapping[str, str]
+"""A text by each field of a declaration that says something; `kind` is its class."""
+
+_COMPILED = re.compile(r"function:([0-9.]+):")
+_ELSEWHERE = ("name", "shards")
+"""A description is kept by the view's name, and its `shards` beside it."""
+
+
+def described(view: View) -> dict[str, str]:
+    """What the view's rows depend on. A function is described by its compiled code; what it calls is not followed."""
+    declared, entity = view.declared, view.declared.of
+    found = {"kind": type(declared).__name__, "of.keys": _text(entity.keys), "of.where": _text(entity.where)}
+    names = [each.name for each in fields(declared) if each.name not in (*_ELSEWHERE, "of")]
+    found |= {name: _text(getattr(declared, name)) for name in names}
+    return {name: text for name, text in found.items() if text}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Between two declarations: names of views that are `new` or `removed`, and of those that `changed` the fields."""
+
+    new: list[str]
+    removed: list[str]
+    changed: dict[str, list[str]]
+
+
+def changes(before: Mapping[str, Description], now: Mapping[str, Description]) -> Changes:
+    """What is to be filled, retired and rebuilt."""
+    changed = {name: differing(before[name], each) for name, each in now.items() if name in before}
+    return Changes(
+        sorted(now.keys() - before.keys()),
+        sorted(before.keys() - now.keys()),
+        {name: fields for name, fields in sorted(changed.items()) if fields},
+    )
+
+
+def differing(before: Description, now: Description) -> list[str]:
+    """The fields that differ. Functions that different versions of Python have compiled cannot be compared, and are
+    taken as equal."""
+    names = sorted({*before, *now})
+    return [name for name in names if not _same(before.get(name, ""), now.get(name, ""))]
+
+
+def _same(one: str, other: str) -> bool:
+    compiled = _pythons(one), _pythons(other)
+    return one == other or (all(compiled) and compiled[0] != compiled[1])
+
+
+def _pythons(text: str) -> set[str]:
+    return set(_COMPILED.findall(text))
+
+
+def _text(value: Any) -> str:
+    match value:
+        case None | () | "":
+            return ""
+        case str():
+            return value
+        case Mapping():
+            return " ".join(f"{name}={_text(each)}" for name, each in sorted(value.items()))
+        case Sequence():
+            return " ".join(map(_text, value))
+    if callable(value):
+        version = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return f"function:{version}:{digest(*_code(value))}"
+    return str(value)
+
+
+def _code(function: Any) -> Iterator[str]:
+    """What a function does, as texts: its instructions, names and constants, and the values that it was made with."""
+    yield type(function).__name__
+    if isinstance(function, FunctionType):
+        yield from _compiled(function.__code__)
+        made_with = [*(each.cell_contents for each in function.__closure__ or ()), *(function.__defaults__ or ())]
+        for each in made_with:
+            yield from _code(each) if callable(each) else [_constant(each)]
+
+
+def _compiled(code: CodeType) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield from code.co_names
+    for each in code.co_consts:
+        yield from _compiled(each) if isinstance(each, CodeType) else [_constant(each)]
+
+
+def _constant(value: Any) -> str:
+    """The same text in each process: another object's text may hold an address, and its type stands for it."""
+    match value:
+        case None | bool() | int() | float() | complex() | str() | bytes() | Decimal():
+            return repr(value)
+        case tuple() | list():
+            return f"({','.join(map(_constant, value))})"
+        case frozenset() | set():
+            return f"{{{','.join(sorted(map(_constant, value)))}}}"
+    return type(value).__name__

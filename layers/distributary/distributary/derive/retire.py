@@ -1,0 +1,157 @@
+"""What a view that is declared no more has left behind, taken back by its ledger rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
+from distributary.consumer.reconcile import LOOKS, MOVING
+from distributary.derive.contribution import shape_of
+from distributary.derive.declarations import Projection
+from distributary.derive.delta import (
+    Contribution,
+    Delta,
+    Entry,
+    Key,
+    RecordedContribution,
+    Row,
+    Shape,
+    difference,
+    member_key,
+    member_partition,
+)
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION, Group
+from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.reconcile import register_ids
+from distributary.derive.transaction_queue import TransactionQueue
+from distributary.derive.transactions import PendingEntry
+from distributary.derive.verify.item_verifier import Comparator, Subject
+from distributary.derive.verify.key_owner import item_of_entry, view_of
+from distributary.derive.verify.repair import Repair
+from distributary.derive.view import View
+from distributary.errors import Unavailable
+from distributary.stream import version as versions
+from distributary.stream.codec import Typed
+
+_NOTHING = Shape(lambda amounts, different: {})  # noqa: ARG005
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """What belongs to a view that is declared is that view's. `table` is the source table's name; `comparator` has all
+    views."""
+
+    table: str
+    comparator: Comparator
+    repair: Repair
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Those that are declared."""
+        return self.comparator.views
+
+    @property
+    def tables(self) -> LedgerTables:
+        """Where they are kept."""
+        return self.comparator.tables
+
+    def entries(self, rows: Sequence[Row], deadline: Deadline) -> list[Outcome]:
+        """One outcome a ledger row. Each is emptied in one transaction with what it says of its own rows and groups, on
+        condition that it is as it was read. It keeps its version: were the view declared again, an older change would
+        still be superseded. Superseded: it changed since it was read."""
+        ends = []
+        for row in rows:
+            try:
+                deadline.check()
+                ends.append(self._entry(row, deadline))
+            except Unavailable as error:
+                ends.append(outcomes.failed(error))
+        return ends
+
+    def _entry(self, row: Row, deadline: Deadline) -> Outcome:
+        """In a transaction of its own: two entries of one group that nobody declares would both delete its row. Rows
+        that another view keeps now come first: what was not reached is found by the entry again."""
+        id, version = row["id"]["S"], row["version"]["S"]
+        name, recorded = id.partition("|")[0], RecordedContribution.read(row)
+        owners = {key: view_of(self.views, key) for key in recorded.rows}
+        handed = {key: owner for key, owner in owners.items() if owner is not None and not _has_groups(owner)}
+        end = self._handed_over(id, handed, deadline)
+        if end.status in (Status.PARKED, Status.FAILED):
+            return end
+        entry = Entry(
+            id, name, versions.from_text(version), Contribution(), self._shape(recorded), self.tables.revision()
+        )
+        case = PendingEntry(entry, version, self._delta(name, recorded, frozenset(owners) - handed.keys(), deadline))
+        return TransactionQueue(self.tables, deadline).run([[case]])[id]
+
+    def _handed_over(self, id: str, handed: Mapping[Key, View], deadline: Deadline) -> Outcome:
+        """Each row is made what the view that has its key now makes of the item, on condition of that view's own ledger
+        row or of the row's version."""
+        ends = [outcomes.IGNORED]
+        for owner in {each.name: each for each in handed.values()}.values():
+            item = item_of_entry([owner], self.table, f"{owner.name}|{id.partition('|')[2]}")
+            if item is None:
+                continue
+            also = frozenset((owner.name, key) for key, each in handed.items() if each is owner)
+            ends.append(self._set_right(owner, Subject(item[1], also), deadline))
+        return outcomes.combine(ends)
+
+    def _set_right(self, owner: View, subject: Subject, deadline: Deadline) -> Outcome:
+        comparator = replace(self.comparator, views=(owner,))
+        for _ in range(LOOKS):
+            deadline.check()
+            tombstones = self._tombstones(owner, subject, deadline)
+            wrong = [each for each in comparator.compare([subject], deadline=deadline).findings if each.problems]
+            if not wrong:
+                return SUPERSEDED
+            end = outcomes.combine([self.repair.item(each, tombstones, 0, deadline) for each in wrong])
+            if end.status in (Status.PARKED, Status.FAILED):
+                return end
+        return MOVING
+
+    def _tombstones(self, owner: View, subject: Subject, deadline: Deadline) -> dict[str, str]:
+        ids = register_ids([owner], subject.keys)
+        return self.repair.register.tombstones.find(ids, deadline) if ids else {}
+
+    def _delta(self, name: str, recorded: RecordedContribution, own: frozenset[Key], deadline: Deadline) -> Delta:
+        """What is subtracted from groups that a declared view owns; everything else goes. Of `own` rows not those that
+        are a group's now."""
+        whole, rows = difference(recorded, Contribution()), set[Key]()
+        owners = {key: view_of(self.views, key) for key in recorded.shares}
+        groups = {key: each for key, each in whole.groups.items() if _has_groups(owners[key])}
+        for key in recorded.shares.keys() - groups.keys():
+            rows |= {member_key(name, key, member) for member in recorded.shares[key][1]}
+            rows |= {key} if owners[key] is None else set()
+        standing = self.tables.derived_rows(list(own), deadline) if own else {}
+        rows |= {key for key, row in standing.items() if REVISION not in row}
+        return replace(whole, groups=groups, deletes=frozenset(rows))
+
+    def _shape(self, recorded: RecordedContribution) -> Shape:
+        owners = (view_of(self.views, key) for key in recorded.shares)
+        return next((shape_of(owner) for owner in owners if owner is not None and _has_groups(owner)), _NOTHING)
+
+
+def _has_groups(view: View | None) -> bool:
+    return view is not None and not isinstance(view.declared, Projection)
+
+
+def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Row | None:
+    """A group's row as its members are, if it shows another first or last one: they may have been another view's, of
+    which nothing is left. None if all is right. 1 query for each edge. Raises Unavailable."""
+    shape, group = shape_of(view), Group(row)
+    if not shape.edges:
+        return None
+    places: dict[str, Typed] = {}
+    shown: dict[str, Typed] = {}
+    for edge in shape.edges:
+        for place, value in tables.members(member_partition(view.name, key, edge.of), 1, edge.last):
+            places[edge.name] = {"S": place}
+            shown |= {edge.output: value} if edge.output else value["M"]
+    if places == row[STATE]["M"]["edges"]["M"] and shown.items() <= row.items():
+        return None
+    state = {**row[STATE]["M"], "edges": {"M": places}}
+    figures = shape.present(group.amounts, group.different)
+    own = {"pk": row["pk"], "sk": row["sk"], STATE: {"M": state}, REVISION: {"S": tables.revision()}}
+    return {**shown, **figures, **own}

@@ -1,0 +1,140 @@
+"""One connection to a DynamoDB endpoint that never blocks: opened, asked, read, and asked again."""
+
+import errno
+import os
+import selectors
+import socket
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from distributary.dynamodb.response import Response, ResponseReader
+
+CHUNK = 1 << 18
+READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
+_PENDING = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an endpoint is, and how long it may be silent: while a connection is opened, and afterwards, in seconds.
+    `tls` is None for http."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    connect_seconds: float
+    read_seconds: float
+
+    def resolve(self) -> list[Any]:
+        """All addresses of the host, those to be tried first in front. Raises OSError. It blocks."""
+        return socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+
+
+class Phase(Enum):
+    """What a connection waits for."""
+
+    CONNECTING = 1
+    HANDSHAKE = 2
+    SENDING = 3
+    READING = 4
+    IDLE = 5
+
+
+class Connection:
+    """To the first of `found`, which `Address.resolve` gave; `others` are the rest. `events` is what it waits for.
+    `answered`: it has carried a response, so that it may have been closed since without a fault of the service."""
+
+    def __init__(self, address: Address, found: Sequence[Any]) -> None:
+        (family, kind, protocol, _, place), *others = found
+        self.address, self.others = address, others
+        self.events, self.phase, self.answered = WRITE, Phase.CONNECTING, False
+        self._request = memoryview(b"")
+        self._reader = ResponseReader()
+        self.socket: Any = socket.socket(family, kind, protocol)
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._fault: int | None = self.socket.connect_ex(place)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it may be silent now."""
+        opening = self.phase in (Phase.CONNECTING, Phase.HANDSHAKE)
+        return self.address.connect_seconds if opening else self.address.read_seconds
+
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing of a response has arrived."""
+        return not self._reader.begun
+
+    def ask(self, request: bytes) -> None:
+        """Takes the request, to be sent by `proceed`."""
+        self._request, self._reader = memoryview(request), ResponseReader()
+        if self.phase is Phase.IDLE:
+            self.phase = Phase.SENDING
+
+    def proceed(self) -> Response | None:
+        """Goes on as far as it can without waiting; it is called first after `ask`, then whenever one of `events`
+        happens. The response, once it is there.
+
+        Raises OSError (ssl.SSLError is one) or ValueError, and is of no use then.
+        """
+        try:
+            if self.phase is Phase.CONNECTING:
+                self._connected()
+            if self.phase is Phase.HANDSHAKE:
+                self.socket.do_handshake()
+                self.phase = Phase.SENDING
+            if self.phase is Phase.SENDING:
+                self._send()
+            elif self.phase is Phase.READING:
+                return self._read()
+        except ssl.SSLWantWriteError:
+            self.events = WRITE
+        except ssl.SSLWantReadError:
+            self.events = READ
+        except BlockingIOError:
+            self.events = WRITE if self.phase in (Phase.CONNECTING, Phase.SENDING) else READ
+        return None
+
+    def is_alive(self) -> bool:
+        """Whether an idle connection is still open, as far as this side was told, and silent as it has to be."""
+        try:
+            self.socket.recv(1)
+        except _PENDING:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Without a word."""
+        self.socket.close()
+
+    def _connected(self) -> None:
+        begun, self._fault = self._fault, None
+        if begun in (errno.EINPROGRESS, errno.EWOULDBLOCK):
+            raise BlockingIOError
+        fault = begun or self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if fault:
+            raise ConnectionError(fault, os.strerror(fault))
+        self.phase = Phase.SENDING
+        if self.address.tls is not None:
+            self.socket = self.address.tls.wrap_socket(
+                self.socket, server_hostname=self.address.host, do_handshake_on_connect=False
+            )
+            self.phase = Phase.HANDSHAKE
+
+    def _send(self) -> None:
+        while (sent := self.socket.send(self._request)) < len(self._request):
+            self._request = self._request[sent:]
+        self.events, self.phase = READ, Phase.READING
+
+    def _read(self) -> Response | None:
+        while True:
+            response = self._reader.feed(self.socket.recv(CHUNK))
+            if response is not None:
+                self.answered, self.phase = True, Phase.IDLE
+                return response

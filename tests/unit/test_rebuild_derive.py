@@ -1,0 +1,315 @@
+"""Under any change of the views, a rebuild leaves what a first fill under the new ones makes, and nothing else."""
+
+import pytest
+
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.reconcile import Reconcile
+from distributary.consumer.sweep import Done, Sweep
+from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive.factory import rebuilder, reconciler
+from distributary.derive.groups import REVISION
+from distributary.derive.sweep import FOREIGN
+from distributary.errors import ConfigError
+from distributary.stream.change import REPLICA_VERSION
+from tests.fakes.built import derive
+from tests.fakes.dynamodb import DynamoDB
+from tests.unit.records import change
+
+USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
+SCHEMAS = {
+    "users": {"user_id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+}
+FOREVER = Deadline(float("inf"))
+
+
+def profile(name="profile", pk="USER#{user_id}", sk="PROFILE", **more):
+    return Projection(name=name, of=USER, pk=pk, sk=sk, keep=("name",), **more)
+
+
+def by_tag(name="by-tag", pk="TAG#{each}", **more):
+    return Projection(name=name, of=USER, pk=pk, sk="{user_id}", each="tags", keep=("name",), **more)
+
+
+def sums(name="sums", pk="SUM#{status}", sk="TOTAL", **more):
+    return Aggregate(
+        name=name,
+        of=USER,
+        pk=pk,
+        sk=sk,
+        count="users",
+        sum={"total": "total"},
+        min={"least": "total"},
+        distinct={"names": "name"},
+        **more,
+    )
+
+
+def newest(name="newest", pk="NEWEST#{status}", **more):
+    return Latest(name=name, of=USER, pk=pk, sk="NEWEST", by="total", keep=("name",), **more)
+
+
+def rich(user):
+    return user["total"] > 2
+
+
+USERS = {
+    "a": ("open", 1, "Ada", ["x"]),
+    "b": ("open", 5, "Bela", ["x", "y"]),
+    "c": ("shut", 3, "Ada", ["z"]),
+    "d": ("shut", 2, "Cy", ["z"]),
+}
+
+
+def user(status, total, name, tags):
+    return {"status": {"S": status}, "total": {"N": str(total)}, "name": {"S": name}, "tags": {"SS": tags}}
+
+
+class World:
+    """Tables that one declaration has filled, and then another is deployed."""
+
+    def __init__(self, *declared):
+        self.service = DynamoDB(SCHEMAS)
+        self.declare(*declared)
+        for n, (id, image) in enumerate(USERS.items()):
+            self.put(n + 1, id, *image)
+
+    def declare(self, *declared):
+        self.branch = derive(list(declared), self.service)
+        self.reconcile = reconciler(self.branch, lambda: "users", 0)
+        self.rebuilder = rebuilder(self.branch, self.reconcile, lambda: "users")
+
+    def put(self, version, id, *image):
+        self.service.put_item(TableName="users", Item={"user_id": {"S": id}, **user(*image)})
+        self.branch.apply([change(version, user=id, new=user(*image))], FOREVER)
+
+    def expire(self, version, id):
+        old = self.service.state["users"].pop((id,))
+        ttl = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+        self.branch.apply([change(version, "REMOVE", id, old=old, userIdentity=ttl)], FOREVER)
+
+    def sweep(self, part, only=(), dry_run=False):
+        cursor, done, why = None, 0, {}
+        while True:
+            found = self.rebuilder.sweep(Sweep(part, 0, 1, cursor, frozenset(only), dry_run), FOREVER)
+            assert not +found.left
+            done, why, cursor = done + found.done, {**why, **+found.untouched}, found.cursor
+            if cursor is None:
+                return done, why
+
+    def rebuild(self, only=()):
+        left = [self.sweep(part, only)[1] for part in ("ledger", "derived")]
+        asked = [Reconcile({"user_id": {"S": id}}, only=frozenset(only)) for (id,) in self.service.state["users"]]
+        ends = self.reconcile(asked, FOREVER)
+        assert {end.status for end in ends} <= {"Applied", "Superseded"}, ends
+        left += [self.sweep(part, only)[1] for part in ("ledger", "derived")]
+        return {cause for each in left for cause in each}
+
+    def shown(self):
+        """All rows, without versions and revisions; and what the ledger says."""
+        rows = {}
+        for key, row in self.service.state["derived"].items():
+            kept = {name: typed for name, typed in row.items() if name not in (REVISION, REPLICA_VERSION)}
+            rows[key] = {name: sorted(typed["SS"]) if "SS" in typed else typed for name, typed in kept.items()}
+        recorded = {
+            id: {n: v for n, v in row.items() if n in ("rows", "shares")}
+            for (id,), row in self.service.state["ledger"].items()
+            if row.keys() & {"rows", "shares"} and id != "%derive"
+        }
+        return rows, recorded
+
+
+def filled(*declared):
+    return World(*declared).shown()
+
+
+CHANGES = {
+    "another where, versioned rows": ([profile()], [profile(where=rich)]),
+    "another where, rows of the ledger": ([by_tag()], [by_tag(where=rich)]),
+    "another where, groups": ([sums(), newest()], [sums(where=rich), newest(where=rich)]),
+    "another key, versioned rows": ([profile()], [profile(sk="P")]),
+    "another key, rows of the ledger": ([by_tag()], [by_tag(pk="LABEL#{each}")]),
+    "another key, groups": ([sums(), newest()], [sums(pk="S#{status}"), newest(pk="N#{status}")]),
+    "coarser groups": ([sums()], [sums(pk="SUM#ALL")]),
+    "another name, versioned rows": ([profile()], [profile(name="card")]),
+    "another name, rows of the ledger": ([by_tag()], [by_tag(name="labels")]),
+    "another name and where, rows of the ledger": ([by_tag()], [by_tag(name="labels", where=rich)]),
+    "another name, versioned now": ([profile(sk="{status}")], [profile(name="card", pk="USER#{user_id}", sk="open")]),
+    "another name, groups": ([sums(), newest()], [sums(name="figures"), newest(name="last")]),
+    "another name and where, groups": (
+        [sums(), newest()],
+        [sums(name="figures", where=rich), newest(name="last", where=rich)],
+    ),
+    "another name and key, groups": ([sums()], [sums(name="figures", pk="FIGURES#{status}")]),
+    "removed": ([profile(), by_tag(), sums(), newest()], [profile()]),
+    "on the ledger now": ([profile()], [profile(sk="{status}")]),
+    "versioned now": ([profile(sk="{status}")], [profile()]),
+    "an aggregate now": ([profile(sk="TOTAL")], [sums(name="profile", pk="USER#{user_id}")]),
+    "a projection now": ([sums(pk="USER#{user_id}")], [profile(name="sums", sk="TOTAL")]),
+    "what rows show": ([profile(), sums()], [profile(compute={"loud": lambda u: u["name"].upper()}), sums()]),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_after_a_rebuild_there_is_what_a_first_fill_makes(case):
+    before, after = CHANGES[case]
+    world = World(*before)
+    world.declare(*after)
+    assert world.rebuild() == set()
+    assert world.shown() == filled(*after)
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_the_stream_may_have_written_under_the_new_views_before(case):
+    before, after = CHANGES[case]
+    world = World(*before)
+    world.declare(*after)
+    world.put(9, "a", *USERS["b"])
+    world.put(10, "a", *USERS["a"])
+    assert world.rebuild() == set()
+    assert world.shown() == filled(*after)
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_an_item_may_have_moved_since_its_rows_were_written(case):
+    before, after = CHANGES[case]
+    world = World(*before)
+    world.declare(*after)
+    world.put(9, "a", "shut", 9, "Zoe", ["y", "q"])
+    assert world.rebuild() == set()
+    fresh = World(*after)
+    fresh.put(9, "a", "shut", 9, "Zoe", ["y", "q"])
+    assert world.shown() == fresh.shown()
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_twice_is_as_once_and_a_dry_run_changes_nothing(case):
+    before, after = CHANGES[case]
+    world = World(*before)
+    world.declare(*after)
+    shown = world.shown()
+    assert [world.sweep(part, dry_run=True)[1] for part in ("ledger", "derived")] == [{}, {}]
+    assert world.shown() == shown
+    world.rebuild()
+    assert [world.sweep(part) for part in ("ledger", "derived")] == [(0, {}), (0, {})]
+    assert world.shown() == filled(*after)
+
+
+def test_items_whose_deletes_were_lost_are_removed_from_every_view():
+    world = World(profile(), by_tag(), sums(), newest())
+    for id in ("b", "c"):
+        world.service.delete_item(TableName="users", Key={"user_id": {"S": id}})
+    world.rebuild()
+    fresh = World(profile(), by_tag(), sums(), newest())
+    for n, id in enumerate(("b", "c")):
+        fresh.service.delete_item(TableName="users", Key={"user_id": {"S": id}})
+        gone = change(20 + n, "REMOVE", user=id, old=user(*USERS[id]))
+        fresh.branch.apply([gone], FOREVER)
+    for one, other in zip(world.shown(), fresh.shown(), strict=True):
+        assert one == other
+
+
+def test_one_view_alone_is_rebuilt_by_its_name():
+    world = World(profile(), by_tag())
+    world.declare(profile(sk="P"), by_tag(where=rich))
+    assert world.rebuild(["profile"]) == set()
+    assert world.shown() == filled(profile(sk="P"), by_tag())
+
+
+def test_one_removed_view_is_retired_by_its_name():
+    world = World(profile(), by_tag(), sums(), newest())
+    world.declare(profile())
+    for part in ("ledger", "derived"):
+        assert world.sweep(part, ["sums"])[1] == {}
+    assert world.shown() == filled(profile(), by_tag(), newest())
+
+
+def test_a_retired_view_leaves_no_figures_in_the_groups_of_its_successor():
+    world = World(sums(), newest())
+    world.declare(sums(name="figures", where=rich), newest(name="last", where=rich))
+    world.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in world.service.state["users"]], FOREVER)
+    for name in ("sums", "newest"):
+        for part in ("ledger", "derived"):
+            assert world.sweep(part, [name])[1] == {}
+    assert world.shown() == filled(sums(name="figures", where=rich), newest(name="last", where=rich))
+
+
+def test_a_group_that_the_stream_writes_meanwhile_is_read_again(monkeypatch):
+    world = World(sums())
+    world.declare(sums(name="figures", where=rich))
+    world.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in world.service.state["users"]], FOREVER)
+    world.sweep("ledger")
+    query, writes = world.service.query, iter([lambda: world.put(9, "d", "shut", 9, "Dan", ["z"])])
+
+    def beside(**arguments):
+        found = query(**arguments)
+        next(writes, lambda: None)()
+        return found
+
+    monkeypatch.setattr(world.service, "query", beside)
+    world.sweep("derived")
+    fresh = World(sums(name="figures", where=rich))
+    fresh.put(9, "d", "shut", 9, "Dan", ["z"])
+    assert world.shown()[0] == fresh.shown()[0]
+
+
+def test_a_name_that_nothing_ever_had_is_refused():
+    world = World(profile())
+    with pytest.raises(ConfigError, match="nothing is or was called 'profil' here"):
+        world.sweep("ledger", ["profil"])
+
+
+def test_rows_of_another_program_are_never_touched():
+    world = World(profile())
+    rows = [
+        {"pk": {"S": "CONFIG"}, "sk": {"S": "1"}, "name": {"S": "theirs"}},
+        {"pk": {"S": "USER#nobody"}, "sk": {"S": "PROFILE"}, "name": {"S": "theirs"}},
+    ]
+    for row in rows:
+        world.service.put_item(TableName="derived", Item=row)
+    world.declare(profile(where=rich))
+    assert world.rebuild() == {FOREIGN}
+    state = world.service.state["derived"]
+    assert [state[row["pk"]["S"], row["sk"]["S"]] for row in rows] == rows
+
+
+def test_what_ttl_left_in_a_view_that_keeps_it_stays():
+    kept = [profile(on_expiry="keep"), sums(on_expiry="keep")]
+    world = World(*kept)
+    world.expire(90, "b")
+    world.rebuild()
+    assert world.shown()[0] == filled(*kept)[0]
+
+
+def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
+    world = World(profile(on_expiry="keep"))
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.declare(profile(sk="P", on_expiry="keep"))
+    assert world.rebuild() == set()
+    assert set(world.service.state["derived"]) == {("USER#b", "PROFILE"), *((f"USER#{id}", "P") for id in "acd")}
+
+
+def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
+    world = World(sums())
+    world.service.state["ledger"] = {
+        (id.replace("|users/", "|old/"),): {**row, "id": {"S": id.replace("|users/", "|old/")}}
+        for (id,), row in world.service.state["ledger"].items()
+    }
+    streams = ["arn:aws:dynamodb:eu-west-1:1:table/users/stream/2", "arn:aws:dynamodb:eu-west-1:1:table/old/stream/1"]
+    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", 0, streams)
+    assert world.rebuild() == set()
+    assert world.shown() == filled(sums())
+
+
+def test_what_was_rebuilt_and_retired_is_remembered():
+    world = World(profile(), sums())
+    world.declare(profile(where=rich))
+    told = world.rebuilder.declarations(Done(frozenset(), frozenset()), FOREVER)
+    assert (sorted(told["written"]), sorted(told["declared"])) == (["profile", "sums"], ["profile"])
+    assert told["written"]["profile"] != told["declared"]["profile"]
+    told = world.rebuilder.declarations(Done(frozenset({"profile"}), frozenset({"sums"})), FOREVER)
+    assert told["written"] == told["declared"]
+    with pytest.raises(ConfigError, match="view 'profile' is declared"):
+        world.rebuilder.declarations(Done(frozenset(), frozenset({"profile"})), FOREVER)

@@ -1,0 +1,139 @@
+"""After a rebuild an index shows what its items make under the declarations as they are now, and nothing else."""
+
+import time
+from dataclasses import replace
+
+import pytest
+from opensearchpy.exceptions import NotFoundError
+
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.reconcile import Reconcile
+from distributary.consumer.sweep import Done, Sweep
+from distributary.index import Entity, Index
+from distributary.index.factory import build, rebuilder, reconciler
+from distributary.index.opensearch.schema import apply
+from distributary.index.sweep import DIGEST, FOREIGN
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.opensearch import OpenSearch
+from tests.fakes.serial import Serial
+from tests.unit.index_settings import settings
+from tests.unit.records import change
+
+TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
+FOREVER = Deadline(time.monotonic() + 1e6)
+
+
+def things(id="{user_id}", where=None):
+    entity = Entity(name="thing", keys=("user_id",), attributes=("name",), where=where)
+    return Index(name="things", of=entity, id=id, fields={"name": {"type": "keyword"}})
+
+
+class World:
+    """An index that one declaration has filled from five items."""
+
+    def __init__(self, declared=None):
+        self.engine, self.tables = OpenSearch(), DynamoDB({TABLE: {"user_id": "S"}})
+        apply(self.engine, things(), 0)
+        self.declare(declared or things())
+        for n in range(5):
+            self.put(n + 1, f"u{n}", f"name {n}")
+
+    def declare(self, index):
+        def clients(service, **_):
+            return self.engine if service == "opensearch" else self.tables
+
+        listed = replace(settings(), streams={f"{TABLE}/stream/1": 0})
+        self.branch = build([index], listed, clients, Serial())
+        self.reconcile = reconciler(self.branch, listed, clients)
+        self.rebuilder = rebuilder(self.branch, self.reconcile, listed, clients)
+
+    def put(self, version, id, name):
+        self.tables.put_item(TableName=TABLE, Item={"user_id": {"S": id}, "name": {"S": name}})
+        self.branch.apply([change(version, user=id, new={"name": {"S": name}})], FOREVER)
+
+    def sweep(self, dry_run=False, segments=1):
+        done, why = 0, {}
+        for segment in range(segments):
+            cursor = None
+            while True:
+                asked = Sweep("things-g0", segment, segments, cursor, frozenset(), dry_run)
+                found = self.rebuilder.sweep(asked, FOREVER)
+                assert not +found.left
+                done, why, cursor = done + found.done, {**why, **+found.untouched}, found.cursor
+                if cursor is None:
+                    break
+        return done, why
+
+    def rebuild(self):
+        swept = self.sweep(segments=2)
+        self.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in self.tables.state[TABLE]], FOREVER)
+        return swept
+
+    def shown(self):
+        hits = self.engine.search(index="things", body={"size": 100})["hits"]["hits"]
+        return {hit["_id"]: hit["_source"] for hit in hits}
+
+
+@pytest.mark.parametrize(
+    "after",
+    [things(id="THING#{user_id}"), things(where=lambda t: t["name"] > "name 2"), things()],
+    ids=["id", "where", "none"],
+)
+def test_after_a_rebuild_there_is_what_a_first_fill_makes(after):
+    world = World()
+    world.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
+    world.declare(after)
+    _, why = world.rebuild()
+    assert why == {}
+    fresh = World(after)
+    fresh.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
+    fresh.branch.apply([change(9, "REMOVE", user="u4", old={"name": {"S": "name 4"}})], FOREVER)
+    assert world.shown() == fresh.shown()
+    assert world.sweep() == (0, {})
+
+
+def test_a_dry_run_counts_and_changes_nothing():
+    world = World()
+    world.declare(things(id="THING#{user_id}"))
+    before = world.shown()
+    assert world.sweep(dry_run=True) == (5, {})
+    assert world.shown() == before
+
+
+def test_what_a_sweep_replaced_a_newer_change_still_brings_back():
+    world = World()
+    world.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
+    assert world.sweep() == (1, {})
+    world.put(10**12, "u4", "again")
+    assert world.shown()["u4"] == {"name": "again"}
+
+
+def test_documents_of_another_program_are_never_touched():
+    world = World()
+    world.engine.state["docs"]["things-g0"]["config"] = [1, {"name": "theirs"}]
+    world.engine.state["docs"]["things-g0"]["%h" + "0" * 64] = [2**60, {"name": "long"}]
+    assert world.sweep() == (0, {FOREIGN: 1, DIGEST: 1})
+    assert world.shown()["config"] == {"name": "theirs"}
+
+
+def test_a_scan_that_has_expired_begins_anew(monkeypatch):
+    world = World()
+    world.declare(things(id="THING#{user_id}"))
+    first = world.rebuilder.sweep(Sweep("things-g0", 0, 1, None, frozenset(), False), FOREVER)
+    assert first.read == first.done == 2
+
+    def expired(**_):
+        raise NotFoundError(404, "search_context_missing_exception", {})
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.engine, "scroll", expired, raising=True)
+        nothing = {"_scroll_id": "s", "_shards": {"failed": 0}, "hits": {"hits": []}}
+        patched.setattr(world.engine, "_scrolled", lambda *_: nothing)
+        again = world.rebuilder.sweep(Sweep("things-g0", 0, 1, first.cursor, frozenset(), False), FOREVER)
+    assert again.cursor is None
+    assert world.sweep() == (3, {})
+
+
+def test_the_parts_are_the_indexes_that_are_written():
+    told = World().rebuilder.declarations(Done(frozenset(), frozenset()), FOREVER)
+    assert (told["parts"], list(told["declared"])) == (["things-g0"], ["things"])

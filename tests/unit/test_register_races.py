@@ -1,0 +1,126 @@
+"""A versioned row: what comes between the calls of a write, and what a call that fails leaves."""
+
+from dataclasses import replace
+
+import pytest
+
+from distributary.consumer.deadline import FOREVER
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
+from distributary.dynamodb.tombstones import Tombstones
+from distributary.dynamodb.versioned_table import Register, Write, newest
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
+from tests.fakes import dynamodb
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.faults import Faults, throttled
+from tests.fakes.serial import Serial
+
+KEY = {"pk": {"S": "a"}}
+NOW, DAY = 1000.0, 86_400
+
+
+@pytest.fixture
+def service():
+    return DynamoDB({"rows": {"pk": "S"}, "tombstones": {"id": "S"}})
+
+
+def register(client):
+    return Register(client, "rows", Tombstones(client, "tombstones", 7, lambda: NOW), Serial(), revision=lambda: "r")
+
+
+def put(version, text="x"):
+    return Write("a", KEY, {**KEY, "text": {"S": text}}, version)
+
+
+def delete(version):
+    return Write("a", KEY, None, version)
+
+
+def row(service):
+    return service.state["rows"].get(("a",))
+
+
+def tombstone(service):
+    return service.state["tombstones"].get(("a",))
+
+
+class Before:
+    """A client: `happens` comes before the next call of an operation."""
+
+    def __init__(self, service, operation, happens):
+        self.service, self.operation, self.happens = service, operation, happens
+
+    def __getattr__(self, operation):
+        if operation == self.operation and self.happens:
+            happens, self.happens = self.happens, None
+            happens()
+        return getattr(self.service, operation)
+
+
+def failing(service, operation):
+    faults = Faults()
+    faults.when(lambda name, _: name == operation, throttled)
+    return register(faults(service, dynamodb))
+
+
+def test_a_row_that_another_writer_puts_meanwhile_is_not_taken_back(service):
+    register(service).write([delete(9)], FOREVER)
+    foreign = {**KEY, "text": {"S": "theirs"}}
+    client = Before(service, "delete_item", lambda: service.put_item(TableName="rows", Item=foreign))
+    assert register(client).write([put(5)], FOREVER) == [SUPERSEDED]
+    assert row(service) == foreign
+
+
+def test_a_change_whose_row_could_not_be_taken_back_fails(service):
+    register(service).write([delete(9)], FOREVER)
+    (end,) = failing(service, "delete_item").write([put(5)], FOREVER)
+    assert end.status is Status.FAILED
+    assert row(service) is not None
+    assert register(service).write([put(5)], FOREVER) == [SUPERSEDED]
+    assert row(service) is None
+
+
+def test_a_delete_that_is_delivered_again_is_superseded(service):
+    register(service).write([put(4)], FOREVER)
+    assert register(service).write([delete(5)], FOREVER) == [APPLIED]
+    assert register(service).write([delete(5)], FOREVER) == [SUPERSEDED]
+
+
+def test_a_delete_if_present_that_finds_its_own_version_is_superseded(service):
+    register(service).write([put(5)], FOREVER)
+    assert register(service).write([replace(delete(5), if_present=True)], FOREVER) == [SUPERSEDED]
+    assert (row(service)[REPLICA_VERSION], tombstone(service)) == ({"S": versions.to_text(5)}, None)
+
+
+def test_a_delete_if_present_that_cannot_read_its_row_fails_and_writes_nothing(service):
+    (end,) = failing(service, "batch_get_item").write([replace(delete(5), if_present=True)], FOREVER)
+    assert (end.status, tombstone(service)) == (Status.FAILED, None)
+
+
+def test_deletes_are_written_before_puts():
+    other = replace(put(3), id="b", key={"pk": {"S": "b"}})
+    assert newest([other, put(1), delete(2)]) == [2, 0]
+
+
+def test_a_repair_never_puts_a_row_whose_time_is_over(service):
+    late = replace(put(5), expires_at=int(NOW))
+    assert not register(service).repair(late, {}, "")
+    assert (row(service), tombstone(service)) == (None, None)
+    assert register(service).repair(late, {}, "", at_least=7)
+    assert tombstone(service)["version"] == {"S": versions.to_text(7, versions.RETIRED)}
+
+
+def test_a_repaired_row_that_its_table_expires_leaves_its_version_for_longer(service):
+    until = int(NOW) + 30 * DAY
+    assert register(service).repair(replace(put(5), expires_at=until), {}, "")
+    assert tombstone(service)["version"] == {"S": versions.to_text(5)}
+    assert int(tombstone(service)["expires_at"]["N"]) > until
+
+
+@pytest.mark.parametrize("asked", [put(3, "right"), delete(3)])
+def test_a_repair_outranks_every_change_that_it_stands_for(service, asked):
+    register(service).write([put(3)], FOREVER)
+    assert register(service).repair(asked, row(service), "", at_least=8)
+    for change in (delete(7), put(8, "late")):
+        register(service).write([change], FOREVER)
+    assert row(service) is None if asked.row is None else row(service)["text"] == {"S": "right"}

@@ -1,0 +1,71 @@
+"""Requests are signed as botocore signs them."""
+
+import string
+from datetime import UTC, datetime
+from unittest import mock
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distributary.dynamodb.signature import Signature
+
+TEXT = st.text(string.ascii_letters + string.digits + "/+=", min_size=1, max_size=40)
+HOST = st.text(string.ascii_lowercase + string.digits + "-.", min_size=1, max_size=40)
+CREDENTIALS = st.builds(ReadOnlyCredentials, TEXT, TEXT, st.none() | TEXT)
+HEADERS = {"host": "dynamodb.eu-west-1.amazonaws.com", "content-type": "application/x-amz-json-1.0"}
+MOMENTS = st.integers(0, 4_000_000_000)
+
+
+def lines(headers):
+    return dict(line.split(": ", 1) for line in headers.decode().split("\r\n")[:-1])
+
+
+def botocore_s(credentials, region, host, target, body, moment):
+    headers = {**HEADERS, "host": host, "X-Amz-Target": target}
+    request = AWSRequest("POST", f"https://{host}/", headers, body)
+    at = datetime.fromtimestamp(moment, UTC)
+    with mock.patch("botocore.auth.get_current_datetime", return_value=at, create=True):
+        with mock.patch("botocore.auth.datetime", wraps=None, create=True) as clock:
+            clock.datetime.utcnow.return_value = at.replace(tzinfo=None)
+            clock.datetime.now.return_value = at
+            SigV4Auth(credentials, "dynamodb", region).add_auth(request)
+    return request.headers
+
+
+@settings(max_examples=40)
+@given(CREDENTIALS, TEXT, HOST, TEXT, st.binary(max_size=300), MOMENTS)
+def test_any_request_is_signed_as_botocore_signs_it(credentials, region, host, target, body, moment):
+    theirs = botocore_s(credentials, region, host, target, body, moment)
+    ours = lines(
+        Signature({**HEADERS, "host": host}, region, lambda: credentials, lambda: moment).headers(target.encode(), body)
+    )
+    assert ours["Authorization"] == theirs["Authorization"]
+    assert ours["x-amz-date"] == theirs["X-Amz-Date"]
+    assert ours.get("x-amz-security-token") == theirs.get("X-Amz-Security-Token")
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(CREDENTIALS, MOMENTS), min_size=2, max_size=5))
+def test_one_signature_follows_the_clock_and_the_credentials(seconds):
+    now = [0, None]
+    signature = Signature(HEADERS, "eu-west-1", lambda: now[1], lambda: now[0])
+    for credentials, moment in {moment: (each, moment) for each, moment in seconds}.values():
+        now[:] = moment, credentials
+        theirs = botocore_s(credentials, "eu-west-1", HEADERS["host"], "a.B", b"{}", moment)
+        assert lines(signature.headers(b"a.B", b"{}"))["Authorization"] == theirs["Authorization"]
+
+
+def test_credentials_are_asked_for_once_a_second():
+    asked, now = [], [10.0]
+
+    def credentials():
+        asked.append(now[0])
+        return ReadOnlyCredentials("a", f"secret at {now[0]}", None)
+
+    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: now[0])
+    for now[0] in (10.0, 10.4, 10.9, 11.0, 11.2):
+        signature.headers(b"a.B", b"{}")
+    assert asked == [10.0, 11.0]

@@ -1,0 +1,372 @@
+"""Many calls at once through one thread, over connections that fail in every way that connections fail."""
+
+import socket
+import ssl
+import threading
+import time
+
+import pytest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import ClientError, CredentialRetrievalError
+
+from bench.transports import certificate
+from distributary.consumer.aws import AwsError, classify, code_of
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.dynamodb.client import DynamoDBClient
+from distributary.dynamodb.requests import Met, conditional_write
+from distributary.dynamodb.steps import Call, Pause, Together
+from distributary.dynamodb.transport import Loop
+from distributary.errors import Rejected, Unavailable
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.dynamodb_server import (
+    HARMLESS,
+    PASSING,
+    SLOW,
+    half,
+    hung_up,
+    late,
+    reset_before,
+    serving,
+    silent,
+    throttled,
+    well,
+)
+
+CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
+
+
+def item(n, **more):
+    return {"id": {"S": f"i{n}"}, "blob": {"B": b"\x00\xff"}, **more}
+
+
+def put(n, version=1):
+    return {
+        "TableName": "rows",
+        "Item": item(n, v={"N": str(version)}),
+        "ConditionExpression": "attribute_not_exists(#v) OR #v < :v",
+        "ExpressionAttributeNames": {"#v": "v"},
+        "ExpressionAttributeValues": {":v": {"N": str(version)}},
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+@pytest.fixture
+def table():
+    return DynamoDB({"rows": {"id": "S"}})
+
+
+@pytest.fixture
+def server(table):
+    with serving(table) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server):
+    return client_of(server.url)
+
+
+def client_of(url, connections=8, read_seconds=10.0, **more):
+    more = {"jitter": lambda *_: 0.0, "connect_seconds": 5.0, **more}
+    return DynamoDBClient(url, "eu-west-1", lambda: CREDENTIALS, connections, read_seconds=read_seconds, **more)
+
+
+def patience(fault):
+    """Seconds that a client waits for an answer that does not come in time."""
+    return 0.3 if fault in SLOW else 10.0
+
+
+def puts(client, many, version=1, deadline=FOREVER):
+    return Loop(deadline).run([written(client, n, version) for n in range(many)])
+
+
+def written(client, n, version=1):
+    """One put as steps, with what it met."""
+    try:
+        yield Call(client, "put_item", put(n, version))
+    except AwsError as error:
+        return code_of(error)
+    return "put"
+
+
+def test_answers_come_in_order_whatever_order_they_arrive_in(server, client):
+    server.faults.extend([HARMLESS[2], *HARMLESS * 3])
+    reads = [client.steps("get_item", {"TableName": "rows", "Key": {"id": {"S": f"i{n}"}}}) for n in range(40)]
+    assert puts(client, 40) == ["put"] * 40
+    assert [answer["Item"]["id"]["S"] for answer in Loop(FOREVER).run(reads)] == [f"i{n}" for n in range(40)]
+
+
+def test_no_more_requests_are_under_way_than_there_are_connections(server, client):
+    def slow(exchange):
+        time.sleep(0.05)
+        return well(exchange)
+
+    server.faults.extend([slow] * 16)
+    assert puts(client, 100) == ["put"] * 100
+    assert server.connections == server.most == 8
+    assert puts(client, 50, version=2) == ["put"] * 50
+    assert server.connections == 8
+
+
+@pytest.mark.parametrize("fault", HARMLESS, ids=lambda each: each.__name__)
+def test_an_answer_is_read_in_whatever_form_it_comes(server, client, fault):
+    server.faults.extend([fault] * 40)
+    assert puts(client, 20) == ["put"] * 20
+    answer = client.get_item(TableName="rows", Key={"id": {"S": "i7"}})
+    assert answer == {"Item": item(7, v={"N": "1"})}
+    server.faults.extend([fault] * 40)
+    assert conditional_write(client.put_item, "PutItem", **put(7)) == Met(False, item(7, v={"N": "1"}))
+
+
+@pytest.mark.parametrize("fault", PASSING + SLOW, ids=lambda each: each.__name__)
+def test_what_may_pass_is_tried_three_times_in_all_also_side_by_side(server, table, fault):
+    client = client_of(server.url, read_seconds=patience(fault))
+    server.faults.extend([fault] * 2)
+    ends = puts(client, 8)
+    assert set(ends) <= {"put", "ConditionalCheckFailedException"}
+    assert len(table.state["rows"]) == 8
+    server.faults.clear()
+    server.faults.extend([fault] * 3)
+    with pytest.raises(AwsError) as caught:
+        client_of(server.url, read_seconds=patience(fault)).put_item(**put(9))
+    assert isinstance(classify(caught.value, "PutItem"), Unavailable)
+    assert code_of(caught.value) != "ConditionalCheckFailedException"
+    assert not server.faults
+
+
+def test_a_late_answer_is_never_taken_for_another_request_s(server):
+    client = client_of(server.url, read_seconds=0.3)
+    server.faults.extend([late] * 4)
+    assert len(puts(client, 4)) == 4
+    reads = [client.steps("get_item", {"TableName": "rows", "Key": {"id": {"S": f"i{n}"}}}) for n in range(4)]
+    time.sleep(0.3)
+    assert [answer["Item"]["id"]["S"] for answer in Loop(FOREVER).run(reads)] == [f"i{n}" for n in range(4)]
+
+
+def test_silence_of_one_keeps_no_other_waiting(server):
+    client = client_of(server.url, connections=4, read_seconds=2.0)
+    puts(client, 4)
+    server.faults.append(silent)
+    ended = {}
+
+    def one(n):
+        yield from written(client, n)
+        ended[n] = time.monotonic() - began
+
+    began = time.monotonic()
+    Loop(FOREVER).run([one(n) for n in range(30)])
+    assert sorted(ended.values())[-2] < 1.9 < max(ended.values())
+
+
+def test_connections_that_died_in_the_freezer_cost_no_try(server):
+    client = client_of(server.url, connections=40, attempts=1)
+    puts(client, 40)
+    server.hang_up()
+    assert puts(client, 40, version=2) == ["put"] * 40
+
+
+def test_connections_that_die_as_they_are_used_again_cost_no_try(server):
+    client = client_of(server.url, connections=8, attempts=1)
+    puts(client, 8)
+    for version in range(2, 8):
+        server.faults.append(reset_before)
+        assert puts(client, 8, version) == ["put"] * 8
+
+
+def test_a_new_connection_that_is_reset_does_cost_a_try(server):
+    client = client_of(server.url, attempts=1)
+    server.faults.append(reset_before)
+    with pytest.raises(AwsError, match="closed"):
+        client.put_item(**put(1))
+
+
+def test_no_steps_begin_after_the_deadline_and_those_that_began_end(server, table):
+    client, now = client_of(server.url, connections=1), [0.0]
+
+    def one(n):
+        yield Call(client, "put_item", put(n))
+        now[0] += 1
+        yield Call(client, "put_item", put(n, 2))
+        return n
+
+    ends = Loop(Deadline(3.0, clock=lambda: now[0])).run([one(n) for n in range(10)])
+    done = [end for end in ends if isinstance(end, int)]
+    assert 3 <= len(done) <= 4
+    assert all(isinstance(end, Unavailable) for end in ends if not isinstance(end, int))
+    assert {row["v"]["N"] for row in table.state["rows"].values()} == {"2"}
+    assert len(table.state["rows"]) == len(done)
+
+
+def test_what_steps_do_together_comes_back_in_order_with_its_errors(client):
+    def refused(n):
+        yield Pause(0.001 * (5 - n))
+        raise Rejected(f"no {n}")
+
+    def whole():
+        ends = yield Together([refused(0), written(client, 1), refused(2)])
+        nothing = yield Together([])
+        inner = yield Together([two() for _ in range(3)])
+        return [str(end) for end in ends], nothing, inner
+
+    def two():
+        return (yield Together([written(client, 7), written(client, 8)]))
+
+    ((ends, nothing, inner),) = Loop(FOREVER).run([whole()])
+    assert (ends, nothing) == (["no 0", "put", "no 2"], [])
+    assert sorted(end for each in inner for end in each) == ["ConditionalCheckFailedException"] * 4 + ["put"] * 2
+
+
+def test_throttled_requests_wait_before_they_are_sent_again(server):
+    waits = []
+    client = client_of(server.url, jitter=lambda low, high: waits.append(high) or 0.01)
+    server.faults.extend([throttled] * 2)
+    client.put_item(**put(1))
+    assert waits == [0.1, 0.2]
+
+
+def test_an_error_that_is_no_outcome_breaks_off_what_is_under_way(server, client):
+    server.faults.append(silent)
+
+    def bug():
+        yield Pause(0.05)
+        raise ZeroDivisionError
+
+    began = time.monotonic()
+    with pytest.raises(ZeroDivisionError):
+        Loop(FOREVER).run([written(client, 1), bug()])
+    assert time.monotonic() - began < 5
+    assert puts(client, 3, version=5) == ["put"] * 3
+
+
+def test_a_host_that_does_not_exist_is_unavailable():
+    client = client_of("http://nowhere.invalid", attempts=1)
+    assert puts(client, 2) == ["EndpointConnectionError"] * 2
+
+
+def test_the_next_address_of_a_host_is_tried(server, monkeypatch):
+    client = client_of(server.url, attempts=1)
+    address = client._endpoint.address
+    (works,) = address.resolve()
+    dead = (*works[:4], ("127.0.0.1", 1))
+    monkeypatch.setattr(type(address), "resolve", lambda _: [dead, works])
+    assert puts(client, 20) == ["put"] * 20
+
+
+def test_credentials_that_are_refused_fail_the_calls_and_nothing_else(server):
+    faults = [Unavailable("AssumeRole: AccessDenied"), CredentialRetrievalError(provider="p", error_msg="m")]
+
+    def credentials():
+        raise faults[0]
+
+    client = DynamoDBClient(server.url, "eu-west-1", credentials, 4)
+    ends = puts(client, 3)
+    assert [str(end) for end in ends] == ["AssumeRole: AccessDenied"] * 3
+    faults.pop(0)
+    assert puts(client, 2) == ["CredentialRetrievalError"] * 2
+    assert server.connections == 0
+
+
+def test_a_transaction_without_an_answer_takes_effect_once(server, client, table):
+    server.faults.append(half)
+    action = {"Put": {"TableName": "rows", "Item": item(1), "ConditionExpression": "attribute_not_exists(id)"}}
+    assert client.transact_write_items(TransactItems=[action]) == {}
+    assert table.calls["TransactWriteItems"] == 1
+    with pytest.raises(ClientError) as caught:
+        client.transact_write_items(TransactItems=[action])
+    assert caught.value.response["CancellationReasons"][0]["Code"] == "ConditionalCheckFailed"
+
+
+def test_threads_use_one_client_at_the_same_time(server):
+    client, ends = client_of(server.url, connections=8), {}
+
+    def thread(of):
+        ends[of] = [
+            end
+            for turn in range(5)
+            for end in (puts(client, 20, version=of * 10 + turn) if of % 2 else [client.get_item(**read)["Item"]["id"]])
+        ]
+
+    puts(client, 20, version=-1)
+    read = {"TableName": "rows", "Key": {"id": {"S": "i3"}}}
+    server.faults.extend([hung_up, HARMLESS[1], *HARMLESS * 10])
+    threads = [threading.Thread(target=thread, args=(of,)) for of in range(6)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(20)
+    assert all(set(ends[of]) <= {"put", "ConditionalCheckFailedException"} for of in (1, 3, 5))
+    assert all(ends[of] == [{"S": "i3"}] * 5 for of in (0, 2, 4))
+    assert len({id(each) for each in client._endpoint._idle}) == len(client._endpoint._idle) <= 8
+
+
+def test_a_large_transaction_is_sent_and_read_in_pieces(server, client):
+    big = item(1, text={"S": "é" * 150_000})
+    client.put_item(TableName="rows", Item=big)
+    assert client.get_item(TableName="rows", Key={"id": {"S": "i1"}})["Item"] == big
+
+
+@pytest.fixture(scope="module")
+def trusted(tmp_path_factory):
+    return certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def secure(table, trusted):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(trusted, trusted.replace(".pem", ".key"))
+    with serving(table, context) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_a_certificate_is_trusted_where_the_environment_says_so(secure, trusted, monkeypatch, name):
+    monkeypatch.setenv(name, trusted)
+    client = client_of(secure.url, connections=20)
+    secure.faults.extend([*HARMLESS, reset_before, HARMLESS[2]])
+    assert puts(client, 60) == ["put"] * 60
+    secure.hang_up()
+    assert puts(client, 60, version=2) == ["put"] * 60
+    assert client.get_item(TableName="rows", Key={"id": {"S": "i1"}})["Item"]["v"] == {"N": "2"}
+
+
+def test_another_certificate_is_refused_at_once(secure):
+    client = client_of(secure.url)
+    assert puts(client, 1) == ["SSLError"]
+    assert secure.requests == 0
+    assert secure.connections == 1
+
+
+def test_a_certificate_for_another_name_is_refused(secure, trusted, monkeypatch):
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    client = client_of(secure.url.replace("localhost", "127.0.0.1"))
+    assert puts(client, 1) == ["SSLError"]
+    assert secure.requests == 0
+
+
+@pytest.mark.parametrize("fault", PASSING + SLOW, ids=lambda each: each.__name__)
+def test_the_same_faults_pass_over_tls(secure, trusted, monkeypatch, fault):
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    client = client_of(secure.url, read_seconds=patience(fault))
+    secure.faults.append(fault)
+    assert set(puts(client, 8)) <= {"put", "ConditionalCheckFailedException"}
+
+
+def test_a_peer_that_speaks_no_tls_is_unavailable():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(100)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        client = client_of(f"https://localhost:{listener.getsockname()[1]}", attempts=1)
+        assert puts(client, 1) == ["SSLError"]
+
+
+def test_a_host_that_never_finishes_the_handshake_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        client = client_of(url, attempts=1, connect_seconds=0.1)
+        assert puts(client, 1) == ["ConnectTimeoutError"]

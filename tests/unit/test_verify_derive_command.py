@@ -1,0 +1,96 @@
+"""`distributary verify derive`, put together as an operator runs it, over fakes."""
+
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Status
+from distributary.derive import Aggregate, Entity
+from distributary.derive.table_format import ROW_ID
+from distributary.derive.verify import command
+from distributary.derive.verify.command import Options, run
+from distributary.errors import ConfigError
+from tests.fakes.built import derive
+from tests.fakes.dynamodb import DynamoDB
+from tests.unit.records import change
+
+USER = Entity(name="user", keys=("user_id",), attributes=("status",))
+ALL = Aggregate(name="all", of=USER, pk="ALL", sk="ALL", count="users", shards=3)
+BY_STATUS = Aggregate(name="by-status", of=USER, pk="STATUS#{status}", sk="ALL", count="users", shards=3)
+FOREVER = Deadline(float("inf"))
+USERS = "abcdefgh"
+SCHEMAS = {
+    "users": {"user_id": "S"},
+    "derived": {"pk": "S", "sk": "S"},
+    "ledger": {"id": "S"},
+    "tombstones": {"id": "S"},
+}
+
+
+class Described(DynamoDB):
+    """Tables that tell their keys."""
+
+    def describe_table(self, *, TableName):
+        return {
+            "Table": {"KeySchema": [{"AttributeName": name} for name in self._table("DescribeTable", TableName)[1]]}
+        }
+
+
+@pytest.fixture
+def service(monkeypatch):
+    service = Described(SCHEMAS)
+    monkeypatch.setattr(command, "_client", lambda *_: service)
+    for place, name in enumerate(USERS):
+        item = {"status": {"S": "new"}}
+        service.put_item(TableName="users", Item={"user_id": {"S": name}, **item})
+        derive([ALL, BY_STATUS], service).apply([change(place, user=name, new=item)], FOREVER)
+    return service
+
+
+def declare(monkeypatch, *views):
+    monkeypatch.setitem(sys.modules, "views", SimpleNamespace(VIEWS=views))
+    return views
+
+
+def options(**more):
+    tables = {"derived_table": "derived", "ledger_table": "ledger", "tombstone_table": "tombstones"}
+    return Options(table="users", segments=1, pause=0.0, **tables, **more)
+
+
+def status(service, views, place):
+    changed = change(place, "MODIFY", user="a", new={"status": {"S": "old"}}, old={"status": {"S": "new"}})
+    return derive(views, service).apply([changed], FOREVER)[0].status
+
+
+def test_a_repair_records_changed_shards_so_that_the_function_goes_on(service, monkeypatch):
+    views = declare(monkeypatch, replace(ALL, shards=2), replace(BY_STATUS, shards=5))
+    assert not run(options()).equal
+    assert status(service, views, 50) is Status.FAILED
+    assert run(options(repair=True))["differences"] > 0
+    assert run(options()).equal
+    assert status(service, views, 50) is Status.APPLIED
+
+
+def test_a_repair_of_one_view_records_the_shards_of_that_view_alone(service, monkeypatch):
+    views = declare(monkeypatch, replace(ALL, shards=2), replace(BY_STATUS, shards=5))
+    run(options(repair=True, view=("all",)))
+    assert service.state["ledger"][ROW_ID,]["shards"]["M"] == {"all": {"N": "2"}, "by-status": {"N": "3"}}
+    assert status(service, views, 50) is Status.FAILED
+
+
+def test_a_repair_of_one_view_fills_empty_tables_for_the_function_that_has_all(service, monkeypatch):
+    for table in ("derived", "ledger"):
+        service.state[table].clear()
+    views = declare(monkeypatch, ALL, BY_STATUS)
+    run(options(repair=True, view=("all",)))
+    assert service.state["ledger"][ROW_ID,]["shards"]["M"].keys() == {"all", "by-status"}
+    assert status(service, views, 50) is Status.APPLIED
+
+
+def test_a_view_that_is_not_declared_is_refused(service, monkeypatch):
+    declare(monkeypatch, ALL)
+    with pytest.raises(ConfigError, match="no view is called other"):
+        run(options(view=("other",)))
