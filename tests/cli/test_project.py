@@ -14,7 +14,7 @@ from cli import project as projects
 from cli.errors import DeclarationFaults
 from cli.main import main
 from distributary import __version__
-from distributary.dynamodb.table_reader import key_names
+from distributary.dynamodb.key_schema import key_names
 from distributary.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]

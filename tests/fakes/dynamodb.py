@@ -66,14 +66,21 @@ class DynamoDB:
             self.read_units += _read_units(item or {}, ConsistentRead)
             return {"Item": copied(item)} if item else {}
 
-    def batch_get_item(self, *, RequestItems: Mapping[str, Any]) -> dict[str, Any]:
+    def batch_get_item(
+        self, *, RequestItems: Mapping[str, Any], ReturnConsumedCapacity: str = "NONE"
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
         with self._lock, _validated("BatchGetItem"):
             self.calls["BatchGetItem"] += 1
             if not 0 < sum(len(request["Keys"]) for request in RequestItems.values()) <= BATCH_KEYS:
                 raise Malformed("Member must have length less than or equal to 100")
-            found = {name: self._batch_of(name, request) for name, request in RequestItems.items()}
-            return {"Responses": found, "UnprocessedKeys": {}}
+            found, consumed = {}, []
+            for name, request in RequestItems.items():
+                before = self.read_units
+                found[name] = self._batch_of(name, request)
+                consumed.append({"TableName": name, "CapacityUnits": float(self.read_units - before)})
+            more = {"ConsumedCapacity": consumed} if ReturnConsumedCapacity != "NONE" else {}
+            return {"Responses": found, "UnprocessedKeys": {}, **more}
 
     def query(
         self,

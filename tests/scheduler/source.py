@@ -20,13 +20,15 @@ Record = dict[str, Any]
 
 class Streaming(DynamoDB):
     """Tables, of which some (`regions` by table) leave a record of every change in `records`; scans have small pages.
-    `clock` is the service's own, in seconds since the epoch."""
+    `clock` is the service's own, in seconds since the epoch. Each table's stream numbers its records by itself; the
+    first table's numbers are the greatest."""
 
     def __init__(self, schemas: Mapping[str, Schema], regions: Mapping[str, str], random: Random) -> None:
         super().__init__(schemas)
         self.records: dict[str, list[Record]] = {table: [] for table in regions}
         self.clock: Callable[[], float] = lambda: STARTED
-        self._regions, self._random, self._position = regions, random, 10**20
+        self._regions, self._random = regions, random
+        self._positions = {table: 10 ** (20 + at) for at, table in enumerate(reversed(regions))}
 
     def scan(self, *, TableName: str, ReturnConsumedCapacity: str = "NONE", **more: Any) -> dict[str, Any]:
         """See `DynamoDB.scan`."""
@@ -55,14 +57,14 @@ class Streaming(DynamoDB):
         return answer
 
     def _note(self, table: str, keys: Image, old: Image | None, new: Image | None) -> None:
-        self._position += self._random.randint(1, 10**18)
+        position = self._positions[table] = self._positions[table] + self._random.randint(1, 10**18)
         body: Record = {"ApproximateCreationDateTime": int(self.clock()), "Keys": dict(keys), "SizeBytes": 1}
-        body |= {"SequenceNumber": str(self._position)}
+        body |= {"SequenceNumber": str(position)}
         body |= {"NewImage": new} if new else {}
         body |= {"OldImage": old} if old else {}
         self.records[table].append(
             {
-                "eventID": f"{table}-{self._position}",
+                "eventID": f"{table}-{position}",
                 "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
                 "eventSource": "aws:dynamodb",
                 "eventSourceARN": f"arn:aws:dynamodb:{self._regions[table]}:123456789012:table/{table}/stream/1",

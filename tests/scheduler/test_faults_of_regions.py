@@ -1,5 +1,7 @@
 """Two writers of one region, and repairs between regions: small stories of what must not be lost."""
 
+import pytest
+
 from distributary.consumer.outcome import Status
 from distributary.replicate import by_attribute, last_writer
 from distributary.stream.records import decode
@@ -122,3 +124,18 @@ def test_a_delete_by_a_writer_whose_clock_is_behind_deletes():
     world.delete(US)
     world.settle()
     assert world.items() == [None, None]
+
+
+@pytest.mark.parametrize(("made", "deleted"), [(US, EU), (EU, US)])
+@pytest.mark.parametrize("rule", [by_attribute("at"), by_attribute(), last_writer("at"), last_writer()])
+def test_an_item_made_again_where_it_was_deleted_is_carried(rule, made, deleted):
+    """The two regions' streams number their records by themselves, so the numbers say nothing about each other."""
+    world = World(rule)
+    world.put(made, 1, "first")
+    world.settle()
+    world.delete(deleted)
+    world.settle()
+    world.tables.clock += 1
+    world.put(deleted, 2, "again")
+    world.settle()
+    assert world.values() == [{"x": "again"}] * 2

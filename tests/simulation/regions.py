@@ -21,7 +21,8 @@ Record = dict[str, Any]
 
 
 class Streaming(DynamoDB):
-    """Tables whose every change leaves a record: `records` by region, `writes` counts those of the replicators."""
+    """Tables whose every change leaves a record: `records` by region, `writes` counts those of the replicators. Each
+    region's stream numbers its records by itself; the first region's numbers are the greatest."""
 
     def __init__(self, regions: tuple[str, ...], random: Random) -> None:
         super().__init__({f"{kind}@{region}": {"id": "S"} for region in regions for kind in ("items", "tombstones")})
@@ -30,7 +31,7 @@ class Streaming(DynamoDB):
         self.clock = 0
         self.writes = 0
         self.application = False
-        self._position = 10**20
+        self._positions = {region: 10 ** (20 + at) for at, region in enumerate(reversed(regions))}
 
     def scan(self, *, TableName: str, ReturnConsumedCapacity: str = "NONE", **more: Any) -> dict[str, Any]:
         """See `DynamoDB.scan`."""
@@ -54,15 +55,15 @@ class Streaming(DynamoDB):
         return answer
 
     def _note(self, region: str, name: str, old: Image | None, new: Image | None) -> None:
-        self._position += self._random.randint(1, 10**18)
+        position = self._positions[region] = self._positions[region] + self._random.randint(1, 10**18)
         assert sum(map(len, self.records.values())) < RECORDS, "the functions write in a circle"
         body: Record = {"ApproximateCreationDateTime": CREATED + self.clock, "Keys": {"id": {"S": name}}}
-        body |= {"SequenceNumber": str(self._position), "SizeBytes": 1}
+        body |= {"SequenceNumber": str(position), "SizeBytes": 1}
         body |= {"NewImage": copied(new)} if new else {}
         body |= {"OldImage": copied(old)} if old else {}
         self.records[region].append(
             {
-                "eventID": f"{region}-{self._position}",
+                "eventID": f"{region}-{position}",
                 "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
                 "eventSource": "aws:dynamodb",
                 "eventSourceARN": f"arn:aws:dynamodb:{region}:123456789012:table/items/stream/1",

@@ -50,7 +50,7 @@ def edit(edits, at, before, after, seen=()):
     old, new = edits.cells(before), edits.cells(after)
     changed = frozenset(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
     kept = changed if after is not None and edits.rule.items is None else frozenset()
-    return Edit(at, before, after, "" if after is None else Shown(after).digest, new, kept, dict(seen))
+    return Edit(at.position, at, before, after, "" if after is None else Shown(after).digest, new, kept, dict(seen))
 
 
 @st.composite

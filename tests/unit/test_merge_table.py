@@ -87,3 +87,14 @@ def test_a_delete_of_release_0_1_still_covers_what_it_covered():
     known = table.read("x").known
     late = BY_ATTRIBUTE[EU].found(EU, Shown({"a": {"S": "late"}}), known, 11)
     assert Lattice((US, EU)).value(late) is None
+
+
+def test_merge_states_of_long_keys_have_short_ids_of_their_own():
+    table = merge_table()
+    ids = ["k" * 1500 + end for end in "ab"]
+    for id in ids:
+        assert table.read(id).revision is None
+        table.replace(id, table.read(id), MergeState())
+    kept = table.rows.client.state["kept"]
+    assert len(kept) == 2
+    assert max(len(id) for (id,) in kept) <= 1024

@@ -3,6 +3,7 @@ alone and what is recorded."""
 
 import json
 import zlib
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,6 +13,7 @@ from distributary.errors import ConfigError
 from distributary.replicate import MultiActive, by_attribute, check, custom, total
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
+from distributary.stream.records import decode
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
 from tests.unit.edited_regions import AP, EU, FOREVER, US, World
@@ -393,14 +395,30 @@ class TestARuleOfYourOwn:
         self.put(world, EU, 1, best=number(7))
         self.put(world, US, 2, best=text("no number"))
         assert world.carry(US) == [Status.APPLIED]
-        assert world.carry(EU) == [Status.PARKED]
         kept = dict(world.tables.state[f"tombstones@{US}"])
+        assert world.carry(EU) == [Status.PARKED]
+        assert world.tables.state[f"tombstones@{US}"] == kept
         world.carry(EU, since=0)
         assert world.tables.state[f"tombstones@{US}"] == kept
         self.put(world, US, 3, best=number(9))
         world.settle()
         world.carry(EU, since=0)
         assert world.items() == [{"at": number(3), "best": number(9)}] * 2
+
+    @pytest.mark.parametrize("recorded", [True, False], ids=["conflicts are recorded", "not recorded"])
+    def test_what_another_region_cannot_merge_is_not_stored_there(self, recorded):
+        """The region of the edit cannot tell: what the other one knows has not reached it."""
+        faults = Faults()
+        world = World(GREATER, wrap=faults)
+        faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
+        self.put(world, US, 2, best=text("no number"))
+        assert world.carry(US) == [Status.FAILED]
+        faults.cease()
+        self.put(world, EU, 1, best=number(7))
+        kept, branch = dict(world.tables.state[f"tombstones@{US}"]), world.branch(EU)
+        branch = branch if recorded else replace(branch, conflicts=None)
+        (end,) = branch.apply(decode({"Records": world.tables.records[EU]}, 0), FOREVER)
+        assert (end.status, world.tables.state[f"tombstones@{US}"]) == (Status.PARKED, kept)
 
     def test_one_that_fails_beside_a_good_change_of_the_same_item_is_parked_alone(self, world):
         self.put(world, EU, 1, best=number(7))

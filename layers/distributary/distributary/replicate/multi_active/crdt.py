@@ -108,7 +108,7 @@ class LWWRegister(NamedTuple):
 
 
 class Sibling(NamedTuple):
-    """The item as a region's newest write left it, by cell. `seen`: which writes of other regions its writer knew."""
+    """The item as a region's newest write left it, by cell. `seen`: which writes its writer knew."""
 
     at: Timestamp
     image: Mapping[Name, Typed]

@@ -79,10 +79,12 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """An application's write. `before` and `after`: the content, canonical, without keys, None if there was no item.
-    `digest`: of `after`, empty for none. `changed`: which of its `cells` it wrote. `seen`: what its writer knew of
-    other regions."""
+    """An application's write, at `position` of its region's stream. A delete's `at` is that of what it deleted, which
+    another region may have written. `before` and `after`: content, canonical, without keys, None if there was none.
+    `digest`: of `after`, empty for none. `changed`: which of its `cells` it wrote. `seen`: which writes its writer
+    knew."""
 
+    position: int
     at: Timestamp
     before: Mapping[str, Typed] | None
     after: Mapping[str, Typed] | None
@@ -119,10 +121,10 @@ class Edits:
         before, after = old and old.content, new and new.content
         at = self._timestamp(change, old, after)
         if new is None:
-            return Edit(at, before, None, "", NONE, frozenset(), NONE)
+            return Edit(change.version, at, before, None, "", NONE, frozenset(), NONE)
         was, now = self.cells(before), self.cells(after)
         changed = (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-        return Edit(at, before, after, new.digest, now, frozenset(self._kept(changed)), _others(new.seen, self.region))
+        return Edit(change.version, at, before, after, new.digest, now, frozenset(self._kept(changed)), new.seen)
 
     def cells(self, content: Mapping[str, Typed] | None) -> dict[Name, Typed]:
         """By cell, as the rule takes it apart."""
@@ -130,7 +132,7 @@ class Edits:
 
     def learned(self, edit: Edit, known: MergeState) -> MergeState:
         """What is `known` in this region, with an edit of its application; the same if it went into it before."""
-        position, name = edit.at.position, unread(self.region)
+        position, name = edit.position, unread(self.region)
         found = self.lattice.changed(
             known, self.region, self._part(edit, known.parts.get(self.region, Part())), position
         )
@@ -141,8 +143,8 @@ class Edits:
     def _part(self, edit: Edit, mine: Part) -> Part:
         """The region's part with the edit. The stream's order holds within the region, whatever its writers' clocks
         say: the edit's time is put between those of the region's writes before and after it."""
-        position, digest = edit.at.position, edit.digest
-        if position <= mine.floor or mine.digests.get(position) == digest:
+        position, digest = edit.position, edit.digest
+        if position <= mine.floor:
             return mine
         if position < mine.revision.position:
             return self._late(edit, mine)
@@ -162,7 +164,7 @@ class Edits:
 
     def _late(self, edit: Edit, mine: Part) -> Part:
         """With an edit that comes after a later one of its region, whose image shows what became of its cells."""
-        position = edit.at.position
+        position = edit.position
         at = edit.at if mine.sibling is None else self._timed(edit.at, min(edit.at.time, mine.sibling.at.time))
         if edit.after is None:
             kept = {name: written for name, written in mine.cells.items() if written.position > position}
@@ -189,14 +191,14 @@ class Edits:
         shown = self.cells(self.lattice.value(known))
         names = image.keys() | shown.keys()
         differ = self._kept(name for name in names if image.get(name) not in (shown.get(name), left.get(name)))
-        sibling = Sibling(at, image, _others(row.seen, region))
+        sibling = Sibling(at, image, row.seen)
         part = guess.written(sibling, differ, {**guess.digests, position: row.digest})
         return self.lattice.changed(known, unread(region), part, position)
 
     def overlooks(self, edit: Edit, known: MergeState) -> bool:
         """Whether the application wrote it without having seen another region's write that is in `known`."""
         newest = self.lattice.newest(known)
-        if newest is None or known.knows(Timestamp(NEVER, self.region, edit.at.position)):
+        if newest is None or known.knows(Timestamp(NEVER, self.region, edit.position)):
             return False
         if self.rule.items is not None or edit.after is None or edit.before is None or newest.dead:
             return newest.region != self.region and self.lattice.value(known) not in (edit.before, edit.after)
@@ -236,10 +238,6 @@ def _without(guess: Part, told: list[int]) -> Part:
         return replace(guess, sibling=None, cells={}, digests={})
     cells = {name: written for name, written in guess.cells.items() if written.position not in told}
     return replace(guess, cells=cells, digests=digests)
-
-
-def _others(seen: VersionVector, region: str) -> VersionVector:
-    return {each: position for each, position in seen.items() if each != region}
 
 
 def merging(rule: Merge) -> Any:

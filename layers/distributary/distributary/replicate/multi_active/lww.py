@@ -21,6 +21,9 @@ LEAST = 0
 """The position of such a row once a repair has copied it to another region: the row's own record, and every later edit
 of its region with the same time, win over the copy."""
 
+_UNKNOWN = versions.to_text(UNKNOWN)
+"""Release 0.1 wrote this for such a copy. It is longer than any other position, so only the text shows what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -89,8 +92,8 @@ def stamp(state: State) -> dict[str, Typed]:
 def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bool) -> State:
     """What `stamp` wrote. Raises one of MALFORMED for anything else."""
     region, certain = found["region"]["S"], "version" in found
-    position = versions.from_text(found["version" if certain else "before"]["S"])
-    position = LEAST if position == UNKNOWN else position
+    written = found["version" if certain else "before"]["S"]
+    position = LEAST if written == _UNKNOWN else versions.from_text(written)
     time, digest = Time.of(decode(found["time"])), found["digest"]["S"]
     return State(time, rank(region, regions), position, digest, deleted, region, stamped=True, certain=certain)
 

@@ -98,11 +98,11 @@ class _Item:
     def apply(self, edits: Sequence[Edit]) -> list[Outcome]:
         """An outcome per edit: the newest is applied if anything was written. What cannot be shown is not stored
         either, or no later change of the item would come through."""
-        known = self._absorb(sorted(edits, key=lambda edit: edit.at.position))
+        known = self._absorb(sorted(edits, key=lambda edit: edit.position))
         all_of(self.branch.others, lambda site: self._push(site, known))
         ends = [SUPERSEDED] * len(edits)
         if self.wrote:
-            ends[max(range(len(edits)), key=lambda at: edits[at].at.position)] = APPLIED
+            ends[max(range(len(edits)), key=lambda at: edits[at].position)] = APPLIED
         return ends
 
     def reconcile(self) -> bool:
