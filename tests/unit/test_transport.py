@@ -4,10 +4,13 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError, CredentialRetrievalError
+from botocore.exceptions import ClientError, ConnectTimeoutError, CredentialRetrievalError, SSLError
 
 from bench.transports import certificate
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -370,3 +373,44 @@ def test_a_host_that_never_finishes_the_handshake_is_given_up():
         url = f"https://localhost:{listener.getsockname()[1]}"
         client = client_of(url, attempts=1, connect_seconds=0.1)
         assert puts(client, 1) == ["ConnectTimeoutError"]
+
+
+def test_a_host_that_accepts_no_connection_in_time_is_tried_again():
+    """Its queue of one connection is full: what else connects hears nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        filling = [socket.socket() for _ in range(3)]
+        for each in filling:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        client = client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", connect_seconds=0.2)
+        began = time.monotonic()
+        with pytest.raises(ConnectTimeoutError):
+            client.put_item(**put(1))
+        assert time.monotonic() - began >= 0.6
+        for each in filling:
+            each.close()
+
+
+def test_a_tls_alert_is_tried_as_often_as_boto3_tries_it():
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        accepted.append(connection.recv(4096))
+                        connection.sendall(b"\x15\x03\x03\x00\x02\x02\x50")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        with pytest.raises(SSLError):
+            client_of(url).put_item(**put(1))
+        ours = len(accepted)
+        config = Config(retries={"mode": "standard", "total_max_attempts": 3})
+        named = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "config": config}
+        with pytest.raises(SSLError):
+            boto3.client("dynamodb", "eu-west-1", endpoint_url=url, **named).put_item(**put(1))
+        assert ours == len(accepted) - ours == 3
+        listener.shutdown(socket.SHUT_RDWR)

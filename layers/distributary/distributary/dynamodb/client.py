@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError, SSLError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 from botocore.httpsession import get_cert_path
 
 from distributary import __version__
@@ -128,7 +128,7 @@ class DynamoDBClient:
                 if response.status == 200:
                     return _found(response.content)
                 raise _refusal(name, response)
-            except (ClientError, EndpointConnectionError, HTTPClientError) as error:
+            except (ClientError, ConnectionError, HTTPClientError) as error:
                 if tried == self._attempts or not _may_pass(error):
                     raise
             yield Pause(backoff_seconds(FOREVER, tried, jitter=self._jitter))
