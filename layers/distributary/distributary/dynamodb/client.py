@@ -36,7 +36,14 @@ from distributary.errors import DistributaryError
 
 Result = TypeVar("Result")
 _TYPE = "application/x-amz-json-1.0"
-_THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+_PASSING = {
+    *("BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete"),
+    *("ProvisionedThroughputExceededException", "ReplicatedWriteConflictException", "RequestLimitExceeded"),
+    *("RequestThrottled", "RequestThrottledException", "RequestTimeout", "RequestTimeoutException", "SlowDown"),
+    *("ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"),
+    "TransactionInProgressException",
+}
+"""What botocore's standard mode tries again."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -177,8 +184,16 @@ _ENCODER = json.JSONEncoder(default=_base64, separators=(",", ":"))
 
 
 def _found(content: bytes) -> dict[str, Any]:
-    """What a write answers is not read: it is an empty object."""
-    found: dict[str, Any] = {} if content == b"{}" else json.loads(content, object_hook=_with_bytes)
+    """What a write answers is not read: it is an empty object. What is no object at all comes from something else
+    than DynamoDB, and the request is sent again."""
+    if content == b"{}":
+        return {}
+    try:
+        found = json.loads(content, object_hook=_with_bytes)
+    except ValueError as error:
+        raise HTTPClientError(error=error) from error
+    if not isinstance(found, dict):
+        raise HTTPClientError(error="the response is no object of JSON")
     return found
 
 
@@ -214,7 +229,7 @@ def _may_pass(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return True
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
+    return status >= 500 or status == 429 or error.response["Error"]["Code"] in _PASSING
 
 
 def connect(region: str | None, connections: int = WORKERS, session: botocore.session.Session | None = None) -> Any:
