@@ -27,11 +27,14 @@ from tests.fakes.dynamodb_server import (
     SLOW,
     half,
     hung_up,
+    idle_too_long,
     late,
     reset_before,
     serving,
     silent,
+    then_too_long_idle,
     throttled,
+    twice,
     well,
 )
 
@@ -144,6 +147,28 @@ def test_a_late_answer_is_never_taken_for_another_request_s(server):
     reads = [client.steps("get_item", {"TableName": "rows", "Key": {"id": {"S": f"i{n}"}}}) for n in range(4)]
     time.sleep(0.3)
     assert [answer["Item"]["id"]["S"] for answer in Loop(FOREVER).run(reads)] == [f"i{n}" for n in range(4)]
+
+
+def two_calls(client, n):
+    """Time passes between them, in which the connection is idle."""
+    yield Call(client, "put_item", put(n))
+    time.sleep(0.05)
+    answer = yield Call(client, "get_item", {"TableName": "rows", "Key": {"id": {"S": f"i{n}"}}})
+    return answer["Item"]["id"]["S"]
+
+
+@pytest.mark.parametrize("fault", [twice, then_too_long_idle], ids=lambda each: each.__name__)
+def test_what_comes_unasked_for_is_nobody_s_answer(server, fault):
+    client = client_of(server.url, connections=1, attempts=1)
+    server.faults.extend([fault] * 3)
+    assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
+
+
+def test_a_connection_that_was_idle_too_long_costs_no_try(server):
+    client = client_of(server.url, connections=1, attempts=1)
+    server.faults.extend([well, idle_too_long])
+    assert Loop(FOREVER).run([two_calls(client, 1)]) == ["i1"]
+    assert server.connections == 2
 
 
 def test_silence_of_one_keeps_no_other_waiting(server):

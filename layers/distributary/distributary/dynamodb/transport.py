@@ -44,16 +44,11 @@ class Endpoint:
         self._idle: deque[Connection] = deque()
 
     def take(self) -> Connection | None:
-        """One that is still open, if there is any. A connection may have been closed while the function was frozen."""
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if connection.is_alive():
-                return connection
-            connection.close()
-        return None
+        """One of those that are kept, if there is any."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def give(self, connection: Connection) -> None:
         """Keeps an idle connection, or closes it if enough are kept."""
@@ -237,10 +232,15 @@ class Loop:
         self._proceed(connection, time.monotonic())
 
     def _connection(self, lane: _Lane, exchange: Exchange) -> Connection:
-        if not exchange.fresh:
+        """An idle one that is still open, or a new one. An idle one may have been closed while the function was frozen,
+        and one with something to read would answer with that from then on."""
+        while not exchange.fresh:
             connection = lane.free.pop() if lane.free else lane.endpoint.take()
-            if connection is not None:
+            if connection is None:
+                break
+            if connection.is_alive():
                 return connection
+            self._forget(connection)
         if lane.found is None:
             lane.found = lane.endpoint.address.resolve()
         return Connection(lane.endpoint.address, lane.found)
