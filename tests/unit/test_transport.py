@@ -5,12 +5,16 @@ import ssl
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError, ConnectTimeoutError, CredentialRetrievalError, SSLError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.transports import certificate
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -355,6 +359,46 @@ def test_a_certificate_is_trusted_where_the_environment_says_so(secure, trusted,
     secure.hang_up()
     assert puts(client, 60, version=2) == ["put"] * 60
     assert client.get_item(TableName="rows", Key={"id": {"S": "i1"}})["Item"]["v"] == {"N": "2"}
+
+
+def signed_by_an_old_authority(folder):
+    """The files of the authority's certificate, of one for `localhost`, and of that one's key."""
+    authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    name, own = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in ("CA", "localhost"))
+    now, day = datetime.now(UTC), timedelta(days=1)
+    files = {
+        "ca.pem": x509.CertificateBuilder(name, name, authority.public_key(), 1, now - day, now + day).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=False
+        ),
+        "own.pem": x509.CertificateBuilder(name, own, key.public_key(), 2, now - day, now + day).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False
+        ),
+    }
+    pem = serialization.Encoding.PEM
+    for file, builder in files.items():
+        (folder / file).write_bytes(builder.sign(authority, hashes.SHA256()).public_bytes(pem))
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "own.key").write_bytes(plain)
+    return [str(folder / file) for file in ("ca.pem", "own.pem", "own.key")]
+
+
+def test_an_authority_is_trusted_as_boto3_trusts_it(table, tmp_path, monkeypatch):
+    """From Python 3.13 on, a context refuses by default authorities that do not mark `basicConstraints` as critical, as
+    companies' older ones do not. boto3's contexts do not refuse them."""
+    default = ssl.create_default_context
+
+    def strict(**options):
+        context = default(**options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    authority, own, key = signed_by_an_old_authority(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+    with serving(table, context) as server:
+        assert puts(client_of(server.url), 2) == ["put"] * 2
 
 
 def test_another_certificate_is_refused_at_once(secure):
