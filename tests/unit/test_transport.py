@@ -275,6 +275,45 @@ def test_a_host_that_does_not_exist_is_unavailable():
     assert puts(client, 2) == ["EndpointConnectionError"] * 2
 
 
+class Lookups:
+    """Stands in for `socket.getaddrinfo`, which fails slowly while `fails`."""
+
+    def __init__(self, monkeypatch):
+        self.many, self.fails, self._real = 0, True, socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+
+    def __call__(self, *arguments, **options):
+        self.many += 1
+        if self.fails:
+            time.sleep(0.1)
+            raise socket.gaierror(socket.EAI_AGAIN, "again")
+        return self._real(*arguments, **options)
+
+
+def test_a_host_that_is_not_found_is_looked_up_once_for_all(server, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    client, began = client_of(server.url), time.monotonic()
+    assert puts(client, 30) == ["EndpointConnectionError"] * 30
+    assert time.monotonic() - began < 0.9
+    assert lookups.many == 1
+    lookups.fails = False
+    time.sleep(max(0.0, began + 1.2 - time.monotonic()))
+    assert puts(client, 30) == ["put"] * 30
+
+
+def test_a_host_that_is_found_no_longer_is_asked_where_it_was(server, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    lookups.fails = False
+    client = client_of(server.url)
+    assert puts(client, 10) == ["put"] * 10
+    server.hang_up()
+    lookups.fails, lookups.many = True, 0
+    for version in (2, 3):
+        assert puts(client, 10, version) == ["put"] * 10
+        server.hang_up()
+    assert lookups.many == 1
+
+
 def test_the_next_address_of_a_host_is_tried(server, monkeypatch):
     client = client_of(server.url, attempts=1)
     address = client._endpoint.address

@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 STARTS = 16
 """Steps that begin before the loop looks whether responses have arrived."""
 
+LOOKUP_SECONDS = 1.0
+
 
 class Endpoint:
     """Where requests go, with at most `connections` of them under way in each loop, and with the connections that are
@@ -42,6 +44,21 @@ class Endpoint:
     def __init__(self, url: str, address: Address, connections: int) -> None:
         self.url, self.address, self.connections = url, address, connections
         self._idle: deque[Connection] = deque()
+        self._known: list[Any] = []
+        self._failure: tuple[float, OSError] | None = None
+
+    def resolve(self) -> list[Any]:
+        """All addresses of the host, those to be tried first in front: those of the last time if it is not found now.
+        A failed lookup counts for `LOOKUP_SECONDS`, since each one stops the whole loop. Raises OSError."""
+        failure = self._failure
+        if failure is None or time.monotonic() - failure[0] > LOOKUP_SECONDS:
+            try:
+                self._known, self._failure = self.address.resolve(), None
+            except OSError as error:
+                failure = self._failure = time.monotonic(), error
+        if failure is not None and not self._known:
+            raise failure[1].with_traceback(None)
+        return self._known
 
     def take(self) -> Connection | None:
         """One of those that are kept, if there is any."""
@@ -242,7 +259,7 @@ class Loop:
                 return connection
             self._forget(connection)
         if lane.found is None:
-            lane.found = lane.endpoint.address.resolve()
+            lane.found = lane.endpoint.resolve()
         return Connection(lane.endpoint.address, lane.found)
 
     def _proceed(self, connection: Connection, now: float) -> None:
