@@ -162,7 +162,7 @@ def two_calls(client, n):
 
 
 @pytest.mark.parametrize("fault", [twice, then_too_long_idle], ids=lambda each: each.__name__)
-def test_what_comes_unasked_for_is_nobody_s_answer(server, fault):
+def test_what_comes_unasked_for_answers_no_request(server, fault):
     client = client_of(server.url, connections=1, attempts=1)
     server.faults.extend([fault] * 3)
     assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
@@ -229,6 +229,28 @@ def test_no_steps_begin_after_the_deadline_and_those_that_began_end(server, tabl
     assert len(table.state["rows"]) == len(done)
 
 
+def test_nothing_is_tried_again_after_the_deadline(server):
+    now, asked = [0.0], []
+
+    def slow(exchange):
+        asked.append(now[0])
+        now[0] += 2
+        return throttled(exchange)
+
+    server.faults.extend([slow] * 3)
+    ends = puts(client_of(server.url, connections=1), 1, deadline=Deadline(3.0, clock=lambda: now[0]))
+    assert ends == ["ThrottlingException"]
+    assert asked == [0.0, 2.0]
+
+
+def test_no_pause_before_a_try_reaches_beyond_the_deadline(server):
+    server.faults.extend([throttled] * 3)
+    client, began = client_of(server.url, jitter=lambda *_: 5.0), time.monotonic()
+    assert puts(client, 1, deadline=Deadline(began + 1.0)) == ["ThrottlingException"]
+    assert time.monotonic() - began < 1.0
+    assert server.requests == 1
+
+
 def test_what_steps_do_together_comes_back_in_order_with_its_errors(client):
     def refused(n):
         yield Pause(0.001 * (5 - n))
@@ -276,7 +298,7 @@ def test_a_host_that_does_not_exist_is_unavailable():
 
 
 class Lookups:
-    """Stands in for `socket.getaddrinfo`, which fails slowly while `fails`."""
+    """Replaces `socket.getaddrinfo`, and fails slowly while `fails`."""
 
     def __init__(self, monkeypatch):
         self.many, self.fails, self._real = 0, True, socket.getaddrinfo

@@ -30,8 +30,8 @@ from distributary.consumer.parallel import WORKERS, Parallel
 from distributary.dynamodb.connection import Address
 from distributary.dynamodb.response import Response
 from distributary.dynamodb.signature import Signature
-from distributary.dynamodb.steps import Pause, Steps, finish
-from distributary.dynamodb.transport import Endpoint, Exchange, Loop, once
+from distributary.dynamodb.steps import Steps, finish
+from distributary.dynamodb.transport import Endpoint, Exchange, Loop, Retry, once
 from distributary.errors import DistributaryError
 
 Result = TypeVar("Result")
@@ -138,7 +138,8 @@ class DynamoDBClient:
             except (ClientError, ConnectionError, HTTPClientError) as error:
                 if tried == self._attempts or not _may_pass(error):
                     raise
-            yield Pause(backoff_seconds(FOREVER, tried, jitter=self._jitter))
+                failed = error
+            yield Retry(backoff_seconds(FOREVER, tried, jitter=self._jitter), failed)
         raise AssertionError("unreachable")
 
     def _request(self, target: bytes, body: bytes) -> bytes:

@@ -87,6 +87,14 @@ class Exchange:
 
 
 @dataclass(slots=True)
+class Retry:
+    """Wanted before a failed request is sent again: a pause. If it would last until the deadline, the error rises."""
+
+    seconds: float
+    error: Exception
+
+
+@dataclass(slots=True)
 class _Together:
     """Steps under way, and the task that waits for all of them."""
 
@@ -116,7 +124,8 @@ class _Lane:
 
 
 class Loop:
-    """Carries steps out. `deadline`: no steps begin after it; those that have begun end as their calls end."""
+    """Carries steps out. `deadline`: no steps begin after it, and no call is tried
+    again; those that have begun end as their calls end."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -206,7 +215,9 @@ class Loop:
             case Exchange():
                 wanted.task = task
                 self._enqueue(wanted)
-            case Pause(seconds):
+            case Retry(seconds, error) if seconds >= self._deadline.left():
+                self._advance(task, None, error)
+            case Pause(seconds) | Retry(seconds):
                 heapq.heappush(self._pauses, (time.monotonic() + seconds, next(self._number), task))
             case Together(several):
                 together = self._begin(several, task)
