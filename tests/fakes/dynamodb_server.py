@@ -168,6 +168,28 @@ def hung_up(exchange: Exchange) -> bool:
     return False
 
 
+def twice(exchange: Exchange) -> bool:
+    """The same answer comes once more, a little later."""
+    code, body = exchange.effect()
+    exchange.send(code, body)
+    time.sleep(0.01)
+    exchange.send(code, body)
+    return True
+
+
+def idle_too_long(exchange: Exchange) -> bool:
+    """The peer gave the idle connection up before the request reached it."""
+    exchange.send(408, b"", b"Connection: close")
+    return False
+
+
+def then_too_long_idle(exchange: Exchange) -> bool:
+    """The peer gives the connection up a little after its answer."""
+    well(exchange)
+    time.sleep(0.01)
+    return idle_too_long(exchange)
+
+
 def without_length(exchange: Exchange) -> bool:
     code, body = exchange.effect()
     exchange.send(code, body, length=False)

@@ -8,16 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
+import botocore.session
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
+from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
 from distributary.consumer import aws as clients
 from distributary.consumer.aws import classify
+from distributary.consumer.deadline import FOREVER
 from distributary.dynamodb.client import DynamoDBClient, connect
 from distributary.dynamodb.requests import Met, conditional_write
+from distributary.dynamodb.steps import Call
+from distributary.dynamodb.transport import Loop
 from distributary.errors import Rejected, Unavailable
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
@@ -143,6 +148,10 @@ PASSING = [
     refused("ThrottlingException"),
     (500, {}),
     (503, b"<html>"),
+    (429, b""),
+    (200, b"<html>"),
+    (200, b"[]"),
+    (200, b'{"Item": {"id": {"B": "abcde"}}}'),
     "drop",
 ]
 
@@ -157,6 +166,36 @@ def test_what_may_pass_is_tried_three_times_in_all(service, client, fault):
         client_of(service).put_item(**PUT)
     assert type(classify(caught.value, "PutItem")) is Unavailable
     assert len(service.requests) == 3
+
+
+def test_a_success_that_is_no_answer_fails_its_own_call_only(service, client):
+    service.script = [(200, b"<html>")] * 3
+
+    def one():
+        try:
+            return (yield Call(client, "put_item", PUT))
+        except clients.AwsError as error:
+            return type(classify(error, "PutItem"))
+
+    assert Loop(FOREVER).run([one()]) == [Unavailable]
+    assert len(service.requests) == 3
+    service.script = [(200, b"\xff")] * 2
+    assert Loop(FOREVER).run([one() for _ in range(4)]) == [{}] * 4
+
+
+MODEL = botocore.session.get_session().get_service_model("dynamodb")
+PASSING_CODES = {
+    *TransientRetryableChecker._TRANSIENT_ERROR_CODES,
+    *ThrottledRetryableChecker._THROTTLED_ERROR_CODES,
+    *(shape.name for shape in MODEL.error_shapes if shape.metadata.get("retryable") is not None),
+}
+
+
+def test_the_codes_that_are_tried_again_are_botocore_s(service, client):
+    assert "ReplicatedWriteConflictException" in PASSING_CODES
+    for code in PASSING_CODES:
+        service.script = [refused(code)]
+        assert client.put_item(**PUT) == {}, code
 
 
 def test_an_answer_that_is_too_late_is_tried_again_on_another_connection(service, client):

@@ -4,9 +4,11 @@ import string
 from datetime import UTC, datetime
 from unittest import mock
 
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import CredentialRetrievalError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -69,3 +71,63 @@ def test_credentials_are_asked_for_once_a_second():
     for now[0] in (10.0, 10.4, 10.9, 11.0, 11.2):
         signature.headers(b"a.B", b"{}")
     assert asked == [10.0, 11.0]
+
+
+def test_a_refresh_that_takes_long_holds_up_one_request_in_half_a_minute():
+    """As while AWS STS fails, a quarter of an hour before the credentials expire: botocore tries, and gives what it
+    has."""
+    asked, now = [], [10.0]
+
+    def credentials():
+        asked.append(now[0])
+        now[0] += 1.1
+        return ReadOnlyCredentials("a", "secret", None)
+
+    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: now[0])
+    dates = set()
+    while now[0] < 72:
+        dates.add(lines(signature.headers(b"a.B", b"{}"))["x-amz-date"])
+        now[0] += 0.25
+    assert [round(at) for at in asked] == [10, 41]
+    assert len(dates) == 60
+
+
+def test_credentials_are_asked_for_after_the_clock_was_set_back():
+    asked, now = [], [1_000_000.0]
+
+    def credentials():
+        asked.append(now[0])
+        now[0] += 1.1
+        return ReadOnlyCredentials("a", "secret", None)
+
+    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: now[0])
+    signature.headers(b"a.B", b"{}")
+    now[0] = 10.0
+    signature.headers(b"a.B", b"{}")
+    assert asked == [1_000_000.0, 10.0]
+
+
+def test_a_request_is_dated_after_a_refresh_not_before():
+    now = [10.0]
+
+    def credentials():
+        now[0] = 1000.0
+        return ReadOnlyCredentials("a", "secret", None)
+
+    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: now[0])
+    assert lines(signature.headers(b"a.B", b"{}"))["x-amz-date"] == "19700101T001640Z"
+
+
+def test_a_refresh_that_fails_is_tried_again_for_the_next_request():
+    asked, now = [], [10.0]
+
+    def credentials():
+        asked.append(now[0])
+        now[0] += 1.1
+        raise CredentialRetrievalError(provider="p", error_msg="m")
+
+    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: now[0])
+    for _ in range(2):
+        with pytest.raises(CredentialRetrievalError):
+            signature.headers(b"a.B", b"{}")
+    assert len(asked) == 2

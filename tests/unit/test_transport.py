@@ -4,10 +4,17 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError, CredentialRetrievalError
+from botocore.exceptions import ClientError, ConnectTimeoutError, CredentialRetrievalError, SSLError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from bench.transports import certificate
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -24,11 +31,14 @@ from tests.fakes.dynamodb_server import (
     SLOW,
     half,
     hung_up,
+    idle_too_long,
     late,
     reset_before,
     serving,
     silent,
+    then_too_long_idle,
     throttled,
+    twice,
     well,
 )
 
@@ -143,6 +153,28 @@ def test_a_late_answer_is_never_taken_for_another_request_s(server):
     assert [answer["Item"]["id"]["S"] for answer in Loop(FOREVER).run(reads)] == [f"i{n}" for n in range(4)]
 
 
+def two_calls(client, n):
+    """Time passes between them, in which the connection is idle."""
+    yield Call(client, "put_item", put(n))
+    time.sleep(0.05)
+    answer = yield Call(client, "get_item", {"TableName": "rows", "Key": {"id": {"S": f"i{n}"}}})
+    return answer["Item"]["id"]["S"]
+
+
+@pytest.mark.parametrize("fault", [twice, then_too_long_idle], ids=lambda each: each.__name__)
+def test_what_comes_unasked_for_answers_no_request(server, fault):
+    client = client_of(server.url, connections=1, attempts=1)
+    server.faults.extend([fault] * 3)
+    assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
+
+
+def test_a_connection_that_was_idle_too_long_costs_no_try(server):
+    client = client_of(server.url, connections=1, attempts=1)
+    server.faults.extend([well, idle_too_long])
+    assert Loop(FOREVER).run([two_calls(client, 1)]) == ["i1"]
+    assert server.connections == 2
+
+
 def test_silence_of_one_keeps_no_other_waiting(server):
     client = client_of(server.url, connections=4, read_seconds=2.0)
     puts(client, 4)
@@ -197,6 +229,28 @@ def test_no_steps_begin_after_the_deadline_and_those_that_began_end(server, tabl
     assert len(table.state["rows"]) == len(done)
 
 
+def test_nothing_is_tried_again_after_the_deadline(server):
+    now, asked = [0.0], []
+
+    def slow(exchange):
+        asked.append(now[0])
+        now[0] += 2
+        return throttled(exchange)
+
+    server.faults.extend([slow] * 3)
+    ends = puts(client_of(server.url, connections=1), 1, deadline=Deadline(3.0, clock=lambda: now[0]))
+    assert ends == ["ThrottlingException"]
+    assert asked == [0.0, 2.0]
+
+
+def test_no_pause_before_a_try_reaches_beyond_the_deadline(server):
+    server.faults.extend([throttled] * 3)
+    client, began = client_of(server.url, jitter=lambda *_: 5.0), time.monotonic()
+    assert puts(client, 1, deadline=Deadline(began + 1.0)) == ["ThrottlingException"]
+    assert time.monotonic() - began < 1.0
+    assert server.requests == 1
+
+
 def test_what_steps_do_together_comes_back_in_order_with_its_errors(client):
     def refused(n):
         yield Pause(0.001 * (5 - n))
@@ -241,6 +295,45 @@ def test_an_error_that_is_no_outcome_breaks_off_what_is_under_way(server, client
 def test_a_host_that_does_not_exist_is_unavailable():
     client = client_of("http://nowhere.invalid", attempts=1)
     assert puts(client, 2) == ["EndpointConnectionError"] * 2
+
+
+class Lookups:
+    """Replaces `socket.getaddrinfo`, and fails slowly while `fails`."""
+
+    def __init__(self, monkeypatch):
+        self.many, self.fails, self._real = 0, True, socket.getaddrinfo
+        monkeypatch.setattr(socket, "getaddrinfo", self)
+
+    def __call__(self, *arguments, **options):
+        self.many += 1
+        if self.fails:
+            time.sleep(0.1)
+            raise socket.gaierror(socket.EAI_AGAIN, "again")
+        return self._real(*arguments, **options)
+
+
+def test_a_host_that_is_not_found_is_looked_up_once_for_all(server, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    client, began = client_of(server.url), time.monotonic()
+    assert puts(client, 30) == ["EndpointConnectionError"] * 30
+    assert time.monotonic() - began < 0.9
+    assert lookups.many == 1
+    lookups.fails = False
+    time.sleep(max(0.0, began + 1.2 - time.monotonic()))
+    assert puts(client, 30) == ["put"] * 30
+
+
+def test_a_host_that_is_found_no_longer_is_asked_where_it_was(server, monkeypatch):
+    lookups = Lookups(monkeypatch)
+    lookups.fails = False
+    client = client_of(server.url)
+    assert puts(client, 10) == ["put"] * 10
+    server.hang_up()
+    lookups.fails, lookups.many = True, 0
+    for version in (2, 3):
+        assert puts(client, 10, version) == ["put"] * 10
+        server.hang_up()
+    assert lookups.many == 1
 
 
 def test_the_next_address_of_a_host_is_tried(server, monkeypatch):
@@ -329,6 +422,46 @@ def test_a_certificate_is_trusted_where_the_environment_says_so(secure, trusted,
     assert client.get_item(TableName="rows", Key={"id": {"S": "i1"}})["Item"]["v"] == {"N": "2"}
 
 
+def signed_by_an_old_authority(folder):
+    """The files of the authority's certificate, of one for `localhost`, and of that one's key."""
+    authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    name, own = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, each)]) for each in ("CA", "localhost"))
+    now, day = datetime.now(UTC), timedelta(days=1)
+    files = {
+        "ca.pem": x509.CertificateBuilder(name, name, authority.public_key(), 1, now - day, now + day).add_extension(
+            x509.BasicConstraints(ca=True, path_length=None), critical=False
+        ),
+        "own.pem": x509.CertificateBuilder(name, own, key.public_key(), 2, now - day, now + day).add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False
+        ),
+    }
+    pem = serialization.Encoding.PEM
+    for file, builder in files.items():
+        (folder / file).write_bytes(builder.sign(authority, hashes.SHA256()).public_bytes(pem))
+    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "own.key").write_bytes(plain)
+    return [str(folder / file) for file in ("ca.pem", "own.pem", "own.key")]
+
+
+def test_an_authority_is_trusted_as_boto3_trusts_it(table, tmp_path, monkeypatch):
+    """From Python 3.13 on, a context refuses by default authorities that do not mark `basicConstraints` as critical, as
+    companies' older ones do not. boto3's contexts do not refuse them."""
+    default = ssl.create_default_context
+
+    def strict(**options):
+        context = default(**options)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    authority, own, key = signed_by_an_old_authority(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(own, key)
+    with serving(table, context) as server:
+        assert puts(client_of(server.url), 2) == ["put"] * 2
+
+
 def test_another_certificate_is_refused_at_once(secure):
     client = client_of(secure.url)
     assert puts(client, 1) == ["SSLError"]
@@ -370,3 +503,44 @@ def test_a_host_that_never_finishes_the_handshake_is_given_up():
         url = f"https://localhost:{listener.getsockname()[1]}"
         client = client_of(url, attempts=1, connect_seconds=0.1)
         assert puts(client, 1) == ["ConnectTimeoutError"]
+
+
+def test_a_host_that_accepts_no_connection_in_time_is_tried_again():
+    """Its queue of one connection is full: what else connects hears nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        filling = [socket.socket() for _ in range(3)]
+        for each in filling:
+            each.setblocking(False)
+            each.connect_ex(listener.getsockname())
+        client = client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", connect_seconds=0.2)
+        began = time.monotonic()
+        with pytest.raises(ConnectTimeoutError):
+            client.put_item(**put(1))
+        assert time.monotonic() - began >= 0.6
+        for each in filling:
+            each.close()
+
+
+def test_a_tls_alert_is_tried_as_often_as_boto3_tries_it():
+    accepted = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer():
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        accepted.append(connection.recv(4096))
+                        connection.sendall(b"\x15\x03\x03\x00\x02\x02\x50")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        with pytest.raises(SSLError):
+            client_of(url).put_item(**put(1))
+        ours = len(accepted)
+        config = Config(retries={"mode": "standard", "total_max_attempts": 3})
+        named = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "config": config}
+        with pytest.raises(SSLError):
+            boto3.client("dynamodb", "eu-west-1", endpoint_url=url, **named).put_item(**put(1))
+        assert ours == len(accepted) - ours == 3
+        listener.shutdown(socket.SHUT_RDWR)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError, SSLError
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 from botocore.httpsession import get_cert_path
 
 from distributary import __version__
@@ -30,13 +30,20 @@ from distributary.consumer.parallel import WORKERS, Parallel
 from distributary.dynamodb.connection import Address
 from distributary.dynamodb.response import Response
 from distributary.dynamodb.signature import Signature
-from distributary.dynamodb.steps import Pause, Steps, finish
-from distributary.dynamodb.transport import Endpoint, Exchange, Loop, once
+from distributary.dynamodb.steps import Steps, finish
+from distributary.dynamodb.transport import Endpoint, Exchange, Loop, Retry, once
 from distributary.errors import DistributaryError
 
 Result = TypeVar("Result")
 _TYPE = "application/x-amz-json-1.0"
-_THROTTLED = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
+_PASSING = {
+    *("BandwidthLimitExceeded", "EC2ThrottledException", "LimitExceededException", "PriorRequestNotComplete"),
+    *("ProvisionedThroughputExceededException", "ReplicatedWriteConflictException", "RequestLimitExceeded"),
+    *("RequestThrottled", "RequestThrottledException", "RequestTimeout", "RequestTimeoutException", "SlowDown"),
+    *("ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"),
+    "TransactionInProgressException",
+}
+"""What botocore's standard mode tries again."""
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -128,10 +135,11 @@ class DynamoDBClient:
                 if response.status == 200:
                     return _found(response.content)
                 raise _refusal(name, response)
-            except (ClientError, EndpointConnectionError, HTTPClientError) as error:
+            except (ClientError, ConnectionError, HTTPClientError) as error:
                 if tried == self._attempts or not _may_pass(error):
                     raise
-            yield Pause(backoff_seconds(FOREVER, tried, jitter=self._jitter))
+                failed = error
+            yield Retry(backoff_seconds(FOREVER, tried, jitter=self._jitter), failed)
         raise AssertionError("unreachable")
 
     def _request(self, target: bytes, body: bytes) -> bytes:
@@ -147,6 +155,8 @@ def _trusting(bundle: str, more: str) -> ssl.SSLContext:
     """One context for all clients that trust `bundle`, and `more` if there is such a file. To read a bundle takes as
     long as hundreds of requests."""
     context = ssl.create_default_context(cafile=bundle)
+    # Python sets it from 3.13 on, boto3 does not: older authorities of companies do not mark their CA as critical
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if os.path.isfile(more):
         context.load_verify_locations(cafile=more)
     return context
@@ -177,8 +187,16 @@ _ENCODER = json.JSONEncoder(default=_base64, separators=(",", ":"))
 
 
 def _found(content: bytes) -> dict[str, Any]:
-    """What a write answers is not read: it is an empty object."""
-    found: dict[str, Any] = {} if content == b"{}" else json.loads(content, object_hook=_with_bytes)
+    """What a write answers is not read: it is an empty object. What is no object at all comes from something else
+    than DynamoDB, and the request is sent again."""
+    if content == b"{}":
+        return {}
+    try:
+        found = json.loads(content, object_hook=_with_bytes)
+    except ValueError as error:
+        raise HTTPClientError(error=error) from error
+    if not isinstance(found, dict):
+        raise HTTPClientError(error="the response is no object of JSON")
     return found
 
 
@@ -214,7 +232,7 @@ def _may_pass(error: Exception) -> bool:
     if not isinstance(error, ClientError):
         return True
     status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
-    return status >= 500 or error.response["Error"]["Code"] in _THROTTLED
+    return status >= 500 or status == 429 or error.response["Error"]["Code"] in _PASSING
 
 
 def connect(region: str | None, connections: int = WORKERS, session: botocore.session.Session | None = None) -> Any:

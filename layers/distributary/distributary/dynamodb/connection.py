@@ -13,6 +13,9 @@ from typing import Any
 from distributary.dynamodb.response import Response, ResponseReader
 
 CHUNK = 1 << 18
+REQUEST_TIMEOUT = 408
+"""No response to a request: the peer gave the connection up before one reached it.
+https://www.rfc-editor.org/rfc/rfc9110#name-408-request-timeout"""
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _PENDING = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
 
@@ -66,7 +69,7 @@ class Connection:
 
     @property
     def untouched(self) -> bool:
-        """Whether nothing of a response has arrived."""
+        """Whether nothing of a response to its request has arrived."""
         return not self._reader.begun
 
     def ask(self, request: bytes) -> None:
@@ -135,6 +138,9 @@ class Connection:
     def _read(self) -> Response | None:
         while True:
             response = self._reader.feed(self.socket.recv(CHUNK))
+            if response is not None and response.status == REQUEST_TIMEOUT:
+                self._reader = ResponseReader()
+                raise ConnectionError("the peer waited too long for a request")
             if response is not None:
                 self.answered, self.phase = True, Phase.IDLE
                 return response

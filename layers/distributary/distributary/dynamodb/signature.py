@@ -13,6 +13,7 @@ from hashlib import sha256
 from botocore.credentials import ReadOnlyCredentials
 
 SERVICE = "dynamodb"
+LONG_SECONDS, HOLD_SECONDS = 0.1, 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class _Second:
 class Signature:
     """Signs requests of `POST /` with these headers, whose names are in lower case and may not name the date.
 
-    `credentials` is asked once a second, so that it may renew them; what it raises rises.
+    `credentials` is asked once a second, so that it may renew them; what it raises rises. Once it has taken longer than
+    `LONG_SECONDS`, what it gave is held for `HOLD_SECONDS`. botocore begins to renew a quarter of an hour before
+    credentials expire, and gives the old ones if that fails: each request would wait for another failure.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Signature:
         self._headers, self._region, self._credentials, self._now = dict(headers), region, credentials, now
         self._second: _Second | None = None
         self._key: tuple[str, str, bytes] = "", "", b""
+        self._held: tuple[float, ReadOnlyCredentials] | None = None
 
     def headers(self, target: bytes, body: bytes) -> bytes:
         """All headers of a request, each with the end of its line."""
@@ -65,7 +69,8 @@ class Signature:
         )
 
     def _derived(self) -> _Second:
-        at, given = int(self._now()), self._credentials()
+        given = self._given()
+        at = int(self._now())
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
         day, scope = moment[:8], f"{moment[:8]}/{self._region}/{SERVICE}/aws4_request"
         headers = {**self._headers, "x-amz-date": moment}
@@ -81,6 +86,14 @@ class Signature:
             f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n".encode(),
             self._signing_key(given.secret_key or "", day),
         )
+
+    def _given(self) -> ReadOnlyCredentials:
+        began, held = self._now(), self._held
+        if held is not None and 0 <= began - held[0] < HOLD_SECONDS:
+            return held[1]
+        given, ended = self._credentials(), self._now()
+        self._held = (ended, given) if ended - began > LONG_SECONDS else None
+        return given
 
     def _signing_key(self, secret: str, day: str) -> bytes:
         if self._key[:2] != (secret, day):

@@ -34,6 +34,8 @@ Result = TypeVar("Result")
 STARTS = 16
 """Steps that begin before the loop looks whether responses have arrived."""
 
+LOOKUP_SECONDS = 1.0
+
 
 class Endpoint:
     """Where requests go, with at most `connections` of them under way in each loop, and with the connections that are
@@ -42,18 +44,28 @@ class Endpoint:
     def __init__(self, url: str, address: Address, connections: int) -> None:
         self.url, self.address, self.connections = url, address, connections
         self._idle: deque[Connection] = deque()
+        self._known: list[Any] = []
+        self._failure: tuple[float, OSError] | None = None
+
+    def resolve(self) -> list[Any]:
+        """All addresses of the host, those to be tried first in front: those of the last time if it is not found now.
+        A failed lookup counts for `LOOKUP_SECONDS`, since each one stops the whole loop. Raises OSError."""
+        failure = self._failure
+        if failure is None or time.monotonic() - failure[0] > LOOKUP_SECONDS:
+            try:
+                self._known, self._failure = self.address.resolve(), None
+            except OSError as error:
+                failure = self._failure = time.monotonic(), error
+        if failure is not None and not self._known:
+            raise failure[1].with_traceback(None)
+        return self._known
 
     def take(self) -> Connection | None:
-        """One that is still open, if there is any. A connection may have been closed while the function was frozen."""
-        while self._idle:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return None
-            if connection.is_alive():
-                return connection
-            connection.close()
-        return None
+        """One of those that are kept, if there is any."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return None
 
     def give(self, connection: Connection) -> None:
         """Keeps an idle connection, or closes it if enough are kept."""
@@ -72,6 +84,14 @@ class Exchange:
     fresh: bool = False
     task: Any = None
     expires: float = 0.0
+
+
+@dataclass(slots=True)
+class Retry:
+    """Wanted before a failed request is sent again: a pause. If it would last until the deadline, the error rises."""
+
+    seconds: float
+    error: Exception
 
 
 @dataclass(slots=True)
@@ -104,7 +124,8 @@ class _Lane:
 
 
 class Loop:
-    """Carries steps out. `deadline`: no steps begin after it; those that have begun end as their calls end."""
+    """Carries steps out. `deadline`: no steps begin after it, and no call is tried
+    again; those that have begun end as their calls end."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -194,7 +215,9 @@ class Loop:
             case Exchange():
                 wanted.task = task
                 self._enqueue(wanted)
-            case Pause(seconds):
+            case Retry(seconds, error) if seconds >= self._deadline.left():
+                self._advance(task, None, error)
+            case Pause(seconds) | Retry(seconds):
                 heapq.heappush(self._pauses, (time.monotonic() + seconds, next(self._number), task))
             case Together(several):
                 together = self._begin(several, task)
@@ -237,12 +260,17 @@ class Loop:
         self._proceed(connection, time.monotonic())
 
     def _connection(self, lane: _Lane, exchange: Exchange) -> Connection:
-        if not exchange.fresh:
+        """An idle one that is still open, or a new one. An idle one may have been closed while the function was frozen,
+        and one with something to read would answer with that from then on."""
+        while not exchange.fresh:
             connection = lane.free.pop() if lane.free else lane.endpoint.take()
-            if connection is not None:
+            if connection is None:
+                break
+            if connection.is_alive():
                 return connection
+            self._forget(connection)
         if lane.found is None:
-            lane.found = lane.endpoint.address.resolve()
+            lane.found = lane.endpoint.resolve()
         return Connection(lane.endpoint.address, lane.found)
 
     def _proceed(self, connection: Connection, now: float) -> None:
