@@ -78,7 +78,7 @@ def rebuilder(
 ) -> Rebuilder:
     """Finds what the indexes of the branch hold and no item makes. `pace` is what `reconcile` reads by."""
     whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
-    pace = pace or Pace(settings.reconcile_read_units)
+    shared = pace or Pace(settings.reconcile_read_units)
 
     class Imported:
         """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""
@@ -87,7 +87,7 @@ def rebuilder(
             from distributary.index.sweep import IndexRebuilder
 
             search, dynamodb = _search(settings, clients), clients("dynamodb")
-            return IndexRebuilder(whole, reconcile, search, dynamodb, settings.source, pace)
+            return IndexRebuilder(whole, reconcile, search, dynamodb, settings.source, shared)
 
         def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
             return self._rebuilder().sweep(asked, deadline)
