@@ -98,14 +98,14 @@ class Feed:
         answer = self.invoke({"distributary": {"reconcile": list(entries), **more}})
         return _ends(answer, len(entries))
 
-    def ask(self, command: Mapping[str, Any], answered: str) -> dict[str, Any]:
+    def ask(self, command: Mapping[str, Any], answered: str, tries: int = TRIES) -> dict[str, Any]:
         """What a function answers to another command under this name; see `consumer.sweep`. Raises as `reconcile`."""
-        for tried in range(TRIES):
+        for tried in range(tries):
             try:
                 answer = self.invoke({"distributary": command})
                 break
             except Unavailable:
-                if tried == TRIES - 1:
+                if tried == tries - 1:
                     raise
                 backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
         found = answer.get(answered) if isinstance(answer, Mapping) else None

@@ -10,6 +10,7 @@ from distributary.consumer.declared import declared_beside
 from distributary.consumer.init_phase import prepare
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.telemetry import Telemetry
+from distributary.dynamodb.read_budget import Pace
 from distributary.index.factory import bindings, build, rebuilder, reconciler
 from distributary.index.opensearch.connect import clients
 from distributary.index.settings import IndexSettings
@@ -26,8 +27,9 @@ def runtime() -> Deployment:
     branch = build(INDEXES, settings, once, parallel)
     telemetry = Telemetry("index", os.environ.get("STACK_NAME", ""))
     bound = bindings(INDEXES, settings, once)
-    reconcile = reconciler(branch, settings, once)
-    rebuild = rebuilder(branch, reconcile, settings, once)
+    pace = Pace(settings.reconcile_read_units)
+    reconcile = reconciler(branch, settings, once, pace)
+    rebuild = rebuilder(branch, reconcile, settings, once, pace)
     return Deployment.of(branch, settings, once, parallel, telemetry, bound.bind, reconcile, rebuild)
 
 

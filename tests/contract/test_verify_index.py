@@ -5,6 +5,7 @@ from random import Random
 
 import orjson
 import pytest
+from opensearchpy.exceptions import ConnectionTimeout
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -358,3 +359,59 @@ def test_what_could_not_be_compared_is_no_success(place):
     assert report.status == 2
     report.add("parked")
     assert report.status == 1
+
+
+def test_a_scan_that_loses_a_page_still_sees_every_document_once(place, monkeypatch):
+    monkeypatch.setattr(standing, "PAGE", 2)
+    for at in range(3):
+        place.put(f"dead-{at}")
+        place.delete(f"dead-{at}", deliver=False)
+        place.put(f"right-{at}")
+    scroll, answered = standing._next, []
+
+    def lost(client, id):
+        answer = scroll(client, id)
+        answered.append(id)
+        if len(answered) == 2:
+            raise standing.Lost("a page was lost")
+        return answer
+
+    monkeypatch.setattr(standing, "_next", lost)
+    report = place.verify()
+    assert (report.counts["documents"], report.left) == (6, 3)
+
+
+def test_an_answer_that_got_lost_is_not_asked_for_again(place, monkeypatch):
+    for at in range(3):
+        place.put(f"u-{at}")
+    monkeypatch.setattr(standing, "PAGE", 1)
+    standing.refresh(place.search, place.index.physical(0))
+    asked = []
+
+    class Losing:
+        def __getattr__(self, name):
+            return getattr(place.search, name)
+
+        def scroll(self, **call):
+            asked.append(place.search.scroll(**call))
+            raise ConnectionTimeout("TIMEOUT", "read timed out", {})
+
+    with pytest.raises(standing.Lost):
+        list(standing.visible(Losing(), place.index.physical(0), 0, 1))
+    assert len(asked) == 1
+
+
+def test_a_scan_that_passed_over_a_page_says_so(place, monkeypatch):
+    for at in range(5):
+        place.put(f"u-{at}")
+    monkeypatch.setattr(standing, "PAGE", 1)
+    standing.refresh(place.search, place.index.physical(0))
+    scroll = standing._next
+
+    def twice(client, id):
+        scroll(client, id)
+        return scroll(client, id)
+
+    monkeypatch.setattr(standing, "_next", twice)
+    with pytest.raises(standing.Lost, match="passed over"):
+        list(standing.visible(place.search, place.index.physical(0), 0, 1))

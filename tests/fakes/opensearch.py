@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
-from opensearchpy.exceptions import ConflictError, ConnectionTimeout, RequestError, TransportError
+from opensearchpy.exceptions import ConflictError, ConnectionTimeout, NotFoundError, RequestError, TransportError
 
 from distributary.index.opensearch.bulk_errors import Refused
 
@@ -40,7 +40,7 @@ class OpenSearch:
         self.state: dict[str, dict[str, Any]] = {"docs": {}, "mappings": {}, "aliases": {}}
         self.busy: set[str] = set()
         self._writes: Counter[tuple[str, str]] = Counter()
-        self._scrolls: dict[str, list[Any]] = {}
+        self._scrolls: dict[str, tuple[int, list[Any]]] = {}
         self._opened = 0
         self.indices = Indices(self)
         self._max_bytes = max_bytes
@@ -85,9 +85,11 @@ class OpenSearch:
 
     def scroll(self, *, body: Mapping[str, Any]) -> dict[str, Any]:
         """The next page of what a search with `scroll` found at its moment."""
-        pages = self._scrolls[body["scroll_id"]]
-        hits = pages.pop(0) if pages else []
-        return {"_scroll_id": body["scroll_id"], "_shards": {"failed": 0}, "hits": {"hits": hits}}
+        if body["scroll_id"] not in self._scrolls:
+            raise NotFoundError(404, "search_context_missing_exception", {})
+        many, pages = self._scrolls[body["scroll_id"]]
+        found = {"total": {"value": many, "relation": "eq"}, "hits": pages.pop(0) if pages else []}
+        return {"_scroll_id": body["scroll_id"], "_shards": {"failed": 0}, "hits": found}
 
     def clear_scroll(self, *, body: Mapping[str, Any]) -> None:
         """Forgets it."""
@@ -119,7 +121,8 @@ class OpenSearch:
         ]
         self._opened += 1
         id = f"scroll-{self._opened}"
-        self._scrolls[id] = [hits[at : at + SCROLL_HITS] for at in range(0, len(hits), SCROLL_HITS)]
+        pages = [hits[at : at + SCROLL_HITS] for at in range(0, len(hits), SCROLL_HITS)]
+        self._scrolls[id] = len(hits), pages
         return self.scroll(body={"scroll_id": id})
 
     def count(self, *, index: str, body: Mapping[str, Any]) -> dict[str, int]:

@@ -1,15 +1,22 @@
 """`distributary rebuild index`: an index that an earlier declaration filled shows what is declared now."""
 
 import json
+from collections import Counter
+from contextlib import suppress
 
 import pytest
 
+from cli.feed.backfill import State
 from cli.main import main
 from distributary.consumer.consume import Deployment
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
+from distributary.consumer.sweep import Swept
 from distributary.consumer.telemetry import Telemetry
+from distributary.errors import Unavailable
+from distributary.index.opensearch.reader import After, page
+from distributary.index.sweep import IndexRebuilder
 from tests.fakes.stack import Lambda, clients
 from tests.unit.branches import Bucket
 from tests.unit.test_rebuild_index import TABLE, World, things
@@ -60,3 +67,86 @@ def test_a_dry_run_changes_nothing(town, capsys):
     assert main(["rebuild", "index", "--stack", "shop", "--dry-run"]) == 0
     assert "5 would be removed or corrected" in capsys.readouterr().out
     assert town.shown() == before
+
+
+def rebuild_in_one(*arguments):
+    return main(["rebuild", "index", "--stack", "shop", "--segments", "1", *arguments])
+
+
+def test_a_page_that_fails_is_not_passed_over(town, monkeypatch, capsys):
+    looked, not_made = [], IndexRebuilder._not_made
+
+    def failing(self, *asked):
+        looked.append(asked)
+        if len(looked) == 2:
+            raise Unavailable("busy")
+        return not_made(self, *asked)
+
+    monkeypatch.setattr(IndexRebuilder, "_not_made", failing)
+    assert rebuild_in_one() == 0
+    assert town.shown() == RIGHT
+    assert "5 removed or corrected, 0 left" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("twice", [2, 3, 4])
+def test_a_page_that_was_asked_for_twice_unnoticed_is_not_passed_over(town, twice, monkeypatch):
+    sweep, calls = IndexRebuilder.sweep, []
+
+    def retried(self, asked, deadline):
+        """As botocore asks again after a connection that broke."""
+        calls.append(asked)
+        if len(calls) == twice:
+            behind = After(asked.cursor["scroll"]["S"], int(asked.cursor["left"]["N"]))
+            with suppress(Unavailable):
+                page(town.engine, "things-g0", 0, 1, behind, 2)
+        return sweep(self, asked, deadline)
+
+    monkeypatch.setattr(IndexRebuilder, "sweep", retried)
+    assert rebuild_in_one() == 0
+    assert town.shown() == RIGHT
+
+
+def test_a_scan_that_keeps_failing_ends_the_run_as_not_done(town, monkeypatch, capsys):
+    engine, scrolled = town.engine, town.engine._scrolled
+    searching = []
+
+    def scroll(**call):
+        answer = type(engine).scroll(engine, **call)
+        return answer if searching else {**answer, "_shards": {"failed": 1}}
+
+    def first(*asked):
+        searching.append(1)
+        try:
+            return scrolled(*asked)
+        finally:
+            searching.clear()
+
+    monkeypatch.setattr(engine, "scroll", scroll)
+    monkeypatch.setattr(engine, "_scrolled", first)
+    assert rebuild_in_one("--dry-run") != 0
+    assert "begin the scan anew" in capsys.readouterr().err
+
+
+def test_what_a_run_left_the_next_one_with_its_state_file_removes(town, tmp_path, monkeypatch):
+    state = tmp_path / "state.json"
+    with monkeypatch.context() as patched:
+        patched.setattr(IndexRebuilder, "_replaced", lambda *_: Swept(left=Counter({"busy": 2})))
+        assert rebuild_in_one("--state", str(state)) == 1
+    assert not state.exists() or "scroll" not in state.read_text()
+    assert len(town.shown()) == 5
+    assert rebuild_in_one("--state", str(state)) == 0
+    assert town.shown() == RIGHT
+
+
+def test_a_state_file_never_holds_what_only_one_request_can_use(town, tmp_path, monkeypatch):
+    state, seen = tmp_path / "state.json", []
+    reached = State.reached
+
+    def kept(self, segment, cursor, left=0):
+        reached(self, segment, cursor, left)
+        seen.append(state.read_text())
+
+    monkeypatch.setattr(State, "reached", kept)
+    assert rebuild_in_one("--state", str(state)) == 0
+    assert seen
+    assert not any("scroll" in each for each in seen)

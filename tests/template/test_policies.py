@@ -46,6 +46,8 @@ OVER_HTTP = {
     "get_many": {"es:ESHttpPost", "aoss:APIAccessAll"},
     "refresh": {"es:ESHttpPost"},
     "search": {"es:ESHttpPost"},
+    "scroll": {"es:ESHttpPost"},
+    "clear_scroll": {"es:ESHttpDelete"},
     "get_secret": {"secretsmanager:GetSecretValue"},
     "get_parameter": {"ssm:GetParameter"},
 }

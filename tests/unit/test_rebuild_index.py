@@ -4,11 +4,12 @@ import time
 from dataclasses import replace
 
 import pytest
-from opensearchpy.exceptions import NotFoundError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.reconcile import Reconcile
 from distributary.consumer.sweep import Done, Sweep
+from distributary.dynamodb.read_budget import Pace
+from distributary.errors import ConfigError, Unavailable
 from distributary.index import Entity, Index
 from distributary.index.factory import build, rebuilder, reconciler
 from distributary.index.opensearch.schema import apply
@@ -44,12 +45,16 @@ class World:
 
         listed = replace(settings(), streams={f"{TABLE}/stream/1": 0})
         self.branch = build([index], listed, clients, Serial())
-        self.reconcile = reconciler(self.branch, listed, clients)
-        self.rebuilder = rebuilder(self.branch, self.reconcile, listed, clients)
+        self.pace = Pace(1e4)
+        self.reconcile = reconciler(self.branch, listed, clients, self.pace)
+        self.rebuilder = rebuilder(self.branch, self.reconcile, listed, clients, self.pace)
 
     def put(self, version, id, name):
         self.tables.put_item(TableName=TABLE, Item={"user_id": {"S": id}, "name": {"S": name}})
         self.branch.apply([change(version, user=id, new={"name": {"S": name}})], FOREVER)
+
+    def page(self, cursor=None, within=FOREVER):
+        return self.rebuilder.sweep(Sweep("things-g0", 0, 1, cursor, frozenset(), False), within)
 
     def sweep(self, dry_run=False, segments=1):
         done, why = 0, {}
@@ -116,22 +121,55 @@ def test_documents_of_another_program_are_never_touched():
     assert world.shown()["config"] == {"name": "theirs"}
 
 
-def test_a_scan_that_has_expired_begins_anew(monkeypatch):
+def test_a_scan_that_has_expired_is_never_taken_as_ended():
     world = World()
     world.declare(things(id="THING#{user_id}"))
-    first = world.rebuilder.sweep(Sweep("things-g0", 0, 1, None, frozenset(), False), FOREVER)
+    first = world.page()
     assert first.read == first.done == 2
-
-    def expired(**_):
-        raise NotFoundError(404, "search_context_missing_exception", {})
-
-    with monkeypatch.context() as patched:
-        patched.setattr(world.engine, "scroll", expired, raising=True)
-        nothing = {"_scroll_id": "s", "_shards": {"failed": 0}, "hits": {"hits": []}}
-        patched.setattr(world.engine, "_scrolled", lambda *_: nothing)
-        again = world.rebuilder.sweep(Sweep("things-g0", 0, 1, first.cursor, frozenset(), False), FOREVER)
-    assert again.cursor is None
+    assert not first.repeatable
+    world.engine.clear_scroll(body={"scroll_id": [first.cursor["scroll"]["S"]]})
+    with pytest.raises(Unavailable, match="a page was lost"):
+        world.page(first.cursor)
     assert world.sweep() == (3, {})
+
+
+def test_a_cursor_that_is_none_of_an_index_is_refused():
+    with pytest.raises(ConfigError, match="run the command anew"):
+        World().page({"scroll": {"S": "s"}})
+
+
+def test_a_sweep_begins_with_a_refresh_of_its_index(monkeypatch):
+    world, calls = World(), []
+    search = world.engine.search
+    monkeypatch.setattr(world.engine.indices, "refresh", lambda index: calls.append(f"refresh {index}"))
+    monkeypatch.setattr(world.engine, "search", lambda **asked: (calls.append("search"), search(**asked))[1])
+    first = world.page()
+    assert calls == ["refresh things-g0", "search"]
+    world.page(first.cursor)
+    assert len(calls) == 2
+
+
+def test_a_sweep_reads_at_most_25_items_at_once(monkeypatch):
+    monkeypatch.setattr("tests.fakes.opensearch.SCROLL_HITS", 100)
+    world, asked = World(), []
+    for n in range(5, 60):
+        world.put(n + 1, f"u{n}", "x")
+    get = world.tables.batch_get_item
+
+    def counted(**call):
+        asked.append((len(call["RequestItems"][TABLE]["Keys"]), call.get("ReturnConsumedCapacity")))
+        return get(**call)
+
+    monkeypatch.setattr(world.tables, "batch_get_item", counted)
+    assert world.page().read == 60
+    assert asked == [(25, "TOTAL"), (25, "TOTAL"), (10, "TOTAL")]
+
+
+def test_a_sweep_reads_within_the_units_of_reconciles():
+    world = World()
+    world.pace.take(1e6)
+    with pytest.raises(Unavailable, match="raise ReconcileReadUnits"):
+        world.page(within=Deadline(time.monotonic() + 1))
 
 
 def test_the_parts_are_the_indexes_that_are_written():

@@ -3,7 +3,8 @@
 `{"distributary": {"sweep": {"part": "ledger", "segment": 0, "segments": 4, "cursor": {...}, "dry_run": false},
 "only": ["sales"]}}` looks at one page of a part of the sink, and removes what nothing explains. The answer is
 `{"swept": {"read": 250, "done": 3, "left": [{"cause": "...", "rows": 1}], "untouched": [...], "cursor": {...}}}`, the
-last page's without a cursor.
+last page's without a cursor. `"repeatable": false` says that a cursor can be asked for once only: if an answer is lost,
+the segment begins anew.
 
 `{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"]}}}` says what was done. The answer is
 `{"declarations": {"parts": [...], "written": {...}, "declared": {...}}}`: a description of each view by its name, as
@@ -40,13 +41,15 @@ class Sweep:
 @dataclass(slots=True)
 class Swept:
     """How many rows were `read`; how many of them were removed or corrected, or would be (`done`); why others, which
-    nothing explains, are `left`, and others are `untouched`, since they may not be ours; where the next page begins."""
+    nothing explains, are `left`, and others are `untouched`, since they may not be ours; where the next page begins,
+    and whether the cursor gives the same page each time."""
 
     read: int = 0
     done: int = 0
     left: Counter[str] = field(default_factory=Counter)
     untouched: Counter[str] = field(default_factory=Counter)
     cursor: Mapping[str, Any] | None = None
+    repeatable: bool = True
 
     def add(self, other: "Swept") -> None:
         """Of the same page."""
@@ -84,7 +87,7 @@ def answer(command: Mapping[str, Any], rebuilder: Rebuilder, deadline: Deadline)
         found = rebuilder.sweep(_sweep(command), deadline)
         left, untouched = _listed(found.left), _listed(found.untouched)
         rows = {"read": found.read, "done": found.done, "left": left, "untouched": untouched}
-        return {"swept": {**rows, "cursor": found.cursor}}
+        return {"swept": {**rows, "cursor": found.cursor, "repeatable": found.repeatable}}
     asked = command[DECLARATIONS]
     if not isinstance(asked, Mapping):
         raise ConfigError("the command's 'declarations' has no lists 'rebuilt' and 'retired'")

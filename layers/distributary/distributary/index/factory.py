@@ -42,11 +42,13 @@ def build(
     return DualWrite(first, *second) if second else first
 
 
-def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients: Clients) -> Reconciler:
+def reconciler(
+    branch: IndexBranch | DualWrite, settings: IndexSettings, clients: Clients, pace: Pace | None = None
+) -> Reconciler:
     """Sets items right in every index of the branch, of both generations if it writes two. The source table is read
-    when a command comes; it raises ConfigError if no setting names the table."""
+    when a command comes; it raises ConfigError if no setting names the table. `pace` is what others read by as well."""
     whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
-    pace = Pace(settings.reconcile_read_units)
+    pace = pace or Pace(settings.reconcile_read_units)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         # Imported by the first command alone: a cold start that serves the stream does not pay for it.
@@ -68,10 +70,15 @@ def reconciler(branch: IndexBranch | DualWrite, settings: IndexSettings, clients
 
 
 def rebuilder(
-    branch: IndexBranch | DualWrite, reconcile: Reconciler, settings: IndexSettings, clients: Clients
+    branch: IndexBranch | DualWrite,
+    reconcile: Reconciler,
+    settings: IndexSettings,
+    clients: Clients,
+    pace: Pace | None = None,
 ) -> Rebuilder:
-    """Finds what the indexes of the branch hold and no item makes."""
+    """Finds what the indexes of the branch hold and no item makes. `pace` is what `reconcile` reads by."""
     whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
+    shared = pace or Pace(settings.reconcile_read_units)
 
     class Imported:
         """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""
@@ -79,7 +86,8 @@ def rebuilder(
         def _rebuilder(self) -> Rebuilder:
             from distributary.index.sweep import IndexRebuilder
 
-            return IndexRebuilder(whole, reconcile, _search(settings, clients), clients("dynamodb"), settings.source)
+            search, dynamodb = _search(settings, clients), clients("dynamodb")
+            return IndexRebuilder(whole, reconcile, search, dynamodb, settings.source, shared)
 
         def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
             return self._rebuilder().sweep(asked, deadline)

@@ -14,16 +14,20 @@ from distributary.consumer.outcome import Status
 from distributary.consumer.reconcile import Reconcile, Reconciler
 from distributary.consumer.sweep import PAGE, Done, Sweep, Swept
 from distributary.dynamodb import item_reader
+from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.dynamodb.requests import BatchReader, Item
 from distributary.errors import ConfigError, Rejected
 from distributary.index.branch import IndexBranch
-from distributary.index.opensearch.reader import Document, page
+from distributary.index.opensearch.reader import After, Document, page, refresh
 from distributary.index.opensearch.target import Declared, marker
 from distributary.stream import version as versions
 from distributary.stream.keys import identity
 
 FOREIGN = "a document without a version of ours: another program wrote it"
 DIGEST = "a document whose id does not show its item: `distributary verify index` compares it"
+
+_CHUNK = 25
+"""So many items are read at once: at 400 KB each, 10 MB."""
 
 _LEAST = versions.to_external(versions.SNAPSHOT_POSITION)
 """Every external version of ours is at least this; what was written without one has counted from 1."""
@@ -32,13 +36,14 @@ _LEAST = versions.to_external(versions.SNAPSHOT_POSITION)
 @dataclass(frozen=True, slots=True)
 class IndexRebuilder:
     """See `consumer.sweep.Rebuilder`. `branches` are those of each generation that the function writes, `dynamodb`
-    reads the items of the table `source`."""
+    reads the items of the table `source`, at the `pace` of reconciles."""
 
     branches: Sequence[IndexBranch]
     reconcile: Reconciler
     search: Any
     dynamodb: BatchReader
     source: Callable[[], str]
+    pace: Pace
 
     def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:  # noqa: ARG002
         """See `Rebuilder`. An index does not remember what its documents were written under."""
@@ -47,16 +52,19 @@ class IndexRebuilder:
         return {"parts": parts, "written": known, "declared": known}
 
     def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
-        """See `Rebuilder`."""
+        """See `Rebuilder`. Raises Unavailable too if a page cannot be asked for again: see `reader.Lost`."""
         found = next((each for each in self._indexes() if each.physical == asked.part), None)
         if found is None:
             raise ConfigError(f"nothing is kept in an index '{asked.part}'")
         if asked.only and found.index.name not in asked.only:
             return Swept()
-        scroll = str(asked.cursor["scroll"]["S"]) if asked.cursor else None
-        documents, after = page(self.search, found.physical, asked.segment, asked.segments, scroll, PAGE)
+        if asked.cursor is None:
+            refresh(self.search, found.physical)
+        behind = _after(asked.cursor) if asked.cursor else None
+        documents, after = page(self.search, found.physical, asked.segment, asked.segments, behind, PAGE)
         swept = self._swept(found, documents, asked.dry_run, deadline)
-        swept.read, swept.cursor = len(documents), {"scroll": {"S": after}} if after else None
+        swept.read, swept.repeatable = len(documents), False
+        swept.cursor = {"scroll": {"S": after.scroll}, "left": {"N": str(after.left)}} if after else None
         return swept
 
     def _indexes(self) -> Iterator[Declared]:
@@ -89,9 +97,18 @@ class IndexRebuilder:
     def _not_made(
         self, index: Declared, owned: Sequence[tuple[Document, Item]], deadline: Deadline
     ) -> list[Mapping[str, Any]]:
-        items = item_reader.items(self.dynamodb, self.source(), [keys for _, keys in owned], deadline)
+        dead: list[Mapping[str, Any]] = []
+        for at in range(0, len(owned), _CHUNK):
+            dead += self._not_made_of(index, owned[at : at + _CHUNK], deadline)
+        return dead
+
+    def _not_made_of(
+        self, index: Declared, chunk: Sequence[tuple[Document, Item]], deadline: Deadline
+    ) -> list[Mapping[str, Any]]:
+        client = Metered(self.dynamodb, self.pace, deadline)
+        items = item_reader.items(client, self.source(), [keys for _, keys in chunk], deadline)
         dead = []
-        for document, keys in owned:
+        for document, keys in chunk:
             item = items.get(identity(keys))
             try:
                 due = index.intended(item_reader.change(item, list(keys), index.generation, 0.0)) if item else None
@@ -116,3 +133,10 @@ class IndexRebuilder:
         ends = index.branch.bulk.send(actions, deadline)
         left = Counter(end.cause for end in ends if end.status in (Status.PARKED, Status.FAILED))
         return Swept(done=sum(end.status is Status.APPLIED for end in ends), left=left)
+
+
+def _after(cursor: Mapping[str, Any]) -> After:
+    try:
+        return After(str(cursor["scroll"]["S"]), int(cursor["left"]["N"]))
+    except (KeyError, TypeError, ValueError):
+        raise ConfigError("the command's cursor is none of an index: run the command anew") from None

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from opensearchpy.exceptions import NotFoundError, SerializationError, TransportError
@@ -38,6 +37,19 @@ class Document:
     body: Mapping[str, Any]
 
 
+class Lost(Unavailable):
+    """A page of a scan that cannot be asked for again: OpenSearch moves a scroll on with each request, answered or not.
+    Only a scan from the beginning shows all documents."""
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Where a scan goes on, once: how many documents are still to come from its `scroll`."""
+
+    scroll: str
+    left: int
+
+
 def find(client: Any, index: str, wanted: Sequence[tuple[str, str | None]]) -> dict[str, Document]:
     """Documents by id, those that exist, as they were last written (a get is realtime); `wanted` are ids with routing.
     Raises Unavailable, ConfigError.
@@ -54,42 +66,42 @@ def find(client: Any, index: str, wanted: Sequence[tuple[str, str | None]]) -> d
 
 def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[Document]]:
     """One slice of the documents that are no markers, without their bodies, in pages, as they stood at the first.
-    Raises Unavailable, ConfigError.
+    Raises Lost behind pages of which one is missing, Unavailable, ConfigError.
 
     A scroll, not a point in time: paging through that needs a sort value that is the document's own, and outside of
     its fields there is none that costs nothing. https://docs.opensearch.org/latest/api-reference/scroll/
     """
-    body = _query(slice, slices, PAGE)
-    answer = asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE)))
+    answer = _first(client, index, slice, slices, PAGE)
+    left = answer["hits"]["total"]["value"]
     try:
         while answer["hits"]["hits"]:
+            left -= len(answer["hits"]["hits"])
             yield [_document(hit) for hit in answer["hits"]["hits"]]
-            answer = asked("scan", partial(_next, client, answer["_scroll_id"]))
+            answer = _next(client, answer["_scroll_id"])
     finally:
-        with suppress(TransportError):
-            client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
+        _end(client, answer["_scroll_id"])
+    _require_all(left)
 
 
 def page(
-    client: Any, index: str, slice: int, slices: int, scroll: str | None, size: int
-) -> tuple[list[Document], str | None]:
-    """The first page of `visible`, or the one behind a scroll, with what the next one is asked for by: None behind the
-    last. A scroll that has expired, after five minutes, begins anew. Raises Unavailable, ConfigError."""
-    if scroll is not None:
-        try:
-            return _paged(client, asked("scan", partial(_next, client, scroll), missing=NotFoundError))
-        except NotFoundError:
-            pass
-    body = _query(slice, slices, size)
-    return _paged(client, asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE))))
-
-
-def _paged(client: Any, answer: Any) -> tuple[list[Document], str | None]:
+    client: Any, index: str, slice: int, slices: int, after: After | None, size: int
+) -> tuple[list[Document], After | None]:
+    """The first page of `visible`, or the one `after` another, with what asks for the next one: None behind the last.
+    Raises Lost if the scroll has expired, after five minutes, or a page of the scan was passed over, such as by a
+    request that was made twice; Unavailable, ConfigError."""
+    answer = _first(client, index, slice, slices, size) if after is None else _next(client, after.scroll)
     found = [_document(hit) for hit in answer["hits"]["hits"]]
-    if not found:
-        with suppress(TransportError):
-            client.clear_scroll(body={"scroll_id": [answer["_scroll_id"]]})
-    return found, answer["_scroll_id"] if found else None
+    left = (answer["hits"]["total"]["value"] if after is None else after.left) - len(found)
+    if found:
+        return found, After(answer["_scroll_id"], left)
+    _end(client, answer["_scroll_id"])
+    _require_all(left)
+    return [], None
+
+
+def _require_all(left: int) -> None:
+    if left:
+        raise Lost("scan: a page was passed over: begin the scan anew", f"{left} documents are missing")
 
 
 def documents(client: Any, index: str) -> int:
@@ -108,10 +120,11 @@ def asked(
     call: Callable[[], Result],
     sleep: Callable[[float], None] = time.sleep,
     missing: type[Exception] | tuple[()] = (),
+    tries: int = _TRIES,
 ) -> Result:
     """The answer; what is busy is asked again a few times, with full jitter. Raises Unavailable, ConfigError, and
     `missing` as it is."""
-    for tried in range(1, _TRIES + 1):
+    for tried in range(1, tries + 1):
         try:
             return call()
         except missing:
@@ -120,7 +133,7 @@ def asked(
             status = error.status_code if isinstance(error, TransportError) else 0
             if status in _WRONG:
                 raise ConfigError(f"{what}: OpenSearch answered {status}; {_WRONG[status]}") from error
-            if tried == _TRIES:
+            if tried == tries:
                 named = status if isinstance(status, int) and status else "nothing"
                 raise Unavailable(f"{what}: OpenSearch answered {named}", str(error)) from error
             backoff(FOREVER, tried, _FIRST_PAUSE, _LONGEST_PAUSE, sleep)
@@ -134,12 +147,27 @@ def _query(slice: int, slices: int, size: int) -> dict[str, Any]:
         "version": True,
         "_source": False,
         "sort": ["_doc"],
+        "track_total_hits": True,
         **({"slice": {"id": slice, "max": slices}} if slices > 1 else {}),
     }
 
 
+def _first(client: Any, index: str, slice: int, slices: int, size: int) -> Any:
+    body = _query(slice, slices, size)
+    return asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE)))
+
+
 def _next(client: Any, scroll: str) -> Any:
-    return _whole(client.scroll(body={"scroll_id": scroll, "scroll": _KEPT_ALIVE}))
+    body = {"scroll_id": scroll, "scroll": _KEPT_ALIVE}
+    try:
+        return asked("scan", lambda: _whole(client.scroll(body=body)), missing=NotFoundError, tries=1)
+    except (NotFoundError, Unavailable) as error:
+        raise Lost("scan: a page was lost: begin the scan anew", str(error)) from error
+
+
+def _end(client: Any, scroll: str) -> None:
+    with suppress(TransportError):
+        client.clear_scroll(body={"scroll_id": [scroll]})
 
 
 def _whole(answer: Any) -> Any:

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.backoff import backoff
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import Status
 from distributary.dynamodb import table_reader
 from distributary.dynamodb.requests import Item
@@ -24,7 +25,7 @@ from distributary.verify.recheck import recheck
 SUSPECTS = 10_000
 """The most findings that wait for their second look, and the most ids kept that name no item. It bounds the memory."""
 
-_BATCH = 200
+_BATCH, _SCANS = 200, 6
 _REPAIR_SECONDS = 60.0
 
 
@@ -62,11 +63,26 @@ class Verify:
             list(pool.map(work, range(self.segments)))
 
     def _documents(self, slice: int) -> None:
-        for page in reader.visible(self.comparator.search, self.comparator.declared.physical, slice, self.segments):
-            for at in range(0, len(page), _BATCH):
-                self._document_batch(page[at : at + _BATCH])
+        """A scan that loses a page begins anew. What it has named before, it does not name again."""
+        known, most = set[str](), 0
+        for tried in range(1, _SCANS + 1):
+            read = 0
+            try:
+                for page in reader.visible(
+                    self.comparator.search, self.comparator.declared.physical, slice, self.segments
+                ):
+                    for at in range(0, len(page), _BATCH):
+                        self._document_batch(page[at : at + _BATCH], known)
+                    read += len(page)
+                    self._read("documents", max(0, read - most))
+                    most = max(most, read)
+                return
+            except reader.Lost:
+                if tried == _SCANS:
+                    raise
+                backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
 
-    def _document_batch(self, batch: Sequence[Document]) -> None:
+    def _document_batch(self, batch: Sequence[Document], known: set[str]) -> None:
         dead, strangers = self.comparator.ownerless(batch)
         with self._lock:
             self._strangers |= {each.id: each for each in strangers}
@@ -74,8 +90,8 @@ class Verify:
                 raise Unavailable(
                     f"more than {SUSPECTS} documents have ids that do not name their items: rebuild the index"
                 )
-        self._suspect(dead)
-        self._read("documents", len(batch))
+        self._suspect([each for each in dead if each.id not in known])
+        known.update(each.id for each in dead)
 
     def _items(self, segment: int) -> None:
         for page in table_reader.pages(self.comparator.dynamodb, self.comparator.table, segment, self.segments):
