@@ -5,7 +5,7 @@ import pytest
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.reconcile import Reconcile
 from distributary.consumer.sweep import Done, Sweep
-from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive import Aggregate, Entity, Latest, Projection, sweep
 from distributary.derive.factory import rebuilder, reconciler
 from distributary.derive.groups import REVISION
 from distributary.derive.sweep import FOREIGN
@@ -114,7 +114,7 @@ class World:
             kept = {name: typed for name, typed in row.items() if name not in (REVISION, REPLICA_VERSION)}
             rows[key] = {name: sorted(typed["SS"]) if "SS" in typed else typed for name, typed in kept.items()}
         recorded = {
-            id: {n: v for n, v in row.items() if n in ("rows", "shares")}
+            id: {n: sorted(v["L"], key=str) for n, v in row.items() if n in ("rows", "shares")}
             for (id,), row in self.service.state["ledger"].items()
             if row.keys() & {"rows", "shares"} and id != "%derive"
         }
@@ -259,6 +259,32 @@ def test_a_name_that_nothing_ever_had_is_refused():
     world = World(profile())
     with pytest.raises(ConfigError, match="nothing is or was called 'profil' here"):
         world.sweep("ledger", ["profil"])
+
+
+def test_a_row_of_an_earlier_number_s_key_is_removed_like_others():
+    world = World(profile(pk="USER#{user_id}#{total:sortable}"))
+    world.declare(profile(pk="USER#{user_id}#{total:N}"))
+    assert world.rebuild() == set()
+    assert world.shown() == filled(profile(pk="USER#{user_id}#{total:N}"))
+
+
+@pytest.mark.parametrize("declared", [profile, by_tag])
+def test_a_row_whose_item_cannot_be_read_is_left_with_its_cause(declared, monkeypatch):
+    world = World(declared())
+    wrong = {"user_id": {"N": "x"}}
+    name = "item_of_row" if declared is profile else "item_of_entry"
+    real = getattr(sweep, name)
+
+    def found(view, *rest):
+        keys = real(view, *rest)
+        if "#a" not in str(rest) and ":a" not in str(rest):
+            return keys
+        return wrong if declared is profile else (view[0], wrong)
+
+    monkeypatch.setattr(sweep, name, found)
+    part = "derived" if declared is profile else "ledger"
+    swept = world.rebuilder.sweep(Sweep(part, 0, 1, None, frozenset(), dry_run=False), FOREVER)
+    assert list(swept.left.values()) == [1]
 
 
 def test_rows_of_another_program_are_never_touched():

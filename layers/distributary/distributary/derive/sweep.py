@@ -141,7 +141,7 @@ class _Page:
                 dead.append(row)
             elif (owner := item_of_entry([view], self._table, id)) is None:
                 found.untouched[OTHER_TABLE] += 1
-            else:
+            elif _can_be_read(owner[1], found):
                 owned.append(owner)
         found.add(self._retired(dead))
         found.add(self._reconciled(self._gone(owned)))
@@ -161,7 +161,7 @@ class _Page:
             elif REPLICA_VERSION not in row:
                 found.untouched[FOREIGN] += owner is None and not self._former(key)
             elif owner is not None and owner.primitive is Primitive.REGISTER and (item := item_of_row(owner, key)):
-                made += [(owner, key, item)] if self._wanted(owner.name) else []
+                made += [(owner, key, item)] if self._wanted(owner.name) and _can_be_read(item, found) else []
             elif self._wanted(name := self._former(key) or (owner.name if owner else "")):
                 dead.append((name, row))
         found.add(self._reconciled(self._not_made(made)))
@@ -299,6 +299,15 @@ class _Page:
             **arguments,
         ).held
         return Swept(done=int(held))
+
+
+def _can_be_read(keys: Keys, found: Swept) -> bool:
+    """Whether keys that a row showed can be an item's; if not, the row is counted as left."""
+    try:
+        return bool(identity(keys))
+    except Rejected as error:
+        found.left[str(error)] += 1
+        return False
 
 
 def _counted(ends: Iterable[Outcome], superseded: str = "") -> Swept:

@@ -49,7 +49,10 @@ def item_of_entry(views: Iterable[View], table: str, id: str) -> tuple[View, Key
         match = re.fullmatch(r"([^=]*)=([SNB]):(.*)", part, re.DOTALL)
         if match is None:
             return None
-        keys[unquote(match[1])] = read_plain(match[2], match[3])
+        try:
+            keys[unquote(match[1])] = read_plain(match[2], match[3])
+        except ValueError:
+            return None
     return (view, keys) if set(keys) == set(view.declared.of.keys) else None
 
 
