@@ -8,7 +8,7 @@ from distributary.consumer.sweep import Done, Sweep
 from distributary.derive import Aggregate, Entity, Latest, Projection, sweep
 from distributary.derive.factory import rebuilder, reconciler
 from distributary.derive.groups import REVISION
-from distributary.derive.sweep import FOREIGN
+from distributary.derive.sweep import DIGEST, FOREIGN
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import derive
@@ -218,6 +218,15 @@ def test_one_view_alone_is_rebuilt_by_its_name():
     assert world.shown() == filled(profile(sk="P"), by_tag())
 
 
+def test_members_of_a_removed_view_under_a_digest_are_counted():
+    long = "x" * 2030
+    world = World(sums())
+    world.put(9, "e", long, 1, "Eva", ["w"])
+    assert world.sweep("derived")[1] == {}
+    world.declare(profile())
+    assert world.sweep("derived", ["sums"])[1] == {DIGEST: 2}
+
+
 def test_one_removed_view_is_retired_by_its_name():
     world = World(profile(), by_tag(), sums(), newest())
     world.declare(profile())
@@ -311,20 +320,57 @@ def test_what_ttl_left_in_a_view_that_keeps_it_stays():
 
 def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
     world = World(profile(on_expiry="keep"))
-    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.expire(90, "b")
     world.declare(profile(sk="P", on_expiry="keep"))
     assert world.rebuild() == set()
     assert set(world.service.state["derived"]) == {("USER#b", "PROFILE"), *((f"USER#{id}", "P") for id in "acd")}
 
 
-def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
-    world = World(sums())
+KEEPERS = {"versioned": profile, "rows of the ledger": by_tag, "groups": sums, "latest": newest}
+
+
+@pytest.mark.parametrize("declared", KEEPERS.values(), ids=KEEPERS)
+def test_a_view_that_keeps_what_ttl_left_loses_what_was_deleted(declared):
+    world = World(declared(on_expiry="keep"))
+    world.expire(90, "b")
+    fresh = world.shown()[0]
+    world.put(91, "e", "open", 1, "Eva", ["w"])
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "e"}})
+    world.rebuild()
+    assert world.shown()[0] == fresh
+
+
+def test_such_a_view_loses_it_also_under_an_earlier_key():
+    world = World(profile(on_expiry="keep"))
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.declare(profile(sk="P", on_expiry="keep"))
+    assert world.rebuild() == set()
+    assert set(world.service.state["derived"]) == {(f"USER#{id}", "P") for id in "acd"}
+
+
+def gave_way(world):
+    """The tables are those of an earlier source table, which `users` takes the place of."""
     world.service.state["ledger"] = {
         (id.replace("|users/", "|old/"),): {**row, "id": {"S": id.replace("|users/", "|old/")}}
         for (id,), row in world.service.state["ledger"].items()
     }
     streams = ["arn:aws:dynamodb:eu-west-1:1:table/users/stream/2", "arn:aws:dynamodb:eu-west-1:1:table/old/stream/1"]
     world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", 0, streams)
+
+
+def test_what_only_an_earlier_table_held_is_removed():
+    world = World(by_tag())
+    gave_way(world)
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "a"}})
+    assert world.rebuild() == set()
+    rows, recorded = world.shown()
+    assert sorted(rows) == [("TAG#x", "b"), ("TAG#y", "b"), ("TAG#z", "c"), ("TAG#z", "d")]
+    assert sorted(recorded) == [f"by-tag|users/user_id=S:{id}" for id in "bcd"]
+
+
+def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
+    world = World(sums())
+    gave_way(world)
     assert world.rebuild() == set()
     assert world.shown() == filled(sums())
 

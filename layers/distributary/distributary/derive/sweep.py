@@ -49,6 +49,7 @@ LEDGER, DERIVED = "ledger", "derived"
 
 OTHER_TABLE = "a ledger row of an item of another table, or whose id does not show its item"
 FOREIGN = "a row of no view, without a version: it is another program's, or of a group that is broken"
+DIGEST = "a row of a group's members whose key is a digest: it may be a removed view's"
 MOVED = "a row that changed while it was looked at: run this again"
 
 
@@ -182,10 +183,9 @@ class _Page:
         return item_reader.items(client, self.of.source(), [dict(each) for each in keys], self.deadline)
 
     def _gone(self, owned: Sequence[tuple[View, Keys]]) -> list[tuple[View, Keys]]:
-        """Those whose item is gone; a view that keeps what TTL deletes leave keeps theirs."""
-        asked = [each for each in owned if each[0].declared.on_expiry != "keep"]
-        items = self._items(keys for _, keys in asked)
-        return [(view, keys) for view, keys in asked if identity(keys) not in items]
+        """Those whose item is gone. Where a view keeps what TTL deletes leave, the reconciler goes by the mark."""
+        items = self._items(keys for _, keys in owned)
+        return [(view, keys) for view, keys in owned if identity(keys) not in items]
 
     def _not_made(self, made: Sequence[tuple[View, Key, Keys]]) -> list[tuple[View, Keys]]:
         items, found = self._items(keys for *_, keys in made), []
@@ -196,9 +196,14 @@ class _Page:
         return found
 
     def _kept_out(self, dead: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
-        """Those that go, without what a view keeps of items that TTL deleted, under an earlier key of the view."""
+        """Those that go, without what a view keeps of items that TTL deleted, under an earlier key of the view. What
+        has a mark that TTL did not delete its item goes."""
         keepers = {name for name, view in self._views.items() if view.declared.on_expiry == "keep"}
-        owners = {at: self._item_of(name, row) for at, (name, row) in enumerate(dead) if name in keepers}
+        owners = {
+            at: self._item_of(name, row)
+            for at, (name, row) in enumerate(dead)
+            if name in keepers and versions.mark_in(row[REPLICA_VERSION]["S"]) != versions.LIVE
+        }
         items = self._items(keys for keys in owners.values() if keys is not None)
         kept = {at for at, keys in owners.items() if keys is None or identity(keys) not in items}
         return [each for at, each in enumerate(dead) if at not in kept]
@@ -223,11 +228,11 @@ class _Page:
             return Swept(done=len(rows))
         tables, version = self.of.branch.ledger.tables, versions.of(self.of.generation, versions.SNAPSHOT_POSITION)
         comparator = Comparator(self.of.source(), self.of.branch.views, tables, version)
-        retirement = Retirement(self._table, comparator, Repair(tables, self.of.branch.register))
+        retirement = Retirement(comparator, Repair(tables, self.of.branch.register))
         return _counted(retirement.entries(rows, self.deadline), superseded=MOVED)
 
     def _removed(self, dead: Sequence[tuple[str, Row]]) -> Swept:
-        """Versioned rows that no view makes. The tombstones are read before the rows are looked at again."""
+        """Versioned rows that no view makes. No tombstone is looked for: a removal leaves one newer than the row."""
         if self.asked.dry_run or not dead:
             return Swept(done=len(dead))
         register, found = self.of.branch.register, Swept()
@@ -247,9 +252,10 @@ class _Page:
     def _member(self, row: Row) -> Swept:
         """Of a view that is declared no more; those of the others are their groups'."""
         name = row["pk"]["S"].removeprefix("%m").partition("|")[0]
-        if name in self._views or not self._wanted(name):
-            return Swept()
         if row["pk"]["S"].startswith("%h"):
+            retired = any(each.name not in self._views and self._wanted(each.name) for each in self.formers)
+            return Swept(untouched=Counter({DIGEST: int(retired)}))
+        if name in self._views or not self._wanted(name):
             return Swept()
         return self._deleted(row, "items")
 
