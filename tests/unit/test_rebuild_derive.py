@@ -1,5 +1,7 @@
 """Under any change of the views, a rebuild leaves what a first fill under the new ones makes, and nothing else."""
 
+from time import monotonic
+
 import pytest
 
 from distributary.consumer.deadline import Deadline
@@ -9,7 +11,7 @@ from distributary.derive import Aggregate, Entity, Latest, Projection, sweep
 from distributary.derive.factory import rebuilder, reconciler
 from distributary.derive.groups import REVISION
 from distributary.derive.sweep import DIGEST, FOREIGN
-from distributary.errors import ConfigError
+from distributary.errors import ConfigError, Unavailable
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
@@ -324,6 +326,33 @@ def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
     world.declare(profile(sk="P", on_expiry="keep"))
     assert world.rebuild() == set()
     assert set(world.service.state["derived"]) == {("USER#b", "PROFILE"), *((f"USER#{id}", "P") for id in "acd")}
+
+
+@pytest.mark.parametrize(("part", "declared"), [("ledger", by_tag), ("derived", profile)])
+def test_a_page_ends_where_the_read_budget_does_and_the_next_goes_on(part, declared):
+    world = World(declared())
+    for n in range(60):
+        world.put(100 + n, f"e{n}", "open", 1, "Eva", ["w"])
+    for n in range(60):
+        world.service.delete_item(TableName="users", Key={"user_id": {"S": f"e{n}"}})
+    cursor, reads = None, []
+    while cursor or not reads:
+        world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
+        found = world.rebuilder.sweep(Sweep(part, 0, 1, cursor, frozenset(), dry_run=False), Deadline(monotonic() + 9))
+        cursor = found.cursor
+        reads.append((found.read, found.done))
+    assert [read for read, _ in reads] == [25, 25, 14 + (part == "ledger")]
+    assert sum(done for _, done in reads) == 60
+    assert len(world.service.state["derived"]) == len(filled(declared())[0])
+
+
+def test_a_page_of_which_nothing_can_be_read_is_asked_for_again():
+    world = World(profile())
+    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
+    asked = Sweep("derived", 0, 1, None, frozenset(), dry_run=False)
+    world.rebuilder.sweep(asked, Deadline(monotonic() + 9))
+    with pytest.raises(Unavailable, match="ReconcileReadUnits"):
+        world.rebuilder.sweep(asked, Deadline(monotonic() + 9))
 
 
 KEEPERS = {"versioned": profile, "rows of the ledger": by_tag, "groups": sums, "latest": newest}

@@ -34,9 +34,10 @@ from distributary.derive.verify.key_owner import item_of_entry, item_of_row, vie
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb import item_reader, table_reader
-from distributary.dynamodb.requests import conditional_write
+from distributary.dynamodb.read_budget import Metered, Pace
+from distributary.dynamodb.requests import BatchReader, conditional_write
 from distributary.dynamodb.versioned_table import Write
-from distributary.errors import ConfigError, Rejected
+from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed, for_client
@@ -46,6 +47,9 @@ Keys = Mapping[str, Typed]
 """An item's key attributes."""
 
 LEDGER, DERIVED = "ledger", "derived"
+_KEYS = {LEDGER: ("id",), DERIVED: ("pk", "sk")}
+_CHUNK = 25
+"""So many rows are decided and written at once: their items are in memory together, and are read in one request."""
 
 OTHER_TABLE = "a ledger row of an item of another table, or whose id does not show its item"
 FOREIGN = "a row of no view, without a version: it is another program's, or of a group that is broken"
@@ -56,7 +60,7 @@ MOVED = "a row that changed while it was looked at: run this again"
 @dataclass(frozen=True)
 class DeriveRebuilder:
     """See `consumer.sweep.Rebuilder`. `source` names the function's table, `earlier` the tables of its earlier
-    streams."""
+    streams; `pace`: of reads by key of the source, without a limit if None."""
 
     branch: DeriveBranch
     format: TableFormat
@@ -64,6 +68,7 @@ class DeriveRebuilder:
     source: Callable[[], str]
     generation: int
     earlier: frozenset[str] = frozenset()
+    pace: Pace | None = None
 
     def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
         """See `Rebuilder`. Raises ConfigError for a view that is said to be retired and is declared."""
@@ -80,7 +85,7 @@ class DeriveRebuilder:
         }
 
     def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
-        """See `Rebuilder`."""
+        """See `Rebuilder`. A page ends early where the time is up, or the reads that are allowed: the next goes on."""
         self.format.check(deadline)
         tables = self.branch.ledger.tables
         table = {LEDGER: tables.ledger, DERIVED: tables.derived}.get(asked.part)
@@ -90,14 +95,23 @@ class DeriveRebuilder:
         pages = table_reader.cursors(tables.client, table, asked.segment, asked.segments, start, limit=PAGE)
         page, cursor = next(pages)
         of = _Page(self, asked, formers(written_under(self.format.read(deadline)), self.branch.views), deadline)
-        found = of.ledger(page) if asked.part == LEDGER else of.derived(page)
-        found.read, found.cursor = len(page), cursor
+        found = Swept(cursor=cursor)
+        for at in range(0, len(page), _CHUNK):
+            chunk = page[at : at + _CHUNK]
+            try:
+                found.add(of.ledger(chunk) if asked.part == LEDGER else of.derived(chunk))
+            except Unavailable:
+                if not at:
+                    raise
+                found.cursor = {name: page[at - 1][name] for name in _KEYS[asked.part]}
+                return found
+            found.read += len(chunk)
         return found
 
 
 @dataclass(frozen=True)
 class _Page:
-    """One page, decided and written."""
+    """Rows of one page, decided and written."""
 
     of: DeriveRebuilder
     asked: Sweep
@@ -179,7 +193,9 @@ class _Page:
         return any(owner == escape(table) and table != self._table for table in self.of.earlier)
 
     def _items(self, keys: Iterable[Keys]) -> dict[str, Row]:
-        client = self.of.branch.ledger.tables.client
+        client: BatchReader = self.of.branch.ledger.tables.client
+        if self.of.pace is not None:
+            client = Metered(client, self.of.pace, self.deadline)
         return item_reader.items(client, self.of.source(), [dict(each) for each in keys], self.deadline)
 
     def _gone(self, owned: Sequence[tuple[View, Keys]]) -> list[tuple[View, Keys]]:
