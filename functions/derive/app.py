@@ -26,8 +26,9 @@ def runtime() -> Deployment:
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
     branch = build(VIEWS, settings, clients, parallel, due=lambda: telemetry.count("RebuildDue"))
     bindings = StreamBindings(clients("dynamodb"), settings.tombstone_table, "derive")
-    reconcile = reconciler(branch, settings.source, settings.generation, settings.reconcile_read_units)
-    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams)
+    units = settings.reconcile_read_units
+    reconcile = reconciler(branch, settings.source, settings.generation, units)
+    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, units)
     return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile, rebuild)
 
 

@@ -242,6 +242,7 @@ STRANGERS = [
     "USER#a/1|AA|a#;1",
     "USER#%ff/1|AA|%ff;1",
     "USER#a/1|AA|a;1-",
+    *(f"USER#a/{number}|AA|a;1" for number in ("22005-", "", "x", "1.0", "01", "1_0", "NaN", "Infinity", "1E200")),
     "USER#a/1|AA|a;2200" + "1" * 39 + "-",
 ]
 

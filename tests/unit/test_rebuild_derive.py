@@ -1,15 +1,17 @@
 """Under any change of the views, a rebuild leaves what a first fill under the new ones makes, and nothing else."""
 
+from time import monotonic
+
 import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.reconcile import Reconcile
 from distributary.consumer.sweep import Done, Sweep
-from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive import Aggregate, Entity, Latest, Projection, sweep
 from distributary.derive.factory import rebuilder, reconciler
 from distributary.derive.groups import REVISION
-from distributary.derive.sweep import FOREIGN
-from distributary.errors import ConfigError
+from distributary.derive.sweep import DIGEST, FOREIGN
+from distributary.errors import ConfigError, Unavailable
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
@@ -114,7 +116,7 @@ class World:
             kept = {name: typed for name, typed in row.items() if name not in (REVISION, REPLICA_VERSION)}
             rows[key] = {name: sorted(typed["SS"]) if "SS" in typed else typed for name, typed in kept.items()}
         recorded = {
-            id: {n: v for n, v in row.items() if n in ("rows", "shares")}
+            id: {n: sorted(v["L"], key=str) for n, v in row.items() if n in ("rows", "shares")}
             for (id,), row in self.service.state["ledger"].items()
             if row.keys() & {"rows", "shares"} and id != "%derive"
         }
@@ -218,6 +220,15 @@ def test_one_view_alone_is_rebuilt_by_its_name():
     assert world.shown() == filled(profile(sk="P"), by_tag())
 
 
+def test_members_of_a_removed_view_under_a_digest_are_counted():
+    long = "x" * 2030
+    world = World(sums())
+    world.put(9, "e", long, 1, "Eva", ["w"])
+    assert world.sweep("derived")[1] == {}
+    world.declare(profile())
+    assert world.sweep("derived", ["sums"])[1] == {DIGEST: 2}
+
+
 def test_one_removed_view_is_retired_by_its_name():
     world = World(profile(), by_tag(), sums(), newest())
     world.declare(profile())
@@ -261,6 +272,32 @@ def test_a_name_that_nothing_ever_had_is_refused():
         world.sweep("ledger", ["profil"])
 
 
+def test_a_row_of_an_earlier_number_s_key_is_removed_like_others():
+    world = World(profile(pk="USER#{user_id}#{total:sortable}"))
+    world.declare(profile(pk="USER#{user_id}#{total:N}"))
+    assert world.rebuild() == set()
+    assert world.shown() == filled(profile(pk="USER#{user_id}#{total:N}"))
+
+
+@pytest.mark.parametrize("declared", [profile, by_tag])
+def test_a_row_whose_item_cannot_be_read_is_left_with_its_cause(declared, monkeypatch):
+    world = World(declared())
+    wrong = {"user_id": {"N": "x"}}
+    name = "item_of_row" if declared is profile else "item_of_entry"
+    real = getattr(sweep, name)
+
+    def found(view, *rest):
+        keys = real(view, *rest)
+        if "#a" not in str(rest) and ":a" not in str(rest):
+            return keys
+        return wrong if declared is profile else (view[0], wrong)
+
+    monkeypatch.setattr(sweep, name, found)
+    part = "derived" if declared is profile else "ledger"
+    swept = world.rebuilder.sweep(Sweep(part, 0, 1, None, frozenset(), dry_run=False), FOREVER)
+    assert list(swept.left.values()) == [1]
+
+
 def test_rows_of_another_program_are_never_touched():
     world = World(profile())
     rows = [
@@ -285,20 +322,84 @@ def test_what_ttl_left_in_a_view_that_keeps_it_stays():
 
 def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
     world = World(profile(on_expiry="keep"))
-    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.expire(90, "b")
     world.declare(profile(sk="P", on_expiry="keep"))
     assert world.rebuild() == set()
     assert set(world.service.state["derived"]) == {("USER#b", "PROFILE"), *((f"USER#{id}", "P") for id in "acd")}
 
 
-def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
-    world = World(sums())
+@pytest.mark.parametrize(("part", "declared"), [("ledger", by_tag), ("derived", profile)])
+def test_a_page_ends_where_the_read_budget_does_and_the_next_goes_on(part, declared):
+    world = World(declared())
+    for n in range(60):
+        world.put(100 + n, f"e{n}", "open", 1, "Eva", ["w"])
+    for n in range(60):
+        world.service.delete_item(TableName="users", Key={"user_id": {"S": f"e{n}"}})
+    cursor, reads = None, []
+    while cursor or not reads:
+        world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
+        found = world.rebuilder.sweep(Sweep(part, 0, 1, cursor, frozenset(), dry_run=False), Deadline(monotonic() + 9))
+        cursor = found.cursor
+        reads.append((found.read, found.done))
+    assert [read for read, _ in reads] == [25, 25, 14 + (part == "ledger")]
+    assert sum(done for _, done in reads) == 60
+    assert len(world.service.state["derived"]) == len(filled(declared())[0])
+
+
+def test_a_page_of_which_nothing_can_be_read_is_asked_for_again():
+    world = World(profile())
+    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
+    asked = Sweep("derived", 0, 1, None, frozenset(), dry_run=False)
+    world.rebuilder.sweep(asked, Deadline(monotonic() + 9))
+    with pytest.raises(Unavailable, match="ReconcileReadUnits"):
+        world.rebuilder.sweep(asked, Deadline(monotonic() + 9))
+
+
+KEEPERS = {"versioned": profile, "rows of the ledger": by_tag, "groups": sums, "latest": newest}
+
+
+@pytest.mark.parametrize("declared", KEEPERS.values(), ids=KEEPERS)
+def test_a_view_that_keeps_what_ttl_left_loses_what_was_deleted(declared):
+    world = World(declared(on_expiry="keep"))
+    world.expire(90, "b")
+    fresh = world.shown()[0]
+    world.put(91, "e", "open", 1, "Eva", ["w"])
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "e"}})
+    world.rebuild()
+    assert world.shown()[0] == fresh
+
+
+def test_such_a_view_loses_it_also_under_an_earlier_key():
+    world = World(profile(on_expiry="keep"))
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.declare(profile(sk="P", on_expiry="keep"))
+    assert world.rebuild() == set()
+    assert set(world.service.state["derived"]) == {(f"USER#{id}", "P") for id in "acd"}
+
+
+def gave_way(world):
+    """The tables are those of an earlier source table, which `users` takes the place of."""
     world.service.state["ledger"] = {
         (id.replace("|users/", "|old/"),): {**row, "id": {"S": id.replace("|users/", "|old/")}}
         for (id,), row in world.service.state["ledger"].items()
     }
     streams = ["arn:aws:dynamodb:eu-west-1:1:table/users/stream/2", "arn:aws:dynamodb:eu-west-1:1:table/old/stream/1"]
     world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", 0, streams)
+
+
+def test_what_only_an_earlier_table_held_is_removed():
+    world = World(by_tag())
+    gave_way(world)
+    world.service.delete_item(TableName="users", Key={"user_id": {"S": "a"}})
+    assert world.rebuild() == set()
+    rows, recorded = world.shown()
+    assert sorted(rows) == [("TAG#x", "b"), ("TAG#y", "b"), ("TAG#z", "c"), ("TAG#z", "d")]
+    assert sorted(recorded) == [f"by-tag|users/user_id=S:{id}" for id in "bcd"]
+
+
+def test_the_entries_of_a_table_that_gave_way_to_another_are_emptied():
+    world = World(sums())
+    gave_way(world)
     assert world.rebuild() == set()
     assert world.shown() == filled(sums())
 

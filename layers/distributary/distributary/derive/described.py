@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from types import CodeType, FunctionType
+from functools import partial
+from operator import attrgetter, itemgetter, methodcaller
+from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from distributary.derive.view import View
@@ -79,14 +81,56 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _code(function: Any) -> Iterator[str]:
-    """What a function does, as texts: its instructions, names and constants, and the values that it was made with."""
+def _code(function: Any, within: frozenset[int] = frozenset()) -> Iterator[str]:
+    """What a function does, as texts: its instructions, names and constants, and the values that it was made with.
+    `within`: the ids of what is being described, which it may hold itself."""
     yield type(function).__name__
+    if id(function) in within:
+        return
+    within |= {id(function)}
     if isinstance(function, FunctionType):
         yield from _compiled(function.__code__)
-        made_with = [*(each.cell_contents for each in function.__closure__ or ()), *(function.__defaults__ or ())]
-        for each in made_with:
-            yield from _code(each) if callable(each) else [_constant(each)]
+    elif isinstance(function, BuiltinFunctionType | type):
+        yield function.__qualname__
+        return
+    elif isinstance(called := getattr(type(function), "__call__", None), FunctionType):  # noqa: B004
+        yield from _code(called, within)
+    for each in _made_with(function):
+        yield from _code(each, within) if callable(each) else [_constant(each, within)]
+
+
+def _made_with(function: Any) -> list[Any]:
+    """Closure and defaults, a partial's arguments, a method's object, and the attributes of an object, in order of
+    their names."""
+    match function:
+        case FunctionType():
+            cells = [_content(each) for each in function.__closure__ or ()]
+            return [*cells, *(function.__defaults__ or ()), *_items(function.__kwdefaults__ or {})]
+        case partial():
+            return [function.func, *function.args, *_items(function.keywords)]
+        case MethodType():
+            return [function.__func__, *_items(_attributes(function.__self__))]
+        case itemgetter() | attrgetter() | methodcaller():
+            return list(function.__reduce__()[1:])
+    return _items(_attributes(function))
+
+
+def _content(cell: CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    slots = [getattr(kind, "__slots__", ()) for kind in type(value).__mro__]
+    names = {name for each in slots for name in ([each] if isinstance(each, str) else each)}
+    kept = {name: getattr(value, name) for name in names - {"__dict__", "__weakref__"} if hasattr(value, name)}
+    return {**kept, **getattr(value, "__dict__", {})}
+
+
+def _items(values: Mapping[str, Any]) -> list[Any]:
+    return [each for name in sorted(values) for each in (name, values[name])]
 
 
 def _compiled(code: CodeType) -> Iterator[str]:
@@ -96,13 +140,19 @@ def _compiled(code: CodeType) -> Iterator[str]:
         yield from _compiled(each) if isinstance(each, CodeType) else [_constant(each)]
 
 
-def _constant(value: Any) -> str:
+def _constant(value: Any, within: frozenset[int] = frozenset()) -> str:
     """The same text in each process: another object's text may hold an address, and its type stands for it."""
+    if id(value) in within:
+        return type(value).__name__
+    within |= {id(value)}
     match value:
         case None | bool() | int() | float() | complex() | str() | bytes() | Decimal():
             return repr(value)
         case tuple() | list():
-            return f"({','.join(map(_constant, value))})"
+            return f"({','.join(_constant(each, within) for each in value)})"
         case frozenset() | set():
-            return f"{{{','.join(sorted(map(_constant, value)))}}}"
-    return type(value).__name__
+            return f"{{{','.join(sorted(_constant(each, within) for each in value))}}}"
+        case dict():
+            pairs = (f"{_constant(name, within)}:{_constant(each, within)}" for name, each in value.items())
+            return f"{{{','.join(sorted(pairs))}}}"
+    return f"({','.join(_code(value, within - {id(value)}))})" if callable(value) else type(value).__name__

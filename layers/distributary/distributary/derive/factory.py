@@ -53,8 +53,11 @@ def rebuilder(
     source: Callable[[], str],
     generation: int = 0,
     streams: Iterable[str] = (),
+    read_units: float | None = None,
 ) -> Rebuilder:
-    """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read."""
+    """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read;
+    `read_units` as of `reconciler`."""
+    pace = Pace(read_units) if read_units else None
 
     class Imported:
         """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""
@@ -63,7 +66,8 @@ def rebuilder(
             from distributary.derive.sweep import DeriveRebuilder
 
             known = TableFormat(branch.ledger.tables, branch.views)
-            return DeriveRebuilder(branch, known, reconcile, source, generation, frozenset(map(table_of, streams)))
+            earlier = frozenset(map(table_of, streams))
+            return DeriveRebuilder(branch, known, reconcile, source, generation, earlier, pace)
 
         def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
             return self._rebuilder().sweep(asked, deadline)

@@ -31,19 +31,18 @@ from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.key_owner import item_of_entry, view_of
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import View
-from distributary.errors import Unavailable
+from distributary.errors import Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 
+_UNKNOWN = outcomes.parked(Rejected("a ledger row's id does not show the item whose rows another view has now"))
 _NOTHING = Shape(lambda amounts, different: {})  # noqa: ARG005
 
 
 @dataclass(frozen=True, slots=True)
 class Retirement:
-    """What belongs to a view that is declared is that view's. `table` is the source table's name; `comparator` has all
-    views."""
+    """What belongs to a view that is declared is that view's. `comparator` has all views."""
 
-    table: str
     comparator: Comparator
     repair: Repair
 
@@ -88,11 +87,12 @@ class Retirement:
 
     def _handed_over(self, id: str, handed: Mapping[Key, View], deadline: Deadline) -> Outcome:
         """Each row is made what the view that has its key now makes of the item, on condition of that view's own ledger
-        row or of the row's version."""
+        row or of the row's version. An entry of an earlier table says which item it was by its keys."""
         ends = [outcomes.IGNORED]
         for owner in {each.name: each for each in handed.values()}.values():
-            item = item_of_entry([owner], self.table, f"{owner.name}|{id.partition('|')[2]}")
+            item = item_of_entry([owner], None, f"{owner.name}|{id.partition('|')[2]}")
             if item is None:
+                ends.append(_UNKNOWN)
                 continue
             also = frozenset((owner.name, key) for key, each in handed.items() if each is owner)
             ends.append(self._set_right(owner, Subject(item[1], also), deadline))

@@ -34,9 +34,10 @@ from distributary.derive.verify.key_owner import item_of_entry, item_of_row, vie
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb import item_reader, table_reader
-from distributary.dynamodb.requests import conditional_write
+from distributary.dynamodb.read_budget import Metered, Pace
+from distributary.dynamodb.requests import BatchReader, conditional_write
 from distributary.dynamodb.versioned_table import Write
-from distributary.errors import ConfigError, Rejected
+from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed, for_client
@@ -46,16 +47,20 @@ Keys = Mapping[str, Typed]
 """An item's key attributes."""
 
 LEDGER, DERIVED = "ledger", "derived"
+_KEYS = {LEDGER: ("id",), DERIVED: ("pk", "sk")}
+_CHUNK = 25
+"""So many rows are decided and written at once: their items are in memory together, and are read in one request."""
 
 OTHER_TABLE = "a ledger row of an item of another table, or whose id does not show its item"
 FOREIGN = "a row of no view, without a version: it is another program's, or of a group that is broken"
+DIGEST = "a row of a group's members whose key is a digest: it may be a removed view's"
 MOVED = "a row that changed while it was looked at: run this again"
 
 
 @dataclass(frozen=True)
 class DeriveRebuilder:
     """See `consumer.sweep.Rebuilder`. `source` names the function's table, `earlier` the tables of its earlier
-    streams."""
+    streams; `pace`: of reads by key of the source, without a limit if None."""
 
     branch: DeriveBranch
     format: TableFormat
@@ -63,6 +68,7 @@ class DeriveRebuilder:
     source: Callable[[], str]
     generation: int
     earlier: frozenset[str] = frozenset()
+    pace: Pace | None = None
 
     def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
         """See `Rebuilder`. Raises ConfigError for a view that is said to be retired and is declared."""
@@ -79,7 +85,7 @@ class DeriveRebuilder:
         }
 
     def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
-        """See `Rebuilder`."""
+        """See `Rebuilder`. A page ends early where the time is up, or the reads that are allowed: the next goes on."""
         self.format.check(deadline)
         tables = self.branch.ledger.tables
         table = {LEDGER: tables.ledger, DERIVED: tables.derived}.get(asked.part)
@@ -89,14 +95,23 @@ class DeriveRebuilder:
         pages = table_reader.cursors(tables.client, table, asked.segment, asked.segments, start, limit=PAGE)
         page, cursor = next(pages)
         of = _Page(self, asked, formers(written_under(self.format.read(deadline)), self.branch.views), deadline)
-        found = of.ledger(page) if asked.part == LEDGER else of.derived(page)
-        found.read, found.cursor = len(page), cursor
+        found = Swept(cursor=cursor)
+        for at in range(0, len(page), _CHUNK):
+            chunk = page[at : at + _CHUNK]
+            try:
+                found.add(of.ledger(chunk) if asked.part == LEDGER else of.derived(chunk))
+            except Unavailable:
+                if not at:
+                    raise
+                found.cursor = {name: page[at - 1][name] for name in _KEYS[asked.part]}
+                return found
+            found.read += len(chunk)
         return found
 
 
 @dataclass(frozen=True)
 class _Page:
-    """One page, decided and written."""
+    """Rows of one page, decided and written."""
 
     of: DeriveRebuilder
     asked: Sweep
@@ -141,7 +156,7 @@ class _Page:
                 dead.append(row)
             elif (owner := item_of_entry([view], self._table, id)) is None:
                 found.untouched[OTHER_TABLE] += 1
-            else:
+            elif _can_be_read(owner[1], found):
                 owned.append(owner)
         found.add(self._retired(dead))
         found.add(self._reconciled(self._gone(owned)))
@@ -161,7 +176,7 @@ class _Page:
             elif REPLICA_VERSION not in row:
                 found.untouched[FOREIGN] += owner is None and not self._former(key)
             elif owner is not None and owner.primitive is Primitive.REGISTER and (item := item_of_row(owner, key)):
-                made += [(owner, key, item)] if self._wanted(owner.name) else []
+                made += [(owner, key, item)] if self._wanted(owner.name) and _can_be_read(item, found) else []
             elif self._wanted(name := self._former(key) or (owner.name if owner else "")):
                 dead.append((name, row))
         found.add(self._reconciled(self._not_made(made)))
@@ -178,14 +193,15 @@ class _Page:
         return any(owner == escape(table) and table != self._table for table in self.of.earlier)
 
     def _items(self, keys: Iterable[Keys]) -> dict[str, Row]:
-        client = self.of.branch.ledger.tables.client
+        client: BatchReader = self.of.branch.ledger.tables.client
+        if self.of.pace is not None:
+            client = Metered(client, self.of.pace, self.deadline)
         return item_reader.items(client, self.of.source(), [dict(each) for each in keys], self.deadline)
 
     def _gone(self, owned: Sequence[tuple[View, Keys]]) -> list[tuple[View, Keys]]:
-        """Those whose item is gone; a view that keeps what TTL deletes leave keeps theirs."""
-        asked = [each for each in owned if each[0].declared.on_expiry != "keep"]
-        items = self._items(keys for _, keys in asked)
-        return [(view, keys) for view, keys in asked if identity(keys) not in items]
+        """Those whose item is gone. Where a view keeps what TTL deletes leave, the reconciler goes by the mark."""
+        items = self._items(keys for _, keys in owned)
+        return [(view, keys) for view, keys in owned if identity(keys) not in items]
 
     def _not_made(self, made: Sequence[tuple[View, Key, Keys]]) -> list[tuple[View, Keys]]:
         items, found = self._items(keys for *_, keys in made), []
@@ -196,9 +212,14 @@ class _Page:
         return found
 
     def _kept_out(self, dead: Sequence[tuple[str, Row]]) -> list[tuple[str, Row]]:
-        """Those that go, without what a view keeps of items that TTL deleted, under an earlier key of the view."""
+        """Those that go, without what a view keeps of items that TTL deleted, under an earlier key of the view. What
+        has a mark that TTL did not delete its item goes."""
         keepers = {name for name, view in self._views.items() if view.declared.on_expiry == "keep"}
-        owners = {at: self._item_of(name, row) for at, (name, row) in enumerate(dead) if name in keepers}
+        owners = {
+            at: self._item_of(name, row)
+            for at, (name, row) in enumerate(dead)
+            if name in keepers and versions.mark_in(row[REPLICA_VERSION]["S"]) != versions.LIVE
+        }
         items = self._items(keys for keys in owners.values() if keys is not None)
         kept = {at for at, keys in owners.items() if keys is None or identity(keys) not in items}
         return [each for at, each in enumerate(dead) if at not in kept]
@@ -223,11 +244,11 @@ class _Page:
             return Swept(done=len(rows))
         tables, version = self.of.branch.ledger.tables, versions.of(self.of.generation, versions.SNAPSHOT_POSITION)
         comparator = Comparator(self.of.source(), self.of.branch.views, tables, version)
-        retirement = Retirement(self._table, comparator, Repair(tables, self.of.branch.register))
+        retirement = Retirement(comparator, Repair(tables, self.of.branch.register))
         return _counted(retirement.entries(rows, self.deadline), superseded=MOVED)
 
     def _removed(self, dead: Sequence[tuple[str, Row]]) -> Swept:
-        """Versioned rows that no view makes. The tombstones are read before the rows are looked at again."""
+        """Versioned rows that no view makes. No tombstone is looked for: a removal leaves one newer than the row."""
         if self.asked.dry_run or not dead:
             return Swept(done=len(dead))
         register, found = self.of.branch.register, Swept()
@@ -247,9 +268,10 @@ class _Page:
     def _member(self, row: Row) -> Swept:
         """Of a view that is declared no more; those of the others are their groups'."""
         name = row["pk"]["S"].removeprefix("%m").partition("|")[0]
-        if name in self._views or not self._wanted(name):
-            return Swept()
         if row["pk"]["S"].startswith("%h"):
+            retired = any(each.name not in self._views and self._wanted(each.name) for each in self.formers)
+            return Swept(untouched=Counter({DIGEST: int(retired)}))
+        if name in self._views or not self._wanted(name):
             return Swept()
         return self._deleted(row, "items")
 
@@ -299,6 +321,15 @@ class _Page:
             **arguments,
         ).held
         return Swept(done=int(held))
+
+
+def _can_be_read(keys: Keys, found: Swept) -> bool:
+    """Whether keys that a row showed can be an item's; if not, the row is counted as left."""
+    try:
+        return bool(identity(keys))
+    except Rejected as error:
+        found.left[str(error)] += 1
+        return False
 
 
 def _counted(ends: Iterable[Outcome], superseded: str = "") -> Swept:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import lru_cache
 from string import Formatter
 from typing import Any
@@ -106,8 +107,17 @@ def read_plain(type: str, plain: str) -> Typed:
         case "B":
             return {"B": base64.urlsafe_b64decode(plain + "=" * (-len(plain) % 4))}
         case "N":
-            return {"N": plain}
+            return {"N": _number_as_written(plain)}
     return {"S": unquote(plain, errors="strict")}
+
+
+def _number_as_written(plain: str) -> str:
+    try:
+        if number_text(Decimal(plain)) == plain:
+            return plain
+    except (ArithmeticError, Rejected):
+        pass
+    raise ValueError("no number as a key holds it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,20 +36,23 @@ def item_of_row(view: View, key: Key) -> Keys | None:
     return {name: fields[name] for name in names} if fields.keys() >= set(names) else None
 
 
-def item_of_entry(views: Iterable[View], table: str, id: str) -> tuple[View, Keys] | None:
-    """View and item of a source table that a ledger row's id names; None if it is a digest, no view's, or of an item of
-    another table."""
+def item_of_entry(views: Iterable[View], table: str | None, id: str) -> tuple[View, Keys] | None:
+    """View and item of a source table (of any table if None) that a ledger row's id names; None if it is a digest, no
+    view's, or of an item of another table."""
     name, _, item = id.partition("|")
     view = next((view for view in views if view.name == name), None)
     owner, _, identity = item.partition("/")
-    if view is None or owner != escape(table):
+    if view is None or (table is not None and owner != escape(table)):
         return None
     keys: Keys = {}
     for part in identity.split("&"):
         match = re.fullmatch(r"([^=]*)=([SNB]):(.*)", part, re.DOTALL)
         if match is None:
             return None
-        keys[unquote(match[1])] = read_plain(match[2], match[3])
+        try:
+            keys[unquote(match[1])] = read_plain(match[2], match[3])
+        except ValueError:
+            return None
     return (view, keys) if set(keys) == set(view.declared.of.keys) else None
 
 
