@@ -135,7 +135,7 @@ def redrive(
         result = steps.run(chosen)
     if result.unclaimed:
         print(
-            f"{result.unclaimed} of welcome were parked more than ClaimDays ago: claims of rules that send again are "
+            f"{result.unclaimed} of welcome were made more than ClaimDays ago: claims of rules that send again are "
             "forgotten by then, so it cannot be excluded that one of these messages was sent twice",
             file=sys.stderr,
         )

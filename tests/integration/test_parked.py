@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -211,7 +212,30 @@ def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monk
     town.park(record(1), branch="welcome")
     monkeypatch.setattr("cli.parking.datetime", Later)
     assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
-    assert "1 of welcome were parked more than ClaimDays ago" in capsys.readouterr().err
+    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("says_when", [True, False])
+def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypatch, says_when):
+    """Parked 31 days ago, and its object written again today."""
+    change, parked_at = record(1), Bucket._places
+    if not says_when:
+        del change["dynamodb"]["ApproximateCreationDateTime"]
+    else:
+        change["dynamodb"]["ApproximateCreationDateTime"] = (datetime.now(UTC) - timedelta(days=31)).timestamp()
+    town.park(change, branch="welcome")
+
+    def long_ago(bucket, prefix, since):
+        return [replace(each, when=each.when - timedelta(days=31)) for each in parked_at(bucket, prefix, since)]
+
+    town.welcome.default = Outcome(Status.IGNORED, LATE)
+    with monkeypatch.context() as before:
+        before.setattr(Bucket, "_places", long_ago)
+        assert town.run("redrive", "--branch", "welcome") == 1
+    assert town.run("redrive", "--branch", "welcome") == 1
+    town.welcome.default = APPLIED
+    assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
+    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
 
 
 class Later(datetime):

@@ -1,7 +1,5 @@
 """`distributary replay`: welcome gets archived changes again, by a window of time and by key."""
 
-import json
-
 import pytest
 
 from cli.main import main
@@ -12,7 +10,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
-from distributary.errors import Unavailable
+from distributary.errors import Rejected, Unavailable
 from distributary.welcome.branch import LATE
 from tests.fakes.stack import Lambda, clients
 from tests.unit import archives
@@ -103,7 +101,19 @@ def test_an_object_whose_records_failed_is_read_again(town, tmp_path, capsys):
     capsys.readouterr()
     assert town.run("--state", state) == 0
     assert town.seen() == [("INSERT", "w")]
-    assert json.loads((tmp_path / "state.json").read_text())["left"] == 0
+
+
+def test_a_rerun_replays_what_is_left_alone_until_nothing_is(town, tmp_path, capsys):
+    state = str(tmp_path / "state.json")
+    town.welcome.by_user = {"v": outcomes.parked(Rejected("no locale"))}
+    assert town.run("--state", state) == 1
+    town.welcome.seen = []
+    capsys.readouterr()
+    assert town.run("--state", state) == 1
+    assert (town.seen(), "1 records, 1 left" in capsys.readouterr().out) == ([("INSERT", "v")], True)
+    town.welcome.by_user, town.welcome.seen = {}, []
+    assert [town.run("--state", state), town.run("--state", state)] == [0, 0]
+    assert town.seen() == [("INSERT", "v")]
 
 
 @pytest.mark.parametrize(
