@@ -52,6 +52,11 @@ class Service(DynamoDB):
     def batch_get_item(self, *, RequestItems, ReturnConsumedCapacity="NONE"):
         return super().batch_get_item(RequestItems=RequestItems)
 
+    def describe_table(self, *, TableName):
+        assert TableName == "users"
+        key = {"AttributeName": "user_id"}
+        return {"Table": {"KeySchema": [key], "AttributeDefinitions": [{**key, "AttributeType": "S"}]}}
+
 
 class Town:
     """A stack with derive, replicate and welcome, and its parking bucket."""
@@ -74,7 +79,7 @@ class Town:
             },
             f"{ARN}=3",
         )
-        self.clients = clients(self.bucket, self.s3, self.functions)
+        self.clients = clients(self.bucket, self.s3, self.functions, dynamodb=self.service)
 
     def _deployment(self, name, branch, reconcile=None):
         parking = Parking(self.s3, self.bucket, name, Parallel(1))
@@ -339,6 +344,12 @@ def test_a_dry_run_counts_and_changes_nothing(town, capsys):
     [
         (["list"], "shopp", "there is no stack 'shopp'"),
         (["list", "--branch", "derived"], "shop", "--branch derived: give derive, index, welcome, replicate, archive"),
+        (
+            ["show", "--key", '{"user": {"S": "u"}}'],
+            "shop",
+            '--key: users has another key: give {"user_id": {"S": "..."}}',
+        ),
+        (["redrive", "--key", '{"user_id": {"N": "1"}}'], "shop", "--key: users has another key"),
         (["show", "--key", "u"], "shop", "--key: give the item's whole key as DynamoDB JSON"),
     ],
 )

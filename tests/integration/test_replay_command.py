@@ -29,7 +29,7 @@ class Town:
         removed = change(4, "REMOVE", user="u", userIdentity=TTL)
         self.archive = archives.archived([first, [change(3, user="w")], first, [removed]])
         self.functions = Lambda({"welcome": self.deployment(True)})
-        self.clients = clients("parking", None, self.functions)
+        self.clients = clients("parking", None, self.functions, dynamodb=self)
 
     def deployment(self, replays):
         parking = Parking(Bucket(), "parking", "welcome", Parallel(1))
@@ -38,6 +38,10 @@ class Town:
     def run(self, *more, window=WINDOW, function="welcome"):
         place = ("--stack", "shop", "--archive", "s3://archive")
         return main(["replay", "users", "--function", function, *place, *window, *more])
+
+    def describe_table(self, *, TableName):
+        key = {"AttributeName": "user_id"}
+        return {"Table": {"KeySchema": [key], "AttributeDefinitions": [{**key, "AttributeType": "S"}]}}
 
     def seen(self):
         return sorted((each.kind.value, each.keys["user_id"]) for each in self.welcome.seen)
@@ -127,6 +131,11 @@ def test_a_rerun_replays_what_is_left_alone_until_nothing_is(town, tmp_path, cap
 def test_a_mistake_is_one_line(town, capsys, more, says):
     assert town.run(**more) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_key_that_is_not_the_tables_is_a_mistake(town, capsys):
+    assert town.run("--key", '{"user": {"S": "u"}}') == 2
+    assert "--key: users has another key" in capsys.readouterr().err
 
 
 def test_a_function_that_replays_nothing_says_so(town, capsys):
