@@ -1,19 +1,16 @@
 """The command that removes what a stack keeps of one item beside its tables."""
 
-import json
 import time
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
 import typer
-from botocore.exceptions import ClientError
 
 from cli.erasure import Bucket, ClaimTable, Found, Item
+from cli.item_key import is_key_of
 from cli.options import DryRun, StackEndpoint, StackRegion, checked_endpoint, key_of
 from cli.stack import Stack, clients
-from distributary.consumer.aws import code_of
 from distributary.errors import ConfigError
-from distributary.stream.codec import Typed
 
 _OUTPUTS = ("ParkingBucketName", "ClaimTableName")
 
@@ -35,7 +32,7 @@ def erase(
         parking, claim_table = parking or found.get(_OUTPUTS[0]), claim_table or found.get(_OUTPUTS[1])
     if not parking and not claim_table:
         raise ConfigError("give --stack, or --parking and --claim-table")
-    known = _is_key_of(client("dynamodb"), table, item.keys)
+    known = is_key_of(client("dynamodb"), table, item.keys)
 
     def places() -> Iterator[Found]:
         if parking:
@@ -50,23 +47,6 @@ def erase(
             "If the table was deleted, nothing is left"
         )
     return _removed(everything, dry_run)
-
-
-def _is_key_of(dynamodb: Any, table: str, keys: Mapping[str, Typed]) -> bool:
-    """Whether the table is there, and has this key. Raises ConfigError if it has another one: the digest of an
-    incomplete key is that of no item, and nothing would be found."""
-    try:
-        described = dynamodb.describe_table(TableName=table)["Table"]
-    except ClientError as error:
-        if code_of(error) == "ResourceNotFoundException":
-            return False
-        raise ConfigError(f"table {table}: {code_of(error)}; allow dynamodb:DescribeTable on it") from None
-    types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
-    names = [str(each["AttributeName"]) for each in described["KeySchema"]]
-    if {name: next(iter(typed)) for name, typed in keys.items()} != {name: types[name] for name in names}:
-        whole = json.dumps({name: {types[name]: "..."} for name in names})
-        raise ConfigError(f"--key: {table} has another key: give {whole}")
-    return True
 
 
 def _removed(found: list[Found], dry_run: bool) -> int:

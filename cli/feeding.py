@@ -9,7 +9,7 @@ from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Result, Source, State
 from cli.feed.invoke import Feed, deployed
-from cli.feed.parked import RECONCILED
+from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
     DryRun,
     Json,
@@ -27,6 +27,12 @@ from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
 from local.backfill import Table as Scanned
+
+_WRONG = {
+    "welcome": "give derive, index or replicate; an old item is no reason to send a message",
+    "archive": "give derive, index or replicate: an archive holds changes, not items",
+}
+_UNKNOWN = f"there is no such function; there are {', '.join(BRANCHES)}"
 
 Branch = Annotated[str, typer.Option("--function", help="derive, index or replicate.")]
 
@@ -57,7 +63,7 @@ def backfill(
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""
     if function not in RECONCILED:
-        raise UsageFault(f"--function {function}: give derive, index or replicate; nobody is welcomed for an old item")
+        raise UsageFault(f"--function {function}: {_WRONG.get(function, _UNKNOWN)}")
     if function == "replicate" and only:
         raise UsageFault("--function replicate: it keeps one replica; leave out --view and --index")
     if first_fill and only:

@@ -15,10 +15,11 @@ from cli.errors import UsageFault
 from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import BRANCHES, Bucket, Parked
 from cli.feed.redrive import Redrive
+from cli.item_key import check_key
 from cli.options import DryRun, Json, StackEndpoint, StackName, StackRegion, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.dynamodb.read_budget import Pace
-from distributary.stream.keys import identity
+from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
 
@@ -38,12 +39,20 @@ class _Chosen:
             raise UsageFault(f"--branch {unknown[0]}: give {', '.join(BRANCHES)}")
         self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack)
         self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and identity(key_of(key))
+        if key:
+            check_key(stack.clients("dynamodb"), _tables(stack, self._branches), key_of(key))
         self._since = datetime.now(UTC) - timedelta(hours=since) if since is not None else None
 
     def __iter__(self) -> Iterator[Parked]:
         for change in self.bucket.read(self._branches, self._since):
             if self._cause in change.cause and self._item in (None, change.item):
                 yield change
+
+
+def _tables(stack: Stack, branches: list[str]) -> list[str]:
+    """Those that the functions read."""
+    own = [branch for branch in branches if f"{branch.capitalize()}FunctionArn" in stack.outputs]
+    return list(dict.fromkeys(table_of(stream) for branch in own for stream in stack.function(branch).streams))
 
 
 def _found(name: str, endpoint_url: str | None, region: str | None) -> Stack:
@@ -135,7 +144,7 @@ def redrive(
         result = steps.run(chosen)
     if result.unclaimed:
         print(
-            f"{result.unclaimed} of welcome were parked more than ClaimDays ago: claims of rules that send again are "
+            f"{result.unclaimed} of welcome were made more than ClaimDays ago: claims of rules that send again are "
             "forgotten by then, so it cannot be excluded that one of these messages was sent twice",
             file=sys.stderr,
         )

@@ -53,10 +53,10 @@ def rebuild(
     target = _target(function, stack, segments, endpoint_url, region)
     told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
     _check(only, told)
-    run = _Run(target, tuple(only), segments, rate, told["parts"])
+    run = _Run(target, tuple(only), segments, rate, told)
     if dry_run:
         return run.counted(json)
-    return run.rebuilt(state, told, json)
+    return run.rebuilt(state, json)
 
 
 def retire(
@@ -80,7 +80,7 @@ def retire(
         raise UsageFault(f"view '{view}' is declared: remove it from views.py and deploy, then run this again")
     if view not in told["written"]:
         raise UsageFault(f"no view was ever called '{view}' here: known are {_names(told['written'])}")
-    run = _Run(target, (view,), segments, rate, told["parts"])
+    run = _Run(target, (view,), segments, rate, told)
     if dry_run:
         return run.counted(json)
     return run.retired(view, state, json)
@@ -105,11 +105,13 @@ def _names(named: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class _Run:
+    """`told`: what the function answered when the command began."""
+
     target: Function
     only: tuple[str, ...]
     segments: int
     rate: float
-    parts: Sequence[str]
+    told: Mapping[str, Any]
 
     def counted(self, json: str | None) -> int:
         """A dry run."""
@@ -119,7 +121,7 @@ class _Run:
         lines = [*_why(swept), f"{swept.read:,} rows: {swept.done:,} would be removed or corrected"]
         return reported({"swept": swept.as_json()}, lines, json, 0)
 
-    def rebuilt(self, state: Path | None, told: Mapping[str, Any], json: str | None) -> int:
+    def rebuilt(self, state: Path | None, json: str | None) -> int:
         """The rows that no item explains go first: some are under the keys of those that are to come."""
         version, kept = self._begun(state, "rebuild")
         table = table_of(next(iter(self.target.streams), ""))
@@ -132,19 +134,18 @@ class _Run:
             filling = Backfill(
                 source,
                 Feed(deployed(self.target)),
-                Part(kept, "items", kept.left),
+                Part(kept, "items"),
                 only=self.only,
                 told=lambda n: report_progress("items", n),
                 wait=Pace(self.rate).take,
             )
             filled = filling.run(self.segments)
-        failed = [end for end in filled.ends if end.status == "Failed"]
-        removed = [] if self.only else sorted(told["written"].keys() - told["declared"].keys())
-        done = self._ended(version, swept, not failed, list(self.only) or sorted(told["declared"]), removed)
+        declared, written = self.told["declared"], self.told["written"]
+        removed = [] if self.only else sorted(written.keys() - declared.keys())
+        done = self._ended(version, swept, not filled.left, list(self.only) or sorted(declared), removed)
         report = {"swept": swept.as_json(), **filled.as_json(), "done": done}
-        return reported(
-            report, [*_ends(filled), *_summary(swept), _said(done)], json, 0 if done and not filled.left else 1
-        )
+        parked = sum(many for end, many in filled.ends.items() if end.status == "Parked")
+        return reported(report, [*_ends(filled), *_summary(swept), _said(done, parked)], json, 0 if done else 1)
 
     def _unfinished(self, swept: Swept, json: str | None) -> int:
         report = {"swept": swept.as_json(), "done": False}
@@ -175,7 +176,7 @@ class _Run:
         left of one part ends the run."""
         feed, pace = Feed(deployed(self.target)), Pace(self.rate)
         sweeping = Sweeping(feed, self.only, dry_run, lambda n: told("rows", n), pace.take)
-        for part in self.parts:
+        for part in self.told["parts"]:
             sweeping.run(part, self.segments, Part(state, part), into)
             if +into.left:
                 return
@@ -186,7 +187,8 @@ class _Run:
             raise UsageFault(f"{self.target.branch} was deployed meanwhile: run this again, with another state file")
         if +swept.left or not right:
             return False
-        Feed(deployed(self.target)).ask({"declarations": {"rebuilt": rebuilt, "retired": retired}}, "declarations")
+        done = {"rebuilt": rebuilt, "retired": retired, "declared": self.told["declared"]}
+        Feed(deployed(self.target)).ask({"declarations": done}, "declarations")
         return True
 
 
@@ -206,5 +208,10 @@ def _ends(filled: Result) -> list[str]:
     ]
 
 
-def _said(done: bool) -> str:
+def _said(done: bool, parked: int = 0) -> str:
+    if parked:
+        return (
+            f"not done: {parked:,} items are parked and not as declared: correct them or the declaration, "
+            "then run this again"
+        )
     return "done: all of it is as it is declared now" if done else "not done: run this again"

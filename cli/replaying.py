@@ -12,6 +12,7 @@ from cli.errors import UsageFault
 from cli.feed.backfill import State
 from cli.feed.invoke import Feed, deployed
 from cli.feed.replay import Replay, Result, Window
+from cli.item_key import check_key
 from cli.options import Json, StackEndpoint, StackName, StackRegion, Table, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.dynamodb.read_budget import Pace
@@ -50,7 +51,10 @@ def replay(
         )
     item = identity(key_of(key)) if key else ""
     window = Window(moment("--from", begin), moment("--to", end), lambda each: item in ("", identity(each.keys)))
-    target = Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function(function)
+    found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
+    target = found.function(function)
+    if key:
+        check_key(found.clients("dynamodb"), [table], key_of(key))
     task: dict[str, object] = {
         "command": "replay",
         "function": target.arn,

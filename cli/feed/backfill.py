@@ -42,15 +42,17 @@ class Source:
 class Reached(Protocol):
     """How far each segment of something is."""
 
-    @property
-    def left(self) -> int:
-        """Items of earlier runs that are not right, since the branch refuses them."""
-
     def begun(self, segment: int) -> tuple[Any, bool]:
         """The cursor from which a segment goes on, and whether it is done."""
 
-    def reached(self, segment: int, cursor: Any, left: int = 0) -> None:
-        """Everything before the cursor is done, but for so many more items; everything, if it is None."""
+    def left(self, segment: int) -> list[Any]:
+        """What earlier runs passed over, since the branch refused it: it is to be tried again."""
+
+    def reached(self, segment: int, cursor: Any, left: Sequence[Any] = ()) -> None:
+        """Everything before the cursor is done, but for what is `left` besides; everything, if it is None."""
+
+    def settled(self, segment: int, left: Sequence[Any]) -> None:
+        """Of what earlier runs passed over, only this is left."""
 
 
 class State:
@@ -58,7 +60,7 @@ class State:
 
     def __init__(self, path: Path | None, task: Mapping[str, Any]) -> None:
         self._path, self._lock = path, Lock()
-        self._content: dict[str, Any] = {"task": dict(task), "segments": {}, "left": 0}
+        self._content: dict[str, Any] = {"task": dict(task), "segments": {}}
         if path is not None and path.exists():
             self._content = self._read(path, task)
 
@@ -66,6 +68,8 @@ class State:
         try:
             found: dict[str, Any] = json.loads(path.read_text())
             same = found["task"] == dict(task)
+            if not isinstance(found["segments"], dict):
+                raise ValueError(path)
         except (OSError, ValueError, KeyError, TypeError):
             raise ConfigError(f"--state {path}: this is no state file of a backfill; name another file") from None
         if not same:
@@ -74,19 +78,29 @@ class State:
 
     def begun(self, segment: int | str) -> tuple[Any, bool]:
         """See `Reached`."""
-        found = self._content["segments"].get(str(segment), {})
+        found = self._of(segment)
         return found.get("cursor"), bool(found.get("done"))
 
-    @property
-    def left(self) -> int:
+    def left(self, segment: int | str) -> list[Any]:
         """See `Reached`."""
-        return int(self._content.get("left", 0))
+        return list(self._of(segment).get("left", []))
 
-    def reached(self, segment: int | str, cursor: Any, left: int = 0) -> None:
+    def reached(self, segment: int | str, cursor: Any, left: Sequence[Any] = ()) -> None:
         """See `Reached`."""
+        passed = [*self.left(segment), *left]
+        self._keep(segment, {"cursor": typed_json(cursor or {}), "done": cursor is None, "left": passed})
+
+    def settled(self, segment: int | str, left: Sequence[Any]) -> None:
+        """See `Reached`."""
+        self._keep(segment, {**self._of(segment), "left": list(left)})
+
+    def _of(self, segment: int | str) -> dict[str, Any]:
+        found: dict[str, Any] = self._content["segments"].get(str(segment), {})
+        return found
+
+    def _keep(self, segment: int | str, content: Mapping[str, Any]) -> None:
         with self._lock:
-            self._content["left"] = self.left + left
-            self._content["segments"][str(segment)] = {"cursor": typed_json(cursor or {}), "done": cursor is None}
+            self._content["segments"][str(segment)] = content
             if self._path is not None:
                 beside = self._path.with_name(f"{self._path.name}.new")
                 beside.write_text(json.dumps(self._content))
@@ -95,19 +109,26 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Of a state that covers several things to go through. What one leaves is the whole's."""
+    """Of a state that covers several things to go through."""
 
     state: State
     name: str
-    left: int = 0
 
     def begun(self, segment: int) -> tuple[Any, bool]:
         """See `Reached`."""
         return self.state.begun(f"{self.name}/{segment}")
 
-    def reached(self, segment: int, cursor: Any, left: int = 0) -> None:
+    def left(self, segment: int) -> list[Any]:
+        """See `Reached`."""
+        return self.state.left(f"{self.name}/{segment}")
+
+    def reached(self, segment: int, cursor: Any, left: Sequence[Any] = ()) -> None:
         """See `Reached`."""
         self.state.reached(f"{self.name}/{segment}", cursor, left)
+
+    def settled(self, segment: int, left: Sequence[Any]) -> None:
+        """See `Reached`."""
+        self.state.settled(f"{self.name}/{segment}", left)
 
 
 def in_segments(segments: int, run: Callable[[int, Event], None]) -> None:
@@ -125,10 +146,8 @@ def in_segments(segments: int, run: Callable[[int, Event], None]) -> None:
 
 @dataclass(slots=True)
 class Result:
-    """What became of the items, by status and cause; `before`: how many an earlier run left. Filled from several
-    threads."""
+    """What became of the items, by status and cause. Filled from several threads."""
 
-    before: int = 0
     items: int = 0
     ends: Counter[Ended] = field(default_factory=Counter)
     _lock: Lock = field(default_factory=Lock)
@@ -142,7 +161,7 @@ class Result:
     @property
     def left(self) -> int:
         """Items that are not right."""
-        return self.before + sum(many for end, many in self.ends.items() if not end.done)
+        return sum(many for end, many in self.ends.items() if not end.done)
 
     def as_json(self) -> dict[str, Any]:
         """Counts."""
@@ -166,13 +185,15 @@ class Backfill:
 
     def run(self, segments: int) -> Result:
         """All segments; see `in_segments`. An item that keeps failing ends all of them too: the state file does not
-        pass over it."""
-        result = Result(self.state.left)
+        pass over it. What earlier runs passed over comes first."""
+        result = Result()
         in_segments(segments, lambda each, stop: self._segment(each, segments, result, stop))
         return result
 
     def _segment(self, segment: int, segments: int, result: Result, stop: Event) -> None:
         cursor, done = self.state.begun(segment)
+        if not self._again(segment, result):
+            stop.set()
         if done:
             return
         for items, after in self.source.pages(segment, segments, typed(cursor), self.first_fill):
@@ -184,8 +205,20 @@ class Backfill:
             if any(end.status == "Failed" for end in ends):
                 stop.set()
                 return
-            self.state.reached(segment, after, sum(not end.done for end in ends))
+            left = [typed_json(item) for item, end in zip(items, ends, strict=True) if not end.done]
+            self.state.reached(segment, after, left)
             self.told(len(items))
+
+    def _again(self, segment: int, result: Result) -> bool:
+        """What earlier runs passed over; whether none of it failed. A first fill passes over nothing."""
+        keys = self.state.left(segment)
+        if not keys:
+            return True
+        self.wait(len(keys))
+        ends = self.feed.reconcile([{"key": key} for key in keys], only=list(self.only))
+        result.add(ends)
+        self.state.settled(segment, [key for key, end in zip(keys, ends, strict=True) if not end.done])
+        return all(end.status != "Failed" for end in ends)
 
     def _reconciled(self, items: Sequence[Any]) -> list[Ended]:
         entries = [{"key": typed_json(item)} for item in items]

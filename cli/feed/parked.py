@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -47,6 +47,16 @@ class Parked:
     expired: bool
     record: Mapping[str, Any] | None
     detail: str = ""
+    first: datetime | None = None
+
+    @property
+    def since(self) -> datetime:
+        """When it was made, or, if its record does not say, `first` parked: a redrive that fails writes its object
+        again."""
+        made = ((self.record or {}).get("dynamodb") or {}).get("ApproximateCreationDateTime")
+        if isinstance(made, int | float):
+            return datetime.fromtimestamp(made, UTC)
+        return self.first or self.place.when
 
     @property
     def readable(self) -> bool:
@@ -115,6 +125,7 @@ class Bucket:
         """Adds a failed redrive to a parked object's history. The name is its event's, so whatever was parked under it
         in the meantime is the same change."""
         body = self._json(change.place)
+        body.setdefault("first", (change.first or change.place.when).isoformat())
         body["redrives"] = [*body.get("redrives", []), {"at": when, "cause": cause}]
         content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
         self.s3.put_object(Bucket=self.name, Key=change.place.name, Body=content, ContentType="application/json")
@@ -146,6 +157,7 @@ class Bucket:
             bool(found["expired"]),
             found["record"],
             found.get("detail", ""),
+            datetime.fromisoformat(found["first"]) if "first" in found else None,
         )
 
     def _batch(self, place: Place, functions: Mapping[str, str]) -> Iterator[Parked]:

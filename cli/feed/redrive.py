@@ -62,7 +62,7 @@ class Redrive:
         if branch == "welcome":
             oldest = self.now() - timedelta(days=self.bucket.stack.claim_days)
             result.unclaimed += sum(
-                end.status == "Applied" and change.place.when < oldest for change, end in zip(batch, ends, strict=True)
+                end.status == "Applied" and change.since < oldest for change, end in zip(batch, ends, strict=True)
             )
         result.left.update((branch, end.cause or end.status) for end in ends if not end.done)
         for place, own in _by_place(batch).items():

@@ -8,6 +8,7 @@ from typing import Any
 from cli.feed.backfill import State, packed
 from cli.feed.invoke import Ended, Feed
 from distributary.readers.archive import Archive, ArchivedChange
+from distributary.stream.keys import identity
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,8 @@ class Window:
 
 @dataclass(slots=True)
 class Result:
-    """What became of the records, by status and cause; `before`: how many an earlier run left."""
+    """What became of the records, by status and cause."""
 
-    before: int = 0
     ends: Counter[Ended] = field(default_factory=Counter)
 
     @property
@@ -38,7 +38,7 @@ class Result:
     @property
     def left(self) -> int:
         """Those that have not been dealt with."""
-        return self.before + sum(many for end, many in self.ends.items() if not end.done)
+        return sum(many for end, many in self.ends.items() if not end.done)
 
     def as_json(self) -> dict[str, Any]:
         """Counts."""
@@ -72,19 +72,28 @@ class Replay:
                 yield change
 
     def run(self) -> Result:
-        """Object by object. One of which records fail is read again by the next run."""
-        result = Result(self.state.left)
+        """Object by object. One of which records fail is read again by the next run; of one that was read, the next run
+        replays what is left alone."""
+        result = Result()
         for name in self.objects():
-            if not self.state.begun(name)[1]:
-                self._object(name, result)
+            done, left = self.state.begun(name)[1], self.state.left(name)
+            if not done or left:
+                self._object(name, left if done else None, result)
             self.told(1)
         return result
 
-    def _object(self, name: str, result: Result) -> None:
+    def _object(self, name: str, only: list[str] | None, result: Result) -> None:
         ends: list[Ended] = []
-        for records in packed([change.record() for change in self.changes(name)]):
+        changes = [change for change in self.changes(name) if only is None or _id(change) in only]
+        for records in packed([change.record() for change in changes]):
             self.wait(len(records))
             ends += self.feed.replay(records, self.even_if_old)
         result.ends.update(ends)
         if not any(end.status == "Failed" for end in ends):
-            self.state.reached(name, None, sum(not end.done for end in ends))
+            self.state.reached(name, None)
+            self.state.settled(name, [_id(each) for each, end in zip(changes, ends, strict=True) if not end.done])
+
+
+def _id(change: ArchivedChange) -> str:
+    """Of a change among those of its object."""
+    return f"{change.at} {identity(change.keys)}"

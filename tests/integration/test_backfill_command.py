@@ -106,6 +106,33 @@ def test_a_run_that_is_over_still_says_what_its_branch_refused(town, tmp_path):
     assert [run(town, "--state", state), run(town, "--state", state)] == [1, 1]
 
 
+def test_a_rerun_no_longer_counts_what_was_set_right(town, tmp_path, capsys):
+    for n in (1, 7):
+        town.service.put_item(TableName="orders", Item={**order(n), "total": {"S": "much"}})
+    state = str(tmp_path / "state.json")
+    assert run(town, "--state", state) == 1
+    town.service.put_item(TableName="orders", Item=order(1))
+    capsys.readouterr()
+    assert run(town, "--state", state) == 1
+    assert "2 items, 1 left" in capsys.readouterr().out
+    town.service.delete_item(TableName="orders", Key={"id": {"S": "o07"}})
+    assert [run(town, "--state", state), run(town, "--state", state)] == [0, 0]
+    assert town.rows() == (19, 38)
+
+
+def test_what_fails_when_it_is_tried_again_is_still_left(town, tmp_path):
+    town.service.put_item(TableName="orders", Item={**order(1), "total": {"S": "much"}})
+    state, working = str(tmp_path / "state.json"), town.functions.functions["derive"]
+    assert run(town, "--state", state) == 1
+    town.service.put_item(TableName="orders", Item=order(1))
+    busy = [outcomes.failed(Unavailable("busy"))]
+    town.functions.functions["derive"] = town.deployment(lambda asked, _: busy * len(asked))
+    assert run(town, "--state", state) == 1
+    town.functions.functions["derive"] = working
+    assert run(town, "--state", state) == 0
+    assert town.rows() == (20, 40)
+
+
 def test_a_first_fill_goes_on_behind_what_a_slow_function_has_done(town):
     invoke, sizes = town.functions.invoke, []
 
@@ -140,7 +167,9 @@ def test_a_dry_run_says_what_it_would_read(town, capsys):
 @pytest.mark.parametrize(
     ("arguments", "more", "says"),
     [
-        (["--function", "welcome"], {}, "nobody is welcomed for an old item"),
+        (["--function", "welcome"], {}, "give derive, index or replicate; an old item is no reason to send a message"),
+        (["--function", "archive"], {}, "give derive, index or replicate: an archive holds changes, not items"),
+        (["--function", "derrive"], {}, "there is no such function; there are derive, index, welcome, replicate, arch"),
         (["--function", "replicate", "--view", "sales"], {}, "it keeps one replica; leave out --view and --index"),
         (["--first-fill", "--view", "sales"], {}, "--first-fill fills a whole branch"),
         (["--segments", "0"], {}, "--segments: give 1 to 64"),

@@ -2,7 +2,8 @@
 
 import json
 import uuid
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -51,6 +52,11 @@ class Service(DynamoDB):
     def batch_get_item(self, *, RequestItems, ReturnConsumedCapacity="NONE"):
         return super().batch_get_item(RequestItems=RequestItems)
 
+    def describe_table(self, *, TableName):
+        assert TableName == "users"
+        key = {"AttributeName": "user_id"}
+        return {"Table": {"KeySchema": [key], "AttributeDefinitions": [{**key, "AttributeType": "S"}]}}
+
 
 class Town:
     """A stack with derive, replicate and welcome, and its parking bucket."""
@@ -73,7 +79,7 @@ class Town:
             },
             f"{ARN}=3",
         )
-        self.clients = clients(self.bucket, self.s3, self.functions)
+        self.clients = clients(self.bucket, self.s3, self.functions, dynamodb=self.service)
 
     def _deployment(self, name, branch, reconcile=None):
         parking = Parking(self.s3, self.bucket, name, Parallel(1))
@@ -211,7 +217,30 @@ def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monk
     town.park(record(1), branch="welcome")
     monkeypatch.setattr("cli.parking.datetime", Later)
     assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
-    assert "1 of welcome were parked more than ClaimDays ago" in capsys.readouterr().err
+    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("says_when", [True, False])
+def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypatch, says_when):
+    """Parked 31 days ago, and its object written again today."""
+    change, parked_at = record(1), Bucket._places
+    if not says_when:
+        del change["dynamodb"]["ApproximateCreationDateTime"]
+    else:
+        change["dynamodb"]["ApproximateCreationDateTime"] = (datetime.now(UTC) - timedelta(days=31)).timestamp()
+    town.park(change, branch="welcome")
+
+    def long_ago(bucket, prefix, since):
+        return [replace(each, when=each.when - timedelta(days=31)) for each in parked_at(bucket, prefix, since)]
+
+    town.welcome.default = Outcome(Status.IGNORED, LATE)
+    with monkeypatch.context() as before:
+        before.setattr(Bucket, "_places", long_ago)
+        assert town.run("redrive", "--branch", "welcome") == 1
+    assert town.run("redrive", "--branch", "welcome") == 1
+    town.welcome.default = APPLIED
+    assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
+    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
 
 
 class Later(datetime):
@@ -315,6 +344,12 @@ def test_a_dry_run_counts_and_changes_nothing(town, capsys):
     [
         (["list"], "shopp", "there is no stack 'shopp'"),
         (["list", "--branch", "derived"], "shop", "--branch derived: give derive, index, welcome, replicate, archive"),
+        (
+            ["show", "--key", '{"user": {"S": "u"}}'],
+            "shop",
+            '--key: users has another key: give {"user_id": {"S": "..."}}',
+        ),
+        (["redrive", "--key", '{"user_id": {"N": "1"}}'], "shop", "--key: users has another key"),
         (["show", "--key", "u"], "shop", "--key: give the item's whole key as DynamoDB JSON"),
     ],
 )

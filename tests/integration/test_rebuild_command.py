@@ -9,6 +9,7 @@ import pytest
 from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.derive import Aggregate, Projection
+from distributary.derive.table_format import ROW_ID, written_under
 from distributary.errors import Unavailable
 from tests.integration.town import ORDER, VIEWS, Town, fields, order
 
@@ -35,6 +36,12 @@ def run(command, *arguments):
 
 def rows(town):
     return {key for key in town.service.state["derived"] if not key[0].startswith("%")}
+
+
+def written(town):
+    """The sort key under which the rows of each view were written, as the tables' own row has it."""
+    views = written_under(town.service.state["ledger"][(ROW_ID,)])
+    return {name: each.get("sk", "") if name == "order" else "" for name, each in views.items()}
 
 
 def contributing(town):
@@ -161,7 +168,37 @@ def test_items_that_a_view_rejects_are_left_and_said_to_be(town, capsys):
     town.service.put_item(TableName="orders", Item={**order(15), "total": {"S": "much"}})
     town.deploy([BY_ID, LATE])
     assert run("rebuild", "derive") == 1
-    assert "only numbers add up" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "only numbers add up" in said
+    assert "not done: 1 items are parked and not as declared" in said
+    assert written(town) == {"order": "ORDER", "sales": "", "late": ""}
+
+
+def test_a_rerun_no_longer_counts_items_that_were_corrected(town, tmp_path):
+    town.service.put_item(TableName="orders", Item={**order(15), "total": {"S": "much"}})
+    town.deploy([BY_ID, LATE])
+    state = ("--state", str(tmp_path / "state.json"))
+    assert [run("rebuild", "derive", *state), run("rebuild", "derive", *state)] == [1, 1]
+    town.service.put_item(TableName="orders", Item=order(15))
+    assert run("rebuild", "derive", *state) == 0
+    assert written(town) == {"order": "NOW", "late": ""}
+
+
+def test_a_version_that_comes_at_the_very_end_stays_due(town, capsys, monkeypatch):
+    """It is deployed behind the last look at the alias."""
+    town.deploy([BY_ID])
+    invoke = town.functions.invoke
+
+    def deploying(**call):
+        if b"retired" in call["Payload"]:
+            town.deploy(VIEWS[:1])
+        return invoke(**call)
+
+    monkeypatch.setattr(town.functions, "invoke", deploying)
+    assert run("rebuild", "derive") == 2
+    assert "another version was deployed meanwhile, with other declarations" in capsys.readouterr().err
+    monkeypatch.setattr(town.functions, "invoke", invoke)
+    assert "sales" in written(town)
 
 
 PROJECT = """

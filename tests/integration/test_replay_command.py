@@ -1,7 +1,5 @@
 """`distributary replay`: welcome gets archived changes again, by a window of time and by key."""
 
-import json
-
 import pytest
 
 from cli.main import main
@@ -12,7 +10,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
-from distributary.errors import Unavailable
+from distributary.errors import Rejected, Unavailable
 from distributary.welcome.branch import LATE
 from tests.fakes.stack import Lambda, clients
 from tests.unit import archives
@@ -31,7 +29,7 @@ class Town:
         removed = change(4, "REMOVE", user="u", userIdentity=TTL)
         self.archive = archives.archived([first, [change(3, user="w")], first, [removed]])
         self.functions = Lambda({"welcome": self.deployment(True)})
-        self.clients = clients("parking", None, self.functions)
+        self.clients = clients("parking", None, self.functions, dynamodb=self)
 
     def deployment(self, replays):
         parking = Parking(Bucket(), "parking", "welcome", Parallel(1))
@@ -40,6 +38,10 @@ class Town:
     def run(self, *more, window=WINDOW, function="welcome"):
         place = ("--stack", "shop", "--archive", "s3://archive")
         return main(["replay", "users", "--function", function, *place, *window, *more])
+
+    def describe_table(self, *, TableName):
+        key = {"AttributeName": "user_id"}
+        return {"Table": {"KeySchema": [key], "AttributeDefinitions": [{**key, "AttributeType": "S"}]}}
 
     def seen(self):
         return sorted((each.kind.value, each.keys["user_id"]) for each in self.welcome.seen)
@@ -103,7 +105,19 @@ def test_an_object_whose_records_failed_is_read_again(town, tmp_path, capsys):
     capsys.readouterr()
     assert town.run("--state", state) == 0
     assert town.seen() == [("INSERT", "w")]
-    assert json.loads((tmp_path / "state.json").read_text())["left"] == 0
+
+
+def test_a_rerun_replays_what_is_left_alone_until_nothing_is(town, tmp_path, capsys):
+    state = str(tmp_path / "state.json")
+    town.welcome.by_user = {"v": outcomes.parked(Rejected("no locale"))}
+    assert town.run("--state", state) == 1
+    town.welcome.seen = []
+    capsys.readouterr()
+    assert town.run("--state", state) == 1
+    assert (town.seen(), "1 records, 1 left" in capsys.readouterr().out) == ([("INSERT", "v")], True)
+    town.welcome.by_user, town.welcome.seen = {}, []
+    assert [town.run("--state", state), town.run("--state", state)] == [0, 0]
+    assert town.seen() == [("INSERT", "v")]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +131,11 @@ def test_an_object_whose_records_failed_is_read_again(town, tmp_path, capsys):
 def test_a_mistake_is_one_line(town, capsys, more, says):
     assert town.run(**more) == 2
     assert says in capsys.readouterr().err
+
+
+def test_a_key_that_is_not_the_tables_is_a_mistake(town, capsys):
+    assert town.run("--key", '{"user": {"S": "u"}}') == 2
+    assert "--key: users has another key" in capsys.readouterr().err
 
 
 def test_a_function_that_replays_nothing_says_so(town, capsys):

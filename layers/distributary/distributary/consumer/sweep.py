@@ -6,8 +6,9 @@
 last page's without a cursor. `"repeatable": false` says that a cursor can be asked for once only: if an answer is lost,
 the segment begins anew.
 
-`{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"]}}}` says what was done. The answer is
-`{"declarations": {"parts": [...], "written": {...}, "declared": {...}}}`: a description of each view by its name, as
+`{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"], "declared": {...}}}}` says what was done,
+under the declarations that the command was told when it began: a function of other declarations refuses it. The answer
+is `{"declarations": {"parts": [...], "written": {...}, "declared": {...}}}`: a description of each view by its name, as
 its rows were written and as it is declared now.
 """
 
@@ -66,6 +67,9 @@ class Done:
     retired: frozenset[str]
 
 
+NOTHING = Done(frozenset(), frozenset())
+
+
 class Rebuilder(Protocol):
     """Of a function that keeps what it is declared to keep."""
 
@@ -92,6 +96,8 @@ def answer(command: Mapping[str, Any], rebuilder: Rebuilder, deadline: Deadline)
     if not isinstance(asked, Mapping):
         raise ConfigError("the command's 'declarations' has no lists 'rebuilt' and 'retired'")
     done = Done(_names(asked, "rebuilt"), _names(asked, "retired"))
+    if done != NOTHING and asked.get("declared") != rebuilder.declarations(NOTHING, deadline)["declared"]:
+        raise ConfigError("another version was deployed meanwhile, with other declarations: run the command again")
     return {"declarations": rebuilder.declarations(done, deadline)}
 
 
