@@ -56,7 +56,7 @@ def inserted(client, n: int) -> Change:
     client.put_item(TableName="verify-source", Item=item)
     keys = Image({"user_id": item["user_id"]})
     arn = table_arn("verify-source")
-    return Change("", Kind.INSERT, keys, None, Image(item), n + 1, 0.0, arn, False, False, Origin.STREAM, "", {})
+    return Change("", Kind.INSERT, keys, None, Image(item), n + 1, 0.0, arn, False, Origin.STREAM, "", {})
 
 
 def verify(endpoint: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -65,7 +65,7 @@ def branches():
     yield MirrorBranch(NO_TABLE, "us-west-2/users")
 
 
-@pytest.mark.parametrize("branch", branches(), ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("branch", [*branches()], ids=lambda each: type(each).__name__)
 def test_a_deep_record_whose_versions_are_compared_is_parked(branch):
     found = decoded(stream_record(kind="MODIFY", new={VERSION: deep()}, old={VERSION: deep()}))
     (end,) = branch.apply([found], AMPLE)
