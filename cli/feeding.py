@@ -1,6 +1,5 @@
 """Commands that give a deployed function what its source table holds."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,11 +12,14 @@ from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
     DryRun,
     Json,
+    Only,
     Segments,
     StackEndpoint,
     StackName,
     StackRegion,
+    StateFile,
     Table,
+    check_segments,
     checked_endpoint,
 )
 from cli.stack import Function, Stack, clients
@@ -41,9 +43,7 @@ def backfill(
     table: Table,
     function: Branch,
     stack: StackName,
-    only: Annotated[
-        list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")
-    ] = [],
+    only: Only = [],
     first_fill: Annotated[
         bool,
         typer.Option(
@@ -53,9 +53,7 @@ def backfill(
     ] = False,
     segments: Segments = 4,
     rate: Annotated[float, typer.Option(min=0.1, help="Items a second.")] = 1000.0,
-    state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Remember how far it is there, and go on from there.")
-    ] = None,
+    state: StateFile = None,
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
@@ -68,8 +66,7 @@ def backfill(
         raise UsageFault("--function replicate: it keeps one replica; leave out --view and --index")
     if first_fill and only:
         raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
-    if not 1 <= segments <= 64:
-        raise UsageFault("--segments: give 1 to 64")
+    check_segments(segments)
     found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
     target = found.function(function)
     source, many, size = source_of(found.clients("dynamodb"), table, target)

@@ -66,6 +66,16 @@ StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
 StackEndpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
 StackRegion = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")]
+StateFile = Annotated[
+    Path | None, typer.Option("--state", metavar="FILE", help="Remember how far it is there, and go on from there.")
+]
+Only = Annotated[list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")]
+
+
+def check_segments(segments: int) -> None:
+    """--segments of a command for a deployed stack. Raises UsageFault."""
+    if not 1 <= segments <= 64:
+        raise UsageFault("--segments: give 1 to 64")
 
 
 def checked_endpoint(given: str | None) -> str | None:

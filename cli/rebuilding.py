@@ -14,7 +14,17 @@ from cli.feed.deployment import version_of, wait_for_others
 from cli.feed.invoke import Feed, deployed
 from cli.feed.sweep import Sweeping, Swept
 from cli.feeding import source_of
-from cli.options import Json, Segments, StackEndpoint, StackName, StackRegion, checked_endpoint
+from cli.options import (
+    Json,
+    Only,
+    Segments,
+    StackEndpoint,
+    StackName,
+    StackRegion,
+    StateFile,
+    check_segments,
+    checked_endpoint,
+)
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import table_of
@@ -25,17 +35,13 @@ REBUILT = ("derive", "index")
 """Functions whose sinks are rebuilt; a replica is set right by its verification."""
 
 Rate = Annotated[float, typer.Option(min=0.1, help="Items or rows a second.")]
-StateFile = Annotated[
-    Path | None, typer.Option("--state", metavar="FILE", help="Remember how far it is there, and go on from there.")
-]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be removed, and change nothing.")]
-Views = Annotated[list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")]
 
 
 def rebuild(
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="derive or index.")],
     stack: StackName,
-    only: Views = [],
+    only: Only = [],
     segments: Segments = 4,
     rate: Rate = 1000.0,
     state: StateFile = None,
@@ -87,8 +93,7 @@ def retire(
 
 
 def _target(function: str, stack: str, segments: int, endpoint_url: str | None, region: str | None) -> Function:
-    if not 1 <= segments <= 64:
-        raise UsageFault("--segments: give 1 to 64")
+    check_segments(segments)
     return Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function(function)
 
 

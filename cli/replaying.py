@@ -1,7 +1,6 @@
 """The command that gives an event branch what the archive holds."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,7 +12,7 @@ from cli.feed.backfill import State
 from cli.feed.invoke import Feed, deployed
 from cli.feed.replay import Replay, Result, Window
 from cli.item_key import check_key
-from cli.options import Json, StackEndpoint, StackName, StackRegion, Table, checked_endpoint, key_of
+from cli.options import Json, StackEndpoint, StackName, StackRegion, StateFile, Table, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import identity
@@ -35,9 +34,7 @@ def replay(
         bool, typer.Option("--even-if-old", help="Send what is older than its rule allows.")
     ] = False,
     rate: Annotated[float, typer.Option(min=0.1, help="Records a second.")] = 10.0,
-    state: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Remember how far it is there, and go on from there.")
-    ] = None,
+    state: StateFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count the records, and replay nothing.")] = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
