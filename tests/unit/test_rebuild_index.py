@@ -113,6 +113,23 @@ def test_what_a_sweep_replaced_a_newer_change_still_brings_back():
     assert world.shown()["u4"] == {"name": "again"}
 
 
+def test_a_document_that_is_written_while_it_is_looked_at_is_not_replaced(monkeypatch):
+    """By an invocation of the declaration before, between the look and the marker."""
+    world, written = World(), []
+    before, bulk = world.branch, world.engine.bulk
+    world.declare(things(id="THING#{user_id}"))
+
+    def overtaken(*arguments, **named):
+        if not written:
+            written.append("u0")
+            before.apply([change(10**12, user="u0", new={"name": {"S": "newer"}})], FOREVER)
+        return bulk(*arguments, **named)
+
+    monkeypatch.setattr(world.engine, "bulk", overtaken)
+    world.sweep()
+    assert world.shown() == {"u0": {"name": "newer"}}
+
+
 def test_documents_of_another_program_are_never_touched():
     world = World()
     world.engine.state["docs"]["things-g0"]["config"] = [1, {"name": "theirs"}]
