@@ -23,13 +23,14 @@ with declared_beside(__file__):
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = DeriveSettings.load(os.environ), Parallel()
+    once = cache(clients)
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
-    branch = build(VIEWS, settings, clients, parallel, due=lambda: telemetry.count("RebuildDue"))
-    bindings = StreamBindings(clients("dynamodb"), settings.tombstone_table, "derive")
+    branch = build(VIEWS, settings, once, parallel, due=lambda: telemetry.count("RebuildDue"))
+    bindings = StreamBindings(once("dynamodb"), settings.tombstone_table, "derive")
     units = settings.reconcile_read_units
     reconcile = reconciler(branch, settings.source, settings.generation, units)
     rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, units)
-    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile, rebuild)
+    return Deployment.of(branch, settings, once, parallel, telemetry, bindings.bind, reconcile, rebuild)
 
 
 def handler(event: Any, context: Context) -> Response:

@@ -25,12 +25,13 @@ with declared_beside(__file__):
 def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = ReplicateSettings.load(os.environ), Parallel(CALLS)
+    once = cache(clients)
     telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
-    branch = build(REPLICA, settings, clients, parallel, partial(telemetry.count, "Conflicts"))
-    bindings = StreamBindings(clients("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
+    branch = build(REPLICA, settings, once, parallel, partial(telemetry.count, "Conflicts"))
+    bindings = StreamBindings(once("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
     units = settings.reconcile_read_units
-    reconcile = reconciler(branch, clients, settings.source, settings.generation, units)
-    return Deployment.of(branch, settings, clients, parallel, telemetry, bindings.bind, reconcile)
+    reconcile = reconciler(branch, once, settings.source, settings.generation, units)
+    return Deployment.of(branch, settings, once, parallel, telemetry, bindings.bind, reconcile)
 
 
 def handler(event: Any, context: Context) -> Response:
