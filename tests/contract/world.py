@@ -152,6 +152,11 @@ def create_table(dynamodb: Any, name: str, schema: dict[str, str]) -> None:
     )
 
 
+def table_names(dynamodb: Any) -> list[str]:
+    """Of every page: tests that share an emulator make more tables than one page holds."""
+    return [name for page in dynamodb.get_paginator("list_tables").paginate() for name in page["TableNames"]]
+
+
 def _sent(endpoint: str, prefix: str) -> list[str]:
     """Addresses out of ministack's outbox, of messages whose sender is this world's."""
     with urllib.request.urlopen(f"{endpoint}/_ministack/ses/messages") as answer:

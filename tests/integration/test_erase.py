@@ -18,7 +18,7 @@ from distributary.stream.change import Undecodable
 from distributary.stream.keys import identity
 from distributary.welcome.claims import Claims
 from distributary.welcome.suppressions import Suppressions
-from tests.contract.world import create_table
+from tests.contract.world import create_table, table_names
 from tests.unit.records import ARN, change, stream_record
 
 AT = {"region_name": "eu-west-1", "aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -43,7 +43,7 @@ class Stack:
         self.s3.create_bucket(Bucket=self.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         self.s3.put_bucket_versioning(Bucket=self.bucket, VersioningConfiguration={"Status": "Enabled"})
         create_table(self.dynamodb, self.claims, {"id": "S"})
-        if "users" not in self.dynamodb.list_tables()["TableNames"]:
+        if "users" not in table_names(self.dynamodb):
             create_table(self.dynamodb, "users", {"user_id": "S"})
 
     def park(self, entry, branch="derive"):

@@ -12,6 +12,7 @@ from local.attach import source_table
 from local.aws import Aws
 from local.distance import far
 from local.stack import Project, Stack
+from tests.contract.world import table_names
 from tests.docs.pages import DOCS, ROOT, argv, commands
 
 PAGE, GUIDE = DOCS / "failover.md", DOCS / "functions" / "replicate.md"
@@ -60,11 +61,8 @@ class Regions:
         return Mirroring(stack, Aws.at_emulator(self.endpoint, source[0]), source[1])
 
     def tombstones(self, region):
-        (name,) = [
-            each
-            for each in Aws.at_emulator(self.endpoint, region).client("dynamodb").list_tables()["TableNames"]
-            if "Tombstone" in each
-        ]
+        there = table_names(Aws.at_emulator(self.endpoint, region).client("dynamodb"))
+        (name,) = [each for each in there if "Tombstone" in each]
         return name
 
     def run(self, form, at, *more, page=PAGE, **words):

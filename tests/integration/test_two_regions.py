@@ -20,6 +20,7 @@ from local.distance import far
 from local.emulators import embedded
 from local.stack import Project, Stack
 from local.template import TableSpec
+from tests.contract.world import table_names
 
 ROOT = Path(__file__).resolve().parents[2]
 US, EU = REGIONS = ("us-east-1", "eu-west-1")
@@ -221,7 +222,7 @@ def test_a_stack_on_this_machine_makes_the_tables_of_the_other_regions(emulators
         key = {"AttributeName": "id", "KeyType": "HASH"}, {"AttributeName": "id", "AttributeType": "S"}
         stack.create_replica(TableSpec("here", key[:1], key[1:]))
     for region in ("eu-west-1", "ap-south-1"):
-        names = Aws.at_emulator(emulators.aws, region).client("dynamodb").list_tables()["TableNames"]
+        names = table_names(Aws.at_emulator(emulators.aws, region).client("dynamodb"))
         assert {"here", "here-gone"} <= {*names}
 
 
