@@ -7,7 +7,6 @@ from typing import Any
 
 from distributary.derive import Aggregate, Latest
 from distributary.derive.contribution import shard_of
-from distributary.derive.rows import content_of
 from distributary.derive.view import View
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import decode_item
@@ -30,8 +29,8 @@ def rows(view: View, changes: Sequence[Change]) -> Rows:
                 raise TypeError("the demo recomputes views that are ordered by an attribute")
             groups = _grouped(view, [each for each in items if each.new and by in each.new], lambda key, _: key)
             newest = {key: max(group, key=lambda each: (each[1][by], each[0]))[1] for key, group in groups.items()}
-            return {key: decode_item(content_of(view, item)) for key, item in newest.items()}
-    return {key: decode_item(content_of(view, each.new)) for each in items if each.new for key in view.keys(each.new)}
+            return {key: decode_item(view.content(item)) for key, item in newest.items()}
+    return {key: decode_item(view.content(each.new)) for each in items if each.new for key in view.keys(each.new)}
 
 
 def _grouped(

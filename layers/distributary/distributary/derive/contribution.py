@@ -7,7 +7,6 @@ from typing import Any
 
 from distributary.derive.declarations import Aggregate, Latest, Projection
 from distributary.derive.delta import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
-from distributary.derive.rows import content_of
 from distributary.derive.view import View
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image
@@ -50,14 +49,14 @@ def _contribution(view: View, item: Image, change: Change, name: str) -> Contrib
     keys = view.keys(item)
     match view.declared:
         case Projection() if keys:
-            content = content_of(view, item)
+            content = view.content(item)
             return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
         case Aggregate() as declared if keys:
             shard = shard_of(declared, keys[0], identity(change.keys.raw)) if declared.shards > 1 else keys[0]
             return Contribution(shares={shard: _share(declared, item)})
         case Latest(by=by) if keys and (value := _value("by", by, item)) is not None:
             member = _RANK, rank(value, name)
-            return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
+            return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": view.content(item)}})})
     return Contribution()
 
 

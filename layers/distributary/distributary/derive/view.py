@@ -1,14 +1,15 @@
-"""Checked declarations, ready for use."""
+"""Checked declarations, ready for use: which rows an item has, and what they hold."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
-from distributary.stream.codec import Value
+from distributary.stream.codec import Typed, Value, encode, for_client
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
@@ -119,3 +120,24 @@ class View:
             return {}
         functions = self.declared.compute.items()
         return {name: guarded(f"compute '{name}'", function, item) for name, function in functions}
+
+    def content(self, item: Image) -> dict[str, Typed]:
+        """What the item's row holds besides its key: copied attributes exactly, computed ones, and the row's expiry.
+        Raises Rejected."""
+        content: dict[str, Typed] = {
+            name: for_client(item.typed(source), source) for name, source in self.copied.items() if source in item
+        }
+        content |= {name: encode(value, name) for name, value in self.computed(item).items()}
+        expiry = self.declared.expires_at if isinstance(self.declared, Projection) else None
+        if callable(expiry):
+            moment = guarded("expires_at", expiry, item)
+            content |= {EXPIRY: encode(moment, EXPIRY)} if moment is not None else {}
+        elif expiry and expiry in item:
+            content[EXPIRY] = for_client(item.typed(expiry), expiry)
+        return content
+
+
+def expiry_of(row: Mapping[str, Typed]) -> int | None:
+    """When the derived table's TTL may take the row, in epoch seconds; None if it never does."""
+    typed = row.get(EXPIRY, {})
+    return int(Decimal(typed["N"])) if "N" in typed else None
