@@ -20,8 +20,9 @@ from distributary.readers.place import Bucket
 from distributary.stream.change import Change
 from tests.fakes.answers import refusal
 from tests.fakes.s3 import S3
+from tests.fakes.streaming import CREATED
 from tests.unit.archives import archived, bucket
-from tests.unit.records import CREATED, change
+from tests.unit.records import change
 
 SECOND = 1_000_000
 LATER = CREATED + 86_400 * 30.0
