@@ -11,6 +11,7 @@ from distributary.derive.contribution import entry_of
 from distributary.derive.delta import Entry, typed_key
 from distributary.derive.ledger import Ledger
 from distributary.derive.rows import content_of, expiry_of
+from distributary.derive.scope import Scope
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
@@ -102,5 +103,5 @@ def row_of(view: View, change: Change) -> Write:
     shown = view.shown(change)
     if shown is None or not view.holds(shown):
         return Write(id, key, None, change.version, if_present=view.found_nothing(change))
-    row = {**key, **content_of(view, shown)}
+    row = {**key, **content_of(view, Scope(shown, view.declared.compute))}
     return Write(id, key, row, change.version, expires_at=expiry_of(row), mark=view.mark(change))
