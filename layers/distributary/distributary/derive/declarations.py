@@ -85,7 +85,7 @@ class Aggregate:
         each: The name of a set or a list, or a function of the item that returns the members, as for `Projection`.
             Each member counts in the group that its key names; an item may have several in one group.
         where: Which items count; all of them if None.
-        shards: How many rows a group is spread over, 1 to 100. `totals.read` combines them.
+        shards: How many rows a group is spread over, 1 to 100. `ViewReader.get` combines them.
         on_expiry: What follows when the source's TTL deletes the item: `"remove"` subtracts what it added, `"keep"`
             leaves it in the figures.
     """

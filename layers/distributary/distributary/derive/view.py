@@ -1,15 +1,16 @@
 """Checked declarations, ready for use."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from distributary.derive.declarations import Declaration, Projection
+from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.derive.scope import Scope, read
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
-from distributary.stream.codec import Value
+from distributary.stream.codec import Typed, Value
 from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
@@ -22,6 +23,9 @@ EXPIRY = "expires_at"
 
 MAX_ROWS = 49
 """Of one item: as many may go while as many come, in one transaction with the ledger's row."""
+
+
+_SHARD = re.compile(r"%s[0-9]+$")
 
 
 class Primitive(StrEnum):
@@ -55,6 +59,16 @@ class View:
     def key(self, keys: Mapping[str, Value]) -> tuple[str, str]:
         """The row's key. Raises Rejected for a key that cannot be made."""
         return self.pk.render(keys, PARTITION_KEY_BYTES), self.sk.render(keys, SORT_KEY_BYTES)
+
+    def read(self, key: tuple[str, str]) -> dict[str, Typed] | None:
+        """The attributes that a row's or a shard's key holds; None for a key that the view cannot have made."""
+        declared = self.declared
+        spread = isinstance(declared, Aggregate) and declared.shards > 1
+        pk = self.pk.read(_SHARD.sub("", key[0]) if spread else key[0])
+        sk = self.sk.read(key[1])
+        if pk is None or sk is None or any(pk[name] != sk[name] for name in pk.keys() & sk.keys()):
+            return None
+        return {**pk, **sk}
 
     def parts(self, item: Image) -> list[tuple[tuple[str, str], Scope]]:
         """What the item has in the view: for each of its members, or for itself, the key of a row or a group, and what
