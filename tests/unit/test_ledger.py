@@ -8,9 +8,10 @@ from botocore.exceptions import ClientError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import Aggregate, Entity, Latest, Projection, totals, type_is
+from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import unchecked
 from distributary.derive.contribution import shard_of
+from distributary.derive.reader import ViewReader
 from distributary.stream.codec import decode_item
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
@@ -224,6 +225,10 @@ def test_a_row_per_member_beyond_what_a_transaction_moves_is_parked():
     assert len(world.rows()) == 49
 
 
+def read_group(world, **group):
+    return ViewReader(world.service, "derived", world.views[0]).get(group)
+
+
 def test_the_shards_of_a_group_add_up():
     views = Aggregate(
         name="hot", of=ORDER, pk="HOT", sk="{day}", count="n", sum={"s": "total"}, max={"m": "total"}, shards=4
@@ -231,8 +236,8 @@ def test_the_shards_of_a_group_add_up():
     world = World(views)
     world.deliver(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(100)))
     assert len(world.rows()) == 4
-    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 100, "s": 4950, "m": 99}
-    assert totals.read(world.service, "derived", world.views[0], {"day": "tue"}) is None
+    assert read_group(world, day="mon") == {"day": "mon", "n": 100, "s": 4950, "m": 99}
+    assert read_group(world, day="tue") is None
 
 
 def user_7(action):
@@ -374,5 +379,5 @@ def test_a_sum_of_shards_beyond_38_digits_is_read_exactly():
     assert len(shards) == 8
     ends = world.deliver(*(order(n, each, total={"N": str(most)}) for n, each in enumerate(shards.values())))
     assert {end.status for end in ends} == {Status.APPLIED}
-    shown = totals.read(world.service, "derived", world.views[0], {"day": "mon"})
-    assert shown == {"orders": 8, "revenue": 8 * int(most), "mean": most}
+    shown = read_group(world, day="mon")
+    assert shown == {"day": "mon", "orders": 8, "revenue": 8 * int(most), "mean": most}

@@ -10,6 +10,7 @@ from distributary.consumer.outcome import Outcome
 from distributary.derive.contribution import entry_of
 from distributary.derive.delta import Entry, typed_key
 from distributary.derive.ledger import Ledger
+from distributary.derive.scope import Scope
 from distributary.derive.view import Primitive, View, expiry_of
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
@@ -101,5 +102,5 @@ def row_of(view: View, change: Change) -> Write:
     shown = view.shown(change)
     if shown is None or not view.holds(shown):
         return Write(id, key, None, change.version, if_present=view.found_nothing(change))
-    row = {**key, **view.content(shown)}
+    row = {**key, **view.content(Scope(shown, view.declared.compute))}
     return Write(id, key, row, change.version, expires_at=expiry_of(row), mark=view.mark(change))
