@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise, permutations
 
 import pytest
 from botocore.exceptions import ClientError
@@ -78,6 +79,48 @@ def edit(place, user, **attributes):
 
 def gone(place, user):
     return change(place, "REMOVE", user=user, old={"day": {"S": "mon"}})
+
+
+PROFILE = Projection(
+    name="profile", of=ORDER, pk="P", sk="{user_id}", keep=("day",), where=lambda o: o.get("total") != 0
+)
+EACH_VIEW = [
+    SALES,
+    TAGS,
+    PROFILE,
+    Latest(name="last", of=ORDER, pk="LAST", sk="{day}", by="when", keep=("total",)),
+    Aggregate(name="some", of=ORDER, pk="SOME", sk="{day}", count="n", each="tags", max={"most": "total"}),
+]
+
+
+@pytest.mark.parametrize("view", EACH_VIEW, ids=lambda view: view.name)
+def test_an_update_that_leaves_a_view_alone_makes_no_request(view):
+    world = World(view)
+    item = {"day": {"S": "mon"}, "total": {"N": "5"}, "tags": {"SS": ["a", "b"]}, "when": {"N": "1"}}
+    assert world.statuses(change(1, user="u", new=item)) == [Status.APPLIED]
+    rows, calls = world.rows(), dict(world.service.calls)
+    again = {**item, "tags": {"SS": ["b", "a"]}, "seen": {"N": "1"}}
+    assert world.statuses(change(3, "MODIFY", user="u", new=again, old=item)) == [Status.IGNORED]
+    assert (world.rows(), world.service.calls) == (rows, calls)
+
+
+@pytest.mark.parametrize("view", EACH_VIEW, ids=lambda view: view.name)
+@pytest.mark.parametrize("order_", list(permutations(range(4))), ids=str)
+def test_updates_that_change_nothing_may_come_in_any_order(view, order_):
+    """What the third change leaves alone, the second one brings, late or early; the fourth takes it."""
+    world, other = World(view), World(view)
+    first = {"day": {"S": "mon"}, "total": {"N": "5"}, "tags": {"SS": ["a"]}, "when": {"N": "1"}}
+    second = {"day": {"S": "tue"}, "total": {"N": "7"}, "tags": {"SS": ["b"]}, "when": {"N": "2"}}
+    third, fourth = {**second, "seen": {"N": "1"}}, {**second, "total": {"N": "9"}, "seen": {"N": "2"}}
+    images = [None, first, second, third, fourth]
+    history = [
+        change(at, "MODIFY" if old else "INSERT", user="u", new=new, **({"old": old} if old else {}))
+        for at, (old, new) in enumerate(pairwise(images), 1)
+    ]
+    for at in order_:
+        world.deliver(history[at])
+    other.deliver(change(9, user="u", new=fourth))
+    assert world.rows() == other.rows()
 
 
 def test_an_insert_that_does_not_fit_keeps_the_tombstone_of_its_batchs_delete():

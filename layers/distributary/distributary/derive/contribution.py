@@ -41,10 +41,9 @@ def entry_of(view: View, change: Change) -> Entry:
     """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
     shown = view.shown(change)
     held = shown is not None and view.holds(shown)
-    item = item_identity(table_of(change.source), change.keys.raw)
-    contribution = _contribution(view, shown, change, item) if held and shown is not None else Contribution()
+    contribution = contribution_of(view, shown, change) if held and shown is not None else Contribution()
     return Entry(
-        entry_id(view.name, item),
+        entry_id(view.name, _item(change)),
         view.name,
         change.version,
         contribution,
@@ -59,7 +58,12 @@ def entry_id(view: str, item: str) -> str:
     return bounded(f"{view}|{item}", ENTRY_ID_BYTES)
 
 
-def _contribution(view: View, item: Image, change: Change, name: str) -> Contribution:
+def _item(change: Change) -> str:
+    return item_identity(table_of(change.source), change.keys.raw)
+
+
+def contribution_of(view: View, item: Image, change: Change) -> Contribution:
+    """What one of the change's images contributes, if the view holds it. Raises Rejected as `entry_of`."""
     declared = view.declared
     if isinstance(declared, Projection):
         rows = view.rows(item).items()
@@ -67,7 +71,7 @@ def _contribution(view: View, item: Image, change: Change, name: str) -> Contrib
     shares: dict[Key, Share] = {}
     for key, scope in view.parts(item):
         if isinstance(declared, Latest):
-            share = _shown(view, declared, scope, name)
+            share = _shown(view, declared, scope, _item(change))
         else:
             key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
             share = _share(declared, scope)

@@ -222,4 +222,8 @@ def _units(view: View) -> tuple[str, str, str]:
             return "6", "6, moved 10", "6"
         case Aggregate() as declared:
             sets = len({*map(str, [*declared.min.values(), *declared.max.values(), *declared.distinct.values()])})
-            return f"{4 + 2 * sets}", f"2 to {4 + 4 * sets}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"
+            return f"{4 + 2 * sets}", f"{_range(4, 4 + 4 * sets)}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least} to {most}" if most > least else f"{least}"
