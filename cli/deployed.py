@@ -28,12 +28,14 @@ from cli.options import (
     Secret,
     Segments,
     Service,
+    Sources,
     Table,
     Target,
     Tombstones,
     checked_endpoint,
     checked_search,
 )
+from distributary.consumer.streams import parse_sources
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.finding import Finding, line, status
 
@@ -60,6 +62,7 @@ def derive(
     generation: Generation = 0,
     tombstone_days: Days = 7,
     parking: ParkingBucket = "",
+    sources: Sources = "",
 ) -> int:
     """Compare derived tables with the table that they are made from."""
     from distributary.derive.verify import command
@@ -81,9 +84,17 @@ def derive(
                 generation=generation,
                 tombstone_days=tombstone_days,
                 parking=parking,
+                sources=_sources(sources),
             )
         )
     return reported(report.as_json(), command.lines(report), json, 0 if report.equal else 1)
+
+
+def _sources(text: str) -> tuple[str, ...]:
+    try:
+        return parse_sources(text)
+    except ValueError as error:
+        raise UsageFault(f"--sources: {error}") from None
 
 
 @verify.command()

@@ -25,7 +25,6 @@ from cli.options import (
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
-from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
 from local.backfill import Table as Scanned
@@ -78,7 +77,7 @@ def backfill(
     with progress({"items": many}, command="backfill") as told:
         steps = Backfill(
             source,
-            Feed(deployed(target)),
+            Feed(deployed(target), target.named(source.table.name)),
             State(state, task),
             first_fill,
             tuple(only),
@@ -93,10 +92,10 @@ def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Source, in
     """The table, about how many items it has, and how many bytes. Raises UsageFault if the function reads another."""
     keys = key_names(dynamodb, table)
     described = dynamodb.describe_table(TableName=table)["Table"]
-    streams = list(function.streams)
-    if streams and described["TableName"] != table_of(streams[0]):
-        raise UsageFault(f"{function.branch} of this stack reads table '{table_of(streams[0])}', not '{table}'")
-    arn = streams[0] if streams else described.get("LatestStreamArn", "")
+    own = function.sources
+    if own and described["TableName"] not in own:
+        raise UsageFault(f"{function.branch} of this stack reads table '{', '.join(own)}', not '{table}'")
+    arn = own[described["TableName"]] if own else described.get("LatestStreamArn", "")
     region = arn.split(":")[3] if arn else ""
     return Source(dynamodb, Scanned(table, keys, arn, region)), described["ItemCount"], described["TableSizeBytes"]
 

@@ -33,6 +33,9 @@ ParkingBucket = Annotated[
 Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
 Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
 Tombstones = Annotated[str, typer.Option(envvar="TOMBSTONE_TABLE", help="The stack's tombstone table.")]
+Sources = Annotated[
+    str, typer.Option(envvar="SOURCES", metavar="ARN,ARN", help="The function's SOURCES, if it reads several tables.")
+]
 ReplicaTable = Annotated[str, typer.Option(envvar="REPLICA_TABLE", help="The replica's table.")]
 ReplicaRegion = Annotated[str | None, typer.Option(envvar="REPLICA_REGION", help="The replica's region.")]
 Target = Annotated[str | None, typer.Option(help="Endpoint of the replica (default: --endpoint-url).")]

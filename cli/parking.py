@@ -17,7 +17,7 @@ from cli.feed.parked import BRANCHES, Bucket, Parked
 from cli.feed.redrive import Redrive
 from cli.item_key import check_key
 from cli.options import DryRun, Json, StackEndpoint, StackName, StackRegion, checked_endpoint, key_of
-from cli.stack import Stack, clients
+from cli.stack import Function, Stack, clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
@@ -53,6 +53,10 @@ def _tables(stack: Stack, branches: list[str]) -> list[str]:
     """Those that the functions read."""
     own = [branch for branch in branches if f"{branch.capitalize()}FunctionArn" in stack.outputs]
     return list(dict.fromkeys(table_of(stream) for branch in own for stream in stack.function(branch).streams))
+
+
+def _feed(function: Function, table: str) -> Feed:
+    return Feed(deployed(function), function.named(table))
 
 
 def _found(name: str, endpoint_url: str | None, region: str | None) -> Stack:
@@ -135,7 +139,7 @@ def redrive(
     with progress({"changes": 0}, command="redrive") as told:
         steps = Redrive(
             chosen.bucket,
-            lambda name: Feed(deployed(found.function(name))),
+            lambda name, table: _feed(found.function(name), table),
             lambda: datetime.now(UTC),
             lambda n: told("changes", n),
             Pace(rate).take,

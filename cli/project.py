@@ -86,24 +86,25 @@ def find(start: Path, declared: Mapping[str, Path] = {}) -> Found:
     raise UsageFault(f"{start.resolve()} is not in a project: no folder above has template.yaml and functions/")
 
 
-def check(project: Found, functions: Sequence[str], keys: Sequence[str] = ()) -> None:
+def check(project: Found, functions: Sequence[str]) -> None:
     """Imports and checks the declarations of these functions, as `faults` does. Raises DeclarationFaults with every
     fault of all."""
-    if found := [fault for function in functions for fault in faults(project, function, keys)]:
+    if found := [fault for function in functions for fault in faults(project, function)]:
         raise DeclarationFaults(found)
 
 
-def faults(project: Found, function: str, keys: Sequence[str] = ()) -> list[str]:
-    """The faults of a function's declarations, one line each. `keys`: the source table's key attributes, if known."""
+def faults(project: Found, function: str, keys: Sequence[str] = (), table: str = "") -> list[str]:
+    """The faults of a function's declarations, one line each. `keys`: a source table's key attributes, if known;
+    `table`: its name."""
     try:
-        with declarations(project, function, keys):
+        with declarations(project, function, keys, table):
             return []
     except DeclarationFaults as error:
         return error.faults
 
 
 @contextmanager
-def declarations(project: Found, function: str, keys: Sequence[str] = ()) -> Iterator[Any]:
+def declarations(project: Found, function: str, keys: Sequence[str] = (), table: str = "") -> Iterator[Any]:
     """A function's declarations, checked as `faults` does; its modules can be imported while the block runs. Raises
     DeclarationFaults."""
     if function not in DECLARES:
@@ -123,7 +124,9 @@ def declarations(project: Found, function: str, keys: Sequence[str] = ()) -> Ite
             raise DeclarationFaults([f"{shown}: it does not define {declares.name}"])
         given = getattr(module, declares.name)
         checked = _guarded(lambda: declares.check(given), folders, project.folder, shown)
-        if found := other_keys(declares.entities(checked), keys) if keys else []:
+        entities = declares.entities(checked).items()
+        of = {name: entity for name, entity in entities if not table or entity.table in (None, table)}
+        if found := other_keys(of, keys) if keys else []:
             raise DeclarationFaults([f"{shown}: {fault}" for fault in found])
         yield checked
 

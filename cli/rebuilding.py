@@ -9,7 +9,7 @@ import typer
 
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.backfill import Backfill, Part, Result, State
+from cli.feed.backfill import Backfill, Part, Result, Source, State
 from cli.feed.deployment import version_of, wait_for_others
 from cli.feed.invoke import Feed, deployed
 from cli.feed.sweep import Sweeping, Swept
@@ -27,7 +27,6 @@ from cli.options import (
 )
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.read_budget import Pace
-from distributary.stream.keys import table_of
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import printable
 
@@ -129,28 +128,53 @@ class _Run:
     def rebuilt(self, state: Path | None, json: str | None) -> int:
         """The rows that no item explains go first: some are under the keys of those that are to come."""
         version, kept = self._begun(state, "rebuild")
-        table = table_of(next(iter(self.target.streams), ""))
-        source, many, _ = source_of(self.target.clients("dynamodb"), table, self.target)
-        swept = Swept()
-        with progress({"rows": 0, "items": many}, command="rebuild") as report_progress:
+        dynamodb = self.target.clients("dynamodb")
+        sources = [source_of(dynamodb, table, self.target) for table in self._tables()]
+        swept, filled = Swept(), Result()
+        with progress({"rows": 0, "items": sum(many for _, many, _ in sources)}, command="rebuild") as report_progress:
             self._sweep(kept, swept, report_progress)
             if +swept.left:
                 return self._unfinished(swept, json)
-            filling = Backfill(
-                source,
-                Feed(deployed(self.target)),
-                Part(kept, "items"),
-                only=self.only,
-                told=lambda n: report_progress("items", n),
-                wait=Pace(self.rate).take,
-            )
-            filled = filling.run(self.segments)
+            for source, _, _ in sources:
+                self._fill(source, kept, filled, report_progress)
         declared, written = self.told["declared"], self.told["written"]
         removed = [] if self.only else sorted(written.keys() - declared.keys())
         done = self._ended(version, swept, not filled.left, list(self.only) or sorted(declared), removed)
         report = {"swept": swept.as_json(), **filled.as_json(), "done": done}
         parked = sum(many for end, many in filled.ends.items() if end.status == "Parked")
         return reported(report, [*_ends(filled), *_summary(swept), _said(done, parked)], json, 0 if done else 1)
+
+    def _tables(self) -> list[str]:
+        """The source tables of the views that are meant. A function that reads one table has no others; its name may
+        not be known."""
+        own = list(self.target.sources) or [""]
+        if len(own) == 1:
+            return own
+        of = {self._table_of(name) for name in self.only or self.told["declared"]}
+        return [table for table in own if "" in of or table in of]
+
+    def _of(self, table: str) -> tuple[str, ...]:
+        """What is meant of a table."""
+        if not self.target.named(table):
+            return self.only
+        return tuple(name for name in self.only if self._table_of(name) in ("", table))
+
+    def _table_of(self, view: str) -> str:
+        """That its entity names; empty if it names none, or if the view is declared no more."""
+        return str(self.told["declared"].get(view, {}).get("of.table", ""))
+
+    def _fill(self, source: Source, state: State, into: Result, report_progress: Progress) -> None:
+        """Every item of a table set right."""
+        name, table = "items", self.target.named(source.table.name)
+        filling = Backfill(
+            source,
+            Feed(deployed(self.target), table),
+            Part(state, f"{name}/{table}" if table else name),
+            only=self._of(source.table.name),
+            told=lambda n: report_progress("items", n),
+            wait=Pace(self.rate).take,
+        )
+        into.merge(filling.run(self.segments))
 
     def _unfinished(self, swept: Swept, json: str | None) -> int:
         report = {"swept": swept.as_json(), "done": False}
@@ -179,12 +203,15 @@ class _Run:
     def _sweep(self, state: State, into: Swept, told: Progress, dry_run: bool = False) -> None:
         """Part after part: what a ledger row says of members is taken back before members without one go. So what is
         left of one part ends the run."""
-        feed, pace = Feed(deployed(self.target)), Pace(self.rate)
-        sweeping = Sweeping(feed, self.only, dry_run, lambda n: told("rows", n), pace.take)
-        for part in self.told["parts"]:
-            sweeping.run(part, self.segments, Part(state, part), into)
-            if +into.left:
-                return
+        pace = Pace(self.rate)
+        for source in self._tables():
+            table = self.target.named(source)
+            feed = Feed(deployed(self.target), table)
+            sweeping = Sweeping(feed, self._of(source), dry_run, lambda n: told("rows", n), pace.take)
+            for part in self.told["parts"]:
+                sweeping.run(part, self.segments, Part(state, f"{part}/{table}" if table else part), into)
+                if +into.left:
+                    return
 
     def _ended(self, version: str, swept: Swept, right: bool, rebuilt: list[str], retired: list[str]) -> bool:
         """Whether all of it is done; then the function remembers it."""

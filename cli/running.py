@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from cli import project as projects
-from cli.errors import UsageFault
+from cli.errors import DeclarationFaults, UsageFault
 from cli.options import (
     LOCAL_REGION,
     Declared,
@@ -25,7 +25,10 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
+    from local.aws import Aws
+    from local.backfill import Table
     from local.stack import Project
+    from local.template import TableSpec
 
 
 def up(context: typer.Context, port: Port = None, opensearch_port: SearchPort = None) -> int:
@@ -51,7 +54,12 @@ def up(context: typer.Context, port: Port = None, opensearch_port: SearchPort = 
 
 def attach(
     context: typer.Context,
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="An existing table with a stream of both images.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE[,TABLE...]", help="An existing table with a stream of both images; derive takes several."
+        ),
+    ],
     functions: Annotated[
         list[str], typer.Argument(metavar="FUNCTION...", help="derive, index, welcome, replicate, archive")
     ],
@@ -75,7 +83,7 @@ def attach(
     declared: Declared = [],
 ) -> int:
     """Drive functions from an existing table's stream."""
-    from local.attach import Order, source_table
+    from local.attach import Order
     from local.attach import attach as drive
     from local.aws import Aws
 
@@ -88,8 +96,11 @@ def attach(
     found = here(context, declared)
     projects.check(found, functions)
     source = Aws.of_user(endpoint, region)
-    described, spec = source_table(source, table)
-    projects.check(found, functions, described.keys)
+    (described, spec), *more = _tables(source, table)
+    also = tuple(each for each, _ in more)
+    check = partial(_faults, found, (described, *also))
+    if faults := [fault for function in functions for fault in check(function)]:
+        raise DeclarationFaults(faults)
     beside = os.environ.get("AWS_ENDPOINT_URL")
     order = Order(
         table=described,
@@ -101,9 +112,25 @@ def attach(
         until_drained=until_drained,
         backfill=backfill,
         parameters=parameters,
+        also=also,
     )
-    check = partial(projects.faults, found, keys=described.keys)
     return drive(order, local_project(found), Console(width=max(130, Console().width)), check)
+
+
+def _tables(source: "Aws", given: str) -> list[tuple["Table", "TableSpec"]]:
+    """Those that are named, each once. Raises LocalError as `source_table` does."""
+    from local.attach import source_table
+
+    names = list(dict.fromkeys(filter(None, map(str.strip, given.split(",")))))
+    if not names:
+        raise UsageFault("name a table")
+    return [source_table(source, name) for name in names]
+
+
+def _faults(found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:
+    """Of a function's declarations, held against each of its tables."""
+    faults = [fault for each in tables for fault in projects.faults(found, function, each.keys, each.name)]
+    return list(dict.fromkeys(faults))
 
 
 def demo(

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from distributary.consumer import streams
 from distributary.consumer.aws import ALIAS
 from distributary.errors import ConfigError
+from distributary.stream.keys import table_of
 
 Clients = Callable[[str], Any]
 """A client of a service."""
@@ -102,3 +103,13 @@ class Function:
     def streams(self) -> Mapping[str, int]:
         """The generation of each stream that it reads, its own first."""
         return streams.parse(self.environment.get("STREAMS", ""))
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The ARN of the stream that it reads now, by the name of its table; empty if none is known."""
+        own = streams.parse_sources(self.environment.get("SOURCES", "")) or tuple(self.streams)[:1]
+        return {table_of(stream): stream for stream in own}
+
+    def named(self, table: str) -> str:
+        """The table as a command names it: not at all, if the function reads one."""
+        return table if len(self.sources) > 1 else ""

@@ -14,6 +14,9 @@ BRANCHES = {"Derive": "derive", "Index": "index", "Welcome": "welcome", "Replica
 ALIAS = "live"
 """The version of a function that events go to."""
 
+MORE = ("Second", "Third", "Fourth")
+"""What the parts of derive's further tables are called by, in parameters, conditions, mappings and alarms."""
+
 METRIC_MATH = "Metrics"
 """The property of alarms on several metrics, which the emulator refuses."""
 

@@ -15,7 +15,7 @@ from local.attach_report import MadeReport, Watch, counts, say, say_places, say_
 from local.aws import Aws, said_in_one_line
 from local.backfill import Table
 from local.errors import LocalError
-from local.esm.mapping import EventSourceMapping
+from local.esm.mapping import Delivering, Joined
 from local.function_logs import LogFiles
 from local.placement import place
 from local.reload import Check, Reload
@@ -25,8 +25,8 @@ from local.template import TableSpec
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to attach: a table, as `source_table` found it at `source`, and functions. `embedded`, or else `beside`,
-    says where the functions may keep what they make; see local/placement.py."""
+    """What to attach: a table, as `source_table` found it at `source`, `also` other tables, and functions. `embedded`,
+    or else `beside`, says where the functions may keep what they make; see local/placement.py."""
 
     table: Table
     spec: TableSpec
@@ -37,6 +37,17 @@ class Order:
     until_drained: bool
     backfill: bool
     parameters: Mapping[str, str]
+    also: tuple[Table, ...] = ()
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """All of them."""
+        return self.table, *self.also
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Their ARNs."""
+        return tuple(table.stream_arn for table in self.tables)
 
 
 def attach(order: Order, project: Project, console: Console, check: Check) -> int:
@@ -46,7 +57,6 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
     Returns 1 if a change was parked or failed, or if records were given up, else 0. Raises LocalError if a function
     cannot start.
     """
-    table = order.table
     watch = Watch(LogFiles(project.artifacts / "logs"), console)
     kept = place(order.source, order.beside, order.embedded)
     say(console, kept.line)
@@ -57,14 +67,14 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         if "replicate" in order.functions:
             stack.create_replica(order.spec)
         made = [stack.made(name) for name in order.functions]
-        mappings = stack.attach(table.stream_arn, order.functions, order.source)
-        say_places(stack, order.functions, table.stream_arn, watch.files, console)
+        mappings = _mappings(stack, order)
+        say_places(stack, order.functions, order.streams, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
         reload = Reload(stack, _folders(order, project), check, console)
         run = _Run(order, kept.at is None, stack, mappings, watch, reload, report)
         try:
             with Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True):
-                say(console, f"attached to {table.stream_arn}: {', '.join(mappings)}")
+                say(console, f"attached to {', '.join(order.streams)}: {', '.join(mappings)}")
                 run.until_done()
         except KeyboardInterrupt:
             console.print("interrupted")
@@ -76,6 +86,14 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         return 1 if any(went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
 
 
+def _mappings(stack: Stack, order: Order) -> dict[str, Delivering]:
+    """By function. Each is made with all streams before the first delivers."""
+    for name in order.functions:
+        stack.function(name, *order.streams)
+    attached = [stack.attach(stream, order.functions, order.source) for stream in order.streams]
+    return {name: Joined(tuple(each[name] for each in attached)) for name in order.functions}
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """The attached functions while they run."""
@@ -83,7 +101,7 @@ class _Run:
     order: Order
     embedded: bool
     stack: Stack
-    mappings: Mapping[str, EventSourceMapping]
+    mappings: Mapping[str, Delivering]
     watch: Watch
     reload: Reload
     report: MadeReport
@@ -91,9 +109,9 @@ class _Run:
     def until_done(self) -> None:
         """Watches the functions. Returns when the stream is drained, if `order.until_drained`; else never."""
         asked, order = time.monotonic(), self.order
-        fill = partial(self.stack.backfill, order.table, order.functions, order.source, first_fill=self._first_fill())
+        fill = partial(self.stack.backfill, names=order.functions, source=order.source, first_fill=self._first_fill())
         with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
-            filling = [pool.submit(fill)] if order.backfill else []
+            filling = [pool.submit(fill, table) for table in order.tables] if order.backfill else []
             try:
                 while not (order.until_drained and _settled(filling) and self._drained(asked)):
                     self._look()

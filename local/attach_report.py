@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table as Grid
 from rich.text import Text
 
-from local.esm.mapping import EventSourceMapping
+from local.esm.mapping import Delivering
 from local.esm.tally import Tally
 from local.function_logs import LogFiles
 from local.made import Made
@@ -97,23 +97,25 @@ def say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
-def say_places(stack: Stack, functions: Sequence[str], stream_arn: str, files: LogFiles, console: Console) -> None:
+def say_places(
+    stack: Stack, functions: Sequence[str], stream_arns: Sequence[str], files: LogFiles, console: Console
+) -> None:
     """Prints where each function keeps what it makes and what it parks, and where its log is."""
     for name in functions:
-        environment = stack.spec(name, stream_arn).environment
+        environment = stack.spec(name, *stream_arns).environment
         places = [text.format(environment[each]) for each, text in _PLACES.items() if environment.get(each)]
         bucket = environment["PARKING_BUCKET"]
         places += [f"parked changes in s3://{bucket}/parked/{name}/", f"log in {files.path(name)}"]
         say(console, f"{name}: {'; '.join(places)}")
 
 
-def shown(stack: Stack, mappings: Mapping[str, EventSourceMapping], watch: Watch) -> Group:
+def shown(stack: Stack, mappings: Mapping[str, Delivering], watch: Watch) -> Group:
     """The table of counts, with the last causes below it."""
     causes = [Text(f"{name}: last cause: {cause}", no_wrap=True, overflow="ellipsis") for name, cause in watch.last()]
     return Group(counts(stack, mappings), *causes)
 
 
-def counts(stack: Stack, mappings: Mapping[str, EventSourceMapping]) -> Grid:
+def counts(stack: Stack, mappings: Mapping[str, Delivering]) -> Grid:
     """A table with a row for each function: what its mapping delivered, what the function counted, and its lag in
     seconds."""
     grid = Grid(box=None)
@@ -138,7 +140,7 @@ def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:
             say(console, f"{name}: given up: {line}")
 
 
-def went_wrong(stack: Stack, name: str, mapping: EventSourceMapping) -> bool:
+def went_wrong(stack: Stack, name: str, mapping: Delivering) -> bool:
     """Whether a change was parked or failed, or records were given up."""
     metrics = stack.function(name).metrics.counts()
     return bool(mapping.tally.counts().get("discarded") or metrics.get("Parked") or metrics.get("Failed"))

@@ -111,15 +111,18 @@ class Stack:
             self._template.source(name)
         return build(self._template, names, self._project.artifacts, self._project.declared)
 
-    def spec(self, name: str, stream_arn: str = "") -> FunctionSpec:
-        """A function as it is deployed on this stream."""
-        source = {self._template.source_parameter(name): stream_arn} if stream_arn else {}
+    def spec(self, name: str, *stream_arns: str) -> FunctionSpec:
+        """A function as it is deployed on these streams. Raises LocalError for more than it can read."""
+        names = self._template.source_parameters(name) if stream_arns else ()
+        if len(stream_arns) > len(names):
+            raise LocalError(f"{name} reads {len(names)} table{'s' * (len(names) > 1)} at most: leave out the others")
+        source = dict(zip(names, stream_arns, strict=False))
         return self._template.function(name, {**self._parameters, **source}, self.aws.region)
 
-    def function(self, name: str, stream_arn: str = "") -> Function:
+    def function(self, name: str, *stream_arns: str) -> Function:
         """A function, built and made when it is first asked for."""
         if name not in self._functions:
-            spec = self.spec(name, stream_arn)
+            spec = self.spec(name, *stream_arns)
             self._functions[name] = Function(spec, self._built([name]), self.aws.environment(), self._log)
         return self._functions[name]
 

@@ -99,6 +99,13 @@ class Template:
                 return str(stream["Ref"])
         raise LocalError(f"{name} has no event source whose Stream is a parameter: correct template.yaml")
 
+    def source_parameters(self, name: str) -> tuple[str, ...]:
+        """The parameters that name the function's streams, its first one first. Raises LocalError if there is none."""
+        alias = {"Ref": f"{self._function(name)[0]}.Alias"}
+        mappings = [each["Properties"] for each in self._of_type("AWS::Lambda::EventSourceMapping").values()]
+        more = [str(each["EventSourceArn"]["Ref"]) for each in mappings if each["FunctionName"] == alias]
+        return self.source_parameter(name), *more
+
     def function(self, name: str, parameters: Mapping[str, str], region: str) -> FunctionSpec:
         """The function with these parameters; the others have the template's defaults. Raises LocalError."""
         logical_id, declared = self._function(name)

@@ -158,6 +158,12 @@ class Result:
             self.items += len(ends)
             self.ends.update(ends)
 
+    def merge(self, other: "Result") -> None:
+        """Of another table."""
+        with self._lock:
+            self.items += other.items
+            self.ends.update(other.ends)
+
     @property
     def left(self) -> int:
         """Items that are not right."""

@@ -66,9 +66,11 @@ def deployed(function: Function) -> Invoke:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """Commands for one function. `sleep` in seconds."""
+    """Commands for one function. `table` is named in those that are about items, if the function reads several. `sleep`
+    in seconds."""
 
     invoke: Invoke
+    table: str = ""
     sleep: Callable[[float], None] = field(default=time.sleep)
 
     def reconcile(self, entries: Sequence[Mapping[str, Any]], **more: Any) -> list[Ended]:
@@ -95,7 +97,8 @@ class Feed:
         return [Ended("Parked", TOO_OLD) if end.cause == LATE else end for end in ends]
 
     def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
-        answer = self.invoke({"distributary": {"reconcile": list(entries), **more}})
+        named = {"table": self.table} if self.table else {}
+        answer = self.invoke({"distributary": {"reconcile": list(entries), **named, **more}})
         return _ends(answer, len(entries))
 
     def ask(self, command: Mapping[str, Any], answered: str, tries: int = TRIES) -> dict[str, Any]:

@@ -30,11 +30,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """`feeds` by branch; `told` is called with how many changes have been dealt with; `wait` keeps to a rate, and is
-    called with how many come next."""
+    """`feeds` by branch and table; `told` is called with how many changes have been dealt with; `wait` keeps to a rate,
+    and is called with how many come next."""
 
     bucket: Bucket
-    feeds: Callable[[str], Feed]
+    feeds: Callable[[str, str], Feed]
     now: Callable[[], datetime]
     told: Callable[[int], None] = lambda _: None
     wait: Callable[[int], None] = lambda _: None
@@ -79,20 +79,22 @@ class Redrive:
         return tried and len(own) == 1 and not own[0].place.name.startswith(PREFIX)
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one
-        item."""
-        newest: dict[str, Parked] = {}
+        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item. A
+        command is about one table."""
+        newest: dict[str, dict[str, Parked]] = defaultdict(dict)
         for change in sorted(batch, key=lambda each: int(each.version or 0)):
-            newest[change.item] = change
-        ends = self.feeds(branch).reconcile([change.entry() for change in newest.values()]) if newest else []
-        by_item = dict(zip(newest, ends, strict=True))
-        return [by_item[change.item] for change in batch]
+            newest[change.table or ""][change.item] = change
+        by_item: dict[tuple[str, str], Ended] = {}
+        for table, items in newest.items():
+            ends = self.feeds(branch, table).reconcile([change.entry() for change in items.values()])
+            by_item |= {(table, item): end for item, end in zip(items, ends, strict=True)}
+        return [by_item[change.table or "", change.item] for change in batch]
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """Each by its record, in the order in which they are listed."""
         ends: list[Ended] = []
         for records in packed([change.record for change in batch]):
-            ends += self.feeds(branch).replay(records, self.even_if_old)
+            ends += self.feeds(branch, "").replay(records, self.even_if_old)
         return ends
 
 

@@ -29,7 +29,8 @@ def runtime() -> Deployment:
     bindings = StreamBindings(once("dynamodb"), settings.tombstone_table, "derive")
     units = settings.reconcile_read_units
     reconcile = reconciler(branch, settings.source, settings.generation, units)
-    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, units)
+    own = settings.own_streams
+    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, units, own)
     return Deployment.of(branch, settings, once, parallel, telemetry, bindings.bind, reconcile, rebuild)
 
 

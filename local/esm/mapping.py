@@ -5,7 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -38,6 +38,49 @@ class Hooks:
 
     transform: Transform | None = None
     checkpointed: Checkpointed | None = None
+
+
+class Delivering(Protocol):
+    """What delivers to one function: a mapping, or several."""
+
+    @property
+    def tally(self) -> Tally:
+        """What was delivered."""
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """See `EventSourceMapping`."""
+
+    def drained(self, since: float, quiet_seconds: float = 1.0) -> bool:
+        """See `EventSourceMapping`."""
+
+    def check(self) -> None:
+        """See `EventSourceMapping`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The mappings of a function that reads several streams."""
+
+    mappings: tuple["EventSourceMapping", ...]
+
+    @property
+    def tally(self) -> Tally:
+        """Of all of them."""
+        return Tally.joined([each.tally for each in self.mappings])
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """All of them."""
+        for each in self.mappings:
+            each.stop(seconds)
+
+    def drained(self, since: float, quiet_seconds: float = 1.0) -> bool:
+        """Whether all of them are."""
+        return all(each.drained(since, quiet_seconds) for each in self.mappings)
+
+    def check(self) -> None:
+        """Raises LocalError if one of them broke down."""
+        for each in self.mappings:
+            each.check()
 
 
 class EventSourceMapping:

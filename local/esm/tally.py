@@ -19,6 +19,16 @@ class Tally:
         self._lags: list[float] = []
         self._undelivered: list[str] = []
 
+    @classmethod
+    def joined(cls, tallies: Iterable["Tally"]) -> "Tally":
+        """What several mappings count, as it is now."""
+        found = cls()
+        for each in tallies:
+            found._counts.update(each.counts())
+            found._lags += each.lags()
+            found._undelivered += each.undelivered()
+        return found
+
     def add(self, **counts: int) -> None:
         """Adds to the counts."""
         with self._lock:

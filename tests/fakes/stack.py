@@ -33,14 +33,16 @@ class CloudFormation:
 class Lambda:
     """Functions by branch, invoked as Lambda does it: an error of the function is an answer."""
 
-    def __init__(self, functions: Mapping[str, Deployment], streams: str = "") -> None:
+    def __init__(self, functions: Mapping[str, Deployment], streams: str = "", sources: str = "") -> None:
+        self.sources = sources
         self.functions, self.streams, self.events = functions, streams, list[Any]()
         self.version, self.weights = "1", dict[str, float]()
         self._one_at_a_time = Lock()
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
         assert _branch(FunctionName) in self.functions
-        return {"Environment": {"Variables": {"STREAMS": self.streams}}, "Timeout": 60}
+        variables = {"STREAMS": self.streams, "SOURCES": self.sources}
+        return {"Environment": {"Variables": variables}, "Timeout": 60}
 
     def get_alias(self, *, FunctionName: str, Name: str) -> Any:
         assert _branch(f"{FunctionName}:{Name}") in self.functions

@@ -16,6 +16,7 @@ from local.attach import Order, attach, source_table
 from local.aws import Aws
 from local.reload import Reload
 from local.stack import Project, Stack
+from tests.local.conftest import SourceTable
 
 ROOT = Path(__file__).parents[2]
 VIEWS = """from distributary.derive import Entity, Projection
@@ -125,6 +126,59 @@ def test_attach_says_which_rows_were_made_when_the_functions_come_to_rest(attach
     attached.until(lambda: "derive: row ITEM#a / MINE\n" in attached.said)
     attached.table.delete("a")
     attached.until(lambda: "derive: row ITEM#a / MINE removed\n" in attached.said)
+
+
+TWO = """from distributary.derive import Aggregate, Entity, Projection
+ORDER = Entity(name="order", keys=("id",), attributes=("total",), table="{orders}")
+CUSTOMER = Entity(name="customer", keys=("id",), attributes=("name",), table="{customers}")
+VIEWS = [
+    Projection(name="customer", of=CUSTOMER, pk="CUSTOMER#{{id}}", sk="CUSTOMER", keep=("name",)),
+    Aggregate(name="sales", of=ORDER, pk="SALES", sk="TOTAL", count="orders", sum={{"revenue": "total"}}),
+]
+"""
+
+
+@pytest.fixture
+def two(shop, aws):
+    """Two tables whose items have the same ids, the views over both, and the command that attaches derive to them."""
+    orders, customers = SourceTable(aws), SourceTable(aws)
+    (shop / "functions/derive/views.py").write_text(TWO.format(orders=orders.name, customers=customers.name))
+    (ROOT / ".build/test-attach").mkdir(parents=True, exist_ok=True)
+    (shop / ".build").symlink_to(ROOT / ".build/test-attach")
+    for n in range(12):
+        orders.put(f"i{n}", total={"N": str(n)})
+        customers.put(f"i{n}", name={"S": f"name {n}"})
+    orders.delete("i3"), customers.delete("i4")
+    return orders, customers
+
+
+def test_attach_to_two_tables_gives_each_view_the_items_of_its_own(at_the_emulator, shop, two, aws, capsys):
+    orders, customers = two
+    both = f"{orders.name},{customers.name}"
+    assert main(["--project", str(shop), "attach", both, "derive", "--until-drained"]) == 0, capsys.readouterr().err
+    client = aws.client("dynamodb")
+    rows = {row["pk"]["S"]: row for row in client.scan(TableName="distributary-DerivedTable")["Items"]}
+    assert rows["SALES"]["orders"] == {"N": "11"}
+    assert rows["SALES"]["revenue"] == {"N": str(sum(range(12)) - 3)}
+    named = {pk: row["name"]["S"] for pk, row in rows.items() if pk.startswith("CUSTOMER#")}
+    assert named == {f"CUSTOMER#i{n}": f"name {n}" for n in range(12) if n != 4}
+    for table in (orders, customers):
+        kept = {"derived": "DerivedTable", "ledger": "LedgerTable"}
+        given = [arg for what, each in kept.items() for arg in (f"--{what}-table", f"distributary-{each}")]
+        verify = ["--project", str(shop), "verify", "derive", table.name, *given, "--pause", "0"]
+        assert main(verify) == 0, capsys.readouterr()
+        assert "items 11, " in capsys.readouterr().out
+
+
+def test_a_table_that_a_function_cannot_read_besides_is_refused(at_the_emulator, shop, two, capsys):
+    orders, customers = two
+    both = f"{orders.name},{customers.name}"
+    assert main(["--project", str(shop), "attach", both, "archive", "--until-drained"]) == 2
+    assert "archive reads 1 table at most: leave out the others" in capsys.readouterr().err
+    (shop / "functions/derive/views.py").write_text(TWO.format(orders="elsewhere", customers=customers.name))
+    assert main(["--project", str(shop), "attach", both, "derive", "--until-drained"]) == 2
+    said = capsys.readouterr().err
+    assert f"entity 'order' is of table 'elsewhere', and the function reads {orders.name}, {customers.name}" in said
 
 
 def test_a_changed_declaration_restarts_the_function(attached):

@@ -38,6 +38,13 @@ def test_the_source_is_the_parameter_that_the_mapping_reads(project):
     assert project.template.source_parameter("probe") == "ProbeSourceArn"
 
 
+def test_derive_has_a_parameter_for_each_table_that_it_can_read():
+    template = Project(ROOT).template
+    assert template.source_parameters("index") == ("IndexSourceArn",)
+    names = ("DeriveSourceArn", "DeriveSecondSourceArn", "DeriveThirdSourceArn", "DeriveFourthSourceArn")
+    assert template.source_parameters("derive") == names
+
+
 def test_storage_has_the_names_that_the_environment_has(project):
     storage = project.template.storage({"Needed": "x"}, "us-east-1")
     assert [table.name for table in storage.tables] == ["distributary-Table"]

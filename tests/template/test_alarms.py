@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from deploy.template import BRANCHES, resolved
+from deploy.template import BRANCHES, MORE, resolved
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.streams import UNLISTED
 from distributary.consumer.telemetry import Telemetry
@@ -71,7 +71,19 @@ def test_there_are_no_other_alarms(template):
         "DriftErrorsAlarm",
         "IndexPurgeErrorsAlarm",
     }
-    assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more
+    of_tables = {f"Derive{each}{metric}Alarm" for each in MORE for metric in OF_THE_MAPPING}
+    assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more | of_tables
+
+
+@pytest.mark.parametrize("metric", OF_THE_MAPPING)
+@pytest.mark.parametrize("which", MORE)
+def test_the_mapping_of_a_further_table_is_watched_as_the_first_one_is(which, metric, template):
+    first, own = (template.document["Resources"][f"Derive{each}{metric}Alarm"] for each in ("", which))
+    assert own["Condition"] == f"DeriveHas{which}"
+    assert dimensions(own["Properties"]) == {"EventSourceMappingUUID": {"Ref": f"Derive{which}Stream"}}
+    differing = {key for key in first["Properties"] if first["Properties"][key] != own["Properties"][key]}
+    assert differing == {"AlarmDescription", "Dimensions"}
+    assert own["Properties"]["AlarmDescription"].startswith(f"derive, {which.lower()} table: ")
 
 
 def test_a_message_of_which_nobody_knows_rings(template, monkeypatch, capsys):

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from deploy.template import BRANCHES, resolved
+from deploy.template import BRANCHES, MORE, resolved
+from distributary.derive.settings import DeriveSettings
 from local import template as local
 from local.intrinsics import Scope, resolve
 
@@ -100,6 +101,45 @@ def test_a_function_is_deployed_only_if_its_source_is_given(name, template):
     own = [resources[f"{name}{part}"] for part in ("Function", "Role", "Logs")]
     assert all(each["Condition"] == condition for each in own)
     assert template.mapping(name)["Stream"] == {"Ref": source}
+
+
+@pytest.mark.parametrize("which", MORE)
+def test_a_further_table_of_derive_is_read_as_the_first_one_is(which, template):
+    own = template.document["Resources"][f"Derive{which}Stream"]
+    expected = template.mapping("Derive")
+    del expected["Stream"]
+    given = {"EventSourceArn": {"Ref": f"Derive{which}SourceArn"}, "FunctionName": {"Ref": "DeriveFunction.Alias"}}
+    destination = {"OnFailure": {"Destination": expected["DestinationConfig"]["OnFailure"]["Destination"]}}
+    assert own["Properties"] == {**expected, **given, "DestinationConfig": destination}
+    assert own["Type"] == "AWS::Lambda::EventSourceMapping"
+    assert own["Condition"] == f"DeriveHas{which}"
+
+
+@pytest.mark.parametrize("which", MORE)
+def test_a_further_table_is_read_only_if_it_and_the_first_are_given(which, template):
+    conditions, further = template.document["Conditions"], f"Derive{which}SourceArn"
+    parameters = template.document["Parameters"]
+    assert parameters[further]["AllowedPattern"] == parameters["DeriveSourceArn"]["AllowedPattern"]
+    (assertion,) = template.document["Rules"]["DeriveHasAFirstSource"]["Assertions"]
+    rule = template.document["Rules"]["DeriveHasAFirstSource"]["RuleCondition"]
+    for first, second in ((False, False), (True, False), (False, True), (True, True)):
+        given = template.defaults() | {"DeriveSourceArn": "arn" * first, further: "arn" * second}
+        scope = Scope(given, {}, conditions, "", "", "")
+        assert resolve(conditions[f"DeriveHas{which}"], scope) is (first and second)
+        refused = resolve(rule, scope) and not resolve(assertion["Assert"], scope)
+        assert refused is (second and not first)
+
+
+def test_the_function_knows_all_of_its_sources_and_the_earlier_streams(root):
+    def arn(name):
+        return f"arn:aws:dynamodb:eu-west-1:123456789012:table/{name}/stream/2026-11-20T09:12:44.017"
+
+    given = {"DeriveSourceArn": arn("orders"), "DeriveThirdSourceArn": arn("customers"), "Generation": "2"}
+    given |= {"EarlierStreams": f"{arn('former')}=0"}
+    environment = local.Template(root / "template.yaml").function("derive", given, "eu-west-1").environment
+    settings = DeriveSettings.load(environment)
+    assert settings.streams == {arn("orders"): 2, arn("customers"): 2, arn("former"): 0}
+    assert settings.tables == ("orders", "customers")
 
 
 @pytest.mark.parametrize("name", [None, *BRANCHES])

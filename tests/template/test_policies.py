@@ -8,7 +8,7 @@ import pytest
 from botocore import xform_name
 from samtranslator.translator.transform import transform
 
-from deploy.template import BRANCHES, Template, listed
+from deploy.template import BRANCHES, MORE, Template, listed
 
 LAYER = Path(__file__).parents[2] / "layers" / "distributary"
 
@@ -160,15 +160,26 @@ def test_a_function_parks_under_its_own_branch_and_lambda_under_its_own_prefix(n
 
 def test_a_function_reads_its_own_stream_only(name, template):
     (reading,) = [each for each in template.statements(name) if "dynamodb:GetRecords" in listed(each["Action"])]
-    assert reading["Resource"] == {"Ref": f"{name}SourceArn"}
+    own = {"Ref": f"{name}SourceArn"}
+    assert reading["Resource"] == ([own, *if_given(lambda source: source)] if name == "Derive" else own)
 
 
 @pytest.mark.parametrize("name", ["Derive", "Index", "Replicate"])
 def test_a_function_reads_the_items_of_its_own_source_only(name, template):
     (reading,) = [each for each in template.statements(name) if each["Sid"] == "ReadItems"]
     assert listed(reading["Action"]) == ["dynamodb:BatchGetItem"]
-    source = {"Fn::Split": ["/stream/", {"Ref": f"{name}SourceArn"}]}
-    assert reading["Resource"] == {"Fn::Select": [0, source]}
+    own = table_in({"Ref": f"{name}SourceArn"})
+    assert reading["Resource"] == ([own, *if_given(table_in)] if name == "Derive" else own)
+
+
+def table_in(source):
+    return {"Fn::Select": [0, {"Fn::Split": ["/stream/", source]}]}
+
+
+def if_given(of):
+    """What derive's role has of each further source, by its name, if the source is given."""
+    nothing = {"Ref": "AWS::NoValue"}
+    return [{"Fn::If": [f"DeriveHas{each}", of({"Ref": f"Derive{each}SourceArn"}), nothing]} for each in MORE]
 
 
 def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):

@@ -5,7 +5,7 @@ import re
 import pytest
 from samtranslator.translator.transform import transform
 
-from deploy.template import BRANCHES, Template
+from deploy.template import BRANCHES, MORE, Template
 
 FUNCTIONS = (*BRANCHES, "IndexPurge", "Suppress", "Drift")
 GRADUAL = ("Canary10Percent10Minutes", "Linear10PercentEvery1Minute")
@@ -87,6 +87,11 @@ def test_whatever_invokes_a_function_invokes_its_published_version(name, transfo
     endpoints = [each["Properties"]["Endpoint"] for each in callers if each["Type"] == "AWS::SNS::Subscription"]
     assert all(each == {"Ref": alias} for each in (*targets, *endpoints))
     assert len(mapped) + len(targets) + len(endpoints) == 1
+
+
+@pytest.mark.parametrize("which", MORE)
+def test_a_further_mapping_of_derive_invokes_the_published_version(which, transformed):
+    assert transformed()[f"Derive{which}Stream"]["Properties"]["FunctionName"] == {"Ref": "DeriveFunctionAliaslive"}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

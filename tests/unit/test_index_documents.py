@@ -1,6 +1,7 @@
 """Which documents a change leaves, in which indexes, under which ids."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -68,6 +69,11 @@ def test_an_item_is_a_document_in_every_index_that_claims_it():
 def test_an_item_that_no_index_claims_is_ignored():
     bulk, ends = apply([index(of=GUEST)], user(type="admin"))
     assert (bulk.lines, statuses(ends)) == ([], ["Ignored"])
+
+
+def test_a_change_of_another_table_is_ignored():
+    bulk, ends = apply([index(of=replace(EVERYONE, table="orders"))], user(), user(1, "REMOVE"))
+    assert (statuses(ends), bulk.lines) == (["Ignored"] * 2, [])
 
 
 def test_an_item_that_leaves_its_entity_leaves_a_marker_and_a_delete_does():

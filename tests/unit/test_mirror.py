@@ -2,6 +2,7 @@
 
 import importlib.util
 import time
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -87,6 +88,12 @@ def test_an_old_state_that_comes_after_its_item_left_the_filter_stays_out():
     region.apply(left)
     assert region.apply(entered) == [Status.SUPERSEDED]
     assert region.items() == {}
+
+
+def test_a_change_of_another_table_is_ignored():
+    region = Region(Mirror(of=replace(USER, table="orders"), expired="ignore"))
+    assert region.apply(change(0), change(1, "REMOVE")) == [Status.IGNORED] * 2
+    assert region.costs() == ({}, 0, 0)
 
 
 def test_a_key_prefix_chooses_items_by_their_partition_key():

@@ -16,6 +16,7 @@ GOOD = {
     ArchiveSettings: {**EVERYWHERE, "ARCHIVE_BUCKET": "distributary-archive"},
     DeriveSettings: {
         **EVERYWHERE,
+        "SOURCES": STREAM,
         "RECONCILE_READ_UNITS": "250",
         "DERIVED_TABLE": "derived",
         "LEDGER_TABLE": "ledger",
@@ -69,6 +70,7 @@ BAD = {
     "ARCHIVE_BUCKET": ["A Bucket", "ab", "bucket/prefix"],
     "PARKING_BUCKET": ["A Bucket", "ab", "-bucket", "bucket/prefix", "bucket\n"],
     "STREAMS": ["users=0", STREAM, f"{STREAM}=x", f"{STREAM}=0,{STREAM}=1"],
+    "SOURCES": ["users", f"{STREAM},{STREAM}", f"{STREAM}=0"],
     "GENERATION": ["-1", "1.0", "one", "1000000", " 1", "1\n", "٣", "1_0"],
     "RECONCILE_READ_UNITS": ["0", "1000001", "2.5"],
     "DERIVED_TABLE": ["ab", "a b c", "x" * 256, "arn:aws:dynamodb:eu-west-1:1:stream/users"],
@@ -117,6 +119,7 @@ BAD = {
 
 OPTIONAL = {
     "STREAMS",
+    "SOURCES",
     "RECONCILE_READ_UNITS",
     "ALSO_GENERATION",
     "REPLY_TO",

@@ -19,7 +19,7 @@ from distributary.welcome.triggers import EXPIRED, became
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.unit.branches import Bucket, Context
-from tests.unit.mail import AMPLE, Office, rule, user
+from tests.unit.mail import AMPLE, USER, Office, rule, user
 from tests.unit.records import change, event, stream_record
 
 TTL = {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}
@@ -34,6 +34,11 @@ def test_a_new_user_is_written_to_once_however_often_the_record_comes():
     office, new = Office(), change(0, new=user())
     assert [office.statuses(new, new), office.statuses(new)] == [["Applied", "Superseded"], ["Superseded"]]
     assert office.mail.state == [("ada@example.com", "Welcome, Ada", "Hello Ada!")]
+
+
+def test_a_change_of_another_table_sends_nothing():
+    office = Office(rule(of=replace(USER, table="orders")))
+    assert (office.statuses(change(0, new=user())), office.sent) == (["Ignored"], [])
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.reconcile import OURS, Reconciler, answer, is_command, requests
+from distributary.consumer.reconcile import OURS, Reconciler, answer, is_command, requests, table_named
 from distributary.consumer.settings import StreamSettings
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
 from distributary.consumer.sweep import Rebuilder
@@ -66,7 +66,7 @@ class Deployment:
         """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
         `reconciler`, and perhaps a `rebuilder`; an event branch `replays` records."""
         parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
-        streams = Streams(settings.generation, settings.streams, bind)
+        streams = Streams(settings.generation, settings.streams, bind, settings.own_streams)
         return cls(branch, parking, telemetry, streams, reconciler, rebuilder, replays)
 
 
@@ -101,7 +101,7 @@ def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Cont
         raise ConfigError(f"{deployed.telemetry.branch} does not reconcile items: derive, index and replicate do")
     asked = requests(event)
     try:
-        deployed.streams.bind_own()
+        deployed.streams.bind_own(asked[0].table if asked else "")
         ends = deployed.reconciler(asked, deadline)
     except Unavailable as error:
         ends = [outcomes.failed(error)] * len(asked)
@@ -120,7 +120,7 @@ def _replay(command: Any, deployed: Deployment, deadline: Deadline, context: Con
 def _rebuilding(command: Any, deployed: Deployment, deadline: Deadline) -> Response:
     if deployed.rebuilder is None:
         raise ConfigError(f"{deployed.telemetry.branch} sweeps nothing")
-    deployed.streams.bind_own()
+    deployed.streams.bind_own(table_named(command))
     return sweep.answer(command, deployed.rebuilder, deadline)
 
 

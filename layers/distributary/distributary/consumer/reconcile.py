@@ -2,7 +2,7 @@
 
 `{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": true}, ...]}}`, where each
 entry stands for a parked change, `"expired": true` for a delete by TTL. `"only": ["sales"]` beside the list names the
-views or indexes to set right.
+views or indexes to set right. `"table": "orders"` names the items' table, if the function reads several.
 The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
 """
 
@@ -32,13 +32,14 @@ class Reconcile:
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
     for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
     keeps what TTL takes does not keep this, and `expired` if it is a delete by TTL. `only` names the views or indexes
-    to set right; all if empty."""
+    to set right; all if empty. `table`: the item's, empty for the only one that the function reads."""
 
     keys: Mapping[str, Typed]
     version: int = 0
     removed: bool = False
     expired: bool = False
     only: frozenset[str] = frozenset()
+    table: str = ""
 
     def at_least(self, nothing_left: bool) -> int:
         """The version that what is written has at least, so that no change up to it takes effect any more. Where
@@ -75,8 +76,16 @@ def requests(event: Any) -> list[Reconcile]:
     entries = command.get("reconcile") if isinstance(command, Mapping) else None
     if not isinstance(entries, list) or len(entries) > MOST_KEYS:
         raise ConfigError(f"the command has no list 'reconcile' of at most {MOST_KEYS} entries")
-    only = _only(command)
-    return [_request(place, entry, only) for place, entry in enumerate(entries)]
+    only, table = _only(command), table_named(command)
+    return [_request(place, entry, only, table) for place, entry in enumerate(entries)]
+
+
+def table_named(command: Mapping[str, Any]) -> str:
+    """The source table that a command is about; empty if it names none. Raises ConfigError."""
+    table = command.get("table", "")
+    if not isinstance(table, str):
+        raise ConfigError("the command's 'table' is no table's name")
+    return table
 
 
 def _only(command: Mapping[str, Any]) -> frozenset[str]:
@@ -94,7 +103,7 @@ def chosen(names: Sequence[str], asked: Sequence[Reconcile]) -> set[str]:
     return only or set(names)
 
 
-def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
+def _request(place: int, entry: Any, only: frozenset[str], table: str) -> Reconcile:
     try:
         key, version = entry["key"], entry.get("version") or "0"
         if not (isinstance(key, Mapping) and 1 <= len(key) <= 2 and re.fullmatch(r"[0-9]{1,46}", version)):
@@ -105,7 +114,7 @@ def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
         removed, expired = entry.get("removed") is True, entry.get("expired") is True
-        return Reconcile(keys, int(version), removed, expired, only)
+        return Reconcile(keys, int(version), removed, expired, only, table)
     except (KeyError, TypeError, ValueError, AttributeError, Rejected):
         raise ConfigError(
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "

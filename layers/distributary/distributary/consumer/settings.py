@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from distributary.consumer.streams import parse
 from distributary.errors import ConfigError
+from distributary.stream.keys import table_of
 from distributary.stream.version import GENERATIONS
 
 STREAM_DAYS = 1
@@ -96,11 +97,29 @@ class StreamSettings(Settings):
 
     streams: Mapping[str, int] = setting("STREAMS", Optional(parse, {}))
 
-    def source(self) -> str:
-        """The ARN of the source table, to read items from. Raises ConfigError if no stream is listed."""
-        if not self.streams:
+    @property
+    def own_streams(self) -> tuple[str, ...]:
+        """The ARNs of the streams that it reads now; none if no stream is listed."""
+        return tuple(self.streams)[:1]
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables whose streams it reads now."""
+        return tuple(map(table_of, self.own_streams))
+
+    def source(self, table: str = "") -> str:
+        """The ARN of the source table of this name, to read items from; without a name, of the only one. Raises
+        ConfigError if no stream is listed, if the table is none of its sources, and for no name of several."""
+        if not self.own_streams:
             raise ConfigError("STREAMS is missing: list the function's stream as ARN=generation, to read its table")
-        return next(iter(self.streams)).partition("/stream/")[0]
+        found = [stream for stream in self.own_streams if table in ("", table_of(stream))]
+        if not found:
+            raise ConfigError(f"the function reads {', '.join(self.tables)}, not '{table}'")
+        if len(found) > 1:
+            raise ConfigError(
+                f"the function reads several tables, and the command names none of {', '.join(self.tables)}"
+            )
+        return found[0].partition("/stream/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

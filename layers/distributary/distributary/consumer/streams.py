@@ -1,9 +1,9 @@
 """Which generation a stream's changes belong to: positions of two streams cannot be compared."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from distributary.errors import DistributaryError, ForeignStream, Rejected
+from distributary.errors import ConfigError, DistributaryError, ForeignStream, Rejected
 from distributary.stream.keys import table_of
 from distributary.stream.version import GENERATIONS
 
@@ -35,6 +35,18 @@ def parse(text: str) -> dict[str, int]:
         if stream and found.setdefault(stream, int(generation)) != int(generation):
             raise ValueError(f"give one generation to '{stream}', which is listed with two")
     _check(found)
+    return found
+
+
+def parse_sources(text: str) -> tuple[str, ...]:
+    """Reads the ARNs of the streams that a function reads now, separated by commas; an empty entry is none. Raises
+    ValueError."""
+    found = tuple(filter(None, text.split(",")))
+    for stream in found:
+        if not table_of(stream) or "=" in stream:
+            raise ValueError(f"give the ARN of a DynamoDB stream, not '{stream}'")
+    if len(set(map(table_of, found))) < len(found):
+        raise ValueError("give each table once")
     return found
 
 
@@ -73,11 +85,13 @@ def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
 @dataclass(frozen=True, slots=True)
 class Streams:
     """`listed`: the generation of each stream, by ARN; where none is listed, every stream has `generation`. `bind`
-    asks the sink once per stream and environment."""
+    asks the sink once per stream and environment. `own`: the streams that the function reads now, the first listed if
+    empty."""
 
     generation: int
     listed: Mapping[str, int] = field(default_factory=dict)
     bind: Bind = bound_nowhere
+    own: Sequence[str] = ()
     _bound: set[str] = field(default_factory=set)
 
     def of_batch(self) -> Callable[[str], int]:
@@ -97,10 +111,15 @@ class Streams:
 
         return of
 
-    def bind_own(self) -> None:
-        """Asks the sink for the function's own stream, the first that is listed. Raises as `of`."""
-        for own in list(self.listed)[:1]:
-            self.of(own)
+    def bind_own(self, table: str = "") -> None:
+        """Asks the sink for the function's own streams, or for that of one table. Raises as `of`, and ConfigError if
+        the function does not read the table."""
+        own = self.own or list(self.listed)[:1]
+        if table and own and table not in map(table_of, own):
+            raise ConfigError(f"the function reads {', '.join(map(table_of, own))}, not '{table}'")
+        for each in own:
+            if table in ("", table_of(each)):
+                self.of(each)
 
     def of(self, stream: str) -> int:
         """The stream's generation. Raises ForeignStream if it is not listed or the sink has it bound otherwise,

@@ -3,7 +3,8 @@
 `{"distributary": {"sweep": {"part": "ledger", "segment": 0, "segments": 4, "cursor": {...}, "dry_run": false},
 "only": ["sales"]}}` looks at one page of a part of the sink, and removes what nothing explains. The answer is
 `{"swept": {"read": 250, "done": 3, "left": [{"cause": "...", "rows": 1}], "untouched": [...], "cursor": {...}}}`, the
-last page's without a cursor. `"repeatable": false` says that a cursor can be asked for once only: if an answer is lost,
+last page's without a cursor. `"table": "orders"` beside the sweep names the items' table, if the function reads
+several. `"repeatable": false` says that a cursor can be asked for once only: if an answer is lost,
 the segment begins anew.
 
 `{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"], "declared": {...}}}}` says what was done,
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.reconcile import table_named
 from distributary.errors import ConfigError
 
 SWEEP, DECLARATIONS = "sweep", "declarations"
@@ -29,7 +31,8 @@ PAGE = 250
 @dataclass(frozen=True, slots=True)
 class Sweep:
     """A page of a part: of a segment of it, from a cursor on. `only` names the views or indexes to look at, all if
-    empty; a `dry_run` removes nothing."""
+    empty; a `dry_run` removes nothing. `table`: whose items explain rows, empty for the only one that the function
+    reads."""
 
     part: str
     segment: int
@@ -37,6 +40,7 @@ class Sweep:
     cursor: Mapping[str, Any] | None
     only: frozenset[str]
     dry_run: bool
+    table: str = ""
 
 
 @dataclass(slots=True)
@@ -114,7 +118,9 @@ def _sweep(command: Mapping[str, Any]) -> Sweep:
             raise ValueError(segment)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ConfigError("the command's 'sweep' has no part, no segment of at most 64, or a wrong cursor") from None
-    return Sweep(part, segment, segments, cursor, _names(command, "only"), asked.get("dry_run") is True)
+    return Sweep(
+        part, segment, segments, cursor, _names(command, "only"), asked.get("dry_run") is True, table_named(command)
+    )
 
 
 def _names(given: Mapping[str, Any], what: str) -> frozenset[str]:

@@ -25,6 +25,7 @@ def described(view: View) -> dict[str, str]:
     """What the view's rows depend on. A function is described by its compiled code; what it calls is not followed."""
     declared, entity = view.declared, view.declared.of
     found = {"kind": type(declared).__name__, "of.keys": _text(entity.keys), "of.where": _text(entity.where)}
+    found["of.table"] = _text(entity.table)
     names = [each.name for each in fields(declared) if each.name not in (*_ELSEWHERE, "of")]
     found |= {name: _text(getattr(declared, name)) for name in names}
     return {name: text for name, text in found.items() if text}

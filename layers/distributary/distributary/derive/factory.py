@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Protocol
 
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Deadline
@@ -16,19 +17,31 @@ from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.table_format import TableFormat
-from distributary.derive.validation import check
+from distributary.derive.validation import check, check_tables
+from distributary.derive.view import View
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
+from distributary.errors import ConfigError
 from distributary.stream import version as versions
-from distributary.stream.keys import table_of
+from distributary.stream.keys import table_arn, table_of
 
 
-def reconciler(
-    branch: DeriveBranch, source: Callable[[], str], generation: int, read_units: float | None = None
-) -> Reconciler:
-    """Sets items right in every view of the branch. `source` is asked when a command comes for the source table's name
-    or ARN; it raises ConfigError if it knows none. `read_units`: of the source a second; None = without a limit."""
+class Named(Protocol):
+    """Of several source tables, one by its name."""
+
+    def __call__(self, table: str, /) -> str:
+        """Its ARN. Raises ConfigError."""
+
+
+SourceOf = Callable[[], str] | Named
+"""The name or the ARN of the source table; with several, of that which is named. Raises ConfigError if it knows none.
+"""
+
+
+def reconciler(branch: DeriveBranch, source: SourceOf, generation: int, read_units: float | None = None) -> Reconciler:
+    """Sets items right in every view of the branch that reads their table. `source` is asked when a command comes.
+    `read_units`: of the source a second; None = without a limit."""
     tables, pace = branch.ledger.tables, Pace(read_units) if read_units else None
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
 
@@ -39,38 +52,56 @@ def reconciler(
         from distributary.derive.verify.repair import Repair
 
         names = chosen([view.name for view in branch.views], requests)
-        views = tuple(view for view in branch.views if view.name in names)
+        table = _named(source, requests[0].table if requests else "")
+        views = _reading(table, [view for view in branch.views if view.name in names], requests)
         branch.check_tables(deadline)
-        comparator = Comparator(source(), views, tables, version, pace=pace)
+        comparator = Comparator(table, views, tables, version, pace=pace)
         return DeriveReconciler(comparator, Repair(tables, branch.register))(requests, deadline)
 
     return reconcile
 
 
+def _named(source: SourceOf, table: str) -> str:
+    return source(table) if table else source()  # type: ignore[call-arg]
+
+
+def _reading(table: str, views: Sequence[View], requests: Sequence[Reconcile]) -> tuple[View, ...]:
+    """Those of the views that read the table. Raises ConfigError if one that is asked for by name reads another."""
+    reading = tuple(view for view in views if view.declared.of.reads(table_arn(table)))
+    if len(reading) < len(views) and any(each.only for each in requests):
+        other = next(view for view in views if view not in reading)
+        raise ConfigError(f"view '{other.name}' reads '{other.declared.of.table}', not '{table_of(table_arn(table))}'")
+    return reading
+
+
 def rebuilder(
     branch: DeriveBranch,
     reconcile: Reconciler,
-    source: Callable[[], str],
+    source: SourceOf,
     generation: int = 0,
     streams: Iterable[str] = (),
     read_units: float | None = None,
+    own: Iterable[str] = (),
 ) -> Rebuilder:
-    """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read;
-    `read_units` as of `reconciler`."""
+    """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read, `own`
+    those that it reads now; `read_units` as of `reconciler`."""
     pace = Pace(read_units) if read_units else None
 
     class Imported:
         """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""
 
-        def _rebuilder(self) -> Rebuilder:
+        def _rebuilder(self, table: str = "") -> Rebuilder:
             from distributary.derive.sweep import DeriveRebuilder
 
+            def of_table(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+                return reconcile([replace(each, table=table) for each in requests], deadline)
+
             known = TableFormat(branch.ledger.tables, branch.views)
-            earlier = frozenset(map(table_of, streams))
-            return DeriveRebuilder(branch, known, reconcile, source, generation, earlier, pace)
+            earlier = frozenset(map(table_of, streams)) - frozenset(map(table_of, own))
+            return DeriveRebuilder(branch, known, of_table, lambda: _named(source, table), generation, earlier, pace)
 
         def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
-            return self._rebuilder().sweep(asked, deadline)
+            return self._rebuilder(asked.table).sweep(asked, deadline)
 
         def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:
             return self._rebuilder().declarations(done, deadline)
@@ -94,4 +125,5 @@ def build(
     register = Register(dynamodb, settings.derived_table, tombstones, parallel)
     tables = LedgerTables(dynamodb, settings.ledger_table, settings.derived_table, days, now, sleep)
     views = check(declared)
+    check_tables(views, settings.tables)
     return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views, due).check)

@@ -34,6 +34,7 @@ from distributary.derive.view import View
 from distributary.errors import Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
+from distributary.stream.keys import escape
 
 _UNKNOWN = outcomes.parked(Rejected("a ledger row's id does not show the item whose rows another view has now"))
 _NOTHING = Shape(lambda amounts, different: {})  # noqa: ARG005
@@ -90,8 +91,9 @@ class Retirement:
         row or of the row's version. An entry of an earlier table says which item it was by its keys."""
         ends = [outcomes.IGNORED]
         for owner in {each.name: each for each in handed.values()}.values():
-            item = item_of_entry([owner], None, f"{owner.name}|{id.partition('|')[2]}")
-            if item is None:
+            entry = id.partition("|")[2]
+            item, table = item_of_entry([owner], None, f"{owner.name}|{entry}"), owner.declared.of.table
+            if item is None or (table is not None and entry.partition("/")[0] != escape(table)):
                 ends.append(_UNKNOWN)
                 continue
             also = frozenset((owner.name, key) for key, each in handed.items() if each is owner)

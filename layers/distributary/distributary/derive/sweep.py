@@ -137,7 +137,10 @@ class _Page:
         return bool(self.asked.only - self._views.keys())
 
     def _wanted(self, name: str) -> bool:
-        return not self.asked.only or name in self.asked.only
+        """What a view of another source table keeps is looked at when that table is named."""
+        view = self._views.get(name)
+        table = view.declared.of.table if view is not None else None
+        return (not self.asked.only or name in self.asked.only) and table in (None, self._table)
 
     def ledger(self, page: Sequence[Row]) -> Swept:
         """Entries that contribute something."""
@@ -152,7 +155,7 @@ class _Page:
             view = self._views.get(name)
             if id.startswith("%"):
                 found.untouched[OTHER_TABLE] += 1
-            elif view is None or view.primitive is not Primitive.LEDGER or self._is_earlier(item):
+            elif view is None or view.primitive is not Primitive.LEDGER or self._is_earlier(view, item):
                 dead.append(row)
             elif (owner := item_of_entry([view], self._table, id)) is None:
                 found.untouched[OTHER_TABLE] += 1
@@ -187,9 +190,12 @@ class _Page:
         """The view that made such a key under another declaration; empty if none is known."""
         return next((each.name for each in self.formers if each.owns(key)), "")
 
-    def _is_earlier(self, item: str) -> bool:
-        """Whether a ledger row's item is of a table whose stream has given way to the function's own."""
-        owner = item.partition("/")[0]
+    def _is_earlier(self, view: View, item: str) -> bool:
+        """Whether a ledger row's item is of a table that the view reads no more: its stream has given way to the
+        function's own, or the view's entity is of another table now."""
+        owner, table = item.partition("/")[0], view.declared.of.table
+        if table is not None and owner != escape(table):
+            return True
         return any(owner == escape(table) and table != self._table for table in self.of.earlier)
 
     def _items(self, keys: Iterable[Keys]) -> dict[str, Row]:

@@ -13,7 +13,7 @@ from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.computed import attributes_of
-from distributary.stream.entity import without_comma
+from distributary.stream.entity import other_tables, without_comma
 from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
 MAX_SHARDS = 100
@@ -50,6 +50,20 @@ def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
     if faults:
         raise ConfigError(faults)
     return tuple(views)
+
+
+def check_tables(views: Sequence[View], tables: Sequence[str]) -> None:
+    """Whether each view can be kept by a function that reads these tables; nothing is asked if none is known. Raises
+    ConfigError that names every fault."""
+    faults = other_tables({f"view '{view.name}'": view.declared.of for view in views}, tables)
+    for view in views if len(tables) > 1 else ():
+        if view.declared.of.table is None and isinstance(view.declared, Projection):
+            faults.append(
+                f"view '{view.name}': entity '{view.declared.of.name}' names no table, and the function reads "
+                f"{', '.join(tables)}: items of two tables could share a row; give the entity table='{tables[0]}'"
+            )
+    if faults:
+        raise ConfigError(faults)
 
 
 def _strings(declared: Declaration) -> list[str]:

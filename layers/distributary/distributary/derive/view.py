@@ -113,6 +113,8 @@ class View:
     def concerned(self, change: Change) -> bool:
         """See `concerns`. An inserted item may find what the one before it left: its delete was lost, or it was one by
         TTL, which the view with `on_expiry="keep"` only marks."""
+        if not self.declared.of.reads(change.source):
+            return False
         claims, keep = self.declared.of.claims, self.keeps_expired
         if keep and change.expired:
             return change.old is not None and self.holds(change.old)

@@ -66,6 +66,8 @@ class IndexBranch:
         owners: dict[Place, str] = {}
         rejections = []
         for source in self.sources:
+            if not source.declared.of.reads(change.source):
+                continue
             try:
                 place, action, holds = self._action(source, change)
                 if action is None or (place in actions and not holds):

@@ -21,6 +21,7 @@ from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
+from distributary.stream.entity import other_tables
 
 
 def build(
@@ -38,6 +39,8 @@ def build(
     """
     bulk = Bulk(_search(settings, clients), sleep, parallel, settings.request_bytes)
     check(declared)
+    if faults := other_tables({f"index '{each.name}'": each.of for each in declared}, settings.tables):
+        raise ConfigError(faults)
     first, *second = (_branch(declared, each, bulk, now, settings.generation) for each in settings.generations)
     return DualWrite(first, *second) if second else first
 

@@ -23,6 +23,7 @@ from distributary.replicate.multi_active.merged import MergingBranch
 from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 from distributary.replicate.settings import ReplicateSettings
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.entity import other_tables
 
 Branch = MirrorBranch | MultiActiveBranch | MergingBranch
 
@@ -38,6 +39,8 @@ def build(
     """A branch that keeps the declared replica. Raises ConfigError if declaration and settings disagree."""
     check(declared)
     if isinstance(declared, Mirror):
+        if faults := other_tables({"mirror": declared.of} if declared.of else {}, settings.tables):
+            raise ConfigError(faults)
         return _mirror(declared, settings, clients, parallel, now)
     here = settings.source_region
     regions = here, *peers_of(declared, here, settings.replica_regions, settings.target_role)

@@ -56,6 +56,8 @@ class MirrorBranch:
         """Whether the change may alter the replica. An ignored delete by TTL marks what it leaves behind, and an insert
         may find that. Raises Rejected if a predicate fails on the item, Unavailable if the source has other keys than
         declared."""
+        if self.declared.of is not None and not self.declared.of.reads(change.source):
+            return False
         self.declared.check_keys(change.keys)
         if not self.declared.owns(change.keys):
             return False

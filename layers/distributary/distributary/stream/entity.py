@@ -7,6 +7,7 @@ from typing import TypeVar
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.stream.codec import Typed, Value
+from distributary.stream.keys import table_of
 
 T = TypeVar("T")
 Predicate = Callable[[Image], bool]
@@ -23,12 +24,19 @@ class Entity:
         where: Which items of a single-table design belong to the entity; all of them if None. It receives the whole
             item. Prefer one that needs only the keys, such as `key_prefix`: it also works for a delete of which nothing
             else is known. If it raises an error, the change is parked.
+        table: The source table's name, if the function reads several tables. A change of another table is of no
+            concern. None: every table that the function reads.
     """
 
     name: str
     keys: tuple[str, ...]
     attributes: tuple[str, ...] = ()
     where: Predicate | None = None
+    table: str | None = None
+
+    def reads(self, source: str) -> bool:
+        """Whether items of a table can be of this kind; `source` is the table's ARN, or its stream's."""
+        return self.table is None or table_of(source) == self.table
 
     def claims(self, item: Image) -> bool:
         """Whether the item is of this kind. Raises Rejected if `where` fails on it."""
@@ -50,6 +58,17 @@ def other_keys(of: Mapping[str, Entity], keys: Sequence[str]) -> list[str]:
         f"{name}: entity '{entity.name}' has the keys {', '.join(entity.keys)}, and the table {', '.join(keys)}"
         for name, entity in of.items()
         if set(entity.keys) != set(keys)
+    ]
+
+
+def other_tables(of: Mapping[str, Entity], tables: Sequence[str]) -> list[str]:
+    """A fault for each entity of a table that is not among those that the function reads; none if they are not
+    known."""
+    return [
+        f"{name}: entity '{entity.name}' is of table '{entity.table}', and the function reads {', '.join(tables)}: "
+        "correct the entity's table, or the function's sources"
+        for name, entity in of.items()
+        if tables and entity.table is not None and entity.table not in tables
     ]
 
 

@@ -82,7 +82,7 @@ class WelcomeBranch:
 
     def _plan(self, rule: Rule, change: Change) -> Sending | Outcome:
         try:
-            if change.origin is not Origin.STREAM or replicated(change):
+            if change.origin is not Origin.STREAM or replicated(change) or not rule.of.reads(change.source):
                 return IGNORED
             item = rule.on.item(change)
             if item is None or not rule.wants(item):

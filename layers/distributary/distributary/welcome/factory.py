@@ -6,6 +6,8 @@ from functools import cache
 
 from distributary.consumer.aws import Clients
 from distributary.consumer.parallel import Parallel
+from distributary.errors import ConfigError
+from distributary.stream.entity import other_tables
 from distributary.welcome.branch import WelcomeBranch
 from distributary.welcome.channels import Connections
 from distributary.welcome.claims import Claims
@@ -27,6 +29,8 @@ def build(
     A provider's client makes one attempt only, since a retry by the SDK could send a message twice.
     """
     rules, dynamodb = check(declared, settings.event_names), clients("dynamodb")
+    if faults := other_tables({f"rule '{rule.name}'": rule.of for rule in rules}, settings.tables):
+        raise ConfigError(faults)
     connections = Connections(settings, cache(lambda service: clients(service, attempts=1, read_seconds=5.0)))
     return WelcomeBranch(
         rules,

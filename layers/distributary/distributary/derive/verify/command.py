@@ -38,7 +38,8 @@ _TABLES = ("derived", "ledger", "tombstone")
 class Options:
     """What to compare. `pause`: seconds between looks, longer than the lag. `view`: only these views; all if empty.
     `export`: a folder or s3://bucket/prefix with a full export, read in place of the scan. `parking`: the bucket that
-    tells whose changes are parked; none if empty."""
+    tells whose changes are parked; none if empty. `sources`: the streams that the function reads, if they are
+    several."""
 
     table: str
     derived_table: str = ""
@@ -54,14 +55,15 @@ class Options:
     generation: int = 0
     tombstone_days: int = 7
     parking: str = ""
+    sources: Sequence[str] = ()
 
 
 def run(options: Options) -> Report:
     """What differs. Raises ConfigError with every fault at once, and Unavailable."""
     client = _client(options, "dynamodb")
-    chosen, others = _views(options.view)
+    chosen, others = _views(options.view, table_of(table_arn(options.table)))
     _check(options)
-    keys, items = _described(client, options.table, (*chosen, *others))
+    keys, items = _described(client, options.table, chosen)
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
     with progress(expected) as report_progress:
         verify = _assembled(options, client, chosen, others, keys, report_progress)
@@ -109,10 +111,12 @@ def _assembled(
     parked = NOTHING_LISTED
     if options.parking:
         parked = ParkedItems.of(_client(options, "s3"), options.parking, "derive", options.table)
-    return Verify(comparator, Scan(tables, parallel, options.segments), keys, others, repair, report_progress, parked)
+    scan, also = Scan(tables, parallel, options.segments), frozenset(map(table_of, options.sources))
+    return Verify(comparator, scan, keys, others, repair, report_progress, parked, also)
 
 
-def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:
+def _views(names: Sequence[str], table: str) -> tuple[tuple[View, ...], tuple[View, ...]]:
+    """Those to verify, and those whose rows are passed over: not asked for, or of other tables."""
     try:
         views = check(import_module("views").VIEWS)
     except ModuleNotFoundError as error:
@@ -121,7 +125,13 @@ def _views(names: Sequence[str]) -> tuple[tuple[View, ...], tuple[View, ...]]:
         raise ConfigError("there is no views.py on PYTHONPATH: add functions/derive to it") from None
     if unknown := sorted(set(names) - {view.name for view in views}):
         raise ConfigError(f"--view: no view is called {', '.join(unknown)}")
-    chosen = tuple(view for view in views if not names or view.name in names)
+    wanted = [view for view in views if not names or view.name in names]
+    chosen = tuple(view for view in wanted if view.declared.of.table in (None, table))
+    if names and (other := next((view for view in wanted if view not in chosen), None)):
+        raise ConfigError(f"--view: view '{other.name}' is of table '{other.declared.of.table}', not '{table}'")
+    if not chosen:
+        known = sorted({str(view.declared.of.table) for view in views})
+        raise ConfigError(f"no view is of table '{table}': views.py names {', '.join(known)}")
     return chosen, tuple(view for view in views if view not in chosen)
 
 

@@ -17,7 +17,7 @@ from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
-from distributary.stream.keys import identity, table_arn, table_of
+from distributary.stream.keys import escape, identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
@@ -32,7 +32,7 @@ _BATCH = 100
 class Verify:
     """One run. `keys` are the source table's key attributes; `others` are views that are not to be
     verified, whose rows are passed over; `parked` tells whose changes are parked; `progress` receives what was read,
-    and how much of it."""
+    and how much of it. `also`: the tables that the function reads, whose items a view may have as well."""
 
     comparator: Comparator
     scan: Scan
@@ -41,6 +41,7 @@ class Verify:
     repair: Repair | None = None
     progress: Progress = silent
     parked: ParkedItems = NOTHING_LISTED
+    also: frozenset[str] = frozenset()
     report: Report = field(default_factory=Report)
     _suspects: list[Finding] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -119,12 +120,18 @@ class Verify:
                 self._groups.share(view, recorded)
             if recorded != RecordedContribution() and owner is not None:
                 subjects.append(Subject(owner[1]))
-            elif recorded != RecordedContribution():
+            elif recorded != RecordedContribution() and not self._is_of_another(view, row["id"]["S"], source):
                 self.report.name("unknown", where=f"ledger {row['id']['S']}")
         items = self.comparator.source_items(subjects)
         gone = {identity(each.keys): each for each in subjects if identity(each.keys) not in items}
         self._suspect(self.comparator.look(list(gone.values())).findings if gone else [])
         self._read("ledger rows", len(page))
+
+    def _is_of_another(self, view: str, id: str, source: str) -> bool:
+        """Whether a ledger row belongs to an item of another table that the view reads too."""
+        owner = id.partition("|")[2].partition("/")[0]
+        reads = any(each.name == view and each.declared.of.table is None for each in self.comparator.views)
+        return reads and owner in {escape(table) for table in self.also if table != source}
 
     def _suspect(self, findings: list[Finding]) -> None:
         with self._lock:
