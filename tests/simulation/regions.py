@@ -37,10 +37,6 @@ class Streaming(DynamoDB):
         """See `DynamoDB.scan`."""
         return super().scan(TableName=TableName, **more)
 
-    def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> dict[str, Any]:
-        """See `DynamoDB.batch_get_item`."""
-        return super().batch_get_item(RequestItems=RequestItems)
-
     def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
         table = arguments["TableName"]
         before = dict(self.state[table])

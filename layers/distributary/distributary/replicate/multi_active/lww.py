@@ -74,12 +74,22 @@ class State:
         mine = replace(self, deleted=True, item=None, stamped=True, certain=certain, by=by)
         return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
 
-    def copied(self, known: Iterable["State"], now: "State | None") -> "State":
-        """Of a row whose position only its own region's stream can tell. It comes right after what is `known` of its
-        region with the same time, if the row is the same `now`, after that was read; otherwise before all of it."""
-        same = [each.position for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
-        unchanged = now is not None and now.digest == self.digest
-        return replace(self, position=max(same) + 1 if same and max(same) > LEAST and unchanged else LEAST)
+    def is_edit(self, other: "State") -> bool:
+        """Whether both are the same edit, whatever is known of its position."""
+        return self._edit == other._edit and self.deleted == other.deleted
+
+    def copied(self, known: Iterable["State"], now: "State | None", floor: int = LEAST) -> "State":
+        """Of a row whose position only its own region's stream can tell. It is the last edit that is `known` of its
+        region with the same time, or comes right after that one, and after `floor`, if the row is the same `now`, after
+        that was read; otherwise it comes before all of it."""
+        same = [each for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
+        last = max(same, key=lambda each: each.position, default=None)
+        if now is None or now.digest != self.digest:
+            return replace(self, position=LEAST)
+        if last is None or last.position < floor:
+            return replace(self, position=floor + 1 if floor > LEAST else LEAST)
+        after = last.position > LEAST and last.digest != self.digest
+        return replace(self, position=last.position + after)
 
 
 def stamp(state: State) -> dict[str, Typed]:

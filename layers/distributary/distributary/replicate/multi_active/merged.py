@@ -64,11 +64,12 @@ class MergingBranch:
         served = per_item(changes, edits, one, self.parallel, deadline)
         return [served.get(place, end) for place, end in enumerate(ends)]
 
-    def reconcile(self, key: Row, deadline: Deadline) -> bool:
-        """Every region gets what any of them knows of an item, and what its rows show that no function has read;
-        whether anything was written. By the stream's second a row shows nothing, unless nothing is known yet. Raises
-        Rejected or Unavailable."""
-        return self._item(key, deadline).reconcile()
+    def reconcile(self, key: Row, deadline: Deadline, changes: Sequence[Change] = ()) -> bool:
+        """Every region gets what any of them knows of an item, what these records of it tell, the oldest first, and
+        what its rows show that no function has read; whether anything was written. By the stream's second a row shows
+        nothing, unless nothing is known yet or a record of its region tells an earlier write. Raises Rejected or
+        Unavailable."""
+        return self._item(key, deadline).reconcile(changes)
 
     def _item(self, keys: Row, deadline: Deadline) -> "_Item":
         """Raises Rejected for a key that is none."""
@@ -105,16 +106,35 @@ class _Item:
             ends[max(range(len(edits)), key=lambda at: edits[at].position)] = APPLIED
         return ends
 
-    def reconcile(self) -> bool:
+    def reconcile(self, changes: Sequence[Change]) -> bool:
         """See `MergingBranch.reconcile`."""
+        told = self._absorb_told(changes)
         join, rule = self.lattice.join, self.branch.edits.rule
         looks = {site.region: (site, self._look(site)) for site in (self.branch.home, *self.branch.others)}
         known = reduce(join, (seen.stored.known for _, seen in looks.values()))
-        if rule.by or all(seen.stored.revision is None for _, seen in looks.values()):
-            for region, (site, seen) in looks.items():
+        nothing = all(seen.stored.revision is None for _, seen in looks.values())
+        for region, (site, seen) in looks.items():
+            if rule.by or nothing or (told and site is self.branch.home):
                 seen = self._read_row(site, known, seen)
                 looks[region], known = (site, seen), join(known, seen.stored.known)
         return all_of(looks.values(), lambda each: self._push(each[0], known, each[1]))
+
+    def _absorb_told(self, changes: Sequence[Change]) -> bool:
+        """Whether records tell what the application made here. If the item is gone, all of it was deleted since,
+        whether a record says so or not. An item that the rule fails on, and that is another one by now, tells nothing.
+        """
+        told, gone = False, bool(changes) and self.branch.home.rows.row(self.key) is None
+        for change in changes:
+            try:
+                edit = self.branch.edits.edit(change)
+                known = self._absorb([edit]) if edit else MergeState()
+                if edit and gone and edit.after is not None:
+                    self._absorb([self.branch.edits.deletion(edit, known)])
+                told |= edit is not None
+            except Rejected:
+                if gone or change.new is None:
+                    raise
+        return told
 
     def _look(self, site: MergeStateTable) -> Look:
         self.deadline.check()
