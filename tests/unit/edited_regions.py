@@ -3,18 +3,16 @@
 import random
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.reconcile import Reconcile
 from distributary.replicate.declarations import MultiActive, check
 from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
-from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
-from tests.simulation.regions import Streaming
+from tests.simulation.regions import Streaming, request
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
 FOREVER = Deadline(float("inf"))
@@ -74,12 +72,6 @@ class World:
         records = [self.tables.records[region][at] for at in places]
         return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
 
-    def request(self, record):
-        """What a redrive asks for."""
-        body, gone = record["dynamodb"], record["eventName"] == "REMOVE"
-        version = versions.of(0, int(body["SequenceNumber"]))
-        return Reconcile(body["Keys"], version, gone, record=record)
-
     def reconcile(self, region, *requests):
         """The region's function, asked by a command."""
         return reconciler(self.branch(region), None, None, 0)(requests, FOREVER)
@@ -88,7 +80,7 @@ class World:
         """What became of these records, the newest if none is given, which were given up."""
         records = self.tables.records[region]
         self.carried[region] = len(records)
-        return self.reconcile(region, *(self.request(records[at]) for at in places or (-1,)))
+        return self.reconcile(region, *(request(records[at]) for at in places or (-1,)))
 
     def settle(self):
         """Until nothing is new anywhere."""

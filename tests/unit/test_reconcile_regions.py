@@ -12,6 +12,7 @@ from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.reconcile import NO_RECORD, UNTIMED, RegionsReconciler
 from distributary.stream import version as versions
 from tests.fakes.faults import Faults, throttled
+from tests.simulation.regions import request
 from tests.unit.branches import Context
 from tests.unit.edited_regions import AP, EU, FOREVER, US, World
 from tests.unit.test_reconcile_command import command, deployed
@@ -161,7 +162,7 @@ def test_a_version_without_its_record_is_refused_and_nothing_written():
 def test_a_record_of_another_item_or_version_is_refused():
     world = World(RULES["whole"])
     world.put(US, 1, "a")
-    asked = world.request(world.tables.records[US][-1])
+    asked = request(world.tables.records[US][-1])
     wrong = [Reconcile({"id": {"S": "y"}}, asked.version, record=asked.record), Reconcile(KEY, 7, record=asked.record)]
     wrong.append(Reconcile({"id": {"S": "z"}}, 7, record={**asked.record, "dynamodb": {}}))
     assert {end.status for each in wrong for end in world.reconcile(US, each)} == {Status.PARKED}
@@ -177,7 +178,7 @@ def test_a_record_that_is_no_object_is_refused_by_its_place():
 def test_a_change_of_a_later_generation_is_not_for_this_function():
     world = World(RULES["whole"])
     world.put(US, 1, "a")
-    asked = world.request(world.tables.records[US][-1])
+    asked = request(world.tables.records[US][-1])
     (end,) = world.reconcile(US, Reconcile(KEY, asked.version + versions.POSITIONS, record=asked.record))
     assert (end.status, "later generation" in end.cause) == (Status.FAILED, True)
 
@@ -240,7 +241,7 @@ def test_reads_of_each_region_wait_for_their_budget(rule):
         now[0] += seconds
 
     paces = {region: Pace(1, lambda: now[0], sleep) for region in (US, EU)}
-    asked = [world.request(each) for each in world.tables.records[US]]
+    asked = [request(each) for each in world.tables.records[US]]
     ends = RegionsReconciler(world.branch(US), paces, 0)(asked, FOREVER)
     assert ends == [APPLIED] * 4
     assert sum(pace.units for pace in paces.values()) == world.tables.read_units

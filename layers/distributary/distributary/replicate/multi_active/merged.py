@@ -123,7 +123,7 @@ class _Item:
         """Whether records tell what the application made here. If the item is gone, all of it was deleted since,
         whether a record says so or not. An item that the rule fails on, and that is another one by now, tells nothing.
         """
-        told, gone = False, bool(changes) and self.branch.home.rows.row(self.key) is None
+        told, gone = False, bool(changes) and self._is_gone(self._look(self.branch.home))
         for change in changes:
             try:
                 edit = self.branch.edits.edit(change)
@@ -135,6 +135,12 @@ class _Item:
                 if gone or change.new is None:
                     raise
         return told
+
+    def _is_gone(self, here: Look) -> bool:
+        """Whether this region's application deleted what it wrote. Where a row tells no time, it may have been taken
+        for an earlier one, which a delete covers: then that may be why there is none."""
+        unexplained = self.branch.edits.rule.by or self.lattice.deleted(here.stored.known) is None
+        return here.row is None and bool(unexplained)
 
     def _look(self, site: MergeStateTable) -> Look:
         self.deadline.check()

@@ -126,7 +126,7 @@ class Item:
 
         for _ in self._tries():
             looks = [(site, site.look()) for site in (*self.others, self.home)]
-            told = self._told(changes, looks[-1][1].row is None)
+            told = self._told(changes, self._is_gone(looks[-1][1]))
             if not told and any(seen.state is not None and site.is_untimed(seen.state) for site, seen in looks):
                 return None
             known = self._known(looks, [state for state, _ in told], max((each.version for each in changes), default=0))
@@ -139,6 +139,11 @@ class Item:
             if not moved:
                 return wrote
         raise self.home.rows.contended()
+
+    def _is_gone(self, here: "Look") -> bool:
+        """Whether this region's application deleted what it wrote. A row that told no time may have been overwritten
+        before: then a tombstone of another life of the item may be why there is none."""
+        return here.row is None and (here.tombstone is None or not self.branch.stamps.rule.by_stream)
 
     def _told(self, changes: Sequence[Change], gone: bool) -> list[tuple[State, State | None]]:
         """What records tell that the application made here, and of what. If the item is `gone`, all of it was deleted
