@@ -126,7 +126,7 @@ class Item:
 
         for _ in self._tries():
             looks = [(site, site.look()) for site in (*self.others, self.home)]
-            told = self._told(changes, self._is_gone(looks[-1][1]))
+            told = self._told(changes, looks[-1][1])
             if not told and any(seen.state is not None and site.is_untimed(seen.state) for site, seen in looks):
                 return None
             known = self._known(looks, [state for state, _ in told], max((each.version for each in changes), default=0))
@@ -140,16 +140,12 @@ class Item:
                 return wrote
         raise self.home.rows.contended()
 
-    def _is_gone(self, here: "Look") -> bool:
-        """Whether this region's application deleted what it wrote. A row that told no time may have been overwritten
-        before: then a tombstone of another life of the item may be why there is none."""
-        return here.row is None and (here.tombstone is None or not self.branch.stamps.rule.by_stream)
-
-    def _told(self, changes: Sequence[Change], gone: bool) -> list[tuple[State, State | None]]:
-        """What records tell that the application made here, and of what. If the item is `gone`, all of it was deleted
+    def _told(self, changes: Sequence[Change], here: "Look") -> list[tuple[State, State | None]]:
+        """What records tell that the application made here, and of what. If the item is gone, all of it was deleted
         since. An item that the rule fails on, and that is another one by now, tells nothing."""
         found = []
         for change in changes:
+            gone = self._is_gone(here, change)
             try:
                 old = self._old(change)
                 made = self._made(change, old)
@@ -160,6 +156,13 @@ class Item:
             if made is not None:
                 found.append((made.deletion(by=self.home.region) if gone and not made.deleted else made, old))
         return found
+
+    def _is_gone(self, here: "Look", change: Change) -> bool:
+        """Whether the application deleted what the change made. A row that told no time may have been overwritten
+        before; then a tombstone of an earlier life of the item may be why there is none."""
+        dead = here.tombstone
+        later = dead is None or (dead.region == self.home.region and dead.position > change.version)
+        return here.row is None and (later or not self.branch.stamps.rule.by_stream)
 
     def _known(self, looks: Sequence[tuple["Replica", "Look"]], told: list[State], floor: int) -> list[State]:
         """All states that rows, tombstones and records tell. An application's row tells no position: this region's is
