@@ -82,6 +82,20 @@ def test_a_delete_of_what_a_repair_copied_outranks_the_edits_own_record():
     assert world.items() == [None, None]
 
 
+@pytest.mark.parametrize("rule", [last_writer("at"), by_attribute("at")])
+def test_a_repair_ends_the_delete_of_what_another_region_made(rule):
+    faults = Faults()
+    world = World(rule, wrap=faults)
+    world.put(EU, 1, "first")
+    world.settle()
+    world.delete(US)
+    faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
+    assert world.carry(US) == [Status.FAILED]
+    faults.cease()
+    assert world.branch(EU).reconcile(KEY, FOREVER)
+    assert world.items() == [None, None]
+
+
 def test_a_repair_deletes_no_attribute_of_which_the_rows_writer_never_knew():
     """EU's writer puts the item before anything reaches EU; its record is lost."""
     world = World(by_attribute("at", "seconds", counters=("visits",)))

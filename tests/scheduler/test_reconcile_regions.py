@@ -181,7 +181,7 @@ def test_without_the_look_for_the_item_a_reconcile_brings_it_back(rule, guard, m
         play_every(partial(race, rule, gone, [of_the_edit], None), 0)
 
 
-def test_without_another_look_at_all_regions_a_stalled_reconcile_undoes_a_newer_one(monkeypatch):
+def test_without_another_look_a_stalled_reconcile_undoes_a_newer_one(monkeypatch):
     """It would write what it had found at its first look."""
     known, first = Item._known, {}
 

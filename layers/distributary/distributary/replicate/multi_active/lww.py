@@ -78,18 +78,14 @@ class State:
         """Whether both are the same edit, whatever is known of its position."""
         return self._edit == other._edit and self.deleted == other.deleted
 
-    def copied(self, known: Iterable["State"], now: "State | None", floor: int = LEAST) -> "State":
-        """Of a row whose position only its own region's stream can tell. It is the last edit that is `known` of its
-        region with the same time, or comes right after that one, and after `floor`, if the row is the same `now`, after
-        that was read; otherwise it comes before all of it."""
+    def copied(self, known: Iterable["State"], floor: int = LEAST) -> "State":
+        """Of a row whose position only its own region's stream can tell, read after all that is `known`. It is the last
+        known edit of its region with the same time, or comes right after that one, and after `floor`."""
         same = [each for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
         last = max(same, key=lambda each: each.position, default=None)
-        if now is None or now.digest != self.digest:
-            return replace(self, position=LEAST)
         if last is None or last.position < floor:
-            return replace(self, position=floor + 1 if floor > LEAST else LEAST)
-        after = last.position > LEAST and last.digest != self.digest
-        return replace(self, position=last.position + after)
+            return replace(self, position=floor + (floor > LEAST))
+        return replace(self, position=last.position + (last.digest != self.digest))
 
 
 def stamp(state: State) -> dict[str, Typed]:

@@ -130,8 +130,10 @@ class Item:
             if not told and any(seen.state is not None and site.is_untimed(seen.state) for site, seen in looks):
                 return None
             known = self._known(looks, [state for state, _ in told], max((each.version for each in changes), default=0))
+            if known is None:
+                continue
             if not known:
-                return False
+                return wrote
             greatest = max(known, key=lambda state: state.order)
             replaced = [old for state, old in told if state is greatest]
             moved.clear()
@@ -164,9 +166,10 @@ class Item:
         later = dead is None or (dead.region == self.home.region and dead.position > change.version)
         return here.row is None and (later or not self.branch.stamps.rule.by_stream)
 
-    def _known(self, looks: Sequence[tuple["Replica", "Look"]], told: list[State], floor: int) -> list[State]:
-        """All states that rows, tombstones and records tell. An application's row tells no position: this region's is
-        of a write at `floor` or later."""
+    def _known(self, looks: Sequence[tuple["Replica", "Look"]], told: list[State], floor: int) -> list[State] | None:
+        """All states that rows, tombstones and records tell. An application's row tells no position. It is placed
+        behind what was read before it: this region's was read last, another region's is read again. None if that one
+        has changed meanwhile."""
         rows = [(site, seen.state) for site, seen in looks if seen.state is not None]
         dead = [seen.tombstone for _, seen in looks if seen.tombstone is not None]
         stated = [*told, *dead, *(state for _, state in rows if state.stamped)]
@@ -174,7 +177,10 @@ class Item:
             if not row.stamped and site is self.home:
                 stated.append(self._here(row, stated, told, floor))
             elif not row.stamped:
-                stated.append(row.copied(stated, site.state()))
+                now = site.state()
+                if now is None or now.digest != row.digest:
+                    return None
+                stated.append(row.copied(stated))
         return stated
 
     def _here(self, row: State, known: list[State], told: list[State], floor: int) -> State:
@@ -183,7 +189,7 @@ class Item:
             last = told[-1]
             same = last.digest == row.digest and not last.deleted
             row = replace(row, time=last.time if same else tick(0, last.time))
-        return next((each for each in told if each.is_edit(row)), row.copied(known, row, floor))
+        return next((each for each in told if each.is_edit(row)), row.copied(known, floor))
 
     def merge(self, site: "Replica", state: State, replaced: Sequence[State | None] = ()) -> bool:
         """A state into one region. `replaced`: what an edit was made on top of, if conflicts count."""
