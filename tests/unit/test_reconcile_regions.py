@@ -50,6 +50,17 @@ def test_a_lost_delete_deletes_what_it_saw_whichever_region_made_it(rule, made):
     assert world.redrive(US) == [SUPERSEDED]
 
 
+def test_a_lost_delete_of_what_a_repair_copied_deletes_the_edit_itself():
+    """The edit's own record comes between the two, and does not find the copy any more."""
+    world = World(RULES["whole"])
+    world.put(EU, 1, "a")
+    assert world.reconcile(US, Reconcile(KEY)) == [APPLIED]
+    world.delete(US)
+    world.deliver(EU, 0)
+    assert world.redrive(US, 1) == [APPLIED]
+    assert world.values() == [{}, {}]
+
+
 @ALL
 def test_a_lost_delete_spares_a_later_edit_that_it_never_saw(rule):
     world = World(rule)

@@ -78,6 +78,11 @@ class State:
         """Whether both are the same edit, whatever is known of its position."""
         return self._edit == other._edit and self.deleted == other.deleted
 
+    def positioned(self, known: Iterable["State"]) -> "State":
+        """With the position of the same edit, if it is not certain here and one of these tells it."""
+        told = [] if self.certain else [each.position for each in known if each.certain and each._edit == self._edit]
+        return replace(self, position=max(told), certain=True) if told else self
+
     def copied(self, known: Iterable["State"], floor: int = LEAST) -> "State":
         """Of a row whose position only its own region's stream can tell, read after all that is `known`. It is the last
         known edit of its region with the same time, or comes right after that one, and after `floor`."""

@@ -135,7 +135,7 @@ class Item:
             if not known:
                 return wrote
             greatest = max(known, key=lambda state: state.order)
-            replaced = [old for state, old in told if state is greatest]
+            replaced = [old for state, old in told if state == greatest]
             moved.clear()
             wrote |= all_of(looks, write)
             if not moved:
@@ -172,7 +172,8 @@ class Item:
         has changed meanwhile."""
         rows = [(site, seen.state) for site, seen in looks if seen.state is not None]
         dead = [seen.tombstone for _, seen in looks if seen.tombstone is not None]
-        stated = [*told, *dead, *(state for _, state in rows if state.stamped)]
+        said = [*told, *dead, *(state for _, state in rows if state.stamped)]
+        stated = [state.positioned(said) for state in said]
         for site, row in rows:
             if not row.stamped and site is self.home:
                 stated.append(self._here(row, stated, told, floor))
