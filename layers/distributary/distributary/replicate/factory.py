@@ -82,8 +82,7 @@ def reconciler(
 
 
 def _of_regions(branch: MultiActiveBranch | MergingBranch, generation: int, read_units: float | None) -> Reconciler:
-    sites = branch.regions if isinstance(branch, MultiActiveBranch) else (branch.home, *branch.others)
-    paces = {site.region: Pace(read_units) for site in sites}
+    paces = {rows.region: Pace(read_units) for rows in branch.regions}
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
         # As above.

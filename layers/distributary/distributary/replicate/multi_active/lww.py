@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from distributary.errors import Rejected
 from distributary.replicate.declarations import Rule
-from distributary.replicate.multi_active.crdt import NEVER, Time, rank
+from distributary.replicate.multi_active.crdt import Time, rank
 from distributary.stream import canonical
 from distributary.stream import version as versions
 from distributary.stream.change import Image
-from distributary.stream.codec import Typed, decode, encode
+from distributary.stream.codec import Typed, decode
 
 UNKNOWN = versions.GENERATIONS * versions.POSITIONS
 """The position of a row that an application wrote, as it is read in its own region: after all that are known there."""
@@ -95,9 +95,8 @@ class State:
 
 def stamp(state: State) -> dict[str, Typed]:
     """What a replicator writes beside an item, or as its tombstone."""
-    time = None if state.time == NEVER else state.time.value
     position = {"version" if state.certain else "before": {"S": versions.to_text(state.position)}}
-    return {"time": encode(time), "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
+    return {"time": state.time.typed, "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
 
 
 def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bool) -> State:

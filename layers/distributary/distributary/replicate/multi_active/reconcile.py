@@ -16,7 +16,6 @@ from distributary.consumer.reconcile import Reconcile
 from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.conditional_rows import Rows
-from distributary.replicate.multi_active.merge_table import MergeStateTable
 from distributary.replicate.multi_active.merged import MergingBranch
 from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 from distributary.replicate.reconcile import LATER
@@ -49,7 +48,8 @@ class RegionsReconciler:
         by_item: dict[str, list[Reconcile]] = {}
         for each in requests:
             by_item.setdefault(identity(each.keys), []).append(each)
-        branch = self._paced(deadline)
+        paced = (replace(rows, client=self._metered(rows, deadline)) for rows in self.branch.regions)
+        branch = replace(self.branch, regions=tuple(paced))
 
         def one(asked: Sequence[Reconcile]) -> Outcome:
             if any(each.version and each.record is None for each in asked):
@@ -64,14 +64,8 @@ class RegionsReconciler:
         by_name = {name: outcomes.of(end) for name, end in zip(by_item, ends, strict=True)}
         return [by_name[identity(each.keys)] for each in requests]
 
-    def _paced(self, deadline: Deadline) -> MultiActiveBranch | MergingBranch:
-        def paced(rows: Rows) -> Rows:
-            return replace(rows, client=Metered(rows.client, self.paces[rows.region], deadline))
-
-        if isinstance(self.branch, MultiActiveBranch):
-            return replace(self.branch, regions=tuple(map(paced, self.branch.regions)))
-        home, *others = (MergeStateTable(paced(site.rows)) for site in (self.branch.home, *self.branch.others))
-        return replace(self.branch, home=home, others=tuple(others))
+    def _metered(self, rows: Rows, deadline: Deadline) -> Metered:
+        return Metered(rows.client, self.paces[rows.region], deadline)
 
 
 def _change(asked: Reconcile) -> Change:

@@ -42,7 +42,7 @@ class MultiActiveBranch:
     declared: MultiActive
     regions: tuple[Rows, ...]
     stamps: Stamps
-    conflicts: Conflicts | None
+    conflicts: Conflicts
     parallel: Parallel
     wait: Callable[[float], None] = time.sleep
 
@@ -80,10 +80,8 @@ class MultiActiveBranch:
         try:
             deadline.check()
             return APPLIED if self.item(change.keys.raw, deadline).carry(change) else SUPERSEDED
-        except Rejected as error:
-            return outcomes.parked(error)
-        except Unavailable as error:
-            return outcomes.failed(error)
+        except (Rejected, Unavailable) as error:
+            return outcomes.of(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +112,15 @@ class Item:
     def reconcile(self, changes: Sequence[Change]) -> bool | None:
         """See `MultiActiveBranch.reconcile`. This region is read last, and if any has moved, all are read again: so of
         two rows that tell no position, the one that was read earlier never replaces the other."""
-        wrote, moved = False, list[Replica]()
+        wrote, ends = False, list[bool | None]()
 
         def write(each: tuple[Replica, Look]) -> bool:
-            site, seen = each
-            for old in replaced:
-                self._note(old, greatest, seen.greatest)
-            written = site.write(greatest, seen)
-            moved.extend([site] if written is None else [])
-            return bool(written)
+            ends.append(self._write(each[0], greatest, each[1], replaced))
+            return bool(ends[-1])
 
         for _ in self._tries():
             looks = [(site, site.look()) for site in (*self.others, self.home)]
-            told = self._told(changes, looks[-1][1])
+            told = list(self._told(changes, looks[-1][1]))
             if not told and any(seen.state is not None and site.is_untimed(seen.state) for site, seen in looks):
                 return None
             known = self._known(looks, [state for state, _ in told], max((each.version for each in changes), default=0))
@@ -136,16 +130,15 @@ class Item:
                 return wrote
             greatest = max(known, key=lambda state: state.order)
             replaced = [old for state, old in told if state == greatest]
-            moved.clear()
+            ends.clear()
             wrote |= all_of(looks, write)
-            if not moved:
+            if None not in ends:
                 return wrote
         raise self.home.rows.contended()
 
-    def _told(self, changes: Sequence[Change], here: "Look") -> list[tuple[State, State | None]]:
+    def _told(self, changes: Sequence[Change], here: "Look") -> Iterator[tuple[State, State | None]]:
         """What records tell that the application made here, and of what. If the item is gone, all of it was deleted
         since. An item that the rule fails on, and that is another one by now, tells nothing."""
-        found = []
         for change in changes:
             gone = self._is_gone(here, change)
             try:
@@ -156,8 +149,7 @@ class Item:
                     raise
                 continue
             if made is not None:
-                found.append((made.deletion(by=self.home.region) if gone and not made.deleted else made, old))
-        return found
+                yield made.deletion(by=self.home.region) if gone and not made.deleted else made, old
 
     def _is_gone(self, here: "Look", change: Change) -> bool:
         """Whether the application deleted what the change made. A row that told no time may have been overwritten
@@ -195,13 +187,19 @@ class Item:
     def merge(self, site: "Replica", state: State, replaced: Sequence[State | None] = ()) -> bool:
         """A state into one region. `replaced`: what an edit was made on top of, if conflicts count."""
         for _ in self._tries():
-            seen = site.look()
-            for old in replaced:
-                self._note(old, state, seen.greatest)
-            written = site.write(state, seen)
+            written = self._write(site, state, site.look(), replaced)
             if written is not None:
                 return written
         raise site.rows.contended()
+
+    def _write(self, site: "Replica", state: State, seen: "Look", replaced: Sequence[State | None]) -> bool | None:
+        """See `Replica.write`. A conflict is recorded before: `state` replaces another region's, and was made without
+        knowing it. A row that tells no time is none yet: its own region's function judges it."""
+        found = seen.greatest
+        other = found is not None and found.region != self.home.region and not self.home.is_untimed(found)
+        if found and other and state.outranks(found) and any(found.outranks(old) for old in replaced):
+            self._clash(found, state)
+        return site.write(state, seen)
 
     def _tries(self) -> Iterator[int]:
         """Of what other writers may overtake, with a pause before each but the first."""
@@ -263,17 +261,8 @@ class Item:
         win = declared.deletes == "win"
         return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
 
-    def _note(self, old: State | None, new: State, found: State | None) -> None:
-        """Records a conflict: `new` replaces another region's state, and was made without knowing it. A row that tells
-        no time is none yet: its own region's function judges it."""
-        if found is None or found.region == self.home.region or self.home.is_untimed(found):
-            return
-        if new.outranks(found) and found.outranks(old):
-            self._clash(found, new)
-
     def _clash(self, loser: State, winner: State) -> None:
-        if self.branch.conflicts is not None:
-            self.branch.conflicts.record(self.home.key, (_side(loser), _side(winner)), _side(winner))
+        self.branch.conflicts.record(self.home.key, (_side(loser), _side(winner)), _side(winner))
 
 
 def _side(state: State) -> Side:
