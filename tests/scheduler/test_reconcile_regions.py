@@ -34,7 +34,7 @@ EVERY_RULE = RULES | BY_SECOND
 
 def reconcile(race, *places):
     """An operator redrives records, the newest if none is named, which were parked or lost."""
-    records = race.world.tables.records[US]
+    records = race.world.tables.records_of(US)
     asked = [request(records[at]) for at in places or (race.newest,)]
     while any(end.status == "Failed" for end in race.world.reconcile(US, *asked)):
         race.scheduler.sleep(1.0)
@@ -46,7 +46,7 @@ class Lost(Race):
     def run(self):
         with self.scheduler.machine():
             self.before(self)
-            self.newest = len(self.world.tables.records[US]) - 1
+            self.newest = len(self.world.tables.records_of(US)) - 1
             self.world.carried[US] = self.newest + 1
             for actor in self.actors:
                 self.scheduler.spawn(actor.__name__, lambda actor=actor: actor(self))
@@ -88,12 +88,12 @@ def test_two_reconciles_of_one_key_into_each_of_the_others_calls(rule, story):
 def editing(race):
     """The application edits the item, and the function hears of it."""
     race.world.put(US, 8, "new")
-    race.carry(US, len(race.world.tables.records[US]) - 1)
+    race.carry(US, len(race.world.tables.records_of(US)) - 1)
 
 
 def editing_there(race):
     race.world.put(EU, 8, "new")
-    race.carry(EU, len(race.world.tables.records[EU]) - 1)
+    race.carry(EU, len(race.world.tables.records_of(EU)) - 1)
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -107,7 +107,7 @@ def test_a_reconcile_and_a_live_write_into_each_of_the_others_calls(rule, story,
 def deleting(race):
     """The application deletes the item, and the function hears of it."""
     race.world.delete(US)
-    race.carry(US, len(race.world.tables.records[US]) - 1)
+    race.carry(US, len(race.world.tables.records_of(US)) - 1)
 
 
 @pytest.mark.parametrize("rule", EVERY_RULE)
@@ -143,7 +143,7 @@ def test_a_record_that_comes_after_a_reconcile_never_undoes_what_it_saw(rule):
 
     def of_the_third(race):
         reconcile(race, 2)
-        race.deliver(US, race.world.tables.records[US][1:2])
+        race.deliver(US, race.world.tables.records_of(US)[1:2])
 
     play_every(partial(race, rule, one_time, [of_the_third], "c"), 0)
 

@@ -25,10 +25,11 @@ from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
+from tests.fakes.streaming import Record
 from tests.scheduler.choices import Choices, Seeded
 from tests.scheduler.effects import Effect, Faults
 from tests.scheduler.scheduler import Scheduler
-from tests.simulation.regions import NAMES, Histories, Image, Record, Streaming, edit, request
+from tests.simulation.regions import NAMES, Histories, Image, Regions, edit, request
 from tests.simulation.schedules import KINDS
 
 FOREVER = Deadline(float("inf"))
@@ -41,7 +42,7 @@ RULES["second"] = last_writer()
 class Services:
     """What a program's calls go to: the tables of all regions and S3."""
 
-    def __init__(self, tables: Streaming, s3: S3) -> None:
+    def __init__(self, tables: Regions, s3: S3) -> None:
         self._tables, self._s3 = tables, s3
 
     def __getattr__(self, operation: str) -> Any:
@@ -86,7 +87,7 @@ class Mesh:
         self.regions = NAMES[: regions or random.choice((2, 2, 3))]
         self.declared, self.histories = self._ruled()
         check(self.declared)
-        self.tables, self.s3 = Streaming(self.regions, random), S3("parking")
+        self.tables, self.s3 = Regions(self.regions, random), S3("parking")
         self.scheduler = Scheduler(choices or Seeded(seed), seed=seed, turning=random.choice((0.1, 0.5, 0.9)))
         self.client = self.scheduler.client(Services(self.tables, self.s3), dynamodb)
         self.carried: dict[str, set[int]] = {region: set() for region in self.regions}
@@ -171,11 +172,11 @@ class Mesh:
     def _waiting(self, region: str) -> list[int]:
         if self.loses is not None:
             self._lose(region, self.loses)
-        return [at for at in range(len(self.tables.records[region])) if at not in self.carried[region]]
+        return [at for at in range(len(self.tables.records_of(region))) if at not in self.carried[region]]
 
     def _lose(self, region: str, random: Random) -> None:
         """Some records that come are given up, by an invocation that may have done part of its work."""
-        for at in range(len(self.tables.records[region])):
+        for at in range(len(self.tables.records_of(region))):
             if at not in self.carried[region] and (region, at) not in self.kept:
                 if random.random() < 0.3:
                     self.lost[region].add(at)
@@ -201,7 +202,7 @@ class Mesh:
         if not places:
             self.scheduler.pause()
             return
-        asked = [request(self.tables.records[region][at]) for at in places]
+        asked = [request(self.tables.records_of(region)[at]) for at in places]
         command = reconciler(self.branch(region, Cut(self.client, self.off[region])), *NOTHING, 0)
         try:
             ends = command(asked, FOREVER)
@@ -215,7 +216,7 @@ class Mesh:
 
         def program() -> None:
             for _ in range(self.edits * 2):
-                known = len(self.tables.records[region])
+                known = len(self.tables.records_of(region))
                 waiting = self._waiting(region)
                 batch = waiting[: self.random.choice((1, 3, 10))]
                 if self.repeating and known and self.random.random() < 0.3:
@@ -237,13 +238,13 @@ class Mesh:
         """A rewind to the beginning."""
 
         def program() -> None:
-            every = range(len(self.tables.records[region]))
+            every = range(len(self.tables.records_of(region)))
             self._deliver(region, [at for at in every if at not in self.lost[region]])
 
         return program
 
     def _deliver(self, region: str, places: list[int]) -> None:
-        records: list[Record] = [self.tables.records[region][at] for at in places]
+        records: list[Record] = [self.tables.records_of(region)[at] for at in places]
         if not records:
             self.scheduler.pause()
             return
@@ -285,7 +286,7 @@ class Mesh:
         right: dict[str, tuple[Image | None, ...]] = self.histories.right(self.in_order)
         if self.loses is None or self.declared.rule is not RULES["priority"]:
             return right
-        lost = {self.tables.records[region][at]["dynamodb"]["Keys"]["id"]["S"] for region, at in self._given_up()}
+        lost = {self.tables.records_of(region)[at]["dynamodb"]["Keys"]["id"]["S"] for region, at in self._given_up()}
         return {name: (*allowed, None) if name in lost else allowed for name, allowed in right.items()}
 
     def _given_up(self) -> list[tuple[str, int]]:
@@ -308,11 +309,11 @@ class _Own:
             mesh = self._mesh
             mesh.scheduler.pause()
             tables = mesh.tables
-            before = len(tables.records[self._region])
+            before = len(tables.records_of(self._region))
             tables.application = True
             getattr(tables, operation)(**arguments)
             tables.application = False
-            for record in tables.records[self._region][before:]:
+            for record in tables.records_of(self._region)[before:]:
                 mesh.histories.note(self._region, record)
 
         return call

@@ -97,7 +97,7 @@ def test_the_image_of_a_change_is_never_written_over_a_later_item(rule):
     world.put(US, 2, "b")
     assert world.redrive(US, 0) == [APPLIED]
     assert world.values() == [{"x": "b"}] * 2
-    images = [each["dynamodb"].get("NewImage", {}).get("value") for each in world.tables.records[EU]]
+    images = [each["dynamodb"].get("NewImage", {}).get("value") for each in world.tables.records_of(EU)]
     assert "by_attribute" in rule.name or {"S": "sentinel"} not in images
 
 
@@ -173,7 +173,7 @@ def test_a_version_without_its_record_is_refused_and_nothing_written():
 def test_a_record_of_another_item_or_version_is_refused():
     world = World(RULES["whole"])
     world.put(US, 1, "a")
-    asked = request(world.tables.records[US][-1])
+    asked = request(world.tables.records_of(US)[-1])
     wrong = [Reconcile({"id": {"S": "y"}}, asked.version, record=asked.record), Reconcile(KEY, 7, record=asked.record)]
     wrong.append(Reconcile({"id": {"S": "z"}}, 7, record={**asked.record, "dynamodb": {}}))
     assert {end.status for each in wrong for end in world.reconcile(US, each)} == {Status.PARKED}
@@ -189,7 +189,7 @@ def test_a_record_that_is_no_object_is_refused_by_its_place():
 def test_a_change_of_a_later_generation_is_not_for_this_function():
     world = World(RULES["whole"])
     world.put(US, 1, "a")
-    asked = request(world.tables.records[US][-1])
+    asked = request(world.tables.records_of(US)[-1])
     (end,) = world.reconcile(US, Reconcile(KEY, asked.version + versions.POSITIONS, record=asked.record))
     assert (end.status, "later generation" in end.cause) == (Status.FAILED, True)
 
@@ -252,7 +252,7 @@ def test_reads_of_each_region_wait_for_their_budget(rule):
         now[0] += seconds
 
     paces = {region: Pace(1, lambda: now[0], sleep) for region in (US, EU)}
-    asked = [request(each) for each in world.tables.records[US]]
+    asked = [request(each) for each in world.tables.records_of(US)]
     ends = RegionsReconciler(world.branch(US), paces, 0)(asked, FOREVER)
     assert ends == [APPLIED] * 4
     assert sum(pace.units for pace in paces.values()) == world.tables.read_units
