@@ -121,8 +121,9 @@ class Mesh:
             self.scheduler.play(*(self._drain(region) for region in self.regions))
             self.scheduler.play(*(self._redriver(region) for region in self.regions if self._left(region)))
         self.scheduler.faults = Faults(tears=True)
-        if self.loses:
-            # A row that a command copied gets its position by the record that comes again.
+        for _ in range(2 if self.loses or self.repairs else 0):
+            # A copy whose position was not known, or its tombstone, gets it by the edit's record that comes again; and
+            # what another region has of the tombstone, by the delete's record after that.
             self.scheduler.play(*(self._again(region) for region in self.regions))
         written = self.tables.writes
         self.scheduler.play(*(self._again(region) for region in self.regions))
