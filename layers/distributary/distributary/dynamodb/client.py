@@ -13,11 +13,13 @@ import ssl
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.session
+import msgspec
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 from botocore.httpsession import get_cert_path
@@ -177,19 +179,30 @@ def _tls(bundle: str) -> ssl.SSLContext:
 def _body(operation: str, arguments: Mapping[str, Any]) -> bytes:
     if operation == "TransactWriteItems":
         arguments = {"ClientRequestToken": str(uuid.uuid4()), **arguments}
-    return _ENCODER.encode(arguments).encode()
+    return encoded(arguments)
 
 
-def _base64(content: Any) -> Any:
-    """Of what JSON has no form for, DynamoDB JSON holds bytes and other mappings than dicts."""
-    if isinstance(content, bytes):
-        return base64.b64encode(content).decode()
-    if isinstance(content, Mapping):
-        return dict(content)
+def encoded(content: Any) -> bytes:
+    """DynamoDB JSON; bytes become base64, and a `msgspec.Raw` is copied as it is. Raises TypeError for what it can not
+    hold."""
+    try:
+        return _ENCODE(content)
+    except UnicodeEncodeError:  # a lone surrogate, which the service has to refuse
+        return json.dumps(content, default=_plain).encode()
+
+
+def _plain(content: Any) -> Any:
+    match content:
+        case bytes():
+            return base64.b64encode(content).decode()
+        case msgspec.Raw():
+            return json.loads(bytes(content))
+        case Mapping():
+            return dict(content)
     raise TypeError(f"DynamoDB JSON holds no {type(content).__name__}")
 
 
-_ENCODER = json.JSONEncoder(default=_base64, separators=(",", ":"))
+_ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def _found(content: bytes) -> dict[str, Any]:
@@ -198,12 +211,20 @@ def _found(content: bytes) -> dict[str, Any]:
     if content == b"{}":
         return {}
     try:
-        found = json.loads(content, object_hook=_with_bytes)
+        found = decoded(content)
     except ValueError as error:
         raise HTTPClientError(error=error) from error
     if not isinstance(found, dict):
         raise HTTPClientError(error="the response is no object of JSON")
     return found
+
+
+def decoded(content: bytes) -> Any:
+    """DynamoDB JSON, base64 as bytes. Raises ValueError."""
+    if b'"B' not in content:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # such as of a lone surrogate, which json takes
+            return msgspec.json.decode(content)
+    return json.loads(content, object_hook=_with_bytes)
 
 
 def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
@@ -220,7 +241,7 @@ def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
 def _refusal(operation: str, response: Response) -> ClientError:
     """As boto3 reports it; a response that is not DynamoDB's is judged by its status."""
     try:
-        said = json.loads(response.content, object_hook=_with_bytes)
+        said = decoded(response.content)
         code, message = said["__type"].rpartition("#")[2], said.get("message") or said.get("Message") or ""
     except (ValueError, LookupError, TypeError, AttributeError):
         said, code, message = {}, str(response.status), response.content[:200].decode(errors="replace")
