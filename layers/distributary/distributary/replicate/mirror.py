@@ -20,9 +20,10 @@ TOMBSTONE_ID_BYTES = 1024
 CALLS = 100
 """At once through threads, since each crosses to another region."""
 
-REQUESTS = 500
+REQUESTS = 700
 """At once through one thread, each over its own connection, of which a batch opens only as many as it has changes. A
-function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), of which
+`CALLS` may be connections to the tombstones, and as many to S3."""
 
 
 @dataclass(frozen=True, slots=True)
