@@ -5,10 +5,9 @@ import importlib.util
 import io
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -34,38 +33,18 @@ Event = dict[str, Any]
 
 @dataclass
 class Side:
-    """A handler, what its calls cost, and the seconds of each timed batch: those that passed, and the
-    processor's for each change."""
+    """A handler, and what its calls cost."""
 
     name: str
     table: str
     handler: Callable[[Event], Mapping[str, Any]]
     meter: Meter
-    seconds: list[float] = field(default_factory=list)
-    cpu_each: list[float] = field(default_factory=list)
 
     def handle(self, event: Event) -> None:
         """Everything succeeds."""
         with contextlib.redirect_stdout(io.StringIO()):
             answer = self.handler(event)
         assert not answer["batchItemFailures"], answer
-
-    def timed(self, event: Event) -> None:
-        """Adds its seconds."""
-        began, used = time.perf_counter(), time.process_time()
-        self.handle(event)
-        self.cpu_each.append((time.process_time() - used) / len(event["Records"]))
-        self.seconds.append(time.perf_counter() - began)
-
-    def timed_over(self, events: Sequence[Event]) -> None:
-        """Keeps the times of these batches, but for the first. Requests are not counted, since that takes time."""
-        self.meter.counting = False
-        self.handle(events[0])
-        self.seconds.clear()
-        self.cpu_each.clear()
-        for event in events[1:]:
-            self.timed(event)
-        self.meter.counting = True
 
 
 def environment(table: str) -> dict[str, str]:
