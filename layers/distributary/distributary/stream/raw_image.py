@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from distributary.errors import Rejected
 from distributary.stream.change import Image
@@ -87,8 +87,10 @@ class RawImage(Image):
         return parts
 
 
-def image_of(slice: Raw) -> Image | None:
+def image_of(slice: Raw | UnsetType) -> Image | None:
     """The image that the slice spells, None for no or an empty one. Raises Rejected for anything but an object."""
+    if slice is UNSET:
+        return None
     text = memoryview(slice)
     if text[0] == _BRACE and text[1] == _QUOTE:
         return RawImage(slice, text.nbytes < _SMALL)

@@ -1,10 +1,10 @@
 """A Lambda event of a stream whose images are not decoded yet: they stay slices of the bytes that Lambda sent."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from distributary.stream.fresh_stack import on_fresh_stack
 
@@ -12,33 +12,33 @@ Standard = Callable[[bytes], Any]
 """How the runtime decodes an event: JSON text to objects."""
 
 
-class Body(TypedDict, total=False):
+class Body(Struct, gc=False):
     """`dynamodb` of a record, as far as a change is made from it."""
 
-    Keys: Any
-    NewImage: Raw
-    OldImage: Raw
-    SequenceNumber: Any
-    ApproximateCreationDateTime: Any
+    Keys: Any = None
+    NewImage: Raw | UnsetType = UNSET
+    OldImage: Raw | UnsetType = UNSET
+    SequenceNumber: Any = None
+    ApproximateCreationDateTime: Any = None
 
 
-class Record(TypedDict, total=False):
+class Record(Struct, gc=False):
     """A record, as far as a change is made from it."""
 
-    eventID: Any
-    eventName: Any
-    eventSource: Any
-    eventSourceARN: Any
-    userIdentity: Any
-    distributary: Any
     dynamodb: Body
+    eventID: Any = None
+    eventName: Any = None
+    eventSource: Any = None
+    eventSourceARN: Any = ""
+    userIdentity: Any = None
+    distributary: Any = UNSET
 
 
-class Envelope(TypedDict, total=False):
+class Envelope(Struct, gc=False):
     """The event. One with `distributary` is a command of ours."""
 
     Records: list[Record]
-    distributary: Raw
+    distributary: Raw | UnsetType = UNSET
 
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
@@ -192,9 +192,9 @@ def read(body: bytes, source: str, standard: Standard) -> StreamEvent | None:
         envelope = _ENVELOPE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    records = envelope.get("Records")
-    if not records or "distributary" in envelope:
+    records = envelope.Records
+    if not records or envelope.distributary is not UNSET:
         return None
-    if any(record.get("eventSource") != source or "distributary" in record for record in records):
+    if any(record.eventSource != source or record.distributary is not UNSET for record in records):
         return None
     return StreamEvent(body, records, standard)
