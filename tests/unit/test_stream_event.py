@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.consumer.consume import consume
-from distributary.consumer.outcome import APPLIED
+from distributary.consumer.outcome import APPLIED, parked
 from distributary.consumer.streams import Streams
 from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
@@ -201,11 +201,23 @@ def test_a_record_that_is_parked_is_kept_as_it_was_received():
     made, calls = decoded_once(text(record, wrong))
     bucket = Bucket()
     consume(made, Context(), deployment(Ledger(APPLIED), bucket))
-    (parked,) = bucket.bodies().values()
-    assert (parked["record"], calls) == (wrong, [1])
+    (kept,) = bucket.bodies().values()
+    assert (kept["record"], calls) == (wrong, [1])
     bucket = Bucket()
     entry = of_slices(text(record))[0]
     assert json.loads(json.dumps(dict(entry.record))) == record
+
+
+def test_of_a_batch_the_record_alone_that_is_parked_is_decoded():
+    records = [stream_record(place, user=f"u-{place}", new={"x": {"S": "é"}}) for place in range(3)]
+    texts = []
+    body = text(*records, ensure_ascii=False)
+    made = stream_event.read(body, SOURCE, lambda text: texts.append(text) or json.loads(text))
+    bucket = Bucket()
+    consume(made, Context(), deployment(Ledger(APPLIED, **{"u-1": parked(Rejected("no"))}), bucket))
+    assert [each["record"] for each in bucket.bodies().values()] == [records[1]]
+    assert [json.loads(text) for text in texts] == [records[1]]
+    assert made["Records"] == records
 
 
 BODY = text(stream_record(new={"x": {"S": "secret"}}))

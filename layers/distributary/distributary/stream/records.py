@@ -38,11 +38,11 @@ def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecoda
 def _of_slices(
     event: StreamEvent, records: list[Record], generation: int | GenerationOf
 ) -> list[Change | Undecodable | Unlisted]:
-    """What is no change by its slices is decoded once more as a whole, so that one place says why."""
+    """What is no change by its slices is decoded as a whole, so that one place says why."""
     generation_of = _by_stream(generation)
     changes = sliced.changes(records, generation_of, event)
     return [
-        dynamodb_stream.decode(event["Records"][place], generation_of) if change is None else change
+        dynamodb_stream.decode(event.record(place), generation_of) if change is None else change
         for place, change in enumerate(changes)
     ]
 

@@ -41,7 +41,12 @@ class Envelope(Struct, gc=False):
     distributary: Raw | UnsetType = UNSET
 
 
+class _Texts(Struct, gc=False):
+    Records: list[Raw]
+
+
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_TEXTS = msgspec.json.Decoder(_Texts)
 
 
 class _Unread:
@@ -59,11 +64,13 @@ class StreamEvent(dict):
     Its text shows no items, decoded or not.
     """
 
-    __slots__ = ("_body", "_records", "_standard", "decoded")
+    __slots__ = ("_body", "_read", "_records", "_standard", "_texts", "decoded")
 
     def __init__(self, body: bytes, records: list[Record], standard: Standard) -> None:
         super().__init__(Records=_Unread())
         self._body, self._records, self._standard = body, records, standard
+        self._texts: list[Raw] | None = None
+        self._read: dict[int, Any] = {}
         self.decoded = False
 
     def unread(self) -> list[Record] | None:
@@ -71,13 +78,29 @@ class StreamEvent(dict):
         it since."""
         return None if self.decoded else self._records
 
+    def record(self, place: int) -> Any:
+        """One record, decoded as the runtime would have decoded it; no other is."""
+        if self.decoded:
+            return self["Records"][place]
+        if place not in self._read:
+            if self._texts is None:
+                self._texts = on_fresh_stack(_TEXTS.decode, self._body).Records
+            self._read[place] = self._decode(bytes(self._texts[place]))
+        return self._read[place]
+
+    def _decode(self, text: bytes) -> Any:
+        try:
+            return self._standard(text)
+        except Exception:  # noqa: BLE001  (it rises again, unless the stack alone was too deep by now)
+            return on_fresh_stack(self._standard, text)
+
     def _all(self) -> "StreamEvent":
         if not self.decoded:
             content = on_fresh_stack(self._standard, self._body)
             self.decoded = True
             super().clear()
             super().update(content)
-            self._body, self._records = b"", []
+            self._body, self._records, self._texts = b"", [], None
         return self
 
     def __repr__(self) -> str:
@@ -160,7 +183,7 @@ for _name in ("get", "keys", "values", "items", "pop", "popitem", "setdefault", 
 
 
 class Received(Mapping[str, Any]):
-    """A record as it was received, decoded when it is read: only a change that is parked is."""
+    """A record as it was received, decoded when it is read: that of a change that is parked, and no other."""
 
     __slots__ = ("_event", "_place")
 
@@ -168,7 +191,7 @@ class Received(Mapping[str, Any]):
         self._event, self._place = event, place
 
     def _record(self) -> Any:
-        return self._event["Records"][self._place]
+        return self._event.record(self._place)
 
     def __getitem__(self, name: str) -> Any:
         return self._record()[name]
