@@ -124,11 +124,12 @@ class _Lane:
 
 
 class Loop:
-    """Carries steps out. `deadline`: no steps begin after it, and no call is tried
-    again; those that have begun end as their calls end."""
+    """Carries steps out. `deadline`: no steps begin after it, and no call is tried again. Those that have begun make
+    their calls until two thirds of its reserve are over; then what is under way is given up."""
 
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
+        self._given_up = time.monotonic() + deadline.into_reserve().left()
         self._later: deque[_Task] = deque()
         self._lanes: dict[int, _Lane] = {}
         self._active: dict[Connection, Exchange] = {}
@@ -249,6 +250,9 @@ class Loop:
                 self._send(lane, lane.queue.popleft())
 
     def _send(self, lane: _Lane, exchange: Exchange) -> None:
+        if time.monotonic() >= self._given_up:
+            self._advance(exchange.task, None, Unavailable("stopped before the function's timeout"))
+            return
         try:
             connection = self._connection(lane, exchange)
         except OSError as error:
@@ -284,7 +288,7 @@ class Loop:
             self._broken(connection, exchange, error)
             return
         if response is None:
-            exchange.expires = now + connection.patience
+            exchange.expires = min(now + connection.patience, self._given_up)
             self._patience = min(self._patience, exchange.expires)
             self._watch(connection)
         else:
