@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import sys
 import time
@@ -16,10 +17,12 @@ from unittest import mock
 import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 from botocore.config import Config
 
 from bench.consume import Context
 from bench.meter import Meter
+from distributary.consumer.marshaller import StreamMarshaller
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import for_client
 
@@ -30,6 +33,8 @@ BATCHED = "dynamodb-replicator's algorithm: last event per key, BatchWriteItem o
 BATCH_WRITE_ITEMS = 25
 REQUESTS_AT_ONCE = 100
 Event = dict[str, Any]
+STANDARD = LambdaMarshaller()
+"""Lambda's runtime decodes an event with it before a handler is called."""
 
 
 @dataclass
@@ -41,19 +46,24 @@ class Side:
     table: str
     handler: Callable[[Event], Mapping[str, Any]]
     meter: Meter
+    marshaller: Any = STANDARD
     seconds: list[float] = field(default_factory=list)
     cpu_each: list[float] = field(default_factory=list)
 
     def handle(self, event: Event) -> None:
         """Everything succeeds."""
+        self._take(_bytes(event))
+
+    def _take(self, content: bytes) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
-            answer = self.handler(event)
+            answer = self.handler(self.marshaller.unmarshal_request(content))
         assert not answer["batchItemFailures"], answer
 
     def timed(self, event: Event) -> None:
-        """Adds its seconds."""
+        """Adds its seconds, from the event's bytes on."""
+        content = _bytes(event)
         began, used = time.perf_counter(), time.process_time()
-        self.handle(event)
+        self._take(content)
         self.cpu_each.append((time.process_time() - used) / len(event["Records"]))
         self.seconds.append(time.perf_counter() - began)
 
@@ -66,6 +76,10 @@ class Side:
         for event in events[1:]:
             self.timed(event)
         self.meter.counting = True
+
+
+def _bytes(event: Event) -> bytes:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def environment(table: str) -> dict[str, str]:
@@ -94,7 +108,7 @@ def ours(table: str) -> Side:
         spec.loader.exec_module(app)
         with meter.watching():
             app.runtime()
-    return Side("ours", table, lambda event: app.handler(event, Context()), meter)
+    return Side("ours", table, lambda event: app.handler(event, Context()), meter, StreamMarshaller(STANDARD))
 
 
 def plain(table: str) -> Side:
