@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -15,10 +16,12 @@ from unittest import mock
 import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 from botocore.config import Config
 
 from bench.consume import Context
 from bench.meter import Meter
+from distributary.consumer.marshaller import StreamMarshaller
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import for_client
 
@@ -29,6 +32,8 @@ BATCHED = "dynamodb-replicator's algorithm: last event per key, BatchWriteItem o
 BATCH_WRITE_ITEMS = 25
 REQUESTS_AT_ONCE = 100
 Event = dict[str, Any]
+STANDARD = LambdaMarshaller()
+"""Lambda's runtime decodes an event with it before a handler is called."""
 
 
 @dataclass
@@ -39,11 +44,13 @@ class Side:
     table: str
     handler: Callable[[Event], Mapping[str, Any]]
     meter: Meter
+    marshaller: Any = STANDARD
 
     def handle(self, event: Event) -> None:
         """Everything succeeds."""
+        content = json.dumps(event, separators=(",", ":")).encode()
         with contextlib.redirect_stdout(io.StringIO()):
-            answer = self.handler(event)
+            answer = self.handler(self.marshaller.unmarshal_request(content))
         assert not answer["batchItemFailures"], answer
 
 
@@ -73,7 +80,7 @@ def ours(table: str) -> Side:
         spec.loader.exec_module(app)
         with meter.watching():
             app.runtime()
-    return Side("ours", table, lambda event: app.handler(event, Context()), meter)
+    return Side("ours", table, lambda event: app.handler(event, Context()), meter, StreamMarshaller(STANDARD))
 
 
 def plain(table: str) -> Side:

@@ -28,11 +28,13 @@ function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg
 
 @dataclass(frozen=True, slots=True)
 class MirrorBranch:
-    """Keeps in the register's table what `declared` says, plus the version attribute."""
+    """Keeps in the register's table what `declared` says, plus the version attribute. `sliced`: the register's client
+    takes attributes as the text that was received."""
 
     register: Register
     name: str
     declared: Mirror = field(default_factory=Mirror)
+    sliced: bool = False
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. What another mirror wrote into the source is ignored; otherwise two mirrors that face
@@ -85,7 +87,7 @@ class MirrorBranch:
         key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
         kept = self.keeps_expired and change.expired
         shown = change.old if kept else change.new
-        row = self.declared.row(shown) if shown is not None and self.declared.holds(shown) else None
+        row = self.declared.row(shown, self.sliced) if shown is not None and self.declared.holds(shown) else None
         mark = versions.KEPT if kept else versions.LIVE if self.keeps_expired and row is not None else ""
         claimed = any(image is not None and self.declared.claims(image) for image in (change.old, change.new))
         return Write(self.row_id(change.keys.raw), key, row, change.version, spares_unversioned=not claimed, mark=mark)
