@@ -112,4 +112,7 @@ class MirrorBranch:
 def _agreed(writes: Sequence[Write]) -> list[Write]:
     """Of a row's writes only the newest is made. It takes an unversioned row away if any of them would."""
     taking = {write.id for write in writes if not write.spares_unversioned}
-    return [replace(write, spares_unversioned=write.id not in taking) for write in writes]
+    return [
+        replace(write, spares_unversioned=False) if write.spares_unversioned and write.id in taking else write
+        for write in writes
+    ]
