@@ -1,13 +1,11 @@
 """One connection to a DynamoDB endpoint that never blocks: opened, asked, read, and asked again."""
 
 import errno
-import fcntl
 import os
+import select
 import selectors
 import socket
 import ssl
-import sys
-import termios
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -107,7 +105,12 @@ class Connection:
         return None
 
     def is_alive(self) -> bool:
-        """Whether an idle connection is still open, as far as this side was told, and silent as it has to be."""
+        """Whether an idle connection is still open, as far as this side was told, and silent as it has to be. The
+        kernel is asked first, in a fifth of the time that OpenSSL takes."""
+        look = select.poll()
+        look.register(self.socket, select.POLLIN)
+        if not look.poll(0):
+            return True
         try:
             self.socket.recv(1)
         except _PENDING:
@@ -115,11 +118,6 @@ class Connection:
         except OSError:
             return False
         return False
-
-    def is_silent(self) -> bool:
-        """Whether nothing has arrived since its last response. It takes a fifth of what `is_alive` takes, which also
-        knows whether the peer has closed it."""
-        return not int.from_bytes(fcntl.ioctl(self.socket.fileno(), termios.FIONREAD, bytes(4)), sys.byteorder)
 
     def close(self) -> None:
         """Without a word."""

@@ -274,15 +274,13 @@ class Loop:
         self._proceed(connection, time.monotonic())
 
     def _connection(self, lane: _Lane, exchange: Exchange) -> Connection:
-        """An idle one that is still open, or a new one. One with something to read would answer with that from then on.
-        One that other loops used may have been closed while the function was frozen. Of one that this loop used, the
-        selector tells that; if it was closed just now, its request is sent again."""
+        """An idle one that is still open, or a new one. An idle one may have been closed while the function was frozen,
+        and one with something to read would answer with that from then on."""
         while not exchange.fresh:
-            own = bool(lane.free)
-            connection = lane.free.pop() if own else lane.endpoint.take()
+            connection = lane.free.pop() if lane.free else lane.endpoint.take()
             if connection is None:
                 break
-            if (own and connection.is_silent()) or connection.is_alive():
+            if connection.is_alive():
                 return connection
             self._forget(connection)
         if lane.found is None:
