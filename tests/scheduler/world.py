@@ -25,9 +25,9 @@ INVOCATION_SECONDS = 27.0
 class Plan:
     """What a world is made of. `edits` of the application, on so many `items`; `repairs` run beside the stream, each a
     whole `verify --repair`; `redrives` are records delivered out of their order; if it `loses`, Lambda gives up records
-    for good. Then every item is written once more at the end, so that state branches have what they need; or, if it
-    `reconciles`, the keys of what was lost are reconciled. See `Scheduler` for `coarse`. A `hasty` verification looks
-    again at once, and so takes for wrong what is merely late."""
+    for good. Then every item is made anew at the end, so that state branches have what they need: an update that makes
+    no difference to a view mends nothing in it. Or, if it `reconciles`, the keys of what was lost are reconciled. See
+    `Scheduler` for `coarse`. A `hasty` verification looks again at once, and so takes for wrong what is merely late."""
 
     items: int = 3
     edits: int = 8
@@ -147,6 +147,8 @@ class World:
         self.settled_from = len(self.records) if again else 0
         if again:
             for at, name in enumerate(self.names):
+                if (name,) in self.service.state[SOURCE]:
+                    World.delete(self, name)
                 self.put(name, {**self.image(random), "last": {"N": str(at)}})
                 if random.random() < 0.4:
                     self.delete(name)

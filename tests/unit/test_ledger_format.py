@@ -124,5 +124,6 @@ def test_an_attribute_format_of_an_items_own_row_is_the_users():
     world = World(Projection(name="tags", of=tags, pk="TAG#{each}", sk="{user_id}", each="tags", keep=("format",)))
     new = {"tags": {"SS": ["a"]}, "format": {"S": "pdf"}}
     assert world.statuses(change(1, user="u", new=new)) == [Status.APPLIED]
-    assert world.statuses(change(2, "MODIFY", user="u", new={**new, "day": {"S": "x"}}, old=new)) == [Status.APPLIED]
-    assert world.rows() == {("TAG#a", "u"): {"format": "pdf"}}
+    later = {**new, "tags": {"SS": ["b"]}}
+    assert world.statuses(change(2, "MODIFY", user="u", new=later, old=new)) == [Status.APPLIED]
+    assert world.rows() == {("TAG#b", "u"): {"format": "pdf"}}

@@ -9,7 +9,8 @@ import pytest
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import Aggregate, Entity, Latest, Projection, totals
+from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive.reader import ViewReader
 from distributary.derive.table_format import ROW_ID, TableFormat
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
@@ -92,7 +93,7 @@ class World:
             if not key[0].startswith(("%", "ALL")):
                 rows[key] = {n: v for n, v in decode_item(row).items() if n[0] != "_" and n not in ("pk", "sk")}
         (spread,) = [view for view in self.branch.views if view.name == "spread"]
-        return rows | {"spread": totals.read(self.service, "derived", spread, {})}
+        return rows | {"spread": ViewReader(self.service, "derived", spread).get()}
 
 
 def user(status="open", total="1", name="Ada", tags=("x",)):

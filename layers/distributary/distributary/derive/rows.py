@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from distributary.derive.declarations import Projection
+from distributary.derive.scope import Scope, read
 from distributary.derive.view import EXPIRY, View
-from distributary.stream.change import Image
 from distributary.stream.codec import Typed, encode, for_client
-from distributary.stream.entity import guarded
 
 
 def expiry_of(row: Mapping[str, Typed]) -> int | None:
@@ -16,16 +15,16 @@ def expiry_of(row: Mapping[str, Typed]) -> int | None:
     return int(Decimal(typed["N"])) if "N" in typed else None
 
 
-def content_of(view: View, item: Image) -> dict[str, Typed]:
+def content_of(view: View, scope: Scope) -> dict[str, Typed]:
     """Copied attributes exactly, computed ones, and the row's expiry. Raises Rejected."""
+    image = scope.image
     content: dict[str, Typed] = {
-        name: for_client(item.typed(source), source) for name, source in view.copied.items() if source in item
+        name: for_client(image.typed(source), source) for name, source in view.copied.items() if source in image
     }
-    content |= {name: encode(value, name) for name, value in view.computed(item).items()}
+    content |= {name: encode(scope.computed(name), name) for name in view.declared.compute}
     expiry = view.declared.expires_at if isinstance(view.declared, Projection) else None
-    if callable(expiry):
-        moment = guarded("expires_at", expiry, item)
-        content |= {EXPIRY: encode(moment, EXPIRY)} if moment is not None else {}
-    elif expiry and expiry in item:
-        content[EXPIRY] = for_client(item.typed(expiry), expiry)
+    if isinstance(expiry, str) and expiry in image and expiry not in view.declared.compute:
+        content[EXPIRY] = for_client(image.typed(expiry), expiry)
+    elif (moment := read("expires_at", expiry, scope)) is not None:
+        content[EXPIRY] = encode(moment, EXPIRY)
     return content
