@@ -7,7 +7,6 @@ from typing import Any
 
 from distributary.derive import Aggregate, Latest
 from distributary.derive.contribution import shard_of
-from distributary.derive.rows import content_of
 from distributary.derive.scope import Scope
 from distributary.derive.view import View
 from distributary.stream.change import Change
@@ -33,9 +32,9 @@ def rows(view: View, changes: Sequence[Change]) -> Rows:
             for key, group in _grouped(view, items, lambda key, _: key).items():
                 if ranked := [each for each in group if each[1].get(by) is not None]:
                     newest[key] = max(ranked, key=lambda each: (each[1][by], each[0]))[1]
-            return {key: decode_item(content_of(view, scope)) for key, scope in newest.items()}
+            return {key: decode_item(view.content(scope)) for key, scope in newest.items()}
     made = [row for each in items if each.new for row in view.rows(each.new).items()]
-    return {key: decode_item(content_of(view, scope)) for key, scope in made}
+    return {key: decode_item(view.content(scope)) for key, scope in made}
 
 
 def _grouped(

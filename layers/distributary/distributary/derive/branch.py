@@ -10,9 +10,8 @@ from distributary.consumer.outcome import Outcome
 from distributary.derive.contribution import contribution_of, entry_of
 from distributary.derive.delta import Entry, Row, typed_key
 from distributary.derive.ledger import Ledger
-from distributary.derive.rows import content_of, expiry_of
 from distributary.derive.scope import Scope
-from distributary.derive.view import Primitive, View
+from distributary.derive.view import Primitive, View, expiry_of
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
 from distributary.stream.change import Change, Image, Kind
@@ -124,4 +123,4 @@ def row_of(view: View, change: Change) -> Write:
 
 
 def _row(view: View, image: Image, key: Row) -> Row:
-    return {**key, **content_of(view, Scope(image, view.declared.compute))}
+    return {**key, **view.content(Scope(image, view.declared.compute))}

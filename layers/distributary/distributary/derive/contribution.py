@@ -19,7 +19,6 @@ from distributary.derive.delta import (
     add,
     typed_key,
 )
-from distributary.derive.rows import content_of
 from distributary.derive.scope import Scope, read
 from distributary.derive.view import View
 from distributary.errors import Rejected
@@ -68,7 +67,7 @@ def contribution_of(view: View, item: Image, change: Change) -> Contribution:
     declared = view.declared
     if isinstance(declared, Projection):
         rows = view.rows(item).items()
-        return Contribution({key: {**typed_key(key), **content_of(view, scope)} for key, scope in rows})
+        return Contribution({key: {**typed_key(key), **view.content(scope)} for key, scope in rows})
     shares: dict[Key, Share] = {}
     for key, scope in view.parts(item):
         if isinstance(declared, Latest):
@@ -91,7 +90,7 @@ def _shown(view: View, declared: Latest, scope: Scope, name: str) -> Share | Non
     value = read("'by'", declared.by, scope)
     if value is None:
         return None
-    return Share({ITEMS: Decimal(1)}, {(_RANK, rank(value, name)): {"M": content_of(view, scope)}})
+    return Share({ITEMS: Decimal(1)}, {(_RANK, rank(value, name)): {"M": view.content(scope)}})
 
 
 def shard_of(declared: Aggregate, key: Key, item: str) -> Key:

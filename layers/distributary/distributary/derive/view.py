@@ -1,8 +1,9 @@
-"""Checked declarations, ready for use."""
+"""Checked declarations, ready for use: which rows an item has, and what they hold."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
@@ -10,7 +11,7 @@ from distributary.derive.scope import Scope, read
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
-from distributary.stream.codec import Typed, Value
+from distributary.stream.codec import Typed, Value, encode, for_client
 from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
@@ -124,6 +125,27 @@ class View:
         streamed. With `on_expiry="keep"` there may be no such delete."""
         snapshot = change.origin is Origin.SNAPSHOT
         return change.kind is Kind.INSERT and (snapshot or not self.keeps_expired)
+
+    def content(self, scope: Scope) -> dict[str, Typed]:
+        """What a row holds besides its key: copied attributes exactly, computed ones, and its expiry. Raises
+        Rejected."""
+        image, computed = scope.image, self.declared.compute
+        content: dict[str, Typed] = {
+            name: for_client(image.typed(source), source) for name, source in self.copied.items() if source in image
+        }
+        content |= {name: encode(scope.computed(name), name) for name in computed}
+        expiry = self.declared.expires_at if isinstance(self.declared, Projection) else None
+        if isinstance(expiry, str) and expiry in image and expiry not in computed:
+            content[EXPIRY] = for_client(image.typed(expiry), expiry)
+        elif (moment := read("expires_at", expiry, scope)) is not None:
+            content[EXPIRY] = encode(moment, EXPIRY)
+        return content
+
+
+def expiry_of(row: Mapping[str, Typed]) -> int | None:
+    """When the derived table's TTL may take the row, in epoch seconds; None if it never does."""
+    typed = row.get(EXPIRY, {})
+    return int(Decimal(typed["N"])) if "N" in typed else None
 
 
 def _members(each: Source, scope: Scope) -> Sequence[Value]:
