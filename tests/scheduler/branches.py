@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.scheduler.archive import ArchiveWorld
+from tests.scheduler.broken import RandomBroken
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
@@ -66,6 +67,13 @@ def rebuilt(seed: int, choices: Choices) -> World:
     return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
 
 
+def broken(seed: int, choices: Choices) -> World:
+    """The stream with zombies and rewinds, groups and members that break, and runs that build them anew."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2
+    plan = Plan(items=2, repairs=1 + seed % 2, zombies=odd, rewinds=odd, redrives=0, hasty=seed % 4 < 2, faults=faults)
+    return RandomBroken(seed, choices, plan)
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -74,6 +82,7 @@ def scheduled(seed: int, choices: Choices) -> Playable:
 BRANCHES: dict[str, Make] = {
     "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
+    "derive-broken": broken,
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
     "derive-rebuilt": rebuilt,
