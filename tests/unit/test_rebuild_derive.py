@@ -237,6 +237,20 @@ def test_one_removed_view_is_retired_by_its_name():
     assert world.shown() == filled(profile(), by_tag(), newest())
 
 
+def test_a_removed_view_is_retired_under_each_of_its_keys():
+    """Its key was changed, and it was removed before a rebuild: rows are under both."""
+    world = World(profile(), by_tag())
+    world.declare(profile(sk="P"), by_tag(pk="LABEL#{each}"), sums())
+    world.put(9, "e", "open", 7, "Eva", ["w"])
+    world.put(10, "a", "shut", 7, "Ada", ["v"])
+    world.declare(sums())
+    assert world.rebuild() == set()
+    alone = World(sums())
+    for version, id, image in ((9, "e", ("open", 7, "Eva", ["w"])), (10, "a", ("shut", 7, "Ada", ["v"]))):
+        alone.put(version, id, *image)
+    assert world.shown() == alone.shown()
+
+
 def test_a_retired_view_leaves_no_figures_in_the_groups_of_its_successor():
     world = World(sums(), newest())
     world.declare(sums(name="figures", where=rich), newest(name="last", where=rich))

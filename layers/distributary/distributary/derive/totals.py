@@ -1,6 +1,7 @@
 """A group's figures, whether one row holds them or many shards."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import reduce
 
@@ -17,7 +18,9 @@ from distributary.stream.sort_key import sortable
 _ANY_BYTES = 4096
 
 
-def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
+def read(
+    client: BatchReader, table: str, view: View, group: Mapping[str, Value], before: int | None = None
+) -> dict[str, Value] | None:
     """Reads a group of an `Aggregate`, all of its shards together. Costs 1 read unit for each shard, in one
     BatchGetItem (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html). The shards are
     not read at one moment, so a total may miss what is written meanwhile.
@@ -27,6 +30,7 @@ def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]
         table: The derived table's name.
         view: The view, as `check` returns it.
         group: The attributes that the view's keys name, with the group's values.
+        before: The `shards` of an earlier declaration, whose rows are read as well: until a rebuild has moved all.
 
     Returns:
         The row's attributes, or None if the group is empty. Sums are exact Decimals, also beyond the 38 digits that
@@ -40,7 +44,9 @@ def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]
     declared = view.declared
     if not isinstance(declared, Aggregate):
         raise TypeError(f"view '{view.name}' is no Aggregate")
-    keys = [typed_key(key) for key in shards_of(declared, view.key(group))]
+    spread = [declared, *([] if before is None else [replace(declared, shards=before)])]
+    shards = dict.fromkeys(key for each in spread for key in shards_of(each, view.key(group)))
+    keys = [typed_key(key) for key in shards]
     rows = batch_get(client, table, keys, FOREVER)
     return combined(declared, rows) if rows else None
 

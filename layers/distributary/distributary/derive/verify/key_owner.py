@@ -17,10 +17,10 @@ _SHARD = re.compile(r"%s[0-9]+$")
 
 
 def view_of(views: Iterable[View], key: Key) -> View | None:
-    """The view that writes rows under such a key; None if no view does."""
+    """The view that writes rows under such a key, or did as an aggregate of other `shards`; None if no view does."""
     for view in views:
         pk, sk = key
-        if isinstance(view.declared, Aggregate) and view.declared.shards > 1:
+        if isinstance(view.declared, Aggregate):
             pk = _SHARD.sub("", pk)
         if _fields(view, (pk, sk)) is not None:
             return view
