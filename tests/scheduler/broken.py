@@ -61,7 +61,7 @@ class BrokenWorld(DeriveWorld):
             owned |= dict.fromkeys(RecordedContribution.read(row).shares, names.get(id[0].partition("|")[0]))
         wrong, moving = look_at_groups(scan, [(view, key) for key, view in owned.items() if view is not None])
         if wrong:
-            GroupBuilder(Comparator(SOURCE, self.views, tables, 0, 0.0), scan).build(wrong)
+            GroupBuilder(Comparator(SOURCE, self.views, tables, 0, 0.0)).build(wrong)
         return not wrong and not moving
 
     def check(self, when: str) -> None:

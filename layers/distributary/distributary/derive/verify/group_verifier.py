@@ -111,7 +111,7 @@ class GroupCheck:
                 break
         broken = [*left, *(each for each in wrong if needs_building(each))]
         if broken:
-            GroupBuilder(self.comparator, self.scan).build(broken)
+            GroupBuilder(self.comparator).build(broken)
             views = {each.key: each.view for each in broken}
             left = self._looked_at_again([(view, key) for key, view in views.items()])
         after = {each.key: len(each.problems) for each in left}

@@ -10,8 +10,7 @@ on with it: two runs at once and one that died end the same. `tests/unit/test_in
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from threading import Lock
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -41,7 +40,6 @@ from distributary.derive.transactions import ACTIONS, CANCELLED, PendingEntry, i
 from distributary.derive.verify.group_diff import GroupFinding, ended_row, group_row, sets_of
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.key_owner import item_of_entry
-from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.dynamodb import table_reader
 from distributary.errors import Unavailable
@@ -73,29 +71,24 @@ class GroupBuilder:
     of its members, and 2 for each transaction."""
 
     comparator: Comparator
-    scan: Scan
-    _counting: Lock = field(default_factory=Lock)
 
     @property
     def tables(self) -> LedgerTables:
         """Where the groups are kept."""
-        return self.scan.tables
+        return self.comparator.tables
 
     def build(self, broken: Sequence[GroupFinding]) -> None:
-        """All of them, with one scan of the ledger. Raises Unavailable; what was begun is ended by the next run."""
+        """All of them, with one scan of the ledger: a page after the other, for they write the same groups. Raises
+        Unavailable; what was begun is ended by the next run."""
         found = [built for each in broken if (built := self._begun(each)) is not None]
         begun = {(each.view.name, each.key): each for each in found}
         if not begun:
             return
         named = {group: each.incarnation for group, each in begun.items()}
-
-        def take(page: list[Row]) -> None:
+        for page in table_reader.pages(self.tables.client, self.tables.ledger, 0, 1):
             due = [row["id"]["S"] for row in page if _unmarked(check_ledger_row(row), named)]
-            with self._counting:
-                for at in range(0, len(due), _BATCH):
-                    self._count(due[at : at + _BATCH], named)
-
-        self.scan.each_page(self.tables.ledger, take)
+            for at in range(0, len(due), _BATCH):
+                self._count(due[at : at + _BATCH], named)
         for each in begun.values():
             self._switch(each)
 
