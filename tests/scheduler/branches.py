@@ -13,6 +13,7 @@ from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
+from tests.scheduler.rebuilt_index import RandomRebuiltIndex
 from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.welcome import ResendWorld, WelcomeWorld
@@ -61,10 +62,10 @@ def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> 
     return mesh(seed, choices, repairs=1 + seed % 2)
 
 
-def rebuilt(seed: int, choices: Choices) -> World:
-    """The stream with zombies and rewinds, of views that are declared anew, and a rebuild beside it."""
-    faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2
-    return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
+def rebuilt(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
+    """The stream with zombies and rewinds, of what is declared anew, and a rebuild beside it."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True), seed // 3 % 2
+    return world(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
 
 
 def broken(seed: int, choices: Choices) -> World:
@@ -85,12 +86,13 @@ BRANCHES: dict[str, Make] = {
     "derive-broken": broken,
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
-    "derive-rebuilt": rebuilt,
+    "derive-rebuilt": partial(rebuilt, RandomRebuilt, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
+    "index-rebuilt": partial(rebuilt, RandomRebuiltIndex, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
