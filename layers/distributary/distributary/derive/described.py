@@ -57,7 +57,7 @@ def added(before: Mapping[str, Sequence[Description]], now: Mapping[str, Descrip
     """With the declarations of now, where rows are written under another one than before. Of those that came since the
     first, one of each pair of keys is kept: a rebuild looks for rows by their keys."""
     found = {name: list(former) for name, former in before.items()}
-    for name in {*before, *now}:
+    for name in dict.fromkeys((*before, *now)):
         each, former = now.get(name, NOT_DECLARED), found.setdefault(name, [])
         if not any(_missed(one, each) == [] for one in former):
             later = [one for one in former[1:] if _keys(one) != _keys(each)]

@@ -153,12 +153,12 @@ class TransactionQueue:
 
     def _read(self, touched: Touched) -> dict[Key, GroupUpdate]:
         """The groups with the members that change. Once, if the ledger's rows show which incarnation is theirs."""
-        likely = {
+        likely = [
             member_key(case.entry.view, key, name, case.recorded.marks.get(key, ""))
             for key, cases in touched.items()
             for case in cases
             for name in case.delta.groups[key].members
-        }
+        ]
         self._fetch([*touched, *likely])
         found = {key: GroupUpdate.of(key, self._rows[key], cases) for key, cases in touched.items()}
         self._fetch([at for key, each in found.items() for at in _members_of(key, each)])
