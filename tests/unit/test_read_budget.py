@@ -76,7 +76,7 @@ def clock(monkeypatch):
 
 def views(service, units):
     declared = [Projection(name="fixed", of=ITEM, pk="I", sk="{id}")]
-    return of_views(derive(declared, service), lambda: "source", 0, units)
+    return of_views(derive(declared, service), lambda: "source", 0, Pace(units))
 
 
 def replica(service, units):

@@ -8,8 +8,9 @@ the segment begins anew.
 
 `{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"], "declared": {...}}}}` says what was done,
 under the declarations that the command was told when it began: a function of other declarations refuses it. The answer
-is `{"declarations": {"parts": [...], "written": {...}, "declared": {...}}}`: a description of each view by its name, as
-its rows were written and as it is declared now.
+is `{"declarations": {"parts": [...], "written": {...}, "since": {...}, "declared": {...}}}`: a description of each view
+by its name, as its rows were written and as it is declared now; `since`: a list of others that rows were written under
+since then, an empty one if the view was not declared for a while.
 """
 
 from collections import Counter

@@ -85,20 +85,23 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class RecordedContribution:
-    """What the ledger remembers: keys with digests of their rows, never the content itself."""
+    """What the ledger remembers: keys with digests of their rows, never the content itself. `marks`: by group, the
+    newest incarnation that counts the share, if it is not the first; see `groups.Group`."""
 
     rows: Mapping[Key, str] = field(default_factory=dict)
     shares: Mapping[Key, tuple[Mapping[str, Decimal], Mapping[MemberName, str]]] = field(default_factory=dict)
+    marks: Mapping[Key, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, contribution: Contribution) -> "RecordedContribution":
-        """The memory of a contribution."""
+    def of(cls, contribution: Contribution, marks: Mapping[Key, str] | None = None) -> "RecordedContribution":
+        """The memory of a contribution; of other groups no mark is kept."""
         return cls(
             {key: digest(row) for key, row in contribution.rows.items()},
             {
                 key: (share.amounts, {name: digest(value) for name, value in share.members.items()})
                 for key, share in contribution.shares.items()
             },
+            {key: mark for key, mark in (marks or {}).items() if mark and key in contribution.shares},
         )
 
     @classmethod
@@ -106,13 +109,16 @@ class RecordedContribution:
         """From a ledger row; empty if there is none."""
         rows = {(pk, sk): kept for pk, sk, kept in map(_strings, row.get("rows", {"L": []})["L"])}
         shares = {}
+        marks: dict[Key, str] = {}
         for each in row.get("shares", {"L": []})["L"]:
-            pk, sk, amounts, members = each["L"]
+            pk, sk, amounts, members, *mark = each["L"]
+            if mark:
+                marks[pk["S"], sk["S"]] = mark[0]["S"]
             shares[pk["S"], sk["S"]] = (
                 {name: Decimal(number["N"]) for name, number in amounts["M"].items()},
                 {(of, sort): kept for of, sort, kept in map(_strings, members["L"])},
             )
-        return cls(rows, shares)
+        return cls(rows, shares, marks)
 
     def written(self) -> dict[str, Typed]:
         """Attributes of a ledger row; what is empty is left out."""
@@ -120,7 +126,7 @@ class RecordedContribution:
         if self.rows:
             content["rows"] = {"L": [_list(*key, kept) for key, kept in self.rows.items()]}
         if self.shares:
-            content["shares"] = {"L": [_share(key, *share) for key, share in self.shares.items()]}
+            content["shares"] = {"L": [_share(key, *share, self.marks.get(key)) for key, share in self.shares.items()]}
         return content
 
 
@@ -151,13 +157,14 @@ def difference(recorded: RecordedContribution, contribution: Contribution) -> De
     puts = {key: row for key, row in contribution.rows.items() if recorded.rows.get(key) != digest(row)}
     groups = {}
     for key in {**recorded.shares, **contribution.shares}:
-        delta = _group_delta(recorded.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
+        delta = group_delta(recorded.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
         if delta.amounts or delta.members:
             groups[key] = delta
     return Delta(puts, frozenset(recorded.rows.keys() - contribution.rows.keys()), groups)
 
 
-def _group_delta(old: tuple[Mapping[str, Decimal], Mapping[MemberName, str]], new: Share) -> GroupDelta:
+def group_delta(old: tuple[Mapping[str, Decimal], Mapping[MemberName, str]], new: Share) -> GroupDelta:
+    """What changes in a group where the new share takes the place of a recorded one."""
     amounts, digests = old
     changed = {name: subtract(new.amounts.get(name, Decimal()), amounts.get(name, Decimal())) for name in amounts}
     added = {name: amount for name, amount in new.amounts.items() if name not in amounts}
@@ -191,14 +198,15 @@ def subtract(one: Decimal, other: Decimal) -> Decimal:
     return _WIDE.subtract(one, other)
 
 
-def member_key(view: str, group: Key, member: MemberName) -> Key:
+def member_key(view: str, group: Key, member: MemberName, incarnation: str = "") -> Key:
     """Where a member is counted. No template can write `%m`, so no view's row is ever met."""
-    return member_partition(view, group, member[0]), member[1]
+    return member_partition(view, group, member[0], incarnation), member[1]
 
 
-def member_partition(view: str, group: Key, of: str) -> str:
-    """The partition that holds the members of one set of one group, in their order."""
-    return bounded(f"%m{view}|{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
+def member_partition(view: str, group: Key, of: str, incarnation: str = "") -> str:
+    """The partition that holds the members of one set of one incarnation of a group, in their order."""
+    within = f"%{incarnation}|" if incarnation else ""
+    return bounded(f"%m{view}|{within}{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
 
 
 def _list(*texts: str) -> Typed:
@@ -209,13 +217,14 @@ def _strings(typed: Typed) -> tuple[str, ...]:
     return tuple(each["S"] for each in typed["L"])
 
 
-def _share(key: Key, amounts: Mapping[str, Decimal], members: Mapping[MemberName, str]) -> Typed:
+def _share(key: Key, amounts: Mapping[str, Decimal], members: Mapping[MemberName, str], mark: str | None) -> Typed:
     numbers = {name: {"N": number_text(amount, name)} for name, amount in amounts.items()}
     return {
         "L": [
             *({"S": text} for text in key),
             {"M": numbers},
             {"L": [_list(*name, kept) for name, kept in members.items()]},
+            *([{"S": mark}] if mark else []),
         ]
     }
 

@@ -62,10 +62,10 @@ class View:
         return self.pk.render(keys, PARTITION_KEY_BYTES), self.sk.render(keys, SORT_KEY_BYTES)
 
     def read(self, key: tuple[str, str]) -> dict[str, Typed] | None:
-        """The attributes that a row's or a shard's key holds; None for a key that the view cannot have made."""
-        declared = self.declared
-        spread = isinstance(declared, Aggregate) and declared.shards > 1
-        pk = self.pk.read(_SHARD.sub("", key[0]) if spread else key[0])
+        """The attributes that a row's or a shard's key holds; None for a key that the view cannot have made. An
+        aggregate may have had other `shards`."""
+        grouped = isinstance(self.declared, Aggregate)
+        pk = self.pk.read(_SHARD.sub("", key[0]) if grouped else key[0])
         sk = self.sk.read(key[1])
         if pk is None or sk is None or any(pk[name] != sk[name] for name in pk.keys() & sk.keys()):
             return None
