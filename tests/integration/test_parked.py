@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -30,6 +29,7 @@ from distributary.welcome.branch import LATE
 from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.stack import ACCOUNT, Lambda, clients
+from tests.replaced import replace
 from tests.unit.branches import Ledger
 from tests.unit.records import ARN, stream_record
 

@@ -1,6 +1,5 @@
 """The welcome branch over fakes, for unit tests: tables, a mailbox, and a clock."""
 
-from dataclasses import replace
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
@@ -16,6 +15,7 @@ from distributary.welcome.suppressions import Suppressions
 from tests.fakes import ses
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.records import CREATED
 
 AMPLE = Deadline(60.0, 0.0, lambda: 0.0)

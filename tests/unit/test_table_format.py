@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from distributary.stream.codec import decode_item
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.records import change
 
 USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))

@@ -2,8 +2,9 @@
 
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from distributary.archive.line import line, micros_of
 from distributary.consumer import outcome as outcomes
@@ -23,8 +24,7 @@ Part = tuple[str, int]
 """A table and the start of an hour: what an object is of."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveBranch:
+class ArchiveBranch(Struct, frozen=True):
     """An event branch: it keeps each change, never a state. Readers remove what was delivered twice."""
 
     s3: Any

@@ -1,24 +1,38 @@
 """boto3 clients, and what their errors ask of the caller."""
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
-
-import boto3
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectTimeoutError,
-    EndpointConnectionError,
-    NoCredentialsError,
-    NoRegionError,
-)
 
 from distributary.consumer.parallel import WORKERS
 from distributary.errors import DistributaryError, Rejected, Unavailable
 
-gc.freeze()  # boto3 stays: the collector would walk through all of it several times while the rest is imported
+
+@contextmanager
+def _to_stay() -> Iterator[None]:
+    """What is imported meanwhile stays as long as the process, and the collector never walks through it: it would do so
+    several times while boto3 and the rest are imported."""
+    collects = gc.isenabled()
+    gc.disable()
+    yield
+    gc.freeze()
+    if collects:
+        gc.enable()
+
+
+with _to_stay():
+    import boto3
+    import botocore.session
+    from botocore.config import Config
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+        NoCredentialsError,
+        NoRegionError,
+    )
 
 ALIAS = "live"
 """Of a function, the version that its events go to; template.yaml makes it."""

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, Self
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer import replay, sweep
@@ -38,8 +39,7 @@ class Branch(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """A branch with what surrounds it in one function."""
 
     branch: Branch

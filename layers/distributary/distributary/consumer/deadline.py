@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from distributary.errors import Unavailable
 
@@ -23,8 +24,7 @@ class Context(Protocol):
         """Milliseconds until Lambda ends the invocation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """A moment on the monotonic clock, in seconds, with a reserve after it for parking, metrics and the response."""
 
     ends: float

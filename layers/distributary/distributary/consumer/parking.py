@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import Deadline
@@ -25,8 +26,7 @@ UNREAD = "unread"
 _NAME_BYTES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Parking:
+class Parking(Struct, frozen=True):
     """The bucket's part `parked/<branch>/`.
 
     The name of an object contains the branch, a digest of the item, and the event id. So a change parked twice is one

@@ -1,7 +1,8 @@
 """Which generation a stream's changes belong to: positions of two streams cannot be compared."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from distributary.errors import DistributaryError, ForeignStream, Rejected
 from distributary.stream.keys import table_of
@@ -70,8 +71,7 @@ def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
     return {**bound, generation: stream}
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(Struct, frozen=True):
     """`listed`: the generation of each stream, by ARN; where none is listed, every stream has `generation`. `bind`
     asks the sink once per stream and environment."""
 

@@ -1,8 +1,9 @@
 """Derived tables: each declared view's rows, kept in step with the source table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -25,8 +26,7 @@ def unchecked(deadline: Deadline) -> None:
     """For tables that nothing but this branch has written."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeriveBranch:
+class DeriveBranch(Struct, frozen=True):
     """Views say what, `register` and `ledger` write it. `check_tables` comes first; see `TableFormat.check`."""
 
     views: tuple[View, ...]

@@ -1,8 +1,9 @@
 """A group's row and its counted members, as they are and as a delta leaves them: pure decisions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
+
+from msgspec import Struct, field
 
 from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
 from distributary.derive.format import STATE, WRITTEN
@@ -23,8 +24,7 @@ class Torn(Rejected):
     """The rows do not agree: they were read during a write, or another program writes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group as read: its row (empty if there is none) and the members at hand, absent ones with an empty row."""
 
     row: Row
@@ -61,8 +61,7 @@ class Group:
         return self.row.get(STATE, {"M": {}})["M"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewGroupState:
+class NewGroupState(Struct, frozen=True):
     """What the group's row and members become; None is gone."""
 
     row: Row | None

@@ -4,8 +4,9 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
@@ -16,8 +17,7 @@ from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerTables:
+class LedgerTables(Struct, frozen=True):
     """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, in a view that
     keeps what TTL takes `kept` (BOOL, whether TTL took the item), and `expires_at`
     (N, epoch seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has

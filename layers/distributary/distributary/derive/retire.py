@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
@@ -126,7 +128,7 @@ class Retirement:
             rows |= {key} if owners[key] is None else set()
         standing = self.tables.derived_rows(list(own), deadline) if own else {}
         rows |= {key for key, row in standing.items() if REVISION not in row}
-        return replace(whole, groups=groups, deletes=frozenset(rows))
+        return structs.replace(whole, groups=groups, deletes=frozenset(rows))
 
     def _shape(self, recorded: RecordedContribution) -> Shape:
         owners = (view_of(self.views, key) for key in recorded.shares)

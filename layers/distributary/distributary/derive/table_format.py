@@ -6,8 +6,9 @@ that each view's rows were written under, until a rebuild has brought all of the
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.derive.declarations import Aggregate
@@ -35,8 +36,7 @@ _UPGRADE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TableFormat:
+class TableFormat(Struct, frozen=True):
     """Of the tables, as `views` are declared now. The row: `id`, `format` (N), `shards` (M: a number by view), `views`
     (M: a `Description` by view). `told` is called by each check while a rebuild is due."""
 

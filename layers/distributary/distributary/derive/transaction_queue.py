@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -31,8 +32,7 @@ TRIES = 12
 """Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """Cases to be written together, after `tries` attempts; `fresh`: everything is read again for it."""
 
     cases: list[PendingEntry]
@@ -40,8 +40,7 @@ class Job:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GroupUpdate:
+class GroupUpdate(Struct, frozen=True):
     """A group, as all the cases of one transaction change it."""
 
     view: str

@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.derive.delta import Delta, Entry, Key, RecordedContribution, Row, difference
@@ -26,8 +27,7 @@ _BUSY_ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PendingEntry:
+class PendingEntry(Struct, frozen=True):
     """An entry beside the ledger row that it was compared with: `read` is that row's version as text, None if
     absent: every writer changes it, so that a condition on it is one on the whole row."""
 
@@ -56,8 +56,7 @@ def overtaken(entry: Entry, row: Row) -> bool:
     return bool(row) and versions.from_text(row["version"]["S"]) >= entry.version
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One action of a transaction: of one entry's ledger or derived row, or of a group that several entries share."""
 
     request: Mapping[str, Any]
@@ -65,8 +64,7 @@ class Action:
     group: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancellationResult:
+class CancellationResult(Struct, frozen=True):
     """What a cancelled transaction says. Entries: `refused` for ever, `overtaken` with the ledger row that was met
     (empty if it did not come along). Groups: `refused_groups`, `moved` by someone else meanwhile. `busy` of both."""
 

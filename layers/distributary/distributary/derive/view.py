@@ -1,8 +1,9 @@
 """Checked declarations, ready for use."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.errors import Rejected
@@ -32,8 +33,7 @@ class Primitive(StrEnum):
     LEDGER = "Ledger"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A declaration with its templates parsed and its copied attributes by the name that the row gives them."""
 
     declared: Declaration

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -20,8 +20,7 @@ Place = tuple[str, str]
 """A document's write alias and id."""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexBranch:
+class IndexBranch(Struct, frozen=True):
     """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents.
 
     `generation` names the indexes, `earliest` is the source's. A change of an earlier one came from an earlier stream,

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from distributary.errors import Rejected
 from distributary.index.declarations import Field, Index
@@ -31,8 +32,7 @@ class Written(NamedTuple):
     shortcut: Shortcut | None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A declaration with its templates parsed and a writer for each field."""
 
     declared: Index

@@ -1,7 +1,8 @@
 """Two generations of one branch, written side by side while readers move from the one to the other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -10,8 +11,7 @@ from distributary.index.branch import IndexBranch
 from distributary.stream.change import Change
 
 
-@dataclass(frozen=True, slots=True)
-class DualWrite:
+class DualWrite(Struct, frozen=True):
     """`current` gets half of the time that is left, so that `next` has its turn."""
 
     current: IndexBranch

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import Clients
@@ -56,7 +57,7 @@ def reconciler(
 
         names = chosen([source.declared.name for each in whole for source in each.sources], requests)
         branches = [
-            replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
+            structs.replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
             for each in whole
         ]
         dynamodb, search = clients("dynamodb"), _search(settings, clients)

@@ -1,7 +1,9 @@
 """Another region's table, one way: the declared items of the source, under the same keys, with the same types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+
+from msgspec import Struct, field
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -25,8 +27,7 @@ REQUESTS = 500
 function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorBranch:
+class MirrorBranch(Struct, frozen=True):
     """Keeps in the register's table what `declared` says, plus the version attribute. `sliced`: the register's client
     takes attributes as the text that was received."""
 

@@ -12,6 +12,8 @@ from string import Formatter
 from typing import Any
 from urllib.parse import unquote
 
+from msgspec import Struct
+
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import Typed, Value, decode, number_text
 from distributary.stream.sort_key import number_of, sortable_number
@@ -120,8 +122,7 @@ def _number_as_written(plain: str) -> str:
     raise ValueError("no number as a key holds it")
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     name: str
     type: str
 

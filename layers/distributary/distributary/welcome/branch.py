@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from uuid import uuid4
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -40,8 +42,7 @@ _LATE = Outcome(Status.IGNORED, LATE)
 _SUPPRESSED = Outcome(Status.IGNORED, "the address is suppressed: it bounced or complained")
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """A message that a rule asks for. `claims` are the ids under which it may have been claimed, its own first; a claim
     under one of `others` is this message's only if it names the change's `position`. A `late` message is not begun, but
     one that was begun in time is settled."""
@@ -54,8 +55,7 @@ class Sending:
     late: bool
 
 
-@dataclass(frozen=True, slots=True)
-class WelcomeBranch:
+class WelcomeBranch(Struct, frozen=True):
     """The declared rules, each over its channel. `max_age_seconds` is that of rules without one of their own."""
 
     rules: tuple[Rule, ...]

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from msgspec import Struct
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.requests import Item, Operation, batch_get, conditional_write
@@ -26,8 +27,7 @@ class Claim(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A claim as read. `owner` and `sends` are those of its last claimant; `lease` (epoch seconds) is when the next one
     may take it over; `position` is that of the change it was taken for, empty in claims of version 0.1."""
 
@@ -38,8 +38,7 @@ class Found:
     position: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """A table of `id` (S), `state` (sending, sent or unknown), `owner`, `lease` (N, epoch seconds), `sends` (N),
     `position` (S), `message_id` and, for rules that send again, `expires_at` (N, epoch seconds, the table's TTL
     attribute). It holds nothing of the item but its key."""

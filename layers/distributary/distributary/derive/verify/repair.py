@@ -17,6 +17,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from msgspec import structs
+
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
@@ -97,7 +99,7 @@ class Repair:
             return SUPERSEDED
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = max(versions.from_text(read) if read else entry.version, at_least)
-        kept = replace(entry, version=version, revision=self.tables.revision())
+        kept = structs.replace(entry, version=version, revision=self.tables.revision())
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
 

@@ -3,9 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.backoff import backoff
@@ -26,8 +27,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _STOPPED = End(outcomes.failed(Unavailable("bulk: stopped before the function's timeout")))
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One document to index: its id and its two lines of NDJSON."""
 
     id: str

@@ -1,8 +1,9 @@
 """What OpenSearch, or the way to it, says instead of yes: one outcome for each, and whether to try again."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
@@ -72,8 +73,7 @@ class Refused(Exception):
         return end(self.status_code, self.kind or "request", "", self.detail)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """One document's, after one request: `again` if it is worth another, `busy` if there was too much at a time.
     `retyped` if its mapping was made by another document at the same time: it is worth a few more."""
 

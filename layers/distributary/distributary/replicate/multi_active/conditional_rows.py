@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from msgspec import Struct
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.dynamodb.requests import ItemClient, Operation, conditional_write
@@ -25,8 +26,7 @@ Row = Mapping[str, Typed]
 _Site = TypeVar("_Site")
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Table `table` of `region`, whose replicator keeps its own attribute in `attribute`. What is kept is in the table
     `beside` it, with `id` (S), `format` (N) and, of an item that is deleted, `expires_at` (N, epoch seconds, the TTL
     attribute) after `days`. Rows are DynamoDB JSON as boto3 takes it. A read is consistent: 1 read unit per 4 KB."""

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from distributary.consumer.aws import AwsError, classify
 from distributary.replicate.multi_active.crdt import NEVER, Time
@@ -28,8 +29,7 @@ class Side(NamedTuple):
         return {"region": self.region, "time": time, "deleted": self.deleted, "item": self.item}
 
 
-@dataclass(frozen=True, slots=True)
-class Conflicts:
+class Conflicts(Struct, frozen=True):
     """The bucket's part `conflicts/`. An object's name is made of the item, `table` included, and the two sides: a
     conflict that is met twice is recorded once, and the objects of one item are found by their names. Each region that
     meets it records it in its own bucket. `count` is told of each. Names of release 0.1 hold no digest of the item."""

@@ -6,11 +6,13 @@ region's part: whatever it outranks is gone, in every part. Joining is commutati
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, Value, decode, encode
@@ -131,8 +133,7 @@ class Revision(NamedTuple):
 FIRST = Revision()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one region has written. `sibling`: None if there is no item. `cells`: when the region last wrote each cell
     of it; the values are in `sibling`. `tombstone`: its greatest delete. `floor`: the position of its latest delete.
     `digests`: of the newest content, by position; "" after a delete."""
@@ -163,8 +164,7 @@ def unread(region: str) -> str:
     return f"{region}/unread"
 
 
-@dataclass(frozen=True, slots=True)
-class MergeState:
+class MergeState(Struct, frozen=True):
     """Of one item: the parts by region."""
 
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -192,8 +192,7 @@ class MergeState:
 MergeItems = Callable[[Typed, Typed], Typed]
 
 
-@dataclass(frozen=True, slots=True)
-class Lattice:
+class Lattice(Struct, frozen=True):
     """States under a rule. `merge` decides only what is shown, so whatever it does, `join` keeps its laws."""
 
     regions: tuple[str, ...]

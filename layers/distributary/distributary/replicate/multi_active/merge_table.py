@@ -2,9 +2,10 @@
 
 import json
 import zlib
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
+
+from msgspec import Struct, field
 
 from distributary.replicate.multi_active.conditional_rows import Row, Rows
 from distributary.replicate.multi_active.crdt import (
@@ -24,16 +25,14 @@ from distributary.stream.keys import bounded
 ID_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A merge state as it is stored; `revision` names its content, None if nothing is stored."""
 
     known: MergeState = field(default_factory=MergeState)
     revision: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MergeStateTable:
+class MergeStateTable(Struct, frozen=True):
     """A region's rows and their merge states: of `revision` (S) and `state` (B, compressed JSON). An `id` names an item
     among those of the region's table. Raises as `Rows` does."""
 

@@ -6,9 +6,10 @@ the same in every other region. Whoever changed a merge state then brings its ro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -27,8 +28,7 @@ from distributary.stream.codec import for_client
 from distributary.stream.keys import identity
 
 
-@dataclass(frozen=True, slots=True)
-class MergingBranch:
+class MergingBranch(Struct, frozen=True):
     """The function of the region `home`. It writes to all `others`, because no region passes on what another wrote.
 
     Costs of an update: 1 write and 2 reads in its own region, 2 writes and 3 reads in each other one; an item's changes
@@ -84,8 +84,7 @@ class Look(NamedTuple):
     row_is_newer: bool = True
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     """One item, in all regions. `wrote`: whether anything was written, anywhere."""
 
     branch: MergingBranch

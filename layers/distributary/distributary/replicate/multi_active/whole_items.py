@@ -11,8 +11,10 @@ shows what it replaced, and its region's function brings it back.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.backoff import backoff
@@ -35,8 +37,7 @@ from distributary.stream.version import position_of
 TOMBSTONE_ID_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class MultiActiveBranch:
+class MultiActiveBranch(Struct, frozen=True):
     """The function of the region that is first in `regions`. `stamps`: how rows are read as states."""
 
     declared: MultiActive
@@ -85,8 +86,7 @@ class MultiActiveBranch:
             return outcomes.failed(error)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One item in all regions. Its methods return whether anything was written, anywhere."""
 
     branch: MultiActiveBranch
@@ -216,8 +216,7 @@ class Look(NamedTuple):
         return dead if dead is not None and dead.outranks(self.state) else self.state
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
+class Replica(Struct, frozen=True):
     """One item in one region: a row and a tombstone (`id`, `state`, `by`), which never become less.
 
     A put is: look, put on condition that the row is as it was seen, look at the tombstone again, take back. A deletion

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+from msgspec import Struct
 
 from distributary.consumer.aws import code_of
 from distributary.errors import DistributaryError, Rejected, Unavailable
@@ -19,8 +19,7 @@ class MaybeSent(DistributaryError):
     """The request was interrupted, so it is unknown whether the message was sent. `Rule.on_unknown` decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connections:
+class Connections(Struct, frozen=True):
     """What a channel is made of.
 
     Attributes:

@@ -2,8 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
+
+from msgspec import Struct
 
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected, Unavailable
@@ -15,8 +16,7 @@ _NEVER = {"ValidationException", "MalformedDetail", "InvalidArgument"}
 _MAY_BE_THERE = {"InternalFailure", "InternalException"}
 
 
-@dataclass(frozen=True, slots=True)
-class EventBridge:
+class EventBridge(Struct, frozen=True):
     """An event on the bus of the setting `WelcomeEventBus`, with source `distributary.welcome` and the rule's name as
     detail type. Its detail has `id`, `rule`, `values`, `subject`, `text`, `html` and `template`. An event may come
     twice, with the same `id` (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html). The

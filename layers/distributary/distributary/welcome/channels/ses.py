@@ -2,8 +2,9 @@
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
+
+from msgspec import Struct
 
 from distributary.consumer.aws import AwsError
 from distributary.welcome.channels.channel import Connections, meaning
@@ -16,8 +17,7 @@ _OF_DEPLOYMENT = re.compile(r"not verified|template\b.*does not exist|configurat
 """What a refusal says that is no fault of the message: an identity that is not verified, a template that is missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ses:
+class Ses(Struct, frozen=True):
     """An e-mail through SES v2, with subject, text and HTML, or with a stored template
     (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html). The recipient is one address of plain
     ASCII, at most 254 characters. Sender and reply address are the settings `WelcomeSender` and `WelcomeReplyTo`."""
