@@ -70,10 +70,10 @@ class Source(Struct, frozen=True):
         document = {}
         for name, (field, write, shortcut) in self.fields.items():
             if not callable(field.of):
-                attribute = field.of or name
-                if attribute not in item:
+                try:
+                    typed = item.typed(field.of or name)
+                except KeyError:
                     continue
-                typed = item.typed(attribute)
                 written = shortcut(typed) if shortcut is not None and type(typed) is dict else MISSED
                 if written is not MISSED:
                     document[name] = written
