@@ -15,9 +15,14 @@ from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.settings import ReplicateSettings
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 
 FAR = "us-east-1"
 """The region of a mirror's replica."""
+
+
+DERIVED = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+"""The keys of the tables that a derive branch writes."""
 
 
 def plain(table: str) -> str:
@@ -54,9 +59,11 @@ def derive(
     name: Callable[[str], str] = plain,
     parallel: Any = None,
     now: Callable[[], float] = epoch,
+    **tables: Any,
 ) -> DeriveBranch:
-    """A derive branch that never sleeps between two attempts."""
-    return build_derive(views, derive_settings(name), lambda _: client, parallel or Serial(), now, lambda _: None)
+    """A derive branch that never sleeps between two attempts; `tables` are fields of its `LedgerTables` to replace."""
+    built = build_derive(views, derive_settings(name), lambda _: client, parallel or Serial(), now, lambda _: None)
+    return replace(built, ledger=replace(built.ledger, tables=replace(built.ledger.tables, **tables)))
 
 
 def replicate_settings(name: Callable[[str], str] = plain, **other: Any) -> ReplicateSettings:
