@@ -4,8 +4,6 @@ import gzip
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.archive.line import line, micros_of
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify
@@ -16,6 +14,7 @@ from distributary.readers.archive_layout import HOUR, data_prefix, hour_prefix, 
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Origin
 from distributary.stream.dynamodb_stream import table_of
+from distributary.stream.struct import Struct
 
 _LEVEL = 6
 _UNNAMED = "the record has no eventSourceARN with a table's name, by which the archive is divided"

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer import replay, sweep
 from distributary.consumer.aws import Clients
@@ -22,6 +20,7 @@ from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.stream_event import StreamEvent
+from distributary.stream.struct import Struct
 
 Entry = Change | Undecodable | Unlisted
 Response = dict[str, Any]

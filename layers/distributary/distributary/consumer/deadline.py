@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
-from msgspec import Struct
-
 from distributary.errors import Unavailable
+from distributary.stream.struct import Struct
 
 RESERVE_SECONDS = 3.0
 """Kept back for parking, metrics and the answer to Lambda."""

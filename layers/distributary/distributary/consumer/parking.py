@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
@@ -15,6 +13,7 @@ from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.format import check_format
 from distributary.stream.keys import bounded, escape, item_digest, table_of
 from distributary.stream.records import decode
+from distributary.stream.struct import Struct
 
 PREFIX = "parked"
 FORMAT = 1

@@ -10,8 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
@@ -20,6 +18,7 @@ from distributary.stream import version as versions
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 from distributary.stream.stream_event import StreamEvent
+from distributary.stream.struct import Struct
 
 OURS = "distributary"
 """The one name at the top of an event that is a command."""

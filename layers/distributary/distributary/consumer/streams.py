@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from msgspec import Struct, field
-
 from distributary.errors import DistributaryError, ForeignStream, Rejected
 from distributary.stream.keys import table_of
+from distributary.stream.struct import Struct, field
 from distributary.stream.version import GENERATIONS
 
 UNLISTED = "UnlistedStream"

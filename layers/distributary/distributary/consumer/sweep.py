@@ -16,10 +16,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from msgspec import Struct, field
-
 from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError
+from distributary.stream.struct import Struct, field
 
 SWEEP, DECLARATIONS = "sweep", "declarations"
 

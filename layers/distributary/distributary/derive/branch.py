@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
@@ -17,6 +15,7 @@ from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.keys import bounded
+from distributary.stream.struct import Struct
 
 TOMBSTONE_ID_BYTES = 1024
 Task = TypeVar("Task", Write, Entry)

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 
-from msgspec import Struct, field
-
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed, number_text
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded
+from distributary.stream.struct import Struct, field
 
 Key = tuple[str, str]
 """A derived row's pk and sk."""

@@ -3,12 +3,11 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from msgspec import Struct, field
-
 from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
 from distributary.derive.format import STATE, WRITTEN
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, number_text
+from distributary.stream.struct import Struct, field
 
 REVISION = "_distributary_revision"
 """A new random text at each write: a group that went and came again is never taken for the one before."""

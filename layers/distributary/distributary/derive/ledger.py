@@ -18,8 +18,6 @@ key (`id`), TTL and permissions are its own.
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome
@@ -31,6 +29,7 @@ from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry, lanes, overtaken
 from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.errors import ConfigError, DistributaryError
+from distributary.stream.struct import Struct
 
 
 class Ledger(Struct, frozen=True):

@@ -6,8 +6,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row, typed_key
@@ -15,6 +13,7 @@ from distributary.derive.format import WRITTEN, check_derived_row, marked
 from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
+from distributary.stream.struct import Struct
 
 
 class LedgerTables(Struct, frozen=True):

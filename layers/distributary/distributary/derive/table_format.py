@@ -8,8 +8,6 @@ that each view's rows were written under, until a rebuild has brought all of the
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from msgspec import Struct, field
-
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.derive.declarations import Aggregate
 from distributary.derive.delta import Row
@@ -20,6 +18,7 @@ from distributary.derive.view import View
 from distributary.dynamodb.requests import called, conditional_write
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
+from distributary.stream.struct import Struct, field
 
 ROW_ID = "%derive"
 """Of the row. A view's name begins with a letter, so no item's ledger row has it."""

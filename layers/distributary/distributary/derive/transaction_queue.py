@@ -3,8 +3,6 @@
 from collections import deque
 from collections.abc import Mapping, Sequence
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
@@ -27,6 +25,7 @@ from distributary.derive.transactions import (
 )
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
+from distributary.stream.struct import Struct
 
 TRIES = 12
 """Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""

@@ -4,11 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, field
-
 from distributary.consumer.aws import AwsError, code_of
 from distributary.derive.delta import Delta, Entry, Key, RecordedContribution, Row, difference
 from distributary.stream import version as versions
+from distributary.stream.struct import Struct, field
 
 ACTIONS = 100
 BYTES = 3_500_000

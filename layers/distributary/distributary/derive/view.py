@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
-from msgspec import Struct
-
 from distributary.derive.declarations import Aggregate, Declaration, Projection
 from distributary.derive.scope import Scope, read
 from distributary.errors import Rejected
@@ -16,6 +14,7 @@ from distributary.stream.codec import Typed, Value, encode, for_client
 from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+from distributary.stream.struct import Struct
 
 KEY_ATTRIBUTES = ("pk", "sk")
 """The derived table's key; both strings."""

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from msgspec import Struct
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -16,6 +15,7 @@ from distributary.index.document import DELETED_AT, Source
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.stream import version as versions
 from distributary.stream.change import Change
+from distributary.stream.struct import Struct
 
 Place = tuple[str, str]
 """A document's write alias and id."""

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from distributary.errors import Rejected
 from distributary.index.declarations import Field, Index
 from distributary.index.field_writers import MISSED, Shortcut, Writer
@@ -14,6 +12,7 @@ from distributary.index.nesting import JSON_DEPTH, exceeds, undeclared, within
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.entity import concerns, guarded
 from distributary.stream.keys import Template, bounded
+from distributary.stream.struct import Struct
 
 DELETED_AT = "distributary_deleted_at"
 """What a marker document holds instead of an item: when the marker was written, in epoch seconds."""

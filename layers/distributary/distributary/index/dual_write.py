@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.index.branch import IndexBranch
 from distributary.stream.change import Change
+from distributary.stream.struct import Struct
 
 
 class DualWrite(Struct, frozen=True):

@@ -4,8 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import structs
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Deadline
@@ -22,6 +20,7 @@ from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
+from distributary.stream import struct
 
 
 def build(
@@ -57,7 +56,7 @@ def reconciler(
 
         names = chosen([source.declared.name for each in whole for source in each.sources], requests)
         branches = [
-            structs.replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
+            struct.replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
             for each in whole
         ]
         dynamodb, search = clients("dynamodb"), _search(settings, clients)

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from msgspec import Struct, field
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import IGNORED, Outcome
@@ -16,6 +14,7 @@ from distributary.stream.change import Change, Image, Kind, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.entity import concerns
 from distributary.stream.keys import bounded, identity
+from distributary.stream.struct import Struct, field
 
 TOMBSTONE_ID_BYTES = 1024
 

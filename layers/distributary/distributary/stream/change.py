@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, Value, decode
+from distributary.stream.struct import Struct
 
 REPLICA_VERSION = "_distributary_version"
 """The attribute in which a row of a derived table or a mirror carries its version: a string of 46 digits, to which a

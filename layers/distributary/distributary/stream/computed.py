@@ -7,11 +7,10 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Literal, get_args
 
-from msgspec import Struct
-
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import Value
+from distributary.stream.struct import Struct
 
 Source = str | Callable[[Image], Any]
 """An attribute's name, or a function of the item."""

@@ -12,11 +12,10 @@ from string import Formatter
 from typing import Any
 from urllib.parse import unquote
 
-from msgspec import Struct
-
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import Typed, Value, decode, number_text
 from distributary.stream.sort_key import number_of, sortable_number
+from distributary.stream.struct import Struct
 
 SEPARATORS = "#|/:;,&=~!$*?<>^\\\"'`()[]{} "
 _INVISIBLE = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]))

@@ -4,9 +4,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from uuid import uuid4
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
@@ -18,6 +15,7 @@ from distributary.stream.change import Change, Image, Origin
 from distributary.stream.dynamodb_stream import table_of
 from distributary.stream.keys import bounded, escape, identity
 from distributary.stream.replicated import replicated
+from distributary.stream.struct import Struct, replace
 from distributary.welcome.channels import Channel, MaybeSent
 from distributary.welcome.claims import MAX_SENDS, Claim, Claims, Found, read
 from distributary.welcome.messages import Message

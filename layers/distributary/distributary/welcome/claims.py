@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.requests import Item, Operation, batch_get, conditional_write
+from distributary.stream.struct import Struct
 
 MAX_SENDS = 3
 """Sends for one claim, the first included. Only a rule with `on_unknown="resend"` needs more than one."""

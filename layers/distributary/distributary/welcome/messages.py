@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from msgspec import Struct, field
-
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import number_text
+from distributary.stream.struct import Struct, field
 
 ADDRESS = re.compile(r"(?=.{3,254}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 """An addr-spec of plain ASCII, 254 characters at most: nothing in it can end a header or add a second recipient."""

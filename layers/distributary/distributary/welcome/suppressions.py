@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError, classify
+from distributary.stream.struct import Struct
 
 
 class Suppressions(Struct, frozen=True):

@@ -2,10 +2,9 @@
 
 from typing import ClassVar, Protocol
 
-from msgspec import Struct
-
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.codec import Value
+from distributary.stream.struct import Struct
 
 
 class Trigger(Protocol):

@@ -17,8 +17,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from msgspec import structs
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
@@ -44,6 +42,7 @@ from distributary.derive.view import expiry_of
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
+from distributary.stream import struct
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 
@@ -99,7 +98,7 @@ class Repair:
             return SUPERSEDED
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = max(versions.from_text(read) if read else entry.version, at_least)
-        kept = structs.replace(entry, version=version, revision=self.tables.revision())
+        kept = struct.replace(entry, version=version, revision=self.tables.revision())
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
 

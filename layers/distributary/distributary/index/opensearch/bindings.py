@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from msgspec import Struct
 
 from distributary.errors import ForeignStream, Unavailable
 from distributary.index.declarations import FORMAT
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk_errors import Refused, of_item
 from distributary.stream.format import check_format
+from distributary.stream.struct import Struct
 
 ID = "%stream"
 """No item's document has this id: `keys.escape` writes no `%s`."""

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
@@ -16,6 +14,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Unavailable
 from distributary.index.opensearch.bulk_errors import End, Refused, of_item
 from distributary.index.opensearch.concurrency_limit import LANES, Pace
+from distributary.stream.struct import Struct
 
 MAX_BYTES = 5 * 1024 * 1024
 """Half of the smallest request limit of an OpenSearch Service domain.

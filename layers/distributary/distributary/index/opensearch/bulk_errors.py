@@ -3,11 +3,10 @@
 import re
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import Rejected, Unavailable
+from distributary.stream.struct import Struct
 
 UNKNOWN_HOST = "unknown_host"
 UNTRUSTED = "untrusted_certificate"

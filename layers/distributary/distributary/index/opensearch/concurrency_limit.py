@@ -1,6 +1,6 @@
 """How much at a time: requests in flight and their size, less after a 429, more after success."""
 
-from msgspec import Struct
+from distributary.stream.struct import Struct
 
 LANES = 4
 """Requests in flight at most, of one execution environment."""

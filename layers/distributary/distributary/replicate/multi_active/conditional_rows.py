@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError, classify
 from distributary.dynamodb.requests import ItemClient, Operation, conditional_write
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
+from distributary.stream.struct import Struct
 
 COMPARED_ATTRIBUTES = 100
 """Of a row, in the condition that it is as it was seen; an expression may hold 300 operators

@@ -4,13 +4,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError, classify
 from distributary.replicate.multi_active.crdt import NEVER, Time
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, encode
 from distributary.stream.keys import item_digest
+from distributary.stream.struct import Struct
 
 PREFIX = "conflicts"
 

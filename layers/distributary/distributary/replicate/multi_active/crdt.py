@@ -11,11 +11,9 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any, NamedTuple
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, Value, decode, encode
+from distributary.stream.struct import Struct, field, replace
 
 Name = tuple[str, ...]
 """Of a cell: `(attribute,)`, or `(attribute, member)` inside a set or map that is merged member by member."""

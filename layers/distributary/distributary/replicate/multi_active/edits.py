@@ -4,9 +4,6 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from distributary.errors import Rejected
 from distributary.replicate.multi_active.crdt import (
     NEVER,
@@ -31,6 +28,7 @@ from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.stream import canonical
 from distributary.stream.change import Change, Origin
 from distributary.stream.codec import Typed, decode, decode_item, encode_item
+from distributary.stream.struct import Struct, replace
 
 _LIVE, _GONE = "live", "gone"
 

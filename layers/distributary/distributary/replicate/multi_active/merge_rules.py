@@ -5,9 +5,8 @@ from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from msgspec import Struct
-
 from distributary.stream.codec import Value
+from distributary.stream.struct import Struct
 
 Item = Mapping[str, Value]
 MergeTwo = Callable[[Item, Item], Item]

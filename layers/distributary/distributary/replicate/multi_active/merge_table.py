@@ -5,8 +5,6 @@ import zlib
 from functools import cache
 from typing import Any
 
-from msgspec import Struct, field
-
 from distributary.replicate.multi_active.conditional_rows import Row, Rows
 from distributary.replicate.multi_active.crdt import (
     MergeState,
@@ -21,6 +19,7 @@ from distributary.replicate.multi_active.crdt import (
 from distributary.stream import canonical
 from distributary.stream.format import format_of
 from distributary.stream.keys import bounded
+from distributary.stream.struct import Struct, field
 
 ID_BYTES = 1024
 

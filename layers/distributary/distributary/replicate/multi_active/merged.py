@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
@@ -26,6 +24,7 @@ from distributary.stream import canonical
 from distributary.stream.change import Change
 from distributary.stream.codec import for_client
 from distributary.stream.keys import identity
+from distributary.stream.struct import Struct
 
 
 class MergingBranch(Struct, frozen=True):

@@ -14,8 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
@@ -32,6 +30,7 @@ from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
+from distributary.stream.struct import Struct
 from distributary.stream.version import position_of
 
 TOMBSTONE_ID_BYTES = 1024

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol, Self
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
-from msgspec import Struct
 
 from distributary.consumer.aws import code_of
 from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.stream.struct import Struct
 from distributary.welcome.messages import Message
 from distributary.welcome.settings import WelcomeSettings
 

@@ -4,10 +4,9 @@ import json
 import re
 from typing import Any, ClassVar, Self
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.stream.struct import Struct
 from distributary.welcome.channels.channel import Connections, MaybeSent, meaning
 from distributary.welcome.messages import Message
 

@@ -4,9 +4,8 @@ import json
 import re
 from typing import Any, ClassVar, Self
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError
+from distributary.stream.struct import Struct
 from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import ADDRESS, Message
 

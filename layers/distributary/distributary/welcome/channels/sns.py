@@ -3,10 +3,9 @@
 import re
 from typing import Any, ClassVar, Self
 
-from msgspec import Struct
-
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected
+from distributary.stream.struct import Struct
 from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import PHONE, Message
 
