@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch, helpers
 
 from bench.consume import Context
 from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.init_phase import NEW_OBJECTS
 from distributary.consumer.marshaller import StreamMarshaller
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
@@ -74,8 +75,13 @@ class Ours:
         self._deployed = Deployment(branch, Parking(None, "bench", "index", parallel), Telemetry("index"), Streams(0))
 
     def handle(self, event: dict[str, Any]) -> tuple[float, float]:
-        """See `Side`."""
-        return _timed(event, READING, lambda read: consume(read, Context(), self._deployed))
+        """See `Side`. The collector runs as often as in a deployed function."""
+        threshold, *others = gc.get_threshold()
+        gc.set_threshold(NEW_OBJECTS, *others)
+        try:
+            return _timed(event, READING, lambda read: consume(read, Context(), self._deployed))
+        finally:
+            gc.set_threshold(threshold, *others)
 
 
 class Powertools:

@@ -1,8 +1,9 @@
 """boto3 clients, and what their errors ask of the caller."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any, Protocol
 
 from distributary.consumer.parallel import WORKERS
@@ -43,6 +44,20 @@ class Clients(Protocol):
 
     def __call__(self, service: str, region: str | None = None, **options: Any) -> Any:
         """A client with the operations of boto3's; the options are those of `client`."""
+
+
+class Later:
+    """A client that is made when something of it is first asked for. To make one takes 70 ms of CPU for S3 and 155 for
+    SES, and most environments park nothing and send nothing."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make, self._lock, self._made = make, Lock(), None
+
+    def __getattr__(self, name: str) -> Any:
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+        return getattr(self._made, name)
 
 
 AwsError = (ClientError, BotoCoreError)

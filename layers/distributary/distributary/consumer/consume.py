@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Protocol, Self
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer import replay, sweep
-from distributary.consumer.aws import Clients
+from distributary.consumer.aws import Clients, Later
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
@@ -64,7 +65,7 @@ class Deployment(Struct, frozen=True):
     ) -> Self:
         """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
         `reconciler`, and perhaps a `rebuilder`; an event branch `replays` records."""
-        parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
+        parking = Parking(Later(partial(clients, "s3")), settings.parking_bucket, telemetry.branch, parallel)
         streams = Streams(settings.generation, settings.streams, bind)
         return cls(branch, parking, telemetry, streams, reconciler, rebuilder, replays)
 
