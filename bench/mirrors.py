@@ -6,10 +6,9 @@ import io
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -39,47 +38,20 @@ STANDARD = LambdaMarshaller()
 
 @dataclass
 class Side:
-    """A handler, what its calls cost, and the seconds of each timed batch: those that passed, and the
-    processor's for each change."""
+    """A handler, and what its calls cost."""
 
     name: str
     table: str
     handler: Callable[[Event], Mapping[str, Any]]
     meter: Meter
     marshaller: Any = STANDARD
-    seconds: list[float] = field(default_factory=list)
-    cpu_each: list[float] = field(default_factory=list)
 
     def handle(self, event: Event) -> None:
         """Everything succeeds."""
-        self._take(_bytes(event))
-
-    def _take(self, content: bytes) -> None:
+        content = json.dumps(event, separators=(",", ":")).encode()
         with contextlib.redirect_stdout(io.StringIO()):
             answer = self.handler(self.marshaller.unmarshal_request(content))
         assert not answer["batchItemFailures"], answer
-
-    def timed(self, event: Event) -> None:
-        """Adds its seconds, from the event's bytes on."""
-        content = _bytes(event)
-        began, used = time.perf_counter(), time.process_time()
-        self._take(content)
-        self.cpu_each.append((time.process_time() - used) / len(event["Records"]))
-        self.seconds.append(time.perf_counter() - began)
-
-    def timed_over(self, events: Sequence[Event]) -> None:
-        """Keeps the times of these batches, but for the first. Requests are not counted, since that takes time."""
-        self.meter.counting = False
-        self.handle(events[0])
-        self.seconds.clear()
-        self.cpu_each.clear()
-        for event in events[1:]:
-            self.timed(event)
-        self.meter.counting = True
-
-
-def _bytes(event: Event) -> bytes:
-    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def environment(table: str) -> dict[str, str]:

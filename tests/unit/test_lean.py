@@ -20,14 +20,21 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.derive import ENVIRONMENT
+from bench.mirrors import AWAY, environment
 from distributary.consumer import aws as clients
 from distributary.consumer.aws import classify
 from distributary.consumer.deadline import FOREVER
+from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.client import DynamoDBClient, connect, decoded, encoded
+from distributary.dynamodb.client import clients as lean_clients
 from distributary.dynamodb.requests import Met, conditional_write
 from distributary.dynamodb.steps import Call
 from distributary.dynamodb.transport import Loop
 from distributary.errors import Rejected, Unavailable
+from distributary.replicate import MultiActive, by_attribute, last_writer
+from distributary.replicate.factory import build
+from distributary.replicate.settings import ReplicateSettings
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
 PUT = {"TableName": "t", "Item": {"id": {"S": "é\n"}, "blob": {"B": b"\x00\xff"}}}
@@ -275,6 +282,17 @@ def test_an_attribute_s_own_bytes_are_sent_as_they_are():
     assert encoded(image) == b'{"a":{"S":"\\u00e9"},"b":{"B":"eA=="}}'
     image["c"] = {"S": "\ud800"}
     assert json.loads(encoded(image)) == {"a": {"S": "é"}, "b": {"B": "eA=="}, "c": {"S": "\ud800"}}
+
+
+@pytest.mark.parametrize("rule", [last_writer(), by_attribute()], ids=["whole", "merged"])
+def test_a_replica_in_several_regions_is_written_by_it(monkeypatch, rule):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    settings = ReplicateSettings.load({**ENVIRONMENT, **environment("rows")})
+    regions = ("us-east-1", AWAY)
+    branch = build(MultiActive(regions=regions, rule=rule), settings, lean_clients, Parallel(1), lambda: None)
+    rows = [each.rows for each in (branch.home, *branch.others)] if hasattr(branch, "home") else branch.regions
+    assert [(type(each.client), each.client.region) for each in rows] == [(DynamoDBClient, each) for each in regions]
 
 
 def test_behind_a_proxy_it_is_boto3(monkeypatch):

@@ -431,6 +431,26 @@ def test_an_address_of_a_family_that_is_not_supported_is_passed_over(server, mon
     assert puts(client, 2) == ["EndpointConnectionError"] * 2
 
 
+def test_requests_wait_for_those_under_way_where_no_more_files_may_be_open(server, monkeypatch):
+    real, opened = socket.socket, []
+
+    def of_a_process_with_three_left(*arguments, **options):
+        if "fileno" in options:  # the server accepts
+            return real(*arguments, **options)
+        if len(opened) == 3:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        opened.append(real(*arguments, **options))
+        return opened[-1]
+
+    client = client_of(server.url, connections=20, attempts=1)
+    (found,) = client._endpoint.address.resolve()
+    monkeypatch.setattr("distributary.dynamodb.connection.socket.socket", of_a_process_with_three_left)
+    monkeypatch.setattr(type(client._endpoint.address), "resolve", lambda _: [found])
+    assert puts(client, 20) == ["put"] * 20
+    client._endpoint._idle.clear()
+    assert puts(client, 1) == ["EndpointConnectionError"]
+
+
 def test_credentials_that_are_refused_fail_the_calls_and_nothing_else(server):
     faults = [Unavailable("AssumeRole: AccessDenied"), CredentialRetrievalError(provider="p", error_msg="m")]
 
@@ -638,6 +658,21 @@ def test_a_certificate_for_another_name_is_refused(secure, trusted, monkeypatch)
     client = client_of(secure.url.replace("localhost", "127.0.0.1"))
     assert puts(client, 1) == ["SSLError"]
     assert secure.requests == 0
+
+
+@pytest.mark.parametrize("fault", [twice, then_too_long_idle], ids=lambda each: each.__name__)
+def test_what_comes_unasked_for_over_tls_answers_no_request(secure, trusted, monkeypatch, fault):
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    client = client_of(secure.url, connections=1, attempts=1)
+    secure.faults.extend([fault] * 3)
+    assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
+
+
+def test_a_connection_that_was_closed_in_the_same_loop_costs_no_try(secure, trusted, monkeypatch):
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    client = client_of(secure.url, connections=1, attempts=1)
+    secure.faults.extend([hung_up, well] * 3)
+    assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
 
 
 @pytest.mark.parametrize("fault", PASSING + SLOW, ids=lambda each: each.__name__)

@@ -21,9 +21,10 @@ TOMBSTONE_ID_BYTES = 1024
 CALLS = 100
 """At once through threads, since each crosses to another region."""
 
-REQUESTS = 500
+REQUESTS = 700
 """At once through one thread, each over its own connection, of which a batch opens only as many as it has changes. A
-function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), of which
+`CALLS` may be connections to the tombstones, and as many to S3."""
 
 
 class MirrorBranch(Struct, frozen=True):
@@ -111,4 +112,7 @@ class MirrorBranch(Struct, frozen=True):
 def _agreed(writes: Sequence[Write]) -> list[Write]:
     """Of a row's writes only the newest is made. It takes an unversioned row away if any of them would."""
     taking = {write.id for write in writes if not write.spares_unversioned}
-    return [replace(write, spares_unversioned=write.id not in taking) for write in writes]
+    return [
+        replace(write, spares_unversioned=False) if write.spares_unversioned and write.id in taking else write
+        for write in writes
+    ]
