@@ -1,7 +1,6 @@
 """Another region's table, one way: the declared items of the source, under the same keys, with the same types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -14,7 +13,7 @@ from distributary.stream.change import Change, Image, Kind, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.entity import concerns
 from distributary.stream.keys import bounded, identity
-from distributary.stream.struct import Struct, field
+from distributary.stream.struct import Struct, field, replace
 
 TOMBSTONE_ID_BYTES = 1024
 

@@ -14,7 +14,7 @@ after it, wins until a newer one comes. Members that disagree with the ledger ar
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -42,9 +42,9 @@ from distributary.derive.view import expiry_of
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
-from distributary.stream import struct
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.struct import replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ class Repair:
             return SUPERSEDED
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = max(versions.from_text(read) if read else entry.version, at_least)
-        kept = struct.replace(entry, version=version, revision=self.tables.revision())
+        kept = replace(entry, version=version, revision=self.tables.revision())
         delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
 
