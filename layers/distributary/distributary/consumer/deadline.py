@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Protocol
 
 from distributary.errors import Unavailable
-from distributary.stream.struct import Struct
 
 RESERVE_SECONDS = 3.0
 """Kept back for parking, metrics and the answer to Lambda."""
@@ -23,7 +23,8 @@ class Context(Protocol):
         """Milliseconds until Lambda ends the invocation."""
 
 
-class Deadline(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Deadline:
     """A moment on the monotonic clock, in seconds, with a reserve after it for parking, metrics and the response."""
 
     ends: float

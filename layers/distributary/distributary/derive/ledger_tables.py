@@ -4,6 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.backoff import backoff
@@ -13,10 +14,10 @@ from distributary.derive.format import WRITTEN, check_derived_row, marked
 from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
-from distributary.stream.struct import Struct
 
 
-class LedgerTables(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LedgerTables:
     """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, in a view that
     keeps what TTL takes `kept` (BOOL, whether TTL took the item), and `expires_at`
     (N, epoch seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has

@@ -6,13 +6,13 @@ name raises the generation, and what its predecessor sends late must meet the sa
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.requests import Item, ItemClient, batch_get_steps, conditional_steps
 from distributary.dynamodb.steps import Steps, finish
 from distributary.stream import version as versions
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
-from distributary.stream.struct import Struct
 
 FORMAT = 1
 """0: release 0.1. 1: with a format; a repair's tombstone has a revision behind its version."""
@@ -23,7 +23,8 @@ _NEWER = {
 }
 
 
-class Tombstones(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Tombstones:
     """A table of `id` (S), `version` (S, see `version.to_text`), `expires_at` (N, epoch seconds, the table's TTL
     attribute) and `format` (N). Release 0.1 wrote no format and 46 digits of version, which are read as they are."""
 

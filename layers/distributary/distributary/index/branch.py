@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -15,13 +16,13 @@ from distributary.index.document import DELETED_AT, Source
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.stream import version as versions
 from distributary.stream.change import Change
-from distributary.stream.struct import Struct
 
 Place = tuple[str, str]
 """A document's write alias and id."""
 
 
-class IndexBranch(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class IndexBranch:
     """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents.
 
     `generation` names the indexes, `earliest` is the source's. A change of an earlier one came from an earlier stream,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -20,7 +21,6 @@ from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
-from distributary.stream import struct
 
 
 def build(
@@ -56,7 +56,7 @@ def reconciler(
 
         names = chosen([source.declared.name for each in whole for source in each.sources], requests)
         branches = [
-            struct.replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
+            replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
             for each in whole
         ]
         dynamodb, search = clients("dynamodb"), _search(settings, clients)

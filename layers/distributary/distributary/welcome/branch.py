@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from distributary.consumer import outcome as outcomes
@@ -53,7 +54,8 @@ class Sending(Struct, frozen=True):
     late: bool
 
 
-class WelcomeBranch(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class WelcomeBranch:
     """The declared rules, each over its channel. `max_age_seconds` is that of rules without one of their own."""
 
     rules: tuple[Rule, ...]

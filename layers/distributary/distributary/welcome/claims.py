@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -37,7 +38,8 @@ class Found(Struct, frozen=True):
     position: str = ""
 
 
-class Claims(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Claims:
     """A table of `id` (S), `state` (sending, sent or unknown), `owner`, `lease` (N, epoch seconds), `sends` (N),
     `position` (S), `message_id` and, for rules that send again, `expires_at` (N, epoch seconds, the table's TTL
     attribute). It holds nothing of the item but its key."""

@@ -3,13 +3,14 @@
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
-from distributary.stream.struct import Struct
 
 
-class Suppressions(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Suppressions:
     """Rows of the claim table: `id` (S, `%suppressed|` and the SHA-256 of the address in lower case, so that it holds
     no address), `reason` (S: bounce or complaint), `since` (N, epoch seconds). No rule's id begins with `%`. The
     branch reads them together with its claims."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from distributary.consumer.aws import AwsError, classify
@@ -9,7 +10,6 @@ from distributary.dynamodb.requests import ItemClient, Operation, conditional_wr
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
-from distributary.stream.struct import Struct
 
 COMPARED_ATTRIBUTES = 100
 """Of a row, in the condition that it is as it was seen; an expression may hold 300 operators
@@ -25,7 +25,8 @@ Row = Mapping[str, Typed]
 _Site = TypeVar("_Site")
 
 
-class Rows(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Rows:
     """Table `table` of `region`, whose replicator keeps its own attribute in `attribute`. What is kept is in the table
     `beside` it, with `id` (S), `format` (N) and, of an item that is deleted, `expires_at` (N, epoch seconds, the TTL
     attribute) after `days`. Rows are DynamoDB JSON as boto3 takes it. A read is consistent: 1 read unit per 4 KB."""

@@ -11,7 +11,7 @@ shows what it replaced, and its region's function brings it back.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from distributary.consumer import outcome as outcomes
@@ -36,7 +36,8 @@ from distributary.stream.version import position_of
 TOMBSTONE_ID_BYTES = 1024
 
 
-class MultiActiveBranch(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class MultiActiveBranch:
     """The function of the region that is first in `regions`. `stamps`: how rows are read as states."""
 
     declared: MultiActive
