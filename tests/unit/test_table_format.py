@@ -2,7 +2,6 @@
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import decode_item
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.records import change
 from tests.world import World as Followed
 

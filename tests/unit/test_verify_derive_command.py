@@ -1,7 +1,6 @@
 """`distributary verify derive`, put together as an operator runs it, over fakes."""
 
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +14,7 @@ from distributary.derive.verify.command import Options, run
 from distributary.errors import ConfigError
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
+from tests.replaced import replace
 from tests.unit.records import change
 
 USER = Entity(name="user", keys=("user_id",), attributes=("status",))

@@ -1,12 +1,12 @@
 """What one item contributes to one view, as it is, as the ledger keeps it, and the difference of the two."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed, number_text
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded
+from distributary.stream.struct import Struct, field
 
 Key = tuple[str, str]
 """A derived row's pk and sk."""
@@ -28,8 +28,7 @@ _WIDE = Context(prec=600, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation,
 """Room for any sum of numbers that a table can hold: a difference is never rounded on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """The first or last member of a set, shown in the group's row: under a name, or spread if the name is None."""
 
     of: str
@@ -42,8 +41,7 @@ class Edge:
         return f"{self.of}:{'last' if self.last else 'first'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How a view's group rows look: `present` makes the visible attributes of the amounts and of the count of
     different members of each set (`{set: count}`)."""
 
@@ -51,24 +49,21 @@ class Shape:
     edges: tuple[Edge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """An item's part in one group: what it adds to each amount, and the members that it counts for."""
 
     amounts: Mapping[str, Decimal]
     members: Mapping[MemberName, Typed] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(Struct, frozen=True):
     """`rows` are the item's own (with their keys, as boto3 takes them), `shares` its parts in groups."""
 
     rows: Mapping[Key, Row] = field(default_factory=dict)
     shares: Mapping[Key, Share] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
     repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
     `mark`: of what outlives its item, see `version.KEPT`."""
@@ -83,8 +78,7 @@ class Entry:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedContribution:
+class RecordedContribution(Struct, frozen=True):
     """What the ledger remembers: keys with digests of their rows, never the content itself. `marks`: by group, the
     newest incarnation that counts the share, if it is not the first; see `groups.Group`."""
 
@@ -130,16 +124,14 @@ class RecordedContribution:
         return content
 
 
-@dataclass(frozen=True, slots=True)
-class GroupDelta:
+class GroupDelta(Struct, frozen=True):
     """What changes in a group; the change of each member's count, and its value now."""
 
     amounts: Mapping[str, Decimal]
     members: Mapping[MemberName, tuple[int, Typed | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """The contribution minus the recorded one: only what differs is written."""
 
     puts: Mapping[Key, Row]

@@ -3,13 +3,13 @@
 `tests/unit/test_incarnation_model.py` enumerates how another incarnation of a group is built beside the stream."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
 from distributary.derive.format import STATE, WRITTEN
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, number_text
+from distributary.stream.struct import Struct, field
 
 REVISION = "_distributary_revision"
 """A new random text at each write: a group that went and came again is never taken for the one before."""
@@ -22,8 +22,7 @@ class Torn(Rejected):
     """The rows do not agree: they were read during a write, or another program writes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """A group as read: its row (empty if there is none) and the members at hand, absent ones with an empty row.
 
     What its row shows are the figures of one *incarnation*. If they are broken, another is built beside them: `built`
@@ -102,8 +101,7 @@ class Group:
         return self.state.get("building", {"M": {}})["M"]
 
 
-@dataclass(frozen=True, slots=True)
-class Figures:
+class Figures(Struct, frozen=True):
     """Of one incarnation: amounts by name, how many members each set has, and the members at hand."""
 
     amounts: Mapping[str, Decimal]
@@ -126,8 +124,7 @@ class Figures:
         return {"amounts": {"M": _typed(self.amounts)}, "different": {"M": _typed(self.different)}}
 
 
-@dataclass(frozen=True, slots=True)
-class NewGroupState:
+class NewGroupState(Struct, frozen=True):
     """What the group's row and members become, shown and `built` ones; None is gone."""
 
     row: Row | None

@@ -32,6 +32,7 @@ from distributary.derive.verify.key_owner import item_of_entry, view_of
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import View
 from distributary.errors import Rejected, Unavailable
+from distributary.stream import struct
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 
@@ -128,7 +129,7 @@ class Retirement:
             rows |= {key} if owners[key] is None else set()
         standing = self.tables.derived_rows(list(own), deadline) if own else {}
         rows |= {key for key, row in standing.items() if REVISION not in row}
-        return replace(whole, groups=groups, deletes=frozenset(rows))
+        return struct.replace(whole, groups=groups, deletes=frozenset(rows))
 
     def _shape(self, recorded: RecordedContribution) -> Shape:
         owners = (view_of(self.views, key) for key in recorded.shares)

@@ -6,7 +6,6 @@ changed declaration is seen to need a rebuild, and so is one that was rolled bac
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
@@ -19,6 +18,7 @@ from distributary.dynamodb.requests import called, conditional_write
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
+from distributary.stream.struct import Struct, field
 
 ROW_ID = "%derive"
 """Of the row. A view's name begins with a letter, so no item's ledger row has it."""
@@ -36,8 +36,7 @@ _UPGRADE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TableFormat:
+class TableFormat(Struct, frozen=True):
     """Of the tables, as `views` are declared now. The row: `id`, `format` (N), `views` (M: a `Description` by view) and
     `since` (M: by view a list of those that came later). `told` is called by each check while a rebuild is due."""
 

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -36,13 +35,13 @@ from distributary.derive.transactions import (
 )
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
+from distributary.stream.struct import Struct
 
 TRIES = 12
 """Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """Cases to be written together, after `tries` attempts; `fresh`: everything is read again for it."""
 
     cases: list[PendingEntry]
@@ -54,8 +53,7 @@ Touched = Mapping[Key, Sequence[PendingEntry]]
 """By group, the cases of one transaction that change it."""
 
 
-@dataclass(frozen=True, slots=True)
-class GroupUpdate:
+class GroupUpdate(Struct, frozen=True):
     """A group, as all the cases of one transaction change it: what it shows, and what is `built` beside it. `row` is
     the group's as read."""
 

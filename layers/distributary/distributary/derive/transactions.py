@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
@@ -18,6 +17,7 @@ from distributary.derive.delta import (
     group_delta,
 )
 from distributary.stream import version as versions
+from distributary.stream.struct import Struct, field
 
 ACTIONS = 100
 BYTES = 3_500_000
@@ -36,8 +36,7 @@ _BUSY_ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PendingEntry:
+class PendingEntry(Struct, frozen=True):
     """An entry beside the ledger row that it was compared with: `read` is that row's version as text, None if
     absent: every writer changes it, so that a condition on it is one on the whole row. `recorded` is what the row
     says."""
@@ -81,8 +80,7 @@ def overtaken(entry: Entry, row: Row) -> bool:
     return bool(row) and versions.from_text(row["version"]["S"]) >= entry.version
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One action of a transaction: of one entry's ledger or derived row, or of a group that several entries share."""
 
     request: Mapping[str, Any]
@@ -90,8 +88,7 @@ class Action:
     group: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancellationResult:
+class CancellationResult(Struct, frozen=True):
     """What a cancelled transaction says. Entries: `refused` for ever, `overtaken` with the ledger row that was met
     (empty if it did not come along). Groups: `refused_groups`, `moved` by someone else meanwhile. `busy` of both."""
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -15,6 +14,7 @@ from distributary.stream.codec import Typed, Value, encode, for_client
 from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+from distributary.stream.struct import Struct
 
 KEY_ATTRIBUTES = ("pk", "sk")
 """The derived table's key; both strings."""
@@ -36,8 +36,7 @@ class Primitive(StrEnum):
     LEDGER = "Ledger"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A declaration with its templates parsed and its copied attributes by the name that the row gives them."""
 
     declared: Declaration

@@ -10,7 +10,7 @@ on with it: two runs at once and one that died end the same. `tests/unit/test_in
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -46,6 +46,7 @@ from distributary.errors import Unavailable
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 from distributary.stream.keys import table_arn, table_of
+from distributary.stream.struct import replace
 
 TRIES = 12
 """Of a write of one row or item that others keep changing, with full jitter."""

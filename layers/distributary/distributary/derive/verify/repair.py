@@ -14,7 +14,7 @@ after it, wins until a newer one comes. A group whose members disagree with the 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -44,6 +44,7 @@ from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.struct import replace
 
 
 @dataclass(frozen=True, slots=True)
