@@ -57,14 +57,19 @@ class DynamoDB:
 
         return self._write("UpdateItem", arguments, lambda _: arguments["Key"], new)
 
-    def get_item(self, *, TableName: str, Key: Arguments, ConsistentRead: bool = False) -> dict[str, Any]:
+    def get_item(
+        self, *, TableName: str, Key: Arguments, ConsistentRead: bool = False, ReturnConsumedCapacity: str = "NONE"
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html"""
         with self._lock, _validated("GetItem"):
             self.calls["GetItem"] += 1
             table, schema = self._table("GetItem", TableName)
             item = table.get(key_of(Key, schema))
-            self.read_units += _read_units(item or {}, ConsistentRead)
-            return {"Item": copied(item)} if item else {}
+            units = _read_units(item or {}, ConsistentRead)
+            self.read_units += units
+            consumed = {"ConsumedCapacity": {"TableName": TableName, "CapacityUnits": float(units)}}
+            told = consumed if ReturnConsumedCapacity != "NONE" else {}
+            return {**({"Item": copied(item)} if item else {}), **told}
 
     def batch_get_item(
         self, *, RequestItems: Mapping[str, Any], ReturnConsumedCapacity: str = "NONE"

@@ -130,6 +130,24 @@ def newest_there(race):
     race.carry(EU, len(race.world.tables.records_of(EU)) - 1)
 
 
+def of_one_time(race):
+    """Only its record would tell the next edit from it: the digest of this one is greater."""
+    race.world.put(US, 1, "c")
+    race.world.carried[US] = 1
+
+
+def edit_that_is_repaired(race):
+    race.world.put(US, 1, "d")
+    race.world.carried[US] = 2
+    repair(race)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(rule):
+    """Their records are lost."""
+    play_every(partial(crossing, rule, of_one_time, [repair, edit_that_is_repaired], "d"), deep(1))
+
+
 CROSSING = {
     "a put and a later delete": (made_and_deleted, [earliest, live], None),
     "both edited": (both_edited, [live, newest_there], "c"),

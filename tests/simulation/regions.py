@@ -6,8 +6,10 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from distributary.consumer.reconcile import Reconcile
 from distributary.replicate.declarations import last_writer
 from distributary.replicate.multi_active.lww import Stamps
+from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.items import copied
 from tests.fakes.streaming import CREATED, Record, Streaming, arn_of, streams
@@ -147,6 +149,13 @@ def _greatest(entries: list[Entry]) -> list[Entry]:
     """Those than which no other is greater for certain."""
     floor = max(entry.least for entry in entries)
     return [entry for entry in entries if entry.order >= floor]
+
+
+def request(record: Record) -> Reconcile:
+    """What a redrive asks for, of an item in several regions."""
+    body = record["dynamodb"]
+    version = versions.of(0, int(body["SequenceNumber"]))
+    return Reconcile(body["Keys"], version, record["eventName"] == "REMOVE", record=record)
 
 
 def edit(client: Any, tables: Regions, region: str, name: str, random: Random, skew: int) -> None:

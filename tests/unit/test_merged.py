@@ -3,7 +3,6 @@ alone and what is recorded."""
 
 import json
 import zlib
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -11,11 +10,13 @@ import pytest
 from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
 from distributary.replicate import MultiActive, by_attribute, check, custom, total
+from distributary.replicate.multi_active.conflicts import NOT_RECORDED
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
+from tests.replaced import replace
 from tests.unit.edited_regions import AP, EU, FOREVER, US, World
 
 RULE = by_attribute("at", "seconds", union=("tags",), counters=("visits",))
@@ -416,7 +417,7 @@ class TestARuleOfYourOwn:
         faults.cease()
         self.put(world, EU, 1, best=number(7))
         kept, branch = dict(world.tables.state[f"tombstones@{US}"]), world.branch(EU)
-        branch = branch if recorded else replace(branch, conflicts=None)
+        branch = branch if recorded else replace(branch, conflicts=NOT_RECORDED)
         (end,) = branch.apply(decode({"Records": world.tables.records_of(EU)}, 0), FOREVER)
         assert (end.status, world.tables.state[f"tombstones@{US}"]) == (Status.PARKED, kept)
 

@@ -372,7 +372,7 @@ def test_a_redrive_asks_for_each_table_by_itself():
 
     def parked(table, id):
         key = {"id": {"S": id}}
-        return SimpleNamespace(table=table, item=id, version="1", entry=lambda: {"key": key})
+        return SimpleNamespace(branch="derive", table=table, item=id, version="1", entry=lambda: {"key": key})
 
     steps = Redrive(None, lambda branch, table: Feed(table), None)
     changes = [parked("orders", "a"), parked("customers", "a"), parked("orders", "b")]

@@ -1,14 +1,14 @@
 """The event by which a command asks a function to set keys right from the items as they are now.
 
 `{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": true}, ...]}}`, where each
-entry stands for a parked change, `"expired": true` for a delete by TTL. `"only": ["sales"]` beside the list names the
-views or indexes to set right. `"table": "orders"` names the items' table, if the function reads several.
+entry stands for a parked change, `"expired": true` for a delete by TTL. Where several regions are written to, an entry
+also holds the change's `"record"`. `"only": ["sales"]` beside the list names the views or indexes to set right.
+`"table": "orders"` names the items' table, if the function reads several.
 The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -19,6 +19,7 @@ from distributary.stream import version as versions
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 from distributary.stream.stream_event import StreamEvent
+from distributary.stream.struct import Struct
 
 OURS = "distributary"
 """The one name at the top of an event that is a command."""
@@ -27,18 +28,19 @@ MOST_KEYS = 1000
 """Of one event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconcile:
+class Reconcile(Struct, frozen=True):
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
     for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
     keeps what TTL takes does not keep this, and `expired` if it is a delete by TTL. `only` names the views or indexes
-    to set right; all if empty. `table`: the item's, empty for the only one that the function reads."""
+    to set right; all if empty. `record` is that of the change, as the stream delivered it; None if it was not given.
+    `table`: the item's, empty for the only one that the function reads."""
 
     keys: Mapping[str, Typed]
     version: int = 0
     removed: bool = False
     expired: bool = False
     only: frozenset[str] = frozenset()
+    record: Mapping[str, Any] | None = None
     table: str = ""
 
     def at_least(self, nothing_left: bool) -> int:
@@ -113,12 +115,14 @@ def _request(place: int, entry: Any, only: frozenset[str], table: str) -> Reconc
             if kind not in ("S", "N", "B") or not isinstance(value, str):
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
-        removed, expired = entry.get("removed") is True, entry.get("expired") is True
-        return Reconcile(keys, int(version), removed, expired, only, table)
+        removed, expired, record = entry.get("removed") is True, entry.get("expired") is True, entry.get("record")
+        if not (record is None or isinstance(record, Mapping)):
+            raise TypeError(record)
+        return Reconcile(keys, int(version), removed, expired, only, record, table)
     except (KeyError, TypeError, ValueError, AttributeError, Rejected):
         raise ConfigError(
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "
-            "change, version (digits)"
+            "change, version (digits), and the record for an item of several regions"
         ) from None
 
 

@@ -1,10 +1,10 @@
 """Which generation a stream's changes belong to: positions of two streams cannot be compared."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from distributary.errors import ConfigError, DistributaryError, ForeignStream, Rejected
 from distributary.stream.keys import table_of
+from distributary.stream.struct import Struct, field
 from distributary.stream.version import GENERATIONS
 
 UNLISTED = "UnlistedStream"
@@ -82,8 +82,7 @@ def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
     return {**bound, generation: stream}
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(Struct, frozen=True):
     """`listed`: the generation of each stream, by ARN; where none is listed, every stream has `generation`. `bind`
     asks the sink once per stream and environment. `own`: the streams that the function reads now, the first listed if
     empty."""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from distributary.consumer.aws import Clients
@@ -25,6 +24,7 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.errors import ConfigError
 from distributary.stream import version as versions
 from distributary.stream.keys import table_arn, table_of
+from distributary.stream.struct import replace
 
 
 class Named(Protocol):
@@ -39,10 +39,10 @@ SourceOf = Callable[[], str] | Named
 """
 
 
-def reconciler(branch: DeriveBranch, source: SourceOf, generation: int, read_units: float | None = None) -> Reconciler:
+def reconciler(branch: DeriveBranch, source: SourceOf, generation: int, pace: Pace | None = None) -> Reconciler:
     """Sets items right in every view of the branch that reads their table. `source` is asked when a command comes.
-    `read_units`: of the source a second; None = without a limit."""
-    tables, pace = branch.ledger.tables, Pace(read_units) if read_units else None
+    `pace`: of reads by key of the source, which others share; None = without a limit."""
+    tables = branch.ledger.tables
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
@@ -80,12 +80,11 @@ def rebuilder(
     source: SourceOf,
     generation: int = 0,
     streams: Iterable[str] = (),
-    read_units: float | None = None,
+    pace: Pace | None = None,
     own: Iterable[str] = (),
 ) -> Rebuilder:
     """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read, `own`
-    those that it reads now; `read_units` as of `reconciler`."""
-    pace = Pace(read_units) if read_units else None
+    those that it reads now; `pace` is what `reconcile` reads by."""
 
     class Imported:
         """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.dynamodb.requests import BatchReader
+from distributary.dynamodb.requests import Operation
 from distributary.errors import Unavailable
+from distributary.stream.struct import Struct
 
 UNSAID = 1.0
 """What a request is taken for where the endpoint does not say what it consumed."""
@@ -65,17 +65,32 @@ class Pace:
             return 0.0 if self._balance > 0 else (1e-3 - self._balance) / self._rate
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
-    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read."""
+class Metered(Struct, frozen=True):
+    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read. Writes
+    do not wait."""
 
-    client: BatchReader
+    client: Any
     pace: Pace
     deadline: Deadline = FOREVER
 
     def batch_get_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """See `BatchReader`. Raises Unavailable as `Pace.wait`."""
+        """See `ItemClient`. Raises Unavailable as `Pace.wait`."""
+        return self._read(self.client.batch_get_item, arguments)
+
+    def get_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """As `batch_get_item`."""
+        return self._read(self.client.get_item, arguments)
+
+    def put_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """See `ItemClient`."""
+        return self.client.put_item(**arguments)
+
+    def delete_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """See `ItemClient`."""
+        return self.client.delete_item(**arguments)
+
+    def _read(self, operation: Operation, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         self.pace.wait(self.deadline)
-        answer = self.client.batch_get_item(ReturnConsumedCapacity="TOTAL", **arguments)
+        answer = operation(ReturnConsumedCapacity="TOTAL", **arguments)
         self.pace.paid(answer)
         return answer

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
-from distributary.consumer.aws import Clients
+from distributary.consumer.aws import Clients, Later
 from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError
 from distributary.stream.entity import other_tables
@@ -31,7 +31,8 @@ def build(
     rules, dynamodb = check(declared, settings.event_names), clients("dynamodb")
     if faults := other_tables({f"rule '{rule.name}'": rule.of for rule in rules}, settings.tables):
         raise ConfigError(faults)
-    connections = Connections(settings, cache(lambda service: clients(service, attempts=1, read_seconds=5.0)))
+    once = partial(clients, attempts=1, read_seconds=5.0)
+    connections = Connections(settings, cache(lambda service: Later(partial(once, service))))
     return WelcomeBranch(
         rules,
         Claims(dynamodb, settings.claim_table, settings.claim_days, now),

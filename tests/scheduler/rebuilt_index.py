@@ -1,0 +1,116 @@
+"""An OpenSearch index that an earlier declaration has filled, rebuilt beside the stream."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from distributary.consumer.outcome import Outcome, Status
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile
+from distributary.consumer.sweep import Sweep
+from distributary.dynamodb.read_budget import Pace
+from distributary.dynamodb.table_reader import pages
+from distributary.errors import Unavailable
+from distributary.index.factory import build
+from distributary.index.reconcile import IndexReconciler
+from distributary.index.sweep import IndexRebuilder
+from distributary.stream.change import Image
+from tests.scheduler.choices import Choices
+from tests.scheduler.index import INDEX, PERSON, IndexWorld
+from tests.scheduler.rebuilt import RUNS, TRIES
+from tests.scheduler.source import Image as Raw
+from tests.scheduler.world import SOURCE, Plan
+from tests.unit.index_settings import clients, settings
+
+
+def odd(item: Image) -> bool:
+    """What an earlier declaration was about."""
+    return "hidden" in item or item.get("total") != 20
+
+
+FORMERS = {
+    "id": replace(INDEX, id="OLD#{id}"),
+    "where": replace(INDEX, of=replace(PERSON, where=odd)),
+    "id and where": replace(INDEX, id="OLD#{id}", of=replace(PERSON, where=odd)),
+}
+"""The earlier declaration, by what it had otherwise."""
+
+
+class RebuiltIndexWorld(IndexWorld):
+    """`was`: of FORMERS. Until `deploy`, the function has the earlier declaration."""
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan, was: str = "id") -> None:
+        super().__init__(seed, choices, plan)
+        self.former, self.deployed = FORMERS[was], False
+
+    def branch(self) -> Any:
+        """See `World`."""
+        return build([INDEX if self.deployed else self.former], settings(), clients(self.search), Parallel())
+
+    def image(self, random: Random) -> dict[str, Any]:
+        """See `World`. Some are what the earlier declaration was not about."""
+        return {**super().image(random), "total": {"N": str(random.choice((10, 20)))}}
+
+    def rebuild(self) -> None:
+        """As the command asks the function for it, until nothing is left."""
+        for _ in range(RUNS):
+            if self._rebuilt():
+                return
+        raise AssertionError(f"something was left at each of {RUNS} runs")
+
+    def _rebuilt(self) -> bool:
+        branch = self.branch()
+        reconcile = IndexReconciler(branch, self.search, self.dynamodb, lambda: SOURCE)
+        rebuild = IndexRebuilder([branch], reconcile, self.search, self.dynamodb, lambda: SOURCE, Pace())
+        if not self._swept(rebuild):
+            return False
+        keys: list[Raw] = [{"id": each["id"]} for page in pages(self.dynamodb, SOURCE, 0, 1) for each in page]
+        ends: Sequence[Outcome] = reconcile([Reconcile(each) for each in keys], self.deadline())
+        return not any(end.status is Status.FAILED for end in ends)
+
+    def _swept(self, rebuild: IndexRebuilder) -> bool:
+        cursor, right = None, True
+        while True:
+            asked = Sweep(INDEX.physical(0), 0, 1, cursor, frozenset(), False)
+            found = rebuild.sweep(asked, self.deadline())
+            right, cursor = right and not +found.left, found.cursor
+            if cursor is None:
+                return right
+
+
+class RandomRebuiltIndex(RebuiltIndexWorld):
+    """An index that a random earlier declaration has filled from some items, and a rebuild at any time beside the
+    application and the stream."""
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
+        super().__init__(seed, choices, plan, Random(f"rebuilt {seed}").choice(list(FORMERS)))
+
+    def begin(self) -> None:
+        """See `World`."""
+        super().begin()
+        random = Random(f"filled {self.seed}")
+        for name in self.names:
+            self.put(name, self.image(random))
+        assert self.function(self.records) is None
+        self.deployed = True
+
+    def actors(self) -> list[tuple[str, Any]]:
+        """See `World`."""
+        return [*super().actors(), ("rebuilder", self.rebuilder)]
+
+    def rebuilder(self) -> None:
+        """Runs the command until it is done."""
+        for _ in range(TRIES):
+            invocation = self.scheduler.spawn("rebuild", self._tried)
+            self.scheduler.wait(lambda ended=invocation: ended.ended)
+            if not invocation.crashed and invocation.result:
+                return
+            self.scheduler.sleep(1.0)
+        raise AssertionError(f"something was left at each of {TRIES} tries")
+
+    def _tried(self) -> bool:
+        try:
+            return self._rebuilt()
+        except Unavailable:
+            return False
