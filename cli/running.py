@@ -1,8 +1,10 @@
 """Commands that run the project's functions on this machine."""
 
 import os
+import re
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,6 +83,9 @@ def attach(
     ] = False,
     parameter: Parameters = [],
     declared: Declared = [],
+    stack_name: Annotated[
+        str, typer.Option(metavar="NAME", help="What the names of the functions' own tables and buckets begin with.")
+    ] = "distributary",
 ) -> int:
     """Drive functions from an existing table's stream."""
     from local.attach import Order
@@ -114,7 +119,19 @@ def attach(
         parameters=parameters,
         also=also,
     )
-    return drive(order, local_project(found), Console(width=max(130, Console().width)), check)
+    return drive(
+        order,
+        replace(local_project(found), stack=_checked_name(stack_name)),
+        Console(width=max(130, Console().width)),
+        check,
+    )
+
+
+def _checked_name(stack: str) -> str:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,29}", stack):
+        raise UsageFault(f"--stack-name {stack}: give at most 30 lower-case letters, digits and '-', a letter first")
+    return stack
 
 
 def _tables(source: "Aws", given: str) -> list[tuple["Table", "TableSpec"]]:

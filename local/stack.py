@@ -22,7 +22,7 @@ from local.made import Made
 from local.processes import Child
 from local.runtime import Function, Log, command
 from local.runtime_api import Answer
-from local.template import FunctionSpec, Storage, TableSpec, Template, samconfig_parameters
+from local.template import STACK, FunctionSpec, Storage, TableSpec, Template, samconfig_parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -30,16 +30,18 @@ ROOT = Path(__file__).resolve().parents[1]
 @dataclass(frozen=True, slots=True)
 class Project:
     """Where template.yaml and samconfig.toml are, and what is built for this machine. `declared`: by function, a folder
-    whose files (such as replica.py) take the place of the function's own."""
+    whose files (such as replica.py) take the place of the function's own. `stack`: what the names of tables and buckets
+    begin with."""
 
     folder: Path = Path()
     artifacts: Path = Path(".build/local")
     declared: Mapping[str, Path] = field(default_factory=dict)
+    stack: str = STACK
 
     @property
     def template(self) -> Template:
         """The project's template."""
-        return Template(self.folder / "template.yaml")
+        return Template(self.folder / "template.yaml", self.stack)
 
     @property
     def outbox(self) -> Path:

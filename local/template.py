@@ -16,6 +16,9 @@ from local.intrinsics import Scope, resolve
 
 Tree = Mapping[str, Any]
 
+STACK = "distributary"
+"""A stack's name, unless the user gives another."""
+
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
@@ -66,7 +69,7 @@ class Template:
     """A template as it is written. References are resolved when a part is asked for, so only used parameters need
     values."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stack: str = STACK) -> None:
         try:
             self._tree: Tree = yaml.load(path.read_text(), Loader=_Loader)
         except FileNotFoundError:
@@ -74,7 +77,7 @@ class Template:
         except yaml.YAMLError as error:
             raise LocalError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
         self._folder = path.resolve().parent
-        self._stack = "distributary"
+        self._stack = stack
 
     def functions(self) -> tuple[str, ...]:
         """The names of all functions, deployed or not."""
@@ -134,6 +137,7 @@ class Template:
                 scope.physical(key),
                 tuple(resolve(each["Properties"]["KeySchema"], scope)),
                 tuple(resolve(each["Properties"]["AttributeDefinitions"], scope)),
+                _has_stream(each["Properties"], scope),
             )
             for key, each in self._of_type("AWS::DynamoDB::Table").items()
         ]
@@ -192,6 +196,11 @@ def _reserved(properties: Tree, scope: Scope) -> int | None:
     name = "ReservedConcurrentExecutions"
     given = resolve({key: value for key, value in properties.items() if key == name}, scope)
     return int(given[name]) if name in given else None
+
+
+def _has_stream(properties: Tree, scope: Scope) -> bool:
+    name = "StreamSpecification"
+    return name in resolve({key: value for key, value in properties.items() if key == name}, scope)
 
 
 def _name(logical_id: str) -> str:

@@ -45,6 +45,12 @@ def test_derive_has_a_parameter_for_each_table_that_it_can_read():
     assert template.source_parameters("derive") == names
 
 
+@pytest.mark.parametrize(("given", "stream"), [({}, False), ({"DerivedTableStream": "true"}, True)])
+def test_the_derived_table_has_a_stream_only_if_it_is_asked_for(given, stream):
+    tables = Template(ROOT / "template.yaml").storage(given, "us-east-1").tables
+    assert {each.name for each in tables if each.stream} == ({"distributary-DerivedTable"} if stream else set())
+
+
 def test_storage_has_the_names_that_the_environment_has(project):
     storage = project.template.storage({"Needed": "x"}, "us-east-1")
     assert [table.name for table in storage.tables] == ["distributary-Table"]

@@ -1,6 +1,7 @@
 """Derived tables: rows of items under other keys, totals of groups, and each group's latest item."""
 
 from distributary.derive.declarations import Aggregate, Latest, Projection
+from distributary.derive.levels import rows_of
 from distributary.derive.validation import check
 from distributary.stream.computed import date_trunc, json_field, lower, nested, split_part
 from distributary.stream.entity import Entity
@@ -19,6 +20,7 @@ __all__ = [
     "key_prefix",
     "lower",
     "nested",
+    "rows_of",
     "sortable_number",
     "split_part",
     "type_is",

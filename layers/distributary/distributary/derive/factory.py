@@ -108,6 +108,15 @@ def rebuilder(
     return Imported()
 
 
+def _check_loop(settings: DeriveSettings) -> None:
+    own = table_of(table_arn(settings.derived_table))
+    if own in settings.tables:
+        raise ConfigError(
+            f"the function would read the table '{own}' that it writes, and its rows would make rows without end: keep "
+            "views of these rows in a second stack, whose DeriveSourceArn is this one's DerivedTableStreamArn"
+        )
+
+
 def build(
     declared: Sequence[Declaration],
     settings: DeriveSettings,
@@ -125,4 +134,5 @@ def build(
     tables = LedgerTables(dynamodb, settings.ledger_table, settings.derived_table, days, now, sleep)
     views = check(declared)
     check_tables(views, settings.tables)
+    _check_loop(settings)
     return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views, due).check)

@@ -87,8 +87,8 @@ def _faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[st
         yield f"on_expiry is '{declared.on_expiry}': give one of {', '.join(get_args(OnExpiry))}"
     yield from _template_faults(declared, templates)
     yield from _source_faults(declared, templates)
-    outputs = _outputs(declared)
-    for name in sorted({name for name in outputs if outputs.count(name) > 1 or name in _RESERVED}):
+    written = outputs(declared)
+    for name in sorted({name for name in written if written.count(name) > 1 or name in _RESERVED}):
         yield f"writes '{name}' twice, or it is one of the row's own attributes {', '.join(sorted(_RESERVED))}"
     if declared.each is not None:
         yield from _each_faults(declared, templates)
@@ -155,7 +155,7 @@ def _each_faults(declared: Declaration, templates: Sequence[Template]) -> Iterab
 
 
 def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
-    if not _outputs(declared):
+    if not outputs(declared):
         yield "computes nothing: give it count, sum, average, min, max, distinct, count_where or sum_where"
     for output, each in declared.sum_where.items():
         if not (isinstance(each, tuple) and len(each) == 2 and callable(each[1])):
@@ -182,7 +182,8 @@ def _sources(declared: Declaration) -> list[Any]:
             return [declared.each, declared.expires_at]
 
 
-def _outputs(declared: Declaration) -> list[str]:
+def outputs(declared: Declaration) -> list[str]:
+    """The attributes of a view's rows beside the keys and the expiry."""
     if not isinstance(declared, Aggregate):
         return [*declared.keep, *declared.rename.values(), *declared.compute]
     by_output: list[Mapping[str, Any]] = [
