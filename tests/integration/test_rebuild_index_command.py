@@ -47,7 +47,7 @@ def town(monkeypatch):
     parking = Parking(Bucket(), "parking", "index", Parallel(1))
     deployed = Deployment(world.branch, parking, Telemetry("index"), Streams(0), world.reconcile, world.rebuilder)
     stack = clients("parking", None, Lambda({"index": deployed}, f"{TABLE}/stream/1=0"), dynamodb=Scanned(world.tables))
-    monkeypatch.setattr("cli.rebuilding.clients", lambda *_: stack)
+    monkeypatch.setattr("cli.target.clients", lambda *_: stack)
     return world
 
 

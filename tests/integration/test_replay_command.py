@@ -56,7 +56,7 @@ def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
     monkeypatch.setattr("time.sleep", lambda _: None)
     found = Town()
-    monkeypatch.setattr("cli.replaying.clients", lambda *_: found.clients)
+    monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     monkeypatch.setattr("cli.replaying.archive_of", lambda *_: found.archive)
     return found
 
