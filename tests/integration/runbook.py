@@ -4,8 +4,7 @@ import re
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,18 +15,23 @@ from local.attach import source_table
 from local.aws import Aws
 from local.emulators import Endpoints
 from local.esm.mapping import EventSourceMapping, Hooks
+from local.function_logs import LogFiles
 from local.lambda_client import LambdaClient
 from local.stack import Project, Stack
 from tests.docs.pages import DOCS, ROOT
 from tests.fakes.stack import CloudFormation
 
-REGION = "eu-west-1"
+REGION, REPLICA_REGION = "eu-west-1", "eu-central-1"
 STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 KEY = {
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
     "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
     "BillingMode": "PAY_PER_REQUEST",
 }
+MORE = {"verify": ["--pause", "0"], "verify index": ["--service", "none"], "index apply": ["--service", "none"]}
+"""What the tests add to commands that begin so: they wait for no lag, and the embedded OpenSearch asks for no
+signature."""
+
 ORDER = """
 from distributary.{slice} import Entity, {names}
 
@@ -92,6 +96,11 @@ def masked(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in numbered.splitlines() if line.strip())
 
 
+def _item(record) -> str:
+    """The id of the item that a record is about."""
+    return record["dynamodb"]["Keys"]["id"]["S"]
+
+
 @dataclass
 class Town:
     """A table `orders`, the stack `shop` with the project's functions, and an operator with the page in hand."""
@@ -102,6 +111,7 @@ class Town:
     monkeypatch: object
     words: dict[str, str] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
+    """Items whose changes have left the stream."""
     waited: list[float] = field(default_factory=list)
 
     def __post_init__(self):
@@ -110,10 +120,12 @@ class Town:
         for name, value in self.aws.environment().items():
             self.monkeypatch.setenv(name, value)
         self.monkeypatch.setenv("OPENSEARCH_ENDPOINT", self.endpoints.opensearch)
+        self.monkeypatch.chdir(self.folder)
         (self.folder / "template.yaml").write_text((ROOT / "template.yaml").read_text())
-        self.declare(derive=views(OPEN))
+        self.declare(derive=views(OPEN), index=indexes(), replicate=replica())
         self.monkeypatch.setattr("cli.feed.deployment.time", SimpleNamespace(sleep=self.waited.append))
         self.mappings: dict[str, EventSourceMapping] = {}
+        self._writer, self._resting = None, threading.Event()
 
     # The application.
 
@@ -129,26 +141,28 @@ class Town:
         for at in range(first, first + many):
             self.put(f"o{at:05}", "open" if at % 2 else "paid", customer=f"c{at % 7}")
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """The application changes, adds and deletes orders while the block runs."""
-        done = threading.Event()
+    def write_on(self):
+        """The application changes, adds and deletes orders, until `rest`."""
+        self._resting.clear()
+        self._writer = threading.Thread(target=self._write)
+        self._writer.start()
 
-        def run():
-            at = 0
-            while not done.wait(0.02):
-                self.put(f"o{at % 40:05}", ("open", "paid")[at % 3 == 0], str(at), f"c{at % 5}")
-                if at % 4 == 0:
-                    self.delete(f"o{(at * 7) % 40:05}")
-                at += 1
+    def rest(self):
+        self._resting.set()
+        if self._writer is not None:
+            self._writer.join()
 
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield
-        finally:
-            done.set()
-            thread.join()
+    def _write(self):
+        at = 0
+        while not self._resting.wait(0.02):
+            self.put(f"o{at % 40:05}", ("open", "paid")[at % 3 == 0], str(at), f"c{at % 5}")
+            if at % 4 == 0:
+                self.delete(f"o{(at * 7) % 40:05}")
+            at += 1
+
+    def make_replica(self):
+        there = Aws.at_emulator(self.endpoints.aws, REPLICA_REGION).client("dynamodb")
+        there.create_table(TableName="orders-replica", **KEY)
 
     # The stack.
 
@@ -162,10 +176,9 @@ class Town:
         """What `sam deploy` does: the functions' code is the project's, and they read the stream."""
         if not hasattr(self, "stack"):
             declared = {each: self.folder / "functions" / each for each in ("derive", "index", "replicate")}
-            declared = {each: path for each, path in declared.items() if path.is_dir()}
-            given = {"OpenSearchEndpoint": self.endpoints.opensearch, "ReplicaRegion": REGION}
+            given = {"OpenSearchEndpoint": self.endpoints.opensearch, "ReplicaRegion": REPLICA_REGION}
             given |= {"ReplicaTableName": "orders-replica"}
-            self.stack = Stack(Project(ROOT, declared=declared), self.aws, given, lambda *_: None)
+            self.stack = Stack(Project(ROOT, declared=declared), self.aws, given, LogFiles(self.folder / "logs"))
             self.source, self.spec = source_table(self.aws, "orders")
             self.monkeypatch.setattr("cli.target.clients", lambda *_: self._clients())
             self.monkeypatch.setattr("cli.declared.clients", lambda *_: self._clients())
@@ -184,7 +197,7 @@ class Town:
 
     def attach(self, function):
         """From the oldest record that the stream still has."""
-        hooks = Hooks(transform=lambda events: [each for each in events if each["eventID"] not in self.lost])
+        hooks = Hooks(transform=lambda events: [each for each in events if _item(each) not in self.lost])
         attached = self.stack.attach(self.source.stream_arn, [function], hooks=hooks)
         self.mappings[function] = attached[function]
 
@@ -199,6 +212,7 @@ class Town:
             time.sleep(0.05)
 
     def close(self):
+        self.rest()
         if hasattr(self, "stack"):
             self.stack.close()
 
@@ -217,16 +231,9 @@ class Town:
 
     # The operator.
 
-    def follow(
-        self,
-        page: str,
-        hands: Mapping[str, Callable[[], object]],
-        status: Mapping[str, int],
-        more: Mapping[str, list[str]],
-    ):
-        """Runs each command of the page. `hands` are what the test does by itself before a command that begins
-        so; for a command of another program, in its place. `status` has the exit statuses that are not 0, by command.
-        `more` has what the test adds to commands that begin so, to save time."""
+    def follow(self, page: str, hands: Mapping[str, Callable[[], object]], status: Mapping[str, int]):
+        """Runs each command of the page. `hands` are what the test does by itself before a command that begins so; for
+        a command of another program, in its place. `status` has the exit statuses that are not 0, by command."""
         unused, expected = set(hands), dict(status)
         for step in steps(page):
             hand = next((begins for begins in hands if step.command.startswith(begins)), None)
@@ -236,12 +243,12 @@ class Town:
             if not step.command.startswith("distributary "):
                 assert hand is not None, f"{page}: nothing does {step.command}"
                 continue
-            self.run(step, expected.pop(step.command, 0), more)
+            self.run(step, expected.pop(step.command, 0))
         assert (unused, expected) == (set(), {}), "not on the page"
 
-    def run(self, step: Step, status: int, more: Mapping[str, list[str]]):
+    def run(self, step: Step, status: int):
         words = [self.words.get(word, word) for word in shlex.split(step.command)[1:]]
-        added = [each for form, each in more.items() if step.command.startswith(f"distributary {form}")]
+        added = [each for form, each in MORE.items() if step.command.startswith(f"distributary {form}")]
         self.capsys.readouterr()
         found = main(["--project", str(self.folder), *words, *(word for each in added for word in each)])
         said = self.capsys.readouterr()
