@@ -82,6 +82,13 @@ def test_nothing_outside_of_the_window_is_replayed(town):
     assert town.seen() == []
 
 
+def test_a_window_outside_of_the_archive_is_one_line(town, capsys):
+    assert town.run(window=("--from", "2026-11-20T10:00:00Z", "--to", "2026-11-23T00:00:00Z")) == 2
+    assert "the archive of users begins at 2026-11-22T10:00:00Z" in capsys.readouterr().err
+    assert town.run(window=("--from", "2026-11-25T10:00:00Z", "--to", "2026-11-26T00:00:00Z")) == 2
+    assert "the archive of users ends in the hour of 2026-11-22T10:00:00Z" in capsys.readouterr().err
+
+
 def test_a_dry_run_counts(town, capsys):
     assert town.run("--dry-run") == 0
     assert "4 records of 3 objects would be replayed" in capsys.readouterr().out
