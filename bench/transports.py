@@ -109,14 +109,20 @@ class _Answering(asyncio.Protocol):
         head = self._held[:end].lower()
         length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
         if len(self._held) >= end + 4 + length:
-            said = ANSWER if b"dynamodb_20120810.batch" not in head else _batch_answer(self._held[end + 4 :])
+            said = _answer(head, self._held[end + 4 :])
             delay, self._held = self._delay if b"/%b/" % REGION.encode() in head else 0.0, b""
             asyncio.get_running_loop().call_later(delay, self._transport.write, said)  # type: ignore[attr-defined]
 
 
-def _batch_answer(body: bytes) -> bytes:
-    tables = json.loads(body)["RequestItems"]
-    said = json.dumps({"Responses": {name: [] for name in tables}, "UnprocessedKeys": {}, "UnprocessedItems": {}})
+def _answer(head: bytes, body: bytes) -> bytes:
+    """Every write succeeds, and nothing is there."""
+    if b"dynamodb_20120810.batch" in head:
+        tables = json.loads(body)["RequestItems"]
+        said = json.dumps({"Responses": {name: [] for name in tables}, "UnprocessedKeys": {}, "UnprocessedItems": {}})
+    elif b"dynamodb_20120810.scan" in head:
+        said = '{"Items":[],"Count":0}'
+    else:
+        return ANSWER
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said.encode())
 
 
