@@ -111,7 +111,7 @@ def orders(many: int) -> list[dict[str, Any]]:
 
 
 class Environments:
-    """A function's: one for each invocation at a time, kept for the next ones, as Lambda does it. `invoked`: how often."""
+    """A function's: one for each invocation at a time, kept for later ones, as Lambda does it. `invoked`: how often."""
 
     def __init__(self, deploy: Callable[[], Deployment]) -> None:
         self._deploy, self._idle, self.invoked = deploy, list[Deployment](), 0
