@@ -62,7 +62,7 @@ def test_the_collector_waits_until_the_function_is_built_and_no_longer(monkeypat
     with pytest.raises(LookupError):
         prepare(runtime)
     assert (states, gc.isenabled()) == ([False], True)
-    assert gc.get_threshold()[0] == 20_000
+    assert gc.get_threshold()[0] == 100_000
 
 
 def test_the_collector_leaves_alone_what_the_sdk_has_loaded():
