@@ -205,7 +205,7 @@ class Town:
         """As a mapping that is disabled, or whose function fails all the time."""
         self.mappings.pop(function).stop()
 
-    def drain(self, seconds=90):
+    def drain(self, seconds=600):
         asked = time.monotonic()
         while not all(mapping.drained(asked) for mapping in self.mappings.values()):
             assert time.monotonic() < asked + seconds, "not drained"

@@ -109,7 +109,7 @@ def test_a_poison_storm(town):
     town.fill(20)
     for at in range(POISON):
         town.put(f"p{at:05}", total=f" {at}", customer=f"c{at % 7}")
-    town.drain(max(90, POISON))
+    town.drain(max(600, POISON))
 
     def deploy():
         (page,) = blocks(DOCS / "runbooks" / "poison-storm.md", "python")
