@@ -10,9 +10,11 @@ from cli.feed.backfill import Backfill, Result, Source, State
 from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
+    Declared,
     DryRun,
     Json,
     Only,
+    Parameters,
     Segments,
     StackEndpoint,
     StackName,
@@ -20,9 +22,9 @@ from cli.options import (
     StateFile,
     Table,
     check_segments,
-    checked_endpoint,
 )
-from cli.stack import Function, Stack, clients
+from cli.stack import Function
+from cli.target import Where, stack_of
 from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import table_of
@@ -40,9 +42,10 @@ Branch = Annotated[str, typer.Option("--function", help="derive, index or replic
 
 
 def backfill(
+    context: typer.Context,
     table: Table,
     function: Branch,
-    stack: StackName,
+    stack: StackName = None,
     only: Only = [],
     first_fill: Annotated[
         bool,
@@ -58,6 +61,8 @@ def backfill(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""
     if function not in RECONCILED:
@@ -67,7 +72,7 @@ def backfill(
     if first_fill and only:
         raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
     check_segments(segments)
-    found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)
     source, many, size = source_of(found.clients("dynamodb"), table, target)
     if dry_run:

@@ -15,17 +15,20 @@ from cli.feed.invoke import Feed, deployed
 from cli.feed.sweep import Sweeping, Swept
 from cli.feeding import source_of
 from cli.options import (
+    Declared,
     Json,
     Only,
+    Parameters,
     Segments,
+    SourceTable,
     StackEndpoint,
     StackName,
     StackRegion,
     StateFile,
     check_segments,
-    checked_endpoint,
 )
-from cli.stack import Function, Stack, clients
+from cli.stack import Function
+from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
 from distributary.stream.keys import table_of
 from distributary.verify.progress import Progress, progress
@@ -39,8 +42,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be rem
 
 
 def rebuild(
+    context: typer.Context,
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="derive or index.")],
-    stack: StackName,
+    stack: StackName = None,
+    table: SourceTable = None,
     only: Only = [],
     segments: Segments = 4,
     rate: Rate = 1000.0,
@@ -49,6 +54,8 @@ def rebuild(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Bring everything that a function keeps to the deployed declarations, while the stream runs.
 
@@ -56,7 +63,9 @@ def rebuild(
     """
     if function not in REBUILT:
         raise UsageFault(f"rebuild {function}: give derive or index")
-    target = _target(function, stack, segments, endpoint_url, region)
+    check_segments(segments)
+    where = Where(stack, table, endpoint_url, region, parameter, declared)
+    target = stack_of(context, where).function(function)
     told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
     _check(only, told)
     run = _Run(target, tuple(only), segments, rate, told)
@@ -66,8 +75,10 @@ def rebuild(
 
 
 def retire(
+    context: typer.Context,
     view: Annotated[str, typer.Argument(metavar="VIEW", help="A view that is declared no more.")],
-    stack: StackName,
+    stack: StackName = None,
+    table: SourceTable = None,
     segments: Segments = 4,
     rate: Rate = 1000.0,
     state: StateFile = None,
@@ -75,12 +86,16 @@ def retire(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Remove what a view has left behind that is declared no more: rows, groups, members, ledger rows.
 
     Deploy the declarations without it first. An index is removed by deleting it in OpenSearch.
     """
-    target = _target("derive", stack, segments, endpoint_url, region)
+    check_segments(segments)
+    where = Where(stack, table, endpoint_url, region, parameter, declared)
+    target = stack_of(context, where).function("derive")
     told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
     if view in told["declared"]:
         raise UsageFault(f"view '{view}' is declared: remove it from views.py and deploy, then run this again")
@@ -90,11 +105,6 @@ def retire(
     if dry_run:
         return run.counted(json)
     return run.retired(view, state, json)
-
-
-def _target(function: str, stack: str, segments: int, endpoint_url: str | None, region: str | None) -> Function:
-    check_segments(segments)
-    return Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function(function)
 
 
 def _check(only: Sequence[str], told: Mapping[str, Any]) -> None:

@@ -132,7 +132,7 @@ class Town:
 def town(emulators, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
     found = Town(emulators.aws)
-    monkeypatch.setattr("cli.parking.clients", lambda *_: found.clients)
+    monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     monkeypatch.setattr("time.sleep", lambda _: None)
     return found
 

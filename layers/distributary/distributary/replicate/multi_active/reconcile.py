@@ -36,6 +36,22 @@ UNTIMED = outcomes.parked(
 """What an item ends as that was written by the stream's second alone, if no record tells it."""
 
 
+class MeteredItems(Metered, frozen=True):
+    """See `ItemClient`. Reads of one item wait as well; writes do not."""
+
+    def get_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """Raises Unavailable as `Pace.wait`."""
+        return self.read(self.client.get_item, arguments)
+
+    def put_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """As it is."""
+        return self.client.put_item(**arguments)
+
+    def delete_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """As it is."""
+        return self.client.delete_item(**arguments)
+
+
 @dataclass(frozen=True, slots=True)
 class RegionsReconciler:
     """Sets items right in all regions, each region's tables at their own pace."""
@@ -67,22 +83,6 @@ class RegionsReconciler:
 
     def _metered(self, rows: Rows, deadline: Deadline) -> MeteredItems:
         return MeteredItems(rows.client, self.paces[rows.region], deadline)
-
-
-class MeteredItems(Metered, frozen=True):
-    """See `ItemClient`. Reads of one item wait as well; writes do not."""
-
-    def get_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """Raises Unavailable as `Pace.wait`."""
-        return self.read(self.client.get_item, arguments)
-
-    def put_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """As it is."""
-        return self.client.put_item(**arguments)
-
-    def delete_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """As it is."""
-        return self.client.delete_item(**arguments)
 
 
 def _change(asked: Reconcile) -> Change:
