@@ -6,8 +6,7 @@ import typer
 
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.backfill import Backfill, Result, Source, State
-from cli.feed.invoke import Feed, deployed
+from cli.feed.backfill import Backfill, Result, State
 from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
     DryRun,
@@ -25,10 +24,13 @@ from cli.options import (
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.give import Giver
+from distributary.feed.invoke import Feed
+from distributary.feed.snapshot import Table as Scanned
+from distributary.feed.sources import Scan
 from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
-from local.backfill import Table as Scanned
 
 _WRONG = {
     "welcome": "give derive, index or replicate; an old item is no reason to send a message",
@@ -78,10 +80,9 @@ def backfill(
     with progress({"items": many}, command="backfill") as told:
         steps = Backfill(
             source,
-            Feed(deployed(target)),
+            Giver(Feed(target.invoke), source.table, tuple(only)),
             State(state, task),
             first_fill,
-            tuple(only),
             lambda n: told("items", n),
             Pace(rate).take,
         )
@@ -89,7 +90,7 @@ def backfill(
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 
-def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Source, int, int]:
+def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Scan, int, int]:
     """The table, about how many items it has, and how many bytes. Raises UsageFault if the function reads another."""
     keys = key_names(dynamodb, table)
     described = dynamodb.describe_table(TableName=table)["Table"]
@@ -98,7 +99,7 @@ def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Source, in
         raise UsageFault(f"{function.branch} of this stack reads table '{table_of(streams[0])}', not '{table}'")
     arn = streams[0] if streams else described.get("LatestStreamArn", "")
     region = arn.split(":")[3] if arn else ""
-    return Source(dynamodb, Scanned(table, keys, arn, region)), described["ItemCount"], described["TableSizeBytes"]
+    return Scan(dynamodb, Scanned(table, keys, arn, region)), described["ItemCount"], described["TableSizeBytes"]
 
 
 def _lines(result: Result) -> list[str]:

@@ -11,7 +11,6 @@ from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Part, Result, State
 from cli.feed.deployment import version_of, wait_for_others
-from cli.feed.invoke import Feed, deployed
 from cli.feed.sweep import Sweeping, Swept
 from cli.feeding import source_of
 from cli.options import (
@@ -27,6 +26,8 @@ from cli.options import (
 )
 from cli.stack import Function, Stack, clients
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.give import Giver
+from distributary.feed.invoke import Feed
 from distributary.stream.keys import table_of
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import printable
@@ -57,7 +58,7 @@ def rebuild(
     if function not in REBUILT:
         raise UsageFault(f"rebuild {function}: give derive or index")
     target = _target(function, stack, segments, endpoint_url, region)
-    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
     _check(only, told)
     run = _Run(target, tuple(only), segments, rate, told)
     if dry_run:
@@ -81,7 +82,7 @@ def retire(
     Deploy the declarations without it first. An index is removed by deleting it in OpenSearch.
     """
     target = _target("derive", stack, segments, endpoint_url, region)
-    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
     if view in told["declared"]:
         raise UsageFault(f"view '{view}' is declared: remove it from views.py and deploy, then run this again")
     if view not in told["written"]:
@@ -138,9 +139,8 @@ class _Run:
                 return self._unfinished(swept, json)
             filling = Backfill(
                 source,
-                Feed(deployed(self.target)),
+                Giver(Feed(self.target.invoke), source.table, self.only),
                 Part(kept, "items"),
-                only=self.only,
                 told=lambda n: report_progress("items", n),
                 wait=Pace(self.rate).take,
             )
@@ -179,7 +179,7 @@ class _Run:
     def _sweep(self, state: State, into: Swept, told: Progress, dry_run: bool = False) -> None:
         """Part after part: what a ledger row says of members is taken back before members without one go. So what is
         left of one part ends the run."""
-        feed, pace = Feed(deployed(self.target)), Pace(self.rate)
+        feed, pace = Feed(self.target.invoke), Pace(self.rate)
         sweeping = Sweeping(feed, self.only, dry_run, lambda n: told("rows", n), pace.take)
         for part in self.told["parts"]:
             sweeping.run(part, self.segments, Part(state, part), into)
@@ -193,7 +193,7 @@ class _Run:
         if +swept.left or not right:
             return False
         done = {"rebuilt": rebuilt, "retired": retired, "declared": self.told["declared"]}
-        Feed(deployed(self.target)).ask({"declarations": done}, "declarations")
+        Feed(self.target.invoke).ask({"declarations": done}, "declarations")
         return True
 
 

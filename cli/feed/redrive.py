@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.backfill import packed
-from cli.feed.invoke import EVENT_KEYS, Ended, Feed
 from cli.feed.parked import REPLAYED, Bucket, Parked, Place
 from cli.given_up import PREFIX
+from distributary.feed.give import packed
+from distributary.feed.invoke import EVENT_KEYS, Ended, Feed
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
