@@ -1,6 +1,5 @@
 """Commands that give a deployed function what its source table holds."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +10,15 @@ from cli.archive import moment
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Result, State
-from cli.feed.on_aws import Machine, name_of, new_export
+from cli.feed.on_aws import check_name, machine_of, name_of, new_export
 from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
+    Concurrency,
     DryRun,
     Json,
+    OnAws,
     Only,
+    RunName,
     Segments,
     StackEndpoint,
     StackName,
@@ -63,13 +65,9 @@ def backfill(
     segments: Segments = 4,
     rate: Annotated[float, typer.Option(min=0.1, help="Items a second.")] = 1000.0,
     state: StateFile = None,
-    on_aws: Annotated[
-        bool, typer.Option("--on-aws", help="Run it as a state machine on AWS, of a stack with Feed=true.")
-    ] = False,
-    run: Annotated[
-        str, typer.Option(metavar="NAME", help="On AWS: the same command with the same name goes on with it.")
-    ] = "first",
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="On AWS: parts at the same time.")] = 10,
+    on_aws: OnAws = False,
+    run: RunName = "first",
+    concurrency: Concurrency = 10,
     tolerate: Annotated[
         float, typer.Option(min=0, max=100, metavar="PERCENT", help="On AWS: parts that may fail while others go on.")
     ] = 0.0,
@@ -144,8 +142,7 @@ class _OnAws:
         """Raises UsageFault."""
         if state is not None:
             raise UsageFault("--state: a run on AWS remembers how far it is by itself; leave it out, or --on-aws")
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,30}", self.name):
-            raise UsageFault(f"--run {self.name}: give up to 30 letters, digits, - and _")
+        check_name(self.name)
         if not 1 <= segments <= MOST_PARTS:
             raise UsageFault(f"--segments: give 1 to {MOST_PARTS}")
         if self.export and self.archive:
@@ -170,8 +167,6 @@ class _OnAws:
         json: str | None,
     ) -> int:
         """Starts the state machine or goes on with it, and follows it; the exit status."""
-        if "FeedStateMachineArn" not in stack.outputs:
-            raise UsageFault(f"stack '{stack.name}' has no state machine: deploy this version with Feed=true")
         at_once = self.concurrency if self.export or self.archive else min(self.concurrency, segments)
         task = Task(
             function=target.branch,
@@ -193,12 +188,7 @@ class _OnAws:
             asked |= more
         parts = 0 if self.export or self.archive else segments
         with progress({"parts": parts}, command="backfill") as told:
-            machine = Machine(
-                stack.clients("stepfunctions"),
-                stack.clients("s3"),
-                stack.output("FeedStateMachineArn"),
-                lambda n: told("parts", n),
-            )
+            machine = machine_of(stack, lambda n: told("parts", n))
             results = machine.run(name_of(task, self.name), task, asked)
         lines = _lines(results)
         if results.failed:

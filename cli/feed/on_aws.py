@@ -6,6 +6,7 @@ each part: nothing is remembered here.
 
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,8 @@ from botocore.exceptions import ClientError
 
 from cli.errors import UsageFault
 from cli.feed.backfill import Result
+from cli.feed.sweep import Swept
+from cli.stack import Stack
 from distributary.errors import ConfigError
 from distributary.feed.invoke import Ended
 from distributary.feed.task import Task
@@ -31,8 +34,9 @@ NEEDED = "states:StartExecution, RedriveExecution, DescribeExecution, ListExecut
 
 @dataclass(slots=True)
 class Results(Result):
-    """As `Result`; and the parts that failed, with the cause of one."""
+    """As `Result`; what a sweep found; and the parts that failed, with the cause of one."""
 
+    swept: Swept = field(default_factory=Swept)
     failed: list[int] = field(default_factory=list)
     cause: str = ""
 
@@ -50,6 +54,11 @@ class Machine:
     arn: str
     told: Callable[[int], None] = lambda _: None
     sleep: Callable[[float], None] = time.sleep
+
+    def has_begun(self, name: str) -> bool:
+        """Whether there is an execution of this name."""
+        with _refusals(name):
+            return bool(self._status(name)["status"])
 
     def run(self, name: str, task: Task, asked: Mapping[str, Any]) -> Results:
         """What became of the task, once the execution of this name has succeeded; of one that ended otherwise, it goes
@@ -137,6 +146,9 @@ class Machine:
         files = self._json(place["Bucket"], place["Key"])["ResultFiles"]
         for each in self._children(place["Bucket"], files.get("SUCCEEDED", [])):
             output = json.loads(each["Output"])
+            if "swept" in output:
+                results.swept.add(output["swept"])
+                continue
             results.items += output["items"]
             for end in output["outcomes"]:
                 results.ends[Ended(end["status"], end["cause"])] += end["items"]
@@ -153,10 +165,23 @@ class Machine:
         return json.loads(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
+def machine_of(stack: Stack, told: Callable[[int], None]) -> Machine:
+    """The stack's. Raises UsageFault if it has none."""
+    if "FeedStateMachineArn" not in stack.outputs:
+        raise UsageFault(f"stack '{stack.name}' has no state machine: deploy this version with Feed=true")
+    return Machine(stack.clients("stepfunctions"), stack.clients("s3"), stack.output("FeedStateMachineArn"), told)
+
+
 def name_of(task: Task, run: str) -> str:
     """Of the execution that does this, whatever its pace."""
     what = json.dumps({**task.as_json(), "rate": 0}, sort_keys=True)
     return f"{task.function}-{hashlib.sha256(what.encode()).hexdigest()[:12]}-{run}"
+
+
+def check_name(run: str) -> None:
+    """--run. Raises UsageFault."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,30}", run):
+        raise UsageFault(f"--run {run}: give up to 30 letters, digits, - and _")
 
 
 def new_export(task: Task, bucket: str, table_arn: str, run: str) -> tuple[Task, Mapping[str, Any]]:

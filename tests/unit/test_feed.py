@@ -1,6 +1,8 @@
 """The feed function: a part of what a table, an export or an archive holds goes to a branch, and nothing is lost."""
 
 import gzip
+import io
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -17,7 +19,7 @@ from distributary.feed.task import Task
 from tests.fakes.answers import refusal
 from tests.fakes.exports import FULL, INCREMENTAL, written
 from tests.fakes.stack import ACCOUNT
-from tests.integration.town import STREAM, Town, order
+from tests.integration.town import STREAM, VIEWS, Town, order
 from tests.unit import archives
 from tests.unit.records import change
 
@@ -346,3 +348,56 @@ def test_an_archive_says_which_items_to_read_and_for_which_changes(world):
     asked.clear()
     answers, _ = world.run(replace(task, end=1))
     assert items(answers) == 0
+
+
+class Swept:
+    """A function whose sweep has so many pages; `broken` answers are lost behind the page, by their place."""
+
+    def __init__(self, pages, repeatable, broken=()):
+        self.pages, self.repeatable, self.broken, self.asked = pages, repeatable, set(broken), []
+
+    def invoke(self, *, FunctionName, Payload):
+        asked = json.loads(Payload)["distributary"]["sweep"]
+        self.asked.append(asked)
+        if len(self.asked) in self.broken:
+            return {"FunctionError": "Unhandled", "Payload": io.BytesIO(b'{"errorType": "Unavailable"}')}
+        page = asked["cursor"]["page"] if asked["cursor"] else 0
+        cursor = {"page": page + 1} if page + 1 < self.pages else None
+        rows = {"left": [{"cause": "busy", "rows": 1}], "untouched": []}
+        found = {"read": 10, "done": 1, **rows, "cursor": cursor, "repeatable": self.repeatable}
+        return {"Payload": io.BytesIO(json.dumps({"swept": found}).encode())}
+
+
+@pytest.mark.parametrize("looks", [0, 1, 10**6])
+@pytest.mark.parametrize("repeatable", [True, False])
+def test_the_segments_of_what_a_function_keeps_are_swept(world, looks, repeatable):
+    world.town.functions, world.looks = Swept(4, repeatable), looks
+    answers, invoked = world.run(replace(TASK, sweep="ledger", segments=2, only=("sales",)))
+    found = {"read": 40, "done": 4, "left": [{"cause": "busy", "rows": 4}], "untouched": []}
+    assert [each["swept"] for each in answers] == [found, found]
+    assert {(each["part"], each["segments"]) for each in world.town.functions.asked} == {("ledger", 2)}
+    assert invoked == {0: 8, 1: 4, 10**6: 2}[looks]
+
+
+@pytest.mark.parametrize("looks", [0, 10**6])
+def test_a_page_that_can_be_asked_for_once_begins_its_segment_anew(world, looks):
+    """What was left is counted once, as it is at the end."""
+    world.town.functions, world.looks = Swept(4, False, broken=[3]), looks
+    ((answer,), _) = world.run(replace(TASK, sweep="things-g0"))
+    assert answer["swept"]["left"] == [{"cause": "busy", "rows": 4}]
+    assert [each["cursor"] for each in world.town.functions.asked][:4] == [None, {"page": 1}, {"page": 2}, None]
+
+
+def test_a_sweep_that_fails_at_its_first_page_is_tried_again_later(world):
+    world.town.functions = Swept(4, True, broken=range(1, 100))
+    with pytest.raises(Unavailable):
+        world.run(replace(TASK, sweep="ledger"))
+
+
+def test_a_sweep_removes_what_a_view_left_that_is_declared_no_more(world):
+    world.run()
+    world.town.deploy(VIEWS[:1])
+    for part in ("ledger", "derived"):
+        answers, _ = world.run(replace(TASK, sweep=part, segments=2))
+        assert all(not each["swept"]["left"] for each in answers)
+    assert world.town.service.state["derived"].keys() & {("SALES#mon", "TOTAL")} == set()

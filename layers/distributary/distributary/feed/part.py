@@ -2,7 +2,8 @@
 
 `{"plan": TASK}` is answered with the task's parts, `{"parts": [{"number": 0, "of": 100}, ...]}`. An event with a task
 and one of these parts is answered with the event that goes on: with a cursor, and `more`. The last one is without task
-and cursor: `{"part": ..., "more": false, "items": 1000, "outcomes": [{"status", "cause", "items"}, ...]}`.
+and cursor: `{"part": ..., "more": false, "items": 1000, "outcomes": [{"status", "cause", "items"}, ...]}`, or
+`"swept"`, as `consumer.sweep` answers it, in place of items and outcomes.
 """
 
 import time
@@ -22,6 +23,7 @@ from distributary.feed.invoke import EVENT_KEYS, EVENT_RECORDS, Ended, Feed, dep
 from distributary.feed.settings import FeedSettings, Target
 from distributary.feed.snapshot import Table
 from distributary.feed.sources import Archived, Export, Scan, Source, parts_of
+from distributary.feed.swept import swept
 from distributary.feed.task import Task
 from distributary.readers.archive import Archive
 from distributary.readers.manifest import Manifest, find
@@ -65,6 +67,8 @@ class Feeding:
 
     def _parts(self, task: Task) -> Sequence[Mapping[str, int]]:
         target = self.settings.target(task.function, task.table)
+        if task.sweep:
+            return _chosen(parts_of(task.segments, task.segments), task)
         source = self._source(task, target)
         if isinstance(source, Export):
             found = parts_of(len(source.manifest.files), MOST_PARTS)
@@ -74,7 +78,7 @@ class Feeding:
             found = parts_of(len(source.objects()), MOST_PARTS)
         else:
             found = parts_of(task.segments, task.segments)
-        return [each for each in found if not task.numbers or each["number"] in task.numbers]
+        return _chosen(found, task)
 
     def _source(self, task: Task, target: Target) -> Source:
         most = EVENT_RECORDS if task.first_fill else EVENT_KEYS
@@ -98,9 +102,12 @@ class Feeding:
         target, part = self.settings.target(task.function, task.table), event["part"]
         client = self.clients("lambda", read_seconds=INVOKE_SECONDS)
         feed = Feed(deployed(client, task.function, target.function), self.sleep, deadline)
+        pace = Pace(task.rate, self.clock, self.sleep)
+        if task.sweep:
+            return swept(event, task, feed, pace, deadline)
         giver = Giver(feed, _table(task, target), task.only, self.now)
         give = giver.snapshots if task.first_fill else giver.reconcile
-        pace, cursor, ends = Pace(task.rate, self.clock, self.sleep), event.get("cursor"), Counter[Ended]()
+        cursor, ends = event.get("cursor"), Counter[Ended]()
         begun, more = cursor, True
         try:
             pages = self._source(task, target).pages(part["number"], part["of"], cursor, task.first_fill)
@@ -117,6 +124,10 @@ class Feeding:
             if cursor == begun:
                 raise classify(error, f"invoke {task.function}") from error
         return _answer(event, cursor, more, ends)
+
+
+def _chosen(found: Sequence[Mapping[str, int]], task: Task) -> Sequence[Mapping[str, int]]:
+    return [each for each in found if not task.numbers or each["number"] in task.numbers]
 
 
 def _table(task: Task, target: Target) -> Table:

@@ -13,7 +13,8 @@ class Task:
     """Gives `function` what `table` holds: what an `export` or an `archive` (both addresses) holds of it, if one is
     named, from the moment `begin` to before `end` (microseconds, of an archive); else a scan in so many `segments`.
     `keys` are the table's. `first_fill` gives whole items; otherwise keys are reconciled, of the views or indexes
-    `only`, all if empty. `rate`: items a second, of one part. `numbers`: of these parts alone, all if empty.
+    `only`, all if empty. Or sweeps the part `sweep` of what the function keeps (see `consumer.sweep`) in as many
+    segments. `rate`: items or rows a second, of one part. `numbers`: of these parts alone, all if empty.
     """
 
     function: str
@@ -25,6 +26,7 @@ class Task:
     rate: float = 1000.0
     export: str = ""
     archive: str = ""
+    sweep: str = ""
     begin: int | None = None
     end: int | None = None
     numbers: tuple[int, ...] = ()
