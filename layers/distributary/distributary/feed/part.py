@@ -36,6 +36,9 @@ RESERVE_SECONDS = 150.0
 INVOKE_SECONDS = 905.0
 """A function may take 15 minutes (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html)."""
 
+READ_SECONDS = 30.0
+"""For a page of a scan or an export: nobody waits for a feed, and a try that is given up is made again."""
+
 MOST_PARTS = 1000
 """Of an export or archive: more files share a part. The state machine passes all parts on in 256 KiB
 (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html)."""
@@ -85,7 +88,7 @@ class Feeding:
         limit = max(1, min(most, int(task.rate * PAGE_SECONDS)))
         region = target.stream.split(":")[3]
         if task.export:
-            where = place(task.export, lambda: self.clients("s3"))
+            where = place(task.export, lambda: self.clients("s3", read_seconds=READ_SECONDS))
             manifest = find(where)
             check_table(manifest, target)
             if task.first_fill:
@@ -94,9 +97,9 @@ class Feeding:
         if task.archive:
             if task.first_fill:
                 raise ConfigError("an archive holds changes, not items: leave out the first fill")
-            archive = Archive(place(task.archive, lambda: self.clients("s3")), task.table)
+            archive = Archive(place(task.archive, lambda: self.clients("s3", read_seconds=READ_SECONDS)), task.table)
             return Archived(archive, task.begin, task.end, limit)
-        return Scan(self.clients("dynamodb", region), _table(task, target), limit)
+        return Scan(self.clients("dynamodb", region, read_seconds=READ_SECONDS), _table(task, target), limit)
 
     def _part(self, event: Mapping[str, Any], task: Task, deadline: Deadline) -> dict[str, Any]:
         target, part = self.settings.target(task.function, task.table), event["part"]
