@@ -36,7 +36,7 @@ def test_a_late_edit_never_replaces_a_later_one_that_a_repair_has_copied():
     world.put(US, 1, "first")
     world.put(US, 1, "second")
     assert world.branch(US).reconcile(KEY, FOREVER)
-    first, second = decode({"Records": world.tables.records[US]}, 0)
+    first, second = decode({"Records": world.tables.records_of(US)}, 0)
     for change in (second, first):
         world.branch(US).apply([change], FOREVER)
     assert world.values() == [{"x": "second"}, {"x": "second"}]
@@ -54,7 +54,7 @@ def test_an_edit_of_a_copy_is_no_conflict_where_the_copys_record_has_come():
     assert world.carry(US) == [Status.FAILED]
     faults.cease()
     world.update(EU, 2, value={"S": "second"})
-    assert world.carry(EU, len(world.tables.records[EU]) - 1) == [Status.APPLIED]
+    assert world.carry(EU, len(world.tables.records_of(EU)) - 1) == [Status.APPLIED]
     assert (world.values(), world.conflicts) == ([{"x": "second"}] * 3, 0)
 
 
@@ -65,7 +65,7 @@ def test_a_late_edit_never_revives_an_item_whose_copy_was_deleted():
     assert world.branch(US).reconcile(KEY, FOREVER)
     world.delete(EU)
     world.carry(EU, 1)
-    first, second = decode({"Records": world.tables.records[US][:2]}, 0)
+    first, second = decode({"Records": world.tables.records_of(US)[:2]}, 0)
     for change in (second, first):
         world.branch(US).apply([change], FOREVER)
     assert world.items() == [None, None]

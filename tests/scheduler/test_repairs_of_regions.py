@@ -33,7 +33,7 @@ class Race:
     def run(self):
         with self.scheduler.machine():
             self.before(self)
-            self.newest = len(self.world.tables.records[US]) - 1
+            self.newest = len(self.world.tables.records_of(US)) - 1
             for actor in self.actors:
                 self.scheduler.spawn(actor.__name__, lambda actor=actor: actor(self))
             self.scheduler.run()
@@ -123,11 +123,11 @@ def made_and_deleted(race):
 
 def earliest(race):
     """The first record alone, as a function that died before delivers it."""
-    race.deliver(US, race.world.tables.records[US][:1])
+    race.deliver(US, race.world.tables.records_of(US)[:1])
 
 
 def newest_there(race):
-    race.carry(EU, len(race.world.tables.records[EU]) - 1)
+    race.carry(EU, len(race.world.tables.records_of(EU)) - 1)
 
 
 CROSSING = {

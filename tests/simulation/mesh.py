@@ -24,10 +24,11 @@ from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
+from tests.fakes.streaming import Record
 from tests.scheduler.choices import Choices, Seeded
 from tests.scheduler.effects import Effect, Faults
 from tests.scheduler.scheduler import Scheduler
-from tests.simulation.regions import NAMES, Histories, Record, Streaming, edit
+from tests.simulation.regions import NAMES, Histories, Regions, edit
 from tests.simulation.schedules import KINDS
 
 FOREVER = Deadline(float("inf"))
@@ -38,7 +39,7 @@ RULES["second"] = last_writer()
 class Services:
     """What a program's calls go to: the tables of all regions and S3."""
 
-    def __init__(self, tables: Streaming, s3: S3) -> None:
+    def __init__(self, tables: Regions, s3: S3) -> None:
         self._tables, self._s3 = tables, s3
 
     def __getattr__(self, operation: str) -> Any:
@@ -81,7 +82,7 @@ class Mesh:
         self.regions = NAMES[: regions or random.choice((2, 2, 3))]
         self.declared, self.histories = self._ruled()
         check(self.declared)
-        self.tables, self.s3 = Streaming(self.regions, random), S3("parking")
+        self.tables, self.s3 = Regions(self.regions, random), S3("parking")
         self.scheduler = Scheduler(choices or Seeded(seed), seed=seed, turning=random.choice((0.1, 0.5, 0.9)))
         self.client = self.scheduler.client(Services(self.tables, self.s3), dynamodb)
         self.carried: dict[str, set[int]] = {region: set() for region in self.regions}
@@ -156,14 +157,14 @@ class Mesh:
                 Verify(looked, RecheckQueue(1.0), Serial(), mending, Serial()).scan(range(1), 1)
 
     def _waiting(self, region: str) -> list[int]:
-        return [at for at in range(len(self.tables.records[region])) if at not in self.carried[region]]
+        return [at for at in range(len(self.tables.records_of(region))) if at not in self.carried[region]]
 
     def _function(self, region: str) -> Callable[[], None]:
         """Some batches of what there is: in order, or repeated, or shuffled, or from earlier on."""
 
         def program() -> None:
             for _ in range(self.edits * 2):
-                known = len(self.tables.records[region])
+                known = len(self.tables.records_of(region))
                 waiting = self._waiting(region)
                 batch = waiting[: self.random.choice((1, 3, 10))]
                 if self.repeating and known and self.random.random() < 0.3:
@@ -185,12 +186,12 @@ class Mesh:
         """A rewind to the beginning."""
 
         def program() -> None:
-            self._deliver(region, list(range(len(self.tables.records[region]))))
+            self._deliver(region, list(range(len(self.tables.records_of(region)))))
 
         return program
 
     def _deliver(self, region: str, places: list[int]) -> None:
-        records: list[Record] = [self.tables.records[region][at] for at in places]
+        records: list[Record] = [self.tables.records_of(region)[at] for at in places]
         if not records:
             self.scheduler.pause()
             return
@@ -243,11 +244,11 @@ class _Own:
             mesh = self._mesh
             mesh.scheduler.pause()
             tables = mesh.tables
-            before = len(tables.records[self._region])
+            before = len(tables.records_of(self._region))
             tables.application = True
             getattr(tables, operation)(**arguments)
             tables.application = False
-            for record in tables.records[self._region][before:]:
+            for record in tables.records_of(self._region)[before:]:
                 mesh.histories.note(self._region, record)
 
         return call

@@ -11,7 +11,7 @@ from distributary.stream.records import decode
 from tests.fakes import dynamodb
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
-from tests.simulation.regions import Streaming
+from tests.simulation.regions import Regions
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
 FOREVER = Deadline(float("inf"))
@@ -22,7 +22,7 @@ class World:
 
     def __init__(self, rule, regions=(US, EU), deletes="lose", wrap=lambda client, service: client):
         self.declared = check(MultiActive(regions=regions, rule=rule, deletes=deletes))
-        self.tables, self.s3 = Streaming(regions, random.Random(0)), S3("parking")
+        self.tables, self.s3 = Regions(regions, random.Random(0)), S3("parking")
         self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
 
     def branch(self, region):
@@ -62,13 +62,13 @@ class World:
 
     def carry(self, region, since=None):
         """What became of each."""
-        records = self.tables.records[region][self.carried[region] if since is None else since :]
-        self.carried[region] = len(self.tables.records[region])
+        records = self.tables.records_of(region)[self.carried[region] if since is None else since :]
+        self.carried[region] = len(self.tables.records_of(region))
         return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
 
     def settle(self):
         """Until nothing is new anywhere."""
-        while any(self.carried[r] < len(self.tables.records[r]) for r in self.declared.regions):
+        while any(self.carried[r] < len(self.tables.records_of(r)) for r in self.declared.regions):
             for region in self.declared.regions:
                 self.carry(region)
 

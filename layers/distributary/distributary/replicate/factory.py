@@ -11,6 +11,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.dynamodb.client import DynamoDBClient
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
@@ -108,6 +109,8 @@ def mirror(
     parallel: Parallel,
     version_attribute: str = REPLICA_VERSION,
 ) -> MirrorBranch:
-    """A mirror over a client of its target: a region and the name of a table in it."""
+    """A mirror over a client of its target: a region and the name of a table in it. Our own client takes attributes as
+    the text that was received, boto3's does not."""
     region, table = target
-    return MirrorBranch(Register(client, table, tombstones, parallel, version_attribute), f"{region}/{table}", declared)
+    register = Register(client, table, tombstones, parallel, version_attribute)
+    return MirrorBranch(register, f"{region}/{table}", declared, sliced=isinstance(client, DynamoDBClient))
