@@ -25,8 +25,7 @@ from opensearchpy import OpenSearch, helpers
 from bench.consume import Context
 from bench.harness import Row, row
 from bench.transports import certificate, serving
-from cli.feed.backfill import Backfill, Source, State
-from cli.feed.invoke import Feed
+from cli.feed.backfill import Backfill, State
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
@@ -35,13 +34,16 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import build, reconciler
 from distributary.dynamodb.client import clients
+from distributary.feed.give import Giver
+from distributary.feed.invoke import Feed
+from distributary.feed.snapshot import Table
+from distributary.feed.sources import Scan
 from distributary.index import Entity as Indexed
 from distributary.index import Index, check
 from distributary.index.branch import IndexBranch
 from distributary.index.opensearch import schema
 from distributary.index.opensearch.bulk import Bulk
 from distributary.index.opensearch.connect import connect
-from local.backfill import Table
 from local.emulators import embedded
 from tests.fakes.built import derive, derive_settings
 from tests.fakes.dynamodb import DynamoDB
@@ -138,9 +140,9 @@ class Environments:
 
 def backfill(service: Service, function: Environments, first_fill: bool) -> int:
     """As `distributary backfill` does it. How many invocations."""
-    before, source = function.invoked, Source(service, Table("orders", ("id",), STREAM, "eu-west-1"))
+    before, source = function.invoked, Scan(service, Table("orders", ("id",), STREAM, "eu-west-1"))
     with contextlib.redirect_stdout(io.StringIO()):
-        result = Backfill(source, Feed(function.invoke), State(None, {}), first_fill).run(SEGMENTS)
+        result = Backfill(source, Giver(Feed(function.invoke), source.table), State(None, {}), first_fill).run(SEGMENTS)
     assert (result.items, result.left) == (len(service.items), 0), result.as_json()
     return function.invoked - before
 

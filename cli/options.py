@@ -90,6 +90,11 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be don
 StateFile = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="Remember how far it is there, and go on from there.")
 ]
+OnAws = Annotated[bool, typer.Option("--on-aws", help="Run it as a state machine on AWS, of a stack with Feed=true.")]
+RunName = Annotated[
+    str, typer.Option("--run", metavar="NAME", help="On AWS: the same command with the same name goes on with it.")
+]
+Concurrency = Annotated[int, typer.Option(min=1, max=1000, help="On AWS: parts at the same time.")]
 Only = Annotated[list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")]
 
 

@@ -12,7 +12,6 @@ import typer
 from cli import given_up
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import BRANCHES, Bucket, Parked
 from cli.feed.redrive import Redrive
 from cli.item_key import check_key
@@ -30,6 +29,7 @@ from cli.options import (
 from cli.stack import Stack
 from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.invoke import Feed
 from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -156,7 +156,7 @@ def redrive(
     with progress({"changes": 0}, command="redrive") as told:
         steps = Redrive(
             chosen.bucket,
-            lambda name: Feed(deployed(found.function(name))),
+            lambda name: Feed(found.function(name).invoke),
             lambda: datetime.now(UTC),
             lambda n: told("changes", n),
             Pace(rate).take,

@@ -9,12 +9,12 @@ from cli.archive import Place, archive_of, moment
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import State
-from cli.feed.invoke import Feed, deployed
 from cli.feed.replay import Replay, Result, Window
 from cli.item_key import check_key
 from cli.options import Declared, Json, Parameters, StackEndpoint, StackName, StackRegion, StateFile, Table, key_of
 from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.invoke import Feed
 from distributary.stream.keys import identity
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -66,7 +66,7 @@ def replay(
     steps = Replay(
         archive_of(archive, table, endpoint_url, region),
         window,
-        Feed(deployed(target)),
+        Feed(target.invoke),
         State(state, task),
         even_if_old,
         wait=Pace(rate).take,

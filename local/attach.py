@@ -11,9 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from distributary.feed.snapshot import Table
 from local.attach_report import MadeReport, Watch, counts, say, say_places, say_undelivered, shown, went_wrong
 from local.aws import Aws, said_in_one_line
-from local.backfill import Table
 from local.errors import LocalError
 from local.esm.mapping import EventSourceMapping
 from local.function_logs import LogFiles

@@ -2,8 +2,8 @@
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
 would overwrite any content. It finds an item by a number in its key only in one spelling of that number. It knows
-no table by its ARN. And its TTL deletes without a stream record. With OUTBOX in its environment, it writes each mail
-that it takes into that folder.
+no table by its ARN. And its TTL deletes without a stream record. Its distributed maps are those of `map_runs.py`. With
+OUTBOX in its environment, it writes each mail that it takes into that folder.
 """
 
 import os
@@ -14,7 +14,7 @@ from typing import Any
 from ministack import app
 from ministack.services import dynamodb, ses, ses_v2
 
-from local import expiry, outbox
+from local import expiry, map_runs, outbox
 
 _comparable = dynamodb._ddb_comparable
 _key_value = dynamodb._extract_key_val
@@ -60,6 +60,7 @@ if __name__ == "__main__":
     for operation in ("_batch_get_item", "_describe_table", "_get_item", "_query", "_scan"):
         setattr(dynamodb, operation, by_arn(getattr(dynamodb, operation)))
     expiry.install()
+    map_runs.install()
     if folder := os.environ.get("OUTBOX"):
         for service in (ses, ses_v2):
             outbox.install(service, ses._sent_emails, Path(folder))

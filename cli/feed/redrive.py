@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.invoke import EVENT_KEYS, Ended, Feed, packed
 from cli.feed.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
 from cli.given_up import PREFIX
+from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
 from distributary.stream.keys import table_of
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"

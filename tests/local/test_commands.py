@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from cli.main import main
-from local.esm.records import typed_json
+from distributary.stream.codec import typed_json
 
 ROOT = Path(__file__).parents[2]
 
