@@ -8,7 +8,9 @@ from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
+from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
+from tests.scheduler.index_rebuilt import RandomRebuiltIndex
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
@@ -66,6 +68,12 @@ def rebuilt(seed: int, choices: Choices) -> World:
     return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
 
 
+def index_rebuilt(seed: int, choices: Choices) -> World:
+    """As `rebuilt`, of an index."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=(*SAFE, late), tears=True), seed // 3 % 2
+    return RandomRebuiltIndex(seed, choices, Plan(items=3, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -77,13 +85,17 @@ BRANCHES: dict[str, Make] = {
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
     "derive-rebuilt": rebuilt,
+    "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
+    "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),
+    "index-rebuilt": index_rebuilt,
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "mirror": partial(streamed, MirrorWorld, SAFE),
+    "mirror-filled": partial(streamed, FilledMirror, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
     "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
