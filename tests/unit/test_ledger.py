@@ -10,8 +10,11 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals, type_is
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.contribution import shard_of
+from distributary.derive.delta import member_key, typed_key
+from distributary.derive.groups import REVISION, Group, NewGroupState
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.transact_items import group_actions
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
@@ -141,6 +144,26 @@ def test_a_row_that_stays_as_it_is_is_not_written_again():
     assert world.service.write_units == before + 2 * 3
 
 
+def test_a_member_that_stays_as_it_is_is_not_written_again():
+    world = World(
+        Aggregate(name="s", of=ORDER, pk="S", sk="S", count="n", sum={"sum": "total"}, distinct={"times": "when"})
+    )
+    world.apply(order(1, "u", when={"N": "7"}))
+    before = world.service.write_units
+    world.apply(edit(2, "u", total={"N": "5"}, when={"N": "7"}))
+    assert world.rows() == {("S", "S"): {"n": 1, "sum": 5, "times": 1}}
+    assert world.service.write_units == before + 2 * 2, "the ledger row and the group's"
+
+
+@pytest.mark.parametrize("view", [SALES, TAGS], ids=["sum", "rows"])
+def test_a_ledger_row_of_nothing_lists_nothing(view):
+    world = World(view)
+    world.apply(order(1, "u", tags={"SS": ["a"]}))
+    world.apply(gone(2, "u"))
+    (row,) = world.service.state["ledger"].values()
+    assert not row.keys() & {"rows", "shares"}
+
+
 def test_a_delete_before_its_insert_leaves_a_tombstone_that_the_insert_meets():
     world = World(SALES)
     assert world.statuses(gone(2, "u")) == [Status.APPLIED]
@@ -211,6 +234,15 @@ def test_latest_shows_the_next_when_the_newest_goes():
     assert world.rows() == {("L", "L"): {"user": "u-2"}}
 
 
+def test_latest_counts_an_item_once_whatever_else_of_it_changes():
+    world = World(Latest(name="latest", of=ORDER, pk="L", sk="L", by="when", rename={"total": "paid"}))
+    world.apply(order(1, "u", when={"N": "1"}))
+    world.apply(edit(2, "u", when={"N": "1"}, total={"N": "2"}))
+    assert world.rows() == {("L", "L"): {"paid": 2}}
+    world.apply(gone(3, "u"))
+    assert world.service.state["derived"] == {}
+
+
 def test_latest_by_a_function_shows_the_item_for_which_it_is_greatest():
     def least(item):
         return -item["when"] if "when" in item else None
@@ -245,6 +277,24 @@ def test_the_shards_of_a_group_add_up():
     assert len(world.rows()) == 4
     assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 100, "s": 4950, "m": 99}
     assert totals.read(world.service, "derived", world.views[0], {"day": "tue"}) is None
+
+
+def test_shards_without_a_figure_add_nothing_to_it():
+    """An item without the attribute has its shard to itself."""
+    view = Aggregate(name="hot", of=ORDER, pk="HOT", sk="{day}", count="n", min={"first": "when"}, shards=4)
+    world = World(view)
+    users = {shard_of(view, ("HOT", "mon"), f"user_id=S:{user}"): user for user in map(str, range(40))}
+    (bare, *timed) = sorted(users.values())
+    world.apply(order(1, bare))
+    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 1}
+    world.apply(*(order(n, each, when={"N": str(n)}) for n, each in enumerate(timed, 2)))
+    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 4, "first": 2}
+
+
+def test_totals_are_read_of_aggregates_alone():
+    world = World(TAGS)
+    with pytest.raises(TypeError, match="view 'tags' is no Aggregate"):
+        totals.read(world.service, "derived", world.views[0], {"each": "a", "user_id": "u"})
 
 
 def user_7(action):
@@ -333,6 +383,30 @@ def test_a_group_that_moved_meanwhile_is_read_anew_and_added_to():
     other.apply(order(1, "a"))
     assert world.statuses(order(2, "c"), order(3, "d")) == [Status.APPLIED] * 2
     assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 4, "revenue": 5}}
+
+
+def test_a_group_that_came_meanwhile_is_read_anew_and_added_to():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.apply(order(1, "a", total={"N": "2"})), 1))
+    other.service.state = world.service.state
+    assert world.statuses(order(2, "b")) == [Status.APPLIED]
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 2, "revenue": 3}}
+
+
+@pytest.mark.parametrize("before", [{}, {"items": {"N": "1"}, REVISION: {"S": "before"}}], ids=["absent", "there"])
+@pytest.mark.parametrize("moved", ["TOTAL", "x"])
+def test_a_group_and_each_member_are_written_only_as_they_were_read(before, moved):
+    member = "tags", "x"
+    keys = {"TOTAL": ("SALES#mon", "TOTAL"), "x": member_key("sales", ("SALES#mon", "TOTAL"), member)}
+    service = DynamoDB(SCHEMAS)
+    for name, key in keys.items():
+        row = {"items": {"N": "2"}, REVISION: {"S": "moved"}} if name == moved else before
+        if row:
+            service.put_item(TableName="derived", Item={**typed_key(key), **row})
+    read = Group(before, {member: before})
+    actions = group_actions("sales", keys["TOTAL"], read, NewGroupState(None, {member: None}), "derived")
+    with pytest.raises(ClientError, match="TransactionCanceledException"):
+        service.transact_write_items(TransactItems=[dict(action.request) for action in actions])
 
 
 def test_an_item_that_moved_meanwhile_is_decided_again():
