@@ -280,10 +280,10 @@ def test_a_fault_that_is_no_429_does_not_slow_the_pace():
 
 def test_chunks_keep_order_and_limits(monkeypatch):
     monkeypatch.setattr(bulk, "MAX_ACTIONS", 3)
-    sizes = [30, 30, 30, 30, 90, 200, 1]
+    sizes = [200, 10, 10, 10, 10, 90, 20, 85, 1]
     actions = [Action(str(at), b"x" * size) for at, size in enumerate(sizes)]
     made = list(chunks(actions, 100))
-    assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
+    assert [[len(each.lines) for each in chunk] for chunk in made] == [[200], [10, 10, 10], [10, 90], [20], [85, 1]]
     assert [each for chunk in made for each in chunk] == actions
     assert list(chunks([], 100)) == []
 

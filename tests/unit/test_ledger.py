@@ -10,7 +10,7 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals, type_is
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.contribution import shard_of
-from distributary.derive.delta import member_key, typed_key
+from distributary.derive.delta import GroupDelta, fold, member_key, typed_key
 from distributary.derive.groups import REVISION, Group, NewGroupState
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
@@ -295,6 +295,13 @@ def test_totals_are_read_of_aggregates_alone():
     world = World(TAGS)
     with pytest.raises(TypeError, match="view 'tags' is no Aggregate"):
         totals.read(world.service, "derived", world.views[0], {"each": "a", "user_id": "u"})
+
+
+def test_of_many_changes_of_a_member_its_value_is_the_last_that_is_known():
+    member = "totals", "1"
+    one, two = {"N": "1"}, {"N": "2"}
+    deltas = [GroupDelta({}, {member: each}) for each in ((1, one), (1, two), (-1, None))]
+    assert fold(deltas).members == {member: (1, two)}
 
 
 def user_7(action):

@@ -13,6 +13,8 @@ from distributary.consumer.parking import Parking
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.command import lines
+from distributary.derive.verify.expected_rows import Problem
+from distributary.derive.verify.group_diff import GroupFinding, Sums
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -178,6 +180,31 @@ def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World
     assert {name: typed for name, typed in world.derived[key].items() if name in healthy} == healthy
     world.derived.pop(key)
     world.mended()
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_another_programs_row_under_a_groups_key_is_replaced_as_it_was_seen(world: World, meanwhile: bool) -> None:
+    """It has no revision. What came in its place meanwhile is the stream's."""
+    ours = world.derived["SUM", "c"]
+    world.derived["SUM", "c"] = {"pk": {"S": "SUM"}, "sk": {"S": "c"}, "mine": {"S": "yes"}}
+    back = {**ours, "users": {"N": "7"}}
+    comes = [("put_item", "derived", lambda: world.derived.update({("SUM", "c"): back}))] if meanwhile else []
+    tables = LedgerTables(Between(world, comes), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    comparator = Comparator("users", VIEWS, world.tables, 0, 5.0, lambda _: None)
+    Verify(comparator, Scan(world.tables, Serial(), 2), ("user_id",), repair=Repair(tables, world.register)).run()
+    assert world.derived["SUM", "c"].keys() == ours.keys()
+    assert world.derived["SUM", "c"]["users"] == (back if meanwhile else ours)["users"]
+
+
+def test_another_programs_row_where_no_group_is_due_is_reported_and_stays(world: World) -> None:
+    foreign = {"pk": {"S": "SUM"}, "sk": {"S": "q"}, "mine": {"S": "yes"}}
+    world.derived["SUM", "q"] = foreign
+    report = world.verify(repair=True)
+    assert report.samples == {"unknown": [{"where": "SUM | q"}]}
+    sums = next(view for view in VIEWS if view.name == "sums")
+    went_meanwhile = GroupFinding(sums, ("SUM", "q"), foreign, Sums(), {}, (Problem("dead", "SUM | q"),))
+    assert not Repair(world.tables, world.register).group(went_meanwhile)
+    assert world.derived["SUM", "q"] == foreign
 
 
 def test_a_wrong_shard_and_a_dead_group_are_found_and_repaired(world: World) -> None:

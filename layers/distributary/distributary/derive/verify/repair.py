@@ -23,6 +23,7 @@ from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.branch import row_id
 from distributary.derive.delta import (
     Delta,
+    Entry,
     GroupDelta,
     RecordedContribution,
     Row,
@@ -98,7 +99,7 @@ class Repair:
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.tables.revision())
-        delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), finding)
+        delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), entry, finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
 
     def _kept(self, finding: Finding, mark: str, at_least: int) -> Outcome:
@@ -140,16 +141,15 @@ def _writes(finding: Finding) -> list[tuple[Write, Row]]:
     return [(replace(write, version=newest), finding.derived[own]), *dead]
 
 
-def _repair_delta(delta: Delta, finding: Finding) -> Delta:
+def _repair_delta(delta: Delta, entry: Entry, finding: Finding) -> Delta:
     """The difference, and every row that is not as the ledger says."""
     want, rows = finding.want, finding.derived
     groups: dict[Any, GroupDelta] = dict(delta.groups)
-    if want.entry is not None:
-        for key, share in want.entry.contribution.shares.items():
-            shown = {name: (0, value) for name, value in share.members.items()}
-            counted = {name: each for name, each in shown.items() if rows.get(member_key(want.view.name, key, name))}
-            if key not in groups and counted:
-                groups[key] = GroupDelta({}, counted)
+    for key, share in entry.contribution.shares.items():
+        shown = {name: (0, value) for name, value in share.members.items()}
+        counted = {name: each for name, each in shown.items() if rows.get(member_key(want.view.name, key, name))}
+        if key not in groups and counted:
+            groups[key] = GroupDelta({}, counted)
     dead = {key for key, row in rows.items() if row and key not in want.rows and key not in want.values}
     return Delta({**delta.puts, **want.rows}, delta.deletes | dead, groups)
 
