@@ -18,6 +18,7 @@ from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import decode_item
+from tests.fakes.answers import refusal
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
@@ -366,7 +367,9 @@ def test_an_upgrade_moves_what_a_row_says_when_it_is_moved():
     newer = {**world.service.state["ledger"][old], "version": {"S": "9" * 46}}
 
     def between(**arguments):
-        if newer:
+        if newer and any(
+            each.get("Delete", {}).get("Key") == {"id": newer["id"]} for each in arguments["TransactItems"]
+        ):
             world.service.put_item(TableName="ledger", Item=dict(newer))
             newer.clear()
         return write(**arguments)
@@ -375,6 +378,25 @@ def test_an_upgrade_moves_what_a_row_says_when_it_is_moved():
     world.verify(repair=True)
     assert old not in world.service.state["ledger"]
     assert world.service.state["ledger"]["sums|users/user_id=S:c",]["version"]["S"].startswith("9" * 46)
+
+
+def test_an_upgrade_moves_rows_together_and_none_twice():
+    world = World(old=True)
+    prepare(world.known, Scan(world.tables, Serial(), 2), "users", True)
+    assert world.service.calls["TransactWriteItems"] == 2, "one a segment"
+
+
+def test_an_upgrade_ends_at_once_with_what_the_service_refuses_it_for():
+    world, calls = World(old=True), []
+
+    def refused(**arguments):
+        calls.append(arguments)
+        raise refusal("TransactWriteItems", "AccessDeniedException", "no")
+
+    world.service.transact_write_items = refused
+    with pytest.raises(Unavailable, match="ledger TransactWriteItems: AccessDenied"):
+        world.verify(repair=True)
+    assert len(calls) == 2, "one a segment"
 
 
 def test_an_upgrade_never_overwrites_a_new_row_and_moves_the_others():
