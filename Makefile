@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 SCHEDULES ?= 100000
 BRANCH ?= derive-shuffled
 SECONDS ?= 60
+# Each of the tests' processes would compile all that it imports anew, if the environment forbids to keep it.
+TESTED := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 SDK_TESTS := $(addprefix tests/unit/test_, sdk.py roles.py lean.py wire.py channels.py mirror.py wrong_deployments.py)
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps
 LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
@@ -36,10 +38,10 @@ demo: $(VENV)/.installed ## A real stream through the real functions; every bran
 	@$(BIN)/python -m cli demo $(if $(CHANGES),--changes $(CHANGES))
 
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy"
+	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy"
 
 test-rest: $(VENV)/.developed ## All the tests that `make test` leaves out and that need only Python
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy"
+	$(TESTED) -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy"
 
 test-all: test test-rest ## Everything that needs only Python
 

@@ -3,12 +3,12 @@
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,10 +16,12 @@ from unittest import mock
 import boto3
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 from botocore.config import Config
 
 from bench.consume import Context
 from bench.meter import Meter
+from distributary.consumer.marshaller import StreamMarshaller
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import for_client
 
@@ -30,42 +32,26 @@ BATCHED = "dynamodb-replicator's algorithm: last event per key, BatchWriteItem o
 BATCH_WRITE_ITEMS = 25
 REQUESTS_AT_ONCE = 100
 Event = dict[str, Any]
+STANDARD = LambdaMarshaller()
+"""Lambda's runtime decodes an event with it before a handler is called."""
 
 
 @dataclass
 class Side:
-    """A handler, what its calls cost, and the seconds of each timed batch: those that passed, and the
-    processor's for each change."""
+    """A handler, and what its calls cost."""
 
     name: str
     table: str
     handler: Callable[[Event], Mapping[str, Any]]
     meter: Meter
-    seconds: list[float] = field(default_factory=list)
-    cpu_each: list[float] = field(default_factory=list)
+    marshaller: Any = STANDARD
 
     def handle(self, event: Event) -> None:
         """Everything succeeds."""
+        content = json.dumps(event, separators=(",", ":")).encode()
         with contextlib.redirect_stdout(io.StringIO()):
-            answer = self.handler(event)
+            answer = self.handler(self.marshaller.unmarshal_request(content))
         assert not answer["batchItemFailures"], answer
-
-    def timed(self, event: Event) -> None:
-        """Adds its seconds."""
-        began, used = time.perf_counter(), time.process_time()
-        self.handle(event)
-        self.cpu_each.append((time.process_time() - used) / len(event["Records"]))
-        self.seconds.append(time.perf_counter() - began)
-
-    def timed_over(self, events: Sequence[Event]) -> None:
-        """Keeps the times of these batches, but for the first. Requests are not counted, since that takes time."""
-        self.meter.counting = False
-        self.handle(events[0])
-        self.seconds.clear()
-        self.cpu_each.clear()
-        for event in events[1:]:
-            self.timed(event)
-        self.meter.counting = True
 
 
 def environment(table: str) -> dict[str, str]:
@@ -94,7 +80,7 @@ def ours(table: str) -> Side:
         spec.loader.exec_module(app)
         with meter.watching():
             app.runtime()
-    return Side("ours", table, lambda event: app.handler(event, Context()), meter)
+    return Side("ours", table, lambda event: app.handler(event, Context()), meter, StreamMarshaller(STANDARD))
 
 
 def plain(table: str) -> Side:

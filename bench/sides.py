@@ -12,7 +12,7 @@ import boto3
 
 from bench.consume import Context
 from bench.crash import WRITES, Crash, Fuse
-from bench.handwritten import Handwritten
+from bench.handwritten import CLAIMED, IDEMPOTENT, Claimed, Handwritten, Idempotent
 from bench.meter import Meter
 from bench.workloads import Totals
 from distributary.consumer.consume import Deployment, consume
@@ -34,11 +34,12 @@ STORES = Aggregate(
 
 @dataclass
 class Side:
-    """A handler, the client that it calls, and what its batches cost."""
+    """A handler, the client that it calls, `others` that it calls too, and what its batches cost."""
 
     table: str
     client: Any
     handler: Callable[[dict[str, Any]], Mapping[str, Any]]
+    others: list[Any] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
@@ -101,14 +102,31 @@ def ours(prefix: str) -> Side:
 
 
 def handwritten(prefix: str, totals: Totals) -> Side:
-    """On a table that holds the totals already."""
-    name = f"{prefix}-handwritten"
+    """See `Handwritten`."""
+    table = _holding(f"{prefix}-handwritten", totals)
+    return Side(table.name, table.meta.client, Handwritten(table))
+
+
+def correct(prefix: str, totals: Totals) -> dict[str, Side]:
+    """See `Idempotent` and `Claimed`, by name."""
+    sides = {}
+    for name, kind in ((IDEMPOTENT, Idempotent), (CLAIMED, Claimed)):
+        table, claims = _holding(f"{prefix}-{kind.__name__}", totals), f"{prefix}-{kind.__name__}-claims"
+        _create(claims, "id")
+        handler = kind(table, claims)
+        sides[name] = Side(table.name, table.meta.client, handler)
+        sides[name].others = [handler.client] if isinstance(handler, Idempotent) else []
+    return sides
+
+
+def _holding(name: str, totals: Totals) -> Any:
+    """A table that holds the totals already."""
     _create(name, "pk", "sk")
     table = boto3.resource("dynamodb").Table(name)
     with table.batch_writer() as batch:
         for store, (orders, revenue) in totals.items():
             batch.put_item(Item={"pk": f"STORE#{store}", "sk": "TOTALS", "orders": orders, "revenue": revenue})
-    return Side(name, table.meta.client, Handwritten(table))
+    return table
 
 
 def _create(name: str, *key: str) -> None:

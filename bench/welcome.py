@@ -26,6 +26,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
+from distributary.dynamodb.client import connect
 from distributary.stream.change import Kind
 from distributary.stream.entity import Entity
 from distributary.welcome.factory import build
@@ -70,7 +71,7 @@ Handler = Callable[[dict[str, Any]], Mapping[str, Any]]
 def rows() -> list[Row]:
     """Per 1,000 messages: requests to DynamoDB and write units; milliseconds; messages twice after a crash."""
     with embedded() as endpoints, mock.patch.dict(os.environ, {**ENVIRONMENT, "AWS_ENDPOINT_URL": endpoints.aws}):
-        ours, theirs = _measured(_ours), _measured(_theirs)
+        ours, theirs = _measured(_ours, connect(None)), _measured(_theirs, client("dynamodb"))
     figures = (
         ("requests to DynamoDB", "per 1,000"),
         ("write units", "per 1,000"),
@@ -84,10 +85,9 @@ def rows() -> list[Row]:
     ]
 
 
-def _measured(built: Callable[[Any, Any], Handler]) -> tuple[float, float, float, float]:
-    dynamodb, ses = client("dynamodb"), client("sesv2", attempts=1)
-    table = built.__name__.strip("_")
-    _create(dynamodb, table)
+def _measured(built: Callable[[Any, Any], Handler], dynamodb: Any) -> tuple[float, float, float, float]:
+    ses, table = client("sesv2", attempts=1), built.__name__.strip("_")
+    _create(client("dynamodb"), table)
     handler, meter, sent = built(dynamodb, ses), Meter(), _Sent(ses)
     _handled(handler, _event(range(1_000_000, 1_000_000 + BATCH)))
     meter.watch(dynamodb)

@@ -123,8 +123,8 @@ def redrive(
 ) -> int:
     """Give parked changes to their functions again.
 
-    derive and index read each item as it is now, and set it right. welcome and archive take the record itself: a
-    message is sent under its claim, and not if its rule says that it is too old.
+    derive, index and replicate read each item as it is now, and set it right. welcome and archive take the record
+    itself: a message is sent under its claim, and not if its rule says that it is too old.
     """
     found = _found(stack, endpoint_url, region)
     chosen = _Chosen(found, branch, cause, key, since)

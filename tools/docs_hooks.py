@@ -30,7 +30,7 @@ This page is generated from the template.
 """
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Reads CloudFormation's short forms: `!Ref Name` as `${Name}`, and every other one as its arguments."""
 
 

@@ -14,15 +14,12 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
 
-from cli.feed.invoke import EVENT_BYTES, Ended, Feed
+from cli.feed.invoke import Ended, Feed, packed
 from distributary.dynamodb.table_reader import cursors
 from distributary.errors import ConfigError
 from distributary.stream.codec import for_client
 from local.backfill import Table, snapshot_record
 from local.esm.records import typed_json
-
-EVENT_RECORDS = 500
-"""Of one event: what a function does well within its timeout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,18 +234,3 @@ class Backfill:
 def typed(cursor: Any) -> Any:
     """A cursor out of the file as a client takes it."""
     return {name: for_client(each) for name, each in cursor.items()} if cursor else None
-
-
-def packed(records: Sequence[Any]) -> Iterator[list[Any]]:
-    """What Lambda takes in one event."""
-    batch: list[Any] = []
-    size = 0
-    for record in records:
-        weight = len(json.dumps(record, ensure_ascii=False).encode())
-        if batch and (size + weight > EVENT_BYTES or len(batch) == EVENT_RECORDS):
-            yield batch
-            batch, size = [], 0
-        batch.append(record)
-        size += weight
-    if batch:
-        yield batch

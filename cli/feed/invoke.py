@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -22,6 +22,9 @@ TOO_OLD = f"{LATE}; --even-if-old sends it"
 
 EVENT_BYTES = 4_000_000
 """Of one event: Lambda takes 6 MB (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+EVENT_RECORDS = 500
+"""Of one event: what a function does well within its timeout."""
 
 EVENT_KEYS = 100
 """Of one command: what a function does well within its timeout."""
@@ -77,10 +80,10 @@ class Feed:
         ends = [Ended("Failed", "not reached")] * len(entries)
         left = list(range(len(entries)))
         for tried in range(TRIES):
-            for at in range(0, len(left), EVENT_KEYS):
-                places = left[at : at + EVENT_KEYS]
-                for place, end in zip(places, self._asked([entries[each] for each in places], more), strict=True):
-                    ends[place] = end
+            places = iter(left)
+            for batch in packed([entries[each] for each in left], EVENT_KEYS):
+                for end in self._asked(batch, more):
+                    ends[next(places)] = end
             left = [place for place in left if ends[place].status == "Failed"]
             if not left or tried == TRIES - 1:
                 return ends
@@ -127,6 +130,21 @@ class Feed:
                 return done
             backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return done
+
+
+def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[Any]]:
+    """What Lambda takes in one event."""
+    batch: list[Any] = []
+    size = 0
+    for record in records:
+        weight = len(json.dumps(record, ensure_ascii=False).encode())
+        if batch and (size + weight > EVENT_BYTES or len(batch) == most):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += weight
+    if batch:
+        yield batch
 
 
 def _ends(answer: Any, many: int) -> list[Ended]:

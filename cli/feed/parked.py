@@ -23,6 +23,9 @@ BRANCHES = ("derive", "index", "welcome", "replicate", "archive")
 RECONCILED = ("derive", "index", "replicate")
 """Branches whose items are reconciled."""
 
+WITH_RECORDS = "replicate"
+"""The one of these that gets each change's record beside its key: of several regions, it needs all of them."""
+
 REPLAYED = ("welcome", "archive")
 """Branches that get the records themselves."""
 
@@ -69,9 +72,11 @@ class Parked:
         return identity(self.key) if self.key is not None else ""
 
     def entry(self) -> dict[str, Any]:
-        """As a command asks for it; see `consumer.reconcile`."""
+        """As a command asks for it; see `consumer.reconcile`. `replicate` gets the record too: it may keep several
+        regions."""
         removed = (self.record or {}).get("eventName") == "REMOVE" and not self.expired
-        return {"key": self.key, "version": self.version or "0", "removed": removed, "expired": self.expired}
+        told = {"record": self.record} if self.branch == WITH_RECORDS else {}
+        return {"key": self.key, "version": self.version or "0", "removed": removed, "expired": self.expired, **told}
 
 
 @dataclass(frozen=True, slots=True)

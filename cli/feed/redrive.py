@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.backfill import packed
-from cli.feed.invoke import EVENT_KEYS, Ended, Feed
-from cli.feed.parked import REPLAYED, Bucket, Parked, Place
+from cli.feed.invoke import EVENT_KEYS, Ended, Feed, packed
+from cli.feed.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
 from cli.given_up import PREFIX
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
@@ -80,13 +79,13 @@ class Redrive:
 
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one
-        item."""
-        newest: dict[str, Parked] = {}
+        item; where records are needed, one entry a change."""
+        newest: dict[Any, Parked] = {}
         for change in sorted(batch, key=lambda each: int(each.version or 0)):
-            newest[change.item] = change
+            newest[_named(change)] = change
         ends = self.feeds(branch).reconcile([change.entry() for change in newest.values()]) if newest else []
         by_item = dict(zip(newest, ends, strict=True))
-        return [by_item[change.item] for change in batch]
+        return [by_item[_named(change)] for change in batch]
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """Each by its record, in the order in which they are listed."""
@@ -115,6 +114,10 @@ class _Batches:
     def rest(self) -> Iterable[list[Parked]]:
         """What is left of each branch."""
         return [changes for changes in self._open.values() if changes]
+
+
+def _named(change: Parked) -> tuple[str, str | None]:
+    return change.item, change.version if change.branch == WITH_RECORDS else None
 
 
 def _by_place(batch: Sequence[Parked]) -> dict[Place, list[Parked]]:

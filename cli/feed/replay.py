@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.feed.backfill import State, packed
-from cli.feed.invoke import Ended, Feed
+from cli.feed.backfill import State
+from cli.feed.invoke import Ended, Feed, packed
 from distributary.readers.archive import Archive, ArchivedChange
 from distributary.stream.keys import identity
 

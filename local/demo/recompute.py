@@ -7,14 +7,14 @@ from typing import Any
 
 from distributary.derive import Aggregate, Latest
 from distributary.derive.contribution import shard_of
-from distributary.derive.rows import content_of
+from distributary.derive.scope import Scope
 from distributary.derive.view import View
-from distributary.stream.change import Change, Image
+from distributary.stream.change import Change
 from distributary.stream.codec import decode_item
+from distributary.stream.computed import Source
 from distributary.stream.keys import identity
 
 Rows = dict[tuple[str, str], dict[str, Any]]
-Source = str | Callable[[Image], Any]
 
 
 def rows(view: View, changes: Sequence[Change]) -> Rows:
@@ -28,27 +28,33 @@ def rows(view: View, changes: Sequence[Change]) -> Rows:
         case Latest(by=by):
             if not isinstance(by, str):
                 raise TypeError("the demo recomputes views that are ordered by an attribute")
-            groups = _grouped(view, [each for each in items if each.new and by in each.new], lambda key, _: key)
-            newest = {key: max(group, key=lambda each: (each[1][by], each[0]))[1] for key, group in groups.items()}
-            return {key: decode_item(content_of(view, item)) for key, item in newest.items()}
-    return {key: decode_item(content_of(view, each.new)) for each in items if each.new for key in view.keys(each.new)}
+            newest: dict[tuple[str, str], Scope] = {}
+            for key, group in _grouped(view, items, lambda key, _: key).items():
+                if ranked := [each for each in group if each[1].get(by) is not None]:
+                    newest[key] = max(ranked, key=lambda each: (each[1][by], each[0]))[1]
+            return {key: decode_item(view.content(scope)) for key, scope in newest.items()}
+    made = [row for each in items if each.new for row in view.rows(each.new).items()]
+    return {key: decode_item(view.content(scope)) for key, scope in made}
 
 
 def _grouped(
     view: View, items: Sequence[Change], place: Callable[[tuple[str, str], str], tuple[str, str]]
-) -> Mapping[tuple[str, str], list[tuple[str, Image]]]:
-    groups: dict[tuple[str, str], list[tuple[str, Image]]] = defaultdict(list)
+) -> Mapping[tuple[str, str], list[tuple[str, Scope]]]:
+    groups: dict[tuple[str, str], list[tuple[str, Scope]]] = defaultdict(list)
     for change in items:
         name = identity(change.keys.raw)
-        for key in view.keys(change.new) if change.new is not None else ():
-            groups[place(key, name)].append((name, change.new))  # type: ignore[arg-type]
+        for key, scope in view.parts(change.new) if change.new is not None else ():
+            groups[place(key, name)].append((name, scope))
     return groups
 
 
-def _figures(declared: Aggregate, items: Sequence[Image]) -> dict[str, Any]:
+def _figures(declared: Aggregate, items: Sequence[Scope]) -> dict[str, Any]:
     figures: dict[str, Any] = {declared.count: Decimal(len(items))} if declared.count else {}
+    figures |= {name: Decimal(sum(map(bool, map(takes, items)))) for name, takes in declared.count_where.items()}
     for output, source in declared.sum.items():
         figures[output] = _sum(_values(source, items))
+    for output, (source, takes) in declared.sum_where.items():
+        figures[output] = _sum(_values(source, [item for item in items if takes(item)]))
     for output, source in declared.average.items():
         if found := _values(source, items):
             with localcontext(prec=38):
@@ -60,7 +66,7 @@ def _figures(declared: Aggregate, items: Sequence[Image]) -> dict[str, Any]:
     return figures | {output: Decimal(len(set(_values(each, items)))) for output, each in declared.distinct.items()}
 
 
-def _values(source: Source, items: Sequence[Image]) -> list[Any]:
+def _values(source: Source, items: Sequence[Scope]) -> list[Any]:
     found = [source(item) if callable(source) else item.get(source) for item in items]
     return [value for value in found if value is not None]
 

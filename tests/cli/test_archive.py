@@ -6,8 +6,9 @@ import pytest
 
 from cli.main import main
 from distributary.readers import incremental_export
+from tests.fakes.streaming import CREATED
 from tests.unit.archives import bucket
-from tests.unit.records import CREATED, change
+from tests.unit.records import change
 
 FROM, TO = "2026-11-22T10:00:00Z", "2026-11-22T11:00:00+00:00"
 KEY = '{"user_id": {"S": "u-1"}}'

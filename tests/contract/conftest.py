@@ -1,6 +1,5 @@
 """The branches that keep the contract, and the books that every invocation must leave in order."""
 
-import gc
 import json
 from collections.abc import Iterator
 
@@ -32,13 +31,6 @@ def anywhere(request):
         return lambda source: worlds.in_memory(source.table)
     endpoints = request.getfixturevalue("emulators")
     return lambda source: worlds.emulated(source.table, endpoints)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def still() -> None:
-    """A pass of Python's collector over all that pytest holds takes longer than some invocations here have time."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION
-from distributary.derive.totals import read
+from distributary.derive.reader import ViewReader
 from distributary.stream.change import Image
 from distributary.stream.codec import decode_item
 from distributary.stream.keys import Template, identity
@@ -168,7 +168,7 @@ def _standing(world: World) -> dict[str, Rows]:
         if not pk.startswith("%") and "%s" not in pk:
             rows[pk, sk] = {n: v for n, v in plain(row).items() if n not in ("pk", "sk", STATE, REVISION)}
     spread = next(view for view in check(views(world.schema)) if view.name == "spread")
-    total = read(world.dynamodb, world.name("derived"), spread, {})
+    total = ViewReader(world.dynamodb, world.name("derived"), spread).get()
     return _by_view(rows | ({("ALL", "ALL"): total} if total else {}))
 
 

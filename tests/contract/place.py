@@ -16,7 +16,7 @@ from distributary.index.verify.report import KINDS
 from distributary.index.verify.verifier import Verify
 from tests.fakes.scanned import Scanned
 from tests.unit.index_settings import clients, settings
-from tests.unit.records import change
+from tests.world import World
 
 USER = Entity(
     name="user",
@@ -32,37 +32,24 @@ FIELDS = {
 }
 
 
-class Place:
-    """`branch` is what changes are delivered to."""
+class Place(World):
+    """`branch` keeps an index of the source."""
+
+    serves, step = Scanned, 10**10
 
     def __init__(self, client):
+        super().__init__()
         self.search = client
         self.index = Index(name=f"v{uuid.uuid4().hex[:8]}", of=USER, id="USER#{user_id}", fields=FIELDS)
-        self.dynamodb = Scanned({"users": {"user_id": "S"}})
         apply(client, self.index, 0)
         self.declared = Declared.of([self.index], client, 0)
         self.branch = build([self.index], settings(), clients(client), Parallel())
-        self.sequence = 0
 
     def put(self, user, deliver=True, **attributes):
-        new = {"name": {"S": user}, **attributes}
-        self.dynamodb.put_item(TableName="users", Item={"user_id": {"S": user}, **new})
-        return self._tell(change(self._next(), kind="INSERT", user=user, new=new), deliver)
+        return super().put(user, deliver, **{"name": {"S": user}, **attributes})
 
-    def delete(self, user, deliver=True):
-        self.dynamodb.delete_item(TableName="users", Key={"user_id": {"S": user}})
-        return self._tell(change(self._next(), kind="REMOVE", user=user), deliver)
-
-    def _next(self):
-        self.sequence += 10**10
-        return self.sequence
-
-    def _tell(self, each, deliver):
-        return self.deliver(each) if deliver else each
-
-    def deliver(self, each):
-        (end,) = self.branch.apply([each], Deadline(time.monotonic() + 10))
-        return end.status.value
+    def deliver(self, *changes):
+        return self.branch.apply(changes, Deadline(time.monotonic() + 10))
 
     def write(self, id, version, **document):
         """What somebody else wrote."""
@@ -72,7 +59,7 @@ class Place:
         assert "error" not in item["index"], item
 
     def verify(self, repair=False, during=lambda: None, **more):
-        eye = Comparator(self.declared, self.search, self.dynamodb, "users", ("user_id",))
+        eye = Comparator(self.declared, self.search, self.service, "users", ("user_id",))
         return Verify(eye, **{"segments": 2, **more}, pause=1.0, repair=repair, sleep=lambda _: during()).run()
 
     def found(self):

@@ -1,19 +1,18 @@
 """A source table: its items, and the stream records and snapshots that it would have made."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
-CREATED = 1_795_341_600
-TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+from tests.fakes.items import copied
+from tests.fakes.streaming import TTL, Record, arn_of, record
+
+ARN = arn_of("users")
 SENTINELS = ("sentinel", "c2VudGluZWw", "271828182845904523")
 """Every value of an item holds one of these, so that content is known wherever it turns up."""
 
 Item = Mapping[str, Any]
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,52 +52,32 @@ class Source:
         old = self.items.get(user)
         if old != new:
             self.items[user] = new
-            self._note("MODIFY" if old else "INSERT", user, old, new)
+            self._note(user, old, new)
 
     def delete(self, user: int, expired: bool = False) -> None:
         """By the application, or by TTL."""
         old = self.items.pop(user, None)
         if old:
-            self._note("REMOVE", user, old, None, **({"userIdentity": TTL} if expired else {}))
+            self._note(user, old, None, **({"userIdentity": TTL} if expired else {}))
 
     def snapshot(self, user: int) -> Record:
         """The item as a scan finds it now."""
         self._snapshots += 1
-        return {
-            **self._record("INSERT", user, None, self.items[user]),
-            "eventID": f"snapshot-{self._snapshots}",
-            "distributary": {"origin": "snapshot"},
-        }
+        more = {"eventID": f"snapshot-{self._snapshots}", "distributary": {"origin": "snapshot"}}
+        return self._record(user, None, self.items[user], None, **more)
 
     def user_of(self, record: Record) -> int:
         """Whose item a record is about."""
         keys = record["dynamodb"]["Keys"]
         return next(user for user in range(1000) if self.table.key(user) == keys)
 
-    def _note(self, kind: str, user: int, old: Item | None, new: Item | None, **more: Any) -> None:
+    def _note(self, user: int, old: Item | None, new: Item | None, **more: Any) -> None:
         self._counter += self.random.randint(1, 3)
-        sequence = f"{self._counter}{self.random.randrange(10**20):020d}"
-        record = {**self._record(kind, user, old, new), "eventID": f"event-{self._counter}", **more}
-        record["dynamodb"]["SequenceNumber"] = sequence
-        self.records.append(record)
+        number = f"{self._counter}{self.random.randrange(10**20):020d}"
+        self.records.append(self._record(user, old, new, number, eventID=f"event-{self._counter}", **more))
 
-    def _record(self, kind: str, user: int, old: Item | None, new: Item | None) -> Record:
-        body = {
-            "ApproximateCreationDateTime": CREATED,
-            "Keys": self.table.key(user),
-            "SizeBytes": 1,
-            "StreamViewType": "NEW_AND_OLD_IMAGES",
-            **({"NewImage": copy.deepcopy(dict(new))} if new else {}),
-            **({"OldImage": copy.deepcopy(dict(old))} if old else {}),
-        }
-        return {
-            "eventName": kind,
-            "eventVersion": "1.1",
-            "eventSource": "aws:dynamodb",
-            "awsRegion": "eu-west-1",
-            "eventSourceARN": ARN,
-            "dynamodb": body,
-        }
+    def _record(self, user: int, old: Item | None, new: Item | None, number: str | None, **more: Any) -> Record:
+        return record(ARN, self.table.key(user), copied(old), copied(new), number, **more)
 
 
 def sequence(record: Record) -> str:

@@ -122,7 +122,7 @@ def test_a_change_that_was_lost_and_is_redelivered_does_not_undo_a_repair(place)
     place.deliver(kept)
     place.delete("u-1", deliver=False)
     place.verify(repair=True)
-    assert place.deliver(kept) == "Superseded"
+    assert place.statuses(kept) == ["Superseded"]
     assert place.shown() == {}
 
 
@@ -136,14 +136,14 @@ def test_what_keeps_changing_is_moving_and_is_not_repaired(place):
     place.put("u-1", deliver=False)
 
     def meanwhile():
-        place.put("u-1", deliver=False, visits={"N": str(place.sequence)})
+        place.put("u-1", deliver=False, visits={"N": str(place.written)})
 
     report = place.verify(repair=True, during=meanwhile)
     assert (report.differences, report.counts["moving"], place.shown()) == (0, 1, {})
 
 
 def test_an_item_that_the_declaration_rejects_is_parked_and_not_different(place):
-    place.dynamodb.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "name": {"S": "x"}})
+    place.service.put_item(TableName="users", Item={"user_id": {"S": "u-1"}, "name": {"S": "x"}})
     broken = Entity(name="user", keys=("user_id",), attributes=USER.attributes, where=lambda item: 1 / 0)
     place.index = Index(name=place.index.name, of=broken, id=place.index.id, fields=FIELDS)
     place.declared = Declared.of([place.index], place.search, 0)
@@ -305,7 +305,7 @@ def test_after_random_losses_a_repair_makes_it_equal_and_later_changes_win(place
     place.verify(repair=True)
     assert place.verify().differences == 0
     for user in range(12):
-        assert place.put(f"u-{user}", visits={"N": "9"}) == "Applied"
+        assert place.statuses(place.put(f"u-{user}", visits={"N": "9"}, deliver=False)) == ["Applied"]
     assert place.verify().differences == 0
 
 
@@ -317,7 +317,7 @@ def test_a_repair_after_a_backfill_of_the_same_snapshot_version_is_kept(place):
     place.deliver(snapshot)
     place.delete("u-1", deliver=False)
     place.verify(repair=True)
-    assert place.deliver(snapshot) == "Superseded"
+    assert place.statuses(snapshot) == ["Superseded"]
     assert place.shown() == {}
 
 

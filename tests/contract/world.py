@@ -12,13 +12,15 @@ import boto3
 from distributary.consumer.parallel import Parallel
 from distributary.index.opensearch.connect import connect
 from local.emulators import Endpoints
-from tests.contract.source import CREATED, Record, Table
+from tests.contract.source import Record, Table
+from tests.fakes.built import DERIVED
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.items import copied
 from tests.fakes.opensearch import OpenSearch
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
 from tests.fakes.ses import Ses
+from tests.fakes.streaming import CREATED
 
 TYPES = {"pk": "S", "sk": "S", "id": "S"}
 
@@ -88,9 +90,7 @@ def _ordered(value: Any) -> Any:
 def schemas(table: Table) -> dict[str, dict[str, str]]:
     """The tables that the branches write."""
     return {
-        "derived": {"pk": "S", "sk": "S"},
-        "tombstones": {"id": "S"},
-        "ledger": {"id": "S"},
+        **DERIVED,
         "claims": {"id": "S"},
         "replica": dict(table.schema),
         "replica-kept": {"id": "S"},

@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from tests.docs.pages import DOCS, blocks
+from tests.fakes.streaming import CREATED
 from tests.unit.archives import bucket
-from tests.unit.records import CREATED, change
+from tests.unit.records import change
 
 VIEW, *QUERIES = blocks(DOCS / "functions/archive.md", "sql")
 COUNTS, LIFE, STATUSES, EXPIRED = QUERIES

@@ -22,6 +22,9 @@ WHERE = {
         "Latest": ("derive", "## Latest"),
         "check": ("derive", "## Testing your declarations"),
         "sortable_number": ("derive", "### Numbers that sort"),
+        **dict.fromkeys(
+            ("date_trunc", "split_part", "json_field", "nested", "lower"), ("derive", "## Computed attributes")
+        ),
     },
     "index": {
         "Index": ("index-function", "## Index"),

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import cache
 
 import pytest
 import yaml
@@ -11,9 +12,18 @@ from tests.docs.pages import DOCS, PAGES, ROOT, commands, name
 sys.path.insert(0, str(ROOT / "tools"))
 docs_hooks = __import__("docs_hooks")
 
-TEMPLATE = yaml.load((ROOT / "template.yaml").read_text(), docs_hooks._Loader)
-SETTINGS = docs_hooks.page((ROOT / "template.yaml").read_text())
 OTHERS = [ROOT / each for each in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")]
+
+
+@cache
+def template():
+    return yaml.load((ROOT / "template.yaml").read_text(), docs_hooks._Loader)
+
+
+@cache
+def settings() -> str:
+    """The page that is made of the template."""
+    return docs_hooks.page((ROOT / "template.yaml").read_text())
 
 
 def anchors(text: str) -> set[str]:
@@ -32,7 +42,7 @@ def test_relative_links_lead_to_a_page_and_its_heading(page):
         path, _, anchor = target.partition("#")
         file = (page.parent / path).resolve() if path else page
         if file == (DOCS / docs_hooks.PAGE):
-            assert anchor in {"", *anchors(SETTINGS)}, target
+            assert anchor in {"", *anchors(settings())}, target
             continue
         assert file.exists(), target
         assert not anchor or anchor in anchors(file.read_text()), target
@@ -56,10 +66,10 @@ def test_the_navigation_has_every_page_once():
     assert sorted(in_navigation(configured["nav"])) == sorted([*pages, docs_hooks.PAGE])
 
 
-@pytest.mark.parametrize("parameter", TEMPLATE["Parameters"])
+@pytest.mark.parametrize("parameter", template()["Parameters"])
 def test_the_settings_page_shows_a_parameter_in_full(parameter):
-    declared = TEMPLATE["Parameters"][parameter]
-    shown = SETTINGS.split(f"### {parameter}\n")[1].split("\n#")[0]
+    declared = template()["Parameters"][parameter]
+    shown = settings().split(f"### {parameter}\n")[1].split("\n#")[0]
     assert " ".join(declared["Description"].split()) in shown
     assert f"| Type | {declared['Type']} |" in shown
     assert ("| Default | empty |" if declared["Default"] == "" else f"| Default | `{declared['Default']}` |") in shown
@@ -79,11 +89,11 @@ def test_the_settings_page_shows_a_parameter_in_full(parameter):
     ],
 )
 def test_the_settings_page_says_whose_a_parameter_is(parameter, functions):
-    assert f"| Function | {functions} |" in SETTINGS.split(f"### {parameter}\n")[1].split("\n#")[0]
+    assert f"| Function | {functions} |" in settings().split(f"### {parameter}\n")[1].split("\n#")[0]
 
 
 def test_the_page_of_alarms_names_each_alarm_of_the_template():
-    alarms = {name for name, each in TEMPLATE["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"}
+    alarms = {name for name, each in template()["Resources"].items() if each["Type"] == "AWS::CloudWatch::Alarm"}
     assert alarms - set(re.findall(r"`?\b(\w+Alarm)\b", (DOCS / "alarms.md").read_text())) == set()
 
 
@@ -92,4 +102,4 @@ def test_commands_give_parameters_of_the_template_only():
     of_tables = {"StreamEnabled", "StreamViewType", "Enabled", "AttributeName"}
     named = set(re.findall(r"\b([A-Z][A-Za-z]+)=", given)) - of_tables
     assert named
-    assert named <= set(TEMPLATE["Parameters"])
+    assert named <= set(template()["Parameters"])

@@ -1,6 +1,7 @@
 """Branches over a test's clients, put together by each slice's own `build`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from distributary.archive import ArchiveBranch, ArchiveSettings
@@ -18,6 +19,10 @@ from tests.fakes.serial import Serial
 
 FAR = "us-east-1"
 """The region of a mirror's replica."""
+
+
+DERIVED = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+"""The keys of the tables that a derive branch writes."""
 
 
 def plain(table: str) -> str:
@@ -54,9 +59,11 @@ def derive(
     name: Callable[[str], str] = plain,
     parallel: Any = None,
     now: Callable[[], float] = epoch,
+    **tables: Any,
 ) -> DeriveBranch:
-    """A derive branch that never sleeps between two attempts."""
-    return build_derive(views, derive_settings(name), lambda _: client, parallel or Serial(), now, lambda _: None)
+    """A derive branch that never sleeps between two attempts; `tables` are fields of its `LedgerTables` to replace."""
+    built = build_derive(views, derive_settings(name), lambda _: client, parallel or Serial(), now, lambda _: None)
+    return replace(built, ledger=replace(built.ledger, tables=replace(built.ledger.tables, **tables)))
 
 
 def replicate_settings(name: Callable[[str], str] = plain, **other: Any) -> ReplicateSettings:

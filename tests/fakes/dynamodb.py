@@ -21,17 +21,17 @@ BATCH_KEYS = 100
 TRANSACTION_ACTIONS = 100
 TRANSACTION_BYTES = 4 * 1024 * 1024
 
-SCAN_ITEMS = 1000
-
 Arguments = Mapping[str, Any]
 
 
 class DynamoDB:
-    """`state` is all that it knows; `calls`, `write_units` and `read_units` count exactly what each call costs."""
+    """`state` is all that it knows; `calls`, `write_units` and `read_units` count exactly what each call costs.
+    `page_items`: of a scan."""
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self._schemas = dict(schemas)
         self._lock = RLock()
+        self.page_items = 1000
         self.state: dict[str, dict[tuple, dict[str, Any]]] = {name: {} for name in schemas}
         self.calls: Counter[str] = Counter()
         self.write_units = 0
@@ -57,14 +57,19 @@ class DynamoDB:
 
         return self._write("UpdateItem", arguments, lambda _: arguments["Key"], new)
 
-    def get_item(self, *, TableName: str, Key: Arguments, ConsistentRead: bool = False) -> dict[str, Any]:
+    def get_item(
+        self, *, TableName: str, Key: Arguments, ConsistentRead: bool = False, ReturnConsumedCapacity: str = "NONE"
+    ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_GetItem.html"""
         with self._lock, _validated("GetItem"):
             self.calls["GetItem"] += 1
             table, schema = self._table("GetItem", TableName)
             item = table.get(key_of(Key, schema))
-            self.read_units += _read_units(item or {}, ConsistentRead)
-            return {"Item": copied(item)} if item else {}
+            units = _read_units(item or {}, ConsistentRead)
+            self.read_units += units
+            consumed = {"ConsumedCapacity": {"TableName": TableName, "CapacityUnits": float(units)}}
+            told = consumed if ReturnConsumedCapacity != "NONE" else {}
+            return {**({"Item": copied(item)} if item else {}), **told}
 
     def batch_get_item(
         self, *, RequestItems: Mapping[str, Any], ReturnConsumedCapacity: str = "NONE"
@@ -155,22 +160,43 @@ class DynamoDB:
         TableName: str,
         Segment: int = 0,
         TotalSegments: int = 1,
-        Limit: int = SCAN_ITEMS,
+        Limit: int | None = None,
         ExclusiveStartKey: Arguments | None = None,
         ConsistentRead: bool = False,
+        ReturnConsumedCapacity: str = "NONE",
     ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html, in the order of a hash. A page
-        ends after a number of items, not after 1 MB."""
+        ends after `page_items`, not after 1 MB."""
         with self._lock, _validated("Scan"):
             self.calls["Scan"] += 1
             table, schema = self._table("Scan", TableName)
             after = _place(key_of(ExclusiveStartKey, schema)) if ExclusiveStartKey else (-1, "")
             own = {_place(key): key for key in table if _place(key)[0] % TotalSegments == Segment}
             left = [own[place] for place in sorted(own) if place > after]
-            page = [table[key] for key in left[:Limit]]
-            self.read_units += sum(_read_units(item, ConsistentRead) for item in page)
-            last = {"LastEvaluatedKey": _keys(page[-1], schema)} if len(left) > Limit else {}
-            return {"Items": copied(page), **last}
+            page = [table[key] for key in left[: Limit or self.page_items]]
+            consumed = sum(_read_units(item, ConsistentRead) for item in page)
+            self.read_units += consumed
+            more = {"LastEvaluatedKey": _keys(page[-1], schema)} if len(left) > len(page) else {}
+            if ReturnConsumedCapacity != "NONE":
+                more["ConsumedCapacity"] = {"TableName": TableName, "CapacityUnits": float(consumed)}
+            return {"Items": copied(page), **more}
+
+    def describe_table(self, *, TableName: str) -> dict[str, Any]:
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html"""
+        self.calls["DescribeTable"] += 1
+        table, schema = self._table("DescribeTable", TableName)
+        return {
+            "Table": {
+                "KeySchema": [
+                    {"AttributeName": name, "KeyType": kind}
+                    for name, kind in zip(schema, ("HASH", "RANGE"), strict=False)
+                ],
+                "AttributeDefinitions": [
+                    {"AttributeName": name, "AttributeType": type} for name, type in schema.items()
+                ],
+                "ItemCount": len(table),
+            }
+        }
 
     def _batch_of(self, name: str, request: Arguments) -> list[dict[str, Any]]:
         table, schema = self._table("BatchGetItem", name)

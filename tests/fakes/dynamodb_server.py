@@ -1,6 +1,5 @@
 """A fake table behind a real socket, which does to requests and answers what networks and services do."""
 
-import json
 import socket
 import ssl
 import struct
@@ -14,7 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from distributary.dynamodb.client import _ENCODER, _with_bytes
+from distributary.dynamodb.client import decoded, encoded
 
 Fault = Callable[["Exchange"], bool]
 """Whether the connection goes on."""
@@ -219,7 +218,7 @@ class Server:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def effect(self, operation: str, body: bytes) -> tuple[int, bytes]:
-        asked = json.loads(body, object_hook=_with_bytes)
+        asked = decoded(body)
         token = asked.pop("ClientRequestToken", "")
         with self._lock:
             if token in self._tokens:
@@ -231,12 +230,12 @@ class Server:
 
     def _answer(self, operation: str, asked: Any) -> tuple[int, bytes]:
         try:
-            return 200, _ENCODER.encode(getattr(self._table, OPERATIONS[operation])(**asked)).encode()
+            return 200, encoded(getattr(self._table, OPERATIONS[operation])(**asked))
         except ClientError as error:
             said = {key: each for key, each in error.response.items() if key not in ("Error", "ResponseMetadata")}
             code, message = error.response["Error"]["Code"], error.response["Error"]["Message"]
             body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message, **said}
-            return 400, _ENCODER.encode(body).encode()
+            return 400, encoded(body)
 
     def hang_up(self) -> None:
         """On every connection."""

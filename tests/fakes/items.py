@@ -20,9 +20,19 @@ Schema = Mapping[str, str]
 """Key attribute to its type: S, N or B."""
 
 
+class Stored(dict[str, Any]):
+    """An item as it is stored. A table replaces its items and never changes them, so `bytes` is counted once."""
+
+    __slots__ = ("bytes",)
+
+
 def copied(value: Any) -> Any:
     """A deep copy of DynamoDB JSON, many times faster than the general one."""
     kind = type(value)
+    if kind is Stored:
+        item = Stored((name, copied(content)) for name, content in value.items())
+        item.bytes = value.bytes
+        return item
     if kind is dict:
         return {name: copied(content) for name, content in value.items()}
     if kind is list:
@@ -30,14 +40,15 @@ def copied(value: Any) -> Any:
     return value if kind in _UNCHANGING else copy.deepcopy(value)
 
 
-def accepted(item: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+def accepted(item: Mapping[str, Any], schema: Schema) -> Stored:
     """The item as it is stored, its numbers normalized. Raises Malformed."""
     missing = [name for name in schema if name not in item]
     if missing:
         raise Malformed(f"One or more parameter values were invalid: Missing the key {missing[0]} in the item")
     _check_key({name: item[name] for name in schema}, schema)
-    stored = {name: stored_value(typed) for name, typed in item.items()}
-    if item_bytes(stored) > MAX_BYTES:
+    stored = Stored((name, stored_value(typed)) for name, typed in item.items())
+    stored.bytes = sum(len(name.encode()) + value_bytes(typed) for name, typed in stored.items())
+    if stored.bytes > MAX_BYTES:
         raise Malformed("Item size has exceeded the maximum allowed size")
     return stored
 
@@ -106,6 +117,8 @@ def _number(text: str) -> str:
 
 def item_bytes(item: Mapping[str, Any]) -> int:
     """Names and values, in UTF-8 bytes."""
+    if type(item) is Stored:
+        return item.bytes
     return sum(len(name.encode()) + value_bytes(typed) for name, typed in item.items())
 
 
@@ -114,7 +127,7 @@ def value_bytes(typed: Mapping[str, Any]) -> int:
     ((tag, content),) = typed.items()
     match tag:
         case "S":
-            return len(content.encode())
+            return len(content) if content.isascii() else len(content.encode())
         case "N":
             return _number_bytes(content)
         case "B":

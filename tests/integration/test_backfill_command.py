@@ -9,6 +9,7 @@ from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.derive import Aggregate
 from distributary.errors import Unavailable
+from distributary.replicate import by_attribute, last_writer
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.integration.town import VIEWS, Town, fields, order
@@ -49,6 +50,40 @@ def test_a_backfill_of_a_replica_that_holds_something_sets_it_right(town):
     assert run(town, function="replicate") == 0
     assert town.service.state["replica"]["o01",]["total"] == {"N": "2"}
     assert versions.from_text(town.service.state["replica"]["o01",][REPLICA_VERSION]["S"]) == 7
+
+
+@pytest.mark.parametrize("more", [[], ["--first-fill"]], ids=["reconcile", "first fill"])
+@pytest.mark.parametrize("rule", [last_writer("total"), by_attribute("total")], ids=["whole", "merged"])
+def test_every_item_of_the_table_reaches_the_other_region(town, rule, more):
+    away = town.written_to_with("us-east-1", rule)
+    assert run(town, *more, function="replicate") == 0
+    assert [bare(row) for row in rows_of(away)] == [order(n) for n in range(20)]
+
+
+@pytest.mark.parametrize("rule", [last_writer("total"), by_attribute("total")], ids=["whole", "merged"])
+def test_a_backfill_between_regions_that_hold_something_takes_what_is_later(town, rule):
+    away = town.written_to_with("us-east-1", rule)
+    away.put_item(TableName="orders", Item=order(1, 99))
+    away.put_item(TableName="orders", Item=order(2, 1))
+    assert run(town, function="replicate") == 0
+    for service in (town.service, away):
+        assert [row["total"]["N"] for row in rows_of(service)[:3]] == ["2", "99", "2"]
+
+
+def test_items_that_tell_no_time_are_left_and_take_a_first_fill(town, capsys):
+    away = town.written_to_with("us-east-1", last_writer())
+    assert run(town, function="replicate") == 1
+    assert "20  Parked      the row does not say when it was written" in capsys.readouterr().out
+    assert run(town, "--first-fill", function="replicate") == 0
+    assert [bare(row) for row in rows_of(away)] == [order(n) for n in range(20)]
+
+
+def rows_of(service):
+    return sorted(service.state["orders"].values(), key=lambda row: row["id"]["S"])
+
+
+def bare(row):
+    return {name: typed for name, typed in row.items() if name != REPLICA_VERSION}
 
 
 def test_twice_is_as_once(town):

@@ -21,15 +21,18 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.errors import Rejected, Unavailable
-from distributary.replicate import Mirror
+from distributary.replicate import Mirror, MultiActive, by_attribute, last_writer
 from distributary.replicate.factory import reconciler as of_replica
+from distributary.replicate.multi_active.factory import between
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from distributary.welcome.branch import LATE
 from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
 from tests.fakes.stack import ACCOUNT, Lambda, clients
+from tests.simulation.mesh import NOTHING
 from tests.unit.branches import Ledger
 from tests.unit.records import ARN, stream_record
 
@@ -85,6 +88,21 @@ class Town:
         parking = Parking(self.s3, self.bucket, name, Parallel(1))
         return Deployment(branch, parking, Telemetry(name), Streams(0), reconcile, replays=name == "welcome")
 
+    def written_to_with(self, region, rule):
+        """The source is written to in another region, too: its tables there."""
+        away, tables = Service(SCHEMAS), dict.fromkeys(("eu-west-1", region), ("source", "tombstones"))
+        declared = MultiActive(regions=tuple(tables), rule=rule)
+        regions = {"eu-west-1": self.service, region: away}
+        branch = between(declared, regions, tables, 7, REPLICA_VERSION, None, Serial())
+        function = self._deployment("replicate", branch, of_replica(branch, *NOTHING, 3))
+        self.functions.functions["replicate"] = function
+        return away
+
+    def hears(self, *records):
+        branch = self.functions.functions["replicate"].branch
+        ends = branch.apply(decode({"Records": list(records)}, 3), Deadline(float("inf")))
+        assert {end.status for end in ends} == {Status.APPLIED}
+
     def park(self, *records, branch="derive", end=WHY):
         entries = decode({"Records": list(records)}, 3)
         parking = Parking(self.s3, self.bucket, branch, Parallel(1))
@@ -117,6 +135,10 @@ def town(emulators, monkeypatch):
     monkeypatch.setattr("cli.parking.clients", lambda *_: found.clients)
     monkeypatch.setattr("time.sleep", lambda _: None)
     return found
+
+
+def item(user, at):
+    return {"user_id": {"S": user}, "at": {"N": str(at)}}
 
 
 def record(place, user="u"):
@@ -265,6 +287,33 @@ def test_a_replicas_parked_changes_are_redriven_by_their_keys(town):
     assert sorted(town.service.state["replica"]) == [("a",), ("c",)]
     kept = town.service.state["replica"]["c",][REPLICA_VERSION]["S"]
     assert (versions.mark_in(kept), versions.from_text(kept) % 10) == (versions.KEPT, 9)
+
+
+@pytest.mark.parametrize("rule", [last_writer("at", "seconds"), by_attribute("at", "seconds")], ids=["whole", "merged"])
+def test_parked_changes_of_several_regions_are_redriven_by_their_records(town, rule):
+    """Two edits, of which the later one is there, and a delete of what both regions hold."""
+    away = town.written_to_with("us-east-1", rule)
+    first, second = item("a", 1), item("a", 2)
+    town.service.put_item(TableName="source", Item=second)
+    town.hears(stream_record(1, user="b", new=item("b", 1)))
+    assert set(away.state["source"]) == {("b",)}
+    town.park(stream_record(2, user="a", new=first), branch="replicate")
+    town.park(stream_record(3, "MODIFY", "a", old=first, new=second), branch="replicate")
+    town.give_up(stream_record(4, "REMOVE", "b", old=item("b", 1)), branch="replicate")
+    assert town.run("redrive", "--branch", "replicate") == 0
+    assert town.objects() == []
+    assert [row["at"] for row in away.state["source"].values()] == [{"N": "2"}]
+
+
+def test_a_command_is_split_before_its_records_are_too_much_for_one_event(town, monkeypatch):
+    town.written_to_with("us-east-1", last_writer("at", "seconds"))
+    monkeypatch.setattr("cli.feed.invoke.EVENT_BYTES", 2_000)
+    for place, user in enumerate("abcdef"):
+        town.service.put_item(TableName="source", Item=item(user, 1))
+        town.park(stream_record(place, user=user, new=item(user, 1)), branch="replicate")
+    assert town.run("redrive") == 0
+    sizes = [len(json.dumps(event)) for event in town.functions.events]
+    assert (len(sizes) > 1, max(sizes) < 2_100, town.objects()) == (True, True, [])
 
 
 def test_a_change_that_was_parked_twice_goes_with_all_its_versions(town):

@@ -43,10 +43,11 @@ def town(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda _: None)
     world = World()
     world.declare(things(id="THING#{user_id}"))
-    world.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
+    world.delete("u4", deliver=False)
     parking = Parking(Bucket(), "parking", "index", Parallel(1))
     deployed = Deployment(world.branch, parking, Telemetry("index"), Streams(0), world.reconcile, world.rebuilder)
-    stack = clients("parking", None, Lambda({"index": deployed}, f"{TABLE}/stream/1=0"), dynamodb=Scanned(world.tables))
+    served = Lambda({"index": deployed}, f"{TABLE}/stream/1=0")
+    stack = clients("parking", None, served, dynamodb=Scanned(world.service))
     monkeypatch.setattr("cli.rebuilding.clients", lambda *_: stack)
     return world
 

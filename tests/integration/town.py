@@ -7,10 +7,15 @@ from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import rebuilder, reconciler
+from distributary.replicate import MultiActive
 from distributary.replicate.factory import reconciler as of_replica
+from distributary.replicate.multi_active.factory import between
+from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.serial import Serial
 from tests.fakes.stack import Lambda, clients
+from tests.simulation.mesh import NOTHING
 from tests.unit.branches import Bucket
 
 ORDER = Entity(name="order", keys=("id",), attributes=("day", "total"))
@@ -73,6 +78,16 @@ class Town:
             f"{STREAM}=0",
         )
         self.clients = clients("parking", None, self.functions, dynamodb=self.service)
+
+    def written_to_with(self, region, rule):
+        """The source is written to in another region, too: its tables there."""
+        away, tables = Service(SCHEMAS), dict.fromkeys(("eu-west-1", region), ("orders", "tombstones"))
+        declared = MultiActive(regions=tuple(tables), rule=rule)
+        regions = {"eu-west-1": self.service, region: away}
+        branch = between(declared, regions, tables, 7, REPLICA_VERSION, None, Serial())
+        function = Deployment(branch, *around("replicate"), of_replica(branch, *NOTHING, 0))
+        self.functions.functions["replicate"] = function
+        return away
 
     def deployment(self, reconcile):
         rebuild = rebuilder(self.branch, reconcile, lambda: "orders")

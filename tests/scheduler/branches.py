@@ -62,6 +62,12 @@ def regions_repaired(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> 
     return mesh(seed, choices, repairs=1 + seed % 2)
 
 
+def regions_reconciled(mesh: Callable[..., Mesh], seed: int, choices: Choices) -> Playable:
+    """All regions are written to; records are lost and their keys reconciled, with a repair beside them in every second
+    schedule."""
+    return mesh(seed, choices, repairs=seed % 2, loses=True)
+
+
 def rebuilt(seed: int, choices: Choices) -> World:
     """The stream with zombies and rewinds, of views that are declared anew, and a rebuild beside it."""
     faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2
@@ -94,6 +100,7 @@ BRANCHES: dict[str, Make] = {
     "index-rebuilt": index_rebuilt,
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
+    "merged-reconciled": partial(regions_reconciled, Merging),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-filled": partial(streamed, FilledMirror, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
@@ -102,6 +109,7 @@ BRANCHES: dict[str, Make] = {
     "multi-active": Mesh,
     "multi-active-merged": Merging,
     "multi-active-merged-repaired": partial(regions_repaired, Merging),
+    "multi-active-reconciled": partial(regions_reconciled, Mesh),
     "multi-active-repaired": partial(regions_repaired, Mesh),
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),
     "welcome-resent": partial(streamed, ResendWorld, (*SAFE, late)),

@@ -16,7 +16,7 @@ from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
-from tests.fakes.built import derive_settings
+from tests.fakes.built import DERIVED, derive_settings
 from tests.scheduler.choices import Choices
 from tests.scheduler.source import Image
 from tests.scheduler.world import SOURCE, Expiring, Plan, World
@@ -28,7 +28,7 @@ from tests.simulation.viewpool import Pooled, pool
 class DeriveWorld(World):
     """One to four views of the pool; `kinds` names them instead."""
 
-    schemas: ClassVar = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+    schemas: ClassVar = DERIVED
 
     def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = ()) -> None:
         super().__init__(seed, choices, plan)
@@ -59,7 +59,7 @@ class DeriveWorld(World):
         """By the application or by TTL."""
         if self.oddities and Random(f"{len(self.records)} {self.seed}").random() < 0.4:
             self.scheduler.pause()
-            self.service.expire(SOURCE, {"id": {"S": name}})
+            self.service.expire(TableName=SOURCE, Key={"id": {"S": name}})
         else:
             super().delete(name)
 

@@ -15,9 +15,9 @@ from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import Accepted, Reindex
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
+from tests.fakes.streaming import Record
 from tests.scheduler.choices import Choices
 from tests.scheduler.index import FIELDS, INDEX, IndexWorld
-from tests.scheduler.source import Record
 from tests.scheduler.world import SOURCE, Plan
 from tests.unit.index_settings import clients, settings
 

@@ -1,80 +1,18 @@
-"""A source table with its stream, the application that writes to it, and the event source mapping that delivers it."""
+"""The event source mapping that delivers a source table's stream, and the service behind the scheduler."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
-from tests.fakes.items import Schema, key_of
-from tests.scheduler.scheduler import STARTED, Scheduler
+from tests.fakes.streaming import Record
+from tests.scheduler.scheduler import Scheduler
 
-PAGE_ITEMS = 3
 PATIENCE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
 
 Image = dict[str, Any]
-Record = dict[str, Any]
-
-
-class Streaming(DynamoDB):
-    """Tables, of which some (`regions` by table) leave a record of every change in `records`; scans have small pages.
-    `clock` is the service's own, in seconds since the epoch. Each table's stream numbers its records by itself; the
-    first table's numbers are the greatest."""
-
-    def __init__(self, schemas: Mapping[str, Schema], regions: Mapping[str, str], random: Random) -> None:
-        super().__init__(schemas)
-        self.records: dict[str, list[Record]] = {table: [] for table in regions}
-        self.clock: Callable[[], float] = lambda: STARTED
-        self._regions, self._random = regions, random
-        self._positions = {table: 10 ** (20 + at) for at, table in enumerate(reversed(regions))}
-
-    def scan(self, *, TableName: str, ReturnConsumedCapacity: str = "NONE", **more: Any) -> dict[str, Any]:
-        """See `DynamoDB.scan`."""
-        return {**super().scan(TableName=TableName, **{"Limit": PAGE_ITEMS, **more}), **_consumed(TableName)}
-
-    def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> dict[str, Any]:
-        """See `DynamoDB.batch_get_item`."""
-        return {**super().batch_get_item(RequestItems=RequestItems), "ConsumedCapacity": []}
-
-    def expire(self, table: str, key: Image) -> None:
-        """A delete by TTL."""
-        self.delete_item(TableName=table, Key=key)
-        self.records[table][-1]["userIdentity"] = TTL
-
-    def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
-        table = arguments["TableName"]
-        if table not in self._regions:
-            return super()._write(operation, arguments, key, new)
-        keys = key(self._schemas[table])
-        place = key_of(keys, self._schemas[table])
-        old = self.state[table].get(place)
-        answer = super()._write(operation, arguments, key, new)
-        now = self.state[table].get(place)
-        if old != now:
-            self._note(table, keys, old, now)
-        return answer
-
-    def _note(self, table: str, keys: Image, old: Image | None, new: Image | None) -> None:
-        position = self._positions[table] = self._positions[table] + self._random.randint(1, 10**18)
-        body: Record = {"ApproximateCreationDateTime": int(self.clock()), "Keys": dict(keys), "SizeBytes": 1}
-        body |= {"SequenceNumber": str(position)}
-        body |= {"NewImage": new} if new else {}
-        body |= {"OldImage": old} if old else {}
-        self.records[table].append(
-            {
-                "eventID": f"{table}-{position}",
-                "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
-                "eventSource": "aws:dynamodb",
-                "eventSourceARN": f"arn:aws:dynamodb:{self._regions[table]}:123456789012:table/{table}/stream/1",
-                "dynamodb": body,
-            }
-        )
-
-
-def _consumed(table: str) -> dict[str, Any]:
-    return {"ConsumedCapacity": {"TableName": table, "CapacityUnits": 1.0}}
 
 
 class Shard:

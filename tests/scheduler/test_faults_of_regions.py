@@ -36,7 +36,7 @@ def test_a_late_edit_never_replaces_a_later_one_that_a_repair_has_copied():
     world.put(US, 1, "first")
     world.put(US, 1, "second")
     assert world.branch(US).reconcile(KEY, FOREVER)
-    first, second = decode({"Records": world.tables.records[US]}, 0)
+    first, second = decode({"Records": world.tables.records_of(US)}, 0)
     for change in (second, first):
         world.branch(US).apply([change], FOREVER)
     assert world.values() == [{"x": "second"}, {"x": "second"}]
@@ -54,7 +54,7 @@ def test_an_edit_of_a_copy_is_no_conflict_where_the_copys_record_has_come():
     assert world.carry(US) == [Status.FAILED]
     faults.cease()
     world.update(EU, 2, value={"S": "second"})
-    assert world.carry(EU, len(world.tables.records[EU]) - 1) == [Status.APPLIED]
+    assert world.carry(EU, len(world.tables.records_of(EU)) - 1) == [Status.APPLIED]
     assert (world.values(), world.conflicts) == ([{"x": "second"}] * 3, 0)
 
 
@@ -65,10 +65,28 @@ def test_a_late_edit_never_revives_an_item_whose_copy_was_deleted():
     assert world.branch(US).reconcile(KEY, FOREVER)
     world.delete(EU)
     world.carry(EU, 1)
-    first, second = decode({"Records": world.tables.records[US][:2]}, 0)
+    first, second = decode({"Records": world.tables.records_of(US)[:2]}, 0)
     for change in (second, first):
         world.branch(US).apply([change], FOREVER)
     assert world.items() == [None, None]
+
+
+def test_the_tombstone_of_a_copy_gets_its_position_once():
+    """By the edit's record, when that comes again after the delete of the copy."""
+    world = World(last_writer("at", "seconds"))
+    world.put(US, 1, "first")
+    assert world.branch(US).reconcile(KEY, FOREVER)
+    world.delete(EU)
+    world.carry(US)
+    world.carry(EU, 1)
+    world.settle()
+    wrote = []
+    for _ in range(2):
+        before = world.tables.writes
+        for region in (US, EU):
+            world.carry(region, 0)
+        wrote.append(world.tables.writes - before)
+    assert (wrote, world.items()) == ([2, 0], [None, None])
 
 
 def test_a_delete_of_what_a_repair_copied_outranks_the_edits_own_record():
@@ -79,6 +97,20 @@ def test_a_delete_of_what_a_repair_copied_outranks_the_edits_own_record():
     world.carry(EU, 1)
     world.carry(US, 0)
     world.settle()
+    assert world.items() == [None, None]
+
+
+@pytest.mark.parametrize("rule", [last_writer("at"), by_attribute("at")])
+def test_a_repair_ends_the_delete_of_what_another_region_made(rule):
+    faults = Faults()
+    world = World(rule, wrap=faults)
+    world.put(EU, 1, "first")
+    world.settle()
+    world.delete(US)
+    faults.when(lambda _, arguments: f"items@{EU}" in (arguments.get("RequestItems") or {}), throttled)
+    assert world.carry(US) == [Status.FAILED]
+    faults.cease()
+    assert world.branch(EU).reconcile(KEY, FOREVER)
     assert world.items() == [None, None]
 
 

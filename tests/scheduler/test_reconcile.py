@@ -179,7 +179,7 @@ def test_what_ttl_took_is_kept_beside_reconciles_and_repairs_at_random(world, pa
 
 def expiring(world):
     """TTL takes the item, and the function hears of it."""
-    world.service.expire("source", {"id": {"S": "i0"}})
+    world.service.expire(TableName="source", Key={"id": {"S": "i0"}})
     deliver(world)
 
 

@@ -33,7 +33,7 @@ class Race:
     def run(self):
         with self.scheduler.machine():
             self.before(self)
-            self.newest = len(self.world.tables.records[US]) - 1
+            self.newest = len(self.world.tables.records_of(US)) - 1
             for actor in self.actors:
                 self.scheduler.spawn(actor.__name__, lambda actor=actor: actor(self))
             self.scheduler.run()
@@ -123,11 +123,29 @@ def made_and_deleted(race):
 
 def earliest(race):
     """The first record alone, as a function that died before delivers it."""
-    race.deliver(US, race.world.tables.records[US][:1])
+    race.deliver(US, race.world.tables.records_of(US)[:1])
 
 
 def newest_there(race):
-    race.carry(EU, len(race.world.tables.records[EU]) - 1)
+    race.carry(EU, len(race.world.tables.records_of(EU)) - 1)
+
+
+def of_one_time(race):
+    """Only its record would tell the next edit from it: the digest of this one is greater."""
+    race.world.put(US, 1, "c")
+    race.world.carried[US] = 1
+
+
+def edit_that_is_repaired(race):
+    race.world.put(US, 1, "d")
+    race.world.carried[US] = 2
+    repair(race)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_repair_that_stalled_never_undoes_one_that_has_seen_a_newer_item(rule):
+    """Their records are lost."""
+    play_every(partial(crossing, rule, of_one_time, [repair, edit_that_is_repaired], "d"), deep(1))
 
 
 CROSSING = {

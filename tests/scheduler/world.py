@@ -12,10 +12,11 @@ from distributary.consumer.reconcile import Reconcile
 from distributary.errors import DistributaryError, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.records import decode
+from tests.fakes.streaming import Record, Streaming, arn_of, streams
 from tests.scheduler.choices import Choices
 from tests.scheduler.effects import Faults
 from tests.scheduler.scheduler import Scheduler
-from tests.scheduler.source import Image, Record, Shard, Streaming, client
+from tests.scheduler.source import Image, Shard, client
 
 SOURCE = "source"
 INVOCATION_SECONDS = 27.0
@@ -25,9 +26,9 @@ INVOCATION_SECONDS = 27.0
 class Plan:
     """What a world is made of. `edits` of the application, on so many `items`; `repairs` run beside the stream, each a
     whole `verify --repair`; `redrives` are records delivered out of their order; if it `loses`, Lambda gives up records
-    for good. Then every item is written once more at the end, so that state branches have what they need; or, if it
-    `reconciles`, the keys of what was lost are reconciled. See `Scheduler` for `coarse`. A `hasty` verification looks
-    again at once, and so takes for wrong what is merely late."""
+    for good. Then every item is made anew at the end, so that state branches have what they need: an update that makes
+    no difference to a view mends nothing in it. Or, if it `reconciles`, the keys of what was lost are reconciled. See
+    `Scheduler` for `coarse`. A `hasty` verification looks again at once, and so takes for wrong what is merely late."""
 
     items: int = 3
     edits: int = 8
@@ -51,8 +52,9 @@ class World:
     def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
         self.seed, self.plan, self.random = seed, plan, Random(f"world {seed}")
         self.scheduler = Scheduler(choices, plan.faults, seed, self.random.choice((0.1, 0.3, 0.6)), plan.coarse)
-        self.service = Streaming({SOURCE: {"id": "S"}, **self.schemas}, {SOURCE: "eu-west-1"}, self.random)
-        self.service.clock = lambda: self.scheduler.time()
+        stream = streams({SOURCE: arn_of(SOURCE)}, self.random)
+        self.service = Streaming({SOURCE: {"id": "S"}, **self.schemas}, stream)
+        self.service.now = lambda: self.scheduler.time()
         self.dynamodb = client(self.scheduler, self.service)
         self.pause = 0.0 if plan.hasty else 10.0
         self.names = [f"i{at}" for at in range(plan.items)]
@@ -62,9 +64,9 @@ class World:
         self.mappings: list[Shard] = []
 
     @property
-    def records(self) -> list[Record]:
+    def records(self) -> Sequence[Record]:
         """The source's stream."""
-        return self.service.records[SOURCE]
+        return self.service.records(SOURCE)
 
     def run(self) -> None:
         """Plays it. Fails unless what is downstream is right once all is quiet, and again once everything has been
@@ -148,6 +150,8 @@ class World:
         self.settled_from = len(self.records) if again else 0
         if again:
             for at, name in enumerate(self.names):
+                if (name,) in self.service.state[SOURCE]:
+                    World.delete(self, name)
                 self.put(name, {**self.image(random), "last": {"N": str(at)}})
                 if random.random() < 0.4:
                     self.delete(name)
@@ -274,7 +278,7 @@ class Expiring(World):
         """By the application or by TTL."""
         if Random(f"{len(self.records)} {self.seed}").random() < 0.6:
             self.scheduler.pause()
-            self.service.expire(SOURCE, {"id": {"S": name}})
+            self.service.expire(TableName=SOURCE, Key={"id": {"S": name}})
         else:
             super().delete(name)
 

@@ -11,8 +11,9 @@ from distributary.replicate import MultiActive, by_attribute, custom
 from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode, encode
+from tests.fakes.streaming import CREATED, Record
 from tests.simulation.mesh import Mesh
-from tests.simulation.regions import CREATED, Image, Record
+from tests.simulation.regions import Image
 
 REST = ("id", REPLICA_VERSION)
 INSTANT = Decimal("0.000001")

@@ -12,6 +12,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.errors import DistributaryError
 from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
+from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.verify.recheck_queue import RecheckQueue
@@ -24,13 +25,16 @@ from tests.fakes import dynamodb
 from tests.fakes.faults import Crash
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
+from tests.fakes.streaming import Record
 from tests.scheduler.choices import Choices, Seeded
 from tests.scheduler.effects import Effect, Faults
 from tests.scheduler.scheduler import Scheduler
-from tests.simulation.regions import NAMES, Histories, Record, Streaming, edit
+from tests.simulation.regions import NAMES, Histories, Image, Regions, edit, request
 from tests.simulation.schedules import KINDS
 
 FOREVER = Deadline(float("inf"))
+NOTHING: Any = None, None
+"""Clients and source of a reconciler of several regions, which needs neither."""
 RULES = {"at": last_writer("at", "seconds"), "priority": greatest(lambda item: item.get("priority"))}
 RULES["second"] = last_writer()
 
@@ -38,7 +42,7 @@ RULES["second"] = last_writer()
 class Services:
     """What a program's calls go to: the tables of all regions and S3."""
 
-    def __init__(self, tables: Streaming, s3: S3) -> None:
+    def __init__(self, tables: Regions, s3: S3) -> None:
         self._tables, self._s3 = tables, s3
 
     def __getattr__(self, operation: str) -> Any:
@@ -64,7 +68,8 @@ class Cut:
 
 class Mesh:
     """Everything that one seed brings about; `choices` are the seed's unless others are given. `repairs` are operators
-    that each run `verify replica --repair` at any time; `kinds` is what befalls calls."""
+    that each run `verify replica --repair` at any time; `kinds` is what befalls calls. If it `loses`, Lambda gives up
+    records, and their keys are reconciled."""
 
     def __init__(
         self,
@@ -74,17 +79,21 @@ class Mesh:
         kinds: tuple[Effect, ...] = KINDS,
         edits: int = 8,
         regions: int | None = None,
+        loses: bool = False,
     ) -> None:
-        self.repairs, self.kinds = repairs, kinds
+        self.repairs, self.kinds, self.loses = repairs, kinds, Random(f"loses {seed}") if loses else None
         self.seed, self.random = seed, Random(seed)
         random = self.random
         self.regions = NAMES[: regions or random.choice((2, 2, 3))]
         self.declared, self.histories = self._ruled()
         check(self.declared)
-        self.tables, self.s3 = Streaming(self.regions, random), S3("parking")
+        self.tables, self.s3 = Regions(self.regions, random), S3("parking")
         self.scheduler = Scheduler(choices or Seeded(seed), seed=seed, turning=random.choice((0.1, 0.5, 0.9)))
         self.client = self.scheduler.client(Services(self.tables, self.s3), dynamodb)
         self.carried: dict[str, set[int]] = {region: set() for region in self.regions}
+        self.kept: set[tuple[str, int]] = set()
+        self.lost: dict[str, set[int]] = {region: set() for region in self.regions}
+        self.redriven: dict[str, set[int]] = {region: set() for region in self.regions}
         self.skew = {region: random.choice((0, 0, 1, -1, 300, -300)) for region in self.regions}
         self.edits = random.randint(1, edits)
         self.items = [f"i{n}" for n in range(random.randint(1, 2))]
@@ -102,14 +111,20 @@ class Mesh:
         self.scheduler.faults = Faults(many, kinds=self.kinds, tears=True)
         programs = [self._application(region) for region in self.regions]
         programs += [self._function(region) for region in self.regions for _ in range(1 + self.repeating)]
-        self.scheduler.play(*programs, *[self._repair] * self.repairs)
+        redrivers = [self._redriver(region) for region in self.regions if self.loses]
+        self.scheduler.play(*programs, *redrivers, *[self._repair] * self.repairs)
         for region in self.regions:
             self.off[region].clear()
         left = many - len(self.scheduler.faults.had)
         self.scheduler.faults = Faults(min(left, 3), kinds=self.kinds, tears=True)
-        while any(self._waiting(region) for region in self.regions):
+        while any(self._waiting(region) or self._left(region) for region in self.regions):
             self.scheduler.play(*(self._drain(region) for region in self.regions))
+            self.scheduler.play(*(self._redriver(region) for region in self.regions if self._left(region)))
         self.scheduler.faults = Faults(tears=True)
+        for _ in range(2 if self.loses or self.repairs else 0):
+            # A copy whose position was not known, or its tombstone, gets it by the edit's record that comes again; and
+            # what another region has of the tombstone, by the delete's record after that.
+            self.scheduler.play(*(self._again(region) for region in self.regions))
         written = self.tables.writes
         self.scheduler.play(*(self._again(region) for region in self.regions))
         self._settled(written)
@@ -156,14 +171,53 @@ class Mesh:
                 Verify(looked, RecheckQueue(1.0), Serial(), mending, Serial()).scan(range(1), 1)
 
     def _waiting(self, region: str) -> list[int]:
-        return [at for at in range(len(self.tables.records[region])) if at not in self.carried[region]]
+        if self.loses is not None:
+            self._lose(region, self.loses)
+        return [at for at in range(len(self.tables.records_of(region))) if at not in self.carried[region]]
+
+    def _lose(self, region: str, random: Random) -> None:
+        """Some records that come are given up, by an invocation that may have done part of its work."""
+        for at in range(len(self.tables.records_of(region))):
+            if at not in self.carried[region] and (region, at) not in self.kept:
+                if random.random() < 0.3:
+                    self.lost[region].add(at)
+                    self.carried[region].add(at)
+                    self.in_order = False
+                else:
+                    self.kept.add((region, at))
+
+    def _left(self, region: str) -> list[int]:
+        return sorted(self.lost[region] - self.redriven[region])
+
+    def _redriver(self, region: str) -> Callable[[], None]:
+        """Some commands, each for some of the records that were given up."""
+
+        def program() -> None:
+            for _ in range(4):
+                left = self._left(region)
+                self._redrive(region, self.random.sample(left, self.random.randint(1, len(left))) if left else [])
+
+        return program
+
+    def _redrive(self, region: str, places: list[int]) -> None:
+        if not places:
+            self.scheduler.pause()
+            return
+        asked = [request(self.tables.records_of(region)[at]) for at in places]
+        command = reconciler(self.branch(region, Cut(self.client, self.off[region])), *NOTHING, 0)
+        try:
+            ends = command(asked, FOREVER)
+        except Crash:
+            return
+        assert not [end for end in ends if end.status is Status.PARKED]
+        self.redriven[region] |= {at for at, end in zip(places, ends, strict=True) if end.status is not Status.FAILED}
 
     def _function(self, region: str) -> Callable[[], None]:
         """Some batches of what there is: in order, or repeated, or shuffled, or from earlier on."""
 
         def program() -> None:
             for _ in range(self.edits * 2):
-                known = len(self.tables.records[region])
+                known = len(self.tables.records_of(region))
                 waiting = self._waiting(region)
                 batch = waiting[: self.random.choice((1, 3, 10))]
                 if self.repeating and known and self.random.random() < 0.3:
@@ -185,12 +239,13 @@ class Mesh:
         """A rewind to the beginning."""
 
         def program() -> None:
-            self._deliver(region, list(range(len(self.tables.records[region]))))
+            every = range(len(self.tables.records_of(region)))
+            self._deliver(region, [at for at in every if at not in self.lost[region]])
 
         return program
 
     def _deliver(self, region: str, places: list[int]) -> None:
-        records: list[Record] = [self.tables.records[region][at] for at in places]
+        records: list[Record] = [self.tables.records_of(region)[at] for at in places]
         if not records:
             self.scheduler.pause()
             return
@@ -211,7 +266,7 @@ class Mesh:
         """An edit is written once in each other region, and at home if it tells no time; a deletion is a tombstone and
         at most one delete in each region. A record that is delivered again may write again only while a losing edit has
         undone what it wrote."""
-        right = self.histories.right(self.in_order)
+        right = self._right()
         said = f"seed {self.seed}"
         for region in self.regions:
             stands = self.tables.items(region)
@@ -222,9 +277,21 @@ class Mesh:
                 )
         assert self.tables.writes == written, f"{said}: a rewind wrote {self.tables.writes - written} times"
         edits, deletions = self.histories.edits, self.histories.deletions
-        assert self.repairs or written <= self._bound(edits, deletions), (
+        assert self.repairs or self.loses or written <= self._bound(edits, deletions), (
             f"{said}: {written} writes, {edits} edits, {deletions} deletions"
         )
+
+    def _right(self) -> dict[str, tuple[Image | None, ...]]:
+        """An edit that is redriven when its item is gone stays so, also where the rule would prefer it to what its
+        application put in its place and then deleted. By time that cannot be."""
+        right: dict[str, tuple[Image | None, ...]] = self.histories.right(self.in_order)
+        if self.loses is None or self.declared.rule is not RULES["priority"]:
+            return right
+        lost = {self.tables.records_of(region)[at]["dynamodb"]["Keys"]["id"]["S"] for region, at in self._given_up()}
+        return {name: (*allowed, None) if name in lost else allowed for name, allowed in right.items()}
+
+    def _given_up(self) -> list[tuple[str, int]]:
+        return [(region, at) for region in self.regions for at in self.lost[region]]
 
     def _bound(self, edits: int, deletions: int) -> int:
         many = len(self.regions)
@@ -243,11 +310,11 @@ class _Own:
             mesh = self._mesh
             mesh.scheduler.pause()
             tables = mesh.tables
-            before = len(tables.records[self._region])
+            before = len(tables.records_of(self._region))
             tables.application = True
             getattr(tables, operation)(**arguments)
             tables.application = False
-            for record in tables.records[self._region][before:]:
+            for record in tables.records_of(self._region)[before:]:
                 mesh.histories.note(self._region, record)
 
         return call

@@ -1,75 +1,49 @@
 """Regions that an application writes to: each a table with its stream, and what the rule says must be there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from random import Random
 from typing import Any
 
+from distributary.consumer.reconcile import Reconcile
 from distributary.replicate.declarations import last_writer
 from distributary.replicate.multi_active.lww import Stamps
+from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
-from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.items import copied
+from tests.fakes.streaming import CREATED, Record, Streaming, arn_of, streams
 
 NAMES = ("us-east-1", "eu-west-1", "ap-south-1")
-CREATED = 1_795_341_600
 RECORDS = 1000
 """More than any schedule makes, unless what one function writes makes another one write."""
 
 Image = dict[str, Any]
-Record = dict[str, Any]
 
 
-class Streaming(DynamoDB):
-    """Tables whose every change leaves a record: `records` by region, `writes` counts those of the replicators. Each
-    region's stream numbers its records by itself; the first region's numbers are the greatest."""
+class Regions(Streaming):
+    """A table and its tombstones in each region. `writes` counts what the replicators changed; `clock` is the stream's
+    time, in seconds since `CREATED`."""
 
     def __init__(self, regions: tuple[str, ...], random: Random) -> None:
-        super().__init__({f"{kind}@{region}": {"id": "S"} for region in regions for kind in ("items", "tombstones")})
-        self._random = random
-        self.records: dict[str, list[Record]] = {region: [] for region in regions}
+        schemas = {f"{kind}@{region}": {"id": "S"} for region in regions for kind in ("items", "tombstones")}
+        arns = {f"items@{region}": arn_of("items", region) for region in regions}
+        super().__init__(schemas, streams(arns, random))
+        self.page_items = 1000
         self.clock = 0
+        self.now = lambda: CREATED + self.clock
         self.writes = 0
         self.application = False
-        self._positions = {region: 10 ** (20 + at) for at, region in enumerate(reversed(regions))}
 
-    def scan(self, *, TableName: str, ReturnConsumedCapacity: str = "NONE", **more: Any) -> dict[str, Any]:
-        """See `DynamoDB.scan`."""
-        return super().scan(TableName=TableName, **more)
+    def records_of(self, region: str) -> Sequence[Record]:
+        """Of the region's table."""
+        return self.records(f"items@{region}")
 
-    def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> dict[str, Any]:
-        """See `DynamoDB.batch_get_item`."""
-        return super().batch_get_item(RequestItems=RequestItems)
-
-    def _write(self, operation: str, arguments: Any, key: Any, new: Any) -> dict[str, Any]:
-        table = arguments["TableName"]
-        before = dict(self.state[table])
-        answer = super()._write(operation, arguments, key, new)
-        kind, region = table.split("@")
-        for place in {*before, *self.state[table]}:
-            old, now = before.get(place), self.state[table].get(place)
-            if old != now:
-                self.writes += not self.application
-                if kind == "items":
-                    self._note(region, place[0], old, now)
-        return answer
-
-    def _note(self, region: str, name: str, old: Image | None, new: Image | None) -> None:
-        position = self._positions[region] = self._positions[region] + self._random.randint(1, 10**18)
-        assert sum(map(len, self.records.values())) < RECORDS, "the functions write in a circle"
-        body: Record = {"ApproximateCreationDateTime": CREATED + self.clock, "Keys": {"id": {"S": name}}}
-        body |= {"SequenceNumber": str(position), "SizeBytes": 1}
-        body |= {"NewImage": copied(new)} if new else {}
-        body |= {"OldImage": copied(old)} if old else {}
-        self.records[region].append(
-            {
-                "eventID": f"{region}-{position}",
-                "eventName": "REMOVE" if new is None else "MODIFY" if old else "INSERT",
-                "eventSource": "aws:dynamodb",
-                "eventSourceARN": f"arn:aws:dynamodb:{region}:123456789012:table/items/stream/1",
-                "dynamodb": body,
-            }
-        )
+    def _changed(self, table: str, keys: Any, old: Any, new: Any) -> None:
+        self.writes += not self.application
+        super()._changed(table, keys, old, new)
+        made = sum(len(stream.records) for stream in self.streams.values())
+        assert made <= RECORDS, "the functions write in a circle"
 
     def items(self, region: str) -> dict[str, Image]:
         """What a reader sees."""
@@ -177,11 +151,18 @@ def _greatest(entries: list[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.order >= floor]
 
 
-def edit(client: Any, tables: Streaming, region: str, name: str, random: Random, skew: int) -> None:
+def request(record: Record) -> Reconcile:
+    """What a redrive asks for, of an item in several regions."""
+    body = record["dynamodb"]
+    version = versions.of(0, int(body["SequenceNumber"]))
+    return Reconcile(body["Keys"], version, record["eventName"] == "REMOVE", record=record)
+
+
+def edit(client: Any, tables: Regions, region: str, name: str, random: Random, skew: int) -> None:
     """One thing that an application does to an item in its region: put, update, put what it read earlier, delete."""
     table, place = f"items@{region}", (name,)
     stood = copied(tables.state[table].get(place))
-    value = {"S": f"{region}-{len(tables.records[region])}-{random.randrange(10**9)}"}
+    value = {"S": f"{region}-{len(tables.records_of(region))}-{random.randrange(10**9)}"}
     stamps = {"at": {"N": str(CREATED + tables.clock // 3 + skew)}, "priority": {"N": str(random.randrange(3))}}
     fresh = {"id": {"S": name}, "value": value, **stamps}
     chosen = random.random()

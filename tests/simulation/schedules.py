@@ -16,6 +16,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.stream import records as stream_records
 from tests.fakes import dynamodb
+from tests.fakes.built import DERIVED
 from tests.fakes.faults import Crash
 from tests.fakes.serial import Serial
 from tests.scheduler.choices import Choices, Seeded
@@ -25,7 +26,6 @@ from tests.simulation.settled import check_settled
 from tests.simulation.tables import Life, Record
 from tests.simulation.viewpool import Pooled, pool
 
-SCHEMAS = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
 FOREVER = Deadline(float("inf"))
 KINDS = (*ALWAYS, partial, conflict)
 
@@ -63,7 +63,7 @@ class Schedule:
     """Everything that one seed brings about; on the fake table, or on a service where its tables have this prefix."""
 
     seed: int
-    service: Any = field(default_factory=lambda: dynamodb.DynamoDB(SCHEMAS))
+    service: Any = field(default_factory=lambda: dynamodb.DynamoDB(DERIVED))
     prefix: str = ""
     items: int = 5
     edits: int = 36

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from distributary.derive import totals
 from distributary.derive.delta import is_member
+from distributary.derive.reader import ViewReader
 from distributary.derive.view import View
 from distributary.stream.codec import decode_item
 from tests.simulation.tables import Table
@@ -19,7 +19,7 @@ def check_settled(client: Any, derived: str, table: Table, pooled: Sequence[Pool
     stands, right = shown(rows), recomputed(table, pooled)
     for view in views:
         if getattr(view.declared, "shards", 1) > 1:
-            total = totals.read(client, derived, view, {})
+            total = ViewReader(client, derived, view).get()
             stands |= {("ALL", "ALL"): total} if total else {}
     assert stands == right, f"\n  stands {stands}\n  right  {right}"
     assert table.items or right or not rows, f"left over {rows}"

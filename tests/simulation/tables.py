@@ -3,14 +3,14 @@
 from random import Random
 from typing import Any
 
-ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/items/stream/2026-11-20T09:12:44.017"
-TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
+from tests.fakes.streaming import TTL, Record, arn_of, record
+
+ARN = arn_of("items")
 STATUSES = ("new", "open", "closed#", "%s1")
 TAGS = ("red", "green", "blue", "a#b")
 TOTALS = ("1", "-2.50", "3", "1E+20", "0.1", "0", "1.0")
 
 Image = dict[str, Any]
-Record = dict[str, Any]
 
 
 class Table:
@@ -36,15 +36,14 @@ class Table:
         if image == old:
             return
         self._position += gap
-        kind = "REMOVE" if image is None else "MODIFY" if old else "INSERT"
         self.history.setdefault(name, []).append((self._position, image, expired))
-        record = _record(kind, name, old, image, self._position)
-        self.records.append({**record, **({"userIdentity": TTL} if expired else {})})
+        more = {"userIdentity": TTL} if expired else {}
+        self.records.append(_record(name, old, image, self._position, **more))
 
     def scan(self, items: dict[str, Image] | None = None) -> None:
         """Snapshots of the items as they stand, or as they stood at another time."""
         for name, image in (self.items if items is None else items).items():
-            self.records.append(_record("INSERT", name, None, image, 0))
+            self.records.append(_record(name, None, image, 0))
 
     def empty(self) -> list[Record]:
         """Deletes what there is, and answers the records."""
@@ -96,12 +95,8 @@ class Life(Table):
         return image
 
 
-def _record(kind: str, name: str, old: Image | None, new: Image | None, position: int) -> Record:
-    body: Record = {"ApproximateCreationDateTime": 1_795_341_600, "Keys": {"id": {"S": name}}, "SizeBytes": 1}
-    body |= {"NewImage": new} if new else {}
-    body |= {"OldImage": old} if old else {}
-    record = {"eventID": f"e{position}-{name}", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": body}
+def _record(name: str, old: Image | None, new: Image | None, position: int, **more: Any) -> Record:
+    id = {"eventID": f"e{position}-{name}"}
     if position == 0:
-        return {**record, "eventSourceARN": ARN, "distributary": {"origin": "snapshot"}}
-    body["SequenceNumber"] = str(position)
-    return {**record, "eventSourceARN": ARN}
+        return record(ARN, {"id": {"S": name}}, old, new, None, **id, distributary={"origin": "snapshot"})
+    return record(ARN, {"id": {"S": name}}, old, new, position, **id, **more)

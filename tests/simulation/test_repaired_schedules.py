@@ -12,12 +12,13 @@ from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
 from distributary.verify.report import Report
+from tests.fakes.built import DERIVED
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.scheduler.effects import Faults
 from tests.selection import cut, parts
 from tests.simulation.damage import Damage
-from tests.simulation.schedules import SCHEMAS, Schedule
+from tests.simulation.schedules import Schedule
 from tests.simulation.settled import check_settled
 
 MANY = 400
@@ -58,7 +59,7 @@ class Settled(Schedule):
 
 
 def settled(seed: int) -> Settled | None:
-    schedule = Settled(seed, DynamoDB({**SCHEMAS, "items": {"id": "S"}}))
+    schedule = Settled(seed, DynamoDB({**DERIVED, "items": {"id": "S"}}))
     if not schedule.verifiable:
         return None
     schedule.scheduler.faults = Faults(tears=True)

@@ -7,7 +7,8 @@ import boto3
 import pytest
 
 from tests.contract.world import create_table
-from tests.simulation.schedules import SCHEMAS, Schedule
+from tests.fakes.built import DERIVED
+from tests.simulation.schedules import Schedule
 
 MANY = 24
 
@@ -27,6 +28,6 @@ def service(dynamodb_url) -> Any:
 @pytest.mark.parametrize("seed", range(MANY))
 def test_the_views_equal_a_plain_recomputation(service, seed):
     prefix = f"s{uuid.uuid4().hex[:8]}-"
-    for name, schema in SCHEMAS.items():
+    for name, schema in DERIVED.items():
         create_table(service, f"{prefix}{name}", schema)
     Schedule(seed, service, prefix).run()

@@ -16,11 +16,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from distributary.derive import check
 from distributary.derive.branch import DeriveBranch
 from tests.fakes import dynamodb
+from tests.fakes.built import DERIVED
 from tests.fakes.dynamodb import DynamoDB
 from tests.scheduler.choices import Seeded
 from tests.scheduler.effects import Faults
 from tests.scheduler.scheduler import Scheduler
-from tests.simulation.schedules import KINDS, SCHEMAS, assembled, consumer
+from tests.simulation.schedules import KINDS, assembled, consumer
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Image, Record, Table
 from tests.simulation.viewpool import Pooled, pool
@@ -44,7 +45,7 @@ class Views(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.service = DynamoDB(SCHEMAS)
+        self.service = DynamoDB(DERIVED)
         self.table = Table()
         self.pooled: list[Pooled] = []
         self.revisions = 0

@@ -113,6 +113,62 @@ def newest(images: Iterable[Image]) -> Rows:
     return rows
 
 
+def signs(images: Iterable[Image]) -> Rows:
+    """Groups by a computed sign, with figures over some of their items."""
+    groups: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        if "when" in image:
+            groups["past" if Decimal(image["when"]["N"]) < 0 else "present"].append(image)
+    return {
+        ("SIGN", sign): {
+            "items": Decimal(len(each)),
+            "named_x": Decimal(sum(image["name"]["S"] == "x" for image in each)),
+            "of_a": sum((total(image) or Decimal() for image in each if is_a(image)), Decimal()),
+        }
+        for sign, each in groups.items()
+    }
+
+
+def per_tag(images: Iterable[Image]) -> Rows:
+    groups: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        for tag in image.get("tags", {"SS": []})["SS"]:
+            groups[tag].append(image)
+    rows = {}
+    for tag, each in groups.items():
+        totals = [number for image in each if (number := total(image)) is not None]
+        row = {"items": Decimal(len(each)), "revenue": sum(totals, Decimal())} | (
+            {"most": max(totals)} if totals else {}
+        )
+        rows["PER-TAG", escaped(tag, "")] = row
+    return rows
+
+
+def per_letter(images: Iterable[Image]) -> Rows:
+    """An item is in a group as often as its texts have the letter."""
+    counts: dict[str, int] = defaultdict(int)
+    for image in images:
+        for letter in image["name"]["S"] * 2 + image["type"]["S"]:
+            counts[letter] += 1
+    return {("PER-LETTER", letter): {"lines": Decimal(many)} for letter, many in counts.items()}
+
+
+def newest_of_tag(images: Iterable[Image]) -> Rows:
+    rows: dict[str, tuple[Any, Image]] = {}
+    for image in images:
+        for tag in image.get("tags", {"SS": []})["SS"] if "when" in image else ():
+            entry = (Decimal(image["when"]["N"]), image["id"]["S"]), image
+            rows[tag] = max(rows.get(tag, entry), entry, key=lambda each: each[0])
+    return {
+        ("OF-TAG", escaped(tag, "")): {"item": image["id"]["S"], "tag_and_name": f"{tag}/{image['name']['S']}"}
+        for tag, (_, image) in rows.items()
+    }
+
+
+def sign(item: Any) -> str | None:
+    return None if item.get("when") is None else "past" if item["when"] < 0 else "present"
+
+
 def pool(keep: bool, shards: int) -> list[Pooled]:
     """One of each kind."""
     expiry: Any = {"on_expiry": "keep" if keep else "remove"}
@@ -187,5 +243,62 @@ def pool(keep: bool, shards: int) -> list[Pooled]:
                 **expiry,
             ),
             newest,
+        ),
+        Pooled(
+            Aggregate(
+                name="signs",
+                of=ITEM,
+                pk="SIGN",
+                sk="{sign}",
+                compute={"sign": sign},
+                count="items",
+                count_where={"named_x": lambda item: item["name"] == "x"},
+                sum_where={"of_a": ("total", lambda item: item["type"] == "a")},
+                **expiry,
+            ),
+            signs,
+            takes=lambda image: "when" not in image or not is_a(image) or numeric(image),
+        ),
+        Pooled(
+            Aggregate(
+                name="per-tag",
+                of=ITEM,
+                pk="PER-TAG",
+                sk="{each}",
+                each="tags",
+                count="items",
+                sum={"revenue": "total"},
+                max={"most": "total"},
+                **expiry,
+            ),
+            per_tag,
+            takes=lambda image: "tags" not in image or numeric(image),
+        ),
+        Pooled(
+            Aggregate(
+                name="per-letter",
+                of=KIND,
+                pk="PER-LETTER",
+                sk="{each}",
+                each=lambda item: list(str(item["name"]) * 2 + str(item["type"])),
+                count="lines",
+                **expiry,
+            ),
+            per_letter,
+            is_a,
+        ),
+        Pooled(
+            Latest(
+                name="newest-of-tag",
+                of=ITEM,
+                pk="OF-TAG",
+                sk="{each}",
+                each="tags",
+                by="when",
+                rename={"id": "item"},
+                compute={"tag_and_name": lambda item: f"{item['each']}/{item['name']}"},
+                **expiry,
+            ),
+            newest_of_tag,
         ),
     ]

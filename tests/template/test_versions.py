@@ -3,7 +3,6 @@
 import re
 
 import pytest
-from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER
 from samtranslator.translator.transform import transform
 
 from deploy.template import BRANCHES, Template
@@ -121,6 +120,8 @@ def test_what_a_function_takes_from_a_parameter_is_in_the_configuration(template
 
 def test_a_mapping_keeps_its_place_when_a_stack_gets_the_alias():
     """CloudFormation replaces a mapping only for these properties. A new one would begin at the oldest record again."""
+    from cfnlint.schema.manager import PROVIDER_SCHEMA_MANAGER  # it takes a second
+
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", "AWS::Lambda::EventSourceMapping").schema
     replaced = {path.rpartition("/")[2] for path in schema["createOnlyProperties"]}
     assert "EventSourceArn" in replaced

@@ -4,6 +4,7 @@ import random
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import MultiActive, check
+from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.conflicts import Conflicts
 from distributary.replicate.multi_active.factory import between
 from distributary.stream.change import REPLICA_VERSION
@@ -11,7 +12,7 @@ from distributary.stream.records import decode
 from tests.fakes import dynamodb
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
-from tests.simulation.regions import Streaming
+from tests.simulation.regions import Regions, request
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
 FOREVER = Deadline(float("inf"))
@@ -22,7 +23,7 @@ class World:
 
     def __init__(self, rule, regions=(US, EU), deletes="lose", wrap=lambda client, service: client):
         self.declared = check(MultiActive(regions=regions, rule=rule, deletes=deletes))
-        self.tables, self.s3 = Streaming(regions, random.Random(0)), S3("parking")
+        self.tables, self.s3 = Regions(regions, random.Random(0)), S3("parking")
         self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
 
     def branch(self, region):
@@ -62,13 +63,28 @@ class World:
 
     def carry(self, region, since=None):
         """What became of each."""
-        records = self.tables.records[region][self.carried[region] if since is None else since :]
-        self.carried[region] = len(self.tables.records[region])
+        records = self.tables.records_of(region)[self.carried[region] if since is None else since :]
+        self.carried[region] = len(self.tables.records_of(region))
         return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
+
+    def deliver(self, region, *places):
+        """These records again, as they are."""
+        records = [self.tables.records_of(region)[at] for at in places]
+        return [end.status for end in self.branch(region).apply(decode({"Records": records}, 0), FOREVER)]
+
+    def reconcile(self, region, *requests):
+        """The region's function, asked by a command."""
+        return reconciler(self.branch(region), None, None, 0)(requests, FOREVER)
+
+    def redrive(self, region, *places):
+        """What became of these records, the newest if none is given, which were given up."""
+        records = self.tables.records_of(region)
+        self.carried[region] = len(records)
+        return self.reconcile(region, *(request(records[at]) for at in places or (-1,)))
 
     def settle(self):
         """Until nothing is new anywhere."""
-        while any(self.carried[r] < len(self.tables.records[r]) for r in self.declared.regions):
+        while any(self.carried[r] < len(self.tables.records_of(r)) for r in self.declared.regions):
             for region in self.declared.regions:
                 self.carry(region)
 

@@ -16,7 +16,7 @@ from distributary.welcome.suppressions import Suppressions
 from tests.fakes import ses
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
-from tests.unit.records import CREATED
+from tests.fakes.streaming import CREATED
 
 AMPLE = Deadline(60.0, 0.0, lambda: 0.0)
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "visits", "status", "news", "language"))

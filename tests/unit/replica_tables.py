@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER
 from distributary.consumer.reconcile import Reconcile
 from distributary.replicate.reconcile import MirrorReconciler
 from distributary.replicate.verify.comparison import Comparator
@@ -11,78 +11,47 @@ from distributary.replicate.verify.repair import by_reconciling
 from distributary.replicate.verify.table import Side
 from distributary.replicate.verify.verifier import Verify
 from tests.fakes.built import mirror
-from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
-from tests.unit.records import change
+from tests.fakes.streaming import Streaming
+from tests.world import World as Followed
 
-FOREVER = Deadline(float("inf"))
 SCHEMAS = {"source": {"user_id": "S"}, "replica": {"user_id": "S"}, "tombstones": {"id": "S"}}
 PAUSE = 5.0
 
 
-class Service(DynamoDB):
-    """Scans in segments, pages of three rows; says what it consumed; leaves some keys unprocessed when told."""
+class Service(Streaming):
+    """Leaves some keys unprocessed when told, and says how consistent its reads were."""
 
     unprocessed = 0
     item_count: int | None = None
 
-    def __init__(self, schemas: Any) -> None:
-        super().__init__(schemas)
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self.consistent: list[tuple[str, bool]] = []
 
     def describe_table(self, *, TableName: str) -> Any:
-        (key,) = SCHEMAS[TableName].items()
-        schema = [{"AttributeName": key[0], "KeyType": "HASH"}]
-        attributes = [{"AttributeName": key[0], "AttributeType": key[1]}]
-        count = len(self.state[TableName]) if self.item_count is None else self.item_count
-        return {"Table": {"KeySchema": schema, "AttributeDefinitions": attributes, "ItemCount": count}}
+        answer = super().describe_table(TableName=TableName)
+        return answer if self.item_count is None else {"Table": {**answer["Table"], "ItemCount": self.item_count}}
 
-    def scan(
-        self, *, TableName: str, Segment: int, TotalSegments: int, ReturnConsumedCapacity: str, **start: Any
-    ) -> Any:
-        self.calls["Scan"] += 1
-        rows = super().scan(TableName=TableName)["Items"][Segment::TotalSegments]
-        at = start.get("ExclusiveStartKey", {"at": 0})["at"]
-        more = {"LastEvaluatedKey": {"at": at + 3}} if at + 3 < len(rows) else {}
-        return {"Items": rows[at : at + 3], "ConsumedCapacity": {"CapacityUnits": 2.0}, **more}
-
-    def batch_get_item(self, *, RequestItems: Any, ReturnConsumedCapacity: str = "NONE") -> Any:
+    def batch_get_item(self, *, RequestItems: Any, **more: Any) -> Any:
         ((table, request),) = RequestItems.items()
         keys, rest = request["Keys"], []
         self.consistent.append((table, request["ConsistentRead"]))
         if self.unprocessed and len(keys) > 1:
             self.unprocessed -= 1
             keys, rest = keys[:1], keys[1:]
-        answer = super().batch_get_item(RequestItems={table: {**request, "Keys": keys}})
-        left = {table: {**request, "Keys": rest}} if rest else {}
-        consumed = [{"TableName": table, "CapacityUnits": len(keys) / 2}]
-        return {**answer, "UnprocessedKeys": left, "ConsumedCapacity": consumed}
+        answer = super().batch_get_item(RequestItems={table: {**request, "Keys": keys}}, **more)
+        return {**answer, "UnprocessedKeys": {table: {**request, "Keys": rest}} if rest else {}}
 
 
-class World:
-    """A source, its mirror, a stream that delivers when it is told to, and a clock that only sleeping moves."""
+class World(Followed):
+    """A source and its mirror, and a clock that only sleeping moves."""
+
+    source, serves, schemas = "source", Service, SCHEMAS
 
     def __init__(self) -> None:
-        self.service, self.clock, self.place = Service(SCHEMAS), 0.0, 0
-        self.mirror = mirror(self.service)
-
-    def put(self, user: str, deliver: bool = True, **attributes: Any) -> Any:
-        self.service.put_item(TableName="source", Item={"user_id": {"S": user}, **attributes})
-        return self._streamed("INSERT", user, attributes, deliver)
-
-    def delete(self, user: str, deliver: bool = True) -> Any:
-        self.service.delete_item(TableName="source", Key={"user_id": {"S": user}})
-        return self._streamed("REMOVE", user, None, deliver)
-
-    def _streamed(self, kind: str, user: str, new: Any, deliver: bool) -> Any:
-        self.place += 1
-        made = change(self.place, kind, user, new)
-        if deliver:
-            self.deliver(made)
-        return made
-
-    def deliver(self, *changes: Any) -> None:
-        self.mirror.apply(changes, FOREVER)
+        super().__init__()
+        self.clock, self.branch = 0.0, mirror(self.service)
 
     def tamper(self, user: str, **attributes: Any) -> None:
         """Somebody writes to the replica: what is not named stays."""
@@ -97,17 +66,17 @@ class World:
 
         eye = self.eye(more.pop("generation", 0), more.pop("plan", None))
         looked = more.pop("looked", eye)
-        mending = by_reconciling(MirrorReconciler(self.mirror, looked)) if repair else None
+        mending = by_reconciling(MirrorReconciler(self.branch, looked)) if repair else None
         segments = more.pop("segments", 2)
         run = Verify(eye, RecheckQueue(PAUSE, lambda: self.clock), Serial(), mending, Serial(), sleep=sleep, **more)
         return run.scan(range(segments), segments)
 
     def eye(self, generation: int = 0, plan: Any = None) -> Comparator:
-        sides = Side(self.service, "source"), Side(self.service, "replica")
-        return Comparator(*sides, ("user_id",), plan or self.mirror.plan, generation)
+        sides = Side(self.service, self.source), Side(self.service, "replica")
+        return Comparator(*sides, ("user_id",), plan or self.branch.plan, generation)
 
     def reconcile(self, user: str, looked: Any = None, **more: Any) -> Any:
-        reconciler = MirrorReconciler(self.mirror, looked or self.eye())
+        reconciler = MirrorReconciler(self.branch, looked or self.eye())
         (end,) = reconciler([Reconcile({"user_id": {"S": user}}, **more)], FOREVER)
         return end
 

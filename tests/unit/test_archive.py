@@ -12,8 +12,9 @@ from distributary.consumer.outcome import Status
 from distributary.stream.change import Change, Kind
 from tests.fakes import built
 from tests.fakes.s3 import S3
+from tests.fakes.streaming import CREATED
 from tests.unit.branches import Bucket, Context, deployment
-from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
+from tests.unit.records import ARN, change, event, sequence, stream_record
 
 AMPLE = Deadline(float("inf"))
 HOUR = "users/AWSDynamoDB/data/day=2026-11-22/hour=10/"

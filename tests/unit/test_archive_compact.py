@@ -20,8 +20,9 @@ from distributary.readers.place import Bucket
 from distributary.stream.change import Change
 from tests.fakes.answers import refusal
 from tests.fakes.s3 import S3
+from tests.fakes.streaming import CREATED
 from tests.unit.archives import archived, bucket
-from tests.unit.records import CREATED, change
+from tests.unit.records import change
 
 SECOND = 1_000_000
 LATER = CREATED + 86_400 * 30.0
@@ -186,7 +187,7 @@ def test_the_changes_of_an_hour_are_found_whatever_the_window_cuts(tmp_path):
 def test_a_hot_item_and_many_items_need_no_more_than_their_files(tmp_path):
     """A file that is too large is divided until one item, or few, are left."""
     history = History()
-    for number in range(1, 2000):
+    for number in range(1, 700):
         history.set("hot", number, number / 2)
         history.set(f"u-{number}", 1, number / 2)
     found = compacted(archived([history.changes]), tmp_path, partition_bytes=2000)
@@ -197,7 +198,7 @@ def test_a_hot_item_and_many_items_need_no_more_than_their_files(tmp_path):
 def test_no_file_is_larger_than_asked_unless_it_is_of_one_item(tmp_path):
     """That is what bounds the memory of a merge."""
     entries = [Entry(b"hot", Position(0, at), 0, b"x" * 50) for at in range(200)]
-    entries += [Entry(b"item %d" % at, Position(0, at), 0, b"x" * 50) for at in range(3000)]
+    entries += [Entry(b"item %d" % at, Position(0, at), 0, b"x" * 50) for at in range(1200)]
     seen, sizes = [], []
     with Partitions(tmp_path / "parts") as parts:
         for entry in entries:
@@ -209,6 +210,18 @@ def test_no_file_is_larger_than_asked_unless_it_is_of_one_item(tmp_path):
     assert sorted(seen) == sorted(entries)
     assert max(size for size, items in sizes if items > 1) <= 1000
     assert [items for size, items in sizes if size > 1000] == [1]
+
+
+def test_there_is_no_file_for_items_that_the_window_lacks(tmp_path):
+    """An item that is divided once more would otherwise take 64 files to make and to remove."""
+    with Partitions(tmp_path / "parts") as parts:
+        for at in range(50):
+            parts.add(Entry(b"hot", Position(0, at), 0, b"x" * 50))
+        assert [path.read_bytes().count(b"\n") for path in parts.paths(1000)] == [50]
+        assert not (tmp_path / "parts").exists()
+    with Partitions(tmp_path / "again") as parts:
+        parts.add(Entry(b"hot", Position(0, 1), 0, b"x"))
+        assert len(list((tmp_path / "again").iterdir())) == 1
 
 
 def test_a_later_generation_comes_after_an_earlier_one(tmp_path):

@@ -9,8 +9,9 @@ from distributary.errors import ConfigError
 from distributary.readers.archive import Archive
 from distributary.readers.place import Bucket
 from tests.fakes.s3 import S3
+from tests.fakes.streaming import CREATED
 from tests.unit.archives import archived
-from tests.unit.records import CREATED, change
+from tests.unit.records import change
 
 KEY = {"user_id": {"S": "u-1"}}
 TTL = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}

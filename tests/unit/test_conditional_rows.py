@@ -85,12 +85,33 @@ class TestWholeItems:
         assert replica.write(second, seen) is None
         assert replica.tombstone() == third
 
-    def test_a_copied_row_comes_after_what_is_known_only_if_it_is_still_there(self, world):
-        known = [world.branch(US).stamps.row({**KEY, "at": {"N": "1"}}, US, 10, certain=True).deletion(by=US)]
-        row, other = self.state(world, 1, "a"), self.state(world, 1, "b")
-        assert row.copied(known, row).position == 11
-        assert row.copied(known, other).position == LEAST
-        assert row.copied(known, None).position == LEAST
+    def test_a_copied_row_comes_after_what_is_known_unless_it_is_that(self, world):
+        dead = world.branch(US).stamps.row({**KEY, "at": {"N": "1"}}, US, 10, certain=True).deletion(by=US)
+        row, other = self.state(world, 1, "a"), self.state(world, 2, "b")
+        assert row.copied([dead]).position == 11
+        assert row.copied([row.deletion(by=US)]).position == 10
+        assert row.copied([dead, row.deletion(by=US)], 10).position == 11
+        assert row.copied([dead], 20).position == 21
+        assert row.copied([other.deletion(by=US)]).position == LEAST
+
+    @pytest.mark.parametrize("edited", ["b", None])
+    def test_a_row_that_has_changed_since_it_was_looked_at_is_looked_at_again(self, edited):
+        """Its region's application writes between a repair's two looks at it."""
+        world, meddled = World(last_writer("at", "seconds")), []
+
+        class Meddling:
+            def __getattr__(self, operation):
+                return getattr(world.tables, operation)
+
+            def get_item(self, **arguments):
+                if arguments["TableName"] == f"items@{US}" and not meddled:
+                    meddled.append(world.put(US, 1, "b") if edited else world.delete(US))
+                return world.tables.get_item(**arguments)
+
+        world.put(US, 1, "a")
+        world.wrap = lambda client, service: Meddling()
+        assert world.branch(EU).reconcile(KEY, FOREVER) is bool(edited)
+        assert world.values() == [{"x": "b"}] * 2 if edited else [{}, {}]
 
     def test_a_copy_that_was_stamped_without_a_position_gives_way_to_its_record(self, world):
         copied = world.branch(US).stamps.row({**KEY, "at": {"N": "1"}}, US)

@@ -6,6 +6,7 @@ import pytest
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import consume
+from distributary.consumer.deadline import FOREVER, governing
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
 from distributary.errors import ConfigError, Rejected, Unavailable
 from tests.unit.branches import Bucket, Context, Ledger, deployment
@@ -171,6 +172,19 @@ def test_the_branch_is_given_less_time_than_lambda_gives():
 
     consume(three(), Context(30), deployment(Clocked(), Bucket()))
     assert 26 < seen[0] <= 27
+
+
+def test_calls_that_are_given_no_deadline_have_the_invocation_s():
+    class Asking(Ledger):
+        def apply(self, changes, deadline):
+            governed.append((governing(), deadline))
+            return super().apply(changes, deadline)
+
+    governed = []
+    consume(event(stream_record(0)), Context(), deployment(Asking(APPLIED), Bucket()))
+    ((found, given),) = governed
+    assert found == given
+    assert governing() == FOREVER
 
 
 def test_the_generation_of_the_deployment_is_the_changes_own():

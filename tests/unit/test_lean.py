@@ -4,26 +4,37 @@ import base64
 import json
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import botocore.session
+import msgspec
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bench.derive import ENVIRONMENT
+from bench.mirrors import AWAY, environment
 from distributary.consumer import aws as clients
 from distributary.consumer.aws import classify
 from distributary.consumer.deadline import FOREVER
-from distributary.dynamodb.client import DynamoDBClient, connect
+from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.client import DynamoDBClient, connect, decoded, encoded
+from distributary.dynamodb.client import clients as lean_clients
 from distributary.dynamodb.requests import Met, conditional_write
 from distributary.dynamodb.steps import Call
 from distributary.dynamodb.transport import Loop
 from distributary.errors import Rejected, Unavailable
+from distributary.replicate import MultiActive, by_attribute, last_writer
+from distributary.replicate.factory import build
+from distributary.replicate.settings import ReplicateSettings
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
 PUT = {"TableName": "t", "Item": {"id": {"S": "é\n"}, "blob": {"B": b"\x00\xff"}}}
@@ -232,8 +243,56 @@ def test_connections_are_kept_and_as_many_as_there_are_calls_at_once(service, cl
 
 
 def test_what_json_has_no_form_for_is_named(client):
-    with pytest.raises(TypeError, match="holds no set"):
-        client.put_item(TableName="t", Item={"id": {"SS": {"a"}}})
+    with pytest.raises(TypeError, match="holds no complex"):
+        client.put_item(TableName="t", Item={"id": {"N": 1j}})
+
+
+TEXTS = st.text() | st.text('aB\ud800\U0001f600\x00\u2028"\\')
+VALUES = st.recursive(
+    st.builds(lambda text: {"S": text}, TEXTS)
+    | st.builds(lambda each: {"B": each}, st.binary())
+    | st.builds(lambda each: {"BS": each}, st.lists(st.binary(), min_size=1))
+    | st.just({"NULL": True}),
+    lambda inner: (
+        st.builds(lambda each: {"L": each}, st.lists(inner))
+        | st.builds(lambda each: {"M": each}, st.dictionaries(TEXTS, inner))
+    ),
+)
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(TEXTS, VALUES))
+def test_dynamodb_json_is_what_json_says_it_is(item):
+    """Also what no text in UTF-8 may hold: the service has to refuse it."""
+
+    def plain(content):
+        if isinstance(content, bytes):
+            return base64.b64encode(content).decode()
+        if isinstance(content, list):
+            return [plain(each) for each in content]
+        return {name: plain(each) for name, each in content.items()} if isinstance(content, dict) else content
+
+    for content in (encoded({"Item": item}), json.dumps(plain({"Item": item})).encode()):
+        assert json.loads(content) == plain({"Item": item})
+        assert decoded(content) == {"Item": item}
+
+
+def test_an_attribute_s_own_bytes_are_sent_as_they_are():
+    image = {"a": msgspec.Raw(b'{"S":"\\u00e9"}'), "b": types.MappingProxyType({"B": b"x"})}
+    assert encoded(image) == b'{"a":{"S":"\\u00e9"},"b":{"B":"eA=="}}'
+    image["c"] = {"S": "\ud800"}
+    assert json.loads(encoded(image)) == {"a": {"S": "é"}, "b": {"B": "eA=="}, "c": {"S": "\ud800"}}
+
+
+@pytest.mark.parametrize("rule", [last_writer(), by_attribute()], ids=["whole", "merged"])
+def test_a_replica_in_several_regions_is_written_by_it(monkeypatch, rule):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    settings = ReplicateSettings.load({**ENVIRONMENT, **environment("rows")})
+    regions = ("us-east-1", AWAY)
+    branch = build(MultiActive(regions=regions, rule=rule), settings, lean_clients, Parallel(1), lambda: None)
+    rows = [each.rows for each in (branch.home, *branch.others)] if hasattr(branch, "home") else branch.regions
+    assert [(type(each.client), each.client.region) for each in rows] == [(DynamoDBClient, each) for each in regions]
 
 
 def test_behind_a_proxy_it_is_boto3(monkeypatch):

@@ -1,27 +1,26 @@
 """What an item contributed is replaced exactly once, in few calls, and what cannot be written stands alone."""
 
+from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise, permutations
 
 import pytest
 from botocore.exceptions import ClientError
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
-from distributary.derive import Aggregate, Entity, Latest, Projection, check, totals, type_is
-from distributary.derive.branch import DeriveBranch
+from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
+from distributary.derive.branch import unchecked
 from distributary.derive.contribution import shard_of
 from distributary.derive.delta import GroupDelta, fold, member_key, typed_key
 from distributary.derive.groups import REVISION, Group, NewGroupState
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.reader import ViewReader
 from distributary.derive.transact_items import group_actions
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
 from distributary.stream.codec import decode_item
 from tests.fakes.answers import refusal
-from tests.fakes.dynamodb import DynamoDB
-from tests.fakes.serial import Serial
+from tests.fakes.built import DERIVED, derive
 from tests.unit.records import change
+from tests.world import World as Followed
 
 ORDER = Entity(name="order", keys=("user_id",), attributes=("day", "total", "tags", "when"))
 SALES = Aggregate(
@@ -33,28 +32,19 @@ SALES = Aggregate(
     sum={"revenue": "total"},
 )
 TAGS = Projection(name="tags", of=ORDER, pk="TAG#{each}", sk="{user_id}", each="tags")
-SCHEMAS = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
-FOREVER = Deadline(float("inf"))
 
 
-class World:
-    """A branch on fakes, with the pauses that it took."""
+class World(Followed):
+    """A branch on tables that only it has written, with the pauses that it took."""
 
-    def __init__(self, *views, client=None):
-        self.service = DynamoDB(SCHEMAS)
-        client = client(self.service) if client else self.service
+    schemas = DERIVED
+
+    def __init__(self, *views, client=lambda service: service):
+        super().__init__()
         self.pauses = []
-        self.views = check(views)
-        most = lambda low, high: high  # noqa: E731
-        tables = LedgerTables(client, "ledger", "derived", 7, lambda: 1000.0, self.pauses.append, most)
-        register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
-        self.branch = DeriveBranch(self.views, register, Ledger(tables, Serial()))
-
-    def apply(self, *changes):
-        return self.branch.apply(changes, FOREVER)
-
-    def statuses(self, *changes):
-        return [end.status for end in self.apply(*changes)]
+        longest = {"sleep": self.pauses.append, "jitter": lambda low, high: high}
+        self.branch = replace(derive(views, client(self.service), **longest), check_tables=unchecked)
+        self.views = self.branch.views
 
     def rows(self):
         shown = {}
@@ -94,13 +84,55 @@ def gone(place, user):
     return change(place, "REMOVE", user=user, old={"day": {"S": "mon"}})
 
 
+PROFILE = Projection(
+    name="profile", of=ORDER, pk="P", sk="{user_id}", keep=("day",), where=lambda o: o.get("total") != 0
+)
+EACH_VIEW = [
+    SALES,
+    TAGS,
+    PROFILE,
+    Latest(name="last", of=ORDER, pk="LAST", sk="{day}", by="when", keep=("total",)),
+    Aggregate(name="some", of=ORDER, pk="SOME", sk="{day}", count="n", each="tags", max={"most": "total"}),
+]
+
+
+@pytest.mark.parametrize("view", EACH_VIEW, ids=lambda view: view.name)
+def test_an_update_that_leaves_a_view_alone_makes_no_request(view):
+    world = World(view)
+    item = {"day": {"S": "mon"}, "total": {"N": "5"}, "tags": {"SS": ["a", "b"]}, "when": {"N": "1"}}
+    assert world.statuses(change(1, user="u", new=item)) == [Status.APPLIED]
+    rows, calls = world.rows(), dict(world.service.calls)
+    again = {**item, "tags": {"SS": ["b", "a"]}, "seen": {"N": "1"}}
+    assert world.statuses(change(3, "MODIFY", user="u", new=again, old=item)) == [Status.IGNORED]
+    assert (world.rows(), world.service.calls) == (rows, calls)
+
+
+@pytest.mark.parametrize("view", EACH_VIEW, ids=lambda view: view.name)
+@pytest.mark.parametrize("order_", list(permutations(range(4))), ids=str)
+def test_updates_that_change_nothing_may_come_in_any_order(view, order_):
+    """What the third change leaves alone, the second one brings, late or early; the fourth takes it."""
+    world, other = World(view), World(view)
+    first = {"day": {"S": "mon"}, "total": {"N": "5"}, "tags": {"SS": ["a"]}, "when": {"N": "1"}}
+    second = {"day": {"S": "tue"}, "total": {"N": "7"}, "tags": {"SS": ["b"]}, "when": {"N": "2"}}
+    third, fourth = {**second, "seen": {"N": "1"}}, {**second, "total": {"N": "9"}, "seen": {"N": "2"}}
+    images = [None, first, second, third, fourth]
+    history = [
+        change(at, "MODIFY" if old else "INSERT", user="u", new=new, **({"old": old} if old else {}))
+        for at, (old, new) in enumerate(pairwise(images), 1)
+    ]
+    for at in order_:
+        world.deliver(history[at])
+    other.deliver(change(9, user="u", new=fourth))
+    assert world.rows() == other.rows()
+
+
 def test_an_insert_that_does_not_fit_keeps_the_tombstone_of_its_batchs_delete():
     """It supersedes the delete. The item's own insert comes late, and must not bring back what was deleted."""
     of = Entity(name="order", keys=("user_id",), attributes=("day",), where=type_is("order"))
     world = World(Aggregate(name="sales", of=of, pk="SALES#{day}", sk="TOTAL", count="orders"))
     image = {"day": {"S": "mon"}, "type": {"S": "order"}}
-    world.apply(change(2, "REMOVE", user="u", old=image), change(3, user="u", new={"type": {"S": "visit"}}))
-    world.apply(change(0, user="u", new=image))
+    world.deliver(change(2, "REMOVE", user="u", old=image), change(3, user="u", new={"type": {"S": "visit"}}))
+    world.deliver(change(0, user="u", new=image))
     assert world.rows() == {}
 
 
@@ -115,7 +147,7 @@ def test_a_thousand_changes_of_ten_items_cost_ten_items_writes():
 
 def test_a_thousand_items_of_one_group_cost_one_update_of_it_per_transaction():
     world = World(SALES)
-    world.apply(*(order(n, f"u-{n}") for n in range(1000)))
+    world.deliver(*(order(n, f"u-{n}") for n in range(1000)))
     assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 1000, "revenue": 1000}}
     assert world.service.calls == {"BatchGetItem": 10 + 1, "TransactWriteItems": 11}
     assert world.service.write_units == 2 * (1000 + 11)
@@ -123,13 +155,13 @@ def test_a_thousand_items_of_one_group_cost_one_update_of_it_per_transaction():
 
 def test_groups_that_share_no_item_share_transactions():
     world = World(SALES)
-    world.apply(*(order(n, f"u-{n}", day={"S": f"d{n}"}) for n in range(100)))
+    world.deliver(*(order(n, f"u-{n}", day={"S": f"d{n}"}) for n in range(100)))
     assert world.service.calls["TransactWriteItems"] == 2
 
 
 def test_an_edit_that_changes_no_amount_writes_the_ledger_row_and_nothing_else():
     world = World(SALES)
-    world.apply(order(1, "u"))
+    world.deliver(order(1, "u"))
     before = world.service.write_units
     assert world.statuses(edit(2, "u", total={"N": "1.0"})) == [Status.APPLIED]
     assert world.service.write_units == before + 2
@@ -137,9 +169,9 @@ def test_an_edit_that_changes_no_amount_writes_the_ledger_row_and_nothing_else()
 
 def test_a_row_that_stays_as_it_is_is_not_written_again():
     world = World(TAGS)
-    world.apply(order(1, "u", tags={"SS": ["a", "b", "c"]}))
+    world.deliver(order(1, "u", tags={"SS": ["a", "b", "c"]}))
     before = world.service.write_units
-    world.apply(edit(2, "u", tags={"SS": ["b", "c", "d"]}))
+    world.deliver(edit(2, "u", tags={"SS": ["b", "c", "d"]}))
     assert sorted(pk for pk, _ in world.rows()) == ["TAG#b", "TAG#c", "TAG#d"]
     assert world.service.write_units == before + 2 * 3
 
@@ -148,9 +180,9 @@ def test_a_member_that_stays_as_it_is_is_not_written_again():
     world = World(
         Aggregate(name="s", of=ORDER, pk="S", sk="S", count="n", sum={"sum": "total"}, distinct={"times": "when"})
     )
-    world.apply(order(1, "u", when={"N": "7"}))
+    world.deliver(order(1, "u", when={"N": "7"}))
     before = world.service.write_units
-    world.apply(edit(2, "u", total={"N": "5"}, when={"N": "7"}))
+    world.deliver(edit(2, "u", total={"N": "5"}, when={"N": "7"}))
     assert world.rows() == {("S", "S"): {"n": 1, "sum": 5, "times": 1}}
     assert world.service.write_units == before + 2 * 2, "the ledger row and the group's"
 
@@ -158,8 +190,8 @@ def test_a_member_that_stays_as_it_is_is_not_written_again():
 @pytest.mark.parametrize("view", [SALES, TAGS], ids=["sum", "rows"])
 def test_a_ledger_row_of_nothing_lists_nothing(view):
     world = World(view)
-    world.apply(order(1, "u", tags={"SS": ["a"]}))
-    world.apply(gone(2, "u"))
+    world.deliver(order(1, "u", tags={"SS": ["a"]}))
+    world.deliver(gone(2, "u"))
     (row,) = world.service.state["ledger"].values()
     assert not row.keys() & {"rows", "shares"}
 
@@ -183,23 +215,23 @@ def test_a_change_that_comes_again_is_superseded_and_written_nowhere():
 
 def test_an_item_that_comes_again_takes_the_expiry_off_its_ledger_row():
     world = World(SALES)
-    world.apply(gone(2, "u"))
-    world.apply(order(3, "u"))
+    world.deliver(gone(2, "u"))
+    world.deliver(order(3, "u"))
     (row,) = world.service.state["ledger"].values()
     assert "expires_at" not in row
 
 
 def test_sums_are_exact_to_38_digits():
     world = World(SALES)
-    world.apply(order(1, "a", total={"N": "12345678901234567890123456789012345678"}))
-    world.apply(order(2, "b", total={"N": "-1"}))
+    world.deliver(order(1, "a", total={"N": "12345678901234567890123456789012345678"}))
+    world.deliver(order(2, "b", total={"N": "-1"}))
     assert world.rows()["SALES#mon", "TOTAL"]["revenue"] == Decimal("12345678901234567890123456789012345677")
 
 
 def test_only_the_change_that_overflows_a_sum_is_parked():
     world = World(SALES)
     huge = {"N": "9" * 38}
-    ends = world.apply(*(order(n, f"u-{n}", total=huge if n == 7 else {"N": "1"}) for n in range(20)))
+    ends = world.deliver(*(order(n, f"u-{n}", total=huge if n == 7 else {"N": "1"}) for n in range(20)))
     assert [n for n, end in enumerate(ends) if end.status is Status.PARKED] == [7]
     assert "view 'sales'" in ends[7].cause
     assert "at most 38 digits" in ends[7].cause
@@ -208,7 +240,7 @@ def test_only_the_change_that_overflows_a_sum_is_parked():
 
 def test_a_sum_over_what_is_no_number_is_parked_by_name():
     world = World(SALES)
-    (end,) = world.apply(order(1, "u", total={"S": "much"}))
+    (end,) = world.deliver(order(1, "u", total={"S": "much"}))
     assert (end.status, end.cause) == (
         Status.PARKED,
         "view 'sales': sum 'revenue': 'total' is str, and only numbers add up",
@@ -219,27 +251,27 @@ def test_an_empty_group_has_no_row_and_leaves_no_member():
     world = World(
         Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", min={"least": "total"}, distinct={"days": "day"})
     )
-    world.apply(order(1, "a"), order(2, "b", total={"N": "5"}))
+    world.deliver(order(1, "a"), order(2, "b", total={"N": "5"}))
     assert world.rows() == {("ALL", "ALL"): {"n": 2, "least": 1, "days": 1}}
-    world.apply(gone(3, "a"))
+    world.deliver(gone(3, "a"))
     assert world.rows() == {("ALL", "ALL"): {"n": 1, "least": 5, "days": 1}}
-    world.apply(gone(4, "b"))
+    world.deliver(gone(4, "b"))
     assert world.service.state["derived"] == {}
 
 
 def test_latest_shows_the_next_when_the_newest_goes():
     world = World(Latest(name="latest", of=ORDER, pk="L", sk="L", by="when", rename={"user_id": "user"}))
-    world.apply(*(order(n, f"u-{n}", when={"N": str(n)}) for n in range(5)))
-    world.apply(gone(9, "u-4"), gone(10, "u-3"))
+    world.deliver(*(order(n, f"u-{n}", when={"N": str(n)}) for n in range(5)))
+    world.deliver(gone(9, "u-4"), gone(10, "u-3"))
     assert world.rows() == {("L", "L"): {"user": "u-2"}}
 
 
 def test_latest_counts_an_item_once_whatever_else_of_it_changes():
     world = World(Latest(name="latest", of=ORDER, pk="L", sk="L", by="when", rename={"total": "paid"}))
-    world.apply(order(1, "u", when={"N": "1"}))
-    world.apply(edit(2, "u", when={"N": "1"}, total={"N": "2"}))
+    world.deliver(order(1, "u", when={"N": "1"}))
+    world.deliver(edit(2, "u", when={"N": "1"}, total={"N": "2"}))
     assert world.rows() == {("L", "L"): {"paid": 2}}
-    world.apply(gone(3, "u"))
+    world.deliver(gone(3, "u"))
     assert world.service.state["derived"] == {}
 
 
@@ -248,24 +280,28 @@ def test_latest_by_a_function_shows_the_item_for_which_it_is_greatest():
         return -item["when"] if "when" in item else None
 
     world = World(Latest(name="first", of=ORDER, pk="F", sk="F", by=least, rename={"user_id": "user"}))
-    world.apply(*(order(n, f"u-{n}", when={"N": str(n)}) for n in (2, 1, 3)), order(4, "u-4"))
+    world.deliver(*(order(n, f"u-{n}", when={"N": str(n)}) for n in (2, 1, 3)), order(4, "u-4"))
     assert world.rows() == {("F", "F"): {"user": "u-1"}}
 
 
 def test_latest_by_a_function_that_fails_is_parked():
     world = World(Latest(name="first", of=ORDER, pk="F", sk="F", by=lambda item: item["when"]))
-    (end,) = world.apply(order(1, "u"))
+    (end,) = world.deliver(order(1, "u"))
     assert (end.status, end.cause) == (Status.PARKED, "view 'first': 'by' raised KeyError")
 
 
 def test_a_row_per_member_beyond_what_a_transaction_moves_is_parked():
     world = World(TAGS)
-    (end,) = world.apply(order(1, "u", tags={"SS": [f"t{n}" for n in range(50)]}))
+    (end,) = world.deliver(order(1, "u", tags={"SS": [f"t{n}" for n in range(50)]}))
     assert (end.status, end.cause) == (Status.PARKED, "view 'tags': the item would have 50 rows, and may have 49")
-    (end,) = world.apply(order(2, "u", tags={"SS": [f"t{n}" for n in range(49)]}))
-    (end,) = world.apply(edit(3, "u", tags={"SS": [f"s{n}" for n in range(49)]}))
+    (end,) = world.deliver(order(2, "u", tags={"SS": [f"t{n}" for n in range(49)]}))
+    (end,) = world.deliver(edit(3, "u", tags={"SS": [f"s{n}" for n in range(49)]}))
     assert end.status is Status.APPLIED
     assert len(world.rows()) == 49
+
+
+def read_group(world, **group):
+    return ViewReader(world.service, "derived", world.views[0]).get(group)
 
 
 def test_the_shards_of_a_group_add_up():
@@ -273,10 +309,10 @@ def test_the_shards_of_a_group_add_up():
         name="hot", of=ORDER, pk="HOT", sk="{day}", count="n", sum={"s": "total"}, max={"m": "total"}, shards=4
     )
     world = World(views)
-    world.apply(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(100)))
+    world.deliver(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(100)))
     assert len(world.rows()) == 4
-    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 100, "s": 4950, "m": 99}
-    assert totals.read(world.service, "derived", world.views[0], {"day": "tue"}) is None
+    assert read_group(world, day="mon") == {"day": "mon", "n": 100, "s": 4950, "m": 99}
+    assert read_group(world, day="tue") is None
 
 
 def test_shards_without_a_figure_add_nothing_to_it():
@@ -285,16 +321,10 @@ def test_shards_without_a_figure_add_nothing_to_it():
     world = World(view)
     users = {shard_of(view, ("HOT", "mon"), f"user_id=S:{user}"): user for user in map(str, range(40))}
     (bare, *timed) = sorted(users.values())
-    world.apply(order(1, bare))
-    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 1}
-    world.apply(*(order(n, each, when={"N": str(n)}) for n, each in enumerate(timed, 2)))
-    assert totals.read(world.service, "derived", world.views[0], {"day": "mon"}) == {"n": 4, "first": 2}
-
-
-def test_totals_are_read_of_aggregates_alone():
-    world = World(TAGS)
-    with pytest.raises(TypeError, match="view 'tags' is no Aggregate"):
-        totals.read(world.service, "derived", world.views[0], {"each": "a", "user_id": "u"})
+    world.deliver(order(1, bare))
+    assert read_group(world, day="mon") == {"day": "mon", "n": 1}
+    world.deliver(*(order(n, each, when={"N": str(n)}) for n, each in enumerate(timed, 2)))
+    assert read_group(world, day="mon") == {"day": "mon", "n": 4, "first": 2}
 
 
 def test_of_many_changes_of_a_member_its_value_is_the_last_that_is_known():
@@ -351,7 +381,7 @@ def test_a_request_that_is_refused_whole_is_divided_to_find_the_culprit(code, st
 
 def test_a_missing_permission_fails_at_once():
     world = World(SALES, client=lambda s: Refused(s, user_7, "AccessDeniedException"))
-    (end,) = world.apply(order(1, "u-7"))
+    (end,) = world.deliver(order(1, "u-7"))
     assert end.status is Status.FAILED
     assert "grant the function's role" in end.cause
     assert world.pauses == []
@@ -368,7 +398,7 @@ def test_a_row_that_is_no_groups_is_never_overwritten():
     world = World(SALES)
     foreign = {"pk": {"S": "SALES#mon"}, "sk": {"S": "TOTAL"}, "mine": {"S": "yes"}}
     world.service.put_item(TableName="derived", Item=foreign)
-    (end,) = world.apply(order(1, "u"))
+    (end,) = world.deliver(order(1, "u"))
     assert (end.status, "belongs to no group" in end.cause) == (Status.PARKED, True)
     assert world.rows() == {("SALES#mon", "TOTAL"): {"mine": "yes"}}
 
@@ -385,16 +415,16 @@ class Overtaken(Refusing):
 
 def test_a_group_that_moved_meanwhile_is_read_anew_and_added_to():
     other = World(SALES)
-    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.apply(order(1, "b", total={"N": "2"})), 1))
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.deliver(order(1, "b", total={"N": "2"})), 1))
     other.service.state = world.service.state
-    other.apply(order(1, "a"))
+    other.deliver(order(1, "a"))
     assert world.statuses(order(2, "c"), order(3, "d")) == [Status.APPLIED] * 2
     assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 4, "revenue": 5}}
 
 
 def test_a_group_that_came_meanwhile_is_read_anew_and_added_to():
     other = World(SALES)
-    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.apply(order(1, "a", total={"N": "2"})), 1))
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.deliver(order(1, "a", total={"N": "2"})), 1))
     other.service.state = world.service.state
     assert world.statuses(order(2, "b")) == [Status.APPLIED]
     assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 2, "revenue": 3}}
@@ -405,7 +435,7 @@ def test_a_group_that_came_meanwhile_is_read_anew_and_added_to():
 def test_a_group_and_each_member_are_written_only_as_they_were_read(before, moved):
     member = "tags", "x"
     keys = {"TOTAL": ("SALES#mon", "TOTAL"), "x": member_key("sales", ("SALES#mon", "TOTAL"), member)}
-    service = DynamoDB(SCHEMAS)
+    service = World(SALES).service
     for name, key in keys.items():
         row = {"items": {"N": "2"}, REVISION: {"S": "moved"}} if name == moved else before
         if row:
@@ -418,7 +448,7 @@ def test_a_group_and_each_member_are_written_only_as_they_were_read(before, move
 
 def test_an_item_that_moved_meanwhile_is_decided_again():
     other = World(SALES)
-    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.apply(edit(2, "a", total={"N": "7"})), 1))
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.deliver(edit(2, "a", total={"N": "7"})), 1))
     other.service.state = world.service.state
     assert world.statuses(order(1, "a"), order(3, "b")) == [Status.SUPERSEDED, Status.APPLIED]
     assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 2, "revenue": 8}}
@@ -439,9 +469,9 @@ class Between(Refusing):
 
 def test_a_change_is_never_parked_for_what_somebody_else_wrote_meanwhile():
     other = World(SALES)
-    world = World(SALES, client=lambda s: Between(s, lambda: other.apply(edit(2, "a", day={"S": "tue"})), 0))
+    world = World(SALES, client=lambda s: Between(s, lambda: other.deliver(edit(2, "a", day={"S": "tue"})), 0))
     other.service.state = world.service.state
-    world.apply(order(1, "a"))
+    world.deliver(order(1, "a"))
     world.branch.ledger.tables.client.times = 1
     assert world.statuses(edit(3, "a", day={"S": "wed"}, total={"N": "4"})) == [Status.APPLIED]
     assert world.rows() == {("SALES#wed", "TOTAL"): {"orders": 1, "revenue": 4}}
@@ -465,7 +495,7 @@ def test_a_sum_of_shards_beyond_38_digits_is_read_exactly():
     for user in map(str, range(40)):
         shards.setdefault(shard_of(view, ("WIDE#mon", "TOTAL"), f"user_id=S:{user}"), user)
     assert len(shards) == 8
-    ends = world.apply(*(order(n, each, total={"N": str(most)}) for n, each in enumerate(shards.values())))
+    ends = world.deliver(*(order(n, each, total={"N": str(most)}) for n, each in enumerate(shards.values())))
     assert {end.status for end in ends} == {Status.APPLIED}
-    shown = totals.read(world.service, "derived", world.views[0], {"day": "mon"})
-    assert shown == {"orders": 8, "revenue": 8 * int(most), "mean": most}
+    shown = read_group(world, day="mon")
+    assert shown == {"day": "mon", "orders": 8, "revenue": 8 * int(most), "mean": most}

@@ -3,7 +3,7 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import IGNORED, Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import entries
@@ -12,7 +12,7 @@ from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import BYTES, PendingEntry, lanes
 from tests.fakes.answers import refusal
 from tests.unit.records import change
-from tests.unit.test_ledger import FOREVER, ORDER, SALES, Refusing, World, edit, gone, order
+from tests.unit.test_ledger import ORDER, SALES, Refusing, World, edit, gone, order
 
 GROUP = "SALES#mon"
 BIG = Projection(name="big", of=ORDER, pk="DAY#{day}", sk="{user_id}", keep=("total",))
@@ -46,7 +46,7 @@ class Whole(Refusing):
 def test_an_insert_that_the_view_is_not_about_writes_nothing():
     of = Entity(name="order", keys=("user_id",), attributes=("day",), where=type_is("order"))
     world = World(Aggregate(name="sales", of=of, pk="SALES#{day}", sk="TOTAL", count="orders"))
-    assert world.apply(change(3, user="u", new={"day": {"S": "mon"}, "type": {"S": "visit"}})) == [IGNORED]
+    assert world.deliver(change(3, user="u", new={"day": {"S": "mon"}, "type": {"S": "visit"}})) == [IGNORED]
     assert (world.service.state["ledger"], world.service.write_units) == ({}, 0)
 
 
@@ -130,7 +130,7 @@ def test_changes_that_did_not_cause_a_cancellation_go_on_without_a_pause():
 
 def test_a_refused_row_names_its_view():
     world = World(SALES, client=lambda s: Refusing(s, lambda action: "ValidationError"))
-    (end,) = world.apply(order(1, "a"))
+    (end,) = world.deliver(order(1, "a"))
     assert end.cause.startswith("view 'sales': ledger TransactWriteItems: ValidationError")
 
 
@@ -151,27 +151,27 @@ def test_a_member_that_two_transactions_of_a_lane_count_costs_no_second_try():
 
 def test_several_members_that_go_at_once_leave_the_next_one_at_the_edge():
     world = World(EXTREMES)
-    world.apply(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(6)))
-    world.apply(*(gone(10 + n, f"u-{n}") for n in (0, 1, 4, 5)))
+    world.deliver(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(6)))
+    world.deliver(*(gone(10 + n, f"u-{n}") for n in (0, 1, 4, 5)))
     assert world.rows() == {("E#mon", "T"): {"orders": 2, "least": 2, "most": 3}}
 
 
 def test_an_edge_shows_the_greatest_of_those_that_stay_and_those_that_come():
     world = World(NEWEST)
-    world.apply(order(1, "a", total={"N": "5"}), order(2, "b", total={"N": "3"}))
-    world.apply(edit(3, "a", total={"N": "1"}), order(4, "c", total={"N": "2"}))
+    world.deliver(order(1, "a", total={"N": "5"}), order(2, "b", total={"N": "3"}))
+    world.deliver(edit(3, "a", total={"N": "1"}), order(4, "c", total={"N": "2"}))
     assert world.rows() == {("NEWEST", "mon"): {"total": 3}}
-    world.apply(edit(5, "b", total={"N": "4"}))
+    world.deliver(edit(5, "b", total={"N": "4"}))
     assert world.rows() == {("NEWEST", "mon"): {"total": 4}}
 
 
 def test_a_shown_attribute_that_an_item_loses_goes_out_of_its_groups_row():
     view = Latest(name="newest", of=ORDER, pk="NEWEST", sk="{day}", by="total", keep=("when",))
     world = World(view)
-    world.apply(order(1, "a", total={"N": "5"}, when={"N": "9"}))
-    world.apply(edit(2, "a", total={"N": "5"}))
+    world.deliver(order(1, "a", total={"N": "5"}, when={"N": "9"}))
+    world.deliver(edit(2, "a", total={"N": "5"}))
     assert world.rows() == {("NEWEST", "mon"): {}}
-    assert world.branch.apply([edit(3, "a", total={"N": "5"}, when={"N": "8"})], FOREVER)[0].status is Status.APPLIED
+    assert world.statuses(edit(3, "a", total={"N": "5"}, when={"N": "8"})) == [Status.APPLIED]
     assert world.rows() == {("NEWEST", "mon"): {"when": 8}}
 
 
@@ -200,9 +200,11 @@ class After(Refusing):
 def test_a_sum_overflows_only_against_rows_that_are_read_again():
     """The second transaction of a lane knows the group as the first one left it, not what was taken away since."""
     other = World(SALES)
-    world = World(SALES, client=lambda s: After(s, lambda: other.apply(edit(500, "u-0", total={"N": "0"})), 1))
-    other.service.state = world.service.state
     most = {"N": str(10**38 - 100)}
+    none, before = ({"day": {"S": "mon"}, "total": total} for total in ({"N": "0"}, most))
+    taken = change(500, "MODIFY", user="u-0", new=none, old=before)
+    world = World(SALES, client=lambda s: After(s, lambda: other.deliver(taken), 1))
+    other.service.state = world.service.state
     statuses = world.statuses(order(0, "u-0", total=most), *(order(n, f"u-{n}") for n in range(1, 120)))
     assert set(statuses) == {Status.APPLIED}
     assert world.rows() == {(GROUP, "TOTAL"): {"orders": 120, "revenue": 119}}
@@ -225,9 +227,9 @@ class TornReads(Refusing):
 @pytest.mark.parametrize(("times", "status"), [(4, Status.APPLIED), (10**9, Status.PARKED)])
 def test_rows_that_do_not_agree_are_read_again_before_a_change_is_parked(times, status):
     world = World(SALES, client=lambda s: TornReads(s, None, 0))
-    world.apply(order(1, "a"), order(2, "b"))
+    world.deliver(order(1, "a"), order(2, "b"))
     world.branch.ledger.tables.client.times = times
-    (end,) = world.apply(gone(3, "a"))
+    (end,) = world.deliver(gone(3, "a"))
     assert (end.status, "verify derive TABLE ... --repair" in end.cause) == (status, status is Status.PARKED)
     assert len(world.pauses) == min(times, 11)
 

@@ -1,34 +1,30 @@
 """Two consumers of one item, or of one group, in every order of their calls, with crashes between any two."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
-from distributary.derive import Aggregate, Entity, Projection, check
-from distributary.derive.branch import DeriveBranch
-from distributary.derive.ledger import Ledger
-from distributary.derive.ledger_tables import LedgerTables
-from distributary.dynamodb.tombstones import Tombstones
-from distributary.dynamodb.versioned_table import Register
+from distributary.derive import Aggregate, Entity, Projection
+from distributary.derive.branch import unchecked
 from distributary.stream.codec import decode_item
 from tests.fakes import dynamodb
+from tests.fakes.built import DERIVED, derive
 from tests.fakes.interleavings import Interleavings
-from tests.fakes.serial import Serial
 from tests.unit.records import change
 
 ORDER = Entity(name="order", keys=("user_id",), attributes=("day", "total"))
 SALES = Aggregate(name="sales", of=ORDER, pk="{day}", sk="SALES", count="n", sum={"s": "total"}, max={"most": "total"})
 BY_DAY = Projection(name="by-day", of=ORDER, pk="{day}", sk="ORDER#{user_id}")
-SCHEMAS = {"derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
 
 
 class Tables:
     """See `interleavings.State`."""
 
     def __init__(self):
-        self.client = dynamodb.DynamoDB(SCHEMAS)
+        self.client = dynamodb.DynamoDB(DERIVED)
 
     def freeze(self):
         return repr({name: sorted(rows.items()) for name, rows in self.client.state.items()})
@@ -42,18 +38,9 @@ def consumer(tables, name, view, changes):
 
     def program(wrap, lives):
         client, revisions = wrap(tables.client, dynamodb), iter(range(1000))
-        books = LedgerTables(
-            client,
-            "ledger",
-            "derived",
-            7,
-            now=lambda: 0.0,
-            sleep=lambda _: None,
-            revision=lambda: f"{name}-{lives}-{next(revisions)}",
-        )
-        register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
-        branch = DeriveBranch(check([view]), register, Ledger(books, Serial()))
-        while any(end.status is Status.FAILED for end in branch.apply(changes, Deadline(float("inf")))):
+        built = derive([view], client, revision=lambda: f"{name}-{lives}-{next(revisions)}")
+        branch = replace(built, check_tables=unchecked)
+        while any(end.status is Status.FAILED for end in branch.apply(changes, FOREVER)):
             pass
 
     return program

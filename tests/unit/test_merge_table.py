@@ -14,7 +14,7 @@ from distributary.replicate import by_attribute
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.crdt import Lattice, MergeState, Time, Timestamp
 from distributary.replicate.multi_active.edits import Shown
-from distributary.replicate.multi_active.merge_table import MergeStateTable
+from distributary.replicate.multi_active.merge_table import MergedReplica
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.edited_regions import EU, US, World
 from tests.unit.test_crdt import BY_ATTRIBUTE, CUSTOM, states
@@ -22,26 +22,28 @@ from tests.unit.test_crdt import BY_ATTRIBUTE, CUSTOM, states
 RULE = by_attribute("at", "seconds", counters=("visits",))
 
 
-def merge_table():
-    return MergeStateTable(Rows(DynamoDB({"kept": {"id": "S"}}), EU, "items", "kept", "_v", 7, lambda: 0.0))
+def merge_table(name="x"):
+    """Of one item."""
+    rows = Rows(DynamoDB({"kept": {"id": "S"}}), EU, "items", "kept", "_v", 7, lambda: 0.0)
+    return MergedReplica.of(rows, {"id": {"S": name}})
 
 
 @pytest.mark.parametrize("rules", [BY_ATTRIBUTE, CUSTOM], ids=["by attribute", "custom"])
 @given(data=st.data())
 def test_a_state_is_read_as_it_was_written(rules, data):
     table, known = merge_table(), data.draw(states(rules))[-1]
-    written = table.replace("x", table.read("x"), known)
-    assert table.read("x") == written
+    written = table.replace(table.read(), known)
+    assert table.read() == written
     assert written.known == known
 
 
 def test_a_state_of_a_later_format_is_refused_with_what_to_do():
     table = merge_table()
-    table.replace("x", table.read("x"), MergeState())
+    table.replace(table.read(), MergeState())
     (kept,) = table.rows.client.state["kept"].values()
     kept["format"] = {"N": "2"}
     with pytest.raises(ConfigError, match="deploy that release again"):
-        table.read("x")
+        table.read()
 
 
 def test_a_later_format_fails_the_change_and_parks_nothing():
@@ -70,31 +72,31 @@ def test_a_state_of_release_0_1_goes_on_as_it_was():
     wholes = [[us, [[["a"], 1], [["b"], 0]], {}], [eu, [[["a"], 0], [["b"], 2]], {}]]
     cells = [[["a"], us, 1], [["b"], eu, 2]]
     table = merge_table()
-    key = ("merged/items/x",)
+    key = ("merged/items/id=S:x",)
     body = [None, wholes, cells, values, {US: "20", EU: "30"}, ["30", "digest of EU's content"]]
     table.rows.client.state["kept"][key] = {"id": {"S": key[0]}, **in_format_0(body)}
-    stored = table.read("x")
+    stored = table.read()
     assert Lattice((US, EU)).value(stored.known) == {"a": {"S": "of us"}, "b": {"S": "of eu"}}
     assert stored.known.has_read(EU, "digest of EU's content")
     assert stored.known.versions == {US: 20, EU: 30}
-    assert table.replace("x", stored, stored.known).known == table.read("x").known == stored.known
+    assert table.replace(stored, stored.known).known == table.read().known == stored.known
 
 
 def test_a_delete_of_release_0_1_still_covers_what_it_covered():
-    table, key = merge_table(), ("merged/items/x",)
+    table = merge_table()
+    key = ("merged/items/id=S:x",)
     body = [stamp(5, US, 20, True), [], [], [], {US: "20", EU: "10"}, ["20", ""]]
     table.rows.client.state["kept"][key] = {"id": {"S": key[0]}, **in_format_0(body)}
-    known = table.read("x").known
+    known = table.read().known
     late = BY_ATTRIBUTE[EU].found(EU, Shown({"a": {"S": "late"}}), known, 11)
     assert Lattice((US, EU)).value(late) is None
 
 
 def test_merge_states_of_long_keys_have_short_ids_of_their_own():
-    table = merge_table()
-    ids = ["k" * 1500 + end for end in "ab"]
-    for id in ids:
-        assert table.read(id).revision is None
-        table.replace(id, table.read(id), MergeState())
-    kept = table.rows.client.state["kept"]
-    assert len(kept) == 2
-    assert max(len(id) for (id,) in kept) <= 1024
+    tables = [merge_table("k" * 1500 + end) for end in "ab"]
+    for each in tables:
+        assert each.read().revision is None
+        each.replace(each.read(), MergeState())
+        assert each.read().revision is not None
+    assert len({each.id for each in tables}) == 2
+    assert max(len(each.id) for each in tables) <= 1024

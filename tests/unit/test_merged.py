@@ -11,6 +11,7 @@ import pytest
 from distributary.consumer.outcome import Status
 from distributary.errors import ConfigError
 from distributary.replicate import MultiActive, by_attribute, check, custom, total
+from distributary.replicate.multi_active.conflicts import NOT_RECORDED
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import decode_item
 from distributary.stream.records import decode
@@ -129,7 +130,7 @@ def test_what_one_region_removes_is_gone_where_the_other_edits_something_else(wo
 def test_an_item_that_was_there_before_is_carried_whole_by_its_first_update(world):
     """Its record tells what it changed, and what else the item holds."""
     world.put(US, 1, "old", a=number(1))
-    world.carried[US] = len(world.tables.records[US])
+    world.carried[US] = len(world.tables.records_of(US))
     world.update(US, 2, b=number(2))
     world.settle()
     assert world.items()[1] == {"at": number(2), "value": text("old"), "a": number(1), "b": number(2)}
@@ -289,7 +290,7 @@ def test_a_late_function_puts_nothing_back_over_what_a_newer_one_has_shown(world
             return getattr(world.tables, operation)
 
         def get_item(self, **arguments):
-            if arguments["TableName"] == f"items@{EU}" and world.carried[US] < len(world.tables.records[US]):
+            if arguments["TableName"] == f"items@{EU}" and world.carried[US] < len(world.tables.records_of(US)):
                 late, world.wrap = world.wrap, lambda client, service: client
                 world.carry(US)
                 world.wrap = late
@@ -321,7 +322,7 @@ def test_a_repair_of_a_lost_edit_takes_nothing_that_another_region_wrote(world):
     world.put(US, 1, "first", a=text("old"), b=text("old"))
     world.settle()
     world.update(US, 9, a=text("lost"))
-    world.carried[US] = len(world.tables.records[US])
+    world.carried[US] = len(world.tables.records_of(US))
     world.update(EU, 5, b=text("of eu"))
     world.carry(EU)
     assert world.branch(EU).reconcile({"id": text("x")}, FOREVER)
@@ -416,8 +417,8 @@ class TestARuleOfYourOwn:
         faults.cease()
         self.put(world, EU, 1, best=number(7))
         kept, branch = dict(world.tables.state[f"tombstones@{US}"]), world.branch(EU)
-        branch = branch if recorded else replace(branch, conflicts=None)
-        (end,) = branch.apply(decode({"Records": world.tables.records[EU]}, 0), FOREVER)
+        branch = branch if recorded else replace(branch, conflicts=NOT_RECORDED)
+        (end,) = branch.apply(decode({"Records": world.tables.records_of(EU)}, 0), FOREVER)
         assert (end.status, world.tables.state[f"tombstones@{US}"]) == (Status.PARKED, kept)
 
     def test_one_that_fails_beside_a_good_change_of_the_same_item_is_parked_alone(self, world):

@@ -52,7 +52,7 @@ def test_a_batch_out_of_order_is_learnt_in_its_streams_order():
     world.update(EU, 9, a=text("eu"))
     world.update(EU, 3, b=text("eu"))
     world.update(US, 5, a=text("us"))
-    records = world.tables.records[EU][world.carried[EU] :]
+    records = world.tables.records_of(EU)[world.carried[EU] :]
     world.branch(EU).apply(decode({"Records": records[::-1]}, 0), FOREVER)
     world.carry(US)
     assert [(item["a"], item["b"]) for item in world.items()] == [(text("eu"), text("eu"))] * 2

@@ -157,7 +157,7 @@ def test_a_put_of_an_item_as_it_was_read_earlier_stamp_and_all_is_no_echo(world)
     world.put(EU, 2, "b")
     world.settle()
     world.put(US, 3, "c", **{REPLICA_VERSION: stale})
-    assert REPLICA_VERSION in world.tables.records[US][-1]["dynamodb"]["NewImage"]
+    assert REPLICA_VERSION in world.tables.records_of(US)[-1]["dynamodb"]["NewImage"]
     world.settle()
     assert world.values() == [{"x": "c"}, {"x": "c"}]
 
@@ -317,7 +317,7 @@ def test_an_edit_between_look_and_put_is_seen_and_judged(world, at, left):
     world.wrap = lambda client, service: Meddling(world, at=at, value="meddler", before={"S": "x"})
     world.carry(US)
     assert world.values()[1] == {"x": left}
-    puts = [r["dynamodb"].get("NewImage", {}).get("value", {}).get("S") for r in world.tables.records[EU]]
+    puts = [r["dynamodb"].get("NewImage", {}).get("value", {}).get("S") for r in world.tables.records_of(EU)]
     assert puts == ["eu", "meddler", *(["us"] if left == "us" else [])]
 
 
@@ -393,7 +393,7 @@ class TestByTheStreamsSecond:
         world.settle()
         world.put(EU, 0, "b")
         world.put(EU, 0, "c")
-        branch, records = world.branch(EU), world.tables.records[EU][world.carried[EU] :]
+        branch, records = world.branch(EU), world.tables.records_of(EU)[world.carried[EU] :]
         world.carry(EU)
         standing = branch.item({"id": {"S": "x"}}, FOREVER).home.look().greatest
         again = world.branch(EU).item({"id": {"S": "x"}}, FOREVER)
@@ -407,13 +407,13 @@ class TestByTheStreamsSecond:
             world.put(US, 0, value)
             world.settle()
             world.tables.clock += 1
-        first = decode({"Records": world.tables.records[US][:1]}, 1)
+        first = decode({"Records": world.tables.records_of(US)[:1]}, 1)
         world.branch(US).apply(first, FOREVER)
         assert world.values() == [{"x": "b"}] * 2
 
     def test_a_snapshot_leaves_the_row_to_its_own_record_which_gives_its_time(self, world):
         world.put(US, 0, "a")
-        (record,) = world.tables.records[US]
+        (record,) = world.tables.records_of(US)
         record = {**record, "distributary": {"origin": "snapshot"}, "eventName": "INSERT"}
         (end,) = world.branch(US).apply(decode({"Records": [record]}, 0), FOREVER)
         assert (end.status, world.values()) == (Status.APPLIED, [{"x": "a"}] * 2)
@@ -423,7 +423,7 @@ class TestByTheStreamsSecond:
 
     def test_a_late_snapshot_of_an_older_state_wins_over_nothing(self, world):
         world.put(US, 0, "a")
-        (record,) = world.tables.records[US]
+        (record,) = world.tables.records_of(US)
         world.put(US, 0, "b")
         world.settle()
         body = {**record["dynamodb"], "ApproximateCreationDateTime": 1_795_341_609}

@@ -4,7 +4,7 @@ from time import monotonic
 
 import pytest
 
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.reconcile import Reconcile
 from distributary.consumer.sweep import Done, Sweep
 from distributary.derive import Aggregate, Entity, Latest, Projection, sweep
@@ -13,18 +13,10 @@ from distributary.derive.groups import REVISION
 from distributary.derive.sweep import DIGEST, FOREIGN
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.change import REPLICA_VERSION
-from tests.fakes.built import derive
-from tests.fakes.dynamodb import DynamoDB
-from tests.unit.records import change
+from tests.fakes.built import DERIVED, derive
+from tests.world import World as Followed
 
 USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
-SCHEMAS = {
-    "users": {"user_id": "S"},
-    "derived": {"pk": "S", "sk": "S"},
-    "ledger": {"id": "S"},
-    "tombstones": {"id": "S"},
-}
-FOREVER = Deadline(float("inf"))
 
 
 def profile(name="profile", pk="USER#{user_id}", sk="PROFILE", **more):
@@ -69,28 +61,21 @@ def user(status, total, name, tags):
     return {"status": {"S": status}, "total": {"N": str(total)}, "name": {"S": name}, "tags": {"SS": tags}}
 
 
-class World:
+class World(Followed):
     """Tables that one declaration has filled, and then another is deployed."""
 
+    schemas = DERIVED
+
     def __init__(self, *declared):
-        self.service = DynamoDB(SCHEMAS)
+        super().__init__()
         self.declare(*declared)
-        for n, (id, image) in enumerate(USERS.items()):
-            self.put(n + 1, id, *image)
+        for id, image in USERS.items():
+            self.put(id, **user(*image))
 
     def declare(self, *declared):
         self.branch = derive(list(declared), self.service)
         self.reconcile = reconciler(self.branch, lambda: "users", 0)
         self.rebuilder = rebuilder(self.branch, self.reconcile, lambda: "users")
-
-    def put(self, version, id, *image):
-        self.service.put_item(TableName="users", Item={"user_id": {"S": id}, **user(*image)})
-        self.branch.apply([change(version, user=id, new=user(*image))], FOREVER)
-
-    def expire(self, version, id):
-        old = self.service.state["users"].pop((id,))
-        ttl = {"type": "Service", "principalId": "dynamodb.amazonaws.com"}
-        self.branch.apply([change(version, "REMOVE", id, old=old, userIdentity=ttl)], FOREVER)
 
     def sweep(self, part, only=(), dry_run=False):
         cursor, done, why = None, 0, {}
@@ -168,8 +153,8 @@ def test_the_stream_may_have_written_under_the_new_views_before(case):
     before, after = CHANGES[case]
     world = World(*before)
     world.declare(*after)
-    world.put(9, "a", *USERS["b"])
-    world.put(10, "a", *USERS["a"])
+    world.put("a", **user(*USERS["b"]))
+    world.put("a", **user(*USERS["a"]))
     assert world.rebuild() == set()
     assert world.shown() == filled(*after)
 
@@ -179,10 +164,10 @@ def test_an_item_may_have_moved_since_its_rows_were_written(case):
     before, after = CHANGES[case]
     world = World(*before)
     world.declare(*after)
-    world.put(9, "a", "shut", 9, "Zoe", ["y", "q"])
+    world.put("a", **user("shut", 9, "Zoe", ["y", "q"]))
     assert world.rebuild() == set()
     fresh = World(*after)
-    fresh.put(9, "a", "shut", 9, "Zoe", ["y", "q"])
+    fresh.put("a", **user("shut", 9, "Zoe", ["y", "q"]))
     assert world.shown() == fresh.shown()
 
 
@@ -200,15 +185,11 @@ def test_twice_is_as_once_and_a_dry_run_changes_nothing(case):
 
 
 def test_items_whose_deletes_were_lost_are_removed_from_every_view():
-    world = World(profile(), by_tag(), sums(), newest())
+    world, fresh = (World(profile(), by_tag(), sums(), newest()) for _ in range(2))
     for id in ("b", "c"):
-        world.service.delete_item(TableName="users", Key={"user_id": {"S": id}})
+        world.delete(id, deliver=False)
+        fresh.delete(id)
     world.rebuild()
-    fresh = World(profile(), by_tag(), sums(), newest())
-    for n, id in enumerate(("b", "c")):
-        fresh.service.delete_item(TableName="users", Key={"user_id": {"S": id}})
-        gone = change(20 + n, "REMOVE", user=id, old=user(*USERS[id]))
-        fresh.branch.apply([gone], FOREVER)
     for one, other in zip(world.shown(), fresh.shown(), strict=True):
         assert one == other
 
@@ -223,7 +204,7 @@ def test_one_view_alone_is_rebuilt_by_its_name():
 def test_members_of_a_removed_view_under_a_digest_are_counted():
     long = "x" * 2030
     world = World(sums())
-    world.put(9, "e", long, 1, "Eva", ["w"])
+    world.put("e", **user(long, 1, "Eva", ["w"]))
     assert world.sweep("derived")[1] == {}
     world.declare(profile())
     assert world.sweep("derived", ["sums"])[1] == {DIGEST: 2}
@@ -252,7 +233,7 @@ def test_a_group_that_the_stream_writes_meanwhile_is_read_again(monkeypatch):
     world.declare(sums(name="figures", where=rich))
     world.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in world.service.state["users"]], FOREVER)
     world.sweep("ledger")
-    query, writes = world.service.query, iter([lambda: world.put(9, "d", "shut", 9, "Dan", ["z"])])
+    query, writes = world.service.query, iter([lambda: world.put("d", **user("shut", 9, "Dan", ["z"]))])
 
     def beside(**arguments):
         found = query(**arguments)
@@ -262,7 +243,7 @@ def test_a_group_that_the_stream_writes_meanwhile_is_read_again(monkeypatch):
     monkeypatch.setattr(world.service, "query", beside)
     world.sweep("derived")
     fresh = World(sums(name="figures", where=rich))
-    fresh.put(9, "d", "shut", 9, "Dan", ["z"])
+    fresh.put("d", **user("shut", 9, "Dan", ["z"]))
     assert world.shown()[0] == fresh.shown()[0]
 
 
@@ -315,14 +296,14 @@ def test_rows_of_another_program_are_never_touched():
 def test_what_ttl_left_in_a_view_that_keeps_it_stays():
     kept = [profile(on_expiry="keep"), sums(on_expiry="keep")]
     world = World(*kept)
-    world.expire(90, "b")
+    world.expire("b")
     world.rebuild()
     assert world.shown()[0] == filled(*kept)[0]
 
 
 def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
     world = World(profile(on_expiry="keep"))
-    world.expire(90, "b")
+    world.expire("b")
     world.declare(profile(sk="P", on_expiry="keep"))
     assert world.rebuild() == set()
     assert set(world.service.state["derived"]) == {("USER#b", "PROFILE"), *((f"USER#{id}", "P") for id in "acd")}
@@ -332,9 +313,9 @@ def test_what_ttl_left_under_an_earlier_key_of_such_a_view_stays():
 def test_a_page_ends_where_the_read_budget_does_and_the_next_goes_on(part, declared):
     world = World(declared())
     for n in range(60):
-        world.put(100 + n, f"e{n}", "open", 1, "Eva", ["w"])
+        world.put(f"e{n}", **user("open", 1, "Eva", ["w"]))
     for n in range(60):
-        world.service.delete_item(TableName="users", Key={"user_id": {"S": f"e{n}"}})
+        world.delete(f"e{n}", deliver=False)
     cursor, reads = None, []
     while cursor or not reads:
         world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
@@ -361,17 +342,17 @@ KEEPERS = {"versioned": profile, "rows of the ledger": by_tag, "groups": sums, "
 @pytest.mark.parametrize("declared", KEEPERS.values(), ids=KEEPERS)
 def test_a_view_that_keeps_what_ttl_left_loses_what_was_deleted(declared):
     world = World(declared(on_expiry="keep"))
-    world.expire(90, "b")
+    world.expire("b")
     fresh = world.shown()[0]
-    world.put(91, "e", "open", 1, "Eva", ["w"])
-    world.service.delete_item(TableName="users", Key={"user_id": {"S": "e"}})
+    world.put("e", **user("open", 1, "Eva", ["w"]))
+    world.delete("e", deliver=False)
     world.rebuild()
     assert world.shown()[0] == fresh
 
 
 def test_such_a_view_loses_it_also_under_an_earlier_key():
     world = World(profile(on_expiry="keep"))
-    world.service.delete_item(TableName="users", Key={"user_id": {"S": "b"}})
+    world.delete("b", deliver=False)
     world.declare(profile(sk="P", on_expiry="keep"))
     assert world.rebuild() == set()
     assert set(world.service.state["derived"]) == {(f"USER#{id}", "P") for id in "acd"}
@@ -390,7 +371,7 @@ def gave_way(world):
 def test_what_only_an_earlier_table_held_is_removed():
     world = World(by_tag())
     gave_way(world)
-    world.service.delete_item(TableName="users", Key={"user_id": {"S": "a"}})
+    world.delete("a", deliver=False)
     assert world.rebuild() == set()
     rows, recorded = world.shown()
     assert sorted(rows) == [("TAG#x", "b"), ("TAG#y", "b"), ("TAG#z", "c"), ("TAG#z", "d")]

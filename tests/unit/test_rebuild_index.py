@@ -14,14 +14,14 @@ from distributary.index import Entity, Index
 from distributary.index.factory import build, rebuilder, reconciler
 from distributary.index.opensearch.schema import apply
 from distributary.index.sweep import DIGEST, FOREIGN
-from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.opensearch import OpenSearch
 from tests.fakes.serial import Serial
 from tests.unit.index_settings import settings
 from tests.unit.records import change
+from tests.world import LONG
+from tests.world import World as Followed
 
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
-FOREVER = Deadline(time.monotonic() + 1e6)
 
 
 def things(id="{user_id}", where=None):
@@ -29,19 +29,22 @@ def things(id="{user_id}", where=None):
     return Index(name="things", of=entity, id=id, fields={"name": {"type": "keyword"}})
 
 
-class World:
+class World(Followed):
     """An index that one declaration has filled from five items."""
 
+    source, step = TABLE, 10**10
+
     def __init__(self, declared=None):
-        self.engine, self.tables = OpenSearch(), DynamoDB({TABLE: {"user_id": "S"}})
+        super().__init__()
+        self.engine = OpenSearch()
         apply(self.engine, things(), 0)
         self.declare(declared or things())
         for n in range(5):
-            self.put(n + 1, f"u{n}", f"name {n}")
+            self.put(f"u{n}", name={"S": f"name {n}"})
 
     def declare(self, index):
         def clients(service, **_):
-            return self.engine if service == "opensearch" else self.tables
+            return self.engine if service == "opensearch" else self.service
 
         listed = replace(settings(), streams={f"{TABLE}/stream/1": 0})
         self.branch = build([index], listed, clients, Serial())
@@ -49,11 +52,7 @@ class World:
         self.reconcile = reconciler(self.branch, listed, clients, self.pace)
         self.rebuilder = rebuilder(self.branch, self.reconcile, listed, clients, self.pace)
 
-    def put(self, version, id, name):
-        self.tables.put_item(TableName=TABLE, Item={"user_id": {"S": id}, "name": {"S": name}})
-        self.branch.apply([change(version, user=id, new={"name": {"S": name}})], FOREVER)
-
-    def page(self, cursor=None, within=FOREVER):
+    def page(self, cursor=None, within=LONG):
         return self.rebuilder.sweep(Sweep("things-g0", 0, 1, cursor, frozenset(), False), within)
 
     def sweep(self, dry_run=False, segments=1):
@@ -62,7 +61,7 @@ class World:
             cursor = None
             while True:
                 asked = Sweep("things-g0", segment, segments, cursor, frozenset(), dry_run)
-                found = self.rebuilder.sweep(asked, FOREVER)
+                found = self.rebuilder.sweep(asked, LONG)
                 assert not +found.left
                 done, why, cursor = done + found.done, {**why, **+found.untouched}, found.cursor
                 if cursor is None:
@@ -71,7 +70,7 @@ class World:
 
     def rebuild(self):
         swept = self.sweep(segments=2)
-        self.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in self.tables.state[TABLE]], FOREVER)
+        self.reconcile([Reconcile({"user_id": {"S": id}}) for (id,) in self.service.state[TABLE]], LONG)
         return swept
 
     def shown(self):
@@ -86,13 +85,12 @@ class World:
 )
 def test_after_a_rebuild_there_is_what_a_first_fill_makes(after):
     world = World()
-    world.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
+    world.delete("u4", deliver=False)
     world.declare(after)
     _, why = world.rebuild()
     assert why == {}
     fresh = World(after)
-    fresh.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
-    fresh.branch.apply([change(9, "REMOVE", user="u4", old={"name": {"S": "name 4"}})], FOREVER)
+    fresh.delete("u4")
     assert world.shown() == fresh.shown()
     assert world.sweep() == (0, {})
 
@@ -107,9 +105,9 @@ def test_a_dry_run_counts_and_changes_nothing():
 
 def test_what_a_sweep_replaced_a_newer_change_still_brings_back():
     world = World()
-    world.tables.delete_item(TableName=TABLE, Key={"user_id": {"S": "u4"}})
+    world.delete("u4", deliver=False)
     assert world.sweep() == (1, {})
-    world.put(10**12, "u4", "again")
+    world.put("u4", name={"S": "again"})
     assert world.shown()["u4"] == {"name": "again"}
 
 
@@ -122,7 +120,7 @@ def test_a_document_that_is_written_while_it_is_looked_at_is_not_replaced(monkey
     def overtaken(*arguments, **named):
         if not written:
             written.append("u0")
-            before.apply([change(10**12, user="u0", new={"name": {"S": "newer"}})], FOREVER)
+            before.apply([change(10**12, user="u0", new={"name": {"S": "newer"}})], LONG)
         return bulk(*arguments, **named)
 
     monkeypatch.setattr(world.engine, "bulk", overtaken)
@@ -170,14 +168,14 @@ def test_a_sweep_reads_at_most_25_items_at_once(monkeypatch):
     monkeypatch.setattr("tests.fakes.opensearch.SCROLL_HITS", 100)
     world, asked = World(), []
     for n in range(5, 60):
-        world.put(n + 1, f"u{n}", "x")
-    get = world.tables.batch_get_item
+        world.put(f"u{n}", name={"S": "x"})
+    get = world.service.batch_get_item
 
     def counted(**call):
         asked.append((len(call["RequestItems"][TABLE]["Keys"]), call.get("ReturnConsumedCapacity")))
         return get(**call)
 
-    monkeypatch.setattr(world.tables, "batch_get_item", counted)
+    monkeypatch.setattr(world.service, "batch_get_item", counted)
     assert world.page().read == 60
     assert asked == [(25, "TOTAL"), (25, "TOTAL"), (10, "TOTAL")]
 
@@ -190,5 +188,5 @@ def test_a_sweep_reads_within_the_units_of_reconciles():
 
 
 def test_the_parts_are_the_indexes_that_are_written():
-    told = World().rebuilder.declarations(Done(frozenset(), frozenset()), FOREVER)
+    told = World().rebuilder.declarations(Done(frozenset(), frozenset()), LONG)
     assert (told["parts"], list(told["declared"])) == (["things-g0"], ["things"])

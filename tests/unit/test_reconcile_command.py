@@ -21,7 +21,7 @@ from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.fakes.answers import refusal
-from tests.fakes.built import derive
+from tests.fakes.built import DERIVED, derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.branches import Bucket, Context, Ledger
 from tests.unit.records import ARN, FIRST_SEQUENCE, stream_record
@@ -31,7 +31,7 @@ VIEWS = [
     Projection(name="profile", of=USER, pk="USER#{id}", sk="PROFILE", keep=("name",)),
     Projection(name="by-tag", of=USER, pk="TAG#{each}", sk="{id}", each="tags"),
 ]
-SCHEMAS = {"source": {"id": "S"}, "derived": {"pk": "S", "sk": "S"}, "ledger": {"id": "S"}, "tombstones": {"id": "S"}}
+SCHEMAS = {"source": {"id": "S"}, **DERIVED}
 
 
 def command(*entries):

@@ -1,6 +1,7 @@
 """Requests are signed as botocore signs them."""
 
 import string
+import threading
 from datetime import UTC, datetime
 from unittest import mock
 
@@ -118,16 +119,69 @@ def test_a_request_is_dated_after_a_refresh_not_before():
     assert lines(signature.headers(b"a.B", b"{}"))["x-amz-date"] == "19700101T001640Z"
 
 
-def test_a_refresh_that_fails_is_tried_again_for_the_next_request():
-    asked, now = [], [10.0]
+class Failing:
+    """Credentials whose renewal fails after `seconds`."""
 
-    def credentials():
-        asked.append(now[0])
-        now[0] += 1.1
-        raise CredentialRetrievalError(provider="p", error_msg="m")
+    def __init__(self, seconds):
+        self.seconds, self.asked, self.now = seconds, [], [10.0]
 
-    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: now[0])
-    for _ in range(2):
-        with pytest.raises(CredentialRetrievalError):
+    def __call__(self):
+        self.asked.append(round(self.now[0], 1))
+        self.now[0] += self.seconds
+        raise CredentialRetrievalError(provider="p", error_msg=f"{len(self.asked)}")
+
+    def ask(self, signature):
+        with pytest.raises(CredentialRetrievalError) as caught:
             signature.headers(b"a.B", b"{}")
-    assert len(asked) == 2
+        return str(caught.value)[-1]
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(0.02, 10.2), (1.1, 22.1), (9.0, 49.0)])
+def test_a_refresh_that_fails_is_tried_again_after_a_while(seconds, again):
+    """Each request of a batch would wait for another failure. A tenth of the time at most goes into trying."""
+    credentials = Failing(seconds)
+    signature, heard = Signature(HEADERS, "eu-west-1", credentials, lambda: credentials.now[0]), []
+    while len(credentials.asked) < 2:
+        heard.append(credentials.ask(signature))
+        credentials.now[0] += 0.01
+    assert credentials.asked[1] == pytest.approx(again, abs=0.15)
+    assert heard[-2:] == ["1", "2"]
+
+
+def test_a_refresh_that_fails_is_tried_again_after_the_clock_was_set_back():
+    credentials = Failing(9.0)
+    signature = Signature(HEADERS, "eu-west-1", credentials, lambda: credentials.now[0])
+    assert credentials.ask(signature) == "1"
+    credentials.now[0] = 1.0
+    assert credentials.ask(signature) == "2"
+
+
+def test_credentials_that_come_after_a_failure_are_used():
+    credentials = Failing(0.02)
+    good, fails = ReadOnlyCredentials("a", "secret", None), [True]
+    signature = Signature(HEADERS, "eu-west-1", lambda: credentials() if fails[0] else good, lambda: credentials.now[0])
+    assert credentials.ask(signature) == "1"
+    fails[0] = False
+    credentials.now[0] += 1.0
+    assert signature.headers(b"a.B", b"{}")
+
+
+def test_threads_that_wait_for_one_failure_do_not_repeat_it():
+    credentials, inside, free = Failing(9.0), threading.Event(), threading.Event()
+    renewing = threading.Lock()
+
+    def renewed():
+        with renewing:  # as botocore's credentials do it
+            inside.set()
+            free.wait(10)
+            return credentials()
+
+    signature, heard = Signature(HEADERS, "eu-west-1", renewed, lambda: credentials.now[0]), []
+    threads = [threading.Thread(target=lambda: heard.append(credentials.ask(signature))) for _ in range(5)]
+    for each in threads:
+        each.start()
+    inside.wait(10)
+    free.set()
+    for each in threads:
+        each.join(10)
+    assert heard == ["1"] * 5

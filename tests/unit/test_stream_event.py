@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.consumer.consume import consume
-from distributary.consumer.outcome import APPLIED
-from distributary.errors import Rejected
+from distributary.consumer.outcome import APPLIED, parked
+from distributary.consumer.streams import Streams
+from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
 from distributary.stream import stream_event
 from distributary.stream.change import Change, Undecodable
@@ -22,7 +23,7 @@ from distributary.stream.codec import encode_item
 from distributary.stream.raw_image import RawImage
 from tests.unit.branches import Bucket, Context, Ledger, deployment
 from tests.unit.broken_records import broken
-from tests.unit.records import event, stream_record
+from tests.unit.records import ARN, event, stream_record
 from tests.unit.strategies import as_event, items
 
 SOURCE = "aws:dynamodb"
@@ -92,6 +93,24 @@ def test_a_broken_record_ends_the_same_by_its_slices_and_as_a_whole(seed):
         found, expected = stream_records.decode(read_once, 0), whole(body)
         assert [repr(told(entry)) for entry in found] == [repr(told(entry)) for entry in expected]
     assert by_slices > 50
+
+
+def test_the_records_of_several_streams_keep_each_its_own_generation():
+    arns = [ARN, "a:table/old/stream/1", ARN, "a:table/unknown/stream/1", "a:table/old/stream/1", None, 7]
+    body = text(*[stream_record(place, eventSourceARN=arn) for place, arn in enumerate(arns)], stream_record(9))
+    streams = Streams(0, {ARN: 3, "a:table/old/stream/1": 1})
+    found = stream_records.decode(read(body), streams.of_batch())
+    expected = stream_records.decode(simplejson.loads(body), streams.of_batch())
+    assert [told(entry) for entry in found] == [told(entry) for entry in expected]
+    assert [entry.version // 10**40 for entry in found if isinstance(entry, Change)] == [3, 1, 3, 1, 3]
+
+
+def test_a_sink_of_a_later_release_stops_the_function():
+    def later(stream):
+        raise ConfigError("written by a later release")
+
+    with pytest.raises(ConfigError, match="later release"):
+        stream_records.decode(read(text(stream_record())), later)
 
 
 @pytest.mark.parametrize(
@@ -182,11 +201,23 @@ def test_a_record_that_is_parked_is_kept_as_it_was_received():
     made, calls = decoded_once(text(record, wrong))
     bucket = Bucket()
     consume(made, Context(), deployment(Ledger(APPLIED), bucket))
-    (parked,) = bucket.bodies().values()
-    assert (parked["record"], calls) == (wrong, [1])
+    (kept,) = bucket.bodies().values()
+    assert (kept["record"], calls) == (wrong, [1])
     bucket = Bucket()
     entry = of_slices(text(record))[0]
     assert json.loads(json.dumps(dict(entry.record))) == record
+
+
+def test_of_a_batch_the_record_alone_that_is_parked_is_decoded():
+    records = [stream_record(place, user=f"u-{place}", new={"x": {"S": "é"}}) for place in range(3)]
+    texts = []
+    body = text(*records, ensure_ascii=False)
+    made = stream_event.read(body, SOURCE, lambda text: texts.append(text) or json.loads(text))
+    bucket = Bucket()
+    consume(made, Context(), deployment(Ledger(APPLIED, **{"u-1": parked(Rejected("no"))}), bucket))
+    assert [each["record"] for each in bucket.bodies().values()] == [records[1]]
+    assert [json.loads(text) for text in texts] == [records[1]]
+    assert made["Records"] == records
 
 
 BODY = text(stream_record(new={"x": {"S": "secret"}}))

@@ -13,7 +13,8 @@ from distributary.stream import records as stream_records
 from distributary.stream import version
 from distributary.stream.change import REPLICA_VERSION, Change, Kind, Origin, Undecodable
 from distributary.stream.replicated import replicated
-from tests.unit.records import ARN, CREATED, change, event, sequence, stream_record
+from tests.fakes.streaming import CREATED
+from tests.unit.records import ARN, change, event, sequence, stream_record
 
 
 def decode_one(record):

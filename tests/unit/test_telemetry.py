@@ -9,7 +9,8 @@ from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
 from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
 from distributary.stream.change import Undecodable
-from tests.unit.records import CREATED, change
+from tests.fakes.streaming import CREATED
+from tests.unit.records import change
 
 COUNTS = ["Received", "Applied", "Superseded", "Ignored", "Parked", "Failed"]
 PARKED = outcomes.parked(Rejected("attribute 'email': expected", "secret@example.com"))

@@ -1,5 +1,7 @@
 """Many calls at once through one thread, over connections that fail in every way that connections fail."""
 
+import errno
+import os
 import socket
 import ssl
 import threading
@@ -19,11 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bench.transports import certificate
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.dynamodb.client import DynamoDBClient
+from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.client import DynamoDBClient, connect
 from distributary.dynamodb.requests import Met, conditional_write
 from distributary.dynamodb.steps import Call, Pause, Together
 from distributary.dynamodb.transport import Loop
-from distributary.errors import Rejected, Unavailable
+from distributary.errors import ConfigError, Rejected, Unavailable
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.dynamodb_server import (
     HARMLESS,
@@ -251,6 +254,69 @@ def test_no_pause_before_a_try_reaches_beyond_the_deadline(server):
     assert server.requests == 1
 
 
+def test_a_call_under_way_ends_within_the_reserve_of_its_deadline(server):
+    """Two thirds of it: the rest is for metrics and the response."""
+    server.faults.extend([silent] * 3)
+    client, began = client_of(server.url), time.monotonic()
+    assert puts(client, 3, deadline=Deadline(began + 0.2, reserve=0.3)) == ["ReadTimeoutError"] * 3
+    assert 0.4 <= time.monotonic() - began < 5
+    assert server.requests == 3
+
+
+def test_a_call_under_way_is_given_up_with_those_that_wait_for_its_connection(server):
+    def waiting():
+        yield Pause(0.05)
+        return (yield from written(client, 2))
+
+    server.faults.append(silent)
+    client, began = client_of(server.url, connections=1), time.monotonic()
+    second, first = Loop(Deadline(began + 0.3)).run([waiting(), written(client, 1)])
+    assert first == "ReadTimeoutError"
+    assert isinstance(second, Unavailable)
+    assert server.requests == 1
+    assert time.monotonic() - began < 5
+
+
+def test_a_connection_that_opens_when_the_deadline_comes_is_given_up():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = client_of(f"https://localhost:{listener.getsockname()[1]}", connect_seconds=20.0)
+        began = time.monotonic()
+        assert puts(client, 1, deadline=Deadline(began + 0.2)) == ["ConnectTimeoutError"]
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("parallel", [True, False], ids=["in threads", "one by one"])
+def test_a_method_s_call_ends_within_the_reserve_of_what_it_is_made_for(server, parallel):
+    """A branch that makes its calls from threads, or one after the other."""
+    server.faults.extend([silent] * 2)
+    client, began = client_of(server.url), time.monotonic()
+    deadline = Deadline(began + 0.2, reserve=0.3)
+
+    def call(n):
+        with pytest.raises(AwsError) as caught:
+            client.put_item(**put(n))
+        return code_of(caught.value)
+
+    if parallel:
+        ends = Parallel(2).run(call, range(2), deadline)
+    else:
+        with deadline.governs():
+            ends = [call(1)]
+    assert set(ends) == {"ReadTimeoutError"}
+    assert time.monotonic() - began < 5
+
+
+def test_a_method_s_call_begins_in_the_reserve_but_not_after_it(server):
+    """As the confirmation of a message that was sent when the deadline came."""
+    client, now = client_of(server.url), time.monotonic()
+    with Deadline(now - 0.1, reserve=300.0).governs():
+        assert client.put_item(**put(1)) == {}
+    with Deadline(now - 0.1, reserve=0.1).governs(), pytest.raises(Unavailable):
+        client.put_item(**put(2))
+    assert client.put_item(**put(3)) == {}
+    assert server.requests == 2
+
+
 def test_what_steps_do_together_comes_back_in_order_with_its_errors(client):
     def refused(n):
         yield Pause(0.001 * (5 - n))
@@ -345,6 +411,46 @@ def test_the_next_address_of_a_host_is_tried(server, monkeypatch):
     assert puts(client, 20) == ["put"] * 20
 
 
+def test_an_address_of_a_family_that_is_not_supported_is_passed_over(server, monkeypatch):
+    client = client_of(server.url, attempts=1)
+    address = client._endpoint.address
+    (works,) = address.resolve()
+    real = socket.socket
+
+    def of_the_kernel(family=-1, *arguments, **options):
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return real(family, *arguments, **options)
+
+    monkeypatch.setattr(socket, "socket", of_the_kernel)
+    unsupported = (socket.AF_INET6, *works[1:4], ("::1", works[4][1], 0, 0))
+    monkeypatch.setattr(type(address), "resolve", lambda _: [unsupported, works])
+    assert puts(client, 20) == ["put"] * 20
+    monkeypatch.setattr(type(address), "resolve", lambda _: [unsupported])
+    server.hang_up()
+    assert puts(client, 2) == ["EndpointConnectionError"] * 2
+
+
+def test_requests_wait_for_those_under_way_where_no_more_files_may_be_open(server, monkeypatch):
+    real, opened = socket.socket, []
+
+    def of_a_process_with_three_left(*arguments, **options):
+        if "fileno" in options:  # the server accepts
+            return real(*arguments, **options)
+        if len(opened) == 3:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        opened.append(real(*arguments, **options))
+        return opened[-1]
+
+    client = client_of(server.url, connections=20, attempts=1)
+    (found,) = client._endpoint.address.resolve()
+    monkeypatch.setattr("distributary.dynamodb.connection.socket.socket", of_a_process_with_three_left)
+    monkeypatch.setattr(type(client._endpoint.address), "resolve", lambda _: [found])
+    assert puts(client, 20) == ["put"] * 20
+    client._endpoint._idle.clear()
+    assert puts(client, 1) == ["EndpointConnectionError"]
+
+
 def test_credentials_that_are_refused_fail_the_calls_and_nothing_else(server):
     faults = [Unavailable("AssumeRole: AccessDenied"), CredentialRetrievalError(provider="p", error_msg="m")]
 
@@ -411,6 +517,47 @@ def secure(table, trusted):
         yield running
 
 
+LARGE = put(1) | {"Item": item(1, text={"S": "x" * 8_000_000})}
+TOO_LARGE = b'{"__type":"com.amazon.coral.validate#ValidationException","message":"Item size has exceeded"}'
+
+
+@pytest.mark.parametrize(
+    ("scheme", "then"), [("http", "stays"), ("http", "ends"), ("http", "resets"), ("https", "stays"), ("https", "ends")]
+)
+def test_a_refusal_is_heard_while_the_request_is_still_sent(trusted, monkeypatch, scheme, then):
+    """The peer reads no more of it, whatever it does with the connection. After a reset, OpenSSL reads no response."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    context, kept, accepted = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), [], []
+    context.load_cert_chain(trusted, trusted.replace(".pem", ".key"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def refuse():
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    if scheme == "https":
+                        connection = context.wrap_socket(connection, server_side=True)
+                    accepted.append(connection.recv(1000))
+                    said = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(TOO_LARGE), TOO_LARGE)
+                    connection.sendall(said)
+                    kept.append(connection)
+                    if then == "resets":
+                        connection.close()
+                    elif then == "ends":
+                        connection.shutdown(socket.SHUT_WR)
+
+        threading.Thread(target=refuse, daemon=True).start()
+        client = client_of(f"{scheme}://localhost:{listener.getsockname()[1]}", read_seconds=3.0)
+        for _ in range(2):
+            with pytest.raises(ClientError) as caught:
+                client.put_item(**LARGE)
+            assert caught.value.response["Error"]["Code"] == "ValidationException"
+        assert len(accepted) == 2
+        listener.shutdown(socket.SHUT_RDWR)
+    for each in kept:
+        each.close()
+
+
 @pytest.mark.parametrize("name", ["AWS_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_a_certificate_is_trusted_where_the_environment_says_so(secure, trusted, monkeypatch, name):
     monkeypatch.setenv(name, trusted)
@@ -420,6 +567,43 @@ def test_a_certificate_is_trusted_where_the_environment_says_so(secure, trusted,
     secure.hang_up()
     assert puts(client, 60, version=2) == ["put"] * 60
     assert client.get_item(TableName="rows", Key={"id": {"S": "i1"}})["Item"]["v"] == {"N": "2"}
+
+
+@pytest.fixture
+def config_file(secure, tmp_path, monkeypatch):
+    """Writes AWS's config file; the endpoint is the secure server."""
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", secure.url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    return (tmp_path / "config").write_text
+
+
+def test_a_certificate_is_trusted_where_the_config_file_says_so(config_file, trusted, monkeypatch):
+    config_file(f"[default]\nca_bundle = {trusted}\n[profile bare]\n")
+    client = connect("eu-west-1")
+    assert isinstance(client, DynamoDBClient)
+    assert puts(client, 3) == ["put"] * 3
+    monkeypatch.setenv("AWS_PROFILE", "bare")
+    assert puts(connect("eu-west-1"), 1) == ["SSLError"]
+
+
+def test_the_environment_s_certificates_win_over_the_config_file_s(config_file, trusted, tmp_path, monkeypatch):
+    config_file(f"[default]\nca_bundle = {tmp_path / 'none'}\n")
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    assert puts(connect("eu-west-1"), 1) == ["put"]
+
+
+def test_a_bundle_that_can_not_be_read_is_named(config_file, tmp_path):
+    for file, content in {"none": None, "empty": ""}.items():
+        if content is not None:
+            (tmp_path / file).write_text(content)
+        config_file(f"[default]\nca_bundle = {tmp_path / file}\n")
+        with pytest.raises(ConfigError) as caught:
+            connect("eu-west-1")
+        assert str(tmp_path / file) in str(caught.value)
+        assert "AWS_CA_BUNDLE" in str(caught.value)
 
 
 def signed_by_an_old_authority(folder):
@@ -474,6 +658,21 @@ def test_a_certificate_for_another_name_is_refused(secure, trusted, monkeypatch)
     client = client_of(secure.url.replace("localhost", "127.0.0.1"))
     assert puts(client, 1) == ["SSLError"]
     assert secure.requests == 0
+
+
+@pytest.mark.parametrize("fault", [twice, then_too_long_idle], ids=lambda each: each.__name__)
+def test_what_comes_unasked_for_over_tls_answers_no_request(secure, trusted, monkeypatch, fault):
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    client = client_of(secure.url, connections=1, attempts=1)
+    secure.faults.extend([fault] * 3)
+    assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
+
+
+def test_a_connection_that_was_closed_in_the_same_loop_costs_no_try(secure, trusted, monkeypatch):
+    monkeypatch.setenv("AWS_CA_BUNDLE", trusted)
+    client = client_of(secure.url, connections=1, attempts=1)
+    secure.faults.extend([hung_up, well] * 3)
+    assert Loop(FOREVER).run([two_calls(client, n) for n in range(3)]) == ["i0", "i1", "i2"]
 
 
 @pytest.mark.parametrize("fault", PASSING + SLOW, ids=lambda each: each.__name__)

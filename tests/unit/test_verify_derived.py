@@ -1,12 +1,12 @@
 """Verification finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import APPLIED, SUPERSEDED
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
@@ -25,12 +25,12 @@ from distributary.errors import Rejected
 from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
 from tests.fakes.answers import refusal
-from tests.fakes.built import derive
-from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.built import DERIVED, derive
 from tests.fakes.exports import exported
 from tests.fakes.s3 import S3
+from tests.fakes.scanned import Scanned
 from tests.fakes.serial import Serial
-from tests.unit.records import change
+from tests.world import World as Followed
 
 USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
 DECLARED = [
@@ -52,50 +52,18 @@ DECLARED = [
     Latest(name="newest", of=USER, pk="NEWEST", sk="{status}", by="total", keep=("name",)),
 ]
 VIEWS = check(DECLARED)
-SCHEMAS = {
-    "users": {"user_id": "S"},
-    "derived": {"pk": "S", "sk": "S"},
-    "ledger": {"id": "S"},
-    "tombstones": {"id": "S"},
-}
-FOREVER = Deadline(float("inf"))
 
 
-class Scanning(DynamoDB):
-    """Scans in pages of three rows."""
+class World(Followed):
+    """A source and its derived tables."""
 
-    def scan(self, **arguments: Any) -> Any:
-        assert arguments["ConsistentRead"]
-        return super().scan(**{"Limit": 3, **arguments})
-
-
-class World:
-    """A source table, its derived tables, and a stream that delivers when it is told to."""
+    serves, schemas = Scanned, DERIVED
 
     def __init__(self) -> None:
-        self.service = Scanning(SCHEMAS)
+        super().__init__()
         self.branch = derive(DECLARED, self.service)
         self.tables, self.register = self.branch.ledger.tables, self.branch.register
-        self.place = 0
         self.pauses: list[Any] = []
-
-    def put(self, user: str, deliver: bool = True, **attributes: Mapping[str, Any]) -> Any:
-        old = self.service.state["users"].get((user,))
-        self.service.put_item(TableName="users", Item={"user_id": {"S": user}, **attributes})
-        before = {name: typed for name, typed in old.items() if name != "user_id"} if old else None
-        return self._streamed("MODIFY" if old else "INSERT", user, dict(attributes), before, deliver)
-
-    def delete(self, user: str, deliver: bool = True) -> Any:
-        old = self.service.state["users"].pop((user,))
-        before = {name: typed for name, typed in old.items() if name != "user_id"}
-        return self._streamed("REMOVE", user, None, before, deliver)
-
-    def _streamed(self, kind: str, user: str, new: Any, old: Any, deliver: bool) -> Any:
-        self.place += 1
-        made = change(self.place, kind, user, new, old)
-        if deliver:
-            self.branch.apply([made], FOREVER)
-        return made
 
     def verify(self, repair: bool = False, meanwhile: Any = None, export: Any = None, **more: Any) -> Any:
         def pause(seconds: float) -> None:
@@ -243,7 +211,7 @@ def test_an_item_that_the_ledger_counts_wrongly_is_found_and_repaired(world: Wor
     world.mended()
     assert world.derived["SUM", "c"]["most"] == {"N": "12"}
     before = world.figures()
-    world.branch.apply([lost, deleted], FOREVER)
+    world.deliver(lost, deleted)
     assert world.figures() == before
     world.put("u-0", **user("after", "d"))
     assert world.verify().equal
@@ -252,7 +220,7 @@ def test_an_item_that_the_ledger_counts_wrongly_is_found_and_repaired(world: Wor
 def test_what_is_merely_late_is_no_difference(world: World) -> None:
     late = [world.put("u-0", deliver=False, **user("late")), world.put("u-8", deliver=False, **user("new"))]
     late.append(world.delete("u-3", deliver=False))
-    report = world.verify(meanwhile=lambda: world.branch.apply(late, FOREVER))
+    report = world.verify(meanwhile=lambda: world.deliver(*late))
     assert report["differences"] == 0
     assert world.pauses
 
@@ -276,7 +244,7 @@ class Busy:
 
     def scan(self, **arguments: Any) -> Any:
         if arguments["TableName"] == "ledger" and "ExclusiveStartKey" not in arguments:
-            self.world.put(f"busy-{self.world.place}", **user("busy", "c", str(self.world.place)))
+            self.world.put(f"busy-{self.world.written}", **user("busy", "c", str(self.world.written)))
         return self.world.service.scan(**arguments)
 
 
@@ -449,7 +417,7 @@ def test_an_older_change_never_brings_back_a_row_that_a_repair_took_away(world: 
     old = world.put("u-8", **user("old"))
     world.delete("u-8", deliver=False)
     world.mended()
-    world.branch.apply([old], FOREVER)
+    world.deliver(old)
     assert world.verify().equal, world.verify().samples
 
 
@@ -478,7 +446,7 @@ def test_a_repaired_item_keeps_its_version_so_an_older_change_does_nothing(world
     world.put("u-8", **user("new", "d", "80"))
     world.derived.pop(("TAG#y", "u-8"))
     world.mended()
-    world.branch.apply([old], FOREVER)
+    world.deliver(old)
     assert world.verify().equal, world.verify().samples
 
 
@@ -488,7 +456,7 @@ def test_a_lost_row_put_again_outlives_the_delete_that_came_before_it(world: Wor
     world.put("u-8", **user("new"))
     world.derived.pop(("USER#u-8", "PROFILE"))
     world.mended()
-    world.branch.apply([deleted], FOREVER)
+    world.deliver(deleted)
     assert world.verify().equal, world.verify().samples
 
 

@@ -12,52 +12,48 @@ import pytest
 from moto import mock_aws
 
 from cli.main import main
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.parallel import Parallel
 from distributary.replicate import MultiActive, by_attribute, last_writer
 from distributary.replicate.multi_active.factory import between
 from distributary.replicate.settings import DriftSettings
 from distributary.replicate.verify import drift
+from distributary.replicate.verify.tables import Place
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.records import decode
 from tests.contract.world import create_table
+from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.streaming import arn_of, record
 
 US, EU, AP = REGIONS = ("us-east-1", "eu-west-1", "ap-south-1")
 BOTH_IMAGES = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
 ENDING = {"Enabled": True, "AttributeName": "expires_at"}
-FOREVER = Deadline(float("inf"))
 RULES = {"whole": last_writer("at", "seconds"), "merged": by_attribute("at", "seconds")}
 
 
 class Tables:
     """`users` and `kept` in three regions of one account."""
 
-    def __init__(self, rule):
+    def __init__(self, rule, clients, folder):
         self.declared = MultiActive(regions=REGIONS, rule=rule)
-        self.clients = {region: boto3.client("dynamodb", region) for region in REGIONS}
-        for client in self.clients.values():
-            create_table(client, "users", {"id": "S"})
-            create_table(client, "kept", {"id": "S"})
+        self.clients, self.folder = clients, folder
 
     def put(self, region, id, at, value="v", **more):
         item = {"id": {"S": id}, "at": {"N": str(at)}, "value": {"S": value}, **more}
         self.clients[region].put_item(TableName="users", Item=item)
         return item
 
-    def carry(self, region, kind, id, new=None, old=None, ends=("Applied",)):
+    def carry(self, region, id, new=None, old=None, ends=("Applied",)):
         """A change of a region, through its function."""
-        body = {"Keys": {"id": {"S": id}}, "SequenceNumber": str(10**20 + time.monotonic_ns())}
-        body |= {"ApproximateCreationDateTime": 1_795_341_600}
-        body |= {name: image for name, image in (("NewImage", new), ("OldImage", old)) if image}
-        record = {"eventID": "e", "eventName": kind, "eventSource": "aws:dynamodb", "dynamodb": body}
+        made = record(arn_of("users", region), {"id": {"S": id}}, old, new, 10**20 + time.monotonic_ns())
         clients = {each: self.clients[each] for each in sorted(REGIONS, key=lambda name: name != region)}
         tables = dict.fromkeys(clients, ("users", "kept"))
         branch = between(self.declared, clients, tables, 7, REPLICA_VERSION, None, Parallel(1))
-        assert branch.apply(decode({"Records": [record]}, 0), FOREVER)[0].status in ends
+        assert branch.apply(decode({"Records": [made]}, 0), FOREVER)[0].status in ends
 
     def replicated(self, id, at, value="v"):
         item = self.put(US, id, at, value)
-        self.carry(US, "INSERT", id, item)
+        self.carry(US, id, item)
         return item
 
     def values(self, region):
@@ -73,17 +69,34 @@ class Tables:
 
 
 @pytest.fixture(params=RULES)
-def tables(request, monkeypatch, tmp_path):
+def rule(request, monkeypatch):
     for name in ("REPLICA_TABLE", "REPLICA_REGION", "TOMBSTONE_TABLE"):
         monkeypatch.delenv(name, raising=False)
+    declared = MultiActive(regions=REGIONS, rule=RULES[request.param])
+    monkeypatch.setitem(sys.modules, "replica", SimpleNamespace(REPLICA=declared))
+    monkeypatch.setattr("cli.project.declarations", lambda *_: nullcontext())
+    return RULES[request.param]
+
+
+@pytest.fixture
+def tables(rule, monkeypatch, tmp_path):
+    clients = {region: DynamoDB({"users": {"id": "S"}, "kept": {"id": "S"}}) for region in REGIONS}
+    monkeypatch.setattr(Place, "client", lambda place, service="dynamodb": clients[place.region])
+    monkeypatch.setattr(drift, "client", lambda service, region, *_, **__: clients[region or US])
+    return Tables(rule, clients, tmp_path)
+
+
+@pytest.fixture
+def accounts(rule, monkeypatch, tmp_path):
+    """The tables on moto, which knows of streams and of times to live."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with mock_aws():
-        found = Tables(RULES[request.param])
-        found.folder = tmp_path
-        monkeypatch.setitem(sys.modules, "replica", SimpleNamespace(REPLICA=found.declared))
-        monkeypatch.setattr("cli.project.declarations", lambda *_: nullcontext())
-        yield found
+        clients = {region: boto3.client("dynamodb", region) for region in REGIONS}
+        for client in clients.values():
+            create_table(client, "users", {"id": "S"})
+            create_table(client, "kept", {"id": "S"})
+        yield Tables(rule, clients, tmp_path)
 
 
 def damaged(tables):
@@ -93,7 +106,7 @@ def damaged(tables):
     tables.clients[EU].delete_item(TableName="users", Key={"id": {"S": "a"}})
     stale = tables.clients[AP].get_item(TableName="users", Key={"id": {"S": "b"}})["Item"]
     newer = tables.put(US, "b", 50, "newer")
-    tables.carry(US, "MODIFY", "b", newer, {"id": {"S": "b"}, "at": {"N": "1"}, "value": {"S": "v"}})
+    tables.carry(US, "b", newer, {"id": {"S": "b"}, "at": {"N": "1"}, "value": {"S": "v"}})
     tables.clients[AP].put_item(TableName="users", Item=stale)
     for region in (US, EU):
         tables.clients[region].delete_item(TableName="users", Key={"id": {"S": "c"}})
@@ -132,7 +145,7 @@ def test_a_deletion_that_one_region_did_not_hear_of_is_carried_there(tables):
     item = tables.replicated("a", 1)
     row = tables.clients[AP].get_item(TableName="users", Key={"id": {"S": "a"}})["Item"]
     tables.clients[US].delete_item(TableName="users", Key={"id": {"S": "a"}})
-    tables.carry(US, "REMOVE", "a", old=item)
+    tables.carry(US, "a", old=item)
     tables.clients[AP].put_item(TableName="users", Item=row)
     assert tables.run("--repair", "--tombstone-table", "kept")[0] == 0
     assert [tables.values(region) for region in REGIONS] == [{}] * 3
@@ -151,7 +164,7 @@ def test_a_record_that_comes_after_the_repair_changes_nothing(tables):
     old = tables.clients[EU].get_item(TableName="users", Key={"id": {"S": "a"}})["Item"]
     new = tables.put(EU, "a", 9, "late")
     tables.run("--repair", "--tombstone-table", "kept")
-    tables.carry(EU, "MODIFY", "a", new, old, ends={"Applied", "Superseded"})
+    tables.carry(EU, "a", new, old, ends={"Applied", "Superseded"})
     assert tables.run()[0] == 0
     assert [tables.values(region) for region in REGIONS] == [{"a": "late"}] * 3
 
@@ -198,11 +211,11 @@ def doctor(capsys, *arguments):
     return status, {each["check"]: each for each in found if each["level"] in ("fault", "unknown")}
 
 
-def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(tables, capsys):
+def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(accounts, capsys):
     for region in (US, EU):
-        tables.clients[region].update_table(TableName="users", StreamSpecification=BOTH_IMAGES)
-        tables.clients[region].update_time_to_live(TableName="kept", TimeToLiveSpecification=ENDING)
-    tables.put(EU, "a", 1, **{REPLICA_VERSION: {"N": "1"}})
+        accounts.clients[region].update_table(TableName="users", StreamSpecification=BOTH_IMAGES)
+        accounts.clients[region].update_time_to_live(TableName="kept", TimeToLiveSpecification=ENDING)
+    accounts.put(EU, "a", 1, **{REPLICA_VERSION: {"N": "1"}})
     status, wrong = doctor(capsys)
     assert status == 1
     assert {check for check, each in wrong.items() if each["level"] == "fault"} == {
@@ -213,8 +226,8 @@ def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(tables, capsy
     assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["fix"]
 
 
-def test_the_doctor_changes_nothing(tables, capsys):
-    tables.replicated("a", 1)
-    before = [tables.values(region) for region in REGIONS]
+def test_the_doctor_changes_nothing(accounts, capsys):
+    accounts.replicated("a", 1)
+    before = [accounts.values(region) for region in REGIONS]
     doctor(capsys)
-    assert [tables.values(region) for region in REGIONS] == before
+    assert [accounts.values(region) for region in REGIONS] == before

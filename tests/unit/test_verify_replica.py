@@ -101,7 +101,7 @@ def test_what_is_merely_late_is_no_difference(world):
 
 def test_a_difference_counts_only_if_neither_side_moved_between_two_looks(world):
     def busy() -> None:
-        world.put("a", deliver=False, **name(str(world.place)))
+        world.put("a", deliver=False, **name(str(world.written)))
 
     busy()
     report = world.verify(meanwhile=busy)
@@ -128,7 +128,7 @@ def test_a_filtered_item_has_no_row_and_a_masked_one_is_compared_as_masked(world
     """Whatever the mirror's plan makes of an item: verification follows."""
 
     def plan(each: Any) -> Any:
-        write = world.mirror.plan(each)
+        write = world.branch.plan(each)
         if each.keys["user_id"] == "a":
             return None
         return replace(write, row={"user_id": write.key["user_id"]}) if each.keys["user_id"] == "b" else write
@@ -143,7 +143,7 @@ def test_an_item_that_the_mirror_rejects_is_parked_and_no_difference(world):
     def plan(each: Any) -> Any:
         if each.keys["user_id"] == "a":
             raise Rejected("the mask of 'name' raised ValueError")
-        return world.mirror.plan(each)
+        return world.branch.plan(each)
 
     report = world.verify(plan=plan)
     assert (report.left, report.equal) == (0, False)
@@ -213,7 +213,7 @@ def test_an_insert_one_position_after_a_dead_row_wins_over_its_repair(world):
     world.service.state["source"].pop(("g",))
     assert world.verify(repair=True)["repaired"] == 1
     world.put("g", **name("again"))
-    assert int(world.replica["g",][REPLICA_VERSION]["S"]) == FIRST_SEQUENCE + world.place
+    assert int(world.replica["g",][REPLICA_VERSION]["S"]) == FIRST_SEQUENCE + world.written
     assert world.names()["g"] == {"S": "again"}
 
 
@@ -249,7 +249,11 @@ def test_what_the_stream_writes_beside_a_repair_is_never_overwritten(world, wron
 
     def happens() -> None:
         late = act.endswith("late")
-        made = world.put(user, not late, **name("newest")) if "put" in act else world.delete(user, not late)
+        if "put" in act:
+            made = world.put(user, not late, **name(f"newest {world.written}"))
+        else:
+            world.put(user, deliver=False, **name("brief"))
+            made = world.delete(user, not late)
         pending.append(made) if late else None
 
     def settles() -> None:
@@ -293,7 +297,7 @@ def test_a_row_that_another_repair_wrote_since_it_was_seen_is_not_overwritten(wo
 def test_a_row_that_its_mirror_keeps_after_its_items_expiry_is_no_difference(world, keeps, found):
     del world.service.state["source"]["g",]
     sides = Side(world.service, "source"), Side(world.service, "replica")
-    comparator = Comparator(*sides, ("user_id",), world.mirror.plan, keeps_expired=keeps)
+    comparator = Comparator(*sides, ("user_id",), world.branch.plan, keeps_expired=keeps)
     assert [each.kind for each in comparator.again([{"user_id": {"S": "g"}}]).findings] == found
 
 
@@ -301,7 +305,7 @@ def test_a_row_that_its_mirror_keeps_after_its_items_expiry_is_no_difference(wor
 def test_a_version_of_a_later_generation_is_frozen_where_rows_have_versions(world, versioned, found):
     world.tamper("a", **{REPLICA_VERSION: {"S": versions.to_text(versions.of(2, 5))}})
     sides = Side(world.service, "source"), Side(world.service, "replica")
-    comparator = Comparator(*sides, ("user_id",), world.mirror.plan, versioned=versioned)
+    comparator = Comparator(*sides, ("user_id",), world.branch.plan, versioned=versioned)
     assert [each.kind for each in comparator.again([{"user_id": {"S": "a"}}]).findings] == found
 
 
@@ -372,7 +376,7 @@ def test_so_many_suspects_wait_at_most(world, monkeypatch):
         nonlocal most
         most = max(most, len(run.queue))
 
-    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.branch.plan)
 
     def sleep(seconds: float) -> None:
         world.clock += seconds
@@ -419,7 +423,7 @@ def test_memory_does_not_grow_with_the_table(world, monkeypatch, wrong):
 
         source, replica = Side(Endless(pages, 0), "source"), Side(Endless(pages, wrong), "replica")
         eye, suspects = (
-            Comparator(source, replica, ("user_id",), world.mirror.plan),
+            Comparator(source, replica, ("user_id",), world.branch.plan),
             RecheckQueue(PAUSE, lambda: world.clock),
         )
         tracemalloc.start()
@@ -467,7 +471,7 @@ def test_a_refused_repair_ends_the_run_and_one_that_is_never_taken_is_named(worl
 def test_named_items_alone_are_looked_at(world):
     del world.replica["a",]
     del world.replica["b",]
-    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.mirror.plan)
+    eye = Comparator(Side(world.service, "source"), Side(world.service, "replica"), ("user_id",), world.branch.plan)
     run = Verify(eye, RecheckQueue(0, lambda: 0.0), Serial(), sleep=lambda _: None)
     report = run.named([[{"user_id": {"S": "a"}}, {"user_id": {"S": "c"}}]])
     assert differences(report) == [("missing", "user_id=S:a")]

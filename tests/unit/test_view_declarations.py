@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from distributary.derive import Aggregate, Entity, Latest, Projection, check
+from distributary.derive import Aggregate, Entity, Latest, Projection, check, date_trunc, nested
 from distributary.derive.validation import table
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
@@ -58,6 +58,8 @@ def test_good_views_come_back_checked_and_in_order():
         ({"keep": ("email",), "rename": {"name": "email"}}, "writes 'email' twice"),
         ({"rename": {"name": "who", "email": "who"}}, "writes 'who' twice"),
         ({"keep": ("email",), "compute": {"email": len}}, "writes 'email' twice"),
+        ({"keep": ("day",), "compute": {"day": len}}, "keeps 'day', which is computed: the row has it already"),
+        ({"each": "email", "pk": "U#{user_id}", "sk": "x"}, "no key uses '{each}'"),
         ({"compute": {"pk": len}}, "one of the row's own attributes"),
         ({"rename": {"name": "sk"}}, "one of the row's own attributes"),
         ({"compute": {REPLICA_VERSION: len}}, "one of the row's own attributes"),
@@ -131,7 +133,20 @@ def totals(**changes):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"count": None}, "computes nothing: give it count, sum, average, min, max or distinct"),
+        ({"count": None}, "computes nothing: give it count, sum, average, min, max, distinct, count_where or sum_w"),
+        ({"compute": {"day": len}, "pk": "DAY#{dya}"}, "uses 'dya', which entity 'order' does not declare"),
+        ({"compute": {"total": len}, "sum": {"s": "total"}}, "computes 'total', and entity 'order' declares"),
+        ({"compute": {"day": date_trunc("placed", "day")}}, "names 'placed', which entity 'order' does not declare"),
+        ({"sum": {"s": nested("totl.net")}}, "names 'totl', which entity 'order' does not declare"),
+        ({"compute": {"": len}}, "computes '', which is no name for a computed attribute"),
+        ({"each": "total", "compute": {"each": len}}, "computes 'each', which is no name"),
+        ({"each": "totl"}, "names 'totl', which entity 'order' does not declare"),
+        ({"pk": "SKU#{each.sku}"}, "uses 'each.sku', which entity 'order' does not declare"),
+        ({"sum": {"s": "each.price"}}, "names 'each.price', which entity 'order' does not declare"),
+        ({"count_where": {"n": len}}, "writes 'n' twice"),
+        ({"sum_where": {"s": "total"}}, "sum_where 's' is 'total': give a source and a predicate"),
+        ({"sum_where": {"s": ("total", "paid")}}, "sum_where 's' is ('total', 'paid'): give a source"),
+        ({"sum_where": {"s": ("totl", bool)}}, "names 'totl', which entity 'order' does not declare"),
         ({"sum": {"s": "totl"}}, "names 'totl', which entity 'order' does not declare"),
         ({"average": {"s": "totl"}}, "names 'totl'"),
         ({"min": {"s": "totl"}}, "names 'totl'"),
@@ -177,6 +192,6 @@ def test_each_view_stands_on_what_its_declaration_needs():
         ["profile", "Register", "1", "1", "2"],
         ["lookup", "Ledger", "4", "4, moved 6", "4"],
         ["index", "Ledger", "2 + 2 a row", "2 + 2 a row that differs", "2 + 2 a row"],
-        ["totals", "Ledger", "6", "2 to 8, moved 10", "6"],
+        ["totals", "Ledger", "6", "4 to 8, moved 10", "6"],
         ["latest", "Ledger", "6", "6, moved 10", "6"],
     ]

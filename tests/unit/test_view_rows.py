@@ -1,10 +1,13 @@
 """What a view makes of a change: a row, no row, or a reason why it cannot."""
 
+from dataclasses import replace
+
 import pytest
 
-from distributary.derive import Entity, Projection, check
-from distributary.derive.branch import plan
-from distributary.errors import Rejected
+from distributary.derive import Aggregate, Entity, Projection, check, date_trunc, lower
+from distributary.derive.branch import entries, plan
+from distributary.derive.delta import Contribution
+from distributary.errors import ConfigError, Rejected
 from tests.unit.records import change
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "avatar", "expires_at", "nickname"))
@@ -195,3 +198,124 @@ def test_two_views_keep_their_tombstones_apart():
     )
     writes, _ = plan(views, change(kind="REMOVE"))
     assert len({write.id for write in writes}) == 2
+
+
+LINE = Entity(name="order", keys=("user_id",), attributes=("lines", "placed_at", "status", "email"))
+LINES = {"L": [{"M": {"sku": {"S": sku}, "many": {"N": many}}} for sku, many in (("a", "2"), ("b", "1"), ("a", "5"))]}
+
+
+def contribution(found, declared):
+    """What an item contributes to a view on the ledger."""
+    (entry,), causes = entries(check([declared]), found)
+    assert causes == []
+    return entry.contribution
+
+
+def cause(found, declared):
+    made, (rejected,) = entries(check([declared]), found)
+    assert made == []
+    return str(rejected)
+
+
+def per_product(**more):
+    name = {"name": "per-product", "of": LINE, "pk": "PRODUCT#{each.sku}", "sk": "{day}", "each": "lines"}
+    return Aggregate(**{**name, "compute": {"day": date_trunc("placed_at", "day")}, **more})
+
+
+def test_a_computed_attribute_may_be_a_part_of_the_key_and_of_the_figures():
+    found = change(new={"placed_at": {"S": "2026-11-20T12:00:00Z"}, "email": {"S": "Ada@X"}})
+    declared = Projection(
+        name="by-day",
+        of=LINE,
+        pk="DAY#{day}",
+        sk="{user_id}",
+        compute={"day": date_trunc("placed_at", "day"), "who": lower("email")},
+        where=lambda item: item["day"] > "2026",
+        expires_at="ends",
+    )
+    with pytest.raises(ConfigError, match="names 'ends'"):
+        check([declared])
+    (row,) = contribution(
+        found, replace(declared, expires_at="day2", compute={**declared.compute, "day2": len})
+    ).rows.values()
+    assert row == {
+        "pk": {"S": "DAY#2026-11-20"},
+        "sk": {"S": "u-1"},
+        "day": {"S": "2026-11-20"},
+        "day2": {"N": "3"},
+        "who": {"S": "ada@x"},
+        "expires_at": {"N": "3"},
+    }
+
+
+def test_an_item_without_a_computed_part_of_its_key_has_no_row():
+    declared = Projection(
+        name="v", of=LINE, pk="{day}", sk="{user_id}", compute={"day": date_trunc("placed_at", "day")}
+    )
+    assert contribution(change(new={"email": {"S": "x"}}), declared) == Contribution()
+
+
+def test_the_lines_of_an_order_add_to_their_products():
+    figures = {"count": "lines", "sum": {"units": "each.many"}, "max": {"most": "each.many"}}
+    found = change(new={"lines": LINES, "placed_at": {"S": "2026-11-20T12:00:00Z"}})
+    shares = contribution(found, per_product(**figures)).shares
+    assert {key: dict(share.amounts) for key, share in shares.items()} == {
+        ("PRODUCT#a", "2026-11-20"): {"items": 2, "sum:units": 7},
+        ("PRODUCT#b", "2026-11-20"): {"items": 1, "sum:units": 1},
+    }
+    members = shares["PRODUCT#a", "2026-11-20"].members
+    assert sorted(value["N"] for value in members.values()) == ["2", "5"]
+
+
+def test_a_line_without_the_key_s_attribute_is_left_out():
+    lines = {"L": [{"M": {"sku": {"S": "a"}}}, {"M": {"many": {"N": "1"}}}, {"S": "loose"}]}
+    found = change(new={"lines": lines, "placed_at": {"S": "2026-11-20T12:00:00Z"}})
+    assert list(contribution(found, per_product(count="lines")).shares) == [("PRODUCT#a", "2026-11-20")]
+
+
+def test_conditional_figures_count_and_add_only_what_their_predicate_takes():
+    counted = {"paid": lambda item: item["status"] == "paid"}
+    added = {
+        "units_paid": ("each.many", counted["paid"]),
+        "ones": ("each.many", lambda item: item["each"]["many"] == 1),
+    }
+    declared = per_product(count_where=counted, sum_where=added)
+    for status, wanted in (("paid", {"items": 2, "sum:paid": 2, "sum:units_paid": 7}), ("open", {"items": 2})):
+        new = {"lines": LINES, "placed_at": {"S": "2026-11-20T12:00:00Z"}, "status": {"S": status}}
+        assert contribution(change(new=new), declared).shares["PRODUCT#a", "2026-11-20"].amounts == wanted
+
+
+def test_rows_of_members_show_what_is_computed_of_each():
+    declared = Projection(
+        name="lines",
+        of=LINE,
+        pk="SKU#{each.sku}",
+        sk="{user_id}",
+        each="lines",
+        compute={"many": lambda item: item["each"]["many"]},
+    )
+    rows = contribution(change(new={"lines": LINES}), declared).rows
+    assert {key[0]: row["many"]["N"] for key, row in rows.items()} == {"SKU#a": "5", "SKU#b": "1"}
+
+
+@pytest.mark.parametrize(
+    ("function", "wanted"),
+    [
+        (lambda item: item["nothing"], "view 'v': compute 'day' raised KeyError"),
+        (lambda item: 1.5, "view 'v': attribute 'day': a float is inexact"),
+        (lambda item: True, "view 'v': template '{day}': 'day' is bool, expected S"),
+        (lambda item: ["x"], "view 'v': template '{day}': 'day' is list, expected S"),
+        (lambda item: "", "view 'v': template '{day}': the key would have 0 bytes, and may have 1 to 2048"),
+        (lambda item: "x" * 2049, "view 'v': template '{day}': the key would have 2049 bytes, and may have 1 to 2048"),
+    ],
+)
+def test_a_computed_key_that_cannot_be_one_is_rejected_by_name(function, wanted):
+    declared = Aggregate(name="v", of=LINE, pk="{day}", sk="x", compute={"day": function}, count="n")
+    assert cause(change(new={"email": {"S": "x"}}), declared).startswith(wanted)
+
+
+def test_a_computed_attribute_does_not_see_another():
+    declared = Aggregate(
+        name="v", of=LINE, pk="{b}", sk="x", compute={"a": lambda i: "a", "b": lambda i: i.get("a", "none")}, count="n"
+    )
+    assert list(contribution(change(new={"email": {"S": "x"}}), declared).shares) == [("none", "x")]

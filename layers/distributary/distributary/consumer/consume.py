@@ -79,8 +79,13 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     Raises ConfigError for an event that is neither.
     """
     deadline = Deadline.of(context)
-    if is_command(event):
-        return _command(event, deployed, deadline, context)
+    with deadline.governs():
+        if is_command(event):
+            return _command(event, deployed, deadline, context)
+        return _batch(event, deployed, deadline, context)
+
+
+def _batch(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
     if isinstance(event, StreamEvent) and event.decoded:
         deployed.telemetry.count("EventsDecoded")
     entries = stream_records.decode(event, deployed.streams.of_batch())

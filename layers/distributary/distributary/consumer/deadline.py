@@ -1,7 +1,9 @@
 """How much time an invocation has left, so that it stops before Lambda ends it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +46,15 @@ class Deadline:
         """Two thirds of the reserve later: for parking what the branch has given up on."""
         return Deadline(self.ends + self.reserve * 2 / 3, 0.0, self.clock)
 
+    @contextmanager
+    def governs(self) -> Iterator[None]:
+        """In this thread, while the block runs: see `governing`."""
+        token = _GOVERNING.set(self)
+        try:
+            yield
+        finally:
+            _GOVERNING.reset(token)
+
     def left(self) -> float:
         """Seconds left, never below 0."""
         return max(0.0, self.ends - self.clock())
@@ -56,3 +67,11 @@ class Deadline:
 
 FOREVER = Deadline(float("inf"))
 """For commands, which have time."""
+
+_GOVERNING = ContextVar("governing", default=FOREVER)
+
+
+def governing() -> Deadline:
+    """The deadline of the work that this thread does now, for calls that are not given it: a client's methods have the
+    arguments of boto3's."""
+    return _GOVERNING.get()

@@ -31,7 +31,8 @@ class Parallel:
         def one(task: Task) -> Result | DistributaryError:
             try:
                 deadline.check()
-                return call(task)
+                with deadline.governs():
+                    return call(task)
             except DistributaryError as error:
                 return error
 

@@ -1,8 +1,8 @@
 """The event by which a command asks a function to set keys right from the items as they are now.
 
 `{"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}, "version": "0...7", "removed": true}, ...]}}`, where each
-entry stands for a parked change, `"expired": true` for a delete by TTL. `"only": ["sales"]` beside the list names the
-views or indexes to set right.
+entry stands for a parked change, `"expired": true` for a delete by TTL. Where several regions are written to, an entry
+also holds the change's `"record"`. `"only": ["sales"]` beside the list names the views or indexes to set right.
 The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in order.
 """
 
@@ -32,13 +32,14 @@ class Reconcile:
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
     for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
     keeps what TTL takes does not keep this, and `expired` if it is a delete by TTL. `only` names the views or indexes
-    to set right; all if empty."""
+    to set right; all if empty. `record` is that of the change, as the stream delivered it; None if it was not given."""
 
     keys: Mapping[str, Typed]
     version: int = 0
     removed: bool = False
     expired: bool = False
     only: frozenset[str] = frozenset()
+    record: Mapping[str, Any] | None = None
 
     def at_least(self, nothing_left: bool) -> int:
         """The version that what is written has at least, so that no change up to it takes effect any more. Where
@@ -104,12 +105,14 @@ def _request(place: int, entry: Any, only: frozenset[str]) -> Reconcile:
             if kind not in ("S", "N", "B") or not isinstance(value, str):
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
-        removed, expired = entry.get("removed") is True, entry.get("expired") is True
-        return Reconcile(keys, int(version), removed, expired, only)
+        removed, expired, record = entry.get("removed") is True, entry.get("expired") is True, entry.get("record")
+        if not (record is None or isinstance(record, Mapping)):
+            raise TypeError(record)
+        return Reconcile(keys, int(version), removed, expired, only, record)
     except (KeyError, TypeError, ValueError, AttributeError, Rejected):
         raise ConfigError(
             f"reconcile entry {place}: give key (one or two attributes in DynamoDB JSON) and, if it stands for a "
-            "change, version (digits)"
+            "change, version (digits), and the record for an item of several regions"
         ) from None
 
 

@@ -2,6 +2,7 @@
 
 from distributary.derive.declarations import Aggregate, Latest, Projection
 from distributary.derive.validation import check
+from distributary.stream.computed import date_trunc, json_field, lower, nested, split_part
 from distributary.stream.entity import Entity
 from distributary.stream.predicates import electro_entity, key_prefix, type_is
 from distributary.stream.sort_key import sortable_number
@@ -12,8 +13,13 @@ __all__ = [
     "Latest",
     "Projection",
     "check",
+    "date_trunc",
     "electro_entity",
+    "json_field",
     "key_prefix",
+    "lower",
+    "nested",
     "sortable_number",
+    "split_part",
     "type_is",
 ]

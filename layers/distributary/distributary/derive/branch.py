@@ -7,18 +7,18 @@ from typing import TypeVar
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
-from distributary.derive.contribution import entry_of
-from distributary.derive.delta import Entry, typed_key
+from distributary.derive.contribution import contribution_of, entry_of
+from distributary.derive.delta import Entry, Row, typed_key
 from distributary.derive.ledger import Ledger
-from distributary.derive.rows import content_of, expiry_of
-from distributary.derive.view import Primitive, View
+from distributary.derive.scope import Scope
+from distributary.derive.view import Primitive, View, expiry_of
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
-from distributary.stream.change import Change
+from distributary.stream.change import Change, Image, Kind
 from distributary.stream.keys import bounded
 
 TOMBSTONE_ID_BYTES = 1024
-Task = TypeVar("Task")
+Task = TypeVar("Task", Write, Entry)
 
 
 def unchecked(deadline: Deadline) -> None:
@@ -83,10 +83,26 @@ def _planned(
     for view in views:
         try:
             if view.primitive is primitive and view.concerned(change):
-                tasks.append(one(view, change))
+                task = one(view, change)
+                tasks += [] if makes_no_difference(view, change, task) else [task]
         except Rejected as error:
             rejections.append(Rejected(f"view '{view.name}': {error}", error.detail))
     return tasks, rejections
+
+
+def makes_no_difference(view: View, change: Change, task: Write | Entry) -> bool:
+    """Whether the item has the same in the view before an update and after it: there is nothing to write or look at.
+    What was before it, an earlier change has brought, or will yet bring under its own version."""
+    if change.kind is not Kind.MODIFY or change.old is None or change.new is None:
+        return False
+    try:
+        if not (view.holds(change.old) and view.holds(change.new)):
+            return False
+        if isinstance(task, Entry):
+            return contribution_of(view, change.old, change) == task.contribution
+        return _row(view, change.old, task.key) == task.row
+    except Rejected:
+        return False
 
 
 def row_id(view: View, pk: str, sk: str) -> str:
@@ -102,5 +118,9 @@ def row_of(view: View, change: Change) -> Write:
     shown = view.shown(change)
     if shown is None or not view.holds(shown):
         return Write(id, key, None, change.version, if_present=view.found_nothing(change))
-    row = {**key, **content_of(view, shown)}
+    row = _row(view, shown, key)
     return Write(id, key, row, change.version, expires_at=expiry_of(row), mark=view.mark(change))
+
+
+def _row(view: View, image: Image, key: Row) -> Row:
+    return {**key, **view.content(Scope(image, view.declared.compute))}

@@ -6,13 +6,26 @@ from decimal import Context, Decimal
 from typing import Any
 
 from distributary.derive.declarations import Aggregate, Latest, Projection
-from distributary.derive.delta import ITEMS, Contribution, Edge, Entry, Key, MemberName, Row, Shape, Share
-from distributary.derive.rows import content_of
+from distributary.derive.delta import (
+    ITEMS,
+    Contribution,
+    Edge,
+    Entry,
+    Key,
+    MemberName,
+    Row,
+    Shape,
+    Share,
+    add,
+    typed_key,
+)
+from distributary.derive.scope import Scope, read
 from distributary.derive.view import View
 from distributary.errors import Rejected
 from distributary.stream.change import Change, Image
 from distributary.stream.codec import Typed, encode, number_text
-from distributary.stream.entity import guarded
+from distributary.stream.computed import Source
+from distributary.stream.entity import Predicate
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity, item_identity, table_of
 from distributary.stream.sort_key import sortable
 
@@ -28,10 +41,9 @@ def entry_of(view: View, change: Change) -> Entry:
     """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
     shown = view.shown(change)
     held = shown is not None and view.holds(shown)
-    item = item_identity(table_of(change.source), change.keys.raw)
-    contribution = _contribution(view, shown, change, item) if held and shown is not None else Contribution()
+    contribution = contribution_of(view, shown, change) if held and shown is not None else Contribution()
     return Entry(
-        entry_id(view.name, item),
+        entry_id(view.name, _item(change)),
         view.name,
         change.version,
         contribution,
@@ -46,19 +58,39 @@ def entry_id(view: str, item: str) -> str:
     return bounded(f"{view}|{item}", ENTRY_ID_BYTES)
 
 
-def _contribution(view: View, item: Image, change: Change, name: str) -> Contribution:
-    keys = view.keys(item)
-    match view.declared:
-        case Projection() if keys:
-            content = content_of(view, item)
-            return Contribution({key: {"pk": {"S": key[0]}, "sk": {"S": key[1]}, **content} for key in keys})
-        case Aggregate() as declared if keys:
-            shard = shard_of(declared, keys[0], identity(change.keys.raw)) if declared.shards > 1 else keys[0]
-            return Contribution(shares={shard: _share(declared, item)})
-        case Latest(by=by) if keys and (value := _value("by", by, item)) is not None:
-            member = _RANK, rank(value, name)
-            return Contribution(shares={keys[0]: Share({ITEMS: Decimal(1)}, {member: {"M": content_of(view, item)}})})
-    return Contribution()
+def _item(change: Change) -> str:
+    return item_identity(table_of(change.source), change.keys.raw)
+
+
+def contribution_of(view: View, item: Image, change: Change) -> Contribution:
+    """What one of the change's images contributes, if the view holds it. Raises Rejected as `entry_of`."""
+    declared = view.declared
+    if isinstance(declared, Projection):
+        rows = view.rows(item).items()
+        return Contribution({key: {**typed_key(key), **view.content(scope)} for key, scope in rows})
+    shares: dict[Key, Share] = {}
+    for key, scope in view.parts(item):
+        if isinstance(declared, Latest):
+            share = _shown(view, declared, scope, _item(change))
+        else:
+            key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
+            share = _share(declared, scope)
+        if share is not None:
+            shares[key] = _together(shares[key], share) if key in shares else share
+    return Contribution(shares=shares)
+
+
+def _together(one: Share, other: Share) -> Share:
+    """Of two members of an item in one group. A value that both have is the item's once."""
+    amounts = {name: add(one.amounts.get(name, Decimal()), amount) for name, amount in other.amounts.items()}
+    return Share({**one.amounts, **amounts}, {**one.members, **other.members})
+
+
+def _shown(view: View, declared: Latest, scope: Scope, name: str) -> Share | None:
+    value = read("'by'", declared.by, scope)
+    if value is None:
+        return None
+    return Share({ITEMS: Decimal(1)}, {(_RANK, rank(value, name)): {"M": view.content(scope)}})
 
 
 def shard_of(declared: Aggregate, key: Key, item: str) -> Key:
@@ -85,9 +117,9 @@ def rank(value: Any, item: str) -> str:
     return text.replace("\0", "\0\1") + "\0\0" + bounded(item, _TIE_BYTES)
 
 
-def _share(declared: Aggregate, item: Image) -> Share:
+def _share(declared: Aggregate, item: Scope) -> Share:
     amounts = {ITEMS: Decimal(1)}
-    for output, source in declared.sum.items():
+    for output, source in summed(declared).items():
         number = _number(f"sum '{output}'", source, item)
         if number:
             amounts[f"sum:{output}"] = number
@@ -97,7 +129,7 @@ def _share(declared: Aggregate, item: Image) -> Share:
             amounts |= {f"total:{output}": number, f"of:{output}": Decimal(1)}
     members: dict[MemberName, Typed] = {}
     for output, counted in {**declared.distinct, **declared.min, **declared.max}.items():
-        value = _value(output, counted, item)
+        value = read(f"'{output}'", counted, item)
         if value is not None:
             members[set_name(output, counted), _place(output, value)] = encode(value, output)
     return Share(amounts, members)
@@ -115,12 +147,25 @@ def _place(output: str, value: Any) -> str:
         raise Rejected(f"'{output}': {error}") from None
 
 
-def _value(what: str, source: str | Callable[[Image], Any], item: Image) -> Any:
-    return guarded(f"'{what}'", source, item) if callable(source) else item.get(source)
+def summed(declared: Aggregate) -> Mapping[str, Source]:
+    """What is added up, by the row's attribute: sums, and those that count or add only some items."""
+    if not declared.count_where and not declared.sum_where:
+        return declared.sum
+    some = {output: _counted(predicate) for output, predicate in declared.count_where.items()}
+    some |= {output: _where(source, predicate) for output, (source, predicate) in declared.sum_where.items()}
+    return {**declared.sum, **some}
 
 
-def _number(what: str, source: str | Callable[[Image], Any], item: Image) -> Decimal | None:
-    value = _value(what, source, item)
+def _counted(predicate: Predicate) -> Source:
+    return lambda item: 1 if predicate(item) else None
+
+
+def _where(source: Source, predicate: Predicate) -> Source:
+    return lambda item: (source(item) if callable(source) else item.get(source)) if predicate(item) else None
+
+
+def _number(what: str, source: Source, item: Scope) -> Decimal | None:
+    value = read(what, source, item)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
@@ -158,7 +203,7 @@ def figures(
     attribute."""
     zero = Decimal()
     shown = {declared.count: amounts.get(ITEMS, zero)} if declared.count else {}
-    shown |= {output: amounts.get(f"sum:{output}", zero) for output in declared.sum}
+    shown |= {output: amounts.get(f"sum:{output}", zero) for output in summed(declared)}
     shown |= {output: different.get(set_name(output, source), zero) for output, source in declared.distinct.items()}
     for output in declared.average:
         if many := amounts.get(f"of:{output}"):

@@ -11,6 +11,8 @@ from distributary.stream.entity import Entity, Predicate
 
 Number = str | Callable[[Image], Decimal | int | None]
 """An attribute's name, or a function of the item; an item without either adds nothing."""
+Each = str | Callable[[Image], Iterable[Value]] | None
+"""What `each` may be."""
 OnExpiry = Literal["remove", "keep"]
 
 
@@ -30,10 +32,13 @@ class Projection:
             that no two items share a row.
         keep: Attributes that the row has exactly as the item has them.
         rename: Attributes that the row has under another name: `{"old": "new"}`.
-        compute: Attributes that a function of the item returns, by their names in the row.
+        compute: Attributes that a function of the item returns, by their names in the row. `pk`, `sk`, `where` and
+            whatever else reads the item may use them as well. One that is None is missing there. See
+            [computed attributes](derive.md#computed-attributes).
         where: Which items have rows; all of them if None.
         each: The name of a set or a list, or a function of the item that returns the members. The item has a row for
-            each member, which the templates call `{each}`; at most 49 rows.
+            each member, at most 49. Templates call the member `{each}`, and what is inside it `{each.sku}`; functions
+            read it as `item["each"]`. Of two members with the same key the last one has the row.
         expires_at: The attribute with the time (a number, epoch seconds) at which the row's TTL ends, or a function of
             the item. Nothing else in the row may be called `expires_at`.
         on_expiry: What follows when the source's TTL deletes the item: `"remove"` removes its rows, `"keep"` leaves
@@ -48,7 +53,7 @@ class Projection:
     rename: Mapping[str, str] = field(default_factory=dict)
     compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
     where: Predicate | None = None
-    each: str | Callable[[Image], Iterable[Value]] | None = None
+    each: Each = None
     expires_at: Number | None = None
     on_expiry: OnExpiry = "remove"
 
@@ -59,7 +64,8 @@ class Aggregate:
 
     `sum`, `average`, `min`, `max` and `distinct` map an attribute of the row to an attribute of the items, or to a
     function of the item. An item without it adds nothing. All figures stay exact when items are updated and deleted:
-    for `min`, `max` and `distinct`, each value is counted in a row of its own.
+    for `min`, `max` and `distinct`, each value is counted in a row of its own. With `each`, members of items stand for
+    the items in all of this.
 
     Attributes:
         name: The view's name, as for `Projection`.
@@ -68,12 +74,18 @@ class Aggregate:
         sk: The group's sort key, a template; at most 1,024 bytes.
         count: The row's attribute for the number of items.
         sum: Sums, exact to 38 digits. A change that would exceed them is parked.
+        count_where: Numbers of those items for which a predicate is true: `{"open": is_open}`.
+        sum_where: Sums over those items: `{"paid": ("total", is_paid)}`, the source and the predicate.
         average: Averages, to 38 digits.
         min: The smallest values: numbers, strings or binaries.
         max: The largest values.
         distinct: How many different values there are. Not together with `shards`.
+        compute: Attributes that a function of the item returns, for the keys and figures above; the row does not show
+            them. One that is None is missing.
+        each: The name of a set or a list, or a function of the item that returns the members, as for `Projection`.
+            Each member counts in the group that its key names; an item may have several in one group.
         where: Which items count; all of them if None.
-        shards: How many rows a group is spread over, 1 to 100. `totals.read` combines them.
+        shards: How many rows a group is spread over, 1 to 100. `ViewReader.get` combines them.
         on_expiry: What follows when the source's TTL deletes the item: `"remove"` subtracts what it added, `"keep"`
             leaves it in the figures.
     """
@@ -88,6 +100,10 @@ class Aggregate:
     min: Mapping[str, str | Callable[[Image], Value]] = field(default_factory=dict)
     max: Mapping[str, str | Callable[[Image], Value]] = field(default_factory=dict)
     distinct: Mapping[str, str | Callable[[Image], Value]] = field(default_factory=dict)
+    count_where: Mapping[str, Predicate] = field(default_factory=dict)
+    sum_where: Mapping[str, tuple[Number, Predicate]] = field(default_factory=dict)
+    compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
+    each: Each = None
     where: Predicate | None = None
     shards: int = 1
     on_expiry: OnExpiry = "remove"
@@ -108,6 +124,7 @@ class Latest:
         keep: What the row holds, as for `Projection`.
         rename: As for `Projection`.
         compute: As for `Projection`.
+        each: As for `Aggregate`: each member takes part in the group that its key names.
         where: Which items take part; all of them if None.
         on_expiry: What follows when the source's TTL deletes the shown item: `"remove"` shows the next one, `"keep"`
             goes on showing it.
@@ -121,6 +138,7 @@ class Latest:
     keep: tuple[str, ...] = ()
     rename: Mapping[str, str] = field(default_factory=dict)
     compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
+    each: Each = None
     where: Predicate | None = None
     on_expiry: OnExpiry = "remove"
 

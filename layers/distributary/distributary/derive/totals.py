@@ -4,45 +4,14 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import reduce
 
-from distributary.consumer.deadline import FOREVER
-from distributary.derive.contribution import figures, shards_of
+from distributary.derive.contribution import figures
 from distributary.derive.declarations import Aggregate
-from distributary.derive.delta import Row, add, typed_key
+from distributary.derive.delta import Row, add
 from distributary.derive.groups import Group
-from distributary.derive.view import View
-from distributary.dynamodb.requests import BatchReader, batch_get
 from distributary.stream.codec import Value, decode, encode
 from distributary.stream.sort_key import sortable
 
 _ANY_BYTES = 4096
-
-
-def read(client: BatchReader, table: str, view: View, group: Mapping[str, Value]) -> dict[str, Value] | None:
-    """Reads a group of an `Aggregate`, all of its shards together. Costs 1 read unit for each shard, in one
-    BatchGetItem (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html). The shards are
-    not read at one moment, so a total may miss what is written meanwhile.
-
-    Args:
-        client: A boto3 client of DynamoDB.
-        table: The derived table's name.
-        view: The view, as `check` returns it.
-        group: The attributes that the view's keys name, with the group's values.
-
-    Returns:
-        The row's attributes, or None if the group is empty. Sums are exact Decimals, also beyond the 38 digits that
-        one row can hold; averages have 38 digits.
-
-    Raises:
-        TypeError: The view is no `Aggregate`.
-        Rejected: The group's key cannot be made: an attribute is missing or has the wrong type.
-        Unavailable: DynamoDB does not answer.
-    """
-    declared = view.declared
-    if not isinstance(declared, Aggregate):
-        raise TypeError(f"view '{view.name}' is no Aggregate")
-    keys = [typed_key(key) for key in shards_of(declared, view.key(group))]
-    rows = batch_get(client, table, keys, FOREVER)
-    return combined(declared, rows) if rows else None
 
 
 def combined(declared: Aggregate, rows: Sequence[Row]) -> dict[str, Value]:

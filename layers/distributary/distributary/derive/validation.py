@@ -7,10 +7,12 @@ from typing import Any, get_args
 from distributary.derive.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION
+from distributary.derive.scope import EACH
 from distributary.derive.transactions import ACTIONS
-from distributary.derive.view import EACH, EXPIRY, KEY_ATTRIBUTES, Primitive, View
+from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.computed import attributes_of
 from distributary.stream.entity import without_comma
 from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
@@ -70,34 +72,69 @@ def _faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[st
     if declared.on_expiry not in get_args(OnExpiry):
         yield f"on_expiry is '{declared.on_expiry}': give one of {', '.join(get_args(OnExpiry))}"
     yield from _template_faults(declared, templates)
-    for name in _named(declared):
-        if name not in (*entity.keys, *entity.attributes):
-            yield f"names '{name}', which entity '{entity.name}' does not declare; add it or correct the name"
+    yield from _source_faults(declared, templates)
     outputs = _outputs(declared)
     for name in sorted({name for name in outputs if outputs.count(name) > 1 or name in _RESERVED}):
         yield f"writes '{name}' twice, or it is one of the row's own attributes {', '.join(sorted(_RESERVED))}"
-    match declared:
-        case Projection(each=each) if each is not None:
-            yield from _each_faults(declared, templates)
-        case Aggregate():
-            yield from _aggregate_faults(declared)
+    if declared.each is not None:
+        yield from _each_faults(declared, templates)
+    if isinstance(declared, Aggregate):
+        yield from _aggregate_faults(declared)
 
 
 def _template_faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[str]:
     entity = declared.of
-    members = {EACH} if isinstance(declared, Projection) and declared.each is not None else set()
     for template, limit in zip(templates, (PARTITION_KEY_BYTES, SORT_KEY_BYTES), strict=False):
         for name in template.attributes:
-            if name not in {*entity.keys, *entity.attributes, *members}:
+            if not _known(declared, name):
                 place = f"key '{template.text}' uses '{name}'"
-                yield f"{place}, which entity '{entity.name}' does not declare; add it or correct the name"
+                yield f"{place}, which {_declares(entity.name)}"
         least = sum(len(part.encode()) if isinstance(part, str) else 1 for part in template.parts)
         if least > limit:
             yield f"key '{template.text[:40]}...' has at least {least} bytes, and may have {limit}"
 
 
-def _each_faults(declared: Projection, templates: Sequence[Template]) -> Iterable[str]:
-    if len(templates) == 2 and not any(EACH in template.attributes for template in templates):
+def _source_faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[str]:
+    """Of what names attributes of the item, or computed ones."""
+    entity = declared.of
+    own = {*entity.keys, *entity.attributes}
+    kept = [] if isinstance(declared, Aggregate) else [*declared.keep, *declared.rename]
+    for name in kept:
+        if name in declared.compute and name not in own:
+            yield f"keeps '{name}', which is computed: the row has it already; leave it out of keep and rename"
+        elif name not in own:
+            yield f"names '{name}', which {_declares(entity.name)}"
+    sources = _sources(declared)
+    named = [name for source in sources for name in attributes_of(source)]
+    read = [name for function in declared.compute.values() for name in attributes_of(function)]
+    for name in dict.fromkeys([*named, *read]):
+        if not (_known(declared, name) if name in named else name in own or _of_member(declared, name)):
+            yield f"names '{name}', which {_declares(entity.name)}"
+    used = {*named, *(name for template in templates for name in template.attributes)}
+    for name in sorted(used & own & declared.compute.keys()):
+        yield f"computes '{name}', and entity '{entity.name}' declares an attribute of that name; rename one"
+    for name in declared.compute:
+        if _of_member(declared, name) or not isinstance(name, str) or not name:
+            yield f"computes '{name}', which is no name for a computed attribute; choose another"
+
+
+def _known(declared: Declaration, name: str) -> bool:
+    entity = declared.of
+    return name in {*entity.keys, *entity.attributes, *declared.compute} or _of_member(declared, name)
+
+
+def _of_member(declared: Declaration, name: str) -> bool:
+    return declared.each is not None and (name == EACH or str(name).startswith(f"{EACH}."))
+
+
+def _declares(entity: str) -> str:
+    return f"entity '{entity}' does not declare; add it or correct the name"
+
+
+def _each_faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[str]:
+    used = {name for template in templates for name in template.attributes}
+    in_keys = any(_of_member(declared, name) or name in declared.compute for name in used)
+    if len(templates) == 2 and isinstance(declared, Projection) and not in_keys:
         yield "has 'each', but no key uses '{each}': an item's rows would be one; put {each} into pk or sk"
     if EACH in (*declared.of.keys, *declared.of.attributes):
         yield f"has 'each', and entity '{declared.of.name}' declares an attribute of that name: '{{each}}' is both"
@@ -105,7 +142,10 @@ def _each_faults(declared: Projection, templates: Sequence[Template]) -> Iterabl
 
 def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
     if not _outputs(declared):
-        yield "computes nothing: give it count, sum, average, min, max or distinct"
+        yield "computes nothing: give it count, sum, average, min, max, distinct, count_where or sum_where"
+    for output, each in declared.sum_where.items():
+        if not (isinstance(each, tuple) and len(each) == 2 and callable(each[1])):
+            yield f"sum_where '{output}' is {each!r}: give a source and a predicate, ('total', is_paid)"
     if not 1 <= declared.shards <= MAX_SHARDS:
         yield f"has {declared.shards} shards: give 1 to {MAX_SHARDS}"
     if declared.shards > 1 and declared.distinct:
@@ -115,17 +155,17 @@ def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
         yield f"an item that moves would take {actions} actions, and a transaction holds {ACTIONS}"
 
 
-def _named(declared: Declaration) -> list[str]:
-    """The attributes of items that a declaration reads, besides its keys."""
+def _sources(declared: Declaration) -> list[Any]:
+    """What gives a declaration its values, besides the templates and what is copied: names and functions."""
     match declared:
         case Aggregate():
-            each = (declared.sum, declared.average, declared.min, declared.max, declared.distinct)
-            sources: list[Any] = [source for by_output in each for source in by_output.values()]
+            by_output = (declared.sum, declared.average, declared.min, declared.max, declared.distinct)
+            conditional = [pair[0] for pair in declared.sum_where.values() if isinstance(pair, tuple) and pair]
+            return [declared.each, *(source for each in by_output for source in each.values()), *conditional]
         case Latest():
-            sources = [*declared.keep, *declared.rename, declared.by]
+            return [declared.each, declared.by]
         case Projection():
-            sources = [*declared.keep, *declared.rename, declared.expires_at, declared.each]
-    return [source for source in sources if isinstance(source, str)]
+            return [declared.each, declared.expires_at]
 
 
 def _outputs(declared: Declaration) -> list[str]:
@@ -137,6 +177,8 @@ def _outputs(declared: Declaration) -> list[str]:
         declared.min,
         declared.max,
         declared.distinct,
+        declared.count_where,
+        declared.sum_where,
     ]
     return [*([declared.count] if declared.count else []), *(name for each in by_output for name in each)]
 
@@ -180,4 +222,8 @@ def _units(view: View) -> tuple[str, str, str]:
             return "6", "6, moved 10", "6"
         case Aggregate() as declared:
             sets = len({*map(str, [*declared.min.values(), *declared.max.values(), *declared.distinct.values()])})
-            return f"{4 + 2 * sets}", f"2 to {4 + 4 * sets}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"
+            return f"{4 + 2 * sets}", f"{_range(4, 4 + 4 * sets)}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"
+
+
+def _range(least: int, most: int) -> str:
+    return f"{least} to {most}" if most > least else f"{least}"

@@ -1,14 +1,18 @@
-"""Checked declarations, ready for use."""
+"""Checked declarations, ready for use: which rows an item has, and what they hold."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
+from distributary.derive.scope import Scope, read
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
-from distributary.stream.codec import Value
+from distributary.stream.codec import Typed, Value, encode, for_client
+from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
 
@@ -18,11 +22,11 @@ KEY_ATTRIBUTES = ("pk", "sk")
 EXPIRY = "expires_at"
 """The derived table's TTL attribute; N, epoch seconds."""
 
-EACH = "each"
-"""What templates call a member of what a Projection's `each` names."""
-
 MAX_ROWS = 49
 """Of one item: as many may go while as many come, in one transaction with the ledger's row."""
+
+
+_SHARD = re.compile(r"%s[0-9]+$")
 
 
 class Primitive(StrEnum):
@@ -57,31 +61,40 @@ class View:
         """The row's key. Raises Rejected for a key that cannot be made."""
         return self.pk.render(keys, PARTITION_KEY_BYTES), self.sk.render(keys, SORT_KEY_BYTES)
 
-    def keys(self, item: Image) -> list[tuple[str, str]]:
-        """Those of all rows; none if the item lacks an attribute of them. Raises Rejected as `key`, and for more rows
-        than one transaction can move."""
-        if any(name not in item for name in (*self.pk.attributes, *self.sk.attributes) if name != EACH):
-            return []
-        if not isinstance(self.declared, Projection) or self.declared.each is None:
-            return [self.key(item)]
-        named = (*self.pk.attributes, *self.sk.attributes)
-        plain = {name: item[name] for name in named if name != EACH}
-        keys = list(dict.fromkeys(self.key({**plain, EACH: member}) for member in self._each(item)))
-        if len(keys) > MAX_ROWS:
-            raise Rejected(f"the item would have {len(keys)} rows, and may have {MAX_ROWS}")
-        return keys
+    def read(self, key: tuple[str, str]) -> dict[str, Typed] | None:
+        """The attributes that a row's or a shard's key holds; None for a key that the view cannot have made."""
+        declared = self.declared
+        spread = isinstance(declared, Aggregate) and declared.shards > 1
+        pk = self.pk.read(_SHARD.sub("", key[0]) if spread else key[0])
+        sk = self.sk.read(key[1])
+        if pk is None or sk is None or any(pk[name] != sk[name] for name in pk.keys() & sk.keys()):
+            return None
+        return {**pk, **sk}
 
-    def _each(self, item: Image) -> Iterable[Value]:
-        each = self.declared.each if isinstance(self.declared, Projection) else None
-        found = guarded("each", each, item) if callable(each) else item.get(str(each), ())
-        if not isinstance(found, frozenset | set | list | tuple):
-            raise Rejected(f"each: {type(found).__name__} has no members; name a set or a list")
+    def parts(self, item: Image) -> list[tuple[tuple[str, str], Scope]]:
+        """What the item has in the view: for each of its members, or for itself, the key of a row or a group, and what
+        the declaration reads there. What lacks an attribute of the key has none. Raises Rejected as `key`."""
+        whole = Scope(item, self.declared.compute)
+        each = self.declared.each
+        scopes = [whole] if each is None else [whole.at(member) for member in _members(each, whole)]
+        named = {*self.pk.attributes, *self.sk.attributes}
+        return [(self.key(scope), scope) for scope in scopes if all(name in scope for name in named)]
+
+    def rows(self, item: Image) -> dict[tuple[str, str], Scope]:
+        """A Projection's rows of the item: of two members with one key, the last. Raises Rejected as `parts`, and for
+        more rows than one transaction can move."""
+        found = dict(self.parts(item))
+        if len(found) > MAX_ROWS:
+            raise Rejected(f"the item would have {len(found)} rows, and may have {MAX_ROWS}")
         return found
 
     def holds(self, item: Image) -> bool:
         """Whether the view is about the item. Raises Rejected if a predicate fails on it."""
         where = self.declared.where
-        return self.declared.of.claims(item) and (where is None or bool(guarded("where", where, item)))
+        if not self.declared.of.claims(item):
+            return False
+        compute = self.declared.compute
+        return where is None or bool(guarded("where", where, Scope(item, compute) if compute else item))
 
     @property
     def keeps_expired(self) -> bool:
@@ -113,9 +126,36 @@ class View:
         snapshot = change.origin is Origin.SNAPSHOT
         return change.kind is Kind.INSERT and (snapshot or not self.keeps_expired)
 
-    def computed(self, item: Image) -> dict[str, Value]:
-        """The computed attributes. Raises Rejected if a function fails on the item."""
-        if isinstance(self.declared, Aggregate):
-            return {}
-        functions = self.declared.compute.items()
-        return {name: guarded(f"compute '{name}'", function, item) for name, function in functions}
+    def content(self, scope: Scope) -> dict[str, Typed]:
+        """What a row holds besides its key: copied attributes exactly, computed ones, and its expiry. Raises
+        Rejected."""
+        image, computed = scope.image, self.declared.compute
+        content: dict[str, Typed] = {
+            name: for_client(image.typed(source), source) for name, source in self.copied.items() if source in image
+        }
+        content |= {name: encode(scope.computed(name), name) for name in computed}
+        expiry = self.declared.expires_at if isinstance(self.declared, Projection) else None
+        if isinstance(expiry, str) and expiry in image and expiry not in computed:
+            content[EXPIRY] = for_client(image.typed(expiry), expiry)
+        elif (moment := read("expires_at", expiry, scope)) is not None:
+            content[EXPIRY] = encode(moment, EXPIRY)
+        return content
+
+
+def expiry_of(row: Mapping[str, Typed]) -> int | None:
+    """When the derived table's TTL may take the row, in epoch seconds; None if it never does."""
+    typed = row.get(EXPIRY, {})
+    return int(Decimal(typed["N"])) if "N" in typed else None
+
+
+def _members(each: Source, scope: Scope) -> Sequence[Value]:
+    """In an order that a scan gives them in as well as the stream."""
+    found = read("each", each, scope)
+    match found:
+        case None:
+            return ()
+        case list() | tuple():
+            return found
+        case set() | frozenset():
+            return sorted(found, key=repr)
+    raise Rejected(f"each: {type(found).__name__} has no members; name a set or a list")

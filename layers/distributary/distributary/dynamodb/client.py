@@ -13,11 +13,13 @@ import ssl
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import botocore.session
+import msgspec
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
 from botocore.httpsession import get_cert_path
@@ -25,14 +27,14 @@ from botocore.httpsession import get_cert_path
 from distributary import __version__
 from distributary.consumer.aws import client
 from distributary.consumer.backoff import backoff_seconds
-from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.deadline import FOREVER, Deadline, governing
 from distributary.consumer.parallel import WORKERS, Parallel
 from distributary.dynamodb.connection import Address
 from distributary.dynamodb.response import Response
 from distributary.dynamodb.signature import Signature
 from distributary.dynamodb.steps import Steps, finish
 from distributary.dynamodb.transport import Endpoint, Exchange, Loop, Retry, once
-from distributary.errors import DistributaryError
+from distributary.errors import ConfigError, DistributaryError
 
 Result = TypeVar("Result")
 _TYPE = "application/x-amz-json-1.0"
@@ -71,11 +73,12 @@ class DynamoDBClient:
         connect_seconds: float = 1.0,
         read_seconds: float = 2.0,
         jitter: Callable[[float, float], float] = random.uniform,
+        ca_bundle: str = "",
     ) -> None:
         parts = urlsplit(endpoint)
         usual, host = _PORTS[parts.scheme], parts.hostname or ""
         port = parts.port or usual
-        tls = _tls() if parts.scheme == "https" else None
+        tls = _tls(ca_bundle) if parts.scheme == "https" else None
         address = Address(host, port, tls, connect_seconds, read_seconds)
         named = f"[{host}]" if ":" in host else host
         headers = {"host": named if port == usual else f"{named}:{port}", "content-type": _TYPE}
@@ -121,8 +124,9 @@ class DynamoDBClient:
         return self.call("DescribeTable", arguments)
 
     def call(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """Calls an operation by its name, and waits. Raises ClientError or BotoCoreError."""
-        return once(self.steps(operation, arguments), FOREVER)
+        """Calls an operation by its name, and waits: until two thirds of the reserve of the `governing` deadline are
+        over. Raises ClientError or BotoCoreError, and Unavailable if it can not begin before that."""
+        return once(self.steps(operation, arguments), governing().into_reserve())
 
     def steps(self, operation: str, arguments: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """The call as steps of a `transport.Loop`. Its retries share one body, and so a transaction's token: one that
@@ -154,7 +158,11 @@ _CONSTANT = f"User-Agent: distributary/{__version__}\r\nAccept-Encoding: identit
 def _trusting(bundle: str, more: str) -> ssl.SSLContext:
     """One context for all clients that trust `bundle`, and `more` if there is such a file. To read a bundle takes as
     long as hundreds of requests."""
-    context = ssl.create_default_context(cafile=bundle)
+    try:
+        context = ssl.create_default_context(cafile=bundle)
+    except OSError as error:
+        fix = "correct AWS_CA_BUNDLE, or ca_bundle in AWS's config file"
+        raise ConfigError(f"{bundle}: no certificates can be read from it ({error}); {fix}") from None
     # Python sets it from 3.13 on, boto3 does not: older authorities of companies do not mark their CA as critical
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if os.path.isfile(more):
@@ -162,28 +170,39 @@ def _trusting(bundle: str, more: str) -> ssl.SSLContext:
     return context
 
 
-def _tls() -> ssl.SSLContext:
-    """What boto3 trusts: AWS_CA_BUNDLE, or its own bundle. Besides, what SSL_CERT_FILE names, as in OpenSSL."""
-    bundle = os.environ.get("AWS_CA_BUNDLE") or str(get_cert_path(True))
-    return _trusting(bundle, os.environ.get("SSL_CERT_FILE", ""))
+def _tls(bundle: str) -> ssl.SSLContext:
+    """What boto3 trusts: AWS_CA_BUNDLE, `bundle`, or its own. Besides, what SSL_CERT_FILE names, as in OpenSSL."""
+    trusted = os.environ.get("AWS_CA_BUNDLE") or bundle or str(get_cert_path(True))
+    return _trusting(trusted, os.environ.get("SSL_CERT_FILE", ""))
 
 
 def _body(operation: str, arguments: Mapping[str, Any]) -> bytes:
     if operation == "TransactWriteItems":
         arguments = {"ClientRequestToken": str(uuid.uuid4()), **arguments}
-    return _ENCODER.encode(arguments).encode()
+    return encoded(arguments)
 
 
-def _base64(content: Any) -> Any:
-    """Of what JSON has no form for, DynamoDB JSON holds bytes and other mappings than dicts."""
-    if isinstance(content, bytes):
-        return base64.b64encode(content).decode()
-    if isinstance(content, Mapping):
-        return dict(content)
+def encoded(content: Any) -> bytes:
+    """DynamoDB JSON; bytes become base64, and a `msgspec.Raw` is copied as it is. Raises TypeError for what it can not
+    hold."""
+    try:
+        return _ENCODE(content)
+    except UnicodeEncodeError:  # a lone surrogate, which the service has to refuse
+        return json.dumps(content, default=_plain).encode()
+
+
+def _plain(content: Any) -> Any:
+    match content:
+        case bytes():
+            return base64.b64encode(content).decode()
+        case msgspec.Raw():
+            return json.loads(bytes(content))
+        case Mapping():
+            return dict(content)
     raise TypeError(f"DynamoDB JSON holds no {type(content).__name__}")
 
 
-_ENCODER = json.JSONEncoder(default=_base64, separators=(",", ":"))
+_ENCODE = msgspec.json.Encoder(enc_hook=_plain).encode
 
 
 def _found(content: bytes) -> dict[str, Any]:
@@ -192,12 +211,20 @@ def _found(content: bytes) -> dict[str, Any]:
     if content == b"{}":
         return {}
     try:
-        found = json.loads(content, object_hook=_with_bytes)
+        found = decoded(content)
     except ValueError as error:
         raise HTTPClientError(error=error) from error
     if not isinstance(found, dict):
         raise HTTPClientError(error="the response is no object of JSON")
     return found
+
+
+def decoded(content: bytes) -> Any:
+    """DynamoDB JSON, base64 as bytes. Raises ValueError."""
+    if b'"B' not in content:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):  # such as of a lone surrogate, which json takes
+            return msgspec.json.decode(content)
+    return json.loads(content, object_hook=_with_bytes)
 
 
 def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +241,7 @@ def _with_bytes(found: dict[str, Any]) -> dict[str, Any]:
 def _refusal(operation: str, response: Response) -> ClientError:
     """As boto3 reports it; a response that is not DynamoDB's is judged by its status."""
     try:
-        said = json.loads(response.content, object_hook=_with_bytes)
+        said = decoded(response.content)
         code, message = said["__type"].rpartition("#")[2], said.get("message") or said.get("Message") or ""
     except (ValueError, LookupError, TypeError, AttributeError):
         said, code, message = {}, str(response.status), response.content[:200].decode(errors="replace")
@@ -242,10 +269,12 @@ def connect(region: str | None, connections: int = WORKERS, session: botocore.se
     supports neither.
     """
     plain = client("dynamodb", region, connections=connections, session=session)
-    endpoint, found = plain.meta.endpoint_url, (session or botocore.session.get_session()).get_credentials()
+    configured = session or botocore.session.get_session()
+    endpoint, found = plain.meta.endpoint_url, configured.get_credentials()
     if found is None or urlsplit(endpoint).path not in ("", "/") or _proxied(endpoint):
         return plain
-    return DynamoDBClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections)
+    bundle = configured.get_config_variable("ca_bundle") or ""
+    return DynamoDBClient(endpoint, plain.meta.region_name, found.get_frozen_credentials, connections, ca_bundle=bundle)
 
 
 def _proxied(endpoint: str) -> bool:

@@ -2,11 +2,12 @@
 
 import errno
 import os
+import select
 import selectors
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -47,16 +48,17 @@ class Phase(Enum):
 
 
 class Connection:
-    """To the first of `found`, which `Address.resolve` gave; `others` are the rest. `events` is what it waits for.
+    """To the first of `found`, which `Address.resolve` gave, whose family the system supports; `others` come after it.
+    Raises OSError if there is none. `events` is what it waits for.
     `answered`: it has carried a response, so that it may have been closed since without a fault of the service."""
 
     def __init__(self, address: Address, found: Sequence[Any]) -> None:
-        (family, kind, protocol, _, place), *others = found
-        self.address, self.others = address, others
+        self.socket: Any
+        self.address = address
+        self.socket, place, self.others = _opened(found)
         self.events, self.phase, self.answered = WRITE, Phase.CONNECTING, False
         self._request = memoryview(b"")
         self._reader = ResponseReader()
-        self.socket: Any = socket.socket(family, kind, protocol)
         self.socket.setblocking(False)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._fault: int | None = self.socket.connect_ex(place)
@@ -91,19 +93,24 @@ class Connection:
                 self.socket.do_handshake()
                 self.phase = Phase.SENDING
             if self.phase is Phase.SENDING:
-                self._send()
-            elif self.phase is Phase.READING:
+                return self._send()
+            if self.phase is Phase.READING:
                 return self._read()
         except ssl.SSLWantWriteError:
             self.events = WRITE
         except ssl.SSLWantReadError:
             self.events = READ
         except BlockingIOError:
-            self.events = WRITE if self.phase in (Phase.CONNECTING, Phase.SENDING) else READ
+            self.events = WRITE if self.phase is Phase.CONNECTING else READ
         return None
 
     def is_alive(self) -> bool:
-        """Whether an idle connection is still open, as far as this side was told, and silent as it has to be."""
+        """Whether an idle connection is still open, as far as this side was told, and silent as it has to be. The
+        kernel is asked first, in a fifth of the time that OpenSSL takes."""
+        look = select.poll()
+        look.register(self.socket, select.POLLIN)
+        if not look.poll(0):
+            return True
         try:
             self.socket.recv(1)
         except _PENDING:
@@ -130,10 +137,30 @@ class Connection:
             )
             self.phase = Phase.HANDSHAKE
 
-    def _send(self) -> None:
-        while (sent := self.socket.send(self._request)) < len(self._request):
-            self._request = self._request[sent:]
+    def _send(self) -> Response | None:
+        """What is left of the request. A response that comes before all of it was sent refuses it, and nobody reads the
+        rest. It is looked for first: once sending has failed, OpenSSL may read no more."""
+        if self.events == READ | WRITE and (refusal := self._refusal()):
+            return refusal
+        try:
+            while (sent := self.socket.send(self._request)) < len(self._request):
+                self._request = self._request[sent:]
+        except _PENDING:
+            self.events = READ | WRITE
+            return None
+        except OSError:
+            if refusal := self._refusal():
+                return refusal
+            raise
         self.events, self.phase = READ, Phase.READING
+        return None
+
+    def _refusal(self) -> Response | None:
+        try:
+            refusal = self._read()
+        except _PENDING:
+            return None
+        return replace(refusal, reusable=False) if refusal else None
 
     def _read(self) -> Response | None:
         while True:
@@ -144,3 +171,13 @@ class Connection:
             if response is not None:
                 self.answered, self.phase = True, Phase.IDLE
                 return response
+
+
+def _opened(found: Sequence[Any]) -> tuple[socket.socket, Any, Sequence[Any]]:
+    (family, kind, protocol, _, place), *others = found
+    try:
+        return socket.socket(family, kind, protocol), place, others
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT or not others:
+            raise
+        return _opened(others)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.dynamodb.requests import BatchReader
+from distributary.dynamodb.requests import Operation
 from distributary.errors import Unavailable
 
 UNSAID = 1.0
@@ -67,15 +67,31 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Metered:
-    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read."""
+    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read. Writes
+    do not wait."""
 
-    client: BatchReader
+    client: Any
     pace: Pace
     deadline: Deadline = FOREVER
 
     def batch_get_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """See `BatchReader`. Raises Unavailable as `Pace.wait`."""
+        """See `ItemClient`. Raises Unavailable as `Pace.wait`."""
+        return self._read(self.client.batch_get_item, arguments)
+
+    def get_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """As `batch_get_item`."""
+        return self._read(self.client.get_item, arguments)
+
+    def put_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """See `ItemClient`."""
+        return self.client.put_item(**arguments)
+
+    def delete_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """See `ItemClient`."""
+        return self.client.delete_item(**arguments)
+
+    def _read(self, operation: Operation, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         self.pace.wait(self.deadline)
-        answer = self.client.batch_get_item(ReturnConsumedCapacity="TOTAL", **arguments)
+        answer = operation(ReturnConsumedCapacity="TOTAL", **arguments)
         self.pace.paid(answer)
         return answer

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 """
 
 import hmac
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from hashlib import sha256
 from botocore.credentials import ReadOnlyCredentials
 
 SERVICE = "dynamodb"
-LONG_SECONDS, HOLD_SECONDS = 0.1, 30.0
+LONG_SECONDS, HOLD_SECONDS, FAILURE_TIMES = 0.1, 30.0, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class Signature:
 
     `credentials` is asked once a second, so that it may renew them; what it raises rises. Once it has taken longer than
     `LONG_SECONDS`, what it gave is held for `HOLD_SECONDS`. botocore begins to renew a quarter of an hour before
-    credentials expire, and gives the old ones if that fails: each request would wait for another failure.
+    credentials expire, and gives the old ones if that fails: each request would wait for another failure. An error that
+    it raises rises `FAILURE_TIMES` as long as it took again, `HOLD_SECONDS` at most.
     """
 
     def __init__(
@@ -47,13 +49,14 @@ class Signature:
         self._headers, self._region, self._credentials, self._now = dict(headers), region, credentials, now
         self._second: _Second | None = None
         self._key: tuple[str, str, bytes] = "", "", b""
-        self._held: tuple[float, ReadOnlyCredentials] | None = None
+        self._held: tuple[float, float, ReadOnlyCredentials | Exception] | None = None
+        self._lock = threading.Lock()
 
     def headers(self, target: bytes, body: bytes) -> bytes:
         """All headers of a request, each with the end of its line."""
         second = self._second
         if second is None or second.at != int(self._now()):
-            self._second = second = self._derived()
+            second = self._renewed()
         request = b"%bx-amz-target:%b\n\n%b\n%b" % (
             second.canonical,
             target,
@@ -67,6 +70,14 @@ class Signature:
             b"AWS4-HMAC-SHA256 Credential=%b, SignedHeaders=%b, Signature=%b"
             % (second.credential, second.names, signed.hex().encode()),
         )
+
+    def _renewed(self) -> _Second:
+        """Threads that wait here for the same credentials share what comes of it."""
+        with self._lock:
+            second = self._second
+            if second is None or second.at != int(self._now()):
+                self._second = second = self._derived()
+        return second
 
     def _derived(self) -> _Second:
         given = self._given()
@@ -88,12 +99,26 @@ class Signature:
         )
 
     def _given(self) -> ReadOnlyCredentials:
+        """Raises what `credentials` raises, also while that is held."""
         began, held = self._now(), self._held
-        if held is not None and 0 <= began - held[0] < HOLD_SECONDS:
-            return held[1]
-        given, ended = self._credentials(), self._now()
-        self._held = (ended, given) if ended - began > LONG_SECONDS else None
-        return given
+        if held is None or not 0 <= began - held[0] < held[1]:
+            self._held = held = self._asked(began)
+        if isinstance(held[2], Exception):
+            raise held[2].with_traceback(None)
+        return held[2]
+
+    def _asked(self, began: float) -> tuple[float, float, ReadOnlyCredentials | Exception]:
+        """When they were given, for how many seconds that holds, and what was given."""
+        given: ReadOnlyCredentials | Exception
+        try:
+            given = self._credentials()
+        except Exception as error:  # noqa: BLE001  (it rises in each request while it is held)
+            given = error
+        ended = self._now()
+        seconds = ended - began
+        if isinstance(given, Exception):
+            return ended, min(seconds * FAILURE_TIMES, HOLD_SECONDS), given
+        return ended, HOLD_SECONDS if seconds > LONG_SECONDS else 0.0, given
 
     def _signing_key(self, secret: str, day: str) -> bytes:
         if self._key[:2] != (secret, day):

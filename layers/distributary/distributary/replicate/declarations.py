@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.replicate.multi_active.crdt import Time
@@ -65,10 +65,15 @@ class Mirror:
         """Whether the replica has the item. Raises Rejected if a predicate fails on it."""
         return self.claims(item) and (self.where is None or bool(guarded("where", self.where, item)))
 
-    def row(self, item: Image) -> dict[str, Typed]:
-        """What the replica has of it: all but the dropped, exactly, the masked by their functions' answers. Raises
+    def row(self, item: Image, sliced: bool = False) -> dict[str, Any]:
+        """What the replica has of it: all but the dropped, exactly, the masked by their functions' answers. Where
+        `sliced` asks for it, attributes are the text that was received, if the image has it: see `Image.slices`. Raises
         Rejected for an image that is no DynamoDB item, and for a function that fails or answers no DynamoDB value."""
-        return {name: self._shown(item, name) for name in item.raw if name not in self.drop}
+        slices = item.slices() if sliced else None
+        if slices is None:
+            return {name: self._shown(item, name) for name in item.raw if name not in self.drop}
+        masked = {name: self._shown(item, name) for name in self.mask if name in slices}
+        return {name: text for name, text in slices.items() if name not in self.drop} | masked
 
     def check_keys(self, keys: Iterable[str]) -> None:
         """Raises Unavailable if the stream's table has other keys than declared: once fixed, the change succeeds."""

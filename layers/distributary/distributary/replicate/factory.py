@@ -4,17 +4,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from distributary.consumer import outcome as outcomes
 from distributary.consumer.assumed_role import assumed
 from distributary.consumer.aws import Clients
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.dynamodb.client import DynamoDBClient
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import ConfigError, Rejected
+from distributary.errors import ConfigError
 from distributary.replicate.declarations import Mirror, Replica, check, peers_of, target_of
 from distributary.replicate.mirror import CALLS, REQUESTS, MirrorBranch
 from distributary.replicate.multi_active.conflicts import Conflicts
@@ -58,19 +58,14 @@ def build(
     )
 
 
-NOT_REDRIVEN = outcomes.parked(
-    Rejected("an item of several regions is not redriven: `distributary verify replicate --repair` sets it right")
-)
-"""What every item ends as where several regions are written to."""
-
-
 def reconciler(
     branch: Branch, clients: Clients, source: Callable[[], str], generation: int, read_units: float | None = None
 ) -> Reconciler:
-    """Sets items right in the replica of a mirror. `source` is asked when a command comes for the source table's name
-    or ARN; it raises ConfigError if it knows none. `read_units`: of the source a second; None = without a limit."""
+    """Sets items right in the replica of a mirror, or in all regions. `source` is asked when a command comes for the
+    source table's name or ARN; it raises ConfigError if it knows none. `read_units`: of the source, or of each region's
+    tables, a second; None = without a limit."""
     if not isinstance(branch, MirrorBranch):
-        return lambda requests, _: [NOT_REDRIVEN] * len(requests)
+        return _of_regions(branch, generation, read_units)
     register, pace = branch.register, Pace(read_units)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
@@ -79,13 +74,30 @@ def reconciler(
         from distributary.replicate.verify.comparison import of_mirror
         from distributary.replicate.verify.table import Side
 
-        if any(each.only for each in requests):
-            raise ConfigError("replicate keeps one replica: leave out 'only'")
+        _check_only(requests)
         sides = Side(clients("dynamodb"), source(), pace), Side(register.client, register.table, name="replica")
         comparator = of_mirror(branch, *sides, generation)
         return MirrorReconciler(branch, comparator)(requests, deadline)
 
     return reconcile
+
+
+def _of_regions(branch: MultiActiveBranch | MergingBranch, generation: int, read_units: float | None) -> Reconciler:
+    paces = {rows.region: Pace(read_units) for rows in branch.regions}
+
+    def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
+        # As above.
+        from distributary.replicate.multi_active.reconcile import RegionsReconciler
+
+        _check_only(requests)
+        return RegionsReconciler(branch, paces, generation)(requests, deadline)
+
+    return reconcile
+
+
+def _check_only(requests: Sequence[Reconcile]) -> None:
+    if any(each.only for each in requests):
+        raise ConfigError("replicate keeps one replica: leave out 'only'")
 
 
 def _mirror(
@@ -108,6 +120,8 @@ def mirror(
     parallel: Parallel,
     version_attribute: str = REPLICA_VERSION,
 ) -> MirrorBranch:
-    """A mirror over a client of its target: a region and the name of a table in it."""
+    """A mirror over a client of its target: a region and the name of a table in it. Our own client takes attributes as
+    the text that was received, boto3's does not."""
     region, table = target
-    return MirrorBranch(Register(client, table, tombstones, parallel, version_attribute), f"{region}/{table}", declared)
+    register = Register(client, table, tombstones, parallel, version_attribute)
+    return MirrorBranch(register, f"{region}/{table}", declared, sliced=isinstance(client, DynamoDBClient))

@@ -20,18 +20,21 @@ TOMBSTONE_ID_BYTES = 1024
 CALLS = 100
 """At once through threads, since each crosses to another region."""
 
-REQUESTS = 500
+REQUESTS = 700
 """At once through one thread, each over its own connection, of which a batch opens only as many as it has changes. A
-function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), of which
+`CALLS` may be connections to the tombstones, and as many to S3."""
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorBranch:
-    """Keeps in the register's table what `declared` says, plus the version attribute."""
+    """Keeps in the register's table what `declared` says, plus the version attribute. `sliced`: the register's client
+    takes attributes as the text that was received."""
 
     register: Register
     name: str
     declared: Mirror = field(default_factory=Mirror)
+    sliced: bool = False
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. What another mirror wrote into the source is ignored; otherwise two mirrors that face
@@ -84,7 +87,7 @@ class MirrorBranch:
         key = {name: for_client(typed, name) for name, typed in change.keys.raw.items()}
         kept = self.keeps_expired and change.expired
         shown = change.old if kept else change.new
-        row = self.declared.row(shown) if shown is not None and self.declared.holds(shown) else None
+        row = self.declared.row(shown, self.sliced) if shown is not None and self.declared.holds(shown) else None
         mark = versions.KEPT if kept else versions.LIVE if self.keeps_expired and row is not None else ""
         claimed = any(image is not None and self.declared.claims(image) for image in (change.old, change.new))
         return Write(self.row_id(change.keys.raw), key, row, change.version, spares_unversioned=not claimed, mark=mark)
@@ -109,4 +112,7 @@ class MirrorBranch:
 def _agreed(writes: Sequence[Write]) -> list[Write]:
     """Of a row's writes only the newest is made. It takes an unversioned row away if any of them would."""
     taking = {write.id for write in writes if not write.spares_unversioned}
-    return [replace(write, spares_unversioned=write.id not in taking) for write in writes]
+    return [
+        replace(write, spares_unversioned=False) if write.spares_unversioned and write.id in taking else write
+        for write in writes
+    ]

@@ -51,6 +51,12 @@ class Image(Mapping[str, Value]):
         UTF-8 in one line, and no name is in it twice. None otherwise."""
         return None
 
+    def slices(self) -> Mapping[str, Any] | None:
+        """Each attribute as the text that was received (`msgspec.Raw`), for a request that carries it as it is. None
+        if it was not received as text, or may say something else than `raw` does: then it is no UTF-8, has a name
+        twice or a lone surrogate, or is no DynamoDB JSON. Whether a number or a set is one, the table judges."""
+        return None
+
     def __getitem__(self, name: str) -> Value:
         decoded = self._decoded
         if decoded is None:

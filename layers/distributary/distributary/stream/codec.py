@@ -16,6 +16,7 @@ _NUMBERS = Context(prec=38, Emin=-130, Emax=125, traps=[Inexact, InvalidOperatio
 """DynamoDB's number: 38 digits, 1E-130 to 9.99E+125; whatever would be rounded is refused.
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html"""
 
+_exactly = _NUMBERS.create_decimal
 _DEPTH = 64
 """DynamoDB nests 32 levels deep: what is far deeper came from no table, and would exhaust the stack."""
 
@@ -28,8 +29,11 @@ def decode(typed: Typed, where: str = "value", depth: int = 0) -> Value:
     """
     try:
         ((tag, content),) = typed.items()
-        if tag == "S" and type(content) is str and content.isascii():
-            return content
+        if type(content) is str and content.isascii():
+            if tag == "S":
+                return content
+            if tag == "N":
+                return _number(content)
         flat = _FLAT.get(tag)
         if flat is not None:
             return flat(content)
@@ -131,7 +135,7 @@ def number_text(number: int | Decimal, where: str = "value") -> str:
 def _number(text: str) -> Decimal:
     if not isinstance(text, str) or not text.isascii():
         raise TypeError
-    number = _NUMBERS.create_decimal(text)
+    number = _exactly(text)
     if not number.is_finite():
         raise ValueError
     return number

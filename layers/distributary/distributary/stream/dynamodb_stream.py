@@ -8,13 +8,10 @@ import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
-from msgspec import Raw
-
 from distributary.errors import ConfigError, DistributaryError, ForeignStream, Rejected, Unavailable
 from distributary.stream import version
 from distributary.stream.canonical import digest
 from distributary.stream.change import Change, Image, Kind, Origin, Undecodable, Unlisted
-from distributary.stream.raw_image import image_of
 
 EVENT_SOURCE = "aws:dynamodb"
 GenerationOf = Callable[[str], int]
@@ -22,20 +19,17 @@ GenerationOf = Callable[[str], int]
 sink cannot be asked, ConfigError if a later release wrote it."""
 
 _TTL_PRINCIPAL = "dynamodb.amazonaws.com"
-_KINDS = {kind.value: kind for kind in Kind}
+KINDS = {kind.value: kind for kind in Kind}
 _ORIGINS = {origin.value: origin for origin in Origin}
-_TIMES = {int, float}
-_KEY_TYPES = {"S", "N", "B"}
+TIMES = {int, float}
+KEY_TYPES = {"S", "N", "B"}
 _KEY_NAME_BYTES = 255
-_LATEST_SECONDS = 10**11
+LATEST_SECONDS = 10**11
 """The year 5138; more are milliseconds."""
 
 
-def decode(
-    record: Any, generation_of: GenerationOf, received: Mapping[str, Any] | None = None
-) -> Change | Undecodable | Unlisted:
-    """A change, or the record as it came with the reason why it is none. `received` is the record as it came, where
-    `record` holds slices for images.
+def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | Unlisted:
+    """A change, or the record as it came with the reason why it is none.
 
     A record that Distributary fed itself carries `{"distributary": {"origin": "snapshot" | "redrive"}}`. Raises
     ConfigError if `generation_of` does: the sink was written by a later release.
@@ -43,7 +37,7 @@ def decode(
     try:
         source = record.get("eventSourceARN")
         source = source if isinstance(source, str) else ""
-        return _change(record, source, generation_of(source), record if received is None else received)
+        return _change(record, source, generation_of(source))
     except Unavailable as error:
         foreign = isinstance(error, ForeignStream)
         return Unlisted(_event_id(record), identifier_of(record), record, str(error), foreign)
@@ -63,8 +57,8 @@ def table_of(source: str) -> str:
     return (source.split(":table/", 1)[1:] or [""])[0].split("/", 1)[0]
 
 
-def _change(record: Mapping[str, Any], source: str, generation: int, received: Mapping[str, Any]) -> Change:
-    kind = _KINDS.get(record.get("eventName", ""))
+def _change(record: Mapping[str, Any], source: str, generation: int) -> Change:
+    kind = KINDS.get(record.get("eventName", ""))
     if kind is None:
         raise Rejected("eventName is none of INSERT, MODIFY, REMOVE")
     try:
@@ -72,9 +66,9 @@ def _change(record: Mapping[str, Any], source: str, generation: int, received: M
         keys, sequence, created = body["Keys"], body.get("SequenceNumber"), body.get("ApproximateCreationDateTime")
     except KeyError as missing:
         raise Rejected(f"the record has no {missing.args[0]}") from None
-    if not _is_id(event_id):
+    if not is_id(event_id):
         raise Rejected("eventID is no printable text")
-    if not (type(keys) is dict or isinstance(keys, Mapping)):
+    if not isinstance(keys, Mapping):
         raise Rejected("Keys is no object")
     new = None if kind is Kind.REMOVE else _image("NewImage", body)
     old = _image("OldImage", body)
@@ -89,15 +83,15 @@ def _change(record: Mapping[str, Any], source: str, generation: int, received: M
         Image(keys),
         old,
         new,
-        version.of(generation, version.SNAPSHOT_POSITION if snapshot else _position(sequence)),
-        None if created is None else _seconds(created),
+        version.of(generation, version.SNAPSHOT_POSITION if snapshot else position(sequence)),
+        None if created is None else seconds(created),
         source,
-        kind is Kind.REMOVE and _expired(record),
+        kind is Kind.REMOVE and expired(record.get("userIdentity")),
         origin,
         event_id if snapshot else sequence,
-        received,
+        record,
     )
-    return Change._make(fields)  # in half of the time of a call with keywords
+    return Change._make(fields)
 
 
 def _check_keys(keys: Mapping[str, Any]) -> None:
@@ -105,15 +99,13 @@ def _check_keys(keys: Mapping[str, Any]) -> None:
         raise Rejected("the record's Keys hold no key or more than two")
     for name, typed in keys.items():
         (tag,) = typed if len(typed) == 1 else ("",)
-        if tag not in _KEY_TYPES or not isinstance(typed[tag], str):
+        if tag not in KEY_TYPES or not isinstance(typed[tag], str):
             raise Rejected(f"key '{name}' is none of S, N, B")
 
 
 def _image(name: str, body: Mapping[str, Any]) -> Image | None:
-    """What the body has by this name: an object, or the slice of the event that spells one. None if it is empty."""
+    """What the body has by this name. None if it is empty."""
     part = body.get(name)
-    if type(part) is Raw:
-        return image_of(part)
     if part is None:
         return None
     if not isinstance(part, Mapping):
@@ -133,7 +125,8 @@ def _check_image(new: Image | None, keys: Mapping[str, Any]) -> None:
             raise Rejected(f"NewImage lacks the key '{name}', or differs from Keys in it")
 
 
-def _position(sequence: Any) -> int:
+def position(sequence: Any) -> int:
+    """SequenceNumber as a number. Raises Rejected."""
     if not (isinstance(sequence, str) and sequence.isascii() and sequence.isdigit()):
         raise Rejected("SequenceNumber is no string of digits")
     if len(sequence) > version.POSITION_DIGITS:
@@ -141,13 +134,15 @@ def _position(sequence: Any) -> int:
     return int(sequence)
 
 
-def _seconds(created: Any) -> float:
-    if type(created) not in _TIMES or not 0 <= created < _LATEST_SECONDS:
+def seconds(created: Any) -> float:
+    """ApproximateCreationDateTime. Raises Rejected."""
+    if type(created) not in TIMES or not 0 <= created < LATEST_SECONDS:
         raise Rejected("ApproximateCreationDateTime is no time in epoch seconds")
     return float(created)
 
 
-def _is_id(event_id: Any) -> TypeGuard[str]:
+def is_id(event_id: Any) -> TypeGuard[str]:
+    """Whether an eventID can name a record."""
     return isinstance(event_id, str) and event_id != "" and event_id.isprintable()
 
 
@@ -158,9 +153,10 @@ def _origin(note: Any) -> Origin:
     return origin
 
 
-def _expired(record: Mapping[str, Any]) -> bool:
-    """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html"""
-    return (record.get("userIdentity") or {}).get("principalId") == _TTL_PRINCIPAL
+def expired(identity: Any) -> bool:
+    """Whether TTL made a delete, by the record's `userIdentity`.
+    https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html"""
+    return bool((identity or {}).get("principalId") == _TTL_PRINCIPAL)
 
 
 def identifier_of(record: Any) -> str:
@@ -176,7 +172,7 @@ def identifier_of(record: Any) -> str:
 def _event_id(record: Any) -> str:
     """The record's, or a digest that stands for it."""
     event_id = record.get("eventID") if isinstance(record, Mapping) else None
-    return event_id if _is_id(event_id) else _digest(record)
+    return event_id if is_id(event_id) else _digest(record)
 
 
 def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:

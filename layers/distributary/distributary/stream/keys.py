@@ -181,6 +181,21 @@ class Template:
             raise Rejected(f"template '{self.text}': the key would have {size} bytes, and may have 1 to {limit}")
         return key
 
+    def beginning(self, item: Mapping[str, Value]) -> tuple[str, tuple[str, ...]]:
+        """The key up to the first attribute that `item` lacks, and the names of the attributes from there on. Raises
+        Rejected for a mistyped attribute."""
+        texts: list[str] = []
+        for at, part in enumerate(self.parts):
+            if isinstance(part, _Field) and part.name not in item:
+                return "".join(texts), tuple(each.name for each in self.parts[at:] if isinstance(each, _Field))
+            texts.append(part if isinstance(part, str) else self._interpolate(part, item))
+        return "".join(texts), ()
+
+    def field(self, name: str, value: Value) -> str:
+        """What an attribute's value is in the key. Raises Rejected for a mistyped one."""
+        (part, *_) = (each for each in self.parts if isinstance(each, _Field) and each.name == name)
+        return self._interpolate(part, {name: value})
+
     def short(self, raw: Mapping[str, Typed], limit: int) -> str | None:
         """What `render` makes of an item in DynamoDB JSON, if all of it is short strings; else None."""
         texts = []

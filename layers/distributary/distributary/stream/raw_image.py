@@ -1,17 +1,34 @@
 """An item as a slice of the event's bytes: an attribute is decoded when it is read."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from distributary.errors import Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import Typed, Value, decode
 from distributary.stream.fresh_stack import on_fresh_stack
 
+
+class Attribute(Struct, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+    """A value in DynamoDB JSON, of one of these types."""
+
+    M: "dict[str, Attribute] | UnsetType" = UNSET
+    L: "list[Attribute] | UnsetType" = UNSET
+    S: str | UnsetType = UNSET
+    N: str | UnsetType = UNSET
+    B: str | UnsetType = UNSET
+    BOOL: bool | UnsetType = UNSET
+    NULL: bool | UnsetType = UNSET
+    SS: list[str] | UnsetType = UNSET
+    NS: list[str] | UnsetType = UNSET
+    BS: list[str] | UnsetType = UNSET
+
+
+_ITEM = msgspec.json.Decoder(dict[str, Attribute])
 _SLICES = msgspec.json.Decoder(dict[str, Raw])
 _TYPED = msgspec.json.Decoder()
 _ENCODE = msgspec.json.Encoder().encode
@@ -51,8 +68,16 @@ class RawImage(Image):
 
     def compact(self) -> bytes | None:
         """See `Image.compact`."""
+        return self._respelled(_TYPED)
+
+    def slices(self) -> Mapping[str, Raw] | None:
+        """See `Image.slices`."""
+        return None if self._respelled(_ITEM) is None else _SLICES.decode(self._slice)
+
+    def _respelled(self, decoder: msgspec.json.Decoder[Any]) -> bytes | None:
+        """What comes of decoding and encoding, if that is the text that was received."""
         try:
-            spelled = _ENCODE(_TYPED.decode(self._slice))
+            spelled = _ENCODE(decoder.decode(self._slice))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         return spelled if spelled == memoryview(self._slice) else None
@@ -87,8 +112,10 @@ class RawImage(Image):
         return parts
 
 
-def image_of(slice: Raw) -> Image | None:
+def image_of(slice: Raw | UnsetType) -> Image | None:
     """The image that the slice spells, None for no or an empty one. Raises Rejected for anything but an object."""
+    if slice is UNSET:
+        return None
     text = memoryview(slice)
     if text[0] == _BRACE and text[1] == _QUOTE:
         return RawImage(slice, text.nbytes < _SMALL)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.stream import dynamodb_stream
+from distributary.stream import dynamodb_stream, sliced
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.dynamodb_stream import GenerationOf
-from distributary.stream.stream_event import Received, Record, StreamEvent
+from distributary.stream.stream_event import Record, StreamEvent
 
 _DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode}
 
@@ -38,14 +38,12 @@ def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecoda
 def _of_slices(
     event: StreamEvent, records: list[Record], generation: int | GenerationOf
 ) -> list[Change | Undecodable | Unlisted]:
-    """What is no change by its slices is decoded once more as a whole, so that one place says why."""
+    """What is no change by its slices is decoded as a whole, so that one place says why."""
     generation_of = _by_stream(generation)
-    entries = [
-        dynamodb_stream.decode(record, generation_of, Received(event, place)) for place, record in enumerate(records)
-    ]
+    changes = sliced.changes(records, generation_of, event)
     return [
-        entry if isinstance(entry, Change) else dynamodb_stream.decode(event["Records"][place], generation_of)
-        for place, entry in enumerate(entries)
+        dynamodb_stream.decode(event.record(place), generation_of) if change is None else change
+        for place, change in enumerate(changes)
     ]
 
 

@@ -1,10 +1,10 @@
 """A Lambda event of a stream whose images are not decoded yet: they stay slices of the bytes that Lambda sent."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypedDict
+from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from distributary.stream.fresh_stack import on_fresh_stack
 
@@ -12,36 +12,41 @@ Standard = Callable[[bytes], Any]
 """How the runtime decodes an event: JSON text to objects."""
 
 
-class Body(TypedDict, total=False):
+class Body(Struct, gc=False):
     """`dynamodb` of a record, as far as a change is made from it."""
 
-    Keys: Any
-    NewImage: Raw
-    OldImage: Raw
-    SequenceNumber: Any
-    ApproximateCreationDateTime: Any
+    Keys: Any = None
+    NewImage: Raw | UnsetType = UNSET
+    OldImage: Raw | UnsetType = UNSET
+    SequenceNumber: Any = None
+    ApproximateCreationDateTime: Any = None
 
 
-class Record(TypedDict, total=False):
+class Record(Struct, gc=False):
     """A record, as far as a change is made from it."""
 
-    eventID: Any
-    eventName: Any
-    eventSource: Any
-    eventSourceARN: Any
-    userIdentity: Any
-    distributary: Any
     dynamodb: Body
+    eventID: Any = None
+    eventName: Any = None
+    eventSource: Any = None
+    eventSourceARN: Any = ""
+    userIdentity: Any = None
+    distributary: Any = UNSET
 
 
-class Envelope(TypedDict, total=False):
+class Envelope(Struct, gc=False):
     """The event. One with `distributary` is a command of ours."""
 
     Records: list[Record]
-    distributary: Raw
+    distributary: Raw | UnsetType = UNSET
+
+
+class _Texts(Struct, gc=False):
+    Records: list[Raw]
 
 
 _ENVELOPE = msgspec.json.Decoder(Envelope)
+_TEXTS = msgspec.json.Decoder(_Texts)
 
 
 class _Unread:
@@ -59,11 +64,13 @@ class StreamEvent(dict):
     Its text shows no items, decoded or not.
     """
 
-    __slots__ = ("_body", "_records", "_standard", "decoded")
+    __slots__ = ("_body", "_read", "_records", "_standard", "_texts", "decoded")
 
     def __init__(self, body: bytes, records: list[Record], standard: Standard) -> None:
         super().__init__(Records=_Unread())
         self._body, self._records, self._standard = body, records, standard
+        self._texts: list[Raw] | None = None
+        self._read: dict[int, Any] = {}
         self.decoded = False
 
     def unread(self) -> list[Record] | None:
@@ -71,13 +78,29 @@ class StreamEvent(dict):
         it since."""
         return None if self.decoded else self._records
 
+    def record(self, place: int) -> Any:
+        """One record, decoded as the runtime would have decoded it; no other is."""
+        if self.decoded:
+            return self["Records"][place]
+        if place not in self._read:
+            if self._texts is None:
+                self._texts = on_fresh_stack(_TEXTS.decode, self._body).Records
+            self._read[place] = self._decode(bytes(self._texts[place]))
+        return self._read[place]
+
+    def _decode(self, text: bytes) -> Any:
+        try:
+            return self._standard(text)
+        except Exception:  # noqa: BLE001  (it rises again, unless the stack alone was too deep by now)
+            return on_fresh_stack(self._standard, text)
+
     def _all(self) -> "StreamEvent":
         if not self.decoded:
             content = on_fresh_stack(self._standard, self._body)
             self.decoded = True
             super().clear()
             super().update(content)
-            self._body, self._records = b"", []
+            self._body, self._records, self._texts = b"", [], None
         return self
 
     def __repr__(self) -> str:
@@ -160,7 +183,7 @@ for _name in ("get", "keys", "values", "items", "pop", "popitem", "setdefault", 
 
 
 class Received(Mapping[str, Any]):
-    """A record as it was received, decoded when it is read: only a change that is parked is."""
+    """A record as it was received, decoded when it is read: that of a change that is parked, and no other."""
 
     __slots__ = ("_event", "_place")
 
@@ -168,7 +191,7 @@ class Received(Mapping[str, Any]):
         self._event, self._place = event, place
 
     def _record(self) -> Any:
-        return self._event["Records"][self._place]
+        return self._event.record(self._place)
 
     def __getitem__(self, name: str) -> Any:
         return self._record()[name]
@@ -192,9 +215,9 @@ def read(body: bytes, source: str, standard: Standard) -> StreamEvent | None:
         envelope = _ENVELOPE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
-    records = envelope.get("Records")
-    if not records or "distributary" in envelope:
+    records = envelope.Records
+    if not records or envelope.distributary is not UNSET:
         return None
-    if any(record.get("eventSource") != source or "distributary" in record for record in records):
+    if any(record.eventSource != source or record.distributary is not UNSET for record in records):
         return None
     return StreamEvent(body, records, standard)

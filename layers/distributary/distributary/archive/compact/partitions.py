@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import orjson
 
@@ -63,7 +63,7 @@ class Partitions:
     def __init__(self, folder: Path, depth: int = 0) -> None:
         self._folder, self._depth, self._open = folder, depth, ExitStack()
         folder.mkdir()
-        self._files = [self._open.enter_context((folder / f"{at:02d}").open("wb", _BUFFER)) for at in range(WAYS)]
+        self._files: dict[int, BinaryIO] = {}
 
     def __enter__(self) -> "Partitions":
         return self
@@ -74,9 +74,14 @@ class Partitions:
     def add(self, entry: Entry) -> None:
         """To the file of its item. JSON text holds no tab and no line feed."""
         at = (zlib.crc32(entry.key) >> _BITS * self._depth) % WAYS
-        self._files[at].write(
+        file = self._files.get(at) or self._opened(at)
+        file.write(
             b"%b\t%d\t%d\t%d\t%b\n" % (entry.key, entry.at.generation, entry.at.sequence, entry.micros, entry.line)
         )
+
+    def _opened(self, at: int) -> BinaryIO:
+        file = self._files[at] = self._open.enter_context((self._folder / f"{at:02d}").open("wb", _BUFFER))
+        return file
 
     def paths(self, bytes_at_most: int) -> Iterator[Path]:
         """The files, once all is added; none is larger than this unless an item is. Each is removed when the next one
@@ -85,7 +90,7 @@ class Partitions:
         for path in sorted(self._folder.iterdir()):
             if path.stat().st_size > bytes_at_most and self._depth < _DEPTH:
                 yield from self._divided(path, bytes_at_most)
-            elif path.stat().st_size:
+            else:
                 yield path
             path.unlink(missing_ok=True)
         self._folder.rmdir()

@@ -8,8 +8,7 @@ from distributary.derive.branch import row_of
 from distributary.derive.contribution import entry_of
 from distributary.derive.declarations import Latest
 from distributary.derive.delta import ITEMS, Entry, Key, RecordedContribution, Row, member_key
-from distributary.derive.rows import expiry_of
-from distributary.derive.view import Primitive, View
+from distributary.derive.view import Primitive, View, expiry_of
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
 from distributary.stream.change import REPLICA_VERSION, Change

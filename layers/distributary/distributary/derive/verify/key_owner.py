@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from distributary.derive.declarations import Aggregate, Projection
+from distributary.derive.declarations import Projection
 from distributary.derive.delta import Key, Row
 from distributary.derive.view import View
 from distributary.stream.codec import Typed
@@ -13,23 +13,15 @@ from distributary.stream.keys import escape, read_plain
 Keys = dict[str, Typed]
 """An item's key attributes, DynamoDB JSON."""
 
-_SHARD = re.compile(r"%s[0-9]+$")
-
 
 def view_of(views: Iterable[View], key: Key) -> View | None:
     """The view that writes rows under such a key; None if no view does."""
-    for view in views:
-        pk, sk = key
-        if isinstance(view.declared, Aggregate) and view.declared.shards > 1:
-            pk = _SHARD.sub("", pk)
-        if _fields(view, (pk, sk)) is not None:
-            return view
-    return None
+    return next((view for view in views if view.read(key) is not None), None)
 
 
 def item_of_row(view: View, key: Key) -> Keys | None:
     """The item whose row is under a Projection's key: its templates hold the item's whole key."""
-    fields = _fields(view, key) if isinstance(view.declared, Projection) else None
+    fields = view.read(key) if isinstance(view.declared, Projection) else None
     if fields is None:
         return None
     names = view.declared.of.keys
@@ -60,11 +52,3 @@ def view_of_member(views: Iterable[View], row: Row) -> str | None:
     """The name of the view that a member row counts for; None if its key is a digest."""
     name = row["pk"]["S"].removeprefix("%m").partition("|")[0]
     return next((view.name for view in views if view.name == name), None)
-
-
-def _fields(view: View, key: Key) -> Keys | None:
-    """Each attribute that the key interpolates."""
-    pk, sk = view.pk.read(key[0]), view.sk.read(key[1])
-    if pk is None or sk is None or any(pk[name] != sk[name] for name in pk.keys() & sk.keys()):
-        return None
-    return {**pk, **sk}

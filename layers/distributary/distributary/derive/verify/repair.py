@@ -34,12 +34,12 @@ from distributary.derive.delta import (
 from distributary.derive.format import marked
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
-from distributary.derive.rows import expiry_of
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry
 from distributary.derive.verify.expected_rows import row_key
 from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
+from distributary.derive.view import expiry_of
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable

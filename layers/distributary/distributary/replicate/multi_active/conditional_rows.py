@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from distributary.consumer.aws import AwsError, classify
-from distributary.dynamodb.requests import ItemClient, Operation, conditional_write
+from distributary.dynamodb.requests import ItemClient, Operation, called, conditional_write
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
@@ -43,10 +42,7 @@ class Rows:
         """The row and what is kept of it, in one request; together they are no snapshot. Raises Unavailable."""
         asked = {self.table: key, self.beside: {"id": {"S": id}}}
         wanted: Any = {table: {"Keys": [each], "ConsistentRead": True} for table, each in asked.items()}
-        try:
-            answer = self.client.batch_get_item(RequestItems=wanted)
-        except AwsError as error:
-            raise Unavailable(f"{self.region}: {classify(error, 'BatchGetItem')}", str(error)) from error
+        answer = called(self.client.batch_get_item, f"{self.region}: BatchGetItem", RequestItems=wanted)
         found, left = answer["Responses"], answer.get("UnprocessedKeys", {})
         row, kept = (
             self._read(table, each) if table in left else next(iter(found.get(table, [])), None)
@@ -84,10 +80,8 @@ class Rows:
         return Unavailable(f"{self.region}: the item is written to faster than it can be merged")
 
     def _read(self, table: str, key: Row) -> Row | None:
-        try:
-            found: Row | None = self.client.get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        except AwsError as error:
-            raise Unavailable(f"{self.region}: {classify(error, 'GetItem')}", str(error)) from error
+        asked = {"TableName": table, "Key": key, "ConsistentRead": True}
+        found: Row | None = called(self.client.get_item, f"{self.region}: GetItem", **asked).get("Item")
         return found
 
     def _checked(self, kept: Row | None) -> Row | None:

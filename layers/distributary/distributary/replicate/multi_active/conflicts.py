@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from distributary.consumer.aws import AwsError, classify
-from distributary.replicate.multi_active.crdt import NEVER, Time
+from distributary.replicate.multi_active.crdt import Time
 from distributary.stream import canonical
-from distributary.stream.codec import Typed, encode
+from distributary.stream.codec import Typed
 from distributary.stream.keys import item_digest
 
 PREFIX = "conflicts"
@@ -24,15 +24,15 @@ class Side(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """As it stands in the bucket."""
-        time = encode(None if self.time == NEVER else self.time.value)
-        return {"region": self.region, "time": time, "deleted": self.deleted, "item": self.item}
+        return {"region": self.region, "time": self.time.typed, "deleted": self.deleted, "item": self.item}
 
 
 @dataclass(frozen=True, slots=True)
 class Conflicts:
     """The bucket's part `conflicts/`. An object's name is made of the item, `table` included, and the two sides: a
     conflict that is met twice is recorded once, and the objects of one item are found by their names. Each region that
-    meets it records it in its own bucket. `count` is told of each. Names of release 0.1 hold no digest of the item."""
+    meets it records it in its own bucket. `count` is told of each. Names of release 0.1 hold no digest of the item.
+    Without a bucket none is recorded: a repair tells no writers apart."""
 
     s3: Any
     bucket: str
@@ -42,6 +42,8 @@ class Conflicts:
 
     def record(self, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
         """Before the winner is written, so that none is lost. Raises Rejected or Unavailable."""
+        if not self.bucket:
+            return
         parties = sorted((side.as_json() for side in sides), key=canonical.text)
         body = {
             "table": self.table,
@@ -60,3 +62,6 @@ class Conflicts:
         except AwsError as error:
             raise classify(error, "conflict PutObject") from error
         self.count()
+
+
+NOT_RECORDED = Conflicts(None, "", "", lambda: None)

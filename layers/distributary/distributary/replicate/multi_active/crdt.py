@@ -53,6 +53,11 @@ class Time(NamedTuple):
                 return cls(2, value)
         return NEVER
 
+    @property
+    def typed(self) -> Typed:
+        """As it is stored; `of` takes it back once it is decoded."""
+        return encode(None if self == NEVER else self.value)
+
 
 NEVER = Time(0, "")
 _INSTANT = Decimal("0.000001")
@@ -90,8 +95,7 @@ class Timestamp(NamedTuple):
 
     def as_json(self) -> list[Any]:
         """See `timestamp_of`."""
-        time = None if self.time == NEVER else self.time.value
-        return [encode(time), self.region, str(self.position), self.dead]
+        return [self.time.typed, self.region, str(self.position), self.dead]
 
 
 def timestamp_of(found: list[Any]) -> Timestamp:

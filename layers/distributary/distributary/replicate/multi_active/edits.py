@@ -126,6 +126,12 @@ class Edits:
         changed = (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
         return Edit(change.version, at, before, after, new.digest, now, frozenset(self._kept(changed)), new.seen)
 
+    def deletion(self, edit: Edit, known: MergeState) -> Edit:
+        """The delete of what an edit made, right after it, as it is `known`."""
+        mine = known.parts.get(self.region, Part()).sibling
+        at = mine.at if mine is not None and mine.at.position == edit.position else edit.at
+        return Edit(edit.position, at._replace(dead=True), edit.after, None, "", NONE, frozenset(), NONE)
+
     def cells(self, content: Mapping[str, Typed] | None) -> dict[Name, Typed]:
         """By cell, as the rule takes it apart."""
         return cells_of(content or {}, self.rule.parts)

@@ -7,11 +7,10 @@ from typing import Any
 from distributary.consumer.parallel import Parallel
 from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conditional_rows import Rows
-from distributary.replicate.multi_active.conflicts import Conflicts
+from distributary.replicate.multi_active.conflicts import NOT_RECORDED, Conflicts
 from distributary.replicate.multi_active.edits import Edits
 from distributary.replicate.multi_active.lww import Stamps
 from distributary.replicate.multi_active.merge_rules import Merge
-from distributary.replicate.multi_active.merge_table import MergeStateTable
 from distributary.replicate.multi_active.merged import MergingBranch
 from distributary.replicate.multi_active.whole_items import MultiActiveBranch
 
@@ -30,10 +29,9 @@ def between(
     """`clients` by region, the function's own first; `tables` by region: of the items, and of deletions and merge
     states. `days`: how long deletions are kept. `attribute`: the replicator's own. Without `conflicts` none is
     recorded."""
-    here, rule, regions = next(iter(clients)), declared.rule, declared.regions
+    here, rule, regions, recorded = next(iter(clients)), declared.rule, declared.regions, conflicts or NOT_RECORDED
     rows = tuple(Rows(client, each, *tables[each], attribute, days, now) for each, client in clients.items())
     if isinstance(rule, Merge):
         edits = Edits.of(rule, regions, here, attribute, declared.deletes == "win")
-        home, *others = map(MergeStateTable, rows)
-        return MergingBranch(home, tuple(others), edits, conflicts, parallel)
-    return MultiActiveBranch(declared, rows, Stamps(rule, regions, attribute), conflicts, parallel, wait)
+        return MergingBranch(rows, edits, recorded, parallel)
+    return MultiActiveBranch(declared, rows, Stamps(rule, regions, attribute), recorded, parallel, wait)

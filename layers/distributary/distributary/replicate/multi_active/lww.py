@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from distributary.errors import Rejected
 from distributary.replicate.declarations import Rule
-from distributary.replicate.multi_active.crdt import NEVER, Time, rank
+from distributary.replicate.multi_active.crdt import Time, rank
 from distributary.stream import canonical
 from distributary.stream import version as versions
 from distributary.stream.change import Image
-from distributary.stream.codec import Typed, decode, encode
+from distributary.stream.codec import Typed, decode
 
 UNKNOWN = versions.GENERATIONS * versions.POSITIONS
 """The position of a row that an application wrote, as it is read in its own region: after all that are known there."""
@@ -74,19 +74,29 @@ class State:
         mine = replace(self, deleted=True, item=None, stamped=True, certain=certain, by=by)
         return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
 
-    def copied(self, known: Iterable["State"], now: "State | None") -> "State":
-        """Of a row whose position only its own region's stream can tell. It comes right after what is `known` of its
-        region with the same time, if the row is the same `now`, after that was read; otherwise before all of it."""
-        same = [each.position for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
-        unchanged = now is not None and now.digest == self.digest
-        return replace(self, position=max(same) + 1 if same and max(same) > LEAST and unchanged else LEAST)
+    def is_edit(self, other: "State") -> bool:
+        """Whether both are the same edit, whatever is known of its position."""
+        return self._edit == other._edit and self.deleted == other.deleted
+
+    def positioned(self, known: Iterable["State"]) -> "State":
+        """With the position of the same edit, if it is not certain here and one of these tells it."""
+        told = [] if self.certain else [each.position for each in known if each.certain and each._edit == self._edit]
+        return replace(self, position=max(told), certain=True) if told else self
+
+    def copied(self, known: Iterable["State"], floor: int = LEAST) -> "State":
+        """Of a row whose position only its own region's stream can tell, read after all that is `known`. It is the last
+        known edit of its region with the same time, or comes right after that one, and after `floor`."""
+        same = [each for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
+        last = max(same, key=lambda each: each.position, default=None)
+        if last is None or last.position < floor:
+            return replace(self, position=floor + (floor > LEAST))
+        return replace(self, position=last.position + (last.digest != self.digest))
 
 
 def stamp(state: State) -> dict[str, Typed]:
     """What a replicator writes beside an item, or as its tombstone."""
-    time = None if state.time == NEVER else state.time.value
     position = {"version" if state.certain else "before": {"S": versions.to_text(state.position)}}
-    return {"time": encode(time), "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
+    return {"time": state.time.typed, "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
 
 
 def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bool) -> State:

@@ -18,8 +18,9 @@ from distributary.replicate.multi_active.crdt import (
     timestamp_of,
 )
 from distributary.stream import canonical
+from distributary.stream.codec import for_client
 from distributary.stream.format import format_of
-from distributary.stream.keys import bounded
+from distributary.stream.keys import bounded, identity
 
 ID_BYTES = 1024
 
@@ -33,37 +34,42 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class MergeStateTable:
-    """A region's rows and their merge states: of `revision` (S) and `state` (B, compressed JSON). An `id` names an item
-    among those of the region's table. Raises as `Rows` does."""
+class MergedReplica:
+    """One item in one region: its row, and its merge state of `revision` (S) and `state` (B, compressed JSON), under an
+    `id` that names the item and its table. Raises as `Rows` does."""
 
     rows: Rows
+    key: Row
+    id: str
+
+    @classmethod
+    def of(cls, rows: Rows, keys: Row) -> "MergedReplica":
+        """Raises Rejected for a key that is none."""
+        key = {name: for_client(typed, name) for name, typed in keys.items()}
+        return cls(rows, key, bounded(f"merged/{rows.table}/{identity(keys)}", ID_BYTES))
 
     @property
     def region(self) -> str:
-        """Where both tables are."""
+        """Where it is."""
         return self.rows.region
 
-    def look(self, key: Row, id: str) -> tuple[Row | None, Stored]:
+    def look(self) -> tuple[Row | None, Stored]:
         """The row and its merge state; 1 read unit per 4 KB of each."""
-        row, kept = self.rows.look(key, self._id(id))
+        row, kept = self.rows.look(self.key, self.id)
         return row, self._stored(kept)
 
-    def read(self, id: str) -> Stored:
+    def read(self) -> Stored:
         """The merge state; 1 read unit per 4 KB."""
-        return self._stored(self.rows.kept(self._id(id)))
+        return self._stored(self.rows.kept(self.id))
 
-    def replace(self, id: str, stood: Stored, known: MergeState) -> Stored | None:
+    def replace(self, stood: Stored, known: MergeState) -> Stored | None:
         """Written on condition that what is stored is as it was read; None if not."""
         body = _written(known)
         revision = canonical.digest(body)
         content = {"revision": {"S": revision}, "state": {"B": zlib.compress(body.encode())}}
         seen = {} if stood.revision is None else {"revision": {"S": stood.revision}}
         gone = all(part.sibling is None for part in known.parts.values())
-        return Stored(known, revision) if self.rows.keep(self._id(id), content, seen, gone) else None
-
-    def _id(self, id: str) -> str:
-        return bounded(f"merged/{self.rows.table}/{id}", ID_BYTES)
+        return Stored(known, revision) if self.rows.keep(self.id, content, seen, gone) else None
 
     def _stored(self, kept: Row | None) -> Stored:
         if kept is None:

@@ -16,29 +16,28 @@ from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.per_item import per_item
 from distributary.errors import Rejected
-from distributary.replicate.multi_active.conditional_rows import TRIES, Row, all_of
+from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Rows, all_of
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.crdt import Lattice, MergeState
 from distributary.replicate.multi_active.edits import Edit, Edits, Shown
-from distributary.replicate.multi_active.merge_table import MergeStateTable, Stored
+from distributary.replicate.multi_active.merge_table import MergedReplica, Stored
 from distributary.stream import canonical
 from distributary.stream.change import Change
 from distributary.stream.codec import for_client
-from distributary.stream.keys import identity
 
 
 @dataclass(frozen=True, slots=True)
 class MergingBranch:
-    """The function of the region `home`. It writes to all `others`, because no region passes on what another wrote.
+    """The function of the region that is first in `regions`. It writes to all of them, because no region passes on what
+    another wrote.
 
     Costs of an update: 1 write and 2 reads in its own region, 2 writes and 3 reads in each other one; an item's changes
     of a batch cost as much as one.
     """
 
-    home: MergeStateTable
-    others: tuple[MergeStateTable, ...]
+    regions: tuple[Rows, ...]
     edits: Edits
-    conflicts: Conflicts | None
+    conflicts: Conflicts
     parallel: Parallel
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
@@ -64,16 +63,17 @@ class MergingBranch:
         served = per_item(changes, edits, one, self.parallel, deadline)
         return [served.get(place, end) for place, end in enumerate(ends)]
 
-    def reconcile(self, key: Row, deadline: Deadline) -> bool:
-        """Every region gets what any of them knows of an item, and what its rows show that no function has read;
-        whether anything was written. By the stream's second a row shows nothing, unless nothing is known yet. Raises
-        Rejected or Unavailable."""
-        return self._item(key, deadline).reconcile()
+    def reconcile(self, key: Row, deadline: Deadline, changes: Sequence[Change] = ()) -> bool:
+        """Every region gets what any of them knows of an item, what these records of it tell, the oldest first, and
+        what its rows show that no function has read; whether anything was written. By the stream's second a row shows
+        nothing, unless nothing is known yet or a record of its region tells an earlier write. Raises Rejected or
+        Unavailable."""
+        return self._item(key, deadline).reconcile(changes)
 
     def _item(self, keys: Row, deadline: Deadline) -> "_Item":
         """Raises Rejected for a key that is none."""
-        key = {name: for_client(typed, name) for name, typed in keys.items()}
-        return _Item(self, self.edits.lattice, identity(keys), key, deadline)
+        home, *others = (MergedReplica.of(rows, keys) for rows in self.regions)
+        return _Item(self, self.edits.lattice, home, tuple(others), deadline)
 
 
 class Look(NamedTuple):
@@ -90,8 +90,8 @@ class _Item:
 
     branch: MergingBranch
     lattice: Lattice
-    id: str
-    key: Row
+    home: MergedReplica
+    others: tuple[MergedReplica, ...]
     deadline: Deadline
     wrote: bool = False
 
@@ -99,41 +99,61 @@ class _Item:
         """An outcome per edit: the newest is applied if anything was written. What cannot be shown is not stored
         either, or no later change of the item would come through."""
         known = self._absorb(sorted(edits, key=lambda edit: edit.position))
-        all_of(self.branch.others, lambda site: self._push(site, known))
+        all_of(self.others, lambda site: self._push(site, known))
         ends = [SUPERSEDED] * len(edits)
         if self.wrote:
             ends[max(range(len(edits)), key=lambda at: edits[at].position)] = APPLIED
         return ends
 
-    def reconcile(self) -> bool:
+    def reconcile(self, changes: Sequence[Change]) -> bool:
         """See `MergingBranch.reconcile`."""
+        told = self._absorb_told(changes)
         join, rule = self.lattice.join, self.branch.edits.rule
-        looks = {site.region: (site, self._look(site)) for site in (self.branch.home, *self.branch.others)}
+        looks = {site.region: (site, self._look(site)) for site in (self.home, *self.others)}
         known = reduce(join, (seen.stored.known for _, seen in looks.values()))
-        if rule.by or all(seen.stored.revision is None for _, seen in looks.values()):
-            for region, (site, seen) in looks.items():
+        nothing = all(seen.stored.revision is None for _, seen in looks.values())
+        for region, (site, seen) in looks.items():
+            if rule.by or nothing or (told and site is self.home):
                 seen = self._read_row(site, known, seen)
                 looks[region], known = (site, seen), join(known, seen.stored.known)
         return all_of(looks.values(), lambda each: self._push(each[0], known, each[1]))
 
-    def _look(self, site: MergeStateTable) -> Look:
+    def _absorb_told(self, changes: Sequence[Change]) -> bool:
+        """Whether records tell what the application made here. If the item is gone, all of it was deleted since,
+        whether a record says so or not. An item that the rule fails on, and that is another one by now, tells nothing.
+        """
+        told, gone = False, bool(changes) and self._is_gone(self._look(self.home))
+        for change in changes:
+            try:
+                edit = self.branch.edits.edit(change)
+                known = self._absorb([edit]) if edit else MergeState()
+                if edit and gone and edit.after is not None:
+                    self._absorb([self.branch.edits.deletion(edit, known)])
+                told |= edit is not None
+            except Rejected:
+                if gone or change.new is None:
+                    raise
+        return told
+
+    def _is_gone(self, here: Look) -> bool:
+        """Whether this region's application deleted what it wrote. Where a row tells no time, it may have been taken
+        for an earlier one, which a delete covers: then that may be why there is none."""
+        unexplained = self.branch.edits.rule.by or self.lattice.deleted(here.stored.known) is None
+        return here.row is None and bool(unexplained)
+
+    def _look(self, site: MergedReplica) -> Look:
         self.deadline.check()
-        return Look(*site.look(self.key, self.id))
+        return Look(*site.look())
 
     def _absorb(self, edits: Sequence[Edit]) -> MergeState:
         """The merge state of this region with the edits."""
-        home = self.branch.home
         for _ in range(TRIES):
             self.deadline.check()
-            stored = home.read(self.id)
-            known = reduce(self._learned, edits, stored.known)
-            if known != stored.known:
-                written = self._replace_state(home, stored, known)
-                if written is None:
-                    continue
-                stored = written
-            return self._settle(home, Look(home.rows.row(self.key), stored)).known
-        raise home.rows.contended()
+            stored = self.home.read()
+            merged = self._replace_state(self.home, Look(None, stored), reduce(self._learned, edits, stored.known))
+            if merged is not None:
+                return self._settle(self.home, Look(self.home.rows.row(self.home.key), merged.stored)).known
+        raise self.home.rows.contended()
 
     def _learned(self, known: MergeState, edit: Edit) -> MergeState:
         rules = self.branch.edits
@@ -143,24 +163,23 @@ class _Item:
             self._record(known, rules.learned(edit, MergeState()), learned)
         return learned
 
-    def _push(self, site: MergeStateTable, known: MergeState, seen: Look | None = None) -> bool:
+    def _push(self, site: MergedReplica, known: MergeState, seen: Look | None = None) -> bool:
         """Joins what is known into the merge state of a region, which is tried first as it was `seen`."""
         for attempt in range(TRIES):
-            row, stored, row_is_newer = seen if seen and not attempt else self._look(site)
-            joined = self.lattice.join(stored.known, known)
-            if joined != stored.known:
+            here = seen if seen and not attempt else self._look(site)
+            stood = here.stored.known
+            joined = self.lattice.join(stood, known)
+            if joined != stood:
                 self.lattice.check(joined)
-                if self.lattice.clash(stored.known, known):
-                    self._record(stored.known, known, joined)
-                written = self._replace_state(site, stored, joined)
-                if written is None:
-                    continue
-                stored, row_is_newer = written, False
-            self._settle(site, Look(row, stored, row_is_newer))
-            return self.wrote
+                if self.lattice.clash(stood, known):
+                    self._record(stood, known, joined)
+            merged = self._replace_state(site, here, joined)
+            if merged is not None:
+                self._settle(site, merged)
+                return self.wrote
         raise site.rows.contended()
 
-    def _read_row(self, site: MergeStateTable, known: MergeState, seen: Look) -> Look:
+    def _read_row(self, site: MergedReplica, known: MergeState, seen: Look) -> Look:
         """A region's merge state with what its row shows. The row is read after the merge state that it is added to: an
         older row would bring back what is replaced."""
         if self._unread(site, self._shown(seen.row), seen.stored) is None:
@@ -168,25 +187,28 @@ class _Item:
         stored = seen.stored
         for _ in range(TRIES):
             self.deadline.check()
-            row = site.rows.row(self.key)
+            row = site.rows.row(site.key)
             shown = self._unread(site, self._shown(row), stored)
             if shown is None:
                 return Look(row, stored)
             position = self.lattice.join(known, stored.known).versions.get(site.region, -1) + 1
             found = self.branch.edits.found(site.region, shown, stored.known, position)
             self.lattice.check(found)
-            written = self._replace_state(site, stored, found)
-            if written is not None:
-                return Look(row, written, row_is_newer=False)
-            stored = site.read(self.id)
+            merged = self._replace_state(site, Look(row, stored), found)
+            if merged is not None:
+                return merged
+            stored = site.read()
         raise site.rows.contended()
 
-    def _replace_state(self, site: MergeStateTable, stored: Stored, known: MergeState) -> Stored | None:
-        written = site.replace(self.id, stored, known)
+    def _replace_state(self, site: MergedReplica, seen: Look, known: MergeState) -> Look | None:
+        """The look with this merge state, which is written if it is another one; None if what is stored has moved."""
+        if known == seen.stored.known:
+            return seen
+        written = site.replace(seen.stored, known)
         self.wrote |= written is not None
-        return written
+        return None if written is None else Look(seen.row, written, row_is_newer=False)
 
-    def _settle(self, site: MergeStateTable, seen: Look) -> Stored:
+    def _settle(self, site: MergedReplica, seen: Look) -> Stored:
         """Leaves the row as the merge state shows it, or as an application wrote it if no function has read that yet.
 
         A row is replaced only by a merge state that was read after it, or a function that is late would put back what a
@@ -201,13 +223,13 @@ class _Item:
             if settled and row_is_newer:
                 return stored
             if settled:
-                seen = Look(site.rows.row(self.key), stored)
+                seen = Look(site.rows.row(site.key), stored)
             elif row_is_newer:
-                seen = Look(row, site.read(self.id), row_is_newer=False)
+                seen = Look(row, site.read(), row_is_newer=False)
             else:
                 if self._replace_row(site, row, wanted, stored.known):
                     self.wrote = True
-                    if site.read(self.id).revision == stored.revision:
+                    if site.read().revision == stored.revision:
                         return stored
                 seen = self._look(site)
         raise site.rows.contended()
@@ -217,20 +239,20 @@ class _Item:
         content, alive = self.lattice.value(known), self.lattice.alive(known)
         if content is None or alive is None:
             return None
-        plain, marks = canonical.image(self.key) | content, self.branch.edits.marks
+        plain, marks = canonical.image(self.home.key) | content, self.branch.edits.marks
         versions = known.versions if self.branch.edits.rule.items is not None else {}
         return {**plain, marks.attribute: {"S": marks.text(plain, alive, versions)}}
 
     def _shown(self, row: Row | None) -> Shown | None:
-        return None if row is None else self.branch.edits.marks.shown(row, self.key)
+        return None if row is None else self.branch.edits.marks.shown(row, self.home.key)
 
-    def _unread(self, site: MergeStateTable, shown: Shown | None, stored: Stored) -> Shown | None:
+    def _unread(self, site: MergedReplica, shown: Shown | None, stored: Stored) -> Shown | None:
         """What an application wrote into the row, if no function has read that."""
         if shown is None or shown.at is not None or stored.known.has_read(site.region, shown.digest):
             return None
         return shown
 
-    def _is_settled(self, site: MergeStateTable, row: Row | None, wanted: Row | None, stored: Stored) -> bool:
+    def _is_settled(self, site: MergedReplica, row: Row | None, wanted: Row | None, stored: Stored) -> bool:
         shown, attribute = self._shown(row), self.branch.edits.marks.attribute
         if row is None or shown is None:
             return wanted is None
@@ -240,29 +262,28 @@ class _Item:
             return True
         alive = self.lattice.alive(stored.known)
         own = alive is not None and alive.region == site.region
-        rest = (attribute, *self.key)
+        rest = (attribute, *self.home.key)
         return own and shown.content == {name: each for name, each in (wanted or {}).items() if name not in rest}
 
-    def _replace_row(self, site: MergeStateTable, row: Row | None, wanted: Row | None, known: MergeState) -> bool:
+    def _replace_row(self, site: MergedReplica, row: Row | None, wanted: Row | None, known: MergeState) -> bool:
         """Whether the row was replaced. One that is deleted is marked first: by the mark, its record shows that a
         replicator deleted it."""
         if wanted is not None:
-            return site.rows.put(self.key, {name: for_client(typed, name) for name, typed in wanted.items()}, row)
+            return site.rows.put(site.key, {name: for_client(typed, name) for name, typed in wanted.items()}, row)
         shown, dead = self._shown(row), self.lattice.deleted(known)
         assert row is not None
         assert dead is not None
         if not (shown and shown.at and shown.at.dead):
             marks = self.branch.edits.marks
             marked = {**row, marks.attribute: {"S": marks.text(marks.plain(row), dead)}}
-            if not site.rows.put(self.key, marked, row):
+            if not site.rows.put(site.key, marked, row):
                 return False
             row = marked
-        return site.rows.delete(self.key, row)
+        return site.rows.delete(site.key, row)
 
     def _record(self, a: MergeState, b: MergeState, winner: MergeState) -> None:
-        if self.branch.conflicts is not None:
-            one, other, result = (self._side(known) for known in (a, b, winner))
-            self.branch.conflicts.record(self.key, (one, other), result)
+        one, other, result = (self._side(known) for known in (a, b, winner))
+        self.branch.conflicts.record(self.home.key, (one, other), result)
 
     def _side(self, known: MergeState) -> Side:
         newest = self.lattice.newest(known)

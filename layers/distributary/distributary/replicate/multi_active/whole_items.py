@@ -10,7 +10,7 @@ shows what it replaced, and its region's function brings it back.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -42,7 +42,7 @@ class MultiActiveBranch:
     declared: MultiActive
     regions: tuple[Rows, ...]
     stamps: Stamps
-    conflicts: Conflicts | None
+    conflicts: Conflicts
     parallel: Parallel
     wait: Callable[[float], None] = time.sleep
 
@@ -55,10 +55,11 @@ class MultiActiveBranch:
         ends = per_item(changes, range(len(changes)), one, self.parallel, deadline)
         return [ends[at] for at in range(len(changes))]
 
-    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline) -> bool:
-        """Every region gets the greatest state that any of them knows; whether anything was written. A row that tells
-        no time is left to its own region's function. Raises Rejected or Unavailable."""
-        return self.item(key, deadline).reconcile()
+    def reconcile(self, key: Mapping[str, Typed], deadline: Deadline, changes: Sequence[Change] = ()) -> bool | None:
+        """Every region gets the greatest state that any of them knows, or that these records of the item tell, the
+        oldest first; whether anything was written. None if a row tells no time: then nothing was. Raises Rejected or
+        Unavailable."""
+        return self.item(key, deadline).reconcile(changes)
 
     def item(self, keys: Mapping[str, Typed], deadline: Deadline) -> "Item":
         """Raises Rejected for a key that is none."""
@@ -79,10 +80,8 @@ class MultiActiveBranch:
         try:
             deadline.check()
             return APPLIED if self.item(change.keys.raw, deadline).carry(change) else SUPERSEDED
-        except Rejected as error:
-            return outcomes.parked(error)
-        except Unavailable as error:
-            return outcomes.failed(error)
+        except (Rejected, Unavailable) as error:
+            return outcomes.of(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +95,10 @@ class Item:
 
     def carry(self, change: Change) -> bool:
         """An application's edit to all regions; nothing of what a replicator wrote."""
-        old = self._read(change.old, change.version - 1) if change.old else None
-        if change.new is None:
-            dead = self._deletion(change, old)
-            return dead is not None and self._spread(old, dead)
-        new = self._read(change.new, change.version, certain=True)
-        if self.home.is_untimed(new):
-            timed = change.origin is Origin.SNAPSHOT
-            return self._spread(old, new if timed else replace(new, time=self._second(change, old)))
+        old = self._old(change)
+        new = self._made(change, old)
+        if new is None or new.deleted or self.home.is_untimed(new):
+            return new is not None and self._spread(old, new)
         if old is not None and old.outranks(new):
             self._clash(new, old)
             return self.merge(self.home, old)
@@ -114,34 +109,105 @@ class Item:
             return False
         return self._push(old, new)
 
-    def reconcile(self) -> bool:
-        """See `MultiActiveBranch.reconcile`."""
-        looks = [(site, site.look()) for site in (self.home, *self.others)]
+    def reconcile(self, changes: Sequence[Change]) -> bool | None:
+        """See `MultiActiveBranch.reconcile`. This region is read last, and if any has moved, all are read again: so of
+        two rows that tell no position, the one that was read earlier never replaces the other."""
+        wrote, ends = False, list[bool | None]()
+
+        def write(each: tuple[Replica, Look]) -> bool:
+            ends.append(self._write(each[0], greatest, each[1], replaced))
+            return bool(ends[-1])
+
+        for _ in self._tries():
+            looks = [(site, site.look()) for site in (*self.others, self.home)]
+            told = list(self._told(changes, looks[-1][1]))
+            if not told and any(seen.state is not None and site.is_untimed(seen.state) for site, seen in looks):
+                return None
+            known = self._known(looks, [state for state, _ in told], max((each.version for each in changes), default=0))
+            if known is None:
+                continue
+            if not known:
+                return wrote
+            greatest = max(known, key=lambda state: state.order)
+            replaced = [old for state, old in told if state == greatest]
+            ends.clear()
+            wrote |= all_of(looks, write)
+            if None not in ends:
+                return wrote
+        raise self.home.rows.contended()
+
+    def _told(self, changes: Sequence[Change], here: "Look") -> Iterator[tuple[State, State | None]]:
+        """What records tell that the application made here, and of what. If the item is gone, all of it was deleted
+        since. An item that the rule fails on, and that is another one by now, tells nothing."""
+        for change in changes:
+            gone = self._is_gone(here, change)
+            try:
+                old = self._old(change)
+                made = self._made(change, old)
+            except Rejected:
+                if gone or change.new is None:
+                    raise
+                continue
+            if made is not None:
+                yield made.deletion(by=self.home.region) if gone and not made.deleted else made, old
+
+    def _is_gone(self, here: "Look", change: Change) -> bool:
+        """Whether the application deleted what the change made. A row that told no time may have been overwritten
+        before; then a tombstone of an earlier life of the item may be why there is none."""
+        dead = here.tombstone
+        later = dead is None or (dead.region == self.home.region and dead.position > change.version)
+        return here.row is None and (later or not self.branch.stamps.rule.by_stream)
+
+    def _known(self, looks: Sequence[tuple["Replica", "Look"]], told: list[State], floor: int) -> list[State] | None:
+        """All states that rows, tombstones and records tell. An application's row tells no position. It is placed
+        behind what was read before it: this region's was read last, another region's is read again. None if that one
+        has changed meanwhile."""
         rows = [(site, seen.state) for site, seen in looks if seen.state is not None]
         dead = [seen.tombstone for _, seen in looks if seen.tombstone is not None]
-        known = [*dead, *(state for _, state in rows)]
-        if not known or any(site.is_untimed(state) for site, state in rows):
-            return False
-        placed = [state if state.stamped else state.copied(known, site.state()) for site, state in rows]
-        greatest = max([*placed, *dead], key=lambda state: state.order)
-        return all_of(looks, lambda each: self.merge(each[0], greatest, each[1]))
+        said = [*told, *dead, *(state for _, state in rows if state.stamped)]
+        stated = [state.positioned(said) for state in said]
+        for site, row in rows:
+            if not row.stamped and site is self.home:
+                stated.append(self._here(row, stated, told, floor))
+            elif not row.stamped:
+                now = site.state()
+                if now is None or now.digest != row.digest:
+                    return None
+                stated.append(row.copied(stated))
+        return stated
 
-    def merge(
-        self, site: "Replica", state: State, seen: "Look | None" = None, replaced: Sequence[State | None] = ()
-    ) -> bool:
-        """A state into one region, which is tried first as it was `seen`. `replaced`: what an edit was made on top of,
-        if conflicts count."""
+    def _here(self, row: State, known: list[State], told: list[State], floor: int) -> State:
+        """This region's row, which its application wrote: the edit that a record tells, or a later one."""
+        if self.home.is_untimed(row):
+            last = told[-1]
+            same = last.digest == row.digest and not last.deleted
+            row = replace(row, time=last.time if same else tick(0, last.time))
+        return next((each for each in told if each.is_edit(row)), row.copied(known, floor))
+
+    def merge(self, site: "Replica", state: State, replaced: Sequence[State | None] = ()) -> bool:
+        """A state into one region. `replaced`: what an edit was made on top of, if conflicts count."""
+        for _ in self._tries():
+            written = self._write(site, state, site.look(), replaced)
+            if written is not None:
+                return written
+        raise site.rows.contended()
+
+    def _write(self, site: "Replica", state: State, seen: "Look", replaced: Sequence[State | None]) -> bool | None:
+        """See `Replica.write`. A conflict is recorded before: `state` replaces another region's, and was made without
+        knowing it. A row that tells no time is none yet: its own region's function judges it."""
+        found = seen.greatest
+        other = found is not None and found.region != self.home.region and not self.home.is_untimed(found)
+        if found and other and state.outranks(found) and any(found.outranks(old) for old in replaced):
+            self._clash(found, state)
+        return site.write(state, seen)
+
+    def _tries(self) -> Iterator[int]:
+        """Of what other writers may overtake, with a pause before each but the first."""
         for attempt in range(TRIES):
             self.deadline.check()
             if attempt:
                 backoff(self.deadline, attempt, first=0.02, sleep=self.branch.wait)
-            seen = seen if seen and not attempt else site.look()
-            for old in replaced:
-                self._note(old, state, seen.greatest)
-            written = site.write(state, seen)
-            if written is not None:
-                return written
-        raise site.rows.contended()
+            yield attempt
 
     def _spread(self, old: State | None, new: State) -> bool:
         """Into this region first, which then knows the time that the edit was given, and into the others."""
@@ -151,6 +217,18 @@ class Item:
     def _push(self, old: State | None, new: State) -> bool:
         """Into every other region that can be reached, with the conflicts that the edit has there."""
         return all_of(self.others, lambda site: self.merge(site, new, replaced=(old,)))
+
+    def _old(self, change: Change) -> State | None:
+        return self._read(change.old, change.version - 1) if change.old else None
+
+    def _made(self, change: Change, old: State | None) -> State | None:
+        """What an application made of `old`, or a replicator's row; None for a replicator's delete."""
+        if change.new is None:
+            return self._deletion(change, old)
+        new = self._read(change.new, change.version, certain=True)
+        if not self.home.is_untimed(new) or change.origin is Origin.SNAPSHOT:
+            return new
+        return replace(new, time=self._second(change, old))
 
     def _read(self, image: Image, position: int, certain: bool = False) -> State:
         item = {name: for_client(typed, name) for name, typed in image.raw.items()}
@@ -183,17 +261,8 @@ class Item:
         win = declared.deletes == "win"
         return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
 
-    def _note(self, old: State | None, new: State, found: State | None) -> None:
-        """Records a conflict: `new` replaces another region's state, and was made without knowing it. A row that tells
-        no time is none yet: its own region's function judges it."""
-        if found is None or found.region == self.home.region or self.home.is_untimed(found):
-            return
-        if new.outranks(found) and found.outranks(old):
-            self._clash(found, new)
-
     def _clash(self, loser: State, winner: State) -> None:
-        if self.branch.conflicts is not None:
-            self.branch.conflicts.record(self.home.key, (_side(loser), _side(winner)), _side(winner))
+        self.branch.conflicts.record(self.home.key, (_side(loser), _side(winner)), _side(winner))
 
 
 def _side(state: State) -> Side:
