@@ -157,13 +157,6 @@ def test_a_move_binds_the_new_index_as_the_readers_index_is(search, index):
     assert not Stack(search, index, f"{NEW}=1", 1).take(NEW, 950, "theirs")
 
 
-def test_a_move_from_an_index_that_nobody_wrote_binds_nothing(search, index):
-    for generation in (0, 1):
-        apply(search, index, generation)
-    carry_over(search, index.physical(0), places(index, 1)[0])
-    assert read(search, [index.physical(1)])[index.physical(1)].stream == ""
-
-
 class Refusing:
     """An engine that takes no write for now, and counts those that it is asked for."""
 
@@ -176,6 +169,34 @@ class Refusing:
     def bulk(self, **arguments):
         self.asked += 1
         return {"items": [{"create": {"status": 503, "error": {"type": "unavailable_shards_exception"}}}]}
+
+
+def test_a_move_from_an_index_that_nobody_wrote_binds_nothing(search, index):
+    for generation in (0, 1):
+        apply(search, index, generation)
+    engine = Refusing(search)
+    carry_over(engine, index.physical(0), places(index, 1)[0])
+    assert engine.asked == 0
+
+
+def test_a_move_leaves_an_index_to_the_stream_that_it_has(search, index):
+    for generation in (0, 1):
+        apply(search, index, generation)
+        IndexBindings(search, places(index, generation), generation).bind((OLD, NEW)[generation], generation)
+    carry_over(search, index.physical(0), places(index, 1)[0])
+    assert bound(search, index, 1) == NEW
+
+
+class Failing:
+    """An engine that cannot read one document."""
+
+    def get_many(self, **arguments):
+        return {"docs": [{"error": {"type": "no_shard_available_action_exception"}}]}
+
+
+def test_an_index_that_cannot_be_read_is_not_said_to_be_missing():
+    with pytest.raises(Unavailable, match="OpenSearch answered no_shard_available_action_exception"):
+        read(Failing(), ["users-g0"])
 
 
 def test_a_binding_that_the_engine_did_not_take_is_none(search, index):
