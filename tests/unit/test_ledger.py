@@ -12,8 +12,9 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import unchecked
 from distributary.derive.contribution import shard_of
-from distributary.derive.delta import GroupDelta, fold, member_key, typed_key
-from distributary.derive.groups import REVISION, Group, NewGroupState
+from distributary.derive.delta import Edge, GroupDelta, Shape, fold, member_key, typed_key
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION, Group, NewGroupState, Torn, advance
 from distributary.derive.reader import ViewReader
 from distributary.derive.transact_items import group_actions
 from distributary.stream.codec import decode_item
@@ -325,6 +326,39 @@ def test_shards_without_a_figure_add_nothing_to_it():
     assert read_group(world, day="mon") == {"day": "mon", "n": 1}
     world.deliver(*(order(n, each, when={"N": str(n)}) for n, each in enumerate(timed, 2)))
     assert read_group(world, day="mon") == {"day": "mon", "n": 4, "first": 2}
+
+
+FIRST, LAST = Edge("a", False, "first"), Edge("b", True, "last")
+
+
+def counted(edges, **members):
+    """A group of two items, as it was read, with these members of the set `a`."""
+    state = {"amounts": {"M": {"items": {"N": "2"}}}, "edges": {"M": {name: {"S": at} for name, at in edges.items()}}}
+    row = {STATE: {"M": state}, REVISION: {"S": "r"}, "first": {"N": "1"}, "last": {"N": "1"}}
+    return Group(row, {("a", at): {"items": {"N": many}, "value": {"N": at}} for at, many in members.items()})
+
+
+def advanced(group, members, neighbours=()):
+    shape = Shape(lambda amounts, different: {}, (FIRST, LAST))
+    delta = GroupDelta({"sum:total": Decimal()}, members)
+    return advance("v", ("G", "G"), shape, group, delta, {FIRST: neighbours}, "s").row
+
+
+def test_a_member_that_goes_takes_no_edge_of_another_set_along():
+    group = counted({"a:first": "1", "b:last": "1"}, **{"1": "1"})
+    row = advanced(group, {("a", "1"): (-1, None)}, [("1", {"N": "1"}), ("2", {"N": "2"})])
+    assert (row["first"], row["last"]) == ({"N": "2"}, {"N": "1"})
+    assert row[STATE]["M"]["edges"] == {"M": {"a:first": {"S": "2"}, "b:last": {"S": "1"}}}
+
+
+def test_a_figure_of_nothing_is_not_kept():
+    row = advanced(counted({"a:first": "1"}), {})
+    assert row[STATE]["M"]["amounts"] == {"M": {"items": {"N": "2"}}}
+
+
+def test_a_member_that_is_counted_too_seldom_is_never_counted_below_none():
+    with pytest.raises(Torn, match="counts a member less often"):
+        advanced(counted({}, **{"1": "1"}), {("a", "1"): (-2, None)})
 
 
 def test_of_many_changes_of_a_member_its_value_is_the_last_that_is_known():
