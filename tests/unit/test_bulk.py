@@ -316,6 +316,30 @@ def test_a_type_that_keeps_contradicting_is_parked():
     assert node.calls == 3
 
 
+def test_what_was_busy_before_has_all_its_tries_of_another_type():
+    class Busy(Typing):
+        def bulk(self, *, body, request_timeout):
+            if self.calls < 3:
+                self.calls += 1
+                return {"items": [{"index": {"status": 429, "error": {"type": "rejected_execution_exception"}}}]}
+            return super().bulk(body=body, request_timeout=request_timeout)
+
+    assert send(Busy(5), action("a"), deadline=FOREVER) == ["Applied"]
+
+
+@pytest.mark.parametrize(("left", "waited"), [(20.0, 20.0), (0.2, 1.0)])
+def test_a_request_waits_until_the_deadline_and_a_second_at_least(left, waited):
+    timeouts = []
+
+    class Noting(Typing):
+        def bulk(self, *, body, request_timeout):
+            timeouts.append(request_timeout)
+            return super().bulk(body=body, request_timeout=request_timeout)
+
+    send(Noting(0), action("a"), deadline=Deadline(100.0 + left, clock=lambda: 100.0))
+    assert timeouts == [pytest.approx(waited)]
+
+
 def test_any_other_mapping_fault_is_parked_at_once():
     node = Typing(1, {"type": "mapper_parsing_exception", "reason": "failed to parse field [x] of type [long]"})
     assert send(node, action("a")) == ["Parked"]
