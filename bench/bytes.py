@@ -1,6 +1,7 @@
 """From the event's bytes to the response's, through Lambda's own runtime client: ours against what others do."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -15,6 +16,13 @@ ROUNDS = 3
 BATCHES = (1000, 100)
 SIX_MB = ("3 KB", 2000)
 MEMORY_TARGET = 1 / 8
+GB_SECOND, REQUEST = 0.0000133334, 0.0000002
+"""US dollars for arm64, https://aws.amazon.com/lambda/pricing/."""
+
+FULL_CPU_MB, LEAST_MB = 1769, 128
+"""The memory at which a function has a whole processor; with less it has a share
+(https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html)."""
+
 TARGETS = {
     "each time": {"3 KB": 1 / 8, "0.9 KB": 1 / 3},
     "once": {"3 KB": 1 / 3.5, "0.9 KB": 2 / 3},
@@ -24,7 +32,8 @@ TARGETS = {
 
 def rows() -> list[Row]:
     """Each side in a process of its own, which imports only what it needs."""
-    return [*[_time(peer, size, many) for size in SIZES for many in BATCHES for peer in TARGETS], _memory()]
+    timed = [_time(peer, size, many) for size in SIZES for many in BATCHES for peer in TARGETS]
+    return [*timed, _memory(), *[_cost(peer, size) for size in SIZES for peer in TARGETS]]
 
 
 def _time(peer: str, size: str, records: int) -> Row:
@@ -37,6 +46,19 @@ def _time(peer: str, size: str, records: int) -> Row:
 def _memory() -> Row:
     ours, theirs = paired(lambda: _run("ours", *SIX_MB)["mb"], lambda: _run("plain", *SIX_MB)["mb"], ROUNDS)
     return row("bytes", "a batch of 6 MB", "memory beside the event", "MB", ours, theirs, _name("plain"), MEMORY_TARGET)
+
+
+def _cost(peer: str, size: str) -> Row:
+    ours, theirs = paired(lambda: _dollars("ours", size), lambda: _dollars(peer, size), ROUNDS)
+    workload = f"batches of {BATCHES[0]:,} records of {size}, at the least memory that holds one"
+    return row("bytes", workload, "cost per million changes", "USD", ours, theirs, _name(peer), 1.0)
+
+
+def _dollars(side: str, size: str) -> float:
+    found = _run(side, size, BATCHES[0])
+    memory = max(LEAST_MB, math.ceil(found["peak"]))
+    seconds = found["us"] * max(1.0, FULL_CPU_MB / memory)
+    return seconds * memory / 1024 * GB_SECOND + 1e6 / BATCHES[0] * REQUEST
 
 
 def _name(peer: str) -> str:

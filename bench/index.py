@@ -27,8 +27,7 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "Distributary",
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
-CPU_TARGETS = {Npm.name: 1 / 3, Powertools.name: 1 / 2}
-"""At least 3 and 2 times the changes per second and core."""
+CPU_TARGETS = {Npm.name: 0.85, Powertools.name: 0.4}
 
 
 def rows() -> list[Row]:

@@ -1,7 +1,8 @@
 """One way to read a stream's event, alone in a process: `python -m bench.lambda_sides SIDE SIZE RECORDS`.
 
 Prints the least microseconds of CPU per record, from the event's bytes to the response's through Lambda's own runtime
-client, and the megabytes that the process grew by above its idle state, which includes the event's bytes.
+client, the megabytes that the process grew by above its idle state, which includes the event's bytes, and those of the
+whole process.
 """
 
 import contextlib
@@ -125,7 +126,7 @@ class Log:
 
 
 def measure(side: str, size: str, records: int) -> dict[str, float]:
-    """`us` per record and `mb` of memory."""
+    """`us` per record, `mb` of memory above the idle process, and `peak`: megabytes of the whole process."""
     from awslambdaric import bootstrap
 
     handler, batch = SIDES[side](), body(size, records)
@@ -142,7 +143,8 @@ def measure(side: str, size: str, records: int) -> dict[str, float]:
 
     handle(body(size, 10))
     grown = _grown(lambda: handle(batch))
-    return {"us": min(handle(batch) for _ in range(BATCHES)) / records, "mb": grown}
+    peak = _kilobytes("VmHWM") / 1024
+    return {"us": min(handle(batch) for _ in range(BATCHES)) / records, "mb": grown, "peak": peak}
 
 
 def _grown(work: Callable[[], object]) -> float:

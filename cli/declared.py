@@ -50,7 +50,9 @@ def views(
         now = {view.name: described(view) for view in found}
     target = Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function("derive")
     told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
-    lines = list(_differences(changes(told["written"], now), stack))
+    since = told.get("since", {})
+    written = {name: [first, *since.get(name, ())] for name, first in told["written"].items()}
+    lines = list(_differences(changes(written, now), stack))
     print("\n".join(lines) or "nothing is to be filled, rebuilt or retired")
     return 1 if lines else 0
 

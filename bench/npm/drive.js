@@ -4,9 +4,10 @@ const { pushStream } = require('dynamodb-stream-elasticsearch')
 
 const [endpoint, index] = process.argv.slice(2)
 
-async function handled (event) {
+async function handled (line) {
   const cpu = process.cpuUsage()
   const started = process.hrtime.bigint()
+  const event = JSON.parse(line)
   await pushStream({ event, endpoint, index, useBulk: true })
   const wall = Number(process.hrtime.bigint() - started) / 1e6
   const { user, system } = process.cpuUsage(cpu)
@@ -15,8 +16,7 @@ async function handled (event) {
 
 async function main () {
   for await (const line of readline.createInterface({ input: process.stdin })) {
-    const event = JSON.parse(line)
-    const answer = await handled(event).catch((error) => ({ error: String(error) }))
+    const answer = await handled(line).catch((error) => ({ error: String(error) }))
     process.stdout.write(JSON.stringify(answer) + '\n')
   }
 }

@@ -13,6 +13,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive.factory import build, rebuilder, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.client import clients
+from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.stream_bindings import StreamBindings
 
 with declared_beside(__file__):
@@ -27,9 +28,9 @@ def runtime() -> Deployment:
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
     branch = build(VIEWS, settings, once, parallel, due=lambda: telemetry.count("RebuildDue"))
     bindings = StreamBindings(once("dynamodb"), settings.tombstone_table, "derive")
-    units = settings.reconcile_read_units
-    reconcile = reconciler(branch, settings.source, settings.generation, units)
-    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, units)
+    pace = Pace(settings.reconcile_read_units)
+    reconcile = reconciler(branch, settings.source, settings.generation, pace)
+    rebuild = rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, pace)
     return Deployment.of(branch, settings, once, parallel, telemetry, bindings.bind, reconcile, rebuild)
 
 

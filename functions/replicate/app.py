@@ -28,7 +28,7 @@ def runtime() -> Deployment:
     once = cache(clients)
     telemetry = Telemetry("replicate", os.environ.get("STACK_NAME", ""))
     branch = build(REPLICA, settings, once, parallel, partial(telemetry.count, "Conflicts"))
-    bindings = StreamBindings(once("dynamodb", connections=1), settings.tombstone_table, "replicate", ROW_FORMAT)
+    bindings = StreamBindings(once("dynamodb", connections=CALLS), settings.tombstone_table, "replicate", ROW_FORMAT)
     units = settings.reconcile_read_units
     reconcile = reconciler(branch, once, settings.source, settings.generation, units)
     return Deployment.of(branch, settings, once, parallel, telemetry, bindings.bind, reconcile)

@@ -4,7 +4,6 @@ The branch is the real one, through the real client, over real sockets: on osmem
 """
 
 import time
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -28,6 +27,7 @@ from tests.fakes.fault_proxy import (
     slow,
     status,
 )
+from tests.replaced import replace
 
 BUSY = {
     "429": status(429),

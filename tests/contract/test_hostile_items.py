@@ -4,7 +4,6 @@ import copy
 import html
 import json
 import re
-from dataclasses import replace
 from decimal import Decimal
 from typing import ClassVar
 
@@ -33,6 +32,7 @@ from tests.contract.regions import MergedHarness, MultiActiveHarness
 from tests.contract.replicate import ReplicateHarness
 from tests.contract.source import Source
 from tests.contract.welcome import Unhurried
+from tests.replaced import replace
 from tests.unit.index_settings import clients, settings
 from tests.unit.mail import SETTINGS
 

@@ -2,7 +2,6 @@
 
 import datetime
 import time
-from dataclasses import replace
 from random import Random
 
 import pytest
@@ -24,6 +23,7 @@ from distributary.index.reindex.writers import Deployed, Vouched
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.contract.place import FIELDS, USER, Place
+from tests.replaced import replace
 from tests.unit.index_settings import clients, settings
 from tests.unit.records import change
 

@@ -1,6 +1,5 @@
 """Verification of an index finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
-from dataclasses import replace
 from random import Random
 
 import orjson
@@ -24,6 +23,7 @@ from distributary.stream import version as versions
 from distributary.verify.parked import ParkedItems
 from tests.contract.place import FIELDS, USER, Place
 from tests.fakes.s3 import S3
+from tests.replaced import replace
 from tests.unit.records import change
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from distributary.stream.entity import Entity
@@ -16,6 +15,7 @@ from tests.contract.source import Source, address
 from tests.contract.world import World
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Faults, throttled
+from tests.replaced import replace
 from tests.unit.mail import SETTINGS
 
 

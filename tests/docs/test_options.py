@@ -6,6 +6,7 @@ import inspect
 import re
 
 import pytest
+from msgspec import Struct
 
 from tests.docs.pages import DOCS, section
 
@@ -73,7 +74,7 @@ def options(name: str, offered: object) -> list[str]:
         return []
     parameters = inspect.signature(offered).parameters.values()
     if isinstance(offered, type):
-        return [each.name for each in parameters if dataclasses.is_dataclass(offered)]
+        return [each.name for each in parameters if dataclasses.is_dataclass(offered) or issubclass(offered, Struct)]
     return [each.name for each in parameters if each.default is not each.empty]
 
 

@@ -1,7 +1,6 @@
 """Branches over a test's clients, put together by each slice's own `build`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from distributary.archive import ArchiveBranch, ArchiveSettings
@@ -16,6 +15,7 @@ from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.settings import ReplicateSettings
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 
 FAR = "us-east-1"
 """The region of a mirror's replica."""

@@ -2,7 +2,6 @@
 
 import json
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -32,6 +31,7 @@ from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.fakes.stack import ACCOUNT, Lambda, clients
+from tests.replaced import replace
 from tests.simulation.mesh import NOTHING
 from tests.unit.branches import Ledger
 from tests.unit.records import ARN, stream_record

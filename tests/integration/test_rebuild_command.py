@@ -41,7 +41,7 @@ def rows(town):
 def written(town):
     """The sort key under which the rows of each view were written, as the tables' own row has it."""
     views = written_under(town.service.state["ledger"][(ROW_ID,)])
-    return {name: each.get("sk", "") if name == "order" else "" for name, each in views.items()}
+    return {name: each.get("sk", "") if name == "order" else "" for name, (each, *_) in views.items()}
 
 
 def contributing(town):
@@ -248,6 +248,20 @@ def test_a_rollback_says_which_rebuild_it_needs(project, town, capsys):
     capsys.readouterr()
     assert main(["--project", project, "views", "--diff", "--stack", "shop"]) == 1
     assert "changed  order (sk): distributary rebuild derive --view order" in capsys.readouterr().out
+
+
+def test_a_rollback_before_any_rebuild_says_which_one_it_needs(project, town, capsys):
+    """What changed in between was written under the declarations that were rolled back, or missed."""
+    town.deploy([BY_ID, VIEWS[1]])
+    views = Path(project) / "functions" / "derive" / "views.py"
+    views.write_text(PROJECT.replace("NOW", "ORDER").replace('"day", of=ORDER, pk="DAY', '"sales", of=ORDER, pk="DAY'))
+    for declared in ([BY_ID], VIEWS):
+        town.deploy(declared)
+        assert main(["--project", project, "views", "--diff", "--stack", "shop"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2] == "changed  order (sk): distributary rebuild derive --view order --stack shop"
+    assert "changed  sales (" in lines[-1]
+    assert "declared again" in lines[-1]
 
 
 def test_a_comparison_needs_a_stack(project, capsys):

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from tests.scheduler.archive import ArchiveWorld
+from tests.scheduler.broken import RandomBroken
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
-from tests.scheduler.index_rebuilt import RandomRebuiltIndex
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
+from tests.scheduler.rebuilt_index import RandomRebuiltIndex
 from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.welcome import ResendWorld, WelcomeWorld
@@ -68,16 +69,17 @@ def regions_reconciled(mesh: Callable[..., Mesh], seed: int, choices: Choices) -
     return mesh(seed, choices, repairs=seed % 2, loses=True)
 
 
-def rebuilt(seed: int, choices: Choices) -> World:
-    """The stream with zombies and rewinds, of views that are declared anew, and a rebuild beside it."""
+def rebuilt(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
+    """The stream with zombies and rewinds, of what is declared anew, and a rebuild beside it."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True), seed // 3 % 2
+    return world(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
+
+
+def broken(seed: int, choices: Choices) -> World:
+    """The stream with zombies and rewinds, groups and members that break, and runs that build them anew."""
     faults, odd = Faults(MOST[seed // 2 % 3], kinds=SAFE, tears=True), seed // 3 % 2
-    return RandomRebuilt(seed, choices, Plan(items=2, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
-
-
-def index_rebuilt(seed: int, choices: Choices) -> World:
-    """As `rebuilt`, of an index."""
-    faults, odd = Faults(MOST[seed // 2 % 3], kinds=(*SAFE, late), tears=True), seed // 3 % 2
-    return RandomRebuiltIndex(seed, choices, Plan(items=3, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults))
+    plan = Plan(items=2, repairs=1 + seed % 2, zombies=odd, rewinds=odd, redrives=0, hasty=seed % 4 < 2, faults=faults)
+    return RandomBroken(seed, choices, plan)
 
 
 def scheduled(seed: int, choices: Choices) -> Playable:
@@ -88,17 +90,18 @@ def scheduled(seed: int, choices: Choices) -> Playable:
 BRANCHES: dict[str, Make] = {
     "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
+    "derive-broken": broken,
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
-    "derive-rebuilt": rebuilt,
+    "derive-rebuilt": partial(rebuilt, RandomRebuilt, SAFE),
     "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
     "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),
-    "index-rebuilt": index_rebuilt,
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
+    "index-rebuilt": partial(rebuilt, RandomRebuiltIndex, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "merged-reconciled": partial(regions_reconciled, Merging),
     "mirror": partial(streamed, MirrorWorld, SAFE),

@@ -1,6 +1,5 @@
 """Derived tables that an earlier declaration of their views has filled, rebuilt beside the stream."""
 
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -15,6 +14,7 @@ from distributary.dynamodb.table_reader import pages
 from distributary.errors import Unavailable
 from distributary.stream.change import Image
 from tests.fakes.built import derive_settings
+from tests.replaced import replace
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.source import Image as Raw

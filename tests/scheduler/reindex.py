@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -16,6 +15,7 @@ from distributary.index.reindex.steps import Accepted, Reindex
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
 from tests.fakes.streaming import Record
+from tests.replaced import replace
 from tests.scheduler.choices import Choices
 from tests.scheduler.index import FIELDS, INDEX, IndexWorld
 from tests.scheduler.world import SOURCE, Plan

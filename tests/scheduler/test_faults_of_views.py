@@ -1,13 +1,12 @@
 """What a view keeps of an item that has left it, and of a row that its TTL took."""
 
-from dataclasses import replace
-
 import pytest
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, key_prefix, type_is
 from distributary.stream.records import decode
+from tests.replaced import replace
 from tests.scheduler.choices import Listed
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.world import Plan

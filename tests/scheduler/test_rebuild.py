@@ -2,9 +2,11 @@
 
 import pytest
 
-from tests.scheduler.branches import rebuilt
+from tests.scheduler.branches import BRANCHES
 from tests.scheduler.race import delete, deleting, deliver, editing, live, neighbour, put, race, reconcile
 from tests.scheduler.rebuilt import FORMERS, RebuiltWorld, deploy, rebuild
+from tests.scheduler.rebuilt_index import FORMERS as INDEX_FORMERS
+from tests.scheduler.rebuilt_index import RebuiltIndexWorld
 from tests.scheduler.runs import deep, play, play_every, seeds
 
 KINDS = ("sums", "newest", "moving", "fixed")
@@ -28,7 +30,38 @@ def test_a_rebuild_and_a_live_write_into_each_of_the_others_calls(kind, was, act
 
 
 def test_views_that_are_declared_anew_are_rebuilt_beside_the_stream_at_random():
-    play(rebuilt, seeds(20))
+    play(BRANCHES["derive-rebuilt"], seeds(20))
+
+
+@pytest.mark.parametrize("was", INDEX_FORMERS)
+def test_a_rebuild_of_an_index_and_a_live_change_into_each_of_the_others_calls(was):
+    play_every(race(RebuiltIndexWorld, [*FILLED, put(50), deploy], [live, rebuild], was=was), deep(1))
+
+
+@pytest.mark.parametrize("actor", [editing, deleting], ids=["edit", "delete"])
+@pytest.mark.parametrize("was", INDEX_FORMERS)
+def test_a_rebuild_of_an_index_and_a_live_write_into_each_others_calls(was, actor):
+    play_every(race(RebuiltIndexWorld, [*FILLED, deploy], [actor, rebuild], was=was), deep(1))
+
+
+@pytest.mark.parametrize("was", INDEX_FORMERS)
+def test_a_rebuild_of_an_index_and_an_item_made_again_after_a_lost_delete(was):
+    play_every(race(RebuiltIndexWorld, [*FILLED, delete, deploy], [editing, rebuild], was=was), deep(1))
+
+
+@pytest.mark.parametrize("was", INDEX_FORMERS)
+def test_two_rebuilds_of_an_index_into_each_of_the_others_calls(was):
+    """The delete of an item is lost."""
+    play_every(race(RebuiltIndexWorld, [*FILLED, delete, deploy], [rebuild, rebuild], was=was), deep(1))
+
+
+@pytest.mark.parametrize("was", INDEX_FORMERS)
+def test_a_rebuild_of_an_index_and_a_redrive_into_each_of_the_others_calls(was):
+    play_every(race(RebuiltIndexWorld, [*FILLED, put(30), deploy], [reconcile, rebuild], was=was), deep(1))
+
+
+def test_an_index_that_is_declared_anew_is_rebuilt_beside_the_stream_at_random():
+    play(BRANCHES["index-rebuilt"], seeds(40))
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Messages to new persons, each once."""
 
 from collections import Counter
-from dataclasses import replace
 from random import Random
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from distributary.welcome.claims import MAX_SENDS
 from distributary.welcome.factory import build
 from tests.fakes import ses
 from tests.fakes.ses import Ses
+from tests.replaced import replace
 from tests.scheduler.choices import Choices
 from tests.scheduler.world import Plan, World
 from tests.unit.mail import SETTINGS

@@ -12,7 +12,7 @@ VALUES = ("name", "label", "items", "revenue", "item")
 
 
 class Damage:
-    """Works on the fake tables of a schedule; member rows, which no repair makes again, are left alone. `forgotten`: a
+    """Works on the fake tables of a schedule; member rows are left to `tests/scheduler/broken.py`. `forgotten`: a
     row went with its version, so that a change older than the repair wins over it until newer ones come."""
 
     def __init__(self, random: Random, service: DynamoDB, projections: tuple[str, ...]) -> None:

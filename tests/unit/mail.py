@@ -1,6 +1,5 @@
 """The welcome branch over fakes, for unit tests: tables, a mailbox, and a clock."""
 
-from dataclasses import replace
 from typing import Any
 
 from distributary.consumer.deadline import Deadline
@@ -17,6 +16,7 @@ from tests.fakes import ses
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.fakes.streaming import CREATED
+from tests.replaced import replace
 
 AMPLE = Deadline(60.0, 0.0, lambda: 0.0)
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "visits", "status", "news", "language"))

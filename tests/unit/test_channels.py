@@ -1,7 +1,6 @@
 """What each channel asks of its service, and what it makes of each answer."""
 
 import json
-from dataclasses import replace
 
 import pytest
 from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError
@@ -11,6 +10,7 @@ from distributary.welcome.channels import Connections, EventBridge, MaybeSent, S
 from distributary.welcome.messages import Message
 from distributary.welcome.settings import WelcomeSettings
 from tests.fakes.answers import refusal
+from tests.replaced import replace
 from tests.unit.test_settings import GOOD
 
 MESSAGE = Message(

@@ -3,11 +3,15 @@
 import json
 
 import pytest
+from botocore.exceptions import NoRegionError
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.consume import consume
+from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.deadline import FOREVER, governing
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
+from distributary.consumer.parallel import Parallel
+from distributary.consumer.settings import StreamSettings
+from distributary.consumer.telemetry import Telemetry
 from distributary.errors import ConfigError, Rejected, Unavailable
 from tests.unit.branches import Bucket, Context, Ledger, deployment
 from tests.unit.records import event, sequence, stream_record
@@ -58,6 +62,32 @@ def test_an_empty_batch_asks_nothing_of_the_branch_and_counts_nothing(capsys):
     assert consume(event(), Context(), deployment(branch, Bucket())) == answer()
     assert branch.seen == []
     assert metrics(capsys)[0]["Received"] == 0
+
+
+def test_the_buckets_client_is_made_when_a_change_is_parked_and_once():
+    bucket, made = Bucket(), []
+    settings = StreamSettings(parking_bucket="parking", generation=0)
+
+    def clients(service):
+        made.append(service)
+        return bucket
+
+    branch = Ledger(APPLIED, **{"u-1": PARKED, "u-2": PARKED})
+    deployed = Deployment.of(branch, settings, clients, Parallel(2), Telemetry("derive"))
+    consume(event(stream_record(0, user="u-0")), Context(), deployed)
+    assert made == []
+    for _ in range(2):
+        assert consume(three(), Context(), deployed) == answer()
+    assert (made, len(bucket.objects)) == (["s3"], 2)
+
+
+def test_a_client_that_cannot_be_made_fails_what_would_have_been_parked():
+    def clients(service):
+        raise NoRegionError
+
+    settings = StreamSettings(parking_bucket="parking", generation=0)
+    deployed = Deployment.of(Ledger(PARKED), settings, clients, Parallel(2), Telemetry("derive"))
+    assert consume(three(), Context(), deployed) == answer(sequence(0))
 
 
 def test_a_rejected_change_is_parked_with_its_cause_and_the_shard_moves_on():

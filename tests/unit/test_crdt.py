@@ -1,6 +1,5 @@
 """The state of a merged item joins to the same: in any order, in any grouping, however often."""
 
-from dataclasses import replace
 from decimal import Decimal
 from functools import reduce
 from itertools import permutations
@@ -23,6 +22,7 @@ from distributary.replicate.multi_active.crdt import (
     unread,
 )
 from distributary.replicate.multi_active.edits import Edit, Edits, Shown
+from tests.replaced import replace
 
 EU, US, AP = REGIONS = ("eu-west-1", "us-east-1", "ap-south-1")
 PARTS = ("tags", "n")

@@ -1,6 +1,5 @@
 """One region's edits in any order, and what a repair found in its rows: each case ends otherwise without one rule."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from distributary.replicate import by_attribute
 from distributary.replicate.multi_active.crdt import MergeState, unread
 from distributary.replicate.multi_active.edits import Edits, Shown
+from tests.replaced import replace
 from tests.unit.test_crdt import BY_ATTRIBUTE, EU, LATTICE, REGIONS, US, at, shown, write
 
 RULES = BY_ATTRIBUTE[EU]

@@ -1,6 +1,5 @@
 """What an item contributed is replaced exactly once, in few calls, and what cannot be written stands alone."""
 
-from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise, permutations
 
@@ -20,6 +19,7 @@ from distributary.derive.transact_items import group_actions
 from distributary.stream.codec import decode_item
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
+from tests.replaced import replace
 from tests.unit.records import change
 from tests.world import World as Followed
 

@@ -7,7 +7,7 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import IGNORED, Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import entries
-from distributary.derive.delta import Delta
+from distributary.derive.delta import Delta, RecordedContribution
 from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import BYTES, PendingEntry, lanes
 from tests.fakes.answers import refusal
@@ -181,7 +181,7 @@ def test_changes_of_one_group_are_side_by_side_where_one_change_joins_two():
     planned = [entries(world.views, order(n, f"u-{n}", day=day))[0] for n, day in enumerate(days)]
     cases = [PendingEntry.of(entry, {}) for each in planned for entry in each]
     (joined,), (moved,) = (entries(world.views, order(n, "joins", day=days[n]))[0] for n in (0, 1))
-    cases.append(PendingEntry.of(moved, world.branch.ledger.tables.row(joined)))
+    cases.append(PendingEntry.of(moved, world.branch.ledger.tables.row(joined, {})))
     (lane,) = lanes(cases)
     assert sum(len(set().union(*(case.delta.groups for case in each))) for each in lane) == 3
 
@@ -240,6 +240,6 @@ def test_a_repair_of_more_rows_than_a_transaction_holds_says_how_many():
     (entry,), _ = entries(world.views, order(1, "a"))
     dead = frozenset(("TAG", str(n)) for n in range(120))
     queue = TransactionQueue(world.branch.ledger.tables, FOREVER)
-    (end,) = queue.run([[PendingEntry(entry, None, Delta({}, dead, {}))]]).values()
+    (end,) = queue.run([[PendingEntry(entry, None, Delta({}, dead, {}), RecordedContribution())]]).values()
     assert end.cause == "view 'sales': the change would take 121 actions, and a transaction holds 100"
     assert world.service.calls["TransactWriteItems"] == 0

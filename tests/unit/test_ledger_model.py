@@ -1,7 +1,6 @@
 """Two consumers of one item, or of one group, in every order of their calls, with crashes between any two."""
 
 import copy
-from dataclasses import replace
 
 import pytest
 
@@ -13,6 +12,7 @@ from distributary.stream.codec import decode_item
 from tests.fakes import dynamodb
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.interleavings import Interleavings
+from tests.replaced import replace
 from tests.unit.records import change
 
 ORDER = Entity(name="order", keys=("user_id",), attributes=("day", "total"))

@@ -3,7 +3,6 @@ alone and what is recorded."""
 
 import json
 import zlib
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -17,6 +16,7 @@ from distributary.stream.codec import decode_item
 from distributary.stream.records import decode
 from tests.fakes import dynamodb
 from tests.fakes.faults import Faults, throttled
+from tests.replaced import replace
 from tests.unit.edited_regions import AP, EU, FOREVER, US, World
 
 RULE = by_attribute("at", "seconds", union=("tags",), counters=("visits",))

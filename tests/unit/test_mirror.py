@@ -338,6 +338,13 @@ def test_the_function_keeps_a_connection_for_each_of_its_calls(app):
     assert register.tombstones.client.connections == register.parallel._executor._max_workers == CALLS
 
 
+def test_a_mirrors_function_makes_a_client_for_each_region_and_no_other(app, monkeypatch):
+    made = []
+    monkeypatch.setattr(app, "clients", lambda service, *region, **_: made.append((service, *region)) or DynamoDB({}))
+    app.runtime()
+    assert sorted(made) == [("dynamodb",), ("dynamodb", GOOD[ReplicateSettings]["REPLICA_REGION"])]
+
+
 def test_a_function_of_several_regions_reads_its_table_and_writes_the_others(app, monkeypatch):
     declared = MultiActive(regions=("us-east-1", "eu-west-1", "us-west-2"), rule=last_writer("at"))
     monkeypatch.setattr(app, "REPLICA", declared)

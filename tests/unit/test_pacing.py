@@ -1,7 +1,5 @@
 """No more messages in a second than the provider takes; none while it refuses; none that could not be confirmed."""
 
-from dataclasses import replace
-
 import pytest
 
 from distributary.consumer.deadline import Deadline
@@ -11,6 +9,7 @@ from distributary.welcome.branch import SEND_SECONDS
 from distributary.welcome.rate_limit import FIRST_PAUSE, Pace
 from tests.fakes import dynamodb, ses
 from tests.fakes.faults import Faults, throttled
+from tests.replaced import replace
 from tests.unit.mail import Office, rule, user
 from tests.unit.records import change
 

@@ -1,7 +1,5 @@
 """Reads of the source for a command are held to a number of units a second, and never wait past the deadline."""
 
-from dataclasses import replace
-
 import pytest
 
 from distributary.consumer.deadline import Deadline
@@ -20,6 +18,7 @@ from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.opensearch import OpenSearch
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.scheduler.index import INDEX
 from tests.unit.index_settings import settings
 
@@ -76,7 +75,7 @@ def clock(monkeypatch):
 
 def views(service, units):
     declared = [Projection(name="fixed", of=ITEM, pk="I", sk="{id}")]
-    return of_views(derive(declared, service), lambda: "source", 0, units)
+    return of_views(derive(declared, service), lambda: "source", 0, Pace(units))
 
 
 def replica(service, units):

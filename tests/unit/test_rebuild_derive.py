@@ -11,6 +11,7 @@ from distributary.derive import Aggregate, Entity, Latest, Projection, sweep
 from distributary.derive.factory import rebuilder, reconciler
 from distributary.derive.groups import REVISION
 from distributary.derive.sweep import DIGEST, FOREIGN
+from distributary.dynamodb.read_budget import Pace
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import DERIVED, derive
@@ -218,6 +219,21 @@ def test_one_removed_view_is_retired_by_its_name():
     assert world.shown() == filled(profile(), by_tag(), newest())
 
 
+def test_a_removed_view_is_retired_under_each_of_its_keys():
+    """Its key was changed, and it was removed before a rebuild: rows are under both."""
+    world = World(profile(), by_tag())
+    world.declare(profile(sk="P"), by_tag(pk="LABEL#{each}"), sums())
+    images = {"e": user("open", 7, "Eva", ["w"]), "a": user("shut", 7, "Ada", ["v"])}
+    for id, image in images.items():
+        world.put(id, **image)
+    world.declare(sums())
+    assert world.rebuild() == set()
+    alone = World(sums())
+    for id, image in images.items():
+        alone.put(id, **image)
+    assert world.shown() == alone.shown()
+
+
 def test_a_retired_view_leaves_no_figures_in_the_groups_of_its_successor():
     world = World(sums(), newest())
     world.declare(sums(name="figures", where=rich), newest(name="last", where=rich))
@@ -318,7 +334,7 @@ def test_a_page_ends_where_the_read_budget_does_and_the_next_goes_on(part, decla
         world.delete(f"e{n}", deliver=False)
     cursor, reads = None, []
     while cursor or not reads:
-        world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
+        world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", pace=Pace(0.001))
         found = world.rebuilder.sweep(Sweep(part, 0, 1, cursor, frozenset(), dry_run=False), Deadline(monotonic() + 9))
         cursor = found.cursor
         reads.append((found.read, found.done))
@@ -329,11 +345,20 @@ def test_a_page_ends_where_the_read_budget_does_and_the_next_goes_on(part, decla
 
 def test_a_page_of_which_nothing_can_be_read_is_asked_for_again():
     world = World(profile())
-    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", read_units=0.001)
+    world.rebuilder = rebuilder(world.branch, world.reconcile, lambda: "users", pace=Pace(0.001))
     asked = Sweep("derived", 0, 1, None, frozenset(), dry_run=False)
     world.rebuilder.sweep(asked, Deadline(monotonic() + 9))
     with pytest.raises(Unavailable, match="ReconcileReadUnits"):
         world.rebuilder.sweep(asked, Deadline(monotonic() + 9))
+
+
+def test_a_sweep_and_a_reconcile_keep_to_one_budget():
+    world, pace = World(profile()), Pace(0.001)
+    reconcile = reconciler(world.branch, lambda: "users", 0, pace)
+    sweeping = rebuilder(world.branch, reconcile, lambda: "users", pace=pace)
+    sweeping.sweep(Sweep("derived", 0, 1, None, frozenset(), dry_run=False), Deadline(monotonic() + 9))
+    (end,) = reconcile([Reconcile({"user_id": {"S": "a"}})], Deadline(monotonic() + 9))
+    assert (end.status, "ReconcileReadUnits" in end.cause) == ("Failed", True)
 
 
 KEEPERS = {"versioned": profile, "rows of the ledger": by_tag, "groups": sums, "latest": newest}

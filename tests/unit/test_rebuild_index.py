@@ -1,7 +1,6 @@
 """After a rebuild an index shows what its items make under the declarations as they are now, and nothing else."""
 
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -16,6 +15,7 @@ from distributary.index.opensearch.schema import apply
 from distributary.index.sweep import DIGEST, FOREIGN
 from tests.fakes.opensearch import OpenSearch
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.index_settings import settings
 from tests.unit.records import change
 from tests.world import LONG

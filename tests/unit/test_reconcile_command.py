@@ -1,7 +1,6 @@
 """A command is answered with one outcome per item, and what is no command is refused with what to give."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -23,6 +22,7 @@ from distributary.stream.records import decode
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.dynamodb import DynamoDB
+from tests.replaced import replace
 from tests.unit.branches import Bucket, Context, Ledger
 from tests.unit.records import ARN, FIRST_SEQUENCE, stream_record
 

@@ -1,6 +1,5 @@
 """A mirror's rows are set right by a command, and what TTL took from the source stays where the mirror keeps it."""
 
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -17,6 +16,7 @@ from distributary.replicate.factory import reconciler
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from tests.fakes.built import mirror
+from tests.replaced import replace
 from tests.unit.branches import Context
 from tests.unit.records import FIRST_SEQUENCE, change
 from tests.unit.replica_tables import FOREVER, SCHEMAS, Service, name

@@ -1,7 +1,6 @@
 """What the Register asks of DynamoDB, to the unit."""
 
 import time
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register, Write
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 
 FOREVER = Deadline(float("inf"))
 

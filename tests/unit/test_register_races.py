@@ -1,7 +1,5 @@
 """A versioned row: what comes between the calls of a write, and what a call that fails leaves."""
 
-from dataclasses import replace
-
 import pytest
 
 from distributary.consumer.deadline import FOREVER
@@ -14,6 +12,7 @@ from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.faults import Faults, throttled
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 
 KEY = {"pk": {"S": "a"}}
 NOW, DAY = 1000.0, 86_400

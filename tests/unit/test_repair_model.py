@@ -5,7 +5,6 @@ any time: the calls are those of the real code.
 """
 
 import copy
-from dataclasses import replace
 from functools import partial
 from itertools import count
 
@@ -26,6 +25,7 @@ from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
 from tests.fakes.built import mirror
 from tests.fakes.interleavings import Interleavings
+from tests.replaced import replace
 from tests.unit.records import FIRST_SEQUENCE, change
 from tests.unit.replica_tables import SCHEMAS, Service
 

@@ -16,7 +16,8 @@ from distributary.stream import records as stream_records
 from distributary.stream import stream_event
 from distributary.stream.change import REPLICA_VERSION, Change, Image
 from distributary.stream.codec import decode_item, encode_item
-from distributary.stream.entity import Entity
+from distributary.stream.entity import Entity, concerns
+from distributary.stream.predicates import key_prefix
 from tests.fakes.built import FAR, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.dynamodb_server import serving
@@ -191,3 +192,24 @@ def test_the_versions_attribute_is_ours_whatever_the_item_brought(more):
     spelled = ",".join([f'"{REPLICA_VERSION}":{{"S":"theirs"}}', *[f'"x{i}":{{"N":"{i}"}}' for i in range(more)]])
     written = dict(sent(with_attributes(spelled).slices()))
     assert written[REPLICA_VERSION] == [("S", "ours")]
+
+
+def told(where, change):
+    entity = Entity(name="user", keys=("user_id",), where=where)
+    return concerns(change, entity.claims, entity.claims)
+
+
+@pytest.mark.parametrize(
+    ("where", "concerned", "read"),
+    [
+        (key_prefix("user_id", "order#"), False, False),
+        (lambda item: item["user_id"] == "order" and item["x"] == "y", False, False),
+        (key_prefix("user_id", "u-"), True, False),
+        (lambda item: item.get("x") == "before", True, True),
+        (lambda item: item.get("x") == "never", False, True),
+    ],
+)
+def test_an_old_image_is_read_only_if_the_key_leaves_it_open(where, concerned, read):
+    body = body_of('"x":{"S":"now"}', '"x":{"S":"before"}', **COMPACT)
+    change = stream_records.decode(stream_event.read(body, "aws:dynamodb", json.loads), 0)[0]
+    assert (told(where, change), change.old._parts is not None) == (concerned, read)

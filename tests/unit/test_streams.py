@@ -1,7 +1,6 @@
 """A generation belongs to one stream: changes of any other stream fail, in every stack, until an operator says more."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -17,6 +16,7 @@ from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import version
 from tests.fakes.answers import refusal
 from tests.fakes.dynamodb import DynamoDB
+from tests.replaced import replace
 from tests.unit.branches import Bucket, Context
 from tests.unit.records import event, stream_record
 

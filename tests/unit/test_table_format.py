@@ -2,16 +2,18 @@
 
 import json
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
+from distributary.consumer.reconcile import Reconcile
 from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive.described import changes
+from distributary.derive.factory import reconciler
 from distributary.derive.reader import ViewReader
-from distributary.derive.table_format import ROW_ID, TableFormat
+from distributary.derive.table_format import ROW_ID, TableFormat, written_under
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -22,6 +24,7 @@ from distributary.stream.codec import decode_item
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.records import change
 from tests.world import World as Followed
 
@@ -80,6 +83,18 @@ class World(Followed):
     def row(self):
         return self.service.state["ledger"].get((ROW_ID,))
 
+    def rebuild(self):
+        """As the command does it, but for sweeps."""
+        keys = [{"user_id": {"S": id}} for (id,) in self.service.state["users"]]
+        ends = reconciler(self.branch, lambda: "users", 0)([Reconcile(each) for each in keys], FOREVER)
+        assert not {end.status for end in ends} & {Status.FAILED, Status.PARKED}
+        self.known.rebuilt([view.name for view in self.branch.views], ())
+
+    def due(self):
+        """What a function that is deployed now says is to be rebuilt."""
+        self.known.check()
+        return changes(written_under(self.row()), self.known.described()).changed
+
     def shown(self):
         rows = {}
         for key, row in self.service.state["derived"].items():
@@ -113,7 +128,8 @@ def test_the_first_batch_records_format_and_shards_and_later_ones_read_once():
     world = World()
     world.deliver(change(1, user="u", new=user()))
     assert world.row()["format"] == {"N": "1"}
-    assert world.row()["shards"] == {"M": {"spread": {"N": "3"}, "sums": {"N": "1"}}}
+    views = world.row()["views"]["M"]
+    assert {name: views[name]["M"]["shards"]["S"] for name in ("spread", "sums")} == {"spread": "3", "sums": "1"}
     calls = dict(world.service.calls)
     world.deliver(change(2, user="v", new=user()))
     after = {name: number - calls.get(name, 0) for name, number in world.service.calls.items()}
@@ -168,7 +184,7 @@ def test_a_row_that_another_function_writes_meanwhile_is_read_again(records):
 
     def other(**arguments):
         if not written:
-            written.append(world.row()["shards"]["M"].setdefault("other", {"N": "4"}))
+            written.append(world.row()["views"]["M"].setdefault("other", {"M": {"pk": {"S": "X"}}}))
         return put(**arguments)
 
     world.service.put_item = other
@@ -176,7 +192,7 @@ def test_a_row_that_another_function_writes_meanwhile_is_read_again(records):
         world.known.record(world.branch.views)
     else:
         world.branch.check_tables(FOREVER)
-    assert world.row()["shards"]["M"] == {"other": {"N": "4"}, "spread": {"N": "3"}, "sums": {"N": "1"}}
+    assert world.row()["views"]["M"].keys() == {"other", *(each.name for each in DECLARED)}
 
 
 def test_a_row_that_others_keep_writing_fails_the_changes_for_now():
@@ -186,8 +202,8 @@ def test_a_row_that_others_keep_writing_fails_the_changes_for_now():
 
     def other(**arguments):
         if arguments["Item"].get("id") == {"S": ROW_ID}:
-            shards = {"M": {"other": {"N": str(next(numbers))}}}
-            put(TableName="ledger", Item={"id": {"S": ROW_ID}, "format": {"N": "1"}, "shards": shards})
+            views = {"M": {"other": {"M": {"pk": {"S": str(next(numbers))}}}}}
+            put(TableName="ledger", Item={"id": {"S": ROW_ID}, "format": {"N": "1"}, "views": views})
         return put(**arguments)
 
     world.service.put_item = other
@@ -213,33 +229,77 @@ def test_tables_of_a_later_release_fail_every_change_and_refuse_to_be_verified()
             world.verify(repair)
 
 
-def test_changed_shards_fail_every_change_until_a_repair_has_moved_the_rows():
+def with_shards(number):
+    return [each if each is not SPREAD else replace(SPREAD, shards=number) for each in DECLARED]
+
+
+@pytest.mark.parametrize("moved", ["repaired", "rebuilt"])
+def test_changed_shards_are_due_and_no_figure_is_lost_until_they_have_moved(moved):
     world = World()
     items = {name: user(name=name) for name in "abcdefgh"}
     for place, (name, item) in enumerate(items.items()):
         world.service.put_item(TableName="users", Item={"user_id": {"S": name}, **item})
         world.deliver(change(place, user=name, new=item))
-    right = world.shown()
-    for shards in (8, 1, 3):
-        world.declare([each if each is not SPREAD else replace(SPREAD, shards=shards) for each in DECLARED])
-        (end,) = world.deliver(change(90, "MODIFY", user="a", new=items["a"], old=items["a"]))
-        assert end.status is Status.FAILED
-        assert f"and it declares shards={shards}: readers would lose rows from sight" in end.cause
-        assert world.verify(repair=True).equal
-        assert world.shown() == right
+    right, before = world.shown(), 3
+    for at, shards in enumerate((8, 1, 3)):
+        world.declare(with_shards(shards))
+        assert world.due() == {"spread": ["shards"]}
+        changed = change(
+            90 + at, "MODIFY", user="abc"[at], new=user("open", str(50 + at), "abc"[at]), old=items["abc"[at]]
+        )
+        world.service.put_item(
+            TableName="users", Item={"user_id": {"S": "abc"[at]}, **user("open", str(50 + at), "abc"[at])}
+        )
+        assert world.deliver(changed)[0].status is Status.APPLIED
+        (spread,) = [view for view in world.branch.views if view.name == "spread"]
+        assert ViewReader(world.service, "derived", spread, before).get() == right["spread"]
+        if moved == "repaired":
+            assert world.verify(repair=True).equal
+        else:
+            world.rebuild()
+        assert world.shown()["spread"] == right["spread"]
         groups = {pk for pk, _ in world.service.state["derived"] if pk.startswith("ALL")}
         assert groups <= ({f"ALL%s{at}" for at in range(shards)} if shards > 1 else {"ALL"})
-        (end,) = world.deliver(change(91, "MODIFY", user="a", new=items["a"], old=items["a"]))
-        assert end.status is not Status.FAILED
+        assert world.due() == {}
+        before = shards
 
 
-def test_shards_are_remembered_of_a_view_that_is_left_out_for_a_while():
+def test_declarations_that_are_rolled_back_are_due_whatever_came_in_between():
     world = World()
     world.deliver(change(1, user="u", new=user()))
-    world.declare([each for each in DECLARED if each is not SPREAD])
-    assert world.deliver(change(2, user="v", new=user()))[0].status is Status.APPLIED
-    world.declare([each if each is not SPREAD else replace(SPREAD, shards=2) for each in DECLARED])
-    assert world.deliver(change(3, user="w", new=user()))[0].status is Status.FAILED
+    for others in ([replace(SPREAD, count="people")], [replace(SPREAD, pk="EVERY")], []):
+        world.declare([*DECLARED[:-2], *others, DECLARED[-1]])
+        world.deliver(change(2, user="v", new=user()))
+    world.declare(DECLARED)
+    assert world.due() == {"spread": ["count", "declared again", "pk"]}
+    world.rebuild()
+    assert world.due() == {}
+
+
+def test_a_declaration_of_the_same_keys_takes_the_place_of_another():
+    """So that the row does not grow with each deployment of a project that never rebuilds."""
+    world = World()
+    for number in range(50):
+        world.declare([*DECLARED[:-2], replace(SPREAD, count=f"n{number}"), DECLARED[-1]])
+        world.deliver(change(number, user="u", new=user()))
+    assert len(world.row()["since"]["M"]["spread"]["L"]) == 1
+    assert world.due() == {"spread": ["count"]}
+
+
+def test_an_earlier_version_that_comes_back_after_a_rebuild_says_so_in_time():
+    """Its environment has looked at the row before, and is used again."""
+    clock = [0.0]
+    world = World()
+    world.branch = derive(DECLARED, world.service, now=lambda: clock[0])
+    earlier = world.branch
+    earlier.apply([change(1, user="u", new=user())], FOREVER)
+    world.declare([*DECLARED[:-2], replace(SPREAD, count="people"), DECLARED[-1]])
+    world.branch.check_tables(FOREVER)
+    world.rebuild()
+    assert world.due() == {}
+    clock[0] += 301.0
+    earlier.apply([change(2, user="u", new=user())], FOREVER)
+    assert world.due() == {"spread": ["count"]}
 
 
 def test_a_new_view_is_recorded_beside_the_others():
@@ -247,7 +307,7 @@ def test_a_new_view_is_recorded_beside_the_others():
     world.deliver(change(1, user="u", new=user()))
     world.declare(DECLARED)
     world.deliver(change(2, user="v", new=user()))
-    assert world.row()["shards"]["M"].keys() == {"spread", "sums"}
+    assert world.row()["views"]["M"].keys() == {each.name for each in DECLARED}
 
 
 @pytest.mark.parametrize("kept", ["ledger", "derived"])

@@ -1,7 +1,6 @@
 """Verification of a mirror finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
 import tracemalloc
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -25,6 +24,7 @@ from distributary.verify.parked import ParkedItems
 from tests.fakes.answers import refusal
 from tests.fakes.s3 import S3
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.records import FIRST_SEQUENCE
 from tests.unit.replica_tables import FOREVER, PAUSE, World, differences, name
 

@@ -1,13 +1,12 @@
 """What a view makes of a change: a row, no row, or a reason why it cannot."""
 
-from dataclasses import replace
-
 import pytest
 
 from distributary.derive import Aggregate, Entity, Projection, check, date_trunc, lower
 from distributary.derive.branch import entries, plan
 from distributary.derive.delta import Contribution
 from distributary.errors import ConfigError, Rejected
+from tests.replaced import replace
 from tests.unit.records import change
 
 USER = Entity(name="user", keys=("user_id",), attributes=("email", "name", "avatar", "expires_at", "nickname"))

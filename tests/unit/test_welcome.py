@@ -1,7 +1,6 @@
 """Who is written to, when, and when not; and nothing of it in a log line."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -18,6 +17,7 @@ from distributary.welcome.rules import check
 from distributary.welcome.triggers import EXPIRED, became
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.unit.branches import Bucket, Context
 from tests.unit.mail import AMPLE, Office, rule, user
 from tests.unit.records import change, event, stream_record

@@ -2,7 +2,6 @@
 
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.archive.line import line, micros_of
@@ -15,6 +14,7 @@ from distributary.readers.archive_layout import HOUR, data_prefix, hour_prefix, 
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Origin
 from distributary.stream.dynamodb_stream import table_of
+from distributary.stream.struct import Struct
 
 _LEVEL = 6
 _UNNAMED = "the record has no eventSourceARN with a table's name, by which the archive is divided"
@@ -23,8 +23,7 @@ Part = tuple[str, int]
 """A table and the start of an hour: what an object is of."""
 
 
-@dataclass(frozen=True, slots=True)
-class ArchiveBranch:
+class ArchiveBranch(Struct, frozen=True):
     """An event branch: it keeps each change, never a state. Readers remove what was delivered twice."""
 
     s3: Any

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, Self
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer import replay, sweep
-from distributary.consumer.aws import Clients
+from distributary.consumer.aws import Clients, Later
 from distributary.consumer.deadline import Context, Deadline
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
@@ -21,6 +21,7 @@ from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.stream_event import StreamEvent
+from distributary.stream.struct import Struct
 
 Entry = Change | Undecodable | Unlisted
 Response = dict[str, Any]
@@ -38,8 +39,7 @@ class Branch(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
+class Deployment(Struct, frozen=True):
     """A branch with what surrounds it in one function."""
 
     branch: Branch
@@ -65,7 +65,7 @@ class Deployment:
     ) -> Self:
         """With the parking bucket and the streams of the settings, bound in the sink by `bind`. A state branch has a
         `reconciler`, and perhaps a `rebuilder`; an event branch `replays` records."""
-        parking = Parking(clients("s3"), settings.parking_bucket, telemetry.branch, parallel)
+        parking = Parking(Later(partial(clients, "s3")), settings.parking_bucket, telemetry.branch, parallel)
         streams = Streams(settings.generation, settings.streams, bind)
         return cls(branch, parking, telemetry, streams, reconciler, rebuilder, replays)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from distributary.consumer import marshaller
 
-_NEW_OBJECTS = 100_000
+NEW_OBJECTS = 100_000
 """After how many more objects than have died the collector runs: those of 4,000 small changes. Python's default is 700,
 with which a batch takes a tenth more time."""
 
@@ -29,5 +29,5 @@ def prepare(runtime: Callable[[], object]) -> None:
         runtime()
     finally:
         gc.freeze()
-        gc.set_threshold(_NEW_OBJECTS, *gc.get_threshold()[1:])
+        gc.set_threshold(NEW_OBJECTS, *gc.get_threshold()[1:])
         gc.enable()

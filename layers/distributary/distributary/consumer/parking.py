@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
@@ -14,6 +13,7 @@ from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.format import check_format
 from distributary.stream.keys import bounded, escape, item_digest, table_of
 from distributary.stream.records import decode
+from distributary.stream.struct import Struct
 
 PREFIX = "parked"
 FORMAT = 1
@@ -25,8 +25,7 @@ UNREAD = "unread"
 _NAME_BYTES = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Parking:
+class Parking(Struct, frozen=True):
     """The bucket's part `parked/<branch>/`.
 
     The name of an object contains the branch, a digest of the item, and the event id. So a change parked twice is one

@@ -8,7 +8,6 @@ The answer is `{"outcomes": [{"status": "Applied", "cause": ""}, ...]}`, in orde
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -19,6 +18,7 @@ from distributary.stream import version as versions
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import identity
 from distributary.stream.stream_event import StreamEvent
+from distributary.stream.struct import Struct
 
 OURS = "distributary"
 """The one name at the top of an event that is a command."""
@@ -27,8 +27,7 @@ MOST_KEYS = 1000
 """Of one event."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reconcile:
+class Reconcile(Struct, frozen=True):
     """An item to read. `keys` in DynamoDB JSON; `version` is the greatest version among the changes that this stands
     for, 0 if it stands for none; `removed` if the newest of them is a delete that was not by TTL, so that a view which
     keeps what TTL takes does not keep this, and `expired` if it is a delete by TTL. `only` names the views or indexes

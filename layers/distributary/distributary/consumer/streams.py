@@ -1,10 +1,10 @@
 """Which generation a stream's changes belong to: positions of two streams cannot be compared."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from distributary.errors import DistributaryError, ForeignStream, Rejected
 from distributary.stream.keys import table_of
+from distributary.stream.struct import Struct, field
 from distributary.stream.version import GENERATIONS
 
 UNLISTED = "UnlistedStream"
@@ -70,8 +70,7 @@ def bound_with(bound: Bound, stream: str, generation: int) -> Bound | None:
     return {**bound, generation: stream}
 
 
-@dataclass(frozen=True, slots=True)
-class Streams:
+class Streams(Struct, frozen=True):
     """`listed`: the generation of each stream, by ARN; where none is listed, every stream has `generation`. `bind`
     asks the sink once per stream and environment."""
 

@@ -8,17 +8,18 @@ the segment begins anew.
 
 `{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"], "declared": {...}}}}` says what was done,
 under the declarations that the command was told when it began: a function of other declarations refuses it. The answer
-is `{"declarations": {"parts": [...], "written": {...}, "declared": {...}}}`: a description of each view by its name, as
-its rows were written and as it is declared now.
+is `{"declarations": {"parts": [...], "written": {...}, "since": {...}, "declared": {...}}}`: a description of each view
+by its name, as its rows were written and as it is declared now; `since`: a list of others that rows were written under
+since then, an empty one if the view was not declared for a while.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError
+from distributary.stream.struct import Struct, field
 
 SWEEP, DECLARATIONS = "sweep", "declarations"
 
@@ -26,8 +27,7 @@ PAGE = 250
 """So many rows are looked at by one command: what a function does well within its timeout, if all are to go."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sweep:
+class Sweep(Struct, frozen=True):
     """A page of a part: of a segment of it, from a cursor on. `only` names the views or indexes to look at, all if
     empty; a `dry_run` removes nothing."""
 
@@ -39,8 +39,7 @@ class Sweep:
     dry_run: bool
 
 
-@dataclass(slots=True)
-class Swept:
+class Swept(Struct):
     """How many rows were `read`; how many of them were removed or corrected, or would be (`done`); why others, which
     nothing explains, are `left`, and others are `untouched`, since they may not be ours; where the next page begins,
     and whether the cursor gives the same page each time."""
@@ -59,8 +58,7 @@ class Swept:
         self.untouched += other.untouched
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(Struct, frozen=True):
     """Views that were `rebuilt` as they are declared now, and `retired` ones, of which nothing is left."""
 
     rebuilt: frozenset[str]

@@ -1,7 +1,6 @@
 """Derived tables: each declared view's rows, kept in step with the source table."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from distributary.consumer import outcome as outcomes
@@ -16,6 +15,7 @@ from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import DistributaryError, Rejected
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.keys import bounded
+from distributary.stream.struct import Struct
 
 TOMBSTONE_ID_BYTES = 1024
 Task = TypeVar("Task", Write, Entry)
@@ -25,8 +25,7 @@ def unchecked(deadline: Deadline) -> None:
     """For tables that nothing but this branch has written."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeriveBranch:
+class DeriveBranch(Struct, frozen=True):
     """Views say what, `register` and `ledger` write it. `check_tables` comes first; see `TableFormat.check`."""
 
     views: tuple[View, ...]

@@ -1,12 +1,12 @@
 """What one item contributes to one view, as it is, as the ledger keeps it, and the difference of the two."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed, number_text
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded
+from distributary.stream.struct import Struct, field
 
 Key = tuple[str, str]
 """A derived row's pk and sk."""
@@ -28,8 +28,7 @@ _WIDE = Context(prec=600, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation,
 """Room for any sum of numbers that a table can hold: a difference is never rounded on its way."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(Struct, frozen=True):
     """The first or last member of a set, shown in the group's row: under a name, or spread if the name is None."""
 
     of: str
@@ -42,8 +41,7 @@ class Edge:
         return f"{self.of}:{'last' if self.last else 'first'}"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """How a view's group rows look: `present` makes the visible attributes of the amounts and of the count of
     different members of each set (`{set: count}`)."""
 
@@ -51,24 +49,21 @@ class Shape:
     edges: tuple[Edge, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(Struct, frozen=True):
     """An item's part in one group: what it adds to each amount, and the members that it counts for."""
 
     amounts: Mapping[str, Decimal]
     members: Mapping[MemberName, Typed] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(Struct, frozen=True):
     """`rows` are the item's own (with their keys, as boto3 takes them), `shares` its parts in groups."""
 
     rows: Mapping[Key, Row] = field(default_factory=dict)
     shares: Mapping[Key, Share] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
     repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
     `mark`: of what outlives its item, see `version.KEPT`."""
@@ -83,22 +78,24 @@ class Entry:
     mark: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedContribution:
-    """What the ledger remembers: keys with digests of their rows, never the content itself."""
+class RecordedContribution(Struct, frozen=True):
+    """What the ledger remembers: keys with digests of their rows, never the content itself. `marks`: by group, the
+    newest incarnation that counts the share, if it is not the first; see `groups.Group`."""
 
     rows: Mapping[Key, str] = field(default_factory=dict)
     shares: Mapping[Key, tuple[Mapping[str, Decimal], Mapping[MemberName, str]]] = field(default_factory=dict)
+    marks: Mapping[Key, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, contribution: Contribution) -> "RecordedContribution":
-        """The memory of a contribution."""
+    def of(cls, contribution: Contribution, marks: Mapping[Key, str] | None = None) -> "RecordedContribution":
+        """The memory of a contribution; of other groups no mark is kept."""
         return cls(
             {key: digest(row) for key, row in contribution.rows.items()},
             {
                 key: (share.amounts, {name: digest(value) for name, value in share.members.items()})
                 for key, share in contribution.shares.items()
             },
+            {key: mark for key, mark in (marks or {}).items() if mark and key in contribution.shares},
         )
 
     @classmethod
@@ -106,13 +103,16 @@ class RecordedContribution:
         """From a ledger row; empty if there is none."""
         rows = {(pk, sk): kept for pk, sk, kept in map(_strings, row.get("rows", {"L": []})["L"])}
         shares = {}
+        marks: dict[Key, str] = {}
         for each in row.get("shares", {"L": []})["L"]:
-            pk, sk, amounts, members = each["L"]
+            pk, sk, amounts, members, *mark = each["L"]
+            if mark:
+                marks[pk["S"], sk["S"]] = mark[0]["S"]
             shares[pk["S"], sk["S"]] = (
                 {name: Decimal(number["N"]) for name, number in amounts["M"].items()},
                 {(of, sort): kept for of, sort, kept in map(_strings, members["L"])},
             )
-        return cls(rows, shares)
+        return cls(rows, shares, marks)
 
     def written(self) -> dict[str, Typed]:
         """Attributes of a ledger row; what is empty is left out."""
@@ -120,20 +120,18 @@ class RecordedContribution:
         if self.rows:
             content["rows"] = {"L": [_list(*key, kept) for key, kept in self.rows.items()]}
         if self.shares:
-            content["shares"] = {"L": [_share(key, *share) for key, share in self.shares.items()]}
+            content["shares"] = {"L": [_share(key, *share, self.marks.get(key)) for key, share in self.shares.items()]}
         return content
 
 
-@dataclass(frozen=True, slots=True)
-class GroupDelta:
+class GroupDelta(Struct, frozen=True):
     """What changes in a group; the change of each member's count, and its value now."""
 
     amounts: Mapping[str, Decimal]
     members: Mapping[MemberName, tuple[int, Typed | None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(Struct, frozen=True):
     """The contribution minus the recorded one: only what differs is written."""
 
     puts: Mapping[Key, Row]
@@ -151,13 +149,14 @@ def difference(recorded: RecordedContribution, contribution: Contribution) -> De
     puts = {key: row for key, row in contribution.rows.items() if recorded.rows.get(key) != digest(row)}
     groups = {}
     for key in {**recorded.shares, **contribution.shares}:
-        delta = _group_delta(recorded.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
+        delta = group_delta(recorded.shares.get(key, ({}, {})), contribution.shares.get(key, Share({})))
         if delta.amounts or delta.members:
             groups[key] = delta
     return Delta(puts, frozenset(recorded.rows.keys() - contribution.rows.keys()), groups)
 
 
-def _group_delta(old: tuple[Mapping[str, Decimal], Mapping[MemberName, str]], new: Share) -> GroupDelta:
+def group_delta(old: tuple[Mapping[str, Decimal], Mapping[MemberName, str]], new: Share) -> GroupDelta:
+    """What changes in a group where the new share takes the place of a recorded one."""
     amounts, digests = old
     changed = {name: subtract(new.amounts.get(name, Decimal()), amounts.get(name, Decimal())) for name in amounts}
     added = {name: amount for name, amount in new.amounts.items() if name not in amounts}
@@ -191,14 +190,15 @@ def subtract(one: Decimal, other: Decimal) -> Decimal:
     return _WIDE.subtract(one, other)
 
 
-def member_key(view: str, group: Key, member: MemberName) -> Key:
+def member_key(view: str, group: Key, member: MemberName, incarnation: str = "") -> Key:
     """Where a member is counted. No template can write `%m`, so no view's row is ever met."""
-    return member_partition(view, group, member[0]), member[1]
+    return member_partition(view, group, member[0], incarnation), member[1]
 
 
-def member_partition(view: str, group: Key, of: str) -> str:
-    """The partition that holds the members of one set of one group, in their order."""
-    return bounded(f"%m{view}|{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
+def member_partition(view: str, group: Key, of: str, incarnation: str = "") -> str:
+    """The partition that holds the members of one set of one incarnation of a group, in their order."""
+    within = f"%{incarnation}|" if incarnation else ""
+    return bounded(f"%m{view}|{within}{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
 
 
 def _list(*texts: str) -> Typed:
@@ -209,13 +209,14 @@ def _strings(typed: Typed) -> tuple[str, ...]:
     return tuple(each["S"] for each in typed["L"])
 
 
-def _share(key: Key, amounts: Mapping[str, Decimal], members: Mapping[MemberName, str]) -> Typed:
+def _share(key: Key, amounts: Mapping[str, Decimal], members: Mapping[MemberName, str], mark: str | None) -> Typed:
     numbers = {name: {"N": number_text(amount, name)} for name, amount in amounts.items()}
     return {
         "L": [
             *({"S": text} for text in key),
             {"M": numbers},
             {"L": [_list(*name, kept) for name, kept in members.items()]},
+            *([{"S": mark}] if mark else []),
         ]
     }
 

@@ -17,15 +17,15 @@ Description = Mapping[str, str]
 """A text by each field of a declaration that says something; `kind` is its class."""
 
 _COMPILED = re.compile(r"function:([0-9.]+):")
-_ELSEWHERE = ("name", "shards")
-"""A description is kept by the view's name, and its `shards` beside it."""
+NOT_DECLARED: Description = {}
+"""Of a view that was not declared for a while."""
 
 
 def described(view: View) -> dict[str, str]:
     """What the view's rows depend on. A function is described by its compiled code; what it calls is not followed."""
     declared, entity = view.declared, view.declared.of
     found = {"kind": type(declared).__name__, "of.keys": _text(entity.keys), "of.where": _text(entity.where)}
-    names = [each.name for each in fields(declared) if each.name not in (*_ELSEWHERE, "of")]
+    names = [each.name for each in fields(declared) if each.name not in ("name", "of")]
     found |= {name: _text(getattr(declared, name)) for name in names}
     return {name: text for name, text in found.items() if text}
 
@@ -39,14 +39,41 @@ class Changes:
     changed: dict[str, list[str]]
 
 
-def changes(before: Mapping[str, Description], now: Mapping[str, Description]) -> Changes:
-    """What is to be filled, retired and rebuilt."""
-    changed = {name: differing(before[name], each) for name, each in now.items() if name in before}
+def changes(before: Mapping[str, Sequence[Description]], now: Mapping[str, Description]) -> Changes:
+    """What is to be filled, retired and rebuilt; `before`: all declarations that rows of a view were written under."""
+    changed = {
+        name: sorted({field for former in before[name] for field in _missed(former, each)})
+        for name, each in now.items()
+        if name in before
+    }
     return Changes(
         sorted(now.keys() - before.keys()),
         sorted(before.keys() - now.keys()),
         {name: fields for name, fields in sorted(changed.items()) if fields},
     )
+
+
+def added(before: Mapping[str, Sequence[Description]], now: Mapping[str, Description]) -> dict[str, list[Description]]:
+    """With the declarations of now, where rows are written under another one than before. Of those that came since the
+    first, one of each pair of keys is kept: a rebuild looks for rows by their keys."""
+    found = {name: list(former) for name, former in before.items()}
+    for name in dict.fromkeys((*before, *now)):
+        each, former = now.get(name, NOT_DECLARED), found.setdefault(name, [])
+        if not any(_missed(one, each) == [] for one in former):
+            later = [one for one in former[1:] if _keys(one) != _keys(each)]
+            found[name] = [*former[:1], *later, each]
+    return found
+
+
+def _keys(each: Description) -> tuple[str, str]:
+    return each.get("pk", ""), each.get("sk", "")
+
+
+def _missed(before: Description, now: Description) -> list[str]:
+    """The fields that differ."""
+    if bool(before) != bool(now):
+        return ["declared again"]
+    return differing(before, now)
 
 
 def differing(before: Description, now: Description) -> list[str]:

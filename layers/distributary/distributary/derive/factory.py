@@ -25,11 +25,12 @@ from distributary.stream.keys import table_of
 
 
 def reconciler(
-    branch: DeriveBranch, source: Callable[[], str], generation: int, read_units: float | None = None
+    branch: DeriveBranch, source: Callable[[], str], generation: int, pace: Pace | None = None
 ) -> Reconciler:
     """Sets items right in every view of the branch. `source` is asked when a command comes for the source table's name
-    or ARN; it raises ConfigError if it knows none. `read_units`: of the source a second; None = without a limit."""
-    tables, pace = branch.ledger.tables, Pace(read_units) if read_units else None
+    or ARN; it raises ConfigError if it knows none. `pace`: of reads by key of the source, which others share; None =
+    without a limit."""
+    tables = branch.ledger.tables
     version = versions.of(generation, versions.SNAPSHOT_POSITION)
 
     def reconcile(requests: Sequence[Reconcile], deadline: Deadline) -> list[Outcome]:
@@ -53,11 +54,10 @@ def rebuilder(
     source: Callable[[], str],
     generation: int = 0,
     streams: Iterable[str] = (),
-    read_units: float | None = None,
+    pace: Pace | None = None,
 ) -> Rebuilder:
-    """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read;
-    `read_units` as of `reconciler`."""
-    pace = Pace(read_units) if read_units else None
+    """Finds what the tables hold and no item explains. `streams`: the ARNs of all that the function may read; `pace` is
+    what `reconcile` reads by."""
 
     class Imported:
         """Imports what it needs when a command comes: a cold start that serves the stream does not pay for it."""

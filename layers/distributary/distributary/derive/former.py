@@ -28,11 +28,8 @@ class Former:
         return {name: found[name] for name in names} if found.keys() >= set(names) else None
 
 
-def formers(written: Mapping[str, Description], views: Sequence[View]) -> list[Former]:
+def formers(written: Mapping[str, Sequence[Description]], views: Sequence[View]) -> list[Former]:
     """Those whose keys are not the declared ones."""
     now = {view.name: (view.declared.pk, view.declared.sk) for view in views}
-    return [
-        Former(name, Template.parse(each["pk"]), Template.parse(each["sk"]))
-        for name, each in written.items()
-        if now.get(name) != (each["pk"], each["sk"])
-    ]
+    keys = {(name, each["pk"], each["sk"]): None for name, found in written.items() for each in found if each}
+    return [Former(name, Template.parse(pk), Template.parse(sk)) for name, pk, sk in keys if now.get(name) != (pk, sk)]

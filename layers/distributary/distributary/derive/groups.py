@@ -1,34 +1,37 @@
-"""A group's row and its counted members, as they are and as a delta leaves them: pure decisions."""
+"""A group's row and its counted members, as they are and as a delta leaves them: pure decisions.
+
+`tests/unit/test_incarnation_model.py` enumerates how another incarnation of a group is built beside the stream."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 
 from distributary.derive.delta import ITEMS, Edge, GroupDelta, Key, MemberName, Row, Shape, add, member_key
 from distributary.derive.format import STATE, WRITTEN
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, number_text
+from distributary.stream.struct import Struct, field
 
 REVISION = "_distributary_revision"
 """A new random text at each write: a group that went and came again is never taken for the one before."""
 
 
-_REPAIR = (
-    "run 'distributary verify derive TABLE ... --repair', which adds the group up from the ledger; if it reports "
-    "members that disagree, declare the view again under another name and key, and fill it"
-)
+_REPAIR = "run 'distributary verify derive TABLE ... --repair', which builds the group anew from the ledger"
 
 
 class Torn(Rejected):
     """The rows do not agree: they were read during a write, or another program writes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A group as read: its row (empty if there is none) and the members at hand, absent ones with an empty row."""
+class Group(Struct, frozen=True):
+    """A group as read: its row (empty if there is none) and the members at hand, absent ones with an empty row.
+
+    What its row shows are the figures of one *incarnation*. If they are broken, another is built beside them: `built`
+    are its members at hand. Each write adds to both, until the row is switched over to what was built.
+    """
 
     row: Row
     members: Mapping[MemberName, Row] = field(default_factory=dict)
+    built: Mapping[MemberName, Row] = field(default_factory=dict)
 
     @property
     def revision(self) -> str | None:
@@ -38,35 +41,95 @@ class Group:
         return self.row[REVISION]["S"] if self.row else None
 
     @property
-    def amounts(self) -> dict[str, Decimal]:
-        """By name."""
-        return _numbers(self._state.get("amounts"))
+    def incarnation(self) -> str:
+        """The one that is shown; empty if it is the first."""
+        return self.state.get("incarnation", {"S": ""})["S"]
 
     @property
-    def different(self) -> dict[str, Decimal]:
-        """How many members each set has."""
-        return _numbers(self._state.get("different"))
+    def building(self) -> str | None:
+        """The incarnation that is built beside it."""
+        return self._building["id"]["S"] if self._building else None
+
+    @property
+    def dropping(self) -> str | None:
+        """The incarnation that was shown before, while its members are removed."""
+        dropped = self.state.get("dropping")
+        return dropped["S"] if dropped else None
+
+    @property
+    def incarnations(self) -> set[str]:
+        """All whose members are kept."""
+        return {self.incarnation, self.newest} | ({self.dropping} if self.dropping is not None else set())
+
+    @property
+    def newest(self) -> str:
+        """The incarnation that marks what is written."""
+        return self.incarnation if self.building is None else self.building
+
+    @property
+    def counted(self) -> set[str]:
+        """The marks of the shares that the shown figures count."""
+        return {self.incarnation, self.newest}
+
+    @property
+    def figures(self) -> "Figures":
+        """What is shown."""
+        return Figures(_numbers(self.state.get("amounts")), _numbers(self.state.get("different")), self.members)
+
+    @property
+    def built_figures(self) -> "Figures":
+        """What is built."""
+        found = self._building
+        return Figures(_numbers(found.get("amounts")), _numbers(found.get("different")), self.built)
 
     def edge(self, edge: Edge) -> str | None:
         """The place of the first or last member."""
-        known = self._state.get("edges", {"M": {}})["M"].get(edge.name)
+        known = self.state.get("edges", {"M": {}})["M"].get(edge.name)
         return known["S"] if known else None
 
     def count(self, member: MemberName) -> int:
         """How many items count for a member."""
-        return int(self.members[member].get("items", {"N": "0"})["N"])
+        return self.figures.count(member)
 
     @property
-    def _state(self) -> Mapping[str, Typed]:
+    def state(self) -> Mapping[str, Typed]:
+        """What the row remembers besides what it shows."""
         return self.row.get(STATE, {"M": {}})["M"]
 
+    @property
+    def _building(self) -> Mapping[str, Typed]:
+        return self.state.get("building", {"M": {}})["M"]
 
-@dataclass(frozen=True, slots=True)
-class NewGroupState:
-    """What the group's row and members become; None is gone."""
+
+class Figures(Struct, frozen=True):
+    """Of one incarnation: amounts by name, how many members each set has, and the members at hand."""
+
+    amounts: Mapping[str, Decimal]
+    different: Mapping[str, Decimal]
+    members: Mapping[MemberName, Row | None]
+
+    def count(self, member: MemberName) -> int:
+        """How many items count for a member."""
+        return int((self.members[member] or {}).get("items", {"N": "0"})["N"])
+
+    @property
+    def empty(self) -> bool:
+        """Whether no item is counted."""
+        return not self.amounts.get(ITEMS)
+
+    def written(self) -> dict[str, Typed]:
+        """As a group's row remembers them; it remembers no members."""
+        if self.empty:
+            return {"amounts": {"M": {}}, "different": {"M": {}}}
+        return {"amounts": {"M": _typed(self.amounts)}, "different": {"M": _typed(self.different)}}
+
+
+class NewGroupState(Struct, frozen=True):
+    """What the group's row and members become, shown and `built` ones; None is gone."""
 
     row: Row | None
     members: Mapping[MemberName, Row | None]
+    built: Mapping[MemberName, Row | None] = field(default_factory=dict)
 
 
 Neighbours = Mapping[Edge, Sequence[tuple[str, Typed]]]
@@ -80,47 +143,88 @@ def lost_edges(group: Group, shape: Shape, delta: GroupDelta) -> list[Edge]:
 
 
 def advance(
-    view: str, key: Key, shape: Shape, group: Group, delta: GroupDelta, neighbours: Neighbours, revision: str
+    view: str,
+    key: Key,
+    shape: Shape,
+    group: Group,
+    delta: GroupDelta,
+    neighbours: Neighbours,
+    revision: str,
+    built: GroupDelta | None = None,
 ) -> NewGroupState:
-    """The group with the delta. Raises Rejected for an amount beyond 38 digits."""
-    members = {name: _member(view, key, name, group, *change) for name, change in delta.members.items()}
-    amounts = group.amounts
+    """The group with the delta, and with that of the incarnation that is `built`. Shown figures that cannot take it
+    stay as they are while another incarnation is built. Raises Rejected for an amount beyond 38 digits."""
+    begun: Figures | None = None
+    if group.building is not None and built is not None:
+        begun = _moved(view, key, group.built_figures, built, group.building)
+    try:
+        now = _moved(view, key, group.figures, delta, group.incarnation)
+    except Torn:
+        if begun is None:
+            raise
+        state = {**group.state, **_underway(group, begun)}
+        return NewGroupState({**group.row, STATE: {"M": state}, REVISION: {"S": revision}}, {}, begun.members)
+    underway = _underway(group, begun)
+    if now.empty and not {"building", "dropping"} & underway.keys():
+        return NewGroupState(None, now.members)
+    places, shown = ({}, {}) if now.empty else _edges(group, shape, now.members, neighbours)
+    edges: dict[str, Typed] = {name: {"S": place} for name, place in places.items()}
+    row = made_row(key, shape, now, edges, shown, underway)
+    return NewGroupState({**row, REVISION: {"S": revision}}, now.members, begun.members if begun else {})
+
+
+def made_row(
+    key: Key, shape: Shape, figures: Figures, edges: Mapping[str, Typed], shown: Row, underway: Mapping[str, Typed]
+) -> dict[str, Typed]:
+    """A group's row but for its revision: of no items if nothing is counted. `edges` are the places of first and last
+    members, and `shown` those members; `underway`: which incarnation it is, and what goes on beside it."""
+    state: dict[str, Typed] = {**figures.written(), "edges": {"M": dict(edges)}, **WRITTEN, **underway}
+    present = shape.present({}, {}) if figures.empty else shape.present(figures.amounts, figures.different)
+    return {**shown, **present, "pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
+
+
+def _underway(group: Group, begun: Figures | None) -> dict[str, Typed]:
+    kept = {name: typed for name, typed in group.state.items() if name in ("incarnation", "building", "dropping")}
+    return kept if begun is None else {**kept, "building": under_construction(str(group.building), begun)}
+
+
+def under_construction(incarnation: str, figures: Figures) -> Typed:
+    """What a group's row remembers of the incarnation that is built."""
+    return {"M": {"id": {"S": incarnation}, **figures.written()}}
+
+
+def _moved(view: str, key: Key, figures: Figures, delta: GroupDelta, incarnation: str) -> Figures:
+    """One incarnation with its delta. Raises Torn."""
+    members = {
+        name: _member(member_key(view, key, name, incarnation), figures, name, *change)
+        for name, change in delta.members.items()
+    }
+    amounts = dict(figures.amounts)
     for name, amount in delta.amounts.items():
         amounts[name] = add(amounts.get(name, Decimal()), amount)
     if amounts.get(ITEMS, Decimal()) < 0:
         raise Torn(f"the group's row counts fewer items than the ledger says: {_REPAIR}")
-    if not amounts.get(ITEMS):
-        return NewGroupState(None, members)
-    different = group.different
-    for (of, _), grown in _grown(group, delta).items():
+    different = dict(figures.different)
+    for (of, _), grown in _grown(figures, delta).items():
         different[of] = different.get(of, Decimal()) + grown
-    places, shown = _edges(group, shape, members, neighbours)
-    state: dict[str, Typed] = {
-        "amounts": {"M": _typed(amounts)},
-        "different": {"M": _typed(different)},
-        "edges": {"M": {name: {"S": place} for name, place in places.items()}},
-        **WRITTEN,
-    }
-    visible = {**shown, **shape.present(amounts, different)}
-    own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}, REVISION: {"S": revision}}
-    return NewGroupState({**visible, **own}, members)
+    return Figures(amounts, different, members)
 
 
-def _member(view: str, key: Key, name: MemberName, group: Group, count: int, value: Typed | None) -> Row | None:
-    now = group.count(name) + count
+def _member(place: Key, figures: Figures, name: MemberName, count: int, value: Typed | None) -> Row | None:
+    now = figures.count(name) + count
     if now < 0:
         raise Torn(f"a row counts a member less often than the ledger says: {_REPAIR}")
     if now == 0:
         return None
-    pk, sk = member_key(view, key, name)
-    content = value if value is not None else group.members[name]["value"]
-    return {"pk": {"S": pk}, "sk": {"S": sk}, "items": {"N": str(now)}, "value": content, **WRITTEN}
+    content = value if value is not None else (figures.members[name] or {})["value"]
+    return {"pk": {"S": place[0]}, "sk": {"S": place[1]}, "items": {"N": str(now)}, "value": content, **WRITTEN}
 
 
-def _grown(group: Group, delta: GroupDelta) -> dict[MemberName, int]:
+def _grown(figures: Figures, delta: GroupDelta) -> dict[MemberName, int]:
     """By how many each set has more members: 1 for a new member, -1 for a removed one."""
     return {
-        name: (group.count(name) + count > 0) - (group.count(name) > 0) for name, (count, _) in delta.members.items()
+        name: (figures.count(name) + count > 0) - (figures.count(name) > 0)
+        for name, (count, _) in delta.members.items()
     }
 
 

@@ -17,7 +17,6 @@ key (`id`), TTL and permissions are its own.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -30,10 +29,10 @@ from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import PendingEntry, lanes, overtaken
 from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.errors import ConfigError, DistributaryError
+from distributary.stream.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Ledger:
+class Ledger(Struct, frozen=True):
     """Costs per item: 2 write units for its ledger row, 2 for each derived row that differs, 2 for each group and
     member row of the transaction, whatever the number of items that share it; 1 read unit for each of them."""
 

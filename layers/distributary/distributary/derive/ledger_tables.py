@@ -3,7 +3,7 @@
 import random
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +59,15 @@ class LedgerTables:
         )
         return [(row["sk"]["S"], row["value"]) for row in map(check_derived_row, answer["Items"])]
 
-    def row(self, entry: Entry) -> dict[str, Typed]:
-        """The ledger row that an entry leaves behind: a tombstone if it contributes nothing."""
+    def row(self, entry: Entry, marks: Mapping[Key, str]) -> dict[str, Typed]:
+        """The ledger row that an entry leaves behind: a tombstone if it contributes nothing. `marks`: by group, the
+        incarnation that counts it."""
         row: dict[str, Typed] = {
             "id": {"S": entry.id},
             "version": {"S": versions.to_text(entry.version, entry.revision)},
             **WRITTEN,
         }
-        row |= RecordedContribution.of(entry.contribution).written()
+        row |= RecordedContribution.of(entry.contribution, marks).written()
         if entry.contribution != Contribution():
             row |= marked(entry.mark)
         else:

@@ -6,7 +6,7 @@ It needs boto3 and the declarations, and nothing else of what the functions run 
 import base64
 import binascii
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from distributary.consumer.deadline import FOREVER
@@ -55,13 +55,22 @@ class DerivedTable(Mapping[str, "ViewReader"]):
         client: A boto3 client of DynamoDB.
         table: The derived table's name.
         declarations: The views, as `functions/derive/views.py` declares them.
+        before: Of views whose `shards` were changed the number before, by name. `get` reads the rows of both: until a
+            rebuild has moved all.
 
     Raises:
         ConfigError: A declaration is wrong.
     """
 
-    def __init__(self, client: Client, table: str, declarations: Sequence[Declaration]) -> None:
-        self._views = {view.name: ViewReader(client, table, view) for view in check(declarations)}
+    def __init__(
+        self,
+        client: Client,
+        table: str,
+        declarations: Sequence[Declaration],
+        before: Mapping[str, int] | None = None,
+    ) -> None:
+        views, former = check(declarations), before or {}
+        self._views = {view.name: ViewReader(client, table, view, former.get(view.name)) for view in views}
 
     def __getitem__(self, name: str) -> "ViewReader":
         if name not in self._views:
@@ -87,6 +96,7 @@ class ViewReader:
     client: Client
     table: str
     view: View
+    before: int | None = None
 
     def key(self, values: Mapping[str, Value] | None = None, /, **more: Value) -> dict[str, str]:
         """The key of the row, as boto3's `Table` takes it. Not of a view with shards: its rows have several.
@@ -127,7 +137,10 @@ class ViewReader:
         """
         given = self._given(values, more)
         declared, key = self.view.declared, self._key(given)
-        keys = shards_of(declared, key) if isinstance(declared, Aggregate) else [key]
+        keys = [key]
+        if isinstance(declared, Aggregate):
+            spread = [declared, *([] if self.before is None else [replace(declared, shards=self.before)])]
+            keys = list(dict.fromkeys(shard for each in spread for shard in shards_of(each, key)))
         rows = batch_get(self.client, self.table, map(typed_key, keys), FOREVER, consistent=consistent)
         if not rows:
             return None

@@ -25,7 +25,12 @@ from distributary.stream.change import REPLICA_VERSION, Image
 from distributary.stream.codec import Typed
 from distributary.stream.entity import claimable
 
-BROKEN = outcomes.parked(Rejected("a member row of its group is missing, which no change of the item restores"))
+BROKEN = outcomes.parked(
+    Rejected(
+        "a member row of its group is missing, which no change of the item restores: run 'distributary verify derive "
+        "TABLE ... --repair', which builds the group anew"
+    )
+)
 """What an item of such a group ends as."""
 
 _BATCH = 25

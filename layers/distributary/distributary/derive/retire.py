@@ -32,6 +32,7 @@ from distributary.derive.verify.key_owner import item_of_entry, view_of
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import View
 from distributary.errors import Rejected, Unavailable
+from distributary.stream import struct
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 
@@ -82,7 +83,8 @@ class Retirement:
         entry = Entry(
             id, name, versions.from_text(version), Contribution(), self._shape(recorded), self.tables.revision()
         )
-        case = PendingEntry(entry, version, self._delta(name, recorded, frozenset(owners) - handed.keys(), deadline))
+        delta = self._delta(name, recorded, frozenset(owners) - handed.keys(), deadline)
+        case = PendingEntry(entry, version, delta, recorded)
         return TransactionQueue(self.tables, deadline).run([[case]])[id]
 
     def _handed_over(self, id: str, handed: Mapping[Key, View], deadline: Deadline) -> Outcome:
@@ -122,11 +124,12 @@ class Retirement:
         owners = {key: view_of(self.views, key) for key in recorded.shares}
         groups = {key: each for key, each in whole.groups.items() if _has_groups(owners[key])}
         for key in recorded.shares.keys() - groups.keys():
-            rows |= {member_key(name, key, member) for member in recorded.shares[key][1]}
+            mark = recorded.marks.get(key, "")
+            rows |= {member_key(name, key, member, mark) for member in recorded.shares[key][1]}
             rows |= {key} if owners[key] is None else set()
         standing = self.tables.derived_rows(list(own), deadline) if own else {}
         rows |= {key for key, row in standing.items() if REVISION not in row}
-        return replace(whole, groups=groups, deletes=frozenset(rows))
+        return struct.replace(whole, groups=groups, deletes=frozenset(rows))
 
     def _shape(self, recorded: RecordedContribution) -> Shape:
         owners = (view_of(self.views, key) for key in recorded.shares)
@@ -146,12 +149,12 @@ def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Ro
     places: dict[str, Typed] = {}
     shown: dict[str, Typed] = {}
     for edge in shape.edges:
-        for place, value in tables.members(member_partition(view.name, key, edge.of), 1, edge.last):
+        for place, value in tables.members(member_partition(view.name, key, edge.of, group.incarnation), 1, edge.last):
             places[edge.name] = {"S": place}
             shown |= {edge.output: value} if edge.output else value["M"]
     if places == row[STATE]["M"]["edges"]["M"] and shown.items() <= row.items():
         return None
     state = {**row[STATE]["M"], "edges": {"M": places}}
-    figures = shape.present(group.amounts, group.different)
+    figures = shape.present(group.figures.amounts, group.figures.different)
     own = {"pk": row["pk"], "sk": row["sk"], STATE: {"M": state}, REVISION: {"S": tables.revision()}}
     return {**shown, **figures, **own}

@@ -78,9 +78,11 @@ class DeriveRebuilder:
             raise ConfigError(f"view '{still[0]}' is declared: nothing of it is retired")
         if done.rebuilt or done.retired:
             self.format.rebuilt(done.rebuilt, done.retired)
+        written = written_under(self.format.read(deadline))
         return {
             "parts": [LEDGER, DERIVED],
-            "written": written_under(self.format.read(deadline)),
+            "written": {name: found[0] for name, found in written.items()},
+            "since": {name: found[1:] for name, found in written.items() if found[1:]},
             "declared": declared,
         }
 
@@ -225,8 +227,8 @@ class _Page:
         return [each for at, each in enumerate(dead) if at not in kept]
 
     def _item_of(self, name: str, row: Row) -> Keys | None:
-        former = next((each for each in self.formers if each.name == name), None)
         key = row["pk"]["S"], row["sk"]["S"]
+        former = next((each for each in self.formers if each.name == name and each.owns(key)), None)
         return former.item(key, self._views[name].declared.of.keys) if former is not None else None
 
     def _reconciled(self, wrong: Sequence[tuple[View, Keys]]) -> Swept:

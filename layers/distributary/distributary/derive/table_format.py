@@ -1,30 +1,31 @@
 """What the derived tables were written with: a row in the ledger table says so before any other row is touched.
 
 It holds the format of all rows of the three tables, so that a release that is rolled back stops before it misreads one;
-the `shards` of each aggregate: rows of shards that are no longer declared would be lost from sight; and the declaration
-that each view's rows were written under, until a rebuild has brought all of them to another.
+and the declarations that each view's rows were written under, until a rebuild has brought all of them to another. So a
+changed declaration is seen to need a rebuild, and so is one that was rolled back: rows were written under both.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.derive.declarations import Aggregate
 from distributary.derive.delta import Row
-from distributary.derive.described import Description, changes, described
+from distributary.derive.described import Description, added, changes, described
 from distributary.derive.format import FORMAT
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.view import View
 from distributary.dynamodb.requests import called, conditional_write
 from distributary.errors import ConfigError, Unavailable
+from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
+from distributary.stream.struct import Struct, field
 
 ROW_ID = "%derive"
 """Of the row. A view's name begins with a letter, so no item's ledger row has it."""
 
-Content = tuple[Mapping[str, int], Mapping[str, Description]]
-"""The row's shards and views."""
+Written = Mapping[str, Sequence[Description]]
+"""By view, the declarations that its rows were written under: the one of the last rebuild or first fill, and those that
+came since. One that says nothing: for a while the view was not declared, and missed what changed then."""
 
 _TRIES, _SECONDS = 5, 300.0
 _KEY: Row = {"id": {"S": ROW_ID}}
@@ -35,24 +36,24 @@ _UPGRADE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class TableFormat:
-    """Of the tables, as `views` are declared now. The row: `id`, `format` (N), `shards` (M: a number by view), `views`
-    (M: a `Description` by view). `told` is called by each check while a rebuild is due."""
+class TableFormat(Struct, frozen=True):
+    """Of the tables, as `views` are declared now. The row: `id`, `format` (N), `views` (M: a `Description` by view) and
+    `since` (M: by view a list of those that came later). `told` is called by each check while a rebuild is due."""
 
     tables: LedgerTables
     views: tuple[View, ...]
     told: Callable[[], None] = lambda: None
-    _checked: dict[str, float] = field(default_factory=dict)
+    _checked: dict[str, tuple[float, bool]] = field(default_factory=dict)
 
     def check(self, deadline: Deadline = FOREVER) -> None:
-        """1 read unit once per environment. The first time of all it writes the row: 1 write unit, up to 3 more reads.
-        While a rebuild is due, it is read again every few minutes. Raises ConfigError for tables of another release and
-        for changed `shards`, Unavailable."""
-        if self.tables.now() >= self._checked.get(ROW_ID, 0.0):
+        """1 read unit per environment every few minutes: an earlier version that comes back says so. The first time of
+        all, and for other declarations, it writes the row: 1 write unit, up to 3 more reads. Raises ConfigError for
+        tables of another release, Unavailable."""
+        until, due = self._checked.get(ROW_ID, (0.0, False))
+        if self.tables.now() >= until:
             due = self._agree(deadline)
-            self._checked[ROW_ID] = self.tables.now() + _SECONDS if due else float("inf")
-        if self._checked[ROW_ID] != float("inf"):
+            self._checked[ROW_ID] = self.tables.now() + _SECONDS, due
+        if due:
             self.told()
 
     def _agree(self, deadline: Deadline) -> bool:
@@ -63,27 +64,33 @@ class TableFormat:
                 row = self.read(deadline)
                 if row is None:
                     raise ConfigError(_UPGRADE)
-            if faults := changed(recorded(row), declared(self.views)):
-                raise ConfigError(faults)
-            written = {**self.described(), **written_under(row)}
-            if self._write({**recorded(row), **declared(self.views)}, written, row):
+            written = added(written_under(row), self.described())
+            if self._write(written, row):
                 found = changes(written, self.described())
                 return bool(found.removed or found.changed)
         raise Unavailable("the row of the tables' format: other functions keep writing it; it is tried again")
 
     def record(self, views: tuple[View, ...]) -> None:
         """The views' rows are written with `shards` as they are declared now. Raises as `check`."""
-        self._rewritten(lambda row: ({**recorded(row), **declared(views)}, written_under(row)))
+        now = {view.name: described(view) for view in views}
+
+        def moved(name: str, each: Description) -> Description:
+            shards = {"shards": now[name]["shards"]} if "shards" in now.get(name, {}) else {}
+            return {**each, **shards} if each else each
+
+        def rewritten(row: Row | None) -> Written:
+            found = {name: [moved(name, each) for each in found] for name, found in written_under(row).items()}
+            return {**{name: [each] for name, each in now.items()}, **found}
+
+        self._rewritten(rewritten)
 
     def rebuilt(self, names: Collection[str], retired: Collection[str]) -> None:
         """All rows of the views `names` are as they are declared now, and there are none of those that are `retired`.
         Raises as `check`."""
-        now = {name: each for name, each in self.described().items() if name in names}
+        now = {name: [each] for name, each in self.described().items() if name in names}
 
-        def rewritten(row: Row | None) -> Content:
-            shards = {name: number for name, number in recorded(row).items() if name not in retired}
-            kept = {name: each for name, each in written_under(row).items() if name not in retired}
-            return shards, {**kept, **now}
+        def rewritten(row: Row | None) -> Written:
+            return {**{name: each for name, each in written_under(row).items() if name not in retired}, **now}
 
         self._rewritten(rewritten)
 
@@ -91,10 +98,10 @@ class TableFormat:
         """Each view as it is declared now."""
         return {view.name: described(view) for view in self.views}
 
-    def _rewritten(self, content: Callable[[Row | None], Content]) -> None:
+    def _rewritten(self, content: Callable[[Row | None], Written]) -> None:
         for _ in range(_TRIES):
             row = self.read()
-            if self._write(*content(row), row):
+            if self._write(content(row), row):
                 return
         raise Unavailable("the row of the tables' format: other functions keep writing it; try again")
 
@@ -117,16 +124,16 @@ class TableFormat:
                 return bool(page["Items"])
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def _write(self, shards: Mapping[str, int], views: Mapping[str, Description], before: Row | None) -> bool:
+    def _write(self, written: Written, before: Row | None) -> bool:
         """Whether the row holds this now: no other function has written it since it was read."""
-        kept = (recorded(before), written_under(before), format_of(before)) if before is not None else None
-        if kept == (shards, views, FORMAT):
+        if before is not None and (written_under(before), format_of(before)) == (written, FORMAT):
             return True
+        since = {name: {"L": [_typed(each) for each in found[1:]]} for name, found in written.items() if found[1:]}
         item = {
             **_KEY,
             FORMAT_ATTRIBUTE: {"N": str(FORMAT)},
-            "shards": {"M": {name: {"N": str(number)} for name, number in shards.items()}},
-            "views": {"M": {name: {"M": {n: {"S": t} for n, t in each.items()}} for name, each in views.items()}},
+            "views": {"M": {name: _typed(found[0]) for name, found in written.items()}},
+            **({"since": {"M": since}} if since else {}),
         }
         put, what = self.tables.client.put_item, "table format PutItem"
         return conditional_write(put, what, TableName=self.tables.ledger, Item=item, **_as_read(before)).held
@@ -136,7 +143,7 @@ def _as_read(before: Row | None) -> dict[str, Any]:
     """On condition that the row is as it was read."""
     if before is None:
         return {"ConditionExpression": "attribute_not_exists(id)"}
-    names = {f"#n{at}": name for at, name in enumerate((FORMAT_ATTRIBUTE, "shards", "views"))}
+    names = {f"#n{at}": name for at, name in enumerate((FORMAT_ATTRIBUTE, "views", "since"))}
     there = {place: name for place, name in names.items() if name in before}
     terms = [f"{place} = :{place[1:]}" if place in there else f"attribute_not_exists({place})" for place in names]
     return {
@@ -146,29 +153,20 @@ def _as_read(before: Row | None) -> dict[str, Any]:
     }
 
 
-def recorded(row: Row | None) -> dict[str, int]:
-    """The shards of each aggregate by which rows were written, also of views that are declared no more."""
-    return {name: int(number["N"]) for name, number in row["shards"]["M"].items()} if row else {}
+def written_under(row: Row | None) -> dict[str, list[Description]]:
+    """The declarations by which each view's rows were written, also of views that are declared no more."""
+    first, since = (_fields(row, name) for name in ("views", "since"))
+    later = {name: [_read(each) for each in typed["L"]] for name, typed in since.items()}
+    return {name: [_read(each), *later.get(name, [])] for name, each in first.items()}
 
 
-def written_under(row: Row | None) -> dict[str, Description]:
-    """The declaration by which each view's rows were written, also of views that are declared no more."""
-    views = row.get("views", {"M": {}})["M"] if row else {}
-    return {name: {field: text["S"] for field, text in each["M"].items()} for name, each in views.items()}
+def _fields(row: Row | None, name: str) -> Mapping[str, Typed]:
+    return row.get(name, {"M": {}})["M"] if row else {}
 
 
-def declared(views: tuple[View, ...]) -> dict[str, int]:
-    """The shards of each aggregate as it is declared."""
-    return {view.name: view.declared.shards for view in views if isinstance(view.declared, Aggregate)}
+def _read(typed: Typed) -> Description:
+    return {name: text["S"] for name, text in typed["M"].items()}
 
 
-def changed(before: Mapping[str, int], now: Mapping[str, int]) -> list[str]:
-    """A fault for each aggregate whose shards are not those that its rows were written by."""
-    return [
-        f"view '{name}': its rows were written with shards={before[name]}, and it declares shards={number}: readers "
-        f"would lose rows from sight. Declare shards={before[name]} again, or run 'distributary verify derive TABLE "
-        "... --repair' with this declaration, which moves the rows; until then every change is failed and delivered "
-        "again"
-        for name, number in now.items()
-        if before.get(name, number) != number
-    ]
+def _typed(each: Description) -> Typed:
+    return {"M": {name: {"S": text} for name, text in each.items()}}

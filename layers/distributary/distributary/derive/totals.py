@@ -17,8 +17,8 @@ _ANY_BYTES = 4096
 def combined(declared: Aggregate, rows: Sequence[Row]) -> dict[str, Value]:
     """The shards' rows as one row would show them."""
     groups = [Group(row) for row in rows]
-    amounts = reduce(_added, (group.amounts for group in groups))
-    shown: dict[str, Value] = {**figures(declared, amounts, groups[0].different)}
+    amounts = reduce(_added, (group.figures.amounts for group in groups))
+    shown: dict[str, Value] = {**figures(declared, amounts, groups[0].figures.different)}
     for outputs, choose in ((declared.min, min), (declared.max, max)):
         for output in outputs:
             values = [decode(row[output], output) for row in rows if output in row]

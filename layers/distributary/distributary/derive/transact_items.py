@@ -22,12 +22,21 @@ def entry_actions(case: PendingEntry, row: Row, ledger: str, derived: str) -> li
 
 def group_actions(view: str, key: Key, group: Group, following: NewGroupState, derived: str) -> list[Action]:
     """A group's row and its members'."""
-    revision = _as_read("#r", {"#r": REVISION}, {"S": group.revision} if group.revision else None)
-    actions = [Action(_write(derived, key, following.row, *revision), group=key)]
-    for name, row in following.members.items():
-        count = _as_read("#n", {"#n": "items"}, group.members[name].get("items"))
-        actions.append(Action(_write(derived, member_key(view, key, name), row, *count), group=key))
+    actions = [Action(group_write(derived, key, following.row, group), group=key)]
+    sides = ((group.incarnation, group.members, following.members), (group.newest, group.built, following.built))
+    for incarnation, before, after in sides:
+        for name, row in after.items():
+            count = _as_read("#n", {"#n": "items"}, before[name].get("items"))
+            actions.append(Action(_write(derived, member_key(view, key, name, incarnation), row, *count), group=key))
     return actions
+
+
+def group_write(derived: str, key: Key, row: Row | None, read: Group | None = None) -> dict[str, Any]:
+    """One row alone, None to remove it; of a group that was read, on condition that its row is as it was then."""
+    if read is None:
+        return _write(derived, key, row)
+    revision = {"S": read.revision} if read.revision else None
+    return _write(derived, key, row, *_as_read("#r", {"#r": REVISION}, revision))
 
 
 def _unchanged(read: str | None) -> tuple[str, dict[str, str], dict[str, Any]]:

@@ -1,14 +1,23 @@
 """Transactions that share groups, one after the other, until each entry has its outcome."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
-from distributary.derive.delta import Edge, GroupDelta, Key, Row, Shape, fold, member_key, member_partition
+from distributary.derive.delta import (
+    Edge,
+    GroupDelta,
+    Key,
+    MemberName,
+    Row,
+    Shape,
+    fold,
+    member_key,
+    member_partition,
+)
 from distributary.derive.format import check_ledger_row
 from distributary.derive.groups import Group, NewGroupState, Torn, advance, lost_edges
 from distributary.derive.ledger_tables import LedgerTables
@@ -26,13 +35,13 @@ from distributary.derive.transactions import (
 )
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
+from distributary.stream.struct import Struct
 
 TRIES = 12
 """Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """Cases to be written together, after `tries` attempts; `fresh`: everything is read again for it."""
 
     cases: list[PendingEntry]
@@ -40,14 +49,38 @@ class Job:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class GroupUpdate:
-    """A group, as all the cases of one transaction change it."""
+Touched = Mapping[Key, Sequence[PendingEntry]]
+"""By group, the cases of one transaction that change it."""
+
+
+class GroupUpdate(Struct, frozen=True):
+    """A group, as all the cases of one transaction change it: what it shows, and what is `built` beside it. `row` is
+    the group's as read."""
 
     view: str
     shape: Shape
+    row: Row
     delta: GroupDelta
-    cases: list[PendingEntry]
+    built: GroupDelta | None
+
+    @classmethod
+    def of(cls, key: Key, row: Row, cases: Sequence[PendingEntry]) -> "GroupUpdate":
+        """Of the group's row as read."""
+        group, entry = Group(row), cases[0].entry
+        delta = fold(case.delta_in(key, group.counted) for case in cases)
+        building = group.building
+        built = None if building is None else fold(case.delta_in(key, {building}) for case in cases)
+        return cls(entry.view, entry.shape, row, delta, built)
+
+    def members(self, key: Key) -> dict[MemberName, Key]:
+        """Where those are that it changes and that are shown."""
+        at = Group(self.row).incarnation
+        return {name: member_key(self.view, key, name, at) for name in self.delta.members}
+
+    def built_members(self, key: Key) -> dict[MemberName, Key]:
+        """Where those are that it changes and that are built."""
+        at = Group(self.row).newest
+        return {name: member_key(self.view, key, name, at) for name in (self.built.members if self.built else ())}
 
 
 class TransactionQueue:
@@ -77,8 +110,8 @@ class TransactionQueue:
         self._ends |= {case.entry.id: end for case in cases}
 
     def _attempt(self, job: Job) -> None:
-        touched = _touched(job.cases)
         try:
+            touched = self._read(_touched(job.cases))
             nexts = self._nexts(touched)
             actions = self._actions(job.cases, nexts, touched)
             if len(actions) > ACTIONS:
@@ -103,34 +136,50 @@ class TransactionQueue:
 
     def _nexts(self, touched: Mapping[Key, GroupUpdate]) -> dict[Key, NewGroupState]:
         """What each group becomes. Raises Rejected for an amount beyond 38 digits."""
-        self._read(touched)
         nexts = {}
         for key, each in touched.items():
             group = self._group(key, each)
             neighbours = {edge: self._neighbours(key, each, edge) for edge in lost_edges(group, each.shape, each.delta)}
-            nexts[key] = advance(each.view, key, each.shape, group, each.delta, neighbours, self._tables.revision())
+            revision = self._tables.revision()
+            nexts[key] = advance(each.view, key, each.shape, group, each.delta, neighbours, revision, each.built)
         return nexts
 
     def _group(self, key: Key, touched: GroupUpdate) -> Group:
-        members = {name: self._rows[member_key(touched.view, key, name)] for name in touched.delta.members}
-        return Group(self._rows[key], members)
+        members = {name: self._rows[at] for name, at in touched.members(key).items()}
+        built = {name: self._rows[at] for name, at in touched.built_members(key).items()}
+        return Group(touched.row, members, built)
 
-    def _read(self, touched: Mapping[Key, GroupUpdate]) -> None:
-        wanted = [key for group, each in touched.items() for key in (group, *_member_keys(group, each))]
-        missing = [key for key in wanted if key not in self._rows]
-        self._rows |= self._tables.derived_rows(missing, self._deadline)
+    def _read(self, touched: Touched) -> dict[Key, GroupUpdate]:
+        """The groups with the members that change. Once, if the ledger's rows show which incarnation is theirs."""
+        likely = [
+            member_key(case.entry.view, key, name, case.recorded.marks.get(key, ""))
+            for key, cases in touched.items()
+            for case in cases
+            for name in case.delta.groups[key].members
+        ]
+        self._fetch([*touched, *likely])
+        found = {key: GroupUpdate.of(key, self._rows[key], cases) for key, cases in touched.items()}
+        self._fetch([at for key, each in found.items() for at in _members_of(key, each)])
+        return found
+
+    def _fetch(self, keys: Iterable[Key]) -> None:
+        missing = [key for key in dict.fromkeys(keys) if key not in self._rows]
+        self._rows |= self._tables.derived_rows(missing, self._deadline) if missing else {}
 
     def _neighbours(self, key: Key, touched: GroupUpdate, edge: Edge) -> list[tuple[str, Typed]]:
         """From an edge inwards, as many members as may go, and one more."""
         many = sum(1 for of, _ in touched.delta.members if of == edge.of) + 1
-        return self._tables.members(member_partition(touched.view, key, edge.of), many, edge.last)
+        partition = member_partition(touched.view, key, edge.of, Group(touched.row).incarnation)
+        return self._tables.members(partition, many, edge.last)
 
     def _actions(
         self, cases: Sequence[PendingEntry], nexts: Mapping[Key, NewGroupState], touched: Mapping[Key, GroupUpdate]
     ) -> list[Action]:
         tables, actions = self._tables, []
+        newest = {key: Group(each.row).newest for key, each in touched.items()}
         for case in cases:
-            actions += entry_actions(case, tables.row(case.entry), tables.ledger, tables.derived)
+            row = tables.row(case.entry, case.marks(newest))
+            actions += entry_actions(case, row, tables.ledger, tables.derived)
         for key, following in nexts.items():
             group = self._group(key, touched[key])
             actions += group_actions(touched[key].view, key, group, following, tables.derived)
@@ -151,8 +200,9 @@ class TransactionQueue:
             return
         for key, following in nexts.items():
             self._rows[key] = following.row or {}
-            for name, row in following.members.items():
-                self._rows[member_key(touched[key].view, key, name)] = row or {}
+            places, built = touched[key].members(key), touched[key].built_members(key)
+            self._rows |= {places[name]: row or {} for name, row in following.members.items()}
+            self._rows |= {built[name]: row or {} for name, row in following.built.items()}
         self._end(job.cases, APPLIED)
 
     def _after(self, job: Job, actions: Sequence[Action], error: Exception) -> None:
@@ -226,16 +276,13 @@ class TransactionQueue:
             self._jobs.append(Job(cases, tries + 1))
 
 
-def _touched(cases: Sequence[PendingEntry]) -> dict[Key, GroupUpdate]:
+def _touched(cases: Sequence[PendingEntry]) -> dict[Key, list[PendingEntry]]:
     by_group: dict[Key, list[PendingEntry]] = {}
     for case in cases:
         for key in case.delta.groups:
             by_group.setdefault(key, []).append(case)
-    return {
-        key: GroupUpdate(each[0].entry.view, each[0].entry.shape, fold(case.delta.groups[key] for case in each), each)
-        for key, each in by_group.items()
-    }
+    return by_group
 
 
-def _member_keys(group: Key, touched: GroupUpdate) -> list[Key]:
-    return [member_key(touched.view, group, name) for name in touched.delta.members]
+def _members_of(key: Key, touched: GroupUpdate) -> list[Key]:
+    return [*touched.members(key).values(), *touched.built_members(key).values()]

@@ -1,13 +1,23 @@
 """Which changes share a transaction, and what a cancelled one says of each of them: pure decisions."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
-from distributary.derive.delta import Delta, Entry, Key, RecordedContribution, Row, difference
+from distributary.derive.delta import (
+    Delta,
+    Entry,
+    GroupDelta,
+    Key,
+    RecordedContribution,
+    Row,
+    Share,
+    difference,
+    group_delta,
+)
 from distributary.stream import version as versions
+from distributary.stream.struct import Struct, field
 
 ACTIONS = 100
 BYTES = 3_500_000
@@ -26,20 +36,34 @@ _BUSY_ERRORS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class PendingEntry:
+class PendingEntry(Struct, frozen=True):
     """An entry beside the ledger row that it was compared with: `read` is that row's version as text, None if
-    absent: every writer changes it, so that a condition on it is one on the whole row."""
+    absent: every writer changes it, so that a condition on it is one on the whole row. `recorded` is what the row
+    says."""
 
     entry: Entry
     read: str | None
     delta: Delta
+    recorded: RecordedContribution
 
     @classmethod
     def of(cls, entry: Entry, row: Row) -> "PendingEntry":
         """Of an entry and its ledger row as read, empty if there is none."""
-        version = row["version"]["S"] if row else None
-        return cls(entry, version, difference(RecordedContribution.read(row), entry.contribution))
+        version, recorded = row["version"]["S"] if row else None, RecordedContribution.read(row)
+        return cls(entry, version, difference(recorded, entry.contribution), recorded)
+
+    def delta_in(self, group: Key, counted: Collection[str]) -> GroupDelta:
+        """The change of a group's incarnation that counts the shares with these marks: one with another mark is added,
+        and nothing is taken away for it."""
+        if self.recorded.marks.get(group, "") in counted:
+            return self.delta.groups[group]
+        return group_delta(({}, {}), self.entry.contribution.shares.get(group, Share({})))
+
+    def marks(self, counted: Mapping[Key, str]) -> dict[Key, str]:
+        """The newest incarnation by group that counts the shares once this is written; `counted`: those of the groups
+        that are written with it."""
+        own = {key: mark for key, mark in counted.items() if key in self.delta.groups}
+        return {**self.recorded.marks, **own}
 
     def touched(self) -> set[Key]:
         """The rows that it writes, besides the ledger's."""
@@ -56,8 +80,7 @@ def overtaken(entry: Entry, row: Row) -> bool:
     return bool(row) and versions.from_text(row["version"]["S"]) >= entry.version
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One action of a transaction: of one entry's ledger or derived row, or of a group that several entries share."""
 
     request: Mapping[str, Any]
@@ -65,8 +88,7 @@ class Action:
     group: Key | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancellationResult:
+class CancellationResult(Struct, frozen=True):
     """What a cancelled transaction says. Entries: `refused` for ever, `overtaken` with the ledger row that was met
     (empty if it did not come along). Groups: `refused_groups`, `moved` by someone else meanwhile. `busy` of both."""
 

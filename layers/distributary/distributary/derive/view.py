@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -15,6 +14,7 @@ from distributary.stream.codec import Typed, Value, encode, for_client
 from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+from distributary.stream.struct import Struct
 
 KEY_ATTRIBUTES = ("pk", "sk")
 """The derived table's key; both strings."""
@@ -36,8 +36,7 @@ class Primitive(StrEnum):
     LEDGER = "Ledger"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
+class View(Struct, frozen=True):
     """A declaration with its templates parsed and its copied attributes by the name that the row gives them."""
 
     declared: Declaration
@@ -62,10 +61,10 @@ class View:
         return self.pk.render(keys, PARTITION_KEY_BYTES), self.sk.render(keys, SORT_KEY_BYTES)
 
     def read(self, key: tuple[str, str]) -> dict[str, Typed] | None:
-        """The attributes that a row's or a shard's key holds; None for a key that the view cannot have made."""
-        declared = self.declared
-        spread = isinstance(declared, Aggregate) and declared.shards > 1
-        pk = self.pk.read(_SHARD.sub("", key[0]) if spread else key[0])
+        """The attributes that a row's or a shard's key holds; None for a key that the view cannot have made. An
+        aggregate may have had other `shards`."""
+        grouped = isinstance(self.declared, Aggregate)
+        pk = self.pk.read(_SHARD.sub("", key[0]) if grouped else key[0])
         sk = self.sk.read(key[1])
         if pk is None or sk is None or any(pk[name] != sk[name] for name in pk.keys() & sk.keys()):
             return None

@@ -7,11 +7,11 @@ import selectors
 import socket
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 from distributary.dynamodb.response import Response, ResponseReader
+from distributary.stream.struct import Struct, replace
 
 CHUNK = 1 << 18
 REQUEST_TIMEOUT = 408
@@ -21,8 +21,7 @@ READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 _PENDING = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """Where an endpoint is, and how long it may be silent: while a connection is opened, and afterwards, in seconds.
     `tls` is None for http."""
 

@@ -3,12 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.requests import Operation
 from distributary.errors import Unavailable
+from distributary.stream.struct import Struct
 
 UNSAID = 1.0
 """What a request is taken for where the endpoint does not say what it consumed."""
@@ -65,8 +65,7 @@ class Pace:
             return 0.0 if self._balance > 0 else (1e-3 - self._balance) / self._rate
 
 
-@dataclass(frozen=True, slots=True)
-class Metered:
+class Metered(Struct, frozen=True):
     """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read. Writes
     do not wait."""
 

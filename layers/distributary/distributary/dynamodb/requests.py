@@ -3,7 +3,6 @@
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from distributary.consumer.aws import AwsError, classify, code_of
@@ -12,6 +11,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.dynamodb.steps import Call, Pause, Steps, finish
 from distributary.errors import Unavailable
 from distributary.stream.codec import Typed
+from distributary.stream.struct import Struct
 
 BATCH_GET_KEYS = 100
 """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html"""
@@ -56,8 +56,7 @@ class TableClient(BatchReader, Protocol):
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_DescribeTable.html"""
 
 
-@dataclass(frozen=True, slots=True)
-class Met:
+class Met(Struct, frozen=True):
     """What a conditional write met. `held`: the condition held, so the item was written. Otherwise `item` is the item
     that refused it; empty if there is none, if it was not asked for, or if the endpoint does not return it."""
 

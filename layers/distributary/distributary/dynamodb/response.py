@@ -5,7 +5,8 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 import re
 import zlib
-from dataclasses import dataclass
+
+from distributary.stream.struct import Struct
 
 HEAD_BYTES = 1 << 16
 _STATUS = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: |\r\n)")
@@ -17,8 +18,7 @@ _SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?$", re.DOTALL)
 _CHECKSUM = re.compile(rb"\r\nx-amz-crc32:[ \t]*([0-9]{1,10})[ \t]*\r\n", re.IGNORECASE).search
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(Struct, frozen=True):
     """A whole response. `reusable`: the connection can carry another request."""
 
     status: int

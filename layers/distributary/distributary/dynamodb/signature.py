@@ -8,17 +8,17 @@ import hmac
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 
 from botocore.credentials import ReadOnlyCredentials
+
+from distributary.stream.struct import Struct
 
 SERVICE = "dynamodb"
 LONG_SECONDS, HOLD_SECONDS, FAILURE_TIMES = 0.1, 30.0, 10
 
 
-@dataclass(frozen=True, slots=True)
-class _Second:
+class _Second(Struct, frozen=True):
     """What all requests of one second share: `fixed` are the headers before the signature, as they are sent."""
 
     at: int

@@ -1,7 +1,6 @@
 """Which stream each generation of a sink belongs to, kept in the sink itself, so that a second stack is refused too."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER
@@ -10,14 +9,14 @@ from distributary.dynamodb.requests import ItemClient, batch_get, conditional_wr
 from distributary.errors import Unavailable
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 from distributary.stream.keys import escape, table_of
+from distributary.stream.struct import Struct
 
 FORMAT = 1
 _ROW_FORMAT = "row_format"
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class StreamBindings:
+class StreamBindings(Struct, frozen=True):
     """A row per branch and source table in the tombstone table: `id` (`%streams|branch|table`), `bound` (M: stream ARNs
     by generation), `format` (N), `row_format` (N: that of the rows that the branch writes, which have no room for one).
     No view's and no mirror's tombstone has such an id; it never expires."""

@@ -11,7 +11,6 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
@@ -30,6 +29,7 @@ from distributary.dynamodb.connection import Address, Connection, Phase
 from distributary.dynamodb.response import Response
 from distributary.dynamodb.steps import Call, Pause, Steps, Together
 from distributary.errors import DistributaryError, Unavailable
+from distributary.stream.struct import Struct, field
 
 Result = TypeVar("Result")
 STARTS = 16
@@ -78,8 +78,7 @@ class Endpoint:
             connection.close()
 
 
-@dataclass(slots=True, eq=False)
-class Exchange:
+class Exchange(Struct, eq=False):
     """A request, yielded by an operation's steps. Answered by the `Response`, or by a BotoCoreError."""
 
     endpoint: Endpoint
@@ -89,16 +88,14 @@ class Exchange:
     expires: float = 0.0
 
 
-@dataclass(slots=True)
-class Retry:
+class Retry(Struct):
     """Wanted before a failed request is sent again: a pause. If it would last until the deadline, the error rises."""
 
     seconds: float
     error: Exception
 
 
-@dataclass(slots=True)
-class _Together:
+class _Together(Struct):
     """Steps under way, and the task that waits for all of them."""
 
     results: list[Any]
@@ -106,8 +103,7 @@ class _Together:
     waiting: "_Task | None" = None
 
 
-@dataclass(slots=True)
-class _Task:
+class _Task(Struct):
     """Steps, and those that they wait for on top; what becomes of them goes to a place of `together`."""
 
     stack: list[Steps[Any]]
@@ -115,8 +111,7 @@ class _Task:
     place: int
 
 
-@dataclass(slots=True)
-class _Lane:
+class _Lane(Struct):
     """An endpoint's requests in one loop, at most `most` of them under way."""
 
     endpoint: Endpoint

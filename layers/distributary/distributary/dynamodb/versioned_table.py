@@ -10,7 +10,6 @@ condition is the row's version with its revision as it was read: no writer leave
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -26,6 +25,7 @@ from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity
+from distributary.stream.struct import Struct, replace
 
 ROW_FORMAT = 1
 """Of a row by its version, since its other attributes are the application's. 0, release 0.1: 46 digits. 1: a repaired
@@ -39,8 +39,7 @@ _OLDER_VERSION = "#v < :v"
 """Versioned, and older."""
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(Struct, frozen=True):
     """What a row should be as of `version`: `row` (with its key, DynamoDB JSON as boto3 takes it), or gone if None.
 
     `id` names the row among all rows whose tombstones share a table. `if_present`: a delete that leaves no tombstone if
@@ -74,8 +73,7 @@ def newest(writes: Sequence[Write]) -> list[int]:
     return sorted(best.values(), key=lambda place: (writes[place].row is not None, place))
 
 
-@dataclass(frozen=True, slots=True)
-class Register:
+class Register(Struct, frozen=True):
     """A table of versioned rows, with their tombstones in a table beside it.
 
     Costs per row: a put 1 write (of the row's size) and 1 read unit, a delete 2 writes; a put that its tombstone

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from distributary.index.nesting import JSON_DEPTH, exceeds, undeclared, within
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.entity import concerns, guarded
 from distributary.stream.keys import Template, bounded
+from distributary.stream.struct import Struct
 
 DELETED_AT = "distributary_deleted_at"
 """What a marker document holds instead of an item: when the marker was written, in epoch seconds."""
@@ -31,8 +31,7 @@ class Written(NamedTuple):
     shortcut: Shortcut | None
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A declaration with its templates parsed and a writer for each field."""
 
     declared: Index
@@ -70,10 +69,10 @@ class Source:
         document = {}
         for name, (field, write, shortcut) in self.fields.items():
             if not callable(field.of):
-                attribute = field.of or name
-                if attribute not in item:
+                try:
+                    typed = item.typed(field.of or name)
+                except KeyError:
                     continue
-                typed = item.typed(attribute)
                 written = shortcut(typed) if shortcut is not None and type(typed) is dict else MISSED
                 if written is not MISSED:
                     document[name] = written

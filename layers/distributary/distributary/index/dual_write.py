@@ -1,17 +1,16 @@
 """Two generations of one branch, written side by side while readers move from the one to the other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.index.branch import IndexBranch
 from distributary.stream.change import Change
+from distributary.stream.struct import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class DualWrite:
+class DualWrite(Struct, frozen=True):
     """`current` gets half of the time that is left, so that `next` has its turn."""
 
     current: IndexBranch

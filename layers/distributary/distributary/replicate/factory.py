@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from distributary.consumer.assumed_role import assumed
-from distributary.consumer.aws import Clients
+from distributary.consumer.aws import Clients, Later
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
@@ -48,7 +49,7 @@ def build(
         settings.tombstone_days,
         settings.version_attribute,
         Conflicts(
-            clients("s3"),
+            Later(partial(clients, "s3")),
             settings.parking_bucket,
             declared.rule.name,
             count_conflict,

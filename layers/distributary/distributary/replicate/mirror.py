@@ -1,7 +1,6 @@
 """Another region's table, one way: the declared items of the source, under the same keys, with the same types."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -14,6 +13,7 @@ from distributary.stream.change import Change, Image, Kind, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.entity import concerns
 from distributary.stream.keys import bounded, identity
+from distributary.stream.struct import Struct, field, replace
 
 TOMBSTONE_ID_BYTES = 1024
 
@@ -26,8 +26,7 @@ function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg
 `CALLS` may be connections to the tombstones, and as many to S3."""
 
 
-@dataclass(frozen=True, slots=True)
-class MirrorBranch:
+class MirrorBranch(Struct, frozen=True):
     """Keeps in the register's table what `declared` says, plus the version attribute. `sliced`: the register's client
     takes attributes as the text that was received."""
 

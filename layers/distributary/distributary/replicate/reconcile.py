@@ -6,7 +6,7 @@ tests/unit/test_reconcile_model.py enumerates the orders, `tests/scheduler` play
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -19,6 +19,7 @@ from distributary.replicate.mirror import MirrorBranch
 from distributary.replicate.verify.comparison import Comparator, Finding, bare, later_generation, text_of
 from distributary.stream import version as versions
 from distributary.stream.change import Image
+from distributary.stream.struct import replace
 
 LATER = outcomes.failed(Unavailable("the row or the change is of a later generation than this function: give its own"))
 """What an item of a row ends as that another stack has written since."""

@@ -1,12 +1,12 @@
 """What a change is: one item, before and after, and where it stands in the item's history."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed, Value, decode
+from distributary.stream.struct import Struct
 
 REPLICA_VERSION = "_distributary_version"
 """The attribute in which a row of a derived table or a mirror carries its version: a string of 46 digits, to which a
@@ -150,8 +150,7 @@ def rewritten(change: Change, attribute: str) -> bool:
         raise Rejected(f"attribute '{attribute}': nested too deep") from None
 
 
-@dataclass(frozen=True, slots=True)
-class Unlisted:
+class Unlisted(Struct, frozen=True):
     """A record of a stream that this function is not to read, which is `foreign`, or of which the sink could not be
     asked: it is failed, never parked, since all of the stream's records would be."""
 
@@ -162,8 +161,7 @@ class Unlisted:
     foreign: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Undecodable:
+class Undecodable(Struct, frozen=True):
     """A record that is no change: it is parked as it came."""
 
     event_id: str

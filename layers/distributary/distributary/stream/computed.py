@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import Value
+from distributary.stream.struct import Struct
 
 Source = str | Callable[[Image], Any]
 """An attribute's name, or a function of the item."""
@@ -29,8 +29,7 @@ def attributes_of(source: Source | None) -> Iterator[str]:
         yield from attributes_of(source.of)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(Struct, frozen=True):
     """A function of what `of` is; None for an item without it."""
 
     of: Source
@@ -49,8 +48,7 @@ class _Ready:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class _Part(_Ready):
+class _Part(_Ready, frozen=True):
     separator: str
     at: int
 
@@ -59,22 +57,19 @@ class _Part(_Ready):
         return parts[self.at] if -len(parts) <= self.at < len(parts) else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Lower(_Ready):
+class _Lower(_Ready, frozen=True):
     def _made(self, value: Any) -> str:
         return self._text(value, "lower").lower()
 
 
-@dataclass(frozen=True, slots=True)
-class _Nested(_Ready):
+class _Nested(_Ready, frozen=True):
     path: tuple[str, ...]
 
     def _made(self, value: Any) -> Any:
         return within(value, self.path)
 
 
-@dataclass(frozen=True, slots=True)
-class _Json(_Ready):
+class _Json(_Ready, frozen=True):
     path: tuple[str, ...]
     on_error: str
 
@@ -90,15 +85,14 @@ class _Json(_Ready):
             raise Rejected(f"json_field: {_named(self.of)} is no JSON", str(error)) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Truncated(_Ready):
+class _Truncated(_Ready, frozen=True):
     to: str
     zone: str
     unit: str
 
     def _made(self, value: Any) -> str:
         try:
-            at = self._moment(value).astimezone(ZoneInfo(self.zone))
+            at = self._moment(value).astimezone(_zone(self.zone))
         except (ValueError, OverflowError, ArithmeticError) as error:
             raise Rejected(f"date_trunc: {_named(self.of)} is no time", str(error)) from None
         match self.to:
@@ -116,6 +110,13 @@ class _Truncated(_Ready):
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             raise Rejected(f"date_trunc: {_named(self.of)} is {type(value).__name__}, and must be a string or a number")
         return _EPOCH + timedelta(microseconds=int(Decimal(value) * 1_000_000 / _PER_SECOND[self.unit]))
+
+
+@cache
+def _zone(name: str) -> tzinfo:
+    from zoneinfo import ZoneInfo  # by the declarations that need it: a cold start pays for it
+
+    return ZoneInfo(name)
 
 
 def date_trunc(source: Source, to: Step, *, zone: str = "UTC", unit: Unit = "seconds") -> Callable[[Image], str | None]:
@@ -143,8 +144,8 @@ def date_trunc(source: Source, to: Step, *, zone: str = "UTC", unit: Unit = "sec
         if given not in get_args(known)
     ]
     try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        _zone(zone)
+    except (LookupError, ValueError, OSError):
         faults.append(f"date_trunc: no time zone is called {zone!r}: give an IANA name such as 'Europe/Berlin'")
     if faults:
         raise ConfigError(faults)

@@ -70,8 +70,8 @@ def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
     that had nothing before and has nothing after it is left alone: had it ever had anything, an earlier change took
     that away. A delete counts unless its key shows that no such item can have been of the entity: so nothing outlives
     its item, even if the update that took it out of the entity was lost or parked, or `holds` was another when the item
-    came in. A snapshot has no old image; only in the first fill of an empty branch was there nothing before it. Raises
-    Rejected if `holds` fails on the new image.
+    came in. An update's old image stays unread if its key shows the same. A snapshot has no old image; only in the
+    first fill of an empty branch was there nothing before it. Raises Rejected if `holds` fails on the new image.
     """
     if change.new is not None and holds(change.new):
         return True
@@ -80,7 +80,7 @@ def concerns(change: Change, holds: Predicate, claims: Predicate) -> bool:
     if change.old is None:
         return change.kind is not Kind.INSERT or (change.origin is Origin.SNAPSHOT and not change.first_fill)
     try:
-        return holds(change.old)
+        return claimable(claims, change.keys) and holds(change.old)
     except Rejected:
         return True
 

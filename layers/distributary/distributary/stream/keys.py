@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import Typed, Value, decode, number_text
 from distributary.stream.sort_key import number_of, sortable_number
+from distributary.stream.struct import Struct
 
 SEPARATORS = "#|/:;,&=~!$*?<>^\\\"'`()[]{} "
 _INVISIBLE = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029]))
@@ -120,8 +121,7 @@ def _number_as_written(plain: str) -> str:
     raise ValueError("no number as a key holds it")
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
+class _Field(Struct, frozen=True):
     name: str
     type: str
 

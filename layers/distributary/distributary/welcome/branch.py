@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import uuid4
 
 from distributary.consumer import outcome as outcomes
@@ -16,6 +16,7 @@ from distributary.stream.change import Change, Image, Origin
 from distributary.stream.dynamodb_stream import table_of
 from distributary.stream.keys import bounded, escape, identity
 from distributary.stream.replicated import replicated
+from distributary.stream.struct import Struct, replace
 from distributary.welcome.channels import Channel, MaybeSent
 from distributary.welcome.claims import MAX_SENDS, Claim, Claims, Found, read
 from distributary.welcome.messages import Message
@@ -40,8 +41,7 @@ _LATE = Outcome(Status.IGNORED, LATE)
 _SUPPRESSED = Outcome(Status.IGNORED, "the address is suppressed: it bounced or complained")
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
+class Sending(Struct, frozen=True):
     """A message that a rule asks for. `claims` are the ids under which it may have been claimed, its own first; a claim
     under one of `others` is this message's only if it names the change's `position`. A `late` message is not begun, but
     one that was begun in time is settled."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.dynamodb.requests import Item, Operation, batch_get, conditional_write
+from distributary.stream.struct import Struct
 
 MAX_SENDS = 3
 """Sends for one claim, the first included. Only a rule with `on_unknown="resend"` needs more than one."""
@@ -26,8 +27,7 @@ class Claim(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A claim as read. `owner` and `sends` are those of its last claimant; `lease` (epoch seconds) is when the next one
     may take it over; `position` is that of the change it was taken for, empty in claims of version 0.1."""
 

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 
-from distributary.consumer.aws import Clients
+from distributary.consumer.aws import Clients, Later
 from distributary.consumer.parallel import Parallel
 from distributary.welcome.branch import WelcomeBranch
 from distributary.welcome.channels import Connections
@@ -27,7 +27,8 @@ def build(
     A provider's client makes one attempt only, since a retry by the SDK could send a message twice.
     """
     rules, dynamodb = check(declared, settings.event_names), clients("dynamodb")
-    connections = Connections(settings, cache(lambda service: clients(service, attempts=1, read_seconds=5.0)))
+    once = partial(clients, attempts=1, read_seconds=5.0)
+    connections = Connections(settings, cache(lambda service: Later(partial(once, service))))
     return WelcomeBranch(
         rules,
         Claims(dynamodb, settings.claim_table, settings.claim_days, now),

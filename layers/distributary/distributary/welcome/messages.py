@@ -4,13 +4,14 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.change import Image
 from distributary.stream.codec import number_text
+from distributary.stream.struct import Struct, field
 
 ADDRESS = re.compile(r"(?=.{3,254}\Z)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 """An addr-spec of plain ASCII, 254 characters at most: nothing in it can end a header or add a second recipient."""
@@ -67,8 +68,7 @@ class Stored:
         return set(self.values)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """One message to one recipient.
 
     Attributes:
@@ -94,13 +94,15 @@ class Message:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Of the values in a message: `characters` of each, and no web address or line break but in `trusted` attributes,
     which the application writes, not its users."""
 
     characters: int = 64
     trusted: frozenset[str] = frozenset()
+
+
+LIMITS = Limits()
 
 
 def filled(
@@ -110,7 +112,7 @@ def filled(
     rule: str,
     to: str,
     tags: Mapping[str, str],
-    limits: Limits = Limits(),
+    limits: Limits = LIMITS,
 ) -> Message:
     """The content for an item. Raises Rejected for an attribute that is missing, is no text, or exceeds its limits."""
     values = {name: shown(item, name, limits) for name in sorted(content.fields())}

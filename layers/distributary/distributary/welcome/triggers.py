@@ -1,10 +1,10 @@
 """What happens to an item that a rule waits for."""
 
-from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.codec import Value
+from distributary.stream.struct import Struct
 
 
 class Trigger(Protocol):
@@ -19,8 +19,7 @@ class Trigger(Protocol):
         """The attributes that it looks at."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inserted:
+class Inserted(Struct, frozen=True):
     """An item was inserted."""
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.INSERT})
@@ -34,8 +33,7 @@ class Inserted:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Became:
+class Became(Struct, frozen=True):
     """An attribute took a value that it did not have: by an update, or because the item came with it."""
 
     kinds: ClassVar[frozenset[Kind]] = frozenset({Kind.INSERT, Kind.MODIFY})
@@ -59,8 +57,7 @@ class Became:
         return value == self.value and isinstance(value, bool) is isinstance(self.value, bool)
 
 
-@dataclass(frozen=True, slots=True)
-class Expired:
+class Expired(Struct, frozen=True):
     """DynamoDB's TTL deleted the item. The message is about the item as it was. DynamoDB deletes an item within a few
     days of its time (https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html)."""
 

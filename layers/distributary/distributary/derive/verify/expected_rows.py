@@ -1,7 +1,7 @@
 """What the views make of an item as it is now, and how that differs from what is there: pure decisions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from distributary.derive.branch import row_of
@@ -33,6 +33,10 @@ class ExpectedRows:
     def id(self) -> str | None:
         """The ledger row's id."""
         return self.entry.id if self.entry else None
+
+    def counted_in(self, marks: Mapping[Key, str]) -> "ExpectedRows":
+        """With the member rows of the incarnations that the ledger's row names by group."""
+        return self if not marks or not self.values else replace(self, values=_values(self.view, self.entry, marks))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,16 @@ def _want(view: View, change: Change) -> ExpectedRows:
         key = row_key(write)
         return ExpectedRows(view, {key: write.row} if write.row is not None else {}, write=write)
     entry = entry_of(view, change)
+    return ExpectedRows(view, entry.contribution.rows, entry=entry, values=_values(view, entry, {}))
+
+
+def _values(view: View, entry: Entry | None, marks: Mapping[Key, str]) -> dict[Key, Typed]:
     values: dict[Key, Typed] = {}
-    if isinstance(view.declared, Latest):
+    if entry is not None and isinstance(view.declared, Latest):
         for group, share in entry.contribution.shares.items():
-            values |= {member_key(view.name, group, name): value for name, value in share.members.items()}
-    return ExpectedRows(view, entry.contribution.rows, entry=entry, values=values)
+            mark = marks.get(group, "")
+            values |= {member_key(view.name, group, name, mark): value for name, value in share.members.items()}
+    return values
 
 
 def problems(want: ExpectedRows, ledger: Row, derived: Mapping[Key, Row], now: float) -> tuple[Problem, ...]:

@@ -11,13 +11,14 @@ from typing import Any
 
 from distributary.derive.contribution import set_name, shape_of
 from distributary.derive.declarations import Aggregate
-from distributary.derive.delta import ITEMS, Key, RecordedContribution, Row, add, member_partition
-from distributary.derive.format import STATE, WRITTEN
-from distributary.derive.groups import REVISION
+from distributary.derive.delta import ITEMS, Edge, Key, RecordedContribution, Row, add, member_partition
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION, Figures, Group, made_row
 from distributary.derive.verify.expected_rows import Problem, name_of
+from distributary.derive.verify.key_owner import view_of
 from distributary.derive.view import View
 from distributary.stream.canonical import digest_bytes
-from distributary.stream.codec import Typed, decode_item, number_text
+from distributary.stream.codec import Typed, decode_item
 from distributary.stream.format import FORMAT_ATTRIBUTE
 
 _FINGERPRINTS = 1 << 128
@@ -65,7 +66,8 @@ class Sums:
 
 @dataclass(frozen=True, slots=True)
 class GroupFinding:
-    """What is wrong with one group, and all that it was judged by."""
+    """What is wrong with one group, and all that it was judged by. `leftover`: an incarnation whose members no
+    item explains."""
 
     view: View
     key: Key
@@ -73,6 +75,7 @@ class GroupFinding:
     sums: Sums
     members: dict[str, Members]
     problems: tuple[Problem, ...]
+    leftover: str | None = None
 
 
 def mark(place: str) -> int:
@@ -88,21 +91,38 @@ def sets_of(view: View) -> list[str]:
     return list(dict.fromkeys(sets))
 
 
-def partitions(view: View, key: Key) -> dict[str, str]:
+def partitions(view: View, key: Key, incarnation: str = "") -> dict[str, str]:
     """Where each set's members are counted."""
-    return {of: member_partition(view.name, key, of) for of in sets_of(view)}
+    return {of: member_partition(view.name, key, of, incarnation) for of in sets_of(view)}
+
+
+def group_of_members(view: View, partition: str) -> tuple[Key, str] | None:
+    """The group and the incarnation whose members are counted in a partition; None if its name does not show them."""
+    behind, incarnation = partition.removeprefix(f"%m{view.name}|"), ""
+    if behind.startswith("%"):
+        incarnation, _, behind = behind[1:].partition("|")
+    found = set[Key]()
+    for of in sets_of(view):
+        parts = behind.removeprefix(f"{of}|").split("|")
+        keys = [("|".join(parts[:at]), "|".join(parts[at:])) for at in range(1, len(parts))]
+        same = [key for key in keys if member_partition(view.name, key, of, incarnation) == partition]
+        found |= {key for key in same if view_of([view], key) is not None}
+    return (found.pop(), incarnation) if len(found) == 1 else None
 
 
 def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[str, Members]) -> tuple[Problem, ...]:
     """`row` is empty if there is none; `members` by partition."""
+    group, first = Group(row), partitions(view, key)
+    if group.building is not None or group.dropping is not None:
+        return (Problem("unfinished", name_of(key)),)
     wrong = tuple(
         Problem("stale", f"members {at}")
-        for at in partitions(view, key).values()
-        if sums.fingerprints.get(at, 0) != members.get(at, Members()).fingerprint
+        for of, at in partitions(view, key, group.incarnation).items()
+        if sums.fingerprints.get(first[of], 0) != members.get(at, Members()).fingerprint
     )
     if wrong:
         return wrong
-    due = group_row(view, key, sums, members)
+    due = group_row(view, key, row, sums, members)
     if due is None:
         return (Problem("dead", name_of(key)),) if row else ()
     if not row:
@@ -110,29 +130,35 @@ def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[
     return () if _figures(row) == _figures(due) else (Problem("stale", name_of(key)),)
 
 
-def group_row(view: View, key: Key, sums: Sums, members: Mapping[str, Members]) -> dict[str, Typed] | None:
-    """The row that the ledger's sum makes, but for its revision; None if the group is empty. Members must agree."""
+def group_row(view: View, key: Key, row: Row, sums: Sums, members: Mapping[str, Members]) -> dict[str, Typed] | None:
+    """The row that the ledger's sum makes in the incarnation that `row` shows, but for its revision; None if the group
+    is empty. Members must agree."""
     amounts = {name: amount for name, amount in sums.amounts.get(key, {}).items() if amount}
     if not amounts.get(ITEMS):
         return None
-    counted = {of: members.get(at, Members()) for of, at in partitions(view, key).items()}
+    incarnation = Group(row).incarnation
+    counted = {of: members.get(at, Members()) for of, at in partitions(view, key, incarnation).items()}
     different = {of: Decimal(each.number) for of, each in counted.items() if each.number}
-    shape = shape_of(view)
+    ends = {edge: counted[edge.of].last if edge.last else counted[edge.of].first for edge in shape_of(view).edges}
+    underway: dict[str, Typed] = {"incarnation": {"S": incarnation}} if incarnation else {}
+    return ended_row(view, key, Figures(amounts, different, {}), ends, underway)
+
+
+def ended_row(
+    view: View,
+    key: Key,
+    figures: Figures,
+    ends: Mapping[Edge, tuple[str, Typed] | None],
+    underway: Mapping[str, Typed],
+) -> dict[str, Typed]:
+    """A group's row but for its revision; `ends`: place and value of the members that it shows. See `made_row`."""
     edges: dict[str, Typed] = {}
     visible: dict[str, Typed] = {}
-    for edge in shape.edges:
-        at = counted[edge.of].last if edge.last else counted[edge.of].first
+    for edge, at in ends.items():
         if at is not None:
             edges[edge.name] = {"S": at[0]}
             visible |= {edge.output: at[1]} if edge.output else dict(at[1].get("M", {}))
-    state: dict[str, Typed] = {
-        "amounts": {"M": {name: {"N": number_text(amount, name)} for name, amount in amounts.items()}},
-        "different": {"M": {of: {"N": number_text(many, of)} for of, many in different.items()}},
-        "edges": {"M": edges},
-        **WRITTEN,
-    }
-    own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
-    return {**visible, **shape.present(amounts, different), **own}
+    return made_row(key, shape_of(view), figures, edges, visible, underway)
 
 
 def _figures(row: Row) -> dict[str, Any]:

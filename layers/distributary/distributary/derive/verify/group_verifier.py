@@ -5,12 +5,20 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from distributary.derive.delta import Key, RecordedContribution, Row
-from distributary.derive.groups import REVISION
-from distributary.derive.verify.expected_rows import name_of
-from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, group_problems, partitions
+from distributary.derive.groups import REVISION, Group
+from distributary.derive.verify.expected_rows import Problem, name_of
+from distributary.derive.verify.group_diff import (
+    GroupFinding,
+    Members,
+    Sums,
+    group_of_members,
+    group_problems,
+    partitions,
+)
+from distributary.derive.verify.incarnation import GroupBuilder
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.key_owner import view_of_member
-from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.repair import Repair, needs_building
 from distributary.derive.verify.scan import Scan, look_at_groups
 from distributary.derive.view import View
 from distributary.dynamodb import table_reader
@@ -56,14 +64,13 @@ class GroupCheck:
         known = self._known()
         suspects = [(view, key) for view, key in known if self._looks_wrong(view, key)]
         wrong = self._looked_at_again(suspects)
+        wrong += [found for each in self._orphans.items() if (found := self._orphan(*each)) is not None]
         for each in wrong:
             for problem in each.problems:
                 where = {"kind": problem.kind, "where": problem.where}
                 self.report.name("differences", view=each.view.name, item="", **where)
         if self.repair is not None and wrong:
             self._repair_all(self.repair, wrong)
-        for partition, view in self._orphans.items():
-            self._orphan(partition, view)
         for key in self._foreign:
             if key not in self._sums.owners:
                 self.report.name("unknown", where=name_of(key))
@@ -76,9 +83,10 @@ class GroupCheck:
         return [(view, key) for key, view in known.items()]
 
     def _looks_wrong(self, view: View, key: Key) -> bool:
-        for at in partitions(view, key).values():
-            self._orphans.pop(at, None)
         _, row = self._rows.get(key, (view, {}))
+        for incarnation in Group(row).incarnations:
+            for at in partitions(view, key, incarnation).values():
+                self._orphans.pop(at, None)
         return bool(group_problems(view, key, row, self._sums, self._members))
 
     def _looked_at_again(self, suspects: Sequence[tuple[View, Key]]) -> list[GroupFinding]:
@@ -95,28 +103,44 @@ class GroupCheck:
         return wrong
 
     def _repair_all(self, repair: Repair, wrong: Sequence[GroupFinding]) -> None:
-        """Again, as long as a look finds something wrong behind it: a group without a row has no revision, so it may
-        have come and gone while the ledger was scanned, and what was put there is of a moment that has passed."""
-        left = wrong
+        """What one write of a group's row corrects, as long as a look finds something wrong behind it: a group without
+        a row has no revision, so it may have come and gone while the ledger was scanned, and what was put there is of a
+        moment that has passed. What is left is built anew."""
+        left = [each for each in wrong if not needs_building(each)]
         for _ in range(LOOKS):
+            if not left:
+                break
             written = [repair.group(each) for each in left]
             left = self._looked_at_again([(each.view, each.key) for each in left])
             if not any(written):
                 break
+        broken = [*left, *(each for each in wrong if needs_building(each))]
+        if broken:
+            GroupBuilder(self.comparator).build(broken)
+            views = {each.key: each.view for each in broken}
+            left = self._looked_at_again([(view, key) for key, view in views.items()])
         after = {each.key: len(each.problems) for each in left}
         for each in wrong:
             self.report.add("repaired", max(0, len(each.problems) - after.get(each.key, 0)))
 
-    def _orphan(self, partition: str, view: str) -> None:
+    def _orphan(self, partition: str, view: str) -> GroupFinding | None:
         """Members of a group that no item explains, if they are still there."""
-        if not view:
+        owner = next((each for each in self.comparator.views if each.name == view), None)
+        if owner is None:
             self.report.name("unknown", where=partition)
-            return
+            return None
         again = Members()
         for row in self._rows_of(partition):
             again.count(row)
-        if again.number and again == self._members[partition]:
-            self.report.name("differences", view=view, item="", kind="dead", where=f"members {partition}")
+        if not again.number or again != self._members[partition]:
+            return None
+        problem = Problem("dead", f"members {partition}")
+        found = group_of_members(owner, partition)
+        if found is None:
+            self.report.name("differences", view=view, item="", kind=problem.kind, where=problem.where)
+            return None
+        key, incarnation = found
+        return GroupFinding(owner, key, {}, Sums(), {}, (problem,), incarnation)
 
     def _rows_of(self, partition: str) -> Iterator[Row]:
         return table_reader.partition(self.comparator.tables.client, self.comparator.tables.derived, partition)

@@ -90,6 +90,8 @@ class Comparator:
             result.rejected |= {(view, name): reason for view, reason in rejected}
             tasks += [(subject, found.get(name), want) for want in wanted]
         ledger = self._ledger([want.id for _, _, want in tasks if want.id], deadline)
+        marks = {id: RecordedContribution.read(row).marks for id, row in ledger.items()}
+        tasks = [(subject, item, want.counted_in(marks.get(want.id or "", {}))) for subject, item, want in tasks]
         keys = [_keys(subject, want, ledger.get(want.id or "", {})) for subject, _, want in tasks]
         rows = self.tables.derived_rows(list({key for each in keys for key in each}), deadline)
         for (subject, item, want), each in zip(tasks, keys, strict=True):

@@ -10,11 +10,11 @@
   repaired by its revision if the group had only come and gone.
 
 A Register row or a ledger row that was lost took its version along: a change that is older than the repair, redriven
-after it, wins until a newer one comes. Members that disagree with the ledger are only reported.
+after it, wins until a newer one comes. A group whose members disagree with the ledger is built anew: `incarnation.py`.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
@@ -45,6 +45,7 @@ from distributary.dynamodb.versioned_table import Register, Write
 from distributary.errors import Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.struct import replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,9 @@ class Repair:
     def group(self, finding: GroupFinding) -> bool:
         """Whether the group's row was written; members that disagree are left alone, and so is a dead row that is no
         group's."""
-        if any(problem.where.startswith("members ") for problem in finding.problems):
+        if needs_building(finding):
             return False
-        due = group_row(finding.view, finding.key, finding.sums, finding.members)
+        due = group_row(finding.view, finding.key, finding.row, finding.sums, finding.members)
         seen = _as_seen(finding.row, REVISION)
         if due is not None:
             item = {**due, REVISION: {"S": self.tables.revision()}}
@@ -99,8 +100,9 @@ class Repair:
         read = finding.ledger["version"]["S"] if finding.ledger else None
         version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.tables.revision())
-        delta = _repair_delta(difference(RecordedContribution.read(finding.ledger), entry.contribution), entry, finding)
-        return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta)]])[kept.id]
+        recorded = RecordedContribution.read(finding.ledger)
+        delta = _repair_delta(difference(recorded, entry.contribution), recorded, entry, finding)
+        return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta, recorded)]])[kept.id]
 
     def _kept(self, finding: Finding, mark: str, at_least: int) -> Outcome:
         """What the ledger says stays, with a mark."""
@@ -124,6 +126,11 @@ class Repair:
         return conditional_write(operation, what, TableName=self.tables.derived, **arguments).held
 
 
+def needs_building(finding: GroupFinding) -> bool:
+    """Whether no write of the group's row alone corrects it: its members disagree, or an incarnation is unfinished."""
+    return any(each.kind == "unfinished" or each.where.startswith("members ") for each in finding.problems)
+
+
 def _writes(finding: Finding) -> list[tuple[Write, Row]]:
     """What a versioned row should be, and the rows that the item has under other keys, gone; each with the row as it
     was looked at. The row keeps the newest version of all: a change that is older than a row that moved stays older."""
@@ -141,13 +148,14 @@ def _writes(finding: Finding) -> list[tuple[Write, Row]]:
     return [(replace(write, version=newest), finding.derived[own]), *dead]
 
 
-def _repair_delta(delta: Delta, entry: Entry, finding: Finding) -> Delta:
+def _repair_delta(delta: Delta, recorded: RecordedContribution, entry: Entry, finding: Finding) -> Delta:
     """The difference, and every row that is not as the ledger says."""
     want, rows = finding.want, finding.derived
     groups: dict[Any, GroupDelta] = dict(delta.groups)
     for key, share in entry.contribution.shares.items():
         shown = {name: (0, value) for name, value in share.members.items()}
-        counted = {name: each for name, each in shown.items() if rows.get(member_key(want.view.name, key, name))}
+        at, mark = want.view.name, recorded.marks.get(key, "")
+        counted = {name: each for name, each in shown.items() if rows.get(member_key(at, key, name, mark))}
         if key not in groups and counted:
             groups[key] = GroupDelta({}, counted)
     dead = {key for key, row in rows.items() if row and key not in want.rows and key not in want.values}

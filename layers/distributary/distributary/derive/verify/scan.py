@@ -8,7 +8,7 @@ from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.format import check_derived_row, check_ledger_row
-from distributary.derive.groups import REVISION
+from distributary.derive.groups import REVISION, Group
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, group_problems, partitions
 from distributary.derive.view import View
@@ -41,7 +41,7 @@ def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[li
     before = tables.derived_rows(keys, FOREVER)
     members: dict[str, Members] = {}
     for view, key in suspects:
-        for at in partitions(view, key).values():
+        for at in partitions(view, key, Group(before[key]).incarnation).values():
             members[at] = Members()
             for row in table_reader.partition(tables.client, tables.derived, at):
                 members[at].count(check_derived_row(row))

@@ -1,7 +1,6 @@
 """Which stream an index belongs to, and of which format it is, kept in the index itself."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -11,6 +10,7 @@ from distributary.index.declarations import FORMAT
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk_errors import Refused, of_item
 from distributary.stream.format import check_format
+from distributary.stream.struct import Struct
 
 ID = "%stream"
 """No item's document has this id: `keys.escape` writes no `%s`."""
@@ -27,8 +27,7 @@ _SECONDS = 5.0
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Struct, frozen=True):
     """The document of one index. `stream` is empty if no function has written there; `written` holds the sequence
     number and primary term of its last write, None if there is no document."""
 
@@ -37,8 +36,7 @@ class Binding:
     written: tuple[int, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class IndexBindings:
+class IndexBindings(Struct, frozen=True):
     """Of the indexes that a function writes, each by its own name and by its write alias. `generation` is that of its
     source; a stream of an earlier generation writes nowhere: see `IndexBranch`."""
 

@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -15,6 +14,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError, Unavailable
 from distributary.index.opensearch.bulk_errors import End, Refused, of_item
 from distributary.index.opensearch.concurrency_limit import LANES, Pace
+from distributary.stream.struct import Struct
 
 MAX_BYTES = 5 * 1024 * 1024
 """Half of the smallest request limit of an OpenSearch Service domain.
@@ -26,8 +26,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _STOPPED = End(outcomes.failed(Unavailable("bulk: stopped before the function's timeout")))
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """One document to index: its id and its two lines of NDJSON."""
 
     id: str

@@ -1,12 +1,12 @@
 """What OpenSearch, or the way to it, says instead of yes: one outcome for each, and whether to try again."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.errors import Rejected, Unavailable
+from distributary.stream.struct import Struct
 
 UNKNOWN_HOST = "unknown_host"
 UNTRUSTED = "untrusted_certificate"
@@ -72,8 +72,7 @@ class Refused(Exception):
         return end(self.status_code, self.kind or "request", "", self.detail)
 
 
-@dataclass(frozen=True, slots=True)
-class End:
+class End(Struct, frozen=True):
     """One document's, after one request: `again` if it is worth another, `busy` if there was too much at a time.
     `retyped` if its mapping was made by another document at the same time: it is worth a few more."""
 

@@ -1,6 +1,6 @@
 """How much at a time: requests in flight and their size, less after a 429, more after success."""
 
-from dataclasses import dataclass
+from distributary.stream.struct import Struct
 
 LANES = 4
 """Requests in flight at most, of one execution environment."""
@@ -9,8 +9,7 @@ LEAST_BYTES = 64 * 1024
 _STEPS = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """Additive increase, multiplicative decrease: `lanes` requests of `size` bytes, at most `most` each."""
 
     most: int

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from distributary.consumer.aws import AwsError, classify
@@ -10,6 +9,7 @@ from distributary.replicate.multi_active.crdt import Time
 from distributary.stream import canonical
 from distributary.stream.codec import Typed
 from distributary.stream.keys import item_digest
+from distributary.stream.struct import Struct
 
 PREFIX = "conflicts"
 
@@ -27,8 +27,7 @@ class Side(NamedTuple):
         return {"region": self.region, "time": self.time.typed, "deleted": self.deleted, "item": self.item}
 
 
-@dataclass(frozen=True, slots=True)
-class Conflicts:
+class Conflicts(Struct, frozen=True):
     """The bucket's part `conflicts/`. An object's name is made of the item, `table` included, and the two sides: a
     conflict that is met twice is recorded once, and the objects of one item are found by their names. Each region that
     meets it records it in its own bucket. `count` is told of each. Names of release 0.1 hold no digest of the item.

@@ -6,7 +6,6 @@ region's part: whatever it outranks is gone, in every part. Joining is commutati
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import reduce
@@ -14,6 +13,7 @@ from typing import Any, NamedTuple
 
 from distributary.stream import canonical
 from distributary.stream.codec import Typed, Value, decode, encode
+from distributary.stream.struct import Struct, field, replace
 
 Name = tuple[str, ...]
 """Of a cell: `(attribute,)`, or `(attribute, member)` inside a set or map that is merged member by member."""
@@ -135,8 +135,7 @@ class Revision(NamedTuple):
 FIRST = Revision()
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """What one region has written. `sibling`: None if there is no item. `cells`: when the region last wrote each cell
     of it; the values are in `sibling`. `tombstone`: its greatest delete. `floor`: the position of its latest delete.
     `digests`: of the newest content, by position; "" after a delete."""
@@ -167,8 +166,7 @@ def unread(region: str) -> str:
     return f"{region}/unread"
 
 
-@dataclass(frozen=True, slots=True)
-class MergeState:
+class MergeState(Struct, frozen=True):
     """Of one item: the parts by region."""
 
     parts: Mapping[str, Part] = field(default_factory=dict)
@@ -196,8 +194,7 @@ class MergeState:
 MergeItems = Callable[[Typed, Typed], Typed]
 
 
-@dataclass(frozen=True, slots=True)
-class Lattice:
+class Lattice(Struct, frozen=True):
     """States under a rule. `merge` decides only what is shown, so whatever it does, `join` keeps its laws."""
 
     regions: tuple[str, ...]

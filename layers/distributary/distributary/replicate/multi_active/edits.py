@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from distributary.errors import Rejected
@@ -29,6 +28,7 @@ from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.stream import canonical
 from distributary.stream.change import Change, Origin
 from distributary.stream.codec import Typed, decode, decode_item, encode_item
+from distributary.stream.struct import Struct, replace
 
 _LIVE, _GONE = "live", "gone"
 
@@ -47,8 +47,7 @@ class Shown(NamedTuple):
         return canonical.digest(self.content)
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """The version attribute, `live.<digest>.[timestamp, versions]`. It names the content that a replicator wrote with
     it, so an application's write on top, or one that brings an older mark along, is not taken for the replicator's."""
 
@@ -77,8 +76,7 @@ class Marks:
         return Shown(content, at if mark == self.text(plain, at, seen) else None, seen)
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(Struct, frozen=True):
     """An application's write, at `position` of its region's stream. A delete's `at` is that of what it deleted, which
     another region may have written. `before` and `after`: content, canonical, without keys, None if there was none.
     `digest`: of `after`, empty for none. `changed`: which of its `cells` it wrote. `seen`: which writes its writer
@@ -94,8 +92,7 @@ class Edit:
     seen: VersionVector
 
 
-@dataclass(frozen=True, slots=True)
-class Edits:
+class Edits(Struct, frozen=True):
     """The declared rule at work in one region. `win`: a delete also covers edits to the end of its second."""
 
     rule: Merge

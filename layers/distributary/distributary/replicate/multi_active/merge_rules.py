@@ -1,19 +1,18 @@
 """Rules by which items are merged: made by `by_attribute` and `custom`, checked before the first change."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 from typing import Any
 
 from distributary.stream.codec import Value
+from distributary.stream.struct import Struct
 
 Item = Mapping[str, Value]
 MergeTwo = Callable[[Item, Item], Item]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merge:
+class Merge(Struct, frozen=True, kw_only=True):
     """How two regions' writes of one item become one. `by` names the attribute that orders them, None is the second in
     which the stream says they were made; `parts` are merged inside; `items` merges two whole items."""
 

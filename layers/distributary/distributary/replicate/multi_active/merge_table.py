@@ -2,7 +2,6 @@
 
 import json
 import zlib
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -21,20 +20,19 @@ from distributary.stream import canonical
 from distributary.stream.codec import for_client
 from distributary.stream.format import format_of
 from distributary.stream.keys import bounded, identity
+from distributary.stream.struct import Struct, field
 
 ID_BYTES = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(Struct, frozen=True):
     """A merge state as it is stored; `revision` names its content, None if nothing is stored."""
 
     known: MergeState = field(default_factory=MergeState)
     revision: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class MergedReplica:
+class MergedReplica(Struct, frozen=True):
     """One item in one region: its row, and its merge state of `revision` (S) and `state` (B, compressed JSON), under an
     `id` that names the item and its table. Raises as `Rows` does."""
 

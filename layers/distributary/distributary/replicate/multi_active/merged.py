@@ -24,6 +24,7 @@ from distributary.replicate.multi_active.merge_table import MergedReplica, Store
 from distributary.stream import canonical
 from distributary.stream.change import Change
 from distributary.stream.codec import for_client
+from distributary.stream.struct import Struct
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,7 @@ class Look(NamedTuple):
     row_is_newer: bool = True
 
 
-@dataclass(slots=True)
-class _Item:
+class _Item(Struct):
     """One item, in all regions. `wrote`: whether anything was written, anywhere."""
 
     branch: MergingBranch

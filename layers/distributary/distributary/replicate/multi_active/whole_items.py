@@ -30,6 +30,7 @@ from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
+from distributary.stream.struct import Struct
 from distributary.stream.version import position_of
 
 TOMBSTONE_ID_BYTES = 1024
@@ -84,8 +85,7 @@ class MultiActiveBranch:
             return outcomes.of(error)
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One item in all regions. Its methods return whether anything was written, anywhere."""
 
     branch: MultiActiveBranch
@@ -285,8 +285,7 @@ class Look(NamedTuple):
         return dead if dead is not None and dead.outranks(self.state) else self.state
 
 
-@dataclass(frozen=True, slots=True)
-class Replica:
+class Replica(Struct, frozen=True):
     """One item in one region: a row and a tombstone (`id`, `state`, `by`), which never become less.
 
     A put is: look, put on condition that the row is as it was seen, look at the tombstone again, take back. A deletion

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
 from distributary.consumer.aws import code_of
 from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.stream.struct import Struct
 from distributary.welcome.messages import Message
 from distributary.welcome.settings import WelcomeSettings
 
@@ -19,8 +19,7 @@ class MaybeSent(DistributaryError):
     """The request was interrupted, so it is unknown whether the message was sent. `Rule.on_unknown` decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connections:
+class Connections(Struct, frozen=True):
     """What a channel is made of.
 
     Attributes:

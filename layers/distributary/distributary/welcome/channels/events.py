@@ -2,11 +2,11 @@
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected, Unavailable
+from distributary.stream.struct import Struct
 from distributary.welcome.channels.channel import Connections, MaybeSent, meaning
 from distributary.welcome.messages import Message
 
@@ -15,8 +15,7 @@ _NEVER = {"ValidationException", "MalformedDetail", "InvalidArgument"}
 _MAY_BE_THERE = {"InternalFailure", "InternalException"}
 
 
-@dataclass(frozen=True, slots=True)
-class EventBridge:
+class EventBridge(Struct, frozen=True):
     """An event on the bus of the setting `WelcomeEventBus`, with source `distributary.welcome` and the rule's name as
     detail type. Its detail has `id`, `rule`, `values`, `subject`, `text`, `html` and `template`. An event may come
     twice, with the same `id` (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html). The

@@ -2,10 +2,10 @@
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from distributary.consumer.aws import AwsError
+from distributary.stream.struct import Struct
 from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import ADDRESS, Message
 
@@ -16,8 +16,7 @@ _OF_DEPLOYMENT = re.compile(r"not verified|template\b.*does not exist|configurat
 """What a refusal says that is no fault of the message: an identity that is not verified, a template that is missing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ses:
+class Ses(Struct, frozen=True):
     """An e-mail through SES v2, with subject, text and HTML, or with a stored template
     (https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html). The recipient is one address of plain
     ASCII, at most 254 characters. Sender and reply address are the settings `WelcomeSender` and `WelcomeReplyTo`."""

@@ -1,11 +1,11 @@
 """SNS: a topic, whose subscribers get the message, and text messages to phones."""
 
 import re
-from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from distributary.consumer.aws import AwsError
 from distributary.errors import ConfigError, Rejected
+from distributary.stream.struct import Struct
 from distributary.welcome.channels.channel import Connections, meaning
 from distributary.welcome.messages import PHONE, Message
 
@@ -14,8 +14,7 @@ _SUBJECT_CHARACTERS = 100
 _ASCII = re.compile(r"[^\x20-\x7e]")
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(Struct, frozen=True):
     """Subject and text to all subscribers of the topic in the setting `WelcomeTopicArn`. A subject has at most 100
     ASCII characters; others become `?` (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html). The channel has
     no recipients."""
@@ -53,8 +52,7 @@ _PREMIUM = re.compile(
 """Premium-rate and shared-cost ranges in the countries that most text messages go to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sms:
+class Sms(Struct, frozen=True):
     """The text alone, to one phone, as a transactional message. The recipient is a number in E.164, such as
     `+491701234567` (https://docs.aws.amazon.com/sns/latest/dg/sns-mobile-phone-number-as-subscriber.html). It must
     begin with one of the calling codes of the setting `WelcomeSmsCallingCodes`. Numbers in the satellite and

@@ -1,0 +1,101 @@
+"""A broken group is built anew beside the stream: it ends right, goes on, and leaves nothing of what it was before."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from distributary.derive.delta import is_member
+from distributary.stream.codec import decode_item
+from tests.unit.test_verify_derived import DECLARED, World, kinds, user
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    for n in range(7):
+        world.put(f"u-{n}", **user("ab"[n % 2], ("a#b", "c")[n % 2], str(n)))
+    world.put("u-1", **user("z", "a#b", "2.50", ("y",)))
+    world.delete("u-2")
+    return world
+
+
+def shown(world: World) -> Any:
+    """What readers see, but for what a view keeps."""
+    rows = {key: decode_item(row) for key, row in world.derived.items() if not is_member(row) and key[0] != "KEPT"}
+    return {key: {n: v for n, v in row.items() if n[0] != "_" and n not in ("pk", "sk")} for key, row in rows.items()}
+
+
+def members_of(world: World, view: str, of: str) -> list[Any]:
+    """Of a set of members, of any incarnation."""
+    return sorted(key for key in world.derived if key[0].startswith(f"%m{view}|") and f"|{of}|" in key[0])
+
+
+@pytest.mark.parametrize(("view", "of"), [("sums", "name"), ("sums", "total"), ("newest", "rank")])
+@pytest.mark.parametrize("damage", ["lost", "more", "foreign"])
+def test_members_that_disagree_are_built_anew_and_go_on(world: World, view: str, of: str, damage: str) -> None:
+    right = shown(world)
+    for place in range(len(members_of(world, view, of))):
+        member = members_of(world, view, of)[place]
+        row = world.derived.pop(member)
+        if damage == "more":
+            world.derived[member] = {**row, "items": {"N": "7"}}
+        elif damage == "foreign":
+            world.derived[member] = row
+            world.derived[member[0], "0"] = {**row, "sk": {"S": "0"}}
+        assert kinds(world.verify(), view) >= {"stale"}
+        world.mended()
+        assert shown(world) == right
+    world.put("u-0", **user("after", "c", "12"))
+    world.put("u-9", **user("after", "a#b", "13"))
+    world.delete("u-3")
+    assert world.verify().equal, world.verify().samples
+    for name in [key[0] for key in world.service.state["users"]]:
+        world.delete(name)
+    assert {key for key in world.derived if key[0] != "KEPT"} == set()
+
+
+@pytest.mark.parametrize("key", [("SUM", "a#b"), ("NEWEST", "c")])
+def test_a_lost_group_is_built_anew_with_its_members(world: World, key: Any) -> None:
+    right = shown(world)
+    of = ("sums", "name") if key[0] == "SUM" else ("newest", "rank")
+    world.derived.pop(key)
+    world.derived.pop(next(each for each in members_of(world, *of) if each[0].endswith("|".join(key))))
+    world.mended()
+    assert shown(world) == right
+
+
+def test_members_of_a_group_that_is_gone_are_removed(world: World) -> None:
+    member = members_of(world, "sums", "name")[0]
+    row = world.derived[member]
+    for incarnation in ("", "%0123abcd|"):
+        gone = f"%msums|{incarnation}name|SUM|gone", member[1]
+        world.derived[gone] = {**row, "pk": {"S": gone[0]}}
+    assert kinds(world.verify(), "sums") == {"dead"}
+    world.mended()
+    assert not [key for key in world.derived if "gone" in str(key)]
+
+
+def test_members_of_an_incarnation_that_its_group_has_forgotten_are_removed(world: World) -> None:
+    member = members_of(world, "sums", "name")[0]
+    forgotten = member[0].replace("%msums|", "%msums|%0123abcd|"), member[1]
+    world.derived[forgotten] = {**world.derived[member], "pk": {"S": forgotten[0]}}
+    right = shown(world)
+    assert kinds(world.verify(), "sums") == {"dead"}
+    world.mended()
+    assert (shown(world), forgotten in world.derived) == (right, False)
+
+
+def test_what_ttl_left_is_counted_as_the_ledger_and_its_members_say() -> None:
+    """The item is gone, and its values are in the members alone: one whose row is lost is counted no more."""
+    kept = [replace(each, on_expiry="keep") for each in DECLARED if each.name in ("sums", "newest")]
+    world = World(kept)
+    for name in ("u-0", "u-1"):
+        world.put(name, **user(name, total=name[-1]))
+    world.expire("u-1")
+    world.derived.pop(next(key for key in members_of(world, "sums", "name") if "u-0" in key[1]))
+    world.mended()
+    assert shown(world)["SUM", "a#b"] == {"users": 2, "total": 1, "least": 0, "most": 1, "names": 2}
+    world.derived.pop(next(key for key in members_of(world, "sums", "name") if "u-1" in key[1]))
+    world.mended()
+    assert shown(world)["SUM", "a#b"]["names"] == 1
