@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from distributary.consumer import streams
 from distributary.consumer.aws import ALIAS
 from distributary.errors import ConfigError
+from distributary.feed.invoke import deployed
 
 Clients = Callable[[str], Any]
 """A client of a service."""
@@ -81,6 +82,10 @@ class Function:
     branch: str
     arn: str
     clients: Clients = field(repr=False)
+
+    def invoke(self, event: Mapping[str, Any]) -> Any:
+        """See `feed.invoke.Invoke`."""
+        return deployed(self.clients("lambda"), self.branch, self.arn)(event)
 
     @cached_property
     def environment(self) -> Mapping[str, str]:

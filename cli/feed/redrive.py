@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.invoke import EVENT_KEYS, Ended, Feed, packed
 from cli.feed.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
 from cli.given_up import PREFIX
+from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
+from distributary.stream.keys import table_of
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
@@ -80,12 +81,14 @@ class Redrive:
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one
         item; where records are needed, one entry a change."""
+        tables = {table_of(stream) for stream in self.bucket.stack.function(branch).streams}
         newest: dict[Any, Parked] = {}
         for change in sorted(batch, key=lambda each: int(each.version or 0)):
-            newest[_named(change)] = change
+            if change.table in tables:
+                newest[_named(change)] = change
         ends = self.feeds(branch).reconcile([change.entry() for change in newest.values()]) if newest else []
         by_item = dict(zip(newest, ends, strict=True))
-        return [by_item[_named(change)] for change in batch]
+        return [by_item[_named(change)] if change.table in tables else _foreign(change.table) for change in batch]
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """Each by its record, in the order in which they are listed."""
@@ -93,6 +96,11 @@ class Redrive:
         for records in packed([change.record for change in batch]):
             ends += self.feeds(branch).replay(records, self.even_if_old)
         return ends
+
+
+def _foreign(table: str | None) -> Ended:
+    """Its key would be read from another table."""
+    return Ended("Failed", f"it is of table '{table}', which this function does not read")
 
 
 class _Batches:

@@ -70,6 +70,7 @@ def test_there_are_no_other_alarms(template):
         "DriftAlarm",
         "DriftErrorsAlarm",
         "IndexPurgeErrorsAlarm",
+        "FeedFailedAlarm",
     }
     assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more
 
