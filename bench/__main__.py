@@ -6,7 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "layers/distributary")]
 
-from bench import archive, bytes, consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
+from bench import archive, backfill, bytes, consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
 from bench.harness import Row, publish  # noqa: E402
 from bench.index_sides import Missing  # noqa: E402
 
@@ -32,6 +32,7 @@ def main() -> int:
         *lag.rows(),
         *welcome.rows(),
         *archive.rows(),
+        *backfill.rows(),
     ]
     return publish(rows, ROOT / ".bench" / "report.json")
 

@@ -10,10 +10,10 @@ import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
-from cli.feed.invoke import Feed, deployed
 from cli.options import Event, StackEndpoint, StackRegion, checked_endpoint, read_event
 from cli.stack import Stack, clients
 from distributary.errors import ConfigError, Rejected
+from distributary.feed.invoke import Feed
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 from distributary.welcome.messages import Message, Stored
@@ -49,7 +49,7 @@ def views(
             return 0
         now = {view.name: described(view) for view in found}
     target = Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function("derive")
-    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
     since = told.get("since", {})
     written = {name: [first, *since.get(name, ())] for name, first in told["written"].items()}
     lines = list(_differences(changes(written, now), stack))

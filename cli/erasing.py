@@ -8,7 +8,7 @@ import typer
 
 from cli.erasure import Bucket, ClaimTable, Found, Item
 from cli.item_key import is_key_of
-from cli.options import DryRun, StackEndpoint, StackRegion, checked_endpoint, key_of
+from cli.options import DryRun, StackEndpoint, StackRegion, bucket_name, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.errors import ConfigError
 
@@ -19,7 +19,9 @@ def erase(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The source table's name.")],
     key: Annotated[str, typer.Option(metavar="JSON", help="""The item's key: '{"user_id": {"S": "u-1"}}'.""")],
     stack: Annotated[str | None, typer.Option(help="The deployed stack, whose outputs name bucket and table.")] = None,
-    parking: Annotated[str | None, typer.Option(metavar="BUCKET", help="The parking bucket.")] = None,
+    parking: Annotated[
+        str | None, typer.Option(metavar="BUCKET", callback=bucket_name, help="The parking bucket.")
+    ] = None,
     claim_table: Annotated[str | None, typer.Option(help="The table of claims, if welcome is deployed.")] = None,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,

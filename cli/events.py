@@ -105,7 +105,7 @@ def record(
     item: Mapping[str, Any], keys: list[str], kind: Kind, arn: str, region: str, changed: Mapping[str, Any] = {}
 ) -> dict[str, Any]:
     """One record in Lambda's form: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html"""
-    from local.esm.records import typed_json
+    from distributary.stream.codec import typed_json
 
     image = typed_json(item)
     images = {"NewImage": {**image, **changed}} if kind in ("insert", "modify") else {}

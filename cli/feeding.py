@@ -1,18 +1,26 @@
 """Commands that give a deployed function what its source table holds."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from cli.archive import moment
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.backfill import Backfill, Result, Source, State
-from cli.feed.invoke import Feed, deployed
+from cli.feed.backfill import Backfill, Result, State
+from cli.feed.on_aws import check_name, machine_of, name_of, new_export
 from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
+    Concurrency,
+    Declared,
     DryRun,
     Json,
+    OnAws,
     Only,
+    Parameters,
+    RunName,
     Segments,
     StackEndpoint,
     StackName,
@@ -20,14 +28,20 @@ from cli.options import (
     StateFile,
     Table,
     check_segments,
-    checked_endpoint,
 )
-from cli.stack import Function, Stack, clients
+from cli.stack import Function, Stack
+from cli.target import Where, stack_of
 from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.give import Giver
+from distributary.feed.invoke import Feed
+from distributary.feed.part import MOST_PARTS
+from distributary.feed.snapshot import Table as Scanned
+from distributary.feed.sources import Scan
+from distributary.feed.task import Task
+from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
-from local.backfill import Table as Scanned
 
 _WRONG = {
     "welcome": "give derive, index or replicate; an old item is no reason to send a message",
@@ -39,9 +53,10 @@ Branch = Annotated[str, typer.Option("--function", help="derive, index or replic
 
 
 def backfill(
+    context: typer.Context,
     table: Table,
     function: Branch,
-    stack: StackName,
+    stack: StackName = None,
     only: Only = [],
     first_fill: Annotated[
         bool,
@@ -53,10 +68,26 @@ def backfill(
     segments: Segments = 4,
     rate: Annotated[float, typer.Option(min=0.1, help="Items a second.")] = 1000.0,
     state: StateFile = None,
+    on_aws: OnAws = False,
+    run: RunName = "first",
+    concurrency: Concurrency = 10,
+    tolerate: Annotated[
+        float, typer.Option(min=0, max=100, metavar="PERCENT", help="On AWS: parts that may fail while others go on.")
+    ] = 0.0,
+    export: Annotated[
+        str, typer.Option(metavar="PLACE", help="On AWS: read this export, s3://BUCKET/PREFIX, or make a `new` one.")
+    ] = "",
+    archive: Annotated[
+        str, typer.Option(metavar="PLACE", help="On AWS: the items that changed in this archive, s3://BUCKET.")
+    ] = "",
+    begin: Annotated[str, typer.Option("--from", metavar="TIME", help="Of the archive, ISO 8601.")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="Of the archive: the first moment after.")] = "",
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Give a function every item that its table holds, while the stream runs."""
     if function not in RECONCILED:
@@ -65,22 +96,29 @@ def backfill(
         raise UsageFault("--function replicate: it keeps one replica; leave out --view and --index")
     if first_fill and only:
         raise UsageFault("--first-fill fills a whole branch: leave out --view and --index, or leave out --first-fill")
-    check_segments(segments)
-    found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
+    aws = _OnAws(run, concurrency, tolerate, export, archive, begin, end)
+    if on_aws:
+        aws.check(segments, first_fill, state)
+    else:
+        aws.refuse()
+        check_segments(segments)
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)
     source, many, size = source_of(found.clients("dynamodb"), table, target)
     if dry_run:
         print(f"about {many:,} items of {table}: {size / 4096:,.0f} read units for the scan, and what {function} reads")
         return 0
+    if on_aws:
+        target.check_one_table()
+        return aws.run(found, source, target, tuple(only), first_fill, segments, rate, json)
     task = {"table": table, "function": target.arn, "segments": segments}
     task |= {"first_fill": first_fill, "only": sorted(only)}
     with progress({"items": many}, command="backfill") as told:
         steps = Backfill(
             source,
-            Feed(deployed(target), target.named(source.table.name)),
+            Giver(Feed(target.invoke, table=target.named(source.table.name)), source.table, tuple(only)),
             State(state, task),
             first_fill,
-            tuple(only),
             lambda n: told("items", n),
             Pace(rate).take,
         )
@@ -88,7 +126,83 @@ def backfill(
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 
-def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Source, int, int]:
+@dataclass(frozen=True, slots=True)
+class _OnAws:
+    """The options of a run on AWS."""
+
+    name: str
+    concurrency: int
+    tolerate: float
+    export: str
+    archive: str
+    begin: str
+    end: str
+
+    def refuse(self) -> None:
+        """Raises UsageFault for an option that needs --on-aws."""
+        for option, given in (("--export", self.export), ("--archive", self.archive)):
+            if given:
+                raise UsageFault(f"{option}: it is read on AWS: give --on-aws, or leave it out")
+
+    def check(self, segments: int, first_fill: bool, state: Path | None) -> None:
+        """Raises UsageFault."""
+        if state is not None:
+            raise UsageFault("--state: a run on AWS remembers how far it is by itself; leave it out, or --on-aws")
+        check_name(self.name)
+        if not 1 <= segments <= MOST_PARTS:
+            raise UsageFault(f"--segments: give 1 to {MOST_PARTS}")
+        if self.export and self.archive:
+            raise UsageFault("--export and --archive exclude each other: give one of them")
+        if self.archive and first_fill:
+            raise UsageFault("--archive holds changes, not items: leave out --first-fill")
+        if (self.begin or self.end) and not self.archive:
+            raise UsageFault("--from and --to are moments of an archive: give --archive")
+        for option, given in (("--export", self.export), ("--archive", self.archive)):
+            if given not in ("", "new") and not given.startswith("s3://"):
+                raise UsageFault(f"{option} {given}: give s3://BUCKET/PREFIX")
+
+    def run(
+        self,
+        stack: Stack,
+        source: Scan,
+        target: Function,
+        only: tuple[str, ...],
+        first_fill: bool,
+        segments: int,
+        rate: float,
+        json: str | None,
+    ) -> int:
+        """Starts the state machine or goes on with it, and follows it; the exit status."""
+        at_once = self.concurrency if self.export or self.archive else min(self.concurrency, segments)
+        task = Task(
+            function=target.branch,
+            table=table_of(source.table.stream_arn),
+            keys=source.table.keys,
+            only=tuple(sorted(only)),
+            first_fill=first_fill,
+            segments=segments,
+            rate=rate / at_once,
+            export="" if self.export == "new" else self.export,
+            archive=self.archive,
+            begin=moment("--from", self.begin) if self.begin else None,
+            end=moment("--to", self.end) if self.end else None,
+        )
+        asked: dict[str, Any] = {"concurrency": at_once, "tolerated": self.tolerate}
+        if self.export == "new":
+            table = source.table.stream_arn.partition("/stream/")[0]
+            task, more = new_export(task, stack.output("ParkingBucketName"), table, self.name)
+            asked |= more
+        parts = 0 if self.export or self.archive else segments
+        with progress({"parts": parts}, command="backfill") as told:
+            machine = machine_of(stack, lambda n: told("parts", n))
+            results = machine.run(name_of(task, self.name), task, asked)
+        lines = _lines(results)
+        if results.failed:
+            lines.append(f"{len(results.failed)} parts failed: {printable(results.cause)}; run this again")
+        return reported(results.as_json(), lines, json, 1 if results.left or results.failed else 0)
+
+
+def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Scan, int, int]:
     """The table, about how many items it has, and how many bytes. Raises UsageFault if the function reads another."""
     keys = key_names(dynamodb, table)
     described = dynamodb.describe_table(TableName=table)["Table"]
@@ -97,7 +211,7 @@ def source_of(dynamodb: Any, table: str, function: Function) -> tuple[Source, in
         raise UsageFault(f"{function.branch} of this stack reads table '{', '.join(own)}', not '{table}'")
     arn = own[described["TableName"]] if own else described.get("LatestStreamArn", "")
     region = arn.split(":")[3] if arn else ""
-    return Source(dynamodb, Scanned(table, keys, arn, region)), described["ItemCount"], described["TableSizeBytes"]
+    return Scan(dynamodb, Scanned(table, keys, arn, region)), described["ItemCount"], described["TableSizeBytes"]
 
 
 def _lines(result: Result) -> list[str]:

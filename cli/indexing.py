@@ -64,7 +64,7 @@ def doctor(
         str, typer.Option(metavar="ARN", help="An IAM role, to be looked up in the domain's role mapping.")
     ] = "",
     used_by: Annotated[
-        Literal["function", "purge", "apply", "verify"], typer.Option(help="What the role is used for.")
+        Literal["function", "rebuild", "purge", "apply", "verify"], typer.Option(help="What the role is used for.")
     ] = "function",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> int:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Sequence
@@ -27,8 +28,23 @@ Repair = Annotated[bool, typer.Option("--repair", help="Repair what differs, whe
 Json = Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there; - is standard output.")]
 Generation = Annotated[int, typer.Option(help="The function's GENERATION.")]
 Days = Annotated[int, typer.Option(help="The function's TOMBSTONE_DAYS.")]
+
+
+def bucket_name(given: str | None) -> str | None:
+    """--parking, as boto3 takes it. Raises UsageFault."""
+    if given and not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", given):
+        raise UsageFault(f"--parking {given}: give the bucket's name alone, as the stack's output ParkingBucketName")
+    return given
+
+
 ParkingBucket = Annotated[
-    str, typer.Option(envvar="PARKING_BUCKET", metavar="BUCKET", help="The stack's; names items that are parked.")
+    str,
+    typer.Option(
+        envvar="PARKING_BUCKET",
+        metavar="BUCKET",
+        callback=bucket_name,
+        help="The stack's; names items that are parked.",
+    ),
 ]
 Derived = Annotated[str, typer.Option(envvar="DERIVED_TABLE", help="The stack's table of derived rows.")]
 Ledger = Annotated[str, typer.Option(envvar="LEDGER_TABLE", help="The stack's ledger table.")]
@@ -65,13 +81,23 @@ Source = Annotated[str | None, typer.Option(help="Where the table is (default: A
 SourceRegion = Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")]
 Event = Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")]
 IndexName = Annotated[str | None, typer.Option(help="Its name in indexes.py, if there are several.")]
-StackName = Annotated[str, typer.Option("--stack", help="The deployed stack.")]
+StackName = Annotated[
+    str | None, typer.Option("--stack", help="The deployed stack (default: the project's functions on this machine).")
+]
+SourceTable = Annotated[
+    str | None, typer.Option("--table", help="Without --stack: the table that the functions on this machine read.")
+]
 StackEndpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
 StackRegion = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and change nothing.")]
 StateFile = Annotated[
     Path | None, typer.Option("--state", metavar="FILE", help="Remember how far it is there, and go on from there.")
 ]
+OnAws = Annotated[bool, typer.Option("--on-aws", help="Run it as a state machine on AWS, of a stack with Feed=true.")]
+RunName = Annotated[
+    str, typer.Option("--run", metavar="NAME", help="On AWS: the same command with the same name goes on with it.")
+]
+Concurrency = Annotated[int, typer.Option(min=1, max=1000, help="On AWS: parts at the same time.")]
 Only = Annotated[list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")]
 
 
@@ -139,7 +165,10 @@ def key_of(text: str, fault: str = WHOLE_KEY) -> dict[str, Any]:
 def read_event(source: str) -> Any:
     """JSON of a file, or of standard input for `-`. Raises UsageFault."""
     try:
-        return json.loads(sys.stdin.read() if source == "-" else Path(source).read_text())
+        text = sys.stdin.read() if source == "-" else Path(source).read_text()
+        if source == "-" and not text.strip():
+            raise UsageFault("standard input is empty: the command before the pipe has printed no event")
+        return json.loads(text)
     except OSError as error:
         raise UsageFault(f"{source}: {error.strerror}: name a file, such as events/insert.json") from None
     except ValueError as error:

@@ -12,13 +12,24 @@ import typer
 from cli import given_up
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.invoke import Feed, deployed
 from cli.feed.parked import BRANCHES, Bucket, Parked
 from cli.feed.redrive import Redrive
 from cli.item_key import check_key
-from cli.options import DryRun, Json, StackEndpoint, StackName, StackRegion, checked_endpoint, key_of
-from cli.stack import Function, Stack, clients
+from cli.options import (
+    Declared,
+    DryRun,
+    Json,
+    Parameters,
+    SourceTable,
+    StackEndpoint,
+    StackName,
+    StackRegion,
+    key_of,
+)
+from cli.stack import Function, Stack
+from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.invoke import Feed
 from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -56,16 +67,14 @@ def _tables(stack: Stack, branches: list[str]) -> list[str]:
 
 
 def _feed(function: Function, table: str) -> Feed:
-    return Feed(deployed(function), function.named(table))
-
-
-def _found(name: str, endpoint_url: str | None, region: str | None) -> Stack:
-    return Stack.find(name, clients(checked_endpoint(endpoint_url), region))
+    return Feed(function.invoke, table=function.named(table))
 
 
 @app.command("list")
 def listed(
-    stack: StackName,
+    context: typer.Context,
+    stack: StackName = None,
+    table: SourceTable = None,
     branch: Branches = [],
     cause: Cause = "",
     key: Key = None,
@@ -73,15 +82,18 @@ def listed(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Count what is parked, by branch and cause."""
     groups: dict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for change in _Chosen(_found(stack, endpoint_url, region), branch, cause, key, since):
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
+    for change in _Chosen(found, branch, cause, key, since):
         groups[change.branch, change.cause].append(change.place.when)
-    found = sorted(groups.items(), key=lambda group: -len(group[1]))
+    largest = sorted(groups.items(), key=lambda group: -len(group[1]))
     rows = [
         {"branch": b, "cause": c, "changes": len(times), "first": _at(min(times)), "last": _at(max(times))}
-        for (b, c), times in found
+        for (b, c), times in largest
     ]
     lines = [
         f"{row['changes']:>7}  {row['branch']:<10} {row['first']} to {row['last']}  {printable(str(row['cause']))}"
@@ -92,7 +104,9 @@ def listed(
 
 @app.command()
 def show(
-    stack: StackName,
+    context: typer.Context,
+    stack: StackName = None,
+    table: SourceTable = None,
     branch: Branches = [],
     cause: Cause = "",
     key: Key = None,
@@ -100,9 +114,12 @@ def show(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 10,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Print parked changes whole, one JSON object a line."""
-    for number, change in enumerate(_Chosen(_found(stack, endpoint_url, region), branch, cause, key, since)):
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
+    for number, change in enumerate(_Chosen(found, branch, cause, key, since)):
         if number == limit:
             break
         print(text.dumps(_shown(change), ensure_ascii=True))
@@ -111,7 +128,9 @@ def show(
 
 @app.command()
 def redrive(
-    stack: StackName,
+    context: typer.Context,
+    stack: StackName = None,
+    table: SourceTable = None,
     branch: Branches = [],
     cause: Cause = "",
     key: Key = None,
@@ -124,13 +143,15 @@ def redrive(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Give parked changes to their functions again.
 
     derive, index and replicate read each item as it is now, and set it right. welcome and archive take the record
     itself: a message is sent under its claim, and not if its rule says that it is too old.
     """
-    found = _found(stack, endpoint_url, region)
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     chosen = _Chosen(found, branch, cause, key, since)
     if dry_run:
         many = sum(1 for _ in chosen)
@@ -159,7 +180,9 @@ def redrive(
 
 @app.command()
 def delete(
-    stack: StackName,
+    context: typer.Context,
+    stack: StackName = None,
+    table: SourceTable = None,
     branch: Branches = [],
     cause: Cause = "",
     key: Key = None,
@@ -167,11 +190,14 @@ def delete(
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Remove parked changes that need no redrive. What they changed is then in no branch: `distributary verify`."""
     if not (branch or cause or key):
         raise UsageFault("say what to delete: give --branch, --cause or --key")
-    chosen = _Chosen(_found(stack, endpoint_url, region), branch, cause, key, since)
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
+    chosen = _Chosen(found, branch, cause, key, since)
     own = {change.place for change in chosen if not change.place.name.startswith(given_up.PREFIX)}
     for place in () if dry_run else own:
         chosen.bucket.remove(place)

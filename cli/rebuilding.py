@@ -1,7 +1,7 @@
 """Commands that bring a deployed function's sink to what is declared now, and remove what nothing declares any more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,45 +9,66 @@ import typer
 
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.backfill import Backfill, Part, Result, Source, State
+from cli.feed.backfill import Backfill, Part, Result, State
 from cli.feed.deployment import version_of, wait_for_others
-from cli.feed.invoke import Feed, deployed
+from cli.feed.on_aws import check_name, machine_of, name_of
 from cli.feed.sweep import Sweeping, Swept
 from cli.feeding import source_of
 from cli.options import (
+    Concurrency,
+    Declared,
     Json,
+    OnAws,
     Only,
+    Parameters,
+    RunName,
     Segments,
+    SourceTable,
     StackEndpoint,
     StackName,
     StackRegion,
     StateFile,
     check_segments,
-    checked_endpoint,
 )
-from cli.stack import Function, Stack, clients
+from cli.stack import Function, Stack
+from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.give import Giver
+from distributary.feed.invoke import Feed
+from distributary.feed.sources import Scan
+from distributary.feed.task import Task
+from distributary.stream.keys import table_of
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import printable
 
 REBUILT = ("derive", "index")
 """Functions whose sinks are rebuilt; a replica is set right by its verification."""
 
+ANOTHER_RUN = "give the command another --run"
+"""This one has succeeded: it would be passed over."""
+
 Rate = Annotated[float, typer.Option(min=0.1, help="Items or rows a second.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Count what would be removed, and change nothing.")]
 
 
 def rebuild(
+    context: typer.Context,
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="derive or index.")],
-    stack: StackName,
+    stack: StackName = None,
+    table: SourceTable = None,
     only: Only = [],
     segments: Segments = 4,
     rate: Rate = 1000.0,
     state: StateFile = None,
+    on_aws: OnAws = False,
+    name: RunName = "first",
+    concurrency: Concurrency = 10,
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Bring everything that a function keeps to the deployed declarations, while the stream runs.
 
@@ -55,18 +76,28 @@ def rebuild(
     """
     if function not in REBUILT:
         raise UsageFault(f"rebuild {function}: give derive or index")
-    target = _target(function, stack, segments, endpoint_url, region)
-    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    if on_aws and state is not None:
+        raise UsageFault("--state: a run on AWS remembers how far it is by itself; leave it out, or --on-aws")
+    check_name(name)
+    check_segments(segments)
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
+    target = found.function(function)
+    told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
     _check(only, told)
     run = _Run(target, tuple(only), segments, rate, told)
     if dry_run:
         return run.counted(json)
+    if on_aws:
+        target.check_one_table()
+        return run.rebuilt_on_aws(found, name, min(concurrency, segments), json)
     return run.rebuilt(state, json)
 
 
 def retire(
+    context: typer.Context,
     view: Annotated[str, typer.Argument(metavar="VIEW", help="A view that is declared no more.")],
-    stack: StackName,
+    stack: StackName = None,
+    table: SourceTable = None,
     segments: Segments = 4,
     rate: Rate = 1000.0,
     state: StateFile = None,
@@ -74,13 +105,17 @@ def retire(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Remove what a view has left behind that is declared no more: rows, groups, members, ledger rows.
 
     Deploy the declarations without it first. An index is removed by deleting it in OpenSearch.
     """
-    target = _target("derive", stack, segments, endpoint_url, region)
-    told = Feed(deployed(target)).ask({"declarations": {}}, "declarations")
+    check_segments(segments)
+    where = Where(stack, table, endpoint_url, region, parameter, declared)
+    target = stack_of(context, where).function("derive")
+    told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
     if view in told["declared"]:
         raise UsageFault(f"view '{view}' is declared: remove it from views.py and deploy, then run this again")
     if view not in told["written"]:
@@ -89,11 +124,6 @@ def retire(
     if dry_run:
         return run.counted(json)
     return run.retired(view, state, json)
-
-
-def _target(function: str, stack: str, segments: int, endpoint_url: str | None, region: str | None) -> Function:
-    check_segments(segments)
-    return Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function(function)
 
 
 def _check(only: Sequence[str], told: Mapping[str, Any]) -> None:
@@ -137,12 +167,45 @@ class _Run:
                 return self._unfinished(swept, json)
             for source, _, _ in sources:
                 self._fill(source, kept, filled, report_progress)
+        return self._filled(version, swept, filled, json)
+
+    def rebuilt_on_aws(self, stack: Stack, name: str, at_once: int, json: str | None) -> int:
+        """The same, a run of the state machine for each part and one for the items. Each begins when the one before has
+        succeeded; a command that is given again passes over those that have."""
+        version = version_of(self.target)
+        table = table_of(next(iter(self.target.streams), ""))
+        source, _, _ = source_of(self.target.clients("dynamodb"), table, self.target)
+        task = Task(
+            function=self.target.branch,
+            table=table,
+            keys=source.table.keys,
+            only=tuple(sorted(self.only)),
+            segments=self.segments,
+            rate=self.rate / at_once,
+        )
+        tasks = [*(replace(task, sweep=part) for part in self.told["parts"]), task]
+        swept, asked = Swept(), {"concurrency": at_once, "tolerated": 0}
+        with progress({"parts": len(tasks) * self.segments}, command="rebuild") as told:
+            machine = machine_of(stack, lambda n: told("parts", n))
+            if not machine.has_begun(name_of(tasks[0], f"{name}-v{version}")):
+                wait_for_others(self.target)
+            for each in tasks:
+                filled = machine.run(name_of(each, f"{name}-v{version}"), each, asked)
+                swept.merge(filled.swept)
+                if +swept.left:
+                    return self._unfinished(swept, json, ANOTHER_RUN)
+        return self._filled(version, swept, filled, json, ANOTHER_RUN)
+
+    def _filled(
+        self, version: str, swept: Swept, filled: Result, json: str | None, again: str = "run this again"
+    ) -> int:
+        """The end of a rebuild whose items were reconciled."""
         declared, written = self.told["declared"], self.told["written"]
         removed = [] if self.only else sorted(written.keys() - declared.keys())
         done = self._ended(version, swept, not filled.left, list(self.only) or sorted(declared), removed)
         report = {"swept": swept.as_json(), **filled.as_json(), "done": done}
         parked = sum(many for end, many in filled.ends.items() if end.status == "Parked")
-        return reported(report, [*_ends(filled), *_summary(swept), _said(done, parked)], json, 0 if done else 1)
+        return reported(report, [*_ends(filled), *_summary(swept), _said(done, parked, again)], json, 0 if done else 1)
 
     def _tables(self) -> list[str]:
         """The source tables of the views that are meant. A function that reads one table has no others; its name may
@@ -163,22 +226,21 @@ class _Run:
         """That its entity names; empty if it names none, or if the view is declared no more."""
         return str(self.told["declared"].get(view, {}).get("of.table", ""))
 
-    def _fill(self, source: Source, state: State, into: Result, report_progress: Progress) -> None:
+    def _fill(self, source: Scan, state: State, into: Result, report_progress: Progress) -> None:
         """Every item of a table set right."""
         name, table = "items", self.target.named(source.table.name)
         filling = Backfill(
             source,
-            Feed(deployed(self.target), table),
+            Giver(Feed(self.target.invoke, table=table), source.table, self._of(source.table.name)),
             Part(state, f"{name}/{table}" if table else name),
-            only=self._of(source.table.name),
             told=lambda n: report_progress("items", n),
             wait=Pace(self.rate).take,
         )
         into.merge(filling.run(self.segments))
 
-    def _unfinished(self, swept: Swept, json: str | None) -> int:
+    def _unfinished(self, swept: Swept, json: str | None, again: str = "run this again") -> int:
         report = {"swept": swept.as_json(), "done": False}
-        return reported(report, [*_summary(swept), _said(False)], json, 1)
+        return reported(report, [*_summary(swept), _said(False, again=again)], json, 1)
 
     def retired(self, view: str, state: Path | None, json: str | None) -> int:
         """What the view's ledger rows say comes before what groups show of their members."""
@@ -206,7 +268,7 @@ class _Run:
         pace = Pace(self.rate)
         for source in self._tables():
             table = self.target.named(source)
-            feed = Feed(deployed(self.target), table)
+            feed = Feed(self.target.invoke, table=table)
             sweeping = Sweeping(feed, self._of(source), dry_run, lambda n: told("rows", n), pace.take)
             for part in self.told["parts"]:
                 sweeping.run(part, self.segments, Part(state, f"{part}/{table}" if table else part), into)
@@ -220,7 +282,7 @@ class _Run:
         if +swept.left or not right:
             return False
         done = {"rebuilt": rebuilt, "retired": retired, "declared": self.told["declared"]}
-        Feed(deployed(self.target)).ask({"declarations": done}, "declarations")
+        Feed(self.target.invoke).ask({"declarations": done}, "declarations")
         return True
 
 
@@ -240,10 +302,9 @@ def _ends(filled: Result) -> list[str]:
     ]
 
 
-def _said(done: bool, parked: int = 0) -> str:
+def _said(done: bool, parked: int = 0, again: str = "run this again") -> str:
     if parked:
         return (
-            f"not done: {parked:,} items are parked and not as declared: correct them or the declaration, "
-            "then run this again"
+            f"not done: {parked:,} items are parked and not as declared: correct them or the declaration, then {again}"
         )
-    return "done: all of it is as it is declared now" if done else "not done: run this again"
+    return "done: all of it is as it is declared now" if done else f"not done: {again}"

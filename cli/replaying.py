@@ -9,24 +9,25 @@ from cli.archive import Place, archive_of, moment
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import State
-from cli.feed.invoke import Feed, deployed
 from cli.feed.replay import Replay, Result, Window
 from cli.item_key import check_key
-from cli.options import Json, StackEndpoint, StackName, StackRegion, StateFile, Table, checked_endpoint, key_of
-from cli.stack import Stack, clients
+from cli.options import Declared, Json, Parameters, StackEndpoint, StackName, StackRegion, StateFile, Table, key_of
+from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
+from distributary.feed.invoke import Feed
 from distributary.stream.keys import identity
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
 
 
 def replay(
+    context: typer.Context,
     table: Table,
     function: Annotated[str, typer.Option("--function", help="welcome: the others are set right from the items.")],
-    stack: StackName,
     archive: Place,
     begin: Annotated[str, typer.Option("--from", metavar="TIME", help="The window's first moment, ISO 8601.")],
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="The first moment after the window.")],
+    stack: StackName = None,
     key: Annotated[
         str | None, typer.Option(metavar="JSON", help="""Only of this item: '{"user_id": {"S": "u-1"}}'.""")
     ] = None,
@@ -39,6 +40,8 @@ def replay(
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
     """Give welcome the changes that the archive holds of a window, each under its claim."""
     if function != "welcome":
@@ -48,7 +51,7 @@ def replay(
         )
     item = identity(key_of(key)) if key else ""
     window = Window(moment("--from", begin), moment("--to", end), lambda each: item in ("", identity(each.keys)))
-    found = Stack.find(stack, clients(checked_endpoint(endpoint_url), region))
+    found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)
     if key:
         check_key(found.clients("dynamodb"), [table], key_of(key))
@@ -63,7 +66,7 @@ def replay(
     steps = Replay(
         archive_of(archive, table, endpoint_url, region),
         window,
-        Feed(deployed(target)),
+        Feed(target.invoke),
         State(state, task),
         even_if_old,
         wait=Pace(rate).take,

@@ -27,8 +27,8 @@ from cli.options import (
 )
 
 if TYPE_CHECKING:
+    from distributary.feed.snapshot import Table
     from local.aws import Aws
-    from local.backfill import Table
     from local.stack import Project
     from local.template import TableSpec
 
@@ -95,9 +95,7 @@ def attach(
     if unknown := [each for each in functions if each not in projects.FUNCTIONS]:
         raise UsageFault(f"there is no function '{unknown[0]}': name one or several of {', '.join(projects.FUNCTIONS)}")
     endpoint = checked_endpoint(endpoint_url)
-    parameters = pairs("--parameter", parameter)
-    if search := os.environ.get("OPENSEARCH_ENDPOINT"):
-        parameters = {"OpenSearchEndpoint": search, **parameters}
+    parameters = local_parameters(parameter)
     found = here(context, declared)
     projects.check(found, functions)
     source = Aws.of_user(endpoint, region)
@@ -167,6 +165,12 @@ def here(context: typer.Context, declared: Sequence[str]) -> projects.Found:
     """The project that the command is called in. Raises UsageFault."""
     folders = pairs("--declared", declared, "FUNCTION=FOLDER")
     return projects.find(context.obj, {name: Path(folder) for name, folder in folders.items()})
+
+
+def local_parameters(given: Sequence[str]) -> dict[str, str]:
+    """--parameter, and where OpenSearch is if the environment says so. Raises UsageFault."""
+    search = os.environ.get("OPENSEARCH_ENDPOINT")
+    return {**({"OpenSearchEndpoint": search} if search else {}), **pairs("--parameter", given)}
 
 
 def _outbox(context: typer.Context) -> Path:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from distributary.consumer import streams
 from distributary.consumer.aws import ALIAS
 from distributary.errors import ConfigError
+from distributary.feed.invoke import deployed
 from distributary.stream.keys import table_of
 
 Clients = Callable[[str], Any]
@@ -83,6 +84,10 @@ class Function:
     arn: str
     clients: Clients = field(repr=False)
 
+    def invoke(self, event: Mapping[str, Any]) -> Any:
+        """See `feed.invoke.Invoke`."""
+        return deployed(self.clients("lambda"), self.branch, self.arn)(event)
+
     @cached_property
     def environment(self) -> Mapping[str, str]:
         """Its environment variables."""
@@ -109,6 +114,11 @@ class Function:
         """The ARN of the stream that it reads now, by the name of its table; empty if none is known."""
         own = streams.parse_sources(self.environment.get("SOURCES", "")) or tuple(self.streams)[:1]
         return {table_of(stream): stream for stream in own}
+
+    def check_one_table(self) -> None:
+        """What runs on AWS names no table in its commands. Raises ConfigError if the function reads several."""
+        if len(self.sources) > 1:
+            raise ConfigError(f"--on-aws: {self.branch} reads {', '.join(self.sources)}: leave out --on-aws")
 
     def named(self, table: str) -> str:
         """The table as a command names it: not at all, if the function reads one."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.template import ALIAS
+from distributary.feed.task import Task
 from local.aws import Aws
 from local.build import Built, build
 from local.runtime import Function
@@ -27,7 +28,7 @@ class Artifact:
     def __init__(self, root: Path, folder: Path, aws: Aws, stack: str) -> None:
         self._root, self._aws, self._stack = root, aws, stack
         self._template = Template(root / "template.yaml")
-        functions = {name: folder / f"{name.capitalize()}Function" for name in (*FUNCTIONS, "drift")}
+        functions = {name: folder / f"{name.capitalize()}Function" for name in (*FUNCTIONS, "drift", "feed")}
         layer = folder / "DistributaryLayer" / "python"
         runtime = build(self._template, (), root / ".build" / "local").runtime
         self._built = Built(functions, (layer,), runtime)
@@ -43,7 +44,7 @@ class Artifact:
         change = json.loads(event.read_text())
         change["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = int(time.time())
         faults = [fault for name in FUNCTIONS for fault in self._invoke(name, change)] + self._missing()
-        return faults + self._drift(change["Records"][0]["dynamodb"]["NewImage"])
+        return faults + self._feed() + self._drift(change["Records"][0]["dynamodb"]["NewImage"])
 
     def _environment(self, name: str) -> dict[str, str]:
         """As deployed: tables and bucket under their physical names."""
@@ -70,6 +71,13 @@ class Artifact:
         """What a function says, and the metrics that it emits."""
         with self.deployed(name) as function:
             return function.invoke(json.dumps(event).encode()), function.metrics.counts()
+
+    def _feed(self) -> list[str]:
+        """It plans the parts of a scan of the table that derive reads."""
+        task = Task(function="derive", table="users", keys=tuple(USER), segments=2)
+        found = self._answer("feed", {"plan": task.as_json()})[0].payload
+        expected = {"parts": [{"number": 0, "of": 2}, {"number": 1, "of": 2}]}
+        return [] if found == expected else [f"feed: {found}, expected {expected}", *self.said[-5:]]
 
     def _drift(self, image: dict[str, Any]) -> list[str]:
         """The copy has no item in the source table, until it is put there."""

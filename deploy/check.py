@@ -79,6 +79,7 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
         "ReplicaRegion": "eu-west-1",
         "DriftPauseSeconds": 1,
         "Generation": GENERATION,
+        "Feed": "true",
     }
 
 

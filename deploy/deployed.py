@@ -46,6 +46,10 @@ class Deployed:
             found += self._mail()
         elif "WelcomeMail" in self.ids:
             found.append("WelcomeMail: deployed without welcome")
+        if self.parameters["Feed"] == "true":
+            found += [*self._logs("Feed"), *self._feed(names)]
+        elif "FeedStateMachine" in self.ids:
+            found.append("FeedStateMachine: deployed without Feed=true")
         if "Replicate" in names:
             found += [*self._function("Drift"), *self._logs("Drift"), *self._schedule()]
         elif "DriftFunction" in self.ids:
@@ -96,6 +100,20 @@ class Deployed:
         given = {name: str(each) for name, each in self.parameters.items()}
         conditions, stack = self.template.document["Conditions"], self.parameters["AWS::StackName"]
         return resolve(value, Scope(given, {}, conditions, self.aws.region, ACCOUNT, stack))
+
+    def _feed(self, names: list[str]) -> Iterator[str]:
+        """The state machine invokes feed, and feed the functions that are deployed."""
+        function = self.aws.client("lambda").get_function_configuration(
+            FunctionName=self.ids["FeedFunction"], Qualifier=ALIAS
+        )
+        variables = function["Environment"]["Variables"]
+        for name in ("Derive", "Index", "Replicate"):
+            expected = f":{self.ids[f'{name}Function']}:{ALIAS}" if name in names else ""
+            if not variables.get(f"{name.upper()}_FUNCTION", "").endswith(expected):
+                yield f"FeedFunction: does not feed the alias of {name}Function"
+        machine = self.aws.client("stepfunctions").describe_state_machine(stateMachineArn=self.ids["FeedStateMachine"])
+        if f":{self.ids['FeedFunction']}:{ALIAS}" not in machine["definition"] or "${" in machine["definition"]:
+            yield "FeedStateMachine: its definition does not name the alias of FeedFunction"
 
     def _schedule(self) -> Iterator[str]:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])

@@ -4,16 +4,16 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 
+from distributary.feed.snapshot import Table
 from local.attach_report import MadeReport, Watch, counts, say, say_places, say_undelivered, shown, went_wrong
 from local.aws import Aws, said_in_one_line
-from local.backfill import Table
 from local.errors import LocalError
 from local.esm.mapping import Delivering, Joined
 from local.function_logs import LogFiles
@@ -21,6 +21,9 @@ from local.placement import place
 from local.reload import Check, Reload
 from local.stack import Project, Stack
 from local.template import TableSpec
+
+GIVES_UP = 8
+"""So many deliveries in a row without a record that ended, about 20 seconds, and waiting alone drains no stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Order:
 
 
 def attach(order: Order, project: Project, console: Console, check: Check) -> int:
-    """Runs the functions until it is interrupted, or until the stream is drained, and prints the counts. A function
+    """Runs the functions until it is interrupted, or until the stream is drained or a function keeps failing, and
+    prints the counts. A function
     whose declarations change is restarted if `check` finds no fault in them.
 
     Returns 1 if a change was parked or failed, or if records were given up, else 0. Raises LocalError if a function
@@ -71,11 +75,11 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         say_places(stack, order.functions, order.streams, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
         reload = Reload(stack, _folders(order, project), check, console)
-        run = _Run(order, kept.at is None, stack, mappings, watch, reload, report)
+        run, left = _Run(order, kept.at is None, stack, mappings, watch, reload, report), ""
         try:
             with Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True):
                 say(console, f"attached to {', '.join(order.streams)}: {', '.join(mappings)}")
-                run.until_done()
+                left = run.until_done()
         except KeyboardInterrupt:
             console.print("interrupted")
         for mapping in mappings.values():
@@ -83,7 +87,9 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         report.print()
         console.print(counts(stack, mappings))
         say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
-        return 1 if any(went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
+        if left:
+            say(console, left)
+        return 1 if left or any(went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
 
 
 def _mappings(stack: Stack, order: Order) -> dict[str, Delivering]:
@@ -105,9 +111,11 @@ class _Run:
     watch: Watch
     reload: Reload
     report: MadeReport
+    stuck: "_Stuck" = field(default_factory=lambda: _Stuck({}))
 
-    def until_done(self) -> None:
-        """Watches the functions. Returns when the stream is drained, if `order.until_drained`; else never."""
+    def until_done(self) -> str:
+        """Watches the functions. If `order.until_drained`, it returns when the stream is drained, or why it never will
+        be; else never."""
         asked, order = time.monotonic(), self.order
         fill = partial(self.stack.backfill, names=order.functions, source=order.source, first_fill=self._first_fill())
         with ThreadPoolExecutor(1, thread_name_prefix="backfill") as pool:
@@ -115,7 +123,12 @@ class _Run:
             try:
                 while not (order.until_drained and _settled(filling) and self._drained(asked)):
                     self._look()
+                    failing = self.stuck.found(self.mappings) if order.until_drained else None
+                    if failing:
+                        cause = self.watch.causes.get(failing, "see its log")
+                        return f"{failing}: not drained, its changes keep failing: {cause}: fix it, then run this again"
                     time.sleep(0.2)
+                return ""
             finally:
                 self.stack.stop_backfill()
 
@@ -133,6 +146,25 @@ class _Run:
 
     def _drained(self, since: float) -> bool:
         return all(mapping.drained(since) for mapping in self.mappings.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Stuck:
+    """Finds the mapping that delivers the same records again and again. `since`: by function, how many records had
+    ended when one ended last, and how many batches had been delivered again by then."""
+
+    since: dict[str, tuple[int, int]]
+
+    def found(self, mappings: Mapping[str, Delivering]) -> str | None:
+        """The name of a function, if there is such a mapping."""
+        for name, mapping in mappings.items():
+            counts = mapping.tally.counts()
+            ended, again = counts.get("done", 0) + counts.get("discarded", 0), counts.get("retried", 0)
+            if self.since.setdefault(name, (ended, again))[0] != ended:
+                self.since[name] = ended, again
+            if again - self.since[name][1] >= GIVES_UP:
+                return name
+        return None
 
 
 def _settled(filling: Sequence[Future[int]]) -> bool:

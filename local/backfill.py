@@ -3,33 +3,24 @@
 The scan is consistent, so that a stream enabled before it began holds every change that the scan may have missed.
 """
 
-import hashlib
-import json
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from distributary.consumer.partial_response import first_failure
+from distributary.feed.snapshot import Table, snapshot_record
+from distributary.stream.codec import typed_json
 from local.errors import LocalError
-from local.esm.batches import first_failure, ready
+from local.esm.batches import ready
 from local.esm.lane import Backoff, Invoke
-from local.esm.records import Record, event_of, typed_json
+from local.esm.records import Record, event_of
 from local.esm.settings import MappingSettings
 from local.runtime_api import Throttled
 
 _ATTEMPTS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table to scan: its key attributes, and the stream that its snapshot records claim as their source."""
-
-    name: str
-    keys: tuple[str, ...]
-    stream_arn: str
-    region: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +52,7 @@ def backfill(
     def segment(number: int) -> int:
         total = 0
         for page in _pages(dynamodb, table, number, segments):
-            records = [Record.of(snapshot_record(item, table, time.time(), first_fill)) for item in page]
+            records = [Record.of(snapshot_record(typed_json(item), table, time.time(), first_fill)) for item in page]
             for target in targets:
                 _deliver(records, target, stop)
             if stop.is_set():
@@ -73,31 +64,6 @@ def backfill(
 
     with ThreadPoolExecutor(segments, thread_name_prefix="backfill") as pool:
         return sum(pool.map(segment, range(segments)))
-
-
-def snapshot_record(item: Mapping[str, Any], table: Table, now: float, first_fill: bool = False) -> dict[str, Any]:
-    """An item as an INSERT of origin snapshot. It has no place in the stream, so its sequence number is 0 and its event
-    id, made of its keys, identifies it."""
-    image = typed_json(item)
-    keys = {name: image[name] for name in table.keys}
-    canonical = json.dumps(keys, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return {
-        "eventID": f"snapshot-{hashlib.sha256(canonical.encode()).hexdigest()[:32]}",
-        "eventName": "INSERT",
-        "eventVersion": "1.1",
-        "eventSource": "aws:dynamodb",
-        "awsRegion": table.region,
-        "eventSourceARN": table.stream_arn,
-        "distributary": {"origin": "snapshot", **({"first_fill": True} if first_fill else {})},
-        "dynamodb": {
-            "ApproximateCreationDateTime": float(int(now)),
-            "Keys": keys,
-            "NewImage": image,
-            "SequenceNumber": "0",
-            "SizeBytes": 0,
-            "StreamViewType": "NEW_AND_OLD_IMAGES",
-        },
-    }
 
 
 def _pages(dynamodb: Any, table: Table, segment: int, segments: int) -> Iterator[list[dict[str, Any]]]:

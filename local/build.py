@@ -39,6 +39,11 @@ class Built:
         """What a function's process may import from, in Lambda's order."""
         return (self.functions[function], *self.layers, self.runtime)
 
+    def version(self, function: str) -> str:
+        """Another one for whatever else was built of the function and the layers."""
+        stamps = [_stamp(folder).read_text() for folder in (self.functions[function], *(p.parent for p in self.layers))]
+        return hashlib.sha256("".join(stamps).encode()).hexdigest()[:12]
+
 
 def build(template: Template, names: Iterable[str], into: Path, declared: Mapping[str, Path] = {}) -> Built:
     """Builds what changed since it was last built there, all at the same time. `declared`: by function, a folder whose
@@ -109,7 +114,7 @@ def _runtime(target: Path) -> Path:
 
 def _fresh(target: Path, stamp: str, command: Callable[[Path], Sequence[str]]) -> Path:
     """The target, made anew beside itself and moved into place unless its stamp says that nothing changed."""
-    stamp_file = target.with_name(f"{target.name}.stamp")
+    stamp_file = _stamp(target)
     if target.is_dir() and stamp_file.exists() and stamp_file.read_text() == stamp:
         return target
     making = target.with_name(f"{target.name}.making")
@@ -120,6 +125,10 @@ def _fresh(target: Path, stamp: str, command: Callable[[Path], Sequence[str]]) -
     making.rename(target)
     stamp_file.write_text(stamp)
     return target
+
+
+def _stamp(target: Path) -> Path:
+    return target.with_name(f"{target.name}.stamp")
 
 
 def _run(command: Sequence[str]) -> None:

@@ -78,7 +78,8 @@ def port_for(wanted: int | None) -> int:
 
 
 def _ministack(home: Path, port: int, outbox: Path | None) -> _Service:
-    """In memory only; without its SFTP and MQTT listeners; and without Docker, whose containers it would stop."""
+    """In memory only; with short waits in state machines; without its SFTP and MQTT listeners; and without Docker,
+    whose containers it would stop."""
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(home),
@@ -89,6 +90,7 @@ def _ministack(home: Path, port: int, outbox: Path | None) -> _Service:
         "LOG_LEVEL": "ERROR",
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
+        "SFN_WAIT_SCALE": "0.01",
         "DOCKER_HOST": f"unix://{home}/no-docker.sock",
         **({"OUTBOX": str(outbox.resolve())} if outbox else {}),
     }

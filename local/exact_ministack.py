@@ -1,19 +1,20 @@
-"""ministack, run as it is but for three faults of its DynamoDB.
+"""ministack, run as it is but for four faults of its DynamoDB.
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
-would overwrite any content. It finds an item by a number in its key only in one spelling of that number. And its TTL
-deletes without a stream record. With OUTBOX in its
-environment, it writes each mail that it takes into that folder.
+would overwrite any content. It finds an item by a number in its key only in one spelling of that number. It knows
+no table by its ARN. And its TTL deletes without a stream record. Its distributed maps are those of `map_runs.py`. With
+OUTBOX in its environment, it writes each mail that it takes into that folder.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ministack import app
 from ministack.services import dynamodb, ses, ses_v2
 
-from local import expiry, outbox
+from local import expiry, map_runs, outbox
 
 _comparable = dynamodb._ddb_comparable
 _key_value = dynamodb._extract_key_val
@@ -38,10 +39,28 @@ def key_value(typed: Any) -> Any:
     return value
 
 
+def by_arn(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """An operation that takes the ARN of a table for its name
+    (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html)."""
+
+    def run(request: Any) -> Any:
+        named = dict(request)
+        if "TableName" in named:
+            named["TableName"] = dynamodb._normalize_table_name(named["TableName"])
+        if isinstance(asked := named.get("RequestItems"), dict):
+            named["RequestItems"] = {dynamodb._normalize_table_name(table): each for table, each in asked.items()}
+        return operation(named)
+
+    return run
+
+
 if __name__ == "__main__":
     dynamodb._ddb_comparable = comparable
     dynamodb._extract_key_val = key_value
+    for operation in ("_batch_get_item", "_describe_table", "_get_item", "_query", "_scan"):
+        setattr(dynamodb, operation, by_arn(getattr(dynamodb, operation)))
     expiry.install()
+    map_runs.install()
     if folder := os.environ.get("OUTBOX"):
         for service in (ses, ses_v2):
             outbox.install(service, ses._sent_emails, Path(folder))

@@ -85,7 +85,14 @@ def _get_att(path: Any, scope: Scope) -> str:
         return f"arn:aws:dynamodb:{scope.region}:{scope.account}:table/{name}"
     if attribute == "Arn" and kind == "AWS::S3::Bucket":
         return f"arn:aws:s3:::{name}"
+    if attribute == "Arn" and kind == "AWS::Serverless::Function":
+        return f"arn:aws:lambda:{scope.region}:{scope.account}:function:{scope.stack}-{function_name(logical_id)}"
     raise LocalError(f"{logical_id}.{attribute} is not evaluated here: {kind} does not run on this machine")
+
+
+def function_name(logical_id: str) -> str:
+    """What a function is called on this machine."""
+    return logical_id.removesuffix("Function").lower()
 
 
 def _sub(argument: Any, scope: Scope) -> str:

@@ -40,6 +40,11 @@ class Function:
         self._start_error: str | None = None
         self._slow_starts, self._last_slow_start = 0, 0.0
 
+    @property
+    def version(self) -> str:
+        """Of what later invocations run; see `Built.version`."""
+        return self._built.version(self.spec.name)
+
     def invoke(self, payload: bytes) -> Answer:
         """Runs the handler once. An error, a timeout and a killed process are answers with a `function_error`.
 

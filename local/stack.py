@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from distributary.feed.snapshot import Table
 from local import storage
 from local.aws import Aws, said_in_one_line
-from local.backfill import Table, Target, backfill
+from local.backfill import Target, backfill
 from local.build import Built, build
 from local.emulators import Endpoints, Ports, embedded
 from local.errors import LocalError

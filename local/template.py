@@ -12,7 +12,7 @@ import yaml
 from local.aws import ACCOUNT
 from local.errors import LocalError
 from local.esm.settings import MappingSettings
-from local.intrinsics import Scope, resolve
+from local.intrinsics import Scope, function_name, resolve
 
 Tree = Mapping[str, Any]
 
@@ -81,7 +81,7 @@ class Template:
 
     def functions(self) -> tuple[str, ...]:
         """The names of all functions, deployed or not."""
-        return tuple(_name(logical_id) for logical_id in self._of_type("AWS::Serverless::Function"))
+        return tuple(function_name(logical_id) for logical_id in self._of_type("AWS::Serverless::Function"))
 
     def layers(self) -> tuple[Source, ...]:
         """The layers' sources."""
@@ -164,7 +164,7 @@ class Template:
 
     def _function(self, name: str) -> tuple[str, Tree]:
         for logical_id, declared in self._of_type("AWS::Serverless::Function").items():
-            if _name(logical_id) == name:
+            if function_name(logical_id) == name:
                 return logical_id, declared
         raise LocalError(f"there is no function '{name}': name one of {', '.join(self.functions())}")
 
@@ -201,10 +201,6 @@ def _reserved(properties: Tree, scope: Scope) -> int | None:
 def _has_stream(properties: Tree, scope: Scope) -> bool:
     name = "StreamSpecification"
     return name in resolve({key: value for key, value in properties.items() if key == name}, scope)
-
-
-def _name(logical_id: str) -> str:
-    return logical_id.removesuffix("Function").lower()
 
 
 def _like(name: str, declared: Mapping[str, Any]) -> str:

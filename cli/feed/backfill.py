@@ -5,35 +5,18 @@ goes on where it was; what was given twice does nothing.
 """
 
 import json
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, Protocol
 
-from cli.feed.invoke import Ended, Feed, packed
-from distributary.dynamodb.table_reader import cursors
 from distributary.errors import ConfigError
-from distributary.stream.codec import for_client
-from local.backfill import Table, snapshot_record
-from local.esm.records import typed_json
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A table to scan, with the client that scans it."""
-
-    client: Any
-    table: Table
-
-    def pages(self, segment: int, segments: int, cursor: Any, whole: bool) -> Iterator[tuple[list[Any], Any]]:
-        """Pages of items, keys alone unless `whole`, each with the cursor behind it; see `table_reader.cursors`. A
-        stream that was enabled before holds every change that the scan missed."""
-        names = () if whole else self.table.keys
-        return cursors(self.client, self.table.name, segment, segments, cursor, names)
+from distributary.feed.give import Giver
+from distributary.feed.invoke import Ended
+from distributary.feed.sources import Scan
 
 
 class Reached(Protocol):
@@ -85,7 +68,7 @@ class State:
     def reached(self, segment: int | str, cursor: Any, left: Sequence[Any] = ()) -> None:
         """See `Reached`."""
         passed = [*self.left(segment), *left]
-        self._keep(segment, {"cursor": typed_json(cursor or {}), "done": cursor is None, "left": passed})
+        self._keep(segment, {"cursor": cursor or {}, "done": cursor is None, "left": passed})
 
     def settled(self, segment: int | str, left: Sequence[Any]) -> None:
         """See `Reached`."""
@@ -174,17 +157,15 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """`first_fill` gives whole items, which an empty branch takes as they are; otherwise keys are reconciled, of the
-    views or indexes that `only` names, all if empty. `wait` keeps to a rate."""
+    """`first_fill` gives whole items, which an empty branch takes as they are; otherwise keys are reconciled. `wait`
+    keeps to a rate."""
 
-    source: Source
-    feed: Feed
+    source: Scan
+    giver: Giver
     state: Reached
     first_fill: bool = False
-    only: tuple[str, ...] = ()
     told: Callable[[int], None] = lambda _: None
     wait: Callable[[int], None] = lambda _: None
-    now: Callable[[], float] = time.time
 
     def run(self, segments: int) -> Result:
         """All segments; see `in_segments`. An item that keeps failing ends all of them too: the state file does not
@@ -199,16 +180,17 @@ class Backfill:
             stop.set()
         if done:
             return
-        for items, after in self.source.pages(segment, segments, typed(cursor), self.first_fill):
+        give = self.giver.snapshots if self.first_fill else self.giver.reconcile
+        for items, after in self.source.pages(segment, segments, cursor, self.first_fill):
             if stop.is_set():
                 return
             self.wait(len(items))
-            ends = self._snapshots(items) if self.first_fill else self._reconciled(items)
+            ends = give(items)
             result.add(ends)
             if any(end.status == "Failed" for end in ends):
                 stop.set()
                 return
-            left = [typed_json(item) for item, end in zip(items, ends, strict=True) if not end.done]
+            left = [entry["key"] for entry, end in zip(items, ends, strict=True) if not end.done]
             self.state.reached(segment, after, left)
             self.told(len(items))
 
@@ -218,25 +200,7 @@ class Backfill:
         if not keys:
             return True
         self.wait(len(keys))
-        ends = self.feed.reconcile([{"key": key} for key in keys], only=list(self.only))
+        ends = self.giver.reconcile([{"key": key} for key in keys])
         result.add(ends)
         self.state.settled(segment, [key for key, end in zip(keys, ends, strict=True) if not end.done])
         return all(end.status != "Failed" for end in ends)
-
-    def _reconciled(self, items: Sequence[Any]) -> list[Ended]:
-        entries = [{"key": typed_json(item)} for item in items]
-        return self.feed.reconcile(entries, only=list(self.only)) if entries else []
-
-    def _snapshots(self, items: Sequence[Any]) -> list[Ended]:
-        ends: list[Ended] = []
-        for records in packed([snapshot_record(item, self.source.table, self.now(), True) for item in items]):
-            done = self.feed.deliver(records)
-            ends += [Ended("Applied")] * done
-            if done < len(records):
-                raise ConfigError("the function keeps failing one record: see its log, then run this again")
-        return ends
-
-
-def typed(cursor: Any) -> Any:
-    """A cursor out of the file as a client takes it."""
-    return {name: for_client(each) for name, each in cursor.items()} if cursor else None

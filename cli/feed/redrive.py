@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.invoke import EVENT_KEYS, Ended, Feed, packed
 from cli.feed.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
 from cli.given_up import PREFIX
+from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
+from distributary.stream.keys import table_of
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
 
@@ -80,14 +81,22 @@ class Redrive:
     def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item;
         where records are needed, one entry a change. A command is about one table."""
+        tables = self._tables(branch)
         newest: dict[str, dict[Any, Parked]] = defaultdict(dict)
         for change in sorted(batch, key=lambda each: int(each.version or 0)):
-            newest[change.table or ""][_named(change)] = change
+            if change.table in tables:
+                newest[change.table or ""][_named(change)] = change
         by_item: dict[Any, Ended] = {}
         for table, items in newest.items():
             ends = self.feeds(branch, table).reconcile([change.entry() for change in items.values()])
             by_item |= {(table, item): end for item, end in zip(items, ends, strict=True)}
-        return [by_item[change.table or "", _named(change)] for change in batch]
+        return [by_item.get((change.table, _named(change))) or _foreign(change.table) for change in batch]
+
+    def _tables(self, branch: str) -> set[str]:
+        """Whose items the function sets right: those that it reads; one that reads a single table takes what is parked
+        of its earlier streams for items of that."""
+        function = self.bucket.stack.function(branch)
+        return set(function.sources) if len(function.sources) > 1 else set(map(table_of, function.streams))
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
         """Each by its record, in the order in which they are listed."""
@@ -95,6 +104,11 @@ class Redrive:
         for records in packed([change.record for change in batch]):
             ends += self.feeds(branch, "").replay(records, self.even_if_old)
         return ends
+
+
+def _foreign(table: str | None) -> Ended:
+    """Its key would be read from another table."""
+    return Ended("Failed", f"it is of table '{table}', which this function does not read")
 
 
 class _Batches:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.feed.backfill import State
-from cli.feed.invoke import Ended, Feed, packed
+from distributary.feed.invoke import Ended, Feed, packed
 from distributary.readers.archive import Archive, ArchivedChange
 from distributary.stream.keys import identity
 

@@ -7,10 +7,10 @@ from threading import Event, Lock
 from typing import Any
 
 from cli.feed.backfill import Reached, in_segments
-from cli.feed.invoke import TRIES, Feed
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
 from distributary.errors import Unavailable
+from distributary.feed.invoke import TRIES, Feed
 
 
 @dataclass(slots=True)

@@ -14,11 +14,11 @@ from boto3.dynamodb.types import TypeSerializer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from distributary.feed.snapshot import Table
 from distributary.readers.archive import Archive
 from distributary.readers.place import place
 from local.attach import source_table
 from local.aws import Aws
-from local.backfill import Table
 from local.build import build
 from local.demo import oracle, reconcile, report
 from local.demo.chaos import BusyProxy, Poison

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from distributary.consumer.partial_response import first_failure
 from local.esm import batches, destination
 from local.esm.batches import Batch, Decision
 from local.esm.clock import Clock
@@ -149,7 +150,7 @@ class PartitionWorker:
             return 0
         if not self._delivery.settings.reports_failures:
             return None
-        return batches.first_failure([record.identifier for record in batch.records], answer.payload)
+        return first_failure([record.identifier for record in batch.records], answer.payload)
 
     def _end(self, decision: Decision, discard: Discard, tickets: deque[Ticket]) -> None:
         ended = list(decision.done)

@@ -1,11 +1,12 @@
 """GetRecords' records, as Lambda puts them into an event."""
 
-import base64
 import datetime
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from distributary.stream.codec import typed_json
 
 Image = Mapping[str, Any]
 _IMAGES = ("Keys", "NewImage", "OldImage")
@@ -52,24 +53,6 @@ def lambda_record(record: Mapping[str, Any], stream_arn: str, region: str) -> di
     if user:
         event["userIdentity"] = {"principalId": user.get("PrincipalId"), "type": user.get("Type")}
     return event
-
-
-def typed_json(image: Image) -> dict[str, Any]:
-    """An image as boto3 gives it, with its bytes in base64."""
-    return {name: _typed(value) for name, value in image.items()}
-
-
-def _typed(value: Mapping[str, Any]) -> dict[str, Any]:
-    ((kind, content),) = value.items()
-    if kind == "B":
-        return {"B": base64.b64encode(content).decode()}
-    if kind == "BS":
-        return {"BS": [base64.b64encode(each).decode() for each in content]}
-    if kind == "M":
-        return {"M": typed_json(content)}
-    if kind == "L":
-        return {"L": [_typed(each) for each in content]}
-    return {kind: content}
 
 
 def event_of(records: Sequence[Record]) -> bytes:

@@ -54,7 +54,6 @@ def test_a_dry_run_writes_nothing(archive, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("time", "first", "status"),
     [
-        ("2026-11-22T09:59:59Z", "it did not exist", 0),
         ("2026-11-22T10:00:30", '{"user_id": {"S": "u-1"}, "visits": {"N": "1"}}', 0),
         ("2026-11-22T11:01:00+01:00", '{"user_id": {"S": "u-1"}, "visits": {"N": "2"}}', 0),
         ("2026-11-22T10:02:00Z", "it did not exist", 0),
@@ -106,3 +105,9 @@ def test_a_damaged_object_is_named_and_status_2(archive, tmp_path, capsys):
     given = options(archive, "--output", str(tmp_path / "x"), "--from", FROM, "--to", TO)
     assert main(["archive", "compact", *given]) == 2
     assert f"{path}:3: the file is damaged" in capsys.readouterr().err
+
+
+def test_a_moment_before_the_archive_is_refused(archive, capsys):
+    """An item may have been there and gone before its first change that the archive holds."""
+    assert main(["archive", "at", "2026-11-22T09:59:59Z", *options(archive, "--key", KEY)]) == 2
+    assert "the archive of users begins at 2026-11-22T10:00:00Z: begin there or later" in capsys.readouterr().err

@@ -15,7 +15,7 @@ from distributary.index import Entity, Index
 from distributary.index.declarations import FORMAT
 from distributary.index.doctor import examine
 from distributary.index.factory import bindings, build
-from distributary.index.opensearch.bindings import ID, IndexBindings, carry_over, read
+from distributary.index.opensearch.bindings import ID, IndexBindings, carry_over, keep_format, read
 from distributary.index.opensearch.bulk_errors import Refused
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.purge import purge
@@ -155,6 +155,66 @@ def test_a_move_binds_the_new_index_as_the_readers_index_is(search, index):
     apply(search, index, 1)
     assert bound(search, index, 1) == OLD
     assert not Stack(search, index, f"{NEW}=1", 1).take(NEW, 950, "theirs")
+
+
+class Refusing:
+    """An engine that takes no write for now, and counts those that it is asked for."""
+
+    def __init__(self, search):
+        self.search, self.asked = search, 0
+
+    def __getattr__(self, name):
+        return getattr(self.search, name)
+
+    def bulk(self, **arguments):
+        self.asked += 1
+        return {"items": [{"create": {"status": 503, "error": {"type": "unavailable_shards_exception"}}}]}
+
+
+def test_a_move_from_an_index_that_nobody_wrote_binds_nothing(search, index):
+    for generation in (0, 1):
+        apply(search, index, generation)
+    engine = Refusing(search)
+    carry_over(engine, index.physical(0), places(index, 1)[0])
+    assert engine.asked == 0
+
+
+def test_a_move_leaves_an_index_to_the_stream_that_it_has(search, index):
+    for generation in (0, 1):
+        apply(search, index, generation)
+        IndexBindings(search, places(index, generation), generation).bind((OLD, NEW)[generation], generation)
+    carry_over(search, index.physical(0), places(index, 1)[0])
+    assert bound(search, index, 1) == NEW
+
+
+class Failing:
+    """An engine that cannot read one document."""
+
+    def get_many(self, **arguments):
+        return {"docs": [{"error": {"type": "no_shard_available_action_exception"}}]}
+
+
+def test_an_index_that_cannot_be_read_is_not_said_to_be_missing():
+    with pytest.raises(Unavailable, match="OpenSearch answered no_shard_available_action_exception"):
+        read(Failing(), ["users-g0"])
+
+
+def test_a_binding_that_the_engine_did_not_take_is_none(search, index):
+    apply(search, index, 0)
+    with pytest.raises(Unavailable, match="unavailable_shards_exception"):
+        IndexBindings(Refusing(search), places(index, 0), 0).bind(OLD, 0)
+    assert bound(search, index, 0) == ""
+
+
+def test_what_is_bound_and_has_its_format_is_not_written_again(search, index):
+    for generation in (0, 1):
+        apply(search, index, generation)
+    IndexBindings(search, [*places(index, 0), *places(index, 1)], 0).bind(OLD, 0)
+    engine = Refusing(search)
+    IndexBindings(engine, [*places(index, 0), *places(index, 1)], 0).bind(OLD, 0)
+    carry_over(engine, index.physical(0), places(index, 1)[0])
+    keep_format(engine, index.physical(0))
+    assert engine.asked == 0
 
 
 def test_readers_purge_and_first_fill_never_see_the_binding(search, index):

@@ -146,9 +146,7 @@ class DynamoDB:
         new = accepted(arguments["Item"], schema) if verb == "Put" else None
         place = key_of(_keys(new, schema) if new is not None else arguments["Key"], schema)
         old, reason = table.get(place, {}), {"Code": "None"}
-        expressions = Expressions(
-            arguments.get("ExpressionAttributeNames", {}), arguments.get("ExpressionAttributeValues", {})
-        )
+        expressions = Expressions.of(arguments)
         if _conditional(arguments) and not expressions.holds(arguments["ConditionExpression"], old):
             returned = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old
             reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}
@@ -206,7 +204,7 @@ class DynamoDB:
         if len(set(keys)) < len(keys):
             raise Malformed("Provided list of item keys contains duplicates")
         self.read_units += sum(_read_units(table.get(key, {}), request.get("ConsistentRead", False)) for key in keys)
-        expressions = Expressions(request.get("ExpressionAttributeNames", {}), {})
+        expressions = Expressions.of(request)
         projection = request.get("ProjectionExpression")
         found = [
             expressions.projected(projection, table[key]) if projection else table[key] for key in keys if key in table
@@ -221,9 +219,7 @@ class DynamoDB:
             table, schema = self._table(operation, arguments["TableName"])
             place = key_of(key(schema), schema)
             old = table.get(place, {})
-            expressions = Expressions(
-                arguments.get("ExpressionAttributeNames", {}), arguments.get("ExpressionAttributeValues", {})
-            )
+            expressions = Expressions.of(arguments)
             meets = expressions.holds(arguments["ConditionExpression"], old) if _conditional(arguments) else True
             written = new(old, expressions, schema)
             expressions.finish()

@@ -40,6 +40,14 @@ class Expressions:
         self._names, self._values = names, values
         self._used: set[str] = set()
 
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> "Expressions":
+        """Those of a request. Raises Malformed for names or values that are there and empty."""
+        for maps in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
+            if request.get(maps) == {}:
+                raise Malformed(f"{maps} must not be empty")
+        return cls(request.get("ExpressionAttributeNames", {}), request.get("ExpressionAttributeValues", {}))
+
     def holds(self, condition: str, item: Mapping[str, Any]) -> bool:
         """Whether the item, empty if there is none, meets the condition."""
         parser = _Condition(_tokens(condition), self, item)

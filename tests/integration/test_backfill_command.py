@@ -24,7 +24,7 @@ def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
     monkeypatch.setattr("time.sleep", lambda _: None)
     found = Town()
-    monkeypatch.setattr("cli.feeding.clients", lambda *_: found.clients)
+    monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     return found
 
 

@@ -132,7 +132,7 @@ class Town:
 def town(emulators, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
     found = Town(emulators.aws)
-    monkeypatch.setattr("cli.parking.clients", lambda *_: found.clients)
+    monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     monkeypatch.setattr("time.sleep", lambda _: None)
     return found
 
@@ -307,7 +307,7 @@ def test_parked_changes_of_several_regions_are_redriven_by_their_records(town, r
 
 def test_a_command_is_split_before_its_records_are_too_much_for_one_event(town, monkeypatch):
     town.written_to_with("us-east-1", last_writer("at", "seconds"))
-    monkeypatch.setattr("cli.feed.invoke.EVENT_BYTES", 2_000)
+    monkeypatch.setattr("distributary.feed.invoke.EVENT_BYTES", 2_000)
     for place, user in enumerate("abcdef"):
         town.service.put_item(TableName="source", Item=item(user, 1))
         town.park(stream_record(place, user=user, new=item(user, 1)), branch="replicate")

@@ -24,8 +24,7 @@ def town(monkeypatch):
     monkeypatch.setattr("time.sleep", slept.append)
     found = Town()
     found.slept = slept
-    monkeypatch.setattr("cli.feeding.clients", lambda *_: found.clients)
-    monkeypatch.setattr("cli.rebuilding.clients", lambda *_: found.clients)
+    monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     assert main(["backfill", "orders", "--function", "derive", "--stack", "shop"]) == 0
     return found
 

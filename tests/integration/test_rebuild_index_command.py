@@ -48,7 +48,7 @@ def town(monkeypatch):
     deployed = Deployment(world.branch, parking, Telemetry("index"), Streams(0), world.reconcile, world.rebuilder)
     served = Lambda({"index": deployed}, f"{TABLE}/stream/1=0")
     stack = clients("parking", None, served, dynamodb=Scanned(world.service))
-    monkeypatch.setattr("cli.rebuilding.clients", lambda *_: stack)
+    monkeypatch.setattr("cli.target.clients", lambda *_: stack)
     return world
 
 

@@ -56,7 +56,7 @@ def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
     monkeypatch.setattr("time.sleep", lambda _: None)
     found = Town()
-    monkeypatch.setattr("cli.replaying.clients", lambda *_: found.clients)
+    monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     monkeypatch.setattr("cli.replaying.archive_of", lambda *_: found.archive)
     return found
 
@@ -80,6 +80,13 @@ def test_one_item_alone_is_replayed_by_its_key(town):
 def test_nothing_outside_of_the_window_is_replayed(town):
     assert town.run(window=("--from", "2026-11-22T10:00:01Z", "--to", "2026-11-23T00:00:00Z")) == 0
     assert town.seen() == []
+
+
+def test_a_window_outside_of_the_archive_is_one_line(town, capsys):
+    assert town.run(window=("--from", "2026-11-20T10:00:00Z", "--to", "2026-11-23T00:00:00Z")) == 2
+    assert "the archive of users begins at 2026-11-22T10:00:00Z" in capsys.readouterr().err
+    assert town.run(window=("--from", "2026-11-25T10:00:00Z", "--to", "2026-11-26T00:00:00Z")) == 2
+    assert "the archive of users ends in the hour of 2026-11-22T10:00:00Z" in capsys.readouterr().err
 
 
 def test_a_dry_run_counts(town, capsys):

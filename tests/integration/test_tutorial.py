@@ -47,12 +47,16 @@ class Shop:
 
     def attach(self):
         """The counts of each function: received, applied, superseded, ignored, parked, failed."""
-        (command,) = {each for each in commands(PAGE) if each.startswith("distributary attach")}
-        declared = [f"--declared={each}={self.folder / 'functions' / each}" for each in FUNCTIONS]
-        done = self.run([*argv(command), *declared])
+        done = self.feed("attach")
         self.status, self.said = done.returncode, done.stdout
         rows = [line.split() for line in done.stdout.splitlines()]
         return {row[0]: [int(each) for each in row[2:8]] for row in rows if row and row[0] in FUNCTIONS}
+
+    def feed(self, form):
+        """A command that runs functions, which find the test's own declarations."""
+        (command,) = {each for each in commands(PAGE) if each.startswith(f"distributary {form} ")}
+        declared = [f"--declared={each}={self.folder / 'functions' / each}" for each in FUNCTIONS]
+        return self.run([*argv(command), *declared])
 
     def verify(self, form, *more):
         command = next(each for each in commands(PAGE) if each.startswith(f"distributary verify {form}"))
@@ -99,6 +103,9 @@ def test_the_tutorial_from_beginning_to_end(shop):
     shop.step("correct")
     shop.attach()
     assert "'revenue': Decimal('50')" in shop.step("rows")
+    assert re.search(r"1  derive .*only numbers add up", shop.feed("parked list").stdout)
+    assert shop.feed("parked redrive").stdout == "1 redriven, 0 left\n"
+    assert shop.feed("parked list").stdout == "nothing is parked\n"
 
     for form in ("derive", "index", "replicate"):
         done = shop.verify(form)
@@ -108,3 +115,4 @@ def test_the_tutorial_from_beginning_to_end(shop):
     assert shop.verify("derive").returncode == 1
     assert shop.verify("derive", "--repair").returncode == 0
     assert "'revenue': Decimal('50')" in shop.step("rows")
+    assert shop.feed("backfill").stdout.splitlines()[-1] == "7 items, 0 left"

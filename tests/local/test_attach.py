@@ -6,14 +6,16 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from cli import project as projects
 from cli.main import main
-from local.attach import Order, attach, source_table
+from local.attach import GIVES_UP, Order, _Stuck, attach, source_table
 from local.aws import Aws
+from local.esm.tally import Tally
 from local.reload import Reload
 from local.stack import Project, Stack
 from tests.local.conftest import SourceTable
@@ -99,6 +101,32 @@ def test_a_function_that_cannot_start_ends_attach_with_its_error(at_the_emulator
     said = capsys.readouterr().err
     assert said.startswith("derive cannot start: RuntimeError: no such luck (log: ")
     assert said.count("\n") == 1
+
+
+def test_a_function_that_keeps_failing_ends_until_drained_with_its_cause(
+    at_the_emulator, shop, table, capsys, monkeypatch
+):
+    """`said_by_function` is what the function's log says of its failed changes."""
+    monkeypatch.setattr("local.attach.GIVES_UP", 2)
+    said_by_function = '{"message": "failed", "changes": 1, "cause": "no such luck"}'
+    broken = f"\n\ndef handler(event, context):\n    print({said_by_function!r})\n    raise RuntimeError\n"
+    app = shop / "functions/derive/app.py"
+    app.write_text(app.read_text() + broken)
+    (shop / ".build").symlink_to(ROOT / ".build/test-attach-broken")
+    (ROOT / ".build/test-attach-broken").mkdir(parents=True, exist_ok=True)
+    table.put("a", colour={"S": "red"})
+    assert main(["--project", str(shop), "attach", table.name, "derive", "--until-drained"]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "derive: not drained, its changes keep failing: no such luck: fix it, then run this again"
+
+
+def test_what_gets_ahead_between_its_failures_is_not_stuck():
+    mapping, stuck = SimpleNamespace(tally=Tally()), _Stuck({})
+    for _ in range(GIVES_UP):
+        mapping.tally.add(retried=GIVES_UP - 1, done=1)
+        assert stuck.found({"derive": mapping}) is None
+    mapping.tally.add(retried=GIVES_UP)
+    assert stuck.found({"derive": mapping}) == "derive"
 
 
 def test_a_function_with_a_wrong_option_logs_file_line_and_option(shop, aws):

@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from local.backfill import Table, Target, backfill
+from distributary.feed.snapshot import Table
+from local.backfill import Target, backfill
 from local.errors import LocalError
 from local.esm.settings import MappingSettings
 from local.runtime_api import Answer, Throttled

@@ -2,7 +2,8 @@
 
 import pytest
 
-from local.esm.batches import PAYLOAD_BYTES, Batch, decide, expired, first_failure, ready
+from distributary.consumer.partial_response import first_failure
+from local.esm.batches import PAYLOAD_BYTES, Batch, decide, expired, ready
 from local.esm.records import Record
 from local.esm.settings import MappingSettings
 

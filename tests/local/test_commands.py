@@ -12,7 +12,7 @@ import boto3
 import pytest
 
 from cli.main import main
-from local.esm.records import typed_json
+from distributary.stream.codec import typed_json
 
 ROOT = Path(__file__).parents[2]
 
@@ -155,10 +155,10 @@ def test_the_mail_that_invoke_sent_is_in_the_file_that_it_names(capsys, monkeypa
     assert Path(sent[1]).read_text().startswith("To: ada@example.com\nSubject: Welcome, Ada Lovelace\n\nHello")
 
 
-@pytest.mark.parametrize("given", ["", "{", "no"])
-def test_standard_input_that_is_no_event_is_said(capsys, monkeypatch, given):
+@pytest.mark.parametrize(("given", "fault"), [("", "empty"), ("\n", "empty"), ("{", "no JSON"), ("no", "no JSON")])
+def test_standard_input_that_is_no_event_is_said(capsys, monkeypatch, given, fault):
     monkeypatch.setattr("sys.stdin", io.StringIO(given))
-    assert "standard input is no JSON" in fails(capsys, "invoke", "derive", "-e", "-")
+    assert f"standard input is {fault}" in fails(capsys, "invoke", "derive", "-e", "-")
 
 
 ITEM = {"id": {"S": "a"}, "email": {"S": "ada@example.com"}, "visits": {"N": "1"}, "avatar": {"B": b"\x00\xff"}}

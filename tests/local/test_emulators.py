@@ -54,6 +54,20 @@ def test_two_regions_of_one_endpoint_are_apart(endpoints):
         assert [name for name in table_names(client) if name.startswith("of-")] == [f"of-{region}"]
 
 
+def test_a_table_is_known_by_its_arn(endpoints):
+    client = Aws.at_emulator(endpoints.aws, "us-east-1").client("dynamodb")
+    key = {"id": {"S": "a"}}
+    table = client.create_table(
+        TableName="by-arn",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )["TableDescription"]["TableArn"]
+    client.put_item(TableName="by-arn", Item=key)
+    (items,) = client.batch_get_item(RequestItems={table: {"Keys": [key]}})["Responses"].values()
+    assert (items, client.scan(TableName=table)["Items"]) == ([key], [key])
+
+
 @pytest.mark.parametrize("written", ["7.50", "9.9e125", "-0.0"])
 def test_a_number_in_a_key_finds_its_item_in_any_spelling(endpoints, written):
     client = Aws.at_emulator(endpoints.aws, "us-east-1").client("dynamodb")

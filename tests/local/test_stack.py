@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from local.backfill import Table
+from distributary.feed.snapshot import Table
 from local.stack import Project, Stack
 from local.template import TableSpec
 

@@ -66,7 +66,12 @@ def test_a_table_that_the_template_names_has_that_name_wherever_it_is_meant(give
     assert name in [table.name for table in template.storage(parameters, "us-east-1").tables]
 
 
-NO_STREAM = {"drift": "ReplicateSourceArn", "suppress": "WelcomeSourceArn", "indexpurge": "IndexSourceArn"}
+NO_STREAM = {
+    "drift": "ReplicateSourceArn",
+    "suppress": "WelcomeSourceArn",
+    "indexpurge": "IndexSourceArn",
+    "feed": "DeriveSourceArn",
+}
 """Functions that something else calls, and what they are deployed with."""
 
 

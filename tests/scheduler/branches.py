@@ -9,6 +9,7 @@ from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
+from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
@@ -93,15 +94,18 @@ BRANCHES: dict[str, Make] = {
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
     "derive-rebuilt": partial(rebuilt, RandomRebuilt, SAFE),
+    "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
+    "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "index-rebuilt": partial(rebuilt, RandomRebuiltIndex, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "merged-reconciled": partial(regions_reconciled, Merging),
     "mirror": partial(streamed, MirrorWorld, SAFE),
+    "mirror-filled": partial(streamed, FilledMirror, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
     "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),

@@ -84,6 +84,7 @@ class DeriveWorld(World):
         """Recomputed from all that happened to the source."""
         table = Table()
         table.items = {key: image for (key,), image in self.service.state[SOURCE].items()}
+        table.history = {name: [(0, image, False)] for name, image in self.held.items()}
         for record in self.records:
             body = record["dynamodb"]
             entry = (int(body["SequenceNumber"]), body.get("NewImage"), "userIdentity" in record)

@@ -59,6 +59,7 @@ class World:
         self.pause = 0.0 if plan.hasty else 10.0
         self.names = [f"i{at}" for at in range(plan.items)]
         self.written, self.settled_from = False, 0
+        self.held: dict[str, Image] = {}
         self.parked: list[Record] = []
         self.mappings: list[Shard] = []
 
@@ -221,7 +222,9 @@ class World:
         """Redrives records out of their order."""
         random = Random(f"operator {self.seed}")
         for _ in range(random.randint(1, self.plan.redrives)):
-            self.scheduler.wait(lambda: bool(self.records))
+            self.scheduler.wait(lambda: self.written or bool(self.records))
+            if not self.records:
+                return
             record = {**random.choice(self.records), "distributary": {"origin": "redrive"}}
             while not self._redriven(record):
                 self.scheduler.sleep(1.0)

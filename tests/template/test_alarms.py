@@ -70,6 +70,7 @@ def test_there_are_no_other_alarms(template):
         "DriftAlarm",
         "DriftErrorsAlarm",
         "IndexPurgeErrorsAlarm",
+        "FeedFailedAlarm",
     }
     of_tables = {f"Derive{each}{metric}Alarm" for each in MORE for metric in OF_THE_MAPPING}
     assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more | of_tables

@@ -5,7 +5,7 @@ import pytest
 from deploy.template import BRANCHES
 from local.intrinsics import Scope, resolve
 
-FUNCTIONS = ("Derive", "Index", "IndexPurge", "Welcome", "Suppress", "Replicate", "Drift")
+FUNCTIONS = ("Derive", "Index", "IndexPurge", "Welcome", "Suppress", "Replicate", "Drift", "Feed")
 NOTHING = {"Ref": "AWS::NoValue"}
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK = {

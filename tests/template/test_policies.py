@@ -186,7 +186,7 @@ def test_sam_adds_no_role_or_policy_of_its_own(template, root, monkeypatch):
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     fresh = Template.read(root / "template.yaml")
     for each in fresh.document["Resources"].values():
-        for place in {"CodeUri", "ContentUri"} & set(each.get("Properties", {})):
+        for place in {"CodeUri", "ContentUri", "DefinitionUri"} & set(each.get("Properties", {})):
             each["Properties"][place] = "s3://bucket/key"
     made = transform(dict(fresh.document), {}, None)["Resources"]
     kinds = ("AWS::IAM::Role", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")

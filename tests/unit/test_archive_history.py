@@ -72,6 +72,12 @@ def test_an_item_did_not_exist_before_its_insert():
     assert life(lived(), {"user_id": {"S": "u-11"}}, at(14)).state is State.ABSENT
 
 
+def test_a_moment_before_the_archive_began_is_refused():
+    """Its first change's old image is what the item was when the archive began, not at any time before."""
+    with pytest.raises(ConfigError, match="the archive of users begins at 2026-11-22T10:00:00Z: begin there or later"):
+        life(lived(), KEY, at(-3600))
+
+
 def test_a_second_generation_follows_the_first_whatever_its_numbers():
     old = change(9, "MODIFY", old=visits(1), new=visits(2))
     new = change(0, "MODIFY", old=visits(2), new=visits(3), generation=1)._replace(created=CREATED + 5.0)

@@ -280,10 +280,10 @@ def test_a_fault_that_is_no_429_does_not_slow_the_pace():
 
 def test_chunks_keep_order_and_limits(monkeypatch):
     monkeypatch.setattr(bulk, "MAX_ACTIONS", 3)
-    sizes = [30, 30, 30, 30, 90, 200, 1]
+    sizes = [200, 10, 10, 10, 10, 90, 20, 85, 1]
     actions = [Action(str(at), b"x" * size) for at, size in enumerate(sizes)]
     made = list(chunks(actions, 100))
-    assert [[len(each.lines) for each in chunk] for chunk in made] == [[30, 30, 30], [30], [90], [200], [1]]
+    assert [[len(each.lines) for each in chunk] for chunk in made] == [[200], [10, 10, 10], [10, 90], [20], [85, 1]]
     assert [each for chunk in made for each in chunk] == actions
     assert list(chunks([], 100)) == []
 
@@ -314,6 +314,30 @@ def test_a_type_that_keeps_contradicting_is_parked():
     node = Typing(9)
     assert send(node, action("a"), deadline=FOREVER) == ["Parked"]
     assert node.calls == 3
+
+
+def test_what_was_busy_before_has_all_its_tries_of_another_type():
+    class Busy(Typing):
+        def bulk(self, *, body, request_timeout):
+            if self.calls < 3:
+                self.calls += 1
+                return {"items": [{"index": {"status": 429, "error": {"type": "rejected_execution_exception"}}}]}
+            return super().bulk(body=body, request_timeout=request_timeout)
+
+    assert send(Busy(5), action("a"), deadline=FOREVER) == ["Applied"]
+
+
+@pytest.mark.parametrize(("left", "waited"), [(20.0, 20.0), (0.2, 1.0)])
+def test_a_request_waits_until_the_deadline_and_a_second_at_least(left, waited):
+    timeouts = []
+
+    class Noting(Typing):
+        def bulk(self, *, body, request_timeout):
+            timeouts.append(request_timeout)
+            return super().bulk(body=body, request_timeout=request_timeout)
+
+    send(Noting(0), action("a"), deadline=Deadline(100.0 + left, clock=lambda: 100.0))
+    assert timeouts == [pytest.approx(waited)]
 
 
 def test_any_other_mapping_fault_is_parked_at_once():

@@ -11,7 +11,11 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import unchecked
 from distributary.derive.contribution import shard_of
+from distributary.derive.delta import Edge, GroupDelta, Shape, fold, member_key, typed_key
+from distributary.derive.format import STATE
+from distributary.derive.groups import REVISION, Group, NewGroupState, Torn, advance
 from distributary.derive.reader import ViewReader
+from distributary.derive.transact_items import group_actions
 from distributary.stream.codec import decode_item
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
@@ -173,6 +177,26 @@ def test_a_row_that_stays_as_it_is_is_not_written_again():
     assert world.service.write_units == before + 2 * 3
 
 
+def test_a_member_that_stays_as_it_is_is_not_written_again():
+    world = World(
+        Aggregate(name="s", of=ORDER, pk="S", sk="S", count="n", sum={"sum": "total"}, distinct={"times": "when"})
+    )
+    world.deliver(order(1, "u", when={"N": "7"}))
+    before = world.service.write_units
+    world.deliver(edit(2, "u", total={"N": "5"}, when={"N": "7"}))
+    assert world.rows() == {("S", "S"): {"n": 1, "sum": 5, "times": 1}}
+    assert world.service.write_units == before + 2 * 2, "the ledger row and the group's"
+
+
+@pytest.mark.parametrize("view", [SALES, TAGS], ids=["sum", "rows"])
+def test_a_ledger_row_of_nothing_lists_nothing(view):
+    world = World(view)
+    world.deliver(order(1, "u", tags={"SS": ["a"]}))
+    world.deliver(gone(2, "u"))
+    (row,) = world.service.state["ledger"].values()
+    assert not row.keys() & {"rows", "shares"}
+
+
 def test_a_delete_before_its_insert_leaves_a_tombstone_that_the_insert_meets():
     world = World(SALES)
     assert world.statuses(gone(2, "u")) == [Status.APPLIED]
@@ -243,6 +267,15 @@ def test_latest_shows_the_next_when_the_newest_goes():
     assert world.rows() == {("L", "L"): {"user": "u-2"}}
 
 
+def test_latest_counts_an_item_once_whatever_else_of_it_changes():
+    world = World(Latest(name="latest", of=ORDER, pk="L", sk="L", by="when", rename={"total": "paid"}))
+    world.deliver(order(1, "u", when={"N": "1"}))
+    world.deliver(edit(2, "u", when={"N": "1"}, total={"N": "2"}))
+    assert world.rows() == {("L", "L"): {"paid": 2}}
+    world.deliver(gone(3, "u"))
+    assert world.service.state["derived"] == {}
+
+
 def test_latest_by_a_function_shows_the_item_for_which_it_is_greatest():
     def least(item):
         return -item["when"] if "when" in item else None
@@ -281,6 +314,58 @@ def test_the_shards_of_a_group_add_up():
     assert len(world.rows()) == 4
     assert read_group(world, day="mon") == {"day": "mon", "n": 100, "s": 4950, "m": 99}
     assert read_group(world, day="tue") is None
+
+
+def test_shards_without_a_figure_add_nothing_to_it():
+    """An item without the attribute has its shard to itself."""
+    view = Aggregate(name="hot", of=ORDER, pk="HOT", sk="{day}", count="n", min={"first": "when"}, shards=4)
+    world = World(view)
+    users = {shard_of(view, ("HOT", "mon"), f"user_id=S:{user}"): user for user in map(str, range(40))}
+    (bare, *timed) = sorted(users.values())
+    world.deliver(order(1, bare))
+    assert read_group(world, day="mon") == {"day": "mon", "n": 1}
+    world.deliver(*(order(n, each, when={"N": str(n)}) for n, each in enumerate(timed, 2)))
+    assert read_group(world, day="mon") == {"day": "mon", "n": 4, "first": 2}
+
+
+FIRST, LAST = Edge("a", False, "first"), Edge("b", True, "last")
+
+
+def counted(edges, **members):
+    """A group of two items, as it was read, with these members of the set `a`."""
+    state = {"amounts": {"M": {"items": {"N": "2"}}}, "edges": {"M": {name: {"S": at} for name, at in edges.items()}}}
+    row = {STATE: {"M": state}, REVISION: {"S": "r"}, "first": {"N": "1"}, "last": {"N": "1"}}
+    return Group(row, {("a", at): {"items": {"N": many}, "value": {"N": at}} for at, many in members.items()})
+
+
+def advanced(group, members, neighbours=()):
+    shape = Shape(lambda amounts, different: {}, (FIRST, LAST))
+    delta = GroupDelta({"sum:total": Decimal()}, members)
+    return advance("v", ("G", "G"), shape, group, delta, {FIRST: neighbours}, "s").row
+
+
+def test_a_member_that_goes_takes_no_edge_of_another_set_along():
+    group = counted({"a:first": "1", "b:last": "1"}, **{"1": "1"})
+    row = advanced(group, {("a", "1"): (-1, None)}, [("1", {"N": "1"}), ("2", {"N": "2"})])
+    assert (row["first"], row["last"]) == ({"N": "2"}, {"N": "1"})
+    assert row[STATE]["M"]["edges"] == {"M": {"a:first": {"S": "2"}, "b:last": {"S": "1"}}}
+
+
+def test_a_figure_of_nothing_is_not_kept():
+    row = advanced(counted({"a:first": "1"}), {})
+    assert row[STATE]["M"]["amounts"] == {"M": {"items": {"N": "2"}}}
+
+
+def test_a_member_that_is_counted_too_seldom_is_never_counted_below_none():
+    with pytest.raises(Torn, match="counts a member less often"):
+        advanced(counted({}, **{"1": "1"}), {("a", "1"): (-2, None)})
+
+
+def test_of_many_changes_of_a_member_its_value_is_the_last_that_is_known():
+    member = "totals", "1"
+    one, two = {"N": "1"}, {"N": "2"}
+    deltas = [GroupDelta({}, {member: each}) for each in ((1, one), (1, two), (-1, None))]
+    assert fold(deltas).members == {member: (1, two)}
 
 
 def user_7(action):
@@ -369,6 +454,30 @@ def test_a_group_that_moved_meanwhile_is_read_anew_and_added_to():
     other.deliver(order(1, "a"))
     assert world.statuses(order(2, "c"), order(3, "d")) == [Status.APPLIED] * 2
     assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 4, "revenue": 5}}
+
+
+def test_a_group_that_came_meanwhile_is_read_anew_and_added_to():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.deliver(order(1, "a", total={"N": "2"})), 1))
+    other.service.state = world.service.state
+    assert world.statuses(order(2, "b")) == [Status.APPLIED]
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 2, "revenue": 3}}
+
+
+@pytest.mark.parametrize("before", [{}, {"items": {"N": "1"}, REVISION: {"S": "before"}}], ids=["absent", "there"])
+@pytest.mark.parametrize("moved", ["TOTAL", "x"])
+def test_a_group_and_each_member_are_written_only_as_they_were_read(before, moved):
+    member = "tags", "x"
+    keys = {"TOTAL": ("SALES#mon", "TOTAL"), "x": member_key("sales", ("SALES#mon", "TOTAL"), member)}
+    service = World(SALES).service
+    for name, key in keys.items():
+        row = {"items": {"N": "2"}, REVISION: {"S": "moved"}} if name == moved else before
+        if row:
+            service.put_item(TableName="derived", Item={**typed_key(key), **row})
+    read = Group(before, {member: before})
+    actions = group_actions("sales", keys["TOTAL"], read, NewGroupState(None, {member: None}), "derived")
+    with pytest.raises(ClientError, match="TransactionCanceledException"):
+        service.transact_write_items(TransactItems=[dict(action.request) for action in actions])
 
 
 def test_an_item_that_moved_meanwhile_is_decided_again():

@@ -158,7 +158,7 @@ def shop(town, monkeypatch):
     """The town as a deployed stack."""
     functions = Lambda({"derive": town.deployed}, f"{ORDERS}=0,{CUSTOMERS}=0", sources=f"{ORDERS},{CUSTOMERS}")
     found = clients("parking", None, functions, dynamodb=town.service)
-    for place in ("cli.feeding", "cli.rebuilding"):
+    for place in ("cli.target",):
         monkeypatch.setattr(f"{place}.clients", lambda *_: found)
     monkeypatch.setattr("time.sleep", lambda _: None)
     town.functions = functions
@@ -359,6 +359,12 @@ def test_a_rebuild_of_one_view_reads_its_table_only(shop, capsys):
     assert {each["distributary"].get("table") for each in shop.functions.events} == {None, "customers"}
 
 
+@pytest.mark.parametrize("command", [("rebuild", "derive"), ("backfill", "orders", "--function", "derive")])
+def test_a_run_on_aws_is_refused_for_several_tables(shop, command, capsys):
+    assert main([*command, "--on-aws", "--stack", "shop"]) == 2
+    assert "--on-aws: derive reads orders, customers: leave out --on-aws" in capsys.readouterr().err
+
+
 def test_a_redrive_asks_for_each_table_by_itself():
     asked = []
 
@@ -374,9 +380,12 @@ def test_a_redrive_asks_for_each_table_by_itself():
         key = {"id": {"S": id}}
         return SimpleNamespace(branch="derive", table=table, item=id, version="1", entry=lambda: {"key": key})
 
-    steps = Redrive(None, lambda branch, table: Feed(table), None)
-    changes = [parked("orders", "a"), parked("customers", "a"), parked("orders", "b")]
-    assert [end.status for end in steps._reconciled("derive", changes)] == ["orders", "customers", "orders"]
+    function = SimpleNamespace(sources=dict.fromkeys(("orders", "customers")))
+    bucket = SimpleNamespace(stack=SimpleNamespace(function=lambda _: function))
+    steps = Redrive(bucket, lambda branch, table: Feed(table), None)
+    changes = [parked("orders", "a"), parked("customers", "a"), parked("orders", "b"), parked("users", "a")]
+    ends = [end.status for end in steps._reconciled("derive", changes)]
+    assert ends == ["orders", "customers", "orders", "Failed"]
     assert asked == [("orders", ["a", "b"]), ("customers", ["a"])]
 
 

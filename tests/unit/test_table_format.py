@@ -21,6 +21,7 @@ from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import decode_item
+from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.serial import Serial
 from tests.replaced import replace
@@ -419,7 +420,9 @@ def test_an_upgrade_moves_what_a_row_says_when_it_is_moved():
     newer = {**world.service.state["ledger"][old], "version": {"S": "9" * 46}}
 
     def between(**arguments):
-        if newer:
+        if newer and any(
+            each.get("Delete", {}).get("Key") == {"id": newer["id"]} for each in arguments["TransactItems"]
+        ):
             world.service.put_item(TableName="ledger", Item=dict(newer))
             newer.clear()
         return write(**arguments)
@@ -428,6 +431,32 @@ def test_an_upgrade_moves_what_a_row_says_when_it_is_moved():
     world.verify(repair=True)
     assert old not in world.service.state["ledger"]
     assert world.service.state["ledger"]["sums|users/user_id=S:c",]["version"]["S"].startswith("9" * 46)
+
+
+def test_an_upgrade_asks_for_no_move_twice():
+    world, asked = World(old=True), []
+    write = world.service.transact_write_items
+
+    def noting(**arguments):
+        asked.extend(each["Put"]["Item"]["id"]["S"] for each in arguments["TransactItems"] if "Put" in each)
+        return write(**arguments)
+
+    world.service.transact_write_items = noting
+    prepare(world.known, Scan(world.tables, Serial(), 2), "users", True)
+    assert len(asked) == len(set(asked)) == 16
+
+
+def test_an_upgrade_ends_at_once_with_what_the_service_refuses_it_for():
+    world, calls = World(old=True), []
+
+    def refused(**arguments):
+        calls.append(arguments)
+        raise refusal("TransactWriteItems", "AccessDeniedException", "no")
+
+    world.service.transact_write_items = refused
+    with pytest.raises(Unavailable, match="ledger TransactWriteItems: AccessDenied"):
+        world.verify(repair=True)
+    assert len(calls) == 2, "one a segment"
 
 
 def test_an_upgrade_never_overwrites_a_new_row_and_moves_the_others():

@@ -100,3 +100,13 @@ def test_a_view_that_is_not_declared_is_refused(service, monkeypatch):
     declare(monkeypatch, ALL)
     with pytest.raises(ConfigError, match="no view is called other"):
         run(options(view=("other",)))
+
+
+def test_each_table_that_is_not_there_is_named_with_its_option(service, monkeypatch):
+    declare(monkeypatch, ALL, BY_STATUS)
+    with pytest.raises(ConfigError) as raised:
+        run(replace(options(), derived_table="nope", tombstone_table="neither"))
+    assert [fault.split(";")[0] for fault in raised.value.faults] == [
+        "--derived-table: table nope: ResourceNotFoundException",
+        "--tombstone-table: table neither: ResourceNotFoundException",
+    ]

@@ -13,9 +13,11 @@ from distributary.consumer.parking import Parking
 from distributary.derive import Aggregate, Entity, Latest, Projection, check
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.command import lines
+from distributary.derive.verify.expected_rows import Problem
+from distributary.derive.verify.group_diff import GroupFinding, Sums
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.repair import Repair
-from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.scan import Scan, look_at_groups
 from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
@@ -146,6 +148,34 @@ def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World
     assert {name: typed for name, typed in world.derived[key].items() if name in healthy} == healthy
     world.derived.pop(key)
     world.mended()
+
+
+def test_another_programs_row_under_a_groups_key_is_replaced_as_it_was_seen(world: World) -> None:
+    """It has no revision. What came in its place meanwhile is the stream's."""
+    ours, at = world.derived["SUM", "c"], ("SUM", "c")
+    world.derived[at] = {"pk": {"S": "SUM"}, "sk": {"S": "c"}, "mine": {"S": "yes"}}
+    sums = next(view for view in VIEWS if view.name == "sums")
+    ((found,), _) = look_at_groups(Scan(world.tables, Serial(), 2), [(sums, at)])
+    repair, seen = Repair(world.tables, world.register), world.derived[at]
+    for meanwhile in (ours, None):
+        world.derived.pop(at)
+        world.derived.update({at: meanwhile} if meanwhile else {})
+        assert not repair.group(found)
+        assert world.derived.get(at) == meanwhile
+    world.derived[at] = seen
+    assert repair.group(found)
+    assert world.derived[at].keys() == ours.keys()
+
+
+def test_another_programs_row_where_no_group_is_due_is_reported_and_stays(world: World) -> None:
+    foreign = {"pk": {"S": "SUM"}, "sk": {"S": "q"}, "mine": {"S": "yes"}}
+    world.derived["SUM", "q"] = foreign
+    report = world.verify(repair=True)
+    assert report.samples == {"unknown": [{"where": "SUM | q"}]}
+    sums = next(view for view in VIEWS if view.name == "sums")
+    went_meanwhile = GroupFinding(sums, ("SUM", "q"), foreign, Sums(), {}, (Problem("dead", "SUM | q"),))
+    assert not Repair(world.tables, world.register).group(went_meanwhile)
+    assert world.derived["SUM", "q"] == foreign
 
 
 def test_a_wrong_shard_and_a_dead_group_are_found_and_repaired(world: World) -> None:

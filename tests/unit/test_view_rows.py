@@ -318,3 +318,18 @@ def test_a_computed_attribute_does_not_see_another():
         name="v", of=LINE, pk="{b}", sk="x", compute={"a": lambda i: "a", "b": lambda i: i.get("a", "none")}, count="n"
     )
     assert list(contribution(change(new={"email": {"S": "x"}}), declared).shares) == [("none", "x")]
+
+
+@pytest.mark.parametrize("on_expiry", ["remove", "keep"])
+def test_a_first_fill_asks_nothing_for_an_item_that_no_view_is_about(on_expiry):
+    """Nothing was kept before it, and what the stream has brought since is newer."""
+    common = {"of": USER, "where": lambda _: False, "on_expiry": on_expiry}
+    row = Projection(name="row", pk="ROW#{user_id}", sk="ALL", **common)
+    views = check([row, Aggregate(name="sum", pk="SUM#{user_id}", sk="ALL", count="users", **common)])
+
+    def asked(**note):
+        found = change(0, "INSERT", new=ITEM, distributary={"origin": "snapshot", **note})
+        return len(plan(views, found)[0]), len(entries(views, found)[0])
+
+    assert asked(first_fill=True) == (0, 0)
+    assert asked() == (1, 1)

@@ -45,8 +45,9 @@ def life(archive: Archive, keys: Mapping[str, Typed], moment: int, progress: Pro
 
     A stream's times are whole seconds: changes of the moment's own second are included. Before the first archived
     change, an item is what that change's old image says. All of the archive is read. Raises ConfigError for keys that
-    are none, for a damaged object or line; Unavailable where S3 breaks off.
+    are none, a moment before the archive begins, a damaged object or line; Unavailable where S3 breaks off.
     """
+    archive.check_begun(moment)
     events: dict[Position, Event] = {}
     before: ArchivedChange | None = None
     after: ArchivedChange | None = None

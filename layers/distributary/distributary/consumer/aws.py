@@ -63,10 +63,11 @@ class Later:
 AwsError = (ClientError, BotoCoreError)
 
 _PERMANENT = {"ValidationException", "ItemCollectionSizeLimitExceededException", "SerializationException"}
+_GRANT = "grant the function's role this action (a command: your own role)"
 _DEPLOYMENT = {
-    "AccessDenied": "grant the function's role this action",
+    "AccessDenied": _GRANT,
     "ValidationException": "the table has another key than is written: make it anew, or correct its name",
-    "AccessDeniedException": "grant the function's role this action",
+    "AccessDeniedException": _GRANT,
     "NoSuchBucket": "correct the bucket's name in the stack's parameters",
     "ResourceNotFoundException": "correct the table's name and region in the stack's parameters",
     "UnrecognizedClientException": "check the function's credentials and region",

@@ -14,6 +14,9 @@ from distributary.stream.change import Change, Undecodable, Unlisted
 
 REPLAY = "replay"
 
+LATE = "older than its rule allows: no message is sent that late"
+"""Why a record is ignored that its branch would take with `even_if_old`."""
+
 MOST_RECORDS = 1000
 """Of one event."""
 

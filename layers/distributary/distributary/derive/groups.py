@@ -238,14 +238,11 @@ def _edges(
     places: dict[str, str] = {}
     shown: dict[str, Typed] = {}
     for edge in shape.edges:
-        there = {sort: row["value"] for (of, sort), row in members.items() if of == edge.of and row is not None}
-        gone = {sort for (of, sort), row in members.items() if of == edge.of and row is None}
-        for place, value in neighbours.get(edge, ()):
-            if place not in gone:
-                there.setdefault(place, value)
+        own = {sort: row for (of, sort), row in members.items() if of == edge.of}
+        there = {sort: row["value"] for sort, row in own.items() if row is not None}
+        there |= {place: value for place, value in neighbours.get(edge, ()) if place not in own}
         before = group.edge(edge)
-        stays = before is not None and before not in gone
-        candidates = {*there, *([before] if before is not None and stays else [])}
+        candidates = {*there, *(() if before is None or before in own else (before,))}
         if not candidates:
             continue
         place = max(candidates, key=str.encode) if edge.last else min(candidates, key=str.encode)
@@ -261,7 +258,7 @@ def _shown(edge: Edge, value: Typed) -> dict[str, Typed]:
 def _kept(edge: Edge, row: Row) -> dict[str, Typed]:
     if edge.output:
         return {edge.output: row[edge.output]}
-    return {name: typed for name, typed in row.items() if name not in ("pk", "sk", STATE, REVISION)}
+    return dict(row)
 
 
 def _numbers(typed: Typed | None) -> dict[str, Decimal]:

@@ -111,13 +111,13 @@ class View(Struct, frozen=True):
 
     def concerned(self, change: Change) -> bool:
         """See `concerns`. An inserted item may find what the one before it left: its delete was lost, or it was one by
-        TTL, which the view with `on_expiry="keep"` only marks."""
+        TTL, which the view with `on_expiry="keep"` only marks. Before a first fill there is nothing that it left."""
         if not self.declared.of.reads(change.source):
             return False
         claims, keep = self.declared.of.claims, self.keeps_expired
         if keep and change.expired:
             return change.old is not None and self.holds(change.old)
-        inserted = change.kind is Kind.INSERT and (keep or claimable(claims, change.keys))
+        inserted = change.kind is Kind.INSERT and not change.first_fill and (keep or claimable(claims, change.keys))
         return concerns(change, self.holds, claims) or inserted
 
     def found_nothing(self, change: Change) -> bool:

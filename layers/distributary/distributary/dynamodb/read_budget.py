@@ -66,8 +66,7 @@ class Pace:
 
 
 class Metered(Struct, frozen=True):
-    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read. Writes
-    do not wait."""
+    """A client whose reads by key wait for their turn, until the deadline, and are charged for what they read."""
 
     client: Any
     pace: Pace
@@ -75,21 +74,10 @@ class Metered(Struct, frozen=True):
 
     def batch_get_item(self, **arguments: Any) -> Mapping[str, Any]:
         """See `ItemClient`. Raises Unavailable as `Pace.wait`."""
-        return self._read(self.client.batch_get_item, arguments)
+        return self.read(self.client.batch_get_item, arguments)
 
-    def get_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """As `batch_get_item`."""
-        return self._read(self.client.get_item, arguments)
-
-    def put_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """See `ItemClient`."""
-        return self.client.put_item(**arguments)
-
-    def delete_item(self, **arguments: Any) -> Mapping[str, Any]:
-        """See `ItemClient`."""
-        return self.client.delete_item(**arguments)
-
-    def _read(self, operation: Operation, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    def read(self, operation: Operation, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As `batch_get_item`, for another operation that reads by key."""
         self.pace.wait(self.deadline)
         answer = operation(ReturnConsumedCapacity="TOTAL", **arguments)
         self.pace.paid(answer)

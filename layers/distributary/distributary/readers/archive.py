@@ -72,8 +72,8 @@ class Archive:
         one was never archived.
         """
         hours = self._hours()
-        if begin is not None and begin < hours[0][0]:
-            raise ConfigError(f"the archive of {self.table} begins at {shown_time(hours[0][0])}: begin there or later")
+        if begin is not None:
+            self.check_begun(begin)
         if begin is not None and begin >= hours[-1][0] + HOUR:
             raise ConfigError(
                 f"the archive of {self.table} ends in the hour of {shown_time(hours[-1][0])}: begin earlier, or wait "
@@ -81,6 +81,12 @@ class Archive:
             )
         first = None if begin is None else begin - begin % HOUR
         return [name for hour, name in hours if (first is None or hour >= first) and (end is None or hour < end)]
+
+    def check_begun(self, moment: int) -> None:
+        """Raises ConfigError for a moment (microseconds) before the first hour: what happened then is in no archive."""
+        begun = self._hours()[0][0]
+        if moment < begun:
+            raise ConfigError(f"the archive of {self.table} begins at {shown_time(begun)}: begin there or later")
 
     def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
         """See `readers.lines`."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from distributary.errors import ConfigError
 from distributary.readers.lines import parsed
-from distributary.readers.manifest import find
-from distributary.readers.place import place
+from distributary.readers.manifest import DataFile, find
+from distributary.readers.place import Place, place
 from distributary.stream.codec import Typed
 
 PAGE = 1000
@@ -25,12 +25,17 @@ def pages(address: str, s3: Callable[[], Any], keys: Sequence[str] = ()) -> Iter
         raise ConfigError(f"{where.shown(manifest.folder)}: this is an incremental export: give a full one")
     page: list[Item] = []
     for file in manifest.files:
-        for item in parsed(where, file.name, lambda line: _item(line, keys), "item of a full export", file.expected):
+        for item in items(where, file, keys):
             page.append(item)
             if len(page) == PAGE:
                 yield page
                 page = []
     yield page
+
+
+def items(where: Place, file: DataFile, keys: Sequence[str] = ()) -> Iterator[Item]:
+    """Those of one file. Raises as `pages` does."""
+    return parsed(where, file.name, lambda line: _item(line, keys), "item of a full export", file.expected)
 
 
 def _item(line: Any, keys: Sequence[str]) -> Item:

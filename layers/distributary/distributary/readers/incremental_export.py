@@ -7,8 +7,8 @@ from typing import Any
 from distributary.errors import ConfigError
 from distributary.readers.full_export import Item, check_keys
 from distributary.readers.lines import parsed
-from distributary.readers.manifest import find
-from distributary.readers.place import place
+from distributary.readers.manifest import DataFile, find
+from distributary.readers.place import Place, place
 
 NEW_AND_OLD, NEW = "NEW_AND_OLD_IMAGES", "NEW_IMAGE"
 
@@ -32,7 +32,12 @@ def changes(address: str, s3: Callable[[], Any], keys: Sequence[str] = ()) -> It
     if not manifest.incremental:
         raise ConfigError(f"{where.shown(manifest.folder)}: this is no incremental export")
     for file in manifest.files:
-        yield from parsed(where, file.name, lambda line: _change(line, keys), "net change of an item", file.expected)
+        yield from changes_in(where, file, keys)
+
+
+def changes_in(where: Place, file: DataFile, keys: Sequence[str] = ()) -> Iterator[NetChange]:
+    """Those of one file. Raises as `changes` does."""
+    return parsed(where, file.name, lambda line: _change(line, keys), "net change of an item", file.expected)
 
 
 def _change(line: Any, keys: Sequence[str]) -> NetChange:

@@ -114,6 +114,24 @@ def _with_bytes(typed: Typed) -> dict[str, Any]:
     return {tag: content}
 
 
+def typed_json(image: Mapping[str, Typed]) -> dict[str, Any]:
+    """An image as boto3 gives it, with its bytes in base64, as an event has it."""
+    return {name: _as_text(value) for name, value in image.items()}
+
+
+def _as_text(value: Typed) -> dict[str, Any]:
+    ((kind, content),) = value.items()
+    if kind == "B":
+        return {"B": base64.b64encode(content).decode()}
+    if kind == "BS":
+        return {"BS": [base64.b64encode(each).decode() for each in content]}
+    if kind == "M":
+        return {"M": typed_json(content)}
+    if kind == "L":
+        return {"L": [_as_text(each) for each in content]}
+    return {kind: content}
+
+
 def number_text(number: int | Decimal, where: str = "value") -> str:
     """The one text of a number, so that 1, 1.0 and 1E0 are the same key. Raises Rejected beyond 38 digits."""
     try:

@@ -10,6 +10,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.per_item import per_item
+from distributary.consumer.replay import LATE
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
@@ -33,9 +34,6 @@ SEND_SECONDS = 6.0
 
 UNKNOWN = "Unknown"
 """The metric that counts messages with an unknown outcome: they may have been sent or not."""
-
-LATE = "older than its rule allows: no message is sent that late"
-"""Why a message is not sent that may be sent on demand."""
 
 _LATE = Outcome(Status.IGNORED, LATE)
 _SUPPRESSED = Outcome(Status.IGNORED, "the address is suppressed: it bounced or complained")

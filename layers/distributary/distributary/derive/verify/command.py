@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from distributary.consumer.aws import AwsError, why_no_client, why_no_table
+from distributary.consumer.aws import AwsError, code_of, why_no_client, why_no_table
 from distributary.consumer.parallel import Parallel
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.table_format import TableFormat
@@ -64,6 +64,7 @@ def run(options: Options) -> Report:
     chosen, others = _views(options.view, table_of(table_arn(options.table)))
     _check(options)
     keys, items = _described(client, options.table, chosen)
+    _check_tables(client, options)
     expected = {"rows": 0, "ledger rows": 0, "groups": 0, "items": items}
     with progress(expected) as report_progress:
         verify = _assembled(options, client, chosen, others, keys, report_progress)
@@ -154,6 +155,20 @@ def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[st
     if faults := other_keys({f"view '{view.name}'": view.declared.of for view in views}, keys):
         raise ConfigError(faults)
     return keys, int(description.get("ItemCount", 0))
+
+
+def _check_tables(client: Any, options: Options) -> None:
+    """What else is wrong with a table, such as a permission, is found where the table is used."""
+    faults = []
+    for name in _TABLES:
+        if table := getattr(options, f"{name}_table"):
+            try:
+                client.describe_table(TableName=table)
+            except AwsError as error:
+                if code_of(error) == "ResourceNotFoundException":
+                    faults.append(f"--{name}-table: {why_no_table(table, error)}")
+    if faults:
+        raise ConfigError(faults)
 
 
 def lines(report: Report) -> Iterator[str]:

@@ -6,7 +6,7 @@ from threading import Lock
 
 from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.groups import REVISION, Group
-from distributary.derive.verify.expected_rows import Problem
+from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.derive.verify.group_diff import (
     GroupFinding,
     Members,
@@ -38,12 +38,14 @@ class GroupCheck:
     _members: dict[str, Members] = field(default_factory=dict)
     _rows: dict[Key, tuple[View, Row]] = field(default_factory=dict)
     _orphans: dict[str, str] = field(default_factory=dict)
+    _foreign: list[Key] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
 
     def row(self, view: View, key: Key, row: Row) -> None:
         """A row under a key of the view's groups; without a revision it is none that the branch wrote."""
         with self._lock:
             self._rows[key] = view, row if REVISION in row else {}
+            self._foreign += [] if REVISION in row else [key]
 
     def member(self, row: Row) -> None:
         """A counted member."""
@@ -69,6 +71,9 @@ class GroupCheck:
                 self.report.name("differences", view=each.view.name, item="", **where)
         if self.repair is not None and wrong:
             self._repair_all(self.repair, wrong)
+        for key in self._foreign:
+            if key not in self._sums.owners:
+                self.report.name("unknown", where=name_of(key))
         return len(known)
 
     def _known(self) -> list[tuple[View, Key]]:

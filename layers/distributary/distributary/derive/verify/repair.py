@@ -23,6 +23,7 @@ from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.branch import row_id
 from distributary.derive.delta import (
     Delta,
+    Entry,
     GroupDelta,
     RecordedContribution,
     Row,
@@ -100,7 +101,7 @@ class Repair:
         version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.tables.revision())
         recorded = RecordedContribution.read(finding.ledger)
-        delta = _repair_delta(difference(recorded, entry.contribution), recorded, finding)
+        delta = _repair_delta(difference(recorded, entry.contribution), recorded, entry, finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta, recorded)]])[kept.id]
 
     def _kept(self, finding: Finding, mark: str, at_least: int) -> Outcome:
@@ -147,17 +148,16 @@ def _writes(finding: Finding) -> list[tuple[Write, Row]]:
     return [(replace(write, version=newest), finding.derived[own]), *dead]
 
 
-def _repair_delta(delta: Delta, recorded: RecordedContribution, finding: Finding) -> Delta:
+def _repair_delta(delta: Delta, recorded: RecordedContribution, entry: Entry, finding: Finding) -> Delta:
     """The difference, and every row that is not as the ledger says."""
     want, rows = finding.want, finding.derived
     groups: dict[Any, GroupDelta] = dict(delta.groups)
-    if want.entry is not None:
-        for key, share in want.entry.contribution.shares.items():
-            shown = {name: (0, value) for name, value in share.members.items()}
-            at, mark = want.view.name, recorded.marks.get(key, "")
-            counted = {name: each for name, each in shown.items() if rows.get(member_key(at, key, name, mark))}
-            if key not in groups and counted:
-                groups[key] = GroupDelta({}, counted)
+    for key, share in entry.contribution.shares.items():
+        shown = {name: (0, value) for name, value in share.members.items()}
+        at, mark = want.view.name, recorded.marks.get(key, "")
+        counted = {name: each for name, each in shown.items() if rows.get(member_key(at, key, name, mark))}
+        if key not in groups and counted:
+            groups[key] = GroupDelta({}, counted)
     dead = {key for key, row in rows.items() if row and key not in want.rows and key not in want.values}
     return Delta({**delta.puts, **want.rows}, delta.deletes | dead, groups)
 

@@ -24,6 +24,10 @@ _READS = ("indices:data/read/mget*", "indices:data/read/get")
 
 NEEDS = {
     "function": Needs(("indices:data/write/bulk", "indices:data/read/mget"), (*_WRITES, *_READS)),
+    "rebuild": Needs(
+        ("indices:data/write/bulk", "indices:data/read/mget", "indices:data/read/scroll*"),
+        (*_WRITES, *_READS, "indices:data/read/search*", "indices:admin/refresh*"),
+    ),
     "purge": Needs(
         ("indices:data/write/bulk",),
         (

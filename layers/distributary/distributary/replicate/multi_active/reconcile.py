@@ -8,6 +8,7 @@ tests/unit/test_regions_reconcile_model.py enumerates the orders, `tests/schedul
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
@@ -33,6 +34,22 @@ UNTIMED = outcomes.parked(
     Rejected("the row does not say when it was written, and its record has not come: edit the item once more")
 )
 """What an item ends as that was written by the stream's second alone, if no record tells it."""
+
+
+class MeteredItems(Metered, frozen=True):
+    """See `ItemClient`. Reads of one item wait as well; writes do not."""
+
+    def get_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """Raises Unavailable as `Pace.wait`."""
+        return self.read(self.client.get_item, arguments)
+
+    def put_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """As it is."""
+        return self.client.put_item(**arguments)
+
+    def delete_item(self, **arguments: Any) -> Mapping[str, Any]:
+        """As it is."""
+        return self.client.delete_item(**arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +81,8 @@ class RegionsReconciler:
         by_name = {name: outcomes.of(end) for name, end in zip(by_item, ends, strict=True)}
         return [by_name[identity(each.keys)] for each in requests]
 
-    def _metered(self, rows: Rows, deadline: Deadline) -> Metered:
-        return Metered(rows.client, self.paces[rows.region], deadline)
+    def _metered(self, rows: Rows, deadline: Deadline) -> MeteredItems:
+        return MeteredItems(rows.client, self.paces[rows.region], deadline)
 
 
 def _change(asked: Reconcile) -> Change:

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from cli.stack import Function
 from distributary.consumer.backoff import backoff
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.partial_response import first_failure
+from distributary.consumer.replay import LATE
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.dynamodb_stream import identifier_of
-from distributary.welcome.branch import LATE
-from local.esm.batches import first_failure
 
 TRIES = 6
 """What fails so often has failed; it stays where it is."""
@@ -50,18 +49,18 @@ class Invoke(Protocol):
         """Its answer. Raises Unavailable if it raised, with its error."""
 
 
-def deployed(function: Function) -> Invoke:
-    """Invokes a function on AWS, and waits for it."""
+def deployed(client: Any, branch: str, arn: str) -> Invoke:
+    """Invokes a branch's function on AWS with a client of Lambda, and waits for it."""
 
     def invoke(event: Mapping[str, Any]) -> Any:
         body = json.dumps(event, ensure_ascii=False).encode()
-        answer = function.clients("lambda").invoke(FunctionName=function.arn, Payload=body)
+        answer = client.invoke(FunctionName=arn, Payload=body)
         payload = json.loads(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
             kind, message = payload.get("errorType", "error"), payload.get("errorMessage", "see its log")
             if kind == "ConfigError":
-                raise ConfigError(f"{function.branch}: {message}")
-            raise Unavailable(f"{function.branch}: {kind}: {message}")
+                raise ConfigError(f"{branch}: {message}")
+            raise Unavailable(f"{branch}: {kind}: {message}")
         return payload
 
     return invoke
@@ -70,11 +69,12 @@ def deployed(function: Function) -> Invoke:
 @dataclass(frozen=True, slots=True)
 class Feed:
     """Commands for one function. `table` is named in those that are about items, if the function reads several. `sleep`
-    in seconds."""
+    in seconds. Nothing is tried again after the deadline."""
 
     invoke: Invoke
-    table: str = ""
     sleep: Callable[[float], None] = field(default=time.sleep)
+    deadline: Deadline = FOREVER
+    table: str = ""
 
     def reconcile(self, entries: Sequence[Mapping[str, Any]], **more: Any) -> list[Ended]:
         """One end per entry, in order; see `consumer.reconcile`. What fails is asked again. Raises Unavailable if the
@@ -87,9 +87,9 @@ class Feed:
                 for end in self._asked(batch, more):
                     ends[next(places)] = end
             left = [place for place in left if ends[place].status == "Failed"]
-            if not left or tried == TRIES - 1:
+            if not left or tried == TRIES - 1 or not self.deadline.left():
                 return ends
-            backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
+            backoff(self.deadline, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return ends
 
     def replay(self, records: Sequence[Mapping[str, Any]], even_if_old: bool) -> list[Ended]:
@@ -129,9 +129,9 @@ class Feed:
             if at is None:
                 return len(records)
             done, tried = done + at, 0 if at else tried + 1
-            if tried == TRIES:
+            if tried == TRIES or not self.deadline.left():
                 return done
-            backoff(FOREVER, tried, first=1.0, longest=30.0, sleep=self.sleep)
+            backoff(self.deadline, tried, first=1.0, longest=30.0, sleep=self.sleep)
         return done
 
 

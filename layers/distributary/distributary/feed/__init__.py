@@ -1,0 +1,1 @@
+"""Functions fed again: keys to reconcile, records to replay, items that a table holds."""

@@ -1,0 +1,118 @@
+"""The commands that feed a function again, without a stack: the project's functions run on this machine."""
+
+import pytest
+
+from cli.main import main
+from local.aws import Aws
+from local.emulators import embedded
+
+VIEWS = """
+from distributary.derive import Aggregate, Entity, Projection
+
+ORDER = Entity(name="order", keys=("id",), attributes=("day", "total"))
+VIEWS = [
+    Projection(name="order", of=ORDER, pk="ORDER#{id}", sk="ORDER"),
+    Aggregate(name="sales", of=ORDER, pk="SALES#{day}", sk="TOTAL", sum={"revenue": "total"}),
+]
+"""
+STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
+KEY = {
+    "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+    "BillingMode": "PAY_PER_REQUEST",
+}
+
+
+class Town:
+    """A table of orders at an emulator of its own, to which the environment points."""
+
+    def __init__(self, endpoint, folder, capsys):
+        self.aws, self.folder, self._capsys = Aws.at_emulator(endpoint, "eu-west-1"), folder, capsys
+        self.dynamodb = self.aws.client("dynamodb")
+        (folder / "views.py").write_text(VIEWS)
+
+    def table(self, name, **more):
+        self.dynamodb.create_table(TableName=name, **KEY, **more)
+
+    def put(self, id, total="2", table="orders"):
+        total = {"N": total} if total.isdigit() else {"S": total}
+        self.dynamodb.put_item(TableName=table, Item={"id": {"S": id}, "day": {"S": "mon"}, "total": total})
+
+    def run(self, *arguments):
+        """The exit status, and what was printed."""
+        status = main([*arguments, f"--declared=derive={self.folder}"])
+        said = self._capsys.readouterr()
+        return status, said.out or said.err
+
+    def rows(self):
+        found = self.dynamodb.scan(TableName="distributary-DerivedTable")["Items"]
+        return {row["pk"]["S"]: row.get("revenue", {}).get("N") for row in found if not row["pk"]["S"].startswith("%")}
+
+
+@pytest.fixture(scope="module")
+def endpoint():
+    with embedded() as endpoints:
+        yield endpoints.aws
+
+
+@pytest.fixture
+def town(endpoint, tmp_path, monkeypatch, capsys):
+    """Its region keeps nothing of another test's."""
+    found = Town(endpoint, tmp_path, capsys)
+    for name, value in found.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in found.dynamodb.list_tables()["TableNames"]:
+        found.dynamodb.delete_table(TableName=name)
+    s3 = found.aws.client("s3")
+    for bucket in [each["Name"] for each in s3.list_buckets()["Buckets"]]:
+        for each in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=each["Key"])
+    found.table("orders", **STREAM)
+    return found
+
+
+def test_a_backfill_and_a_redrive_need_no_stack(town):
+    town.put("a"), town.put("b", "much")
+    assert town.run("backfill", "orders", "--function", "derive", "--first-fill") == (
+        0,
+        "        2  Applied\n2 items, 0 left\n",
+    )
+    assert town.rows() == {"ORDER#a": None, "ORDER#b": None, "SALES#mon": "2"}
+    status, said = town.run("parked", "list", "--table", "orders")
+    assert (status, "only numbers add up" in said) == (0, True), said
+
+    town.put("b", "5")
+    assert town.run("parked", "redrive", "--table", "orders") == (0, "1 redriven, 0 left\n")
+    assert town.rows()["SALES#mon"] == "7"
+    assert town.run("parked", "list", "--table", "orders") == (0, "nothing is parked\n")
+
+
+def test_what_another_table_parked_is_listed_and_left(town):
+    """The keys of both are of one form: read from the wrong table, such a change would seem deleted."""
+    town.table("other", **STREAM)
+    town.put("a", "much", table="other")
+    assert town.run("backfill", "other", "--function", "derive", "--first-fill")[0] == 0
+    status, said = town.run("parked", "redrive", "--table", "orders")
+    assert (status, said.splitlines()) == (
+        1,
+        ["left: 1 of derive: it is of table 'other', which this function does not read", "0 redriven, 1 left"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["parked", "list"], "give --stack NAME; for functions on this machine give --table NAME, their source"),
+        (["backfill", "orderz", "--function", "derive"], "the table orderz: ResourceNotFoundException"),
+        (["parked", "list", "--stack", "shop"], "--parameter and --declared are for functions on this machine"),
+    ],
+)
+def test_a_mistake_without_a_stack_is_one_line(town, arguments, says):
+    status, said = town.run(*arguments)
+    assert (status, says in said, said.count("\n")) == (2, True, 1), said
+
+
+def test_without_stack_and_endpoint_a_command_says_what_is_missing(monkeypatch, capsys):
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    assert main(["parked", "list"]) == 2
+    assert "start `distributary up`, and set AWS_ENDPOINT_URL" in capsys.readouterr().err
