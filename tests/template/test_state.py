@@ -135,3 +135,15 @@ def test_athena_reads_the_fields_that_a_line_has_and_keeps_their_case(template):
     fields = json.loads(line(change(0, "MODIFY")))
     assert mapped == {f"mapping.{field.lower()}": field for field in fields}
     assert {each["Name"] for each in table["Columns"]} == {field.lower() for field in fields}
+
+
+def test_the_derived_table_has_a_stream_of_both_images_if_it_is_asked_for(template):
+    images = {"StreamViewType": "NEW_AND_OLD_IMAGES"}
+    given = {"Fn::If": ["DerivedTableHasStream", images, {"Ref": "AWS::NoValue"}]}
+    assert template.properties("DerivedTable")["StreamSpecification"] == given
+    assert template.defaults()["DerivedTableStream"] == "false"
+    condition = template.document["Conditions"]["DerivedTableHasStream"]
+    assert condition == {"Fn::Equals": [{"Ref": "DerivedTableStream"}, "true"]}
+    output = template.document["Outputs"]["DerivedTableStreamArn"]
+    assert output["Condition"] == "DerivedTableHasStream"
+    assert output["Value"] == {"Fn::GetAtt": ["DerivedTable", "StreamArn"]}
