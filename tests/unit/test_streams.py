@@ -22,6 +22,7 @@ from tests.unit.records import event, stream_record
 
 USERS = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
 OLD, NEW = f"{USERS}/stream/2026-01-01T00:00:00.000", f"{USERS}/stream/2026-11-26T00:00:00.000"
+ORDERS = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000"
 OTHER = "arn:aws:dynamodb:eu-west-1:999999999999:table/users/stream/2026-01-01T00:00:00.000"
 
 
@@ -285,3 +286,14 @@ def test_a_binding_that_others_keep_writing_fails_instead_of_passing_unbound(tab
     tables.put_item = refused
     with pytest.raises(Unavailable, match="other functions keep writing it"):
         StreamBindings(tables, "tombstones", "derive").bind(OLD, 0)
+
+
+def test_a_command_about_a_table_binds_its_stream_alone_and_no_other_table():
+    bound = []
+    streams = Streams(0, {NEW: 1, ORDERS: 1, OLD: 0}, lambda stream, _: bound.append(stream), (NEW, ORDERS))
+    streams.bind_own("orders")
+    assert bound == [ORDERS]
+    streams.bind_own()
+    assert bound == [ORDERS, NEW]
+    with pytest.raises(ConfigError, match="the function reads users, orders, not 'customers'"):
+        streams.bind_own("customers")
