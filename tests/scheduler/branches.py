@@ -6,7 +6,7 @@ from functools import partial
 from tests.scheduler.archive import ArchiveWorld
 from tests.scheduler.broken import RandomBroken
 from tests.scheduler.choices import Choices
-from tests.scheduler.derive import DeriveWorld
+from tests.scheduler.derive import DeriveWorld, SteppingWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
@@ -82,6 +82,11 @@ def broken(seed: int, choices: Choices) -> World:
     return RandomBroken(seed, choices, plan)
 
 
+def stepped(seed: int, choices: Choices) -> World:
+    """Items written in several transactions, with the stream alone, repairs, or keys that are reconciled beside it."""
+    return (streamed, repaired, reconciled)[seed % 3](SteppingWorld, SAFE, seed // 3, choices)
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -97,6 +102,7 @@ BRANCHES: dict[str, Make] = {
     "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
+    "derive-stepped": stepped,
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
     "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
+from unittest import mock
 
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile
-from distributary.derive import check
+from distributary.derive import check, transaction_queue
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.factory import build, reconciler
 from distributary.derive.table_format import TableFormat
@@ -23,6 +24,9 @@ from tests.scheduler.world import SOURCE, Expiring, Plan, World
 from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
+
+FEW = 7
+"""Actions: the ledger's row, a group's row, and what one item that moves changes of its members."""
 
 
 class DeriveWorld(World):
@@ -93,6 +97,15 @@ class DeriveWorld(World):
             check_settled(self.service, "derived", table, self.pooled, self.views)
         except AssertionError as error:
             raise AssertionError(f"{when}: {error}") from None
+
+
+class SteppingWorld(DeriveWorld):
+    """Transactions hold little more than one group with its members: most items are written in steps."""
+
+    def run(self) -> None:
+        """See `World`."""
+        with mock.patch.object(transaction_queue, "ACTIONS", FEW):
+            super().run()
 
 
 class KeepingWorld(Expiring, DeriveWorld):

@@ -1,5 +1,6 @@
 """What an item contributed is replaced exactly once, in few calls, and what cannot be written stands alone."""
 
+from contextlib import nullcontext
 from decimal import Decimal
 from itertools import pairwise, permutations
 
@@ -291,14 +292,104 @@ def test_latest_by_a_function_that_fails_is_parked():
     assert (end.status, end.cause) == (Status.PARKED, "view 'first': 'by' raised KeyError")
 
 
-def test_a_row_per_member_beyond_what_a_transaction_moves_is_parked():
+def test_more_rows_than_an_item_may_have_are_parked():
     world = World(TAGS)
-    (end,) = world.deliver(order(1, "u", tags={"SS": [f"t{n}" for n in range(50)]}))
-    assert (end.status, end.cause) == (Status.PARKED, "view 'tags': the item would have 50 rows, and may have 49")
-    (end,) = world.deliver(order(2, "u", tags={"SS": [f"t{n}" for n in range(49)]}))
-    (end,) = world.deliver(edit(3, "u", tags={"SS": [f"s{n}" for n in range(49)]}))
-    assert end.status is Status.APPLIED
-    assert len(world.rows()) == 49
+    (end,) = world.deliver(order(1, "u", tags={"SS": [f"t{n}" for n in range(1001)]}))
+    assert end.status is Status.PARKED
+    assert end.cause == "view 'tags': the item would have 1001 rows or groups, and may have 1000"
+
+
+MANY = Aggregate(name="many", of=ORDER, pk="MANY#{each}", sk="N", each="tags", count="n", max={"most": "total"})
+
+
+def tagged(letter, many):
+    return {"day": {"S": "mon"}, "total": {"N": "5"}, "tags": {"SS": [f"{letter}{n}" for n in range(many)]}}
+
+
+@pytest.mark.parametrize("view", [TAGS, MANY], ids=["rows", "groups"])
+def test_more_than_a_transaction_holds_is_written_in_steps(view):
+    world = World(view)
+    before, after = (tagged(letter, 130) for letter in "ts")
+    assert world.statuses(change(1, user="u", new=before)) == [Status.APPLIED]
+    assert len(world.rows()) == 130
+    world.service.calls.clear()
+    assert world.statuses(change(2, "MODIFY", user="u", new=after, old=before)) == [Status.APPLIED]
+    assert {pk.partition("#")[2][0] for pk, _ in world.rows()} == {"s"}
+    assert world.service.calls["TransactWriteItems"] == (3 if view is TAGS else 6)
+    assert world.statuses(change(3, "REMOVE", user="u", old=after)) == [Status.APPLIED]
+    assert not world.service.state["derived"]
+    (row,) = (row for (id,), row in world.service.state["ledger"].items() if id.startswith(view.name))
+    assert set(row) == {"id", "version", "format", "expires_at"}
+
+
+class CrashAfter(Refusing):
+    """Dies after so many transactions."""
+
+    def __init__(self, service, transactions):
+        self.service, self.left = service, transactions
+
+    def transact_write_items(self, **arguments):
+        if not self.left:
+            raise KeyboardInterrupt
+        self.left -= 1
+        return self.service.transact_write_items(**arguments)
+
+
+class Meanwhile(Refusing):
+    """Something else happens before the first transaction."""
+
+    def __init__(self, service, does):
+        self.service, self.does = service, [does]
+
+    def transact_write_items(self, **arguments):
+        while self.does:
+            self.does.pop()()
+        return self.service.transact_write_items(**arguments)
+
+
+def test_two_invocations_that_go_on_from_one_step_count_once():
+    """Both have read what the first step left; the ledger's row has the same version after each step."""
+    first, second = tagged("a", 70), tagged("b", 120)
+    changed = change(2, "MODIFY", user="u", new=second, old=first)
+    world, right = World(MANY), World(MANY)
+    world.deliver(change(1, user="u", new=first))
+    crashing, other = World(MANY, client=lambda service: CrashAfter(service, 1)), World(MANY)
+    late = World(MANY, client=lambda service: Meanwhile(service, lambda: other.deliver(changed)))
+    for each in (crashing, other, late):
+        each.service.state = world.service.state
+    with pytest.raises(KeyboardInterrupt):
+        crashing.deliver(changed)
+    assert late.statuses(changed) == [Status.SUPERSEDED]
+    right.deliver(change(2, user="u", new=second))
+    assert world.rows() == right.rows()
+
+
+@pytest.mark.parametrize("done", range(6))
+@pytest.mark.parametrize("then", ["again", "newer", "older", "gone"])
+def test_steps_that_a_crash_broke_off_are_gone_on_with(done, then):
+    """By the same change, by a newer one, or after one that came late; an older one waits for it."""
+    other = World(MANY)
+    first, second, third = tagged("a", 70), tagged("b", 120), tagged("c", 90)
+    history = [
+        change(1, user="u", new=first),
+        change(2, "MODIFY", user="u", new=second, old=first),
+        change(3, "MODIFY", user="u", new=third, old=second),
+        change(4, "REMOVE", user="u", old=third),
+    ]
+    world = World(MANY)
+    world.deliver(history[0])
+    crashing = World(MANY, client=lambda service: CrashAfter(service, done))
+    crashing.service.state = world.service.state
+    with pytest.raises(KeyboardInterrupt) if done < 4 else nullcontext():
+        crashing.deliver(history[1])
+    if then == "older":
+        assert world.statuses(history[0]) == [Status.SUPERSEDED]
+    rest = {"again": history[1:2], "newer": history[2:3], "older": history[1:2], "gone": history[3:]}[then]
+    world.deliver(*rest)
+    other.deliver(*rest)
+    assert world.rows() == other.rows()
+    assert world.statuses(history[1]) == [Status.SUPERSEDED]
+    assert world.rows() == other.rows()
 
 
 def read_group(world, **group):

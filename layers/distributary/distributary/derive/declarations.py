@@ -37,8 +37,8 @@ class Projection:
             [computed attributes](derive.md#computed-attributes).
         where: Which items have rows; all of them if None.
         each: The name of a set or a list, or a function of the item that returns the members. The item has a row for
-            each member, at most 49. Templates call the member `{each}`, and what is inside it `{each.sku}`; functions
-            read it as `item["each"]`. Of two members with the same key the last one has the row.
+            each member, at most 1,000. Templates call the member `{each}`, and what is inside it `{each.sku}`;
+            functions read it as `item["each"]`. Of two members with the same key the last one has the row.
         expires_at: The attribute with the time (a number, epoch seconds) at which the row's TTL ends, or a function of
             the item. Nothing else in the row may be called `expires_at`.
         on_expiry: What follows when the source's TTL deletes the item: `"remove"` removes its rows, `"keep"` leaves

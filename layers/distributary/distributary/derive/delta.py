@@ -1,6 +1,6 @@
 """What one item contributes to one view, as it is, as the ledger keeps it, and the difference of the two."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
 
 from distributary.stream.canonical import digest
@@ -66,7 +66,8 @@ class Contribution(Struct, frozen=True):
 class Entry(Struct, frozen=True):
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
     repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
-    `mark`: of what outlives its item, see `version.KEPT`."""
+    `mark`: of what outlives its item, see `version.KEPT`. `rest`: of a step towards it, what the ledger remembers
+    besides `contribution`; see `PendingEntry.step`."""
 
     id: str
     view: str
@@ -76,6 +77,7 @@ class Entry(Struct, frozen=True):
     revision: str = ""
     if_present: bool = False
     mark: str = ""
+    rest: "RecordedContribution | None" = None
 
 
 class RecordedContribution(Struct, frozen=True):
@@ -113,6 +115,18 @@ class RecordedContribution(Struct, frozen=True):
                 {(of, sort): kept for of, sort, kept in map(_strings, members["L"])},
             )
         return cls(rows, shares, marks)
+
+    def without(self, keys: Collection[Key]) -> "RecordedContribution":
+        """What is left of it."""
+        rows = {key: kept for key, kept in self.rows.items() if key not in keys}
+        shares = {key: kept for key, kept in self.shares.items() if key not in keys}
+        return RecordedContribution(rows, shares, {key: mark for key, mark in self.marks.items() if key in shares})
+
+    def beside(self, other: "RecordedContribution") -> "RecordedContribution":
+        """Both, which have no key in common."""
+        return RecordedContribution(
+            {**self.rows, **other.rows}, {**self.shares, **other.shares}, {**self.marks, **other.marks}
+        )
 
     def written(self) -> dict[str, Typed]:
         """Attributes of a ledger row; what is empty is left out."""

@@ -16,6 +16,9 @@ WRITTEN: dict[str, Typed] = {FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
 """What a row of this release holds beside its content."""
 
 
+UNFINISHED: dict[str, Typed] = {"unfinished": {"BOOL": True}}
+"""What the ledger's row of an item holds while its version is written in several transactions, and not all are."""
+
 _KEPT = "kept"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row, typed_key
-from distributary.derive.format import WRITTEN, check_derived_row, marked
+from distributary.derive.format import UNFINISHED, WRITTEN, check_derived_row, marked
 from distributary.dynamodb.requests import batch_get, called
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
@@ -18,10 +18,10 @@ from distributary.stream.codec import Typed
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, in a view that
-    keeps what TTL takes `kept` (BOOL, whether TTL took the item), and `expires_at`
-    (N, epoch seconds, the table's TTL attribute) on the rows of items that contribute nothing any more; `derived` has
-    `pk` and `sk` (S)."""
+    """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, `unfinished`
+    (BOOL) if that is only a part of what the version contributes, in a view that keeps what TTL takes `kept` (BOOL,
+    whether TTL took the item), and `expires_at` (N, epoch seconds, the table's TTL attribute) on the rows of items that
+    contribute nothing any more; `derived` has `pk` and `sk` (S)."""
 
     client: Any
     ledger: str
@@ -67,7 +67,10 @@ class LedgerTables:
             "version": {"S": versions.to_text(entry.version, entry.revision)},
             **WRITTEN,
         }
-        row |= RecordedContribution.of(entry.contribution, marks).written()
+        recorded = RecordedContribution.of(entry.contribution, marks)
+        if entry.rest is not None:
+            return row | recorded.beside(entry.rest).written() | marked(entry.mark) | UNFINISHED
+        row |= recorded.written()
         if entry.contribution != Contribution():
             row |= marked(entry.mark)
         else:

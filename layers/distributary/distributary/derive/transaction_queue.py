@@ -1,6 +1,6 @@
 """Transactions that share groups, one after the other, until each entry has its outcome."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
@@ -115,11 +115,29 @@ class TransactionQueue:
             nexts = self._nexts(touched)
             actions = self._actions(job.cases, nexts, touched)
             if len(actions) > ACTIONS:
-                raise Rejected(f"the change would take {len(actions)} actions, and a transaction holds {ACTIONS}")
+                self._step(job, actions)
+                return
         except Rejected as error:
             self._divide(job, error)
             return
         self._transact(job, actions, nexts, touched)
+
+    def _step(self, job: Job, actions: Sequence[Action]) -> None:
+        """As many of one entry's rows and groups as one transaction holds; the others follow when it has ended. Raises
+        Rejected if it holds not even one."""
+        if len(job.cases) > 1:
+            self._jobs.extendleft(Job(half, job.tries) for half in reversed(halves(job.cases)))
+            return
+        (case,), left, keys = job.cases, ACTIONS - 1, list[Key]()
+        taken = Counter(action.group for action in actions)
+        for key in case.keys:
+            cost = taken[key] or 1
+            if cost <= left:
+                keys.append(key)
+                left -= cost
+        if not keys or case.entry.rest is not None:
+            raise Rejected(f"the change would take {len(actions)} actions, and a transaction holds {ACTIONS}")
+        self._jobs.appendleft(Job([case.step(keys, self._tables.revision())], job.tries))
 
     def _divide(self, job: Job, error: DistributaryError) -> None:
         """Halves, until the entry that cannot be written is alone. It is rejected if it also fails against rows that
@@ -203,7 +221,11 @@ class TransactionQueue:
             places, built = touched[key].members(key), touched[key].built_members(key)
             self._rows |= {places[name]: row or {} for name, row in following.members.items()}
             self._rows |= {built[name]: row or {} for name, row in following.built.items()}
-        self._end(job.cases, APPLIED)
+        self._end([case for case in job.cases if case.whole is None], APPLIED)
+        for case in job.cases:
+            if case.whole is not None:
+                left = next(each.request["Put"]["Item"] for each in actions if each.entry == case.entry.id)
+                self._jobs.appendleft(Job([PendingEntry.of(case.whole, left)]))
 
     def _after(self, job: Job, actions: Sequence[Action], error: Exception) -> None:
         reasons = (getattr(error, "response", None) or {}).get("CancellationReasons", [])
@@ -263,7 +285,7 @@ class TransactionQueue:
             elif overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(PendingEntry.of(case.entry, row))
+                again.append(PendingEntry.of(case.whole or case.entry, row))
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.derive.delta import (
+    Contribution,
     Delta,
     Entry,
     GroupDelta,
@@ -16,8 +17,9 @@ from distributary.derive.delta import (
     difference,
     group_delta,
 )
+from distributary.derive.format import UNFINISHED
 from distributary.stream import version as versions
-from distributary.stream.struct import Struct, field
+from distributary.stream.struct import Struct, field, replace
 
 ACTIONS = 100
 BYTES = 3_500_000
@@ -39,12 +41,13 @@ _BUSY_ERRORS = {
 class PendingEntry(Struct, frozen=True):
     """An entry beside the ledger row that it was compared with: `read` is that row's version as text, None if
     absent: every writer changes it, so that a condition on it is one on the whole row. `recorded` is what the row
-    says."""
+    says. Of a step, `whole` is the entry that it leads to."""
 
     entry: Entry
     read: str | None
     delta: Delta
     recorded: RecordedContribution
+    whole: Entry | None = None
 
     @classmethod
     def of(cls, entry: Entry, row: Row) -> "PendingEntry":
@@ -65,6 +68,27 @@ class PendingEntry(Struct, frozen=True):
         own = {key: mark for key, mark in counted.items() if key in self.delta.groups}
         return {**self.recorded.marks, **own}
 
+    @property
+    def keys(self) -> list[Key]:
+        """The rows and groups that it changes."""
+        return [*self.delta.puts, *self.delta.deletes, *self.delta.groups]
+
+    def step(self, keys: Collection[Key], revision: str) -> "PendingEntry":
+        """These of its rows and groups alone, in a transaction after which the ledger remembers just that: whoever goes
+        on, this invocation or another, writes the difference from there. The revision tells it from every other step
+        of this version."""
+        entry, delta = self.entry, self.delta
+        rows = {key: row for key, row in entry.contribution.rows.items() if key in keys}
+        shares = {key: share for key, share in entry.contribution.shares.items() if key in keys}
+        part = Delta(
+            {key: row for key, row in delta.puts.items() if key in keys},
+            delta.deletes & frozenset(keys),
+            {key: each for key, each in delta.groups.items() if key in keys},
+        )
+        rest, contribution = self.recorded.without(keys), Contribution(rows, shares)
+        towards = replace(entry, contribution=contribution, revision=revision, rest=rest)
+        return PendingEntry(towards, self.read, part, self.recorded, self.whole or entry)
+
     def touched(self) -> set[Key]:
         """The rows that it writes, besides the ledger's."""
         return self.delta.touched(self.entry.view)
@@ -76,8 +100,11 @@ class PendingEntry(Struct, frozen=True):
 
 
 def overtaken(entry: Entry, row: Row) -> bool:
-    """Whether the ledger has seen this version of the item, or a newer one."""
-    return bool(row) and versions.from_text(row["version"]["S"]) >= entry.version
+    """Whether the ledger has seen this version of the item, and all of it, or a newer one."""
+    if not row:
+        return False
+    seen = versions.from_text(row["version"]["S"])
+    return seen > entry.version or (seen == entry.version and not row.items() >= UNFINISHED.items())
 
 
 class Action(Struct, frozen=True):

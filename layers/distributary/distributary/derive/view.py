@@ -22,8 +22,8 @@ KEY_ATTRIBUTES = ("pk", "sk")
 EXPIRY = "expires_at"
 """The derived table's TTL attribute; N, epoch seconds."""
 
-MAX_ROWS = 49
-"""Of one item: as many may go while as many come, in one transaction with the ledger's row."""
+MAX_PARTS = 1000
+"""Rows or groups of one item in a view: the ledger's row of at most 400 KB names them all."""
 
 
 _SHARD = re.compile(r"%s[0-9]+$")
@@ -72,20 +72,20 @@ class View(Struct, frozen=True):
 
     def parts(self, item: Image) -> list[tuple[tuple[str, str], Scope]]:
         """What the item has in the view: for each of its members, or for itself, the key of a row or a group, and what
-        the declaration reads there. What lacks an attribute of the key has none. Raises Rejected as `key`."""
+        the declaration reads there. What lacks an attribute of the key has none. Raises Rejected as `key`, and
+        for more than `MAX_PARTS` of them."""
         whole = Scope(item, self.declared.compute)
         each = self.declared.each
         scopes = [whole] if each is None else [whole.at(member) for member in _members(each, whole)]
         named = {*self.pk.attributes, *self.sk.attributes}
-        return [(self.key(scope), scope) for scope in scopes if all(name in scope for name in named)]
+        found = [(self.key(scope), scope) for scope in scopes if all(name in scope for name in named)]
+        if len(found) > MAX_PARTS and (many := len({key for key, _ in found})) > MAX_PARTS:
+            raise Rejected(f"the item would have {many} rows or groups, and may have {MAX_PARTS}")
+        return found
 
     def rows(self, item: Image) -> dict[tuple[str, str], Scope]:
-        """A Projection's rows of the item: of two members with one key, the last. Raises Rejected as `parts`, and for
-        more rows than one transaction can move."""
-        found = dict(self.parts(item))
-        if len(found) > MAX_ROWS:
-            raise Rejected(f"the item would have {len(found)} rows, and may have {MAX_ROWS}")
-        return found
+        """A Projection's rows of the item: of two members with one key, the last. Raises Rejected as `parts`."""
+        return dict(self.parts(item))
 
     def holds(self, item: Image) -> bool:
         """Whether the view is about the item. Raises Rejected if a predicate fails on it."""
