@@ -152,6 +152,15 @@ class Delta(Struct, frozen=True):
     deletes: frozenset[Key]
     groups: Mapping[Key, GroupDelta]
 
+    def of(self, keys: Collection[Key]) -> "Delta":
+        """Of these rows and groups alone."""
+        chosen = frozenset(keys)
+        return Delta(
+            {key: row for key, row in self.puts.items() if key in chosen},
+            self.deletes & chosen,
+            {key: each for key, each in self.groups.items() if key in chosen},
+        )
+
     def touched(self, view: str) -> set[Key]:
         """The rows that must be written, besides the ledger's."""
         members = {member_key(view, group, name) for group, delta in self.groups.items() for name in delta.members}

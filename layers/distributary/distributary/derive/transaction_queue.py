@@ -225,7 +225,7 @@ class TransactionQueue:
         for case in job.cases:
             if case.whole is not None:
                 left = next(each.request["Put"]["Item"] for each in actions if each.entry == case.entry.id)
-                self._jobs.appendleft(Job([PendingEntry.of(case.whole, left)]))
+                self._jobs.appendleft(Job([case.whole.after(case, left)]))
 
     def _after(self, job: Job, actions: Sequence[Action], error: Exception) -> None:
         reasons = (getattr(error, "response", None) or {}).get("CancellationReasons", [])
@@ -285,7 +285,7 @@ class TransactionQueue:
             elif overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(PendingEntry.of(case.whole or case.entry, row))
+                again.append(PendingEntry.of(case.whole.entry if case.whole else case.entry, row))
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:

@@ -41,13 +41,13 @@ _BUSY_ERRORS = {
 class PendingEntry(Struct, frozen=True):
     """An entry beside the ledger row that it was compared with: `read` is that row's version as text, None if
     absent: every writer changes it, so that a condition on it is one on the whole row. `recorded` is what the row
-    says. Of a step, `whole` is the entry that it leads to."""
+    says. Of a step, `whole` is what it is a step of."""
 
     entry: Entry
     read: str | None
     delta: Delta
     recorded: RecordedContribution
-    whole: Entry | None = None
+    whole: "PendingEntry | None" = None
 
     @classmethod
     def of(cls, entry: Entry, row: Row) -> "PendingEntry":
@@ -77,17 +77,17 @@ class PendingEntry(Struct, frozen=True):
         """These of its rows and groups alone, in a transaction after which the ledger remembers just that: whoever goes
         on, this invocation or another, writes the difference from there. The revision tells it from every other step
         of this version."""
-        entry, delta = self.entry, self.delta
-        rows = {key: row for key, row in entry.contribution.rows.items() if key in keys}
-        shares = {key: share for key, share in entry.contribution.shares.items() if key in keys}
-        part = Delta(
-            {key: row for key, row in delta.puts.items() if key in keys},
-            delta.deletes & frozenset(keys),
-            {key: each for key, each in delta.groups.items() if key in keys},
-        )
-        rest, contribution = self.recorded.without(keys), Contribution(rows, shares)
-        towards = replace(entry, contribution=contribution, revision=revision, rest=rest)
-        return PendingEntry(towards, self.read, part, self.recorded, self.whole or entry)
+        rows = {key: row for key, row in self.entry.contribution.rows.items() if key in keys}
+        shares = {key: share for key, share in self.entry.contribution.shares.items() if key in keys}
+        contribution, rest = Contribution(rows, shares), self.recorded.without(keys)
+        towards = replace(self.entry, contribution=contribution, revision=revision, rest=rest)
+        return PendingEntry(towards, self.read, self.delta.of(keys), self.recorded, self)
+
+    def after(self, step: "PendingEntry", row: Row) -> "PendingEntry":
+        """What a step has left to do; `row` is the ledger's as it left it."""
+        done = {*step.keys}
+        left = self.delta.of([key for key in self.keys if key not in done])
+        return PendingEntry(self.entry, row["version"]["S"], left, RecordedContribution.read(row))
 
     def touched(self) -> set[Key]:
         """The rows that it writes, besides the ledger's."""
