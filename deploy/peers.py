@@ -34,7 +34,7 @@ class Peer:
 def project(root: Path, folder: Path, regions: Sequence[str]) -> Path:
     """A copy of what SAM builds, as a user has it who declared multi-active; its template."""
     folder.mkdir()
-    for part in ("layers", "functions"):
+    for part in ("layers", "functions", "statemachines"):
         shutil.copytree(root / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "functions" / "replicate" / "replica.py").write_text(DECLARED.format(regions=tuple(regions)))
     shutil.copy(root / "ses.yaml", folder)
