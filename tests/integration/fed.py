@@ -125,9 +125,10 @@ class Fed:
         settings, parallel, once = DeriveSettings.load(self.environment["derive"]), Parallel(), cache(clients)
         branch = of_derive.build(_views(), settings, once, parallel)
         bindings = StreamBindings(once("dynamodb"), settings.tombstone_table, "derive")
-        reconcile = of_derive.reconciler(branch, settings.source, settings.generation, settings.reconcile_read_units)
-        telemetry, units = Telemetry("derive", "shop"), settings.reconcile_read_units
-        rebuild = of_derive.rebuilder(branch, reconcile, settings.source, settings.generation, settings.streams, units)
+        telemetry, pace, own = Telemetry("derive", "shop"), Pace(settings.reconcile_read_units), settings.own_streams
+        source, generation = settings.source, settings.generation
+        reconcile = of_derive.reconciler(branch, source, generation, pace)
+        rebuild = of_derive.rebuilder(branch, reconcile, source, generation, settings.streams, pace, own)
         made = Deployment.of(branch, settings, once, parallel, telemetry, bindings.bind, reconcile, rebuild)
         return lambda event: consume(event, Context(), made)
 

@@ -1,6 +1,7 @@
 """`distributary backfill --on-aws`: the state machine on the emulator, beside writes."""
 
 import json
+import os
 import threading
 import time
 
@@ -13,7 +14,8 @@ from tests.fakes.exports import FULL, written
 from tests.integration.fed import BRANCHES, REGION, TABLE, Fed, user
 
 USERS = 500
-MANY = 20_000
+MANY = int(os.environ.get("FEED_ITEMS", "1500"))
+"""Later tests of the module find them in the table."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def users(fed):
 
 
 @pytest.mark.parametrize(
-    ("many", "segments", "pages"), [(USERS, 3, 0), pytest.param(MANY, 20, 3, marks=pytest.mark.slow)]
+    ("many", "segments", "pages"), [(USERS, 3, 0), pytest.param(MANY, 8, 0, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("more", [["--first-fill"], []], ids=["first fill", "reconcile"])
 @pytest.mark.parametrize("function", BRANCHES)
