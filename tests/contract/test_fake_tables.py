@@ -176,7 +176,6 @@ def test_what_is_no_item_is_refused(client, item):
         {"condition": "v = :missing"},
         {"condition": "attribute_not_exists(v)", "ExpressionAttributeValues": {":v": {"S": "1"}}},
         {"condition": "attribute_not_exists(v)", "ExpressionAttributeNames": {"#v": "v"}},
-        {"condition": "attribute_not_exists(id)", "ExpressionAttributeValues": {}},
     ],
     ids=lambda each: each["condition"],
 )
@@ -185,11 +184,11 @@ def test_an_expression_with_a_fault_is_refused(client, request_):
     assert found(client, "a") is None
 
 
-def test_names_that_are_given_and_empty_are_refused_where_ministack_takes_them():
+@pytest.mark.parametrize("empty", ["ExpressionAttributeNames", "ExpressionAttributeValues"])
+def test_what_is_given_and_empty_is_refused_where_ministack_takes_it(empty):
     service = DynamoDB({"rows": SCHEMA})
-    assert code(lambda: put(service, row("a"), "attribute_not_exists(id)", ExpressionAttributeNames={})) == (
-        "ValidationException"
-    )
+    refused = lambda: put(service, row("a"), "attribute_not_exists(id)", **{empty: {}})  # noqa: E731
+    assert code(refused) == "ValidationException"
 
 
 def test_numbers_are_kept_to_38_digits_and_normalized(client):
