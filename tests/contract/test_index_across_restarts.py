@@ -41,7 +41,8 @@ class Survivors:
     """What stood there when the node was killed in mid-bulk, and what was delivered before, meanwhile and after."""
 
     def __init__(self, harness, client):
-        client.indices.delete(index="*")  # of earlier tests, on a node of our own: a restart recovers each shard
+        # Of earlier tests, on a node of our own: a restart recovers each shard. Hundreds take long on a slow disk.
+        client.indices.delete(index="*", request_timeout=120)
         self.client, self.flushed = client, at_random(5, users=6, changes=40)
         self.flushed.put(0)
         self.flushed.delete(0)
@@ -54,7 +55,7 @@ class Survivors:
         self.busy = worlds.in_memory(self.streamed.table, client)
         self.faults, self.failed = [], 0
         self._deliver_over_a_kill(deploy(harness, self.busy))
-        client.cluster.health(wait_for_status="yellow")
+        client.cluster.health(wait_for_status="yellow", request_timeout=60)
 
     def _deliver_over_a_kill(self, deployment):
         half, delivered = threading.Event(), threading.Event()
