@@ -364,6 +364,18 @@ def test_two_invocations_that_go_on_from_one_step_count_once():
     assert world.rows() == right.rows()
 
 
+def test_a_step_that_has_grown_is_planned_again(monkeypatch):
+    """As a group does whose new incarnation another program begins to build after the step was planned."""
+
+    def grows():
+        monkeypatch.setattr("distributary.derive.transaction_queue.ACTIONS", 50)
+        raise refusal("TransactWriteItems", "TransactionInProgressException", "busy")
+
+    world = World(MANY, client=lambda service: Meanwhile(service, grows))
+    assert world.statuses(change(1, user="u", new=tagged("a", 120))) == [Status.APPLIED]
+    assert len(world.rows()) == 120
+
+
 @pytest.mark.parametrize("done", range(6))
 @pytest.mark.parametrize("then", ["again", "newer", "older", "gone"])
 def test_steps_that_a_crash_broke_off_are_gone_on_with(done, then):

@@ -123,10 +123,14 @@ class TransactionQueue:
         self._transact(job, actions, nexts, touched)
 
     def _step(self, job: Job, actions: Sequence[Action]) -> None:
-        """As many of one entry's rows and groups as one transaction holds; the others follow when it has ended. Raises
-        Rejected if it holds not even one."""
+        """As many of one entry's rows and groups as one transaction holds; the others follow when it has ended. A step
+        that has grown since, as a group does that is built anew, is planned again. Raises Rejected if a transaction
+        holds not even one."""
         if len(job.cases) > 1:
             self._jobs.extendleft(Job(half, job.tries) for half in reversed(halves(job.cases)))
+            return
+        if (whole := job.cases[0].whole) is not None:
+            self._jobs.appendleft(Job([whole], job.tries))
             return
         (case,), left, keys = job.cases, ACTIONS - 1, list[Key]()
         taken = Counter(action.group for action in actions)
@@ -135,7 +139,7 @@ class TransactionQueue:
             if cost <= left:
                 keys.append(key)
                 left -= cost
-        if not keys or case.entry.rest is not None:
+        if not keys:
             raise Rejected(f"the change would take {len(actions)} actions, and a transaction holds {ACTIONS}")
         self._jobs.appendleft(Job([case.step(keys, self._tables.revision())], job.tries))
 
