@@ -1,5 +1,6 @@
 """Derived tables that an earlier declaration of their views has filled, rebuilt beside the stream."""
 
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.replaced import replace
 from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.source import Image as Raw
-from tests.scheduler.world import SOURCE, Plan
+from tests.scheduler.world import SOURCE, Plan, World
 from tests.simulation.viewpool import pool
 
 RUNS, TRIES = 6, 60
@@ -86,16 +87,12 @@ class RebuiltWorld(DeriveWorld):
                 return right
 
 
-class RandomRebuilt(RebuiltWorld):
-    """Views of the pool that a random earlier declaration has filled from some items, and a rebuild at any time beside
-    the application and the stream."""
+class Filled(World):
+    """Mixed into a world that has `deployed` and `_rebuilt`. An earlier declaration has filled it from some items, and
+    a rebuild runs at any time beside the application and the stream."""
 
-    def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
-        random = Random(f"rebuilt {seed}")
-        pooled = pool(False, random.choice((1, 3)))
-        kinds = tuple(each.declared.name for each in random.sample(pooled, random.randint(1, 3)))
-        super().__init__(seed, choices, plan, kinds, random.choice(list(FORMERS)))
-        self.oddities = False
+    deployed: bool
+    _rebuilt: Callable[[], bool]
 
     def begin(self) -> None:
         """See `World`."""
@@ -125,6 +122,18 @@ class RandomRebuilt(RebuiltWorld):
             return self._rebuilt()
         except Unavailable:
             return False
+
+
+class RandomRebuilt(Filled, RebuiltWorld):
+    """Views of the pool that a random earlier declaration has filled from some items, and a rebuild at any time beside
+    the application and the stream."""
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
+        random = Random(f"rebuilt {seed}")
+        pooled = pool(False, random.choice((1, 3)))
+        kinds = tuple(each.declared.name for each in random.sample(pooled, random.randint(1, 3)))
+        super().__init__(seed, choices, plan, kinds, random.choice(list(FORMERS)))
+        self.oddities = False
 
 
 def deploy(world: RebuiltWorld) -> None:

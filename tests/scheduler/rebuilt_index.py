@@ -11,14 +11,13 @@ from distributary.consumer.reconcile import Reconcile
 from distributary.consumer.sweep import Sweep
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.table_reader import pages
-from distributary.errors import Unavailable
 from distributary.index.factory import build
 from distributary.index.reconcile import IndexReconciler
 from distributary.index.sweep import IndexRebuilder
 from distributary.stream.change import Image
 from tests.scheduler.choices import Choices
 from tests.scheduler.index import INDEX, PERSON, IndexWorld
-from tests.scheduler.rebuilt import RUNS, TRIES
+from tests.scheduler.rebuilt import RUNS, Filled
 from tests.scheduler.source import Image as Raw
 from tests.scheduler.world import SOURCE, Plan
 from tests.unit.index_settings import clients, settings
@@ -79,38 +78,9 @@ class RebuiltIndexWorld(IndexWorld):
                 return right
 
 
-class RandomRebuiltIndex(RebuiltIndexWorld):
+class RandomRebuiltIndex(Filled, RebuiltIndexWorld):
     """An index that a random earlier declaration has filled from some items, and a rebuild at any time beside the
     application and the stream."""
 
     def __init__(self, seed: int, choices: Choices, plan: Plan) -> None:
         super().__init__(seed, choices, plan, Random(f"rebuilt {seed}").choice(list(FORMERS)))
-
-    def begin(self) -> None:
-        """See `World`."""
-        super().begin()
-        random = Random(f"filled {self.seed}")
-        for name in self.names:
-            self.put(name, self.image(random))
-        assert self.function(self.records) is None
-        self.deployed = True
-
-    def actors(self) -> list[tuple[str, Any]]:
-        """See `World`."""
-        return [*super().actors(), ("rebuilder", self.rebuilder)]
-
-    def rebuilder(self) -> None:
-        """Runs the command until it is done."""
-        for _ in range(TRIES):
-            invocation = self.scheduler.spawn("rebuild", self._tried)
-            self.scheduler.wait(lambda ended=invocation: ended.ended)
-            if not invocation.crashed and invocation.result:
-                return
-            self.scheduler.sleep(1.0)
-        raise AssertionError(f"something was left at each of {TRIES} tries")
-
-    def _tried(self) -> bool:
-        try:
-            return self._rebuilt()
-        except Unavailable:
-            return False
