@@ -150,6 +150,21 @@ def test_an_edit_that_loses_to_what_it_overwrote_is_undone_and_recorded(world):
     assert world.conflicts == 1
 
 
+def test_a_record_that_comes_again_rewrites_no_tombstone_of_what_it_made():
+    """What an edit had undone and its region brought back is known by the edit's record: it is the last one before it.
+    """
+    world = World(greatest(lambda item: item["at"]))
+    world.put(US, 2, "a")
+    world.settle()
+    world.put(US, 1, "b")
+    world.settle()
+    world.delete(US)
+    world.settle()
+    writes = world.tables.writes
+    assert (world.values(), world.deliver(US, 0, 1)) == ([{}, {}], [Status.SUPERSEDED] * 2)
+    assert world.tables.writes == writes
+
+
 def test_a_put_of_an_item_as_it_was_read_earlier_stamp_and_all_is_no_echo(world):
     world.put(EU, 1, "a")
     world.settle()

@@ -128,6 +128,63 @@ def test_an_older_change_that_comes_after_a_reconcile_does_nothing(rule):
     assert "by_attribute" in rule.name or world.tables.writes == writes
 
 
+@pytest.mark.parametrize("known", [US, EU])
+def test_a_lost_insert_goes_if_another_regions_delete_of_its_second_wins(known):
+    """Its row tells no time until its record does. So the tombstone alone, wherever it is, does not delete the row."""
+    world = World(RULES["by second"])
+    world.put(US, 1, "a")
+    world.delete(US)
+    world.put(EU, 1, "b")
+    world.carry(US, 1)
+    world.tables.state[f"tombstones@{EU if known == US else US}"].clear()
+    assert world.redrive(EU) == [APPLIED]
+    world.settle()
+    assert world.values() == [{}, {}]
+    assert world.redrive(EU, 0) == [SUPERSEDED]
+
+
+def test_a_record_that_a_replicator_made_waits_for_no_row_without_a_time():
+    """That row's own record is still to come. Until then nobody writes over it."""
+    world = World(RULES["by second"], (US, EU, AP))
+    world.put(US, 1, "a")
+    world.settle()
+    world.tables.state[f"items@{AP}"].clear()
+    world.tables.clock += 1
+    world.put(US, 2, "b")
+    assert world.redrive(EU, 0) == [APPLIED]
+    assert world.values() == [{"x": "b"}, {"x": "a"}, {"x": "a"}]
+    world.settle()
+    assert world.values() == [{"x": "b"}] * 3
+
+
+def test_a_lost_edit_that_is_undone_brings_back_what_it_replaced():
+    """By now no region has that: only the record shows it."""
+    world = World(RULES["whole"])
+    world.put(US, 3, "a")
+    world.settle()
+    world.put(US, 1, "b")
+    world.put(EU, 2, "c")
+    assert world.redrive(US) == [APPLIED]
+    assert (world.values(), world.conflicts) == ([{"x": "a"}] * 2, 1)
+    world.settle()
+    assert world.values() == [{"x": "a"}] * 2
+
+
+def test_a_lost_edit_that_is_undone_tells_the_position_of_what_it_replaced():
+    """A repair has copied that meanwhile, and a row does not show its position."""
+    world = World(RULES["whole"])
+    world.put(US, 3, "a")
+    world.put(US, 3, "b")
+    assert world.redrive(US) == [APPLIED]
+    world.put(EU, 1, "c")
+    world.delete(EU)
+    world.carry(EU, 2)
+    assert world.reconcile(US, Reconcile(KEY)) == [APPLIED]
+    assert world.redrive(EU, 1) == [APPLIED]
+    world.deliver(US, 0)
+    assert world.values() == [{"x": "b"}] * 2
+
+
 def test_an_edit_that_was_lost_with_its_conflict_records_it():
     world = World(RULES["whole"])
     world.put(EU, 1, "eu")

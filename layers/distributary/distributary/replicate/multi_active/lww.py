@@ -61,8 +61,11 @@ class State:
         return self.order > other.order
 
     def places(self, copy: "State | None") -> bool:
-        """Whether this is the edit that a repair copied, or the copy's deletion, without knowing its position."""
-        return copy is not None and copy.stamped and not copy.certain and self.certain and self._edit == copy._edit
+        """Whether this is the edit that a repair copied, or the copy's deletion, at less than its position. Where a
+        copy comes after it, as what an edit was made on top of does, there is no other edit between the two."""
+        if copy is None or not copy.stamped or copy.certain or not self.certain:
+            return False
+        return self._edit == copy._edit and self.position > copy.position
 
     @property
     def _edit(self) -> tuple:

@@ -58,8 +58,8 @@ class MultiActiveBranch:
 
     def reconcile(self, key: Mapping[str, Typed], deadline: Deadline, changes: Sequence[Change] = ()) -> bool | None:
         """Every region gets the greatest state that any of them knows, or that these records of the item tell, the
-        oldest first; whether anything was written. None if a row tells no time: then nothing was. Raises Rejected or
-        Unavailable."""
+        oldest first; whether anything was written. None if a row tells no time, and there are no records: then nothing
+        was. Raises Rejected or Unavailable."""
         return self.item(key, deadline).reconcile(changes)
 
     def item(self, keys: Mapping[str, Typed], deadline: Deadline) -> "Item":
@@ -118,27 +118,33 @@ class Item(Struct, frozen=True):
             ends.append(self._write(each[0], greatest, each[1], replaced))
             return bool(ends[-1])
 
-        for _ in self._tries():
+        for attempt in self._tries():
             looks = [(site, site.look()) for site in (*self.others, self.home)]
             told = list(self._told(changes, looks[-1][1]))
-            if not told and any(seen.state is not None and site.is_untimed(seen.state) for site, seen in looks):
+            sites = self._judged(looks, told)
+            if len(sites) < len(looks) and not changes:
                 return None
-            known = self._known(looks, [state for state, _ in told], max((each.version for each in changes), default=0))
+            if not attempt:
+                self._record_undone(told)
+            known = self._known(sites, told, max((each.version for each in changes), default=0))
             if known is None:
                 continue
             if not known:
                 return wrote
             greatest = max(known, key=lambda state: state.order)
-            replaced = [old for state, old in told if state == greatest]
+            if told and greatest.deleted and self.home.is_unread(looks[-1][1].state, told[-1].made):
+                wrote |= self.merge(self.home, told[-1].made)
+                continue
+            replaced = [each.old for each in told if each.made == greatest]
             ends.clear()
-            wrote |= all_of(looks, write)
+            wrote |= all_of(sites, write)
             if None not in ends:
                 return wrote
         raise self.home.rows.contended()
 
-    def _told(self, changes: Sequence[Change], here: "Look") -> Iterator[tuple[State, State | None]]:
-        """What records tell that the application made here, and of what. If the item is gone, all of it was deleted
-        since. An item that the rule fails on, and that is another one by now, tells nothing."""
+    def _told(self, changes: Sequence[Change], here: "Look") -> Iterator["Told"]:
+        """What records tell that was made here, and of what. If the item is gone, all of it was deleted since. An item
+        that the rule fails on, and that is another one by now, tells nothing."""
         for change in changes:
             gone = self._is_gone(here, change)
             try:
@@ -149,7 +155,7 @@ class Item(Struct, frozen=True):
                     raise
                 continue
             if made is not None:
-                yield made.deletion(by=self.home.region) if gone and not made.deleted else made, old
+                yield Told(made.deletion(by=self.home.region) if gone and not made.deleted else made, old)
 
     def _is_gone(self, here: "Look", change: Change) -> bool:
         """Whether the application deleted what the change made. A row that told no time may have been overwritten
@@ -158,17 +164,33 @@ class Item(Struct, frozen=True):
         later = dead is None or (dead.region == self.home.region and dead.position > change.version)
         return here.row is None and (later or not self.branch.stamps.rule.by_stream)
 
-    def _known(self, looks: Sequence[tuple["Replica", "Look"]], told: list[State], floor: int) -> list[State] | None:
+    def _judged(self, looks: "Looks", told: Sequence["Told"]) -> "Looks":
+        """The regions that are written to: without an edit of this region's application, none whose row tells no time.
+        That row's own record is still to come."""
+        edited = any(not each.made.stamped or each.made.deleted for each in told)
+        return [
+            (site, seen)
+            for site, seen in looks
+            if edited or seen.state is None or not site.is_untimed(seen.state)
+        ]
+
+    def _record_undone(self, told: Sequence["Told"]) -> None:
+        for each in told:
+            if each.undone is not None:
+                self._clash(each.made, each.undone)
+
+    def _known(self, looks: "Looks", told: Sequence["Told"], floor: int) -> list[State] | None:
         """All states that rows, tombstones and records tell. An application's row tells no position. It is placed
         behind what was read before it: this region's was read last, another region's is read again. None if that one
         has changed meanwhile."""
         rows = [(site, seen.state) for site, seen in looks if seen.state is not None]
         dead = [seen.tombstone for _, seen in looks if seen.tombstone is not None]
-        said = [*told, *dead, *(state for _, state in rows if state.stamped)]
+        undone = [each.undone for each in told if each.undone is not None]
+        said = [*(each.made for each in told), *undone, *dead, *(state for _, state in rows if state.stamped)]
         stated = [state.positioned(said) for state in said]
         for site, row in rows:
             if not row.stamped and site is self.home:
-                stated.append(self._here(row, stated, told, floor))
+                stated.append(self._here(row, stated, [each.made for each in told], floor))
             elif not row.stamped:
                 now = site.state()
                 if now is None or now.digest != row.digest:
@@ -270,6 +292,18 @@ def _side(state: State) -> Side:
     return Side(state.region, state.time, state.deleted, item)
 
 
+class Told(NamedTuple):
+    """What a record tells: what was made, and of what."""
+
+    made: State
+    old: State | None
+
+    @property
+    def undone(self) -> State | None:
+        """What was replaced, if that wins: it is brought back. A later delete in this region has not seen it."""
+        return self.old if self.old is not None and self.old.outranks(self.made) else None
+
+
 class Look(NamedTuple):
     """What a region has of an item: its row, its tombstone, and what they say."""
 
@@ -283,6 +317,9 @@ class Look(NamedTuple):
         """The greater of both states."""
         dead = self.tombstone
         return dead if dead is not None and dead.outranks(self.state) else self.state
+
+
+Looks = Sequence[tuple["Replica", Look]]
 
 
 class Replica(Struct, frozen=True):
@@ -327,7 +364,7 @@ class Replica(Struct, frozen=True):
             state = state.deletion(by=seen.tombstone.by)
         if not (state.outranks(seen.greatest) or state.places(seen.greatest)):
             if seen.row is not None and seen.tombstone is not None:
-                if self._is_unread(seen.state, state) and not self._put(state, seen):
+                if self.is_unread(seen.state, state) and not self._put(state, seen):
                     return None
                 self.delete_if_older(seen.tombstone)
             return False
@@ -356,7 +393,7 @@ class Replica(Struct, frozen=True):
         """Whether only the record of the edit tells its time."""
         return self.stamps.rule.by_stream and not state.stamped
 
-    def _is_unread(self, row: State | None, state: State) -> bool:
+    def is_unread(self, row: State | None, state: State) -> bool:
         """Whether the row is the very edit `state`, and does not say so yet. If it were deleted like this, that could
         not be told from the application's own delete."""
         own = row is not None and self.is_untimed(row) and row.digest == state.digest
