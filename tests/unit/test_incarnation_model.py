@@ -8,9 +8,11 @@ Each guard of the protocol is left out once, so that the enumeration is known to
 tests/scheduler/test_incarnations.py plays the same with the real code.
 """
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import pytest
+
+from tests.unit.every_order import END, explored
 
 ITEMS = ("a", "b")
 
@@ -70,9 +72,6 @@ class Guards:
     drops_on_condition: bool = True
     switches_on_condition: bool = True
     drops_before_it_builds: bool = True
-
-
-END = (-1, ())
 
 
 class Torn(Exception):
@@ -227,38 +226,6 @@ def builder(who, guards=Guards()):
         return replace(state, group=after, clock=state.clock + 1), END
 
     return step
-
-
-@dataclass
-class Found:
-    """All endings, and every state on the way."""
-
-    endings: set = field(default_factory=set)
-    met: set = field(default_factory=set)
-
-
-def explored(programs, begin, crashes=1, mortal=()):
-    """Each program may crash anywhere, so often in all: it begins anew, or never if it is among the `mortal`."""
-    found, seen = Found(), set()
-    stack = [(begin, ((0, ()),) * len(programs), crashes)]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        state, places, left = node
-        found.met.add(state)
-        if all(place == END for place in places):
-            found.endings.add(state)
-        for i, place in enumerate(places):
-            if place == END:
-                continue
-            after, then = programs[i](state, *place)
-            stack.append((after, (*places[:i], then, *places[i + 1 :]), left))
-            if left and place[0]:
-                anew = END if i in mortal else (0, ())
-                stack.append((state, (*places[:i], anew, *places[i + 1 :]), left - 1))
-    return found
 
 
 def begun(*members, items=None, lost=(), more=()):

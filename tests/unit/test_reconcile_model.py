@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 
 import pytest
 
+from tests.unit.every_order import END, explored
+
 PUT, DELETE, TTL = "put", "delete", "ttl"
 PLAIN, RETIRED, REVISED = 0, 1, 2
 """How texts of one version sort: as a change writes it, the tombstone of a reconcile, a row that was reconciled."""
@@ -44,9 +46,6 @@ class Guards:
     tombstone: bool = True
     looks_again: bool = True
     honours_marks: bool = True
-
-
-END = (-1, ())
 
 
 def entombed(state, order):
@@ -159,28 +158,8 @@ def revision(state, who, base):
 
 
 def endings(programs, begin=State(), crashes=1, mortal=()):
-    """All states in which every program has ended. Each may crash anywhere, so often in all: it begins anew, or not if
-    it is among the `mortal`."""
-    found, seen = set(), set()
-    stack = [(begin, ((0, ()),) * len(programs), crashes)]
-    while stack:
-        node = stack.pop()
-        if node in seen:
-            continue
-        seen.add(node)
-        state, places, left = node
-        if all(place == END for place in places):
-            found.add(state)
-        for i, place in enumerate(places):
-            stepped = programs[i](state, *place) if place != END else None
-            if stepped is None:
-                continue
-            after, moved = stepped
-            stack.append((after, (*places[:i], moved, *places[i + 1 :]), left))
-            if left and place[0] and i:
-                anew = END if i in mortal else (0, ())
-                stack.append((state, (*places[:i], anew, *places[i + 1 :]), left - 1))
-    return found
+    """All states in which every program has ended. The application does not crash."""
+    return explored(programs, begin, crashes, lasting={0}, mortal=mortal).endings
 
 
 def right(history):

@@ -168,11 +168,7 @@ class Item(Struct, frozen=True):
         """The regions that are written to: without an edit of this region's application, none whose row tells no time.
         That row's own record is still to come."""
         edited = any(not each.made.stamped or each.made.deleted for each in told)
-        return [
-            (site, seen)
-            for site, seen in looks
-            if edited or seen.state is None or not site.is_untimed(seen.state)
-        ]
+        return [(site, seen) for site, seen in looks if edited or seen.state is None or not site.is_untimed(seen.state)]
 
     def _record_undone(self, told: Sequence["Told"]) -> None:
         for each in told:
