@@ -126,6 +126,25 @@ def earliest(race):
     race.deliver(US, race.world.tables.records_of(US)[:1])
 
 
+def a_copy_without_its_record(race):
+    """A repair has copied an edit whose record has not come."""
+    race.world.put(US, 1, "a")
+    repair(race)
+
+
+def deleting_there(race):
+    """The other region's application deletes the copy, and its function hears of that."""
+    race.world.delete(EU)
+    race.carry(EU, 0)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("beside", [live, repair_there])
+def test_a_delete_of_a_copy_and_another_actor_into_each_of_the_others_calls(rule, beside):
+    actors = [beside, deleting_there]
+    play_every(lambda _, choices: Race(RULES[rule], a_copy_without_its_record, actors, None, choices), deep(1))
+
+
 def newest_there(race):
     race.carry(EU, len(race.world.tables.records_of(EU)) - 1)
 

@@ -64,7 +64,7 @@ class Agreement:
             self.edits += 1
         was, now = parts_of(old or {}), parts_of(new or {})
         parts = {part: now.get(part) for part in {*was, *now} if was.get(part) != now.get(part)}
-        place = late = self._place(region, body, mark)
+        place = late = self._place(region, body, mark and [*mark[:2], self._seen(name, old, mark), mark[3]])
         if self._by == "second" or new is not None:
             mine = [w for w in self._since(region, name) if w.place[1] == self._rank(region)]
             covered = new is not None and self._deletes == "lose"
@@ -87,6 +87,25 @@ class Agreement:
             return None
         rank: list[Any] = json.loads(found.split(".", 2)[2])[0]
         return rank
+
+    def _seen(self, name: str, old: Image, mark: list[Any]) -> int:
+        """The position of the write that a row shows, by its mark. What a repair found has none there, but one behind
+        all that was known: then it is the newest of that region and time which the row can show."""
+        shows, (typed, region, guess, _) = parts_of(old), mark
+        own = [w for w in self._writes.get(name, []) if w.region == region and w.whole is not None]
+        found = [
+            write.place[2]
+            for write in own
+            if decode(typed) in (write.place[0], write.late[0]) and self._is_shown(write, shows)
+        ]
+        known = int(guess) in (write.place[2] for write in own)
+        return int(guess) if known else max((at for at in found if at > int(guess)), default=int(guess))
+
+    def _is_shown(self, write: Write, shows: dict[Any, Any]) -> bool:
+        whole, visits = write.whole or {}, ("visits", write.region)
+        if isinstance(self._declared.rule, Merge) and self._declared.rule.items is not None:
+            return best(shows, whole) == shows
+        return whole.get(visits) == shows.get(visits)
 
     def _place(self, region: str, body: Any, mark: list[Any] | None) -> tuple:
         image = body.get("NewImage") or body["OldImage"]

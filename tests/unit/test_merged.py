@@ -318,6 +318,25 @@ def test_a_region_out_of_reach_fails_the_change_and_the_others_have_it():
     assert world.values() == [{"x": "a"}] * 3
 
 
+@pytest.mark.parametrize("rule", [RULE, custom(lambda older, newer: newer, [{}, {}], "at")], ids=["attributes", "own"])
+@pytest.mark.parametrize("values", ["b", "ab"])
+@pytest.mark.parametrize("first", [US, EU])
+def test_a_delete_of_what_a_repair_copied_covers_the_edit_itself(rule, values, first):
+    """The copy's position is a guess. Its edit keeps that position, whether its record comes before the delete's record
+    or after it. Another edit of the same time may be on its way, too."""
+    world = World(rule)
+    for value in values:
+        world.put(EU, 1, value)
+    assert world.branch(US).reconcile({"id": text("x")}, FOREVER)
+    world.delete(US)
+    world.carry(first)
+    world.settle()
+    assert world.values() == [{}, {}]
+    world.deliver(EU, *reversed(range(len(world.tables.records_of(EU)))))
+    world.carry(US, since=0)
+    assert world.values() == [{}, {}]
+
+
 def test_a_repair_of_a_lost_edit_takes_nothing_that_another_region_wrote(world):
     world.put(US, 1, "first", a=text("old"), b=text("old"))
     world.settle()

@@ -151,7 +151,7 @@ def test_an_edit_that_loses_to_what_it_overwrote_is_undone_and_recorded(world):
 
 
 def test_a_record_that_comes_again_rewrites_no_tombstone_of_what_it_made():
-    """What an edit had undone and its region brought back is known by the edit's record: it is the last one before it."""
+    """What was brought back is known by the record of the edit that had replaced it: nothing lies between the two."""
     world = World(greatest(lambda item: item["at"]))
     world.put(US, 2, "a")
     world.settle()

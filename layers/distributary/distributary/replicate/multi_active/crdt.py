@@ -138,7 +138,7 @@ FIRST = Revision()
 class Part(Struct, frozen=True):
     """What one region has written. `sibling`: None if there is no item. `cells`: when the region last wrote each cell
     of it; the values are in `sibling`. `tombstone`: its greatest delete. `floor`: the position of its latest delete.
-    `digests`: of the newest content, by position; "" after a delete."""
+    `digests`: of the newest content, by position; "" after a delete. It may have others, at which repairs found it."""
 
     revision: Revision = FIRST
     sibling: Sibling | None = None
@@ -224,11 +224,19 @@ class Lattice(Struct, frozen=True):
         return MergeState({**found.parts, name: replace(found.parts[name], revision=revision)})
 
     def _without_deleted(self, parts: Mapping[str, Part]) -> MergeState:
-        floor = self.order(self.latest(part.tombstone for part in parts.values()))
-        return MergeState({name: self._above(part, floor) for name, part in parts.items()})
+        dead = [part.tombstone for part in parts.values() if part.tombstone is not None]
+        floor = self.order(self.latest(dead))
+        found = {(at.region, at.position) for at in dead}
+        return MergeState(
+            {
+                name: self._above(part, floor, any((name, position) in found for position in part.digests))
+                for name, part in parts.items()
+            }
+        )
 
-    def _above(self, part: Part, floor: tuple[Any, ...]) -> Part:
-        if part.sibling is None or self.order(part.sibling.at) <= floor:
+    def _above(self, part: Part, floor: tuple[Any, ...], gone: bool) -> Part:
+        """What is left of a part. It is `gone` if what a repair found of it, at another position, was deleted."""
+        if part.sibling is None or gone or self.order(part.sibling.at) <= floor:
             return part if part.sibling is None and not part.cells else replace(part, sibling=None, cells={})
         cells = {name: at for name, at in part.cells.items() if self.order(at) > floor}
         return part if len(cells) == len(part.cells) else replace(part, cells=cells)

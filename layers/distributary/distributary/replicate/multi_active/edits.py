@@ -136,18 +136,18 @@ class Edits(Struct, frozen=True):
     def learned(self, edit: Edit, known: MergeState) -> MergeState:
         """What is `known` in this region, with an edit of its application; the same if it went into it before."""
         position, name = edit.position, unread(self.region)
-        found = self.lattice.changed(
-            known, self.region, self._part(edit, known.parts.get(self.region, Part())), position
-        )
-        guess = found.parts.get(name, Part())
+        mine, guess = (known.parts.get(each, Part()) for each in (self.region, name))
         told = [at for at, digest in guess.digests.items() if at <= position and digest == edit.digest]
+        found = self.lattice.changed(known, self.region, self._part(edit, mine, told), position)
+        guess = found.parts.get(name, Part())
         return self.lattice.changed(found, name, _without(guess, told), -1) if told else found
 
-    def _part(self, edit: Edit, mine: Part) -> Part:
-        """The region's part with the edit. The stream's order holds within the region, whatever its writers' clocks
-        say: the edit's time is put between those of the region's writes before and after it."""
+    def _part(self, edit: Edit, mine: Part, told: Collection[int]) -> Part:
+        """The region's part with the edit, which repairs found at the positions that are `told`. The stream's order
+        holds within the region, whatever its writers' clocks say: the edit's time is put between those of the region's
+        writes before and after it."""
         position, digest = edit.position, edit.digest
-        if position <= mine.floor:
+        if position <= mine.floor or position == mine.revision.position:
             return mine
         if position < mine.revision.position:
             return self._late(edit, mine)
@@ -156,7 +156,7 @@ class Edits(Struct, frozen=True):
             dead = self.lattice.latest((mine.tombstone, at))
             return replace(mine, sibling=None, cells={}, tombstone=dead, floor=position, digests={position: digest})
         sibling = Sibling(at, edit.cells, edit.seen)
-        return mine.written(sibling, edit.changed, {position: digest})
+        return mine.written(sibling, edit.changed, dict.fromkeys((*told, position), digest))
 
     def _last(self, mine: Part) -> Time:
         """When the region last wrote; its delete counts unless it covers what is written after it, too."""
