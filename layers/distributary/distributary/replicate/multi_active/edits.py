@@ -147,7 +147,8 @@ class Edits(Struct, frozen=True):
         holds within the region, whatever its writers' clocks say: the edit's time is put between those of the region's
         writes before and after it."""
         position, digest = edit.position, edit.digest
-        if position <= mine.floor or position == mine.revision.position:
+        known = edit.after is not None and position == mine.revision.position
+        if position <= mine.floor or known:
             return mine
         if position < mine.revision.position:
             return self._late(edit, mine)
