@@ -5,11 +5,11 @@ import json
 import pytest
 
 from distributary.consumer.consume import Deployment, consume
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.reconcile import MOST_KEYS, Reconcile, requests
+from distributary.consumer.reconcile import MOST_KEYS, Reconcile, in_batches, requests
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Latest, Projection
@@ -18,6 +18,7 @@ from distributary.derive.reconcile import BROKEN
 from distributary.errors import ConfigError, ForeignStream
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.keys import identity
 from distributary.stream.records import decode
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
@@ -234,6 +235,21 @@ def test_a_reconciled_record_of_ttl_without_a_row_leaves_room_for_the_record():
     assert town.kept() == BOTH
 
 
+def test_what_a_reconciled_put_stands_for_brings_nothing_back():
+    """Only a record of TTL may still take effect: an insert that is delivered again finds its item gone."""
+    town = Kept()
+    assert town.asked(0) == ["Applied"]
+    town.hears(town.record(0))
+    assert town.kept() == []
+
+
+def test_a_record_of_ttl_from_before_the_kept_row_was_made_marks_nothing():
+    town = Kept()
+    town.hears(town.record(2))
+    town.asked(1, expired=True)
+    assert town.marks() == (versions.LIVE, False)
+
+
 def test_what_a_view_kept_before_there_were_marks_stays():
     town = Kept()
     town.hears(town.record(0))
@@ -330,10 +346,11 @@ def test_a_command_may_be_for_some_views_alone():
         consume(event, Context(), town.deployed)
 
 
-def test_an_item_named_twice_is_read_once_and_answered_twice():
+@pytest.mark.parametrize("places", ["59", "95"])
+def test_an_item_named_twice_is_read_once_and_answered_twice(places):
     town = Town()
     town.put("a", name={"S": "Ann"})
-    assert town.reconcile(entry("a", version="5"), entry("a", version="9")) == ["Applied", "Applied"]
+    assert town.reconcile(*(entry("a", version=place) for place in places)) == ["Applied", "Applied"]
     assert town.service.state["derived"]["USER#a", "PROFILE"]["_distributary_version"]["S"].startswith("0" * 45 + "9")
 
 
@@ -341,6 +358,18 @@ def test_a_command_without_time_left_fails_what_it_has_not_reached():
     town = Town()
     town.put("a")
     assert consume(command(entry("a")), Context(0.0), town.deployed)["outcomes"][0]["status"] == "Failed"
+
+
+def test_the_items_that_a_command_has_no_time_for_fail_and_are_not_begun():
+    asked, begun = [Reconcile({"id": {"S": name}}) for name in "abc"], []
+
+    def batch(some):
+        begun.extend(some)
+        return dict.fromkeys(some, APPLIED)
+
+    ends = in_batches(asked, 2, batch, Deadline(1, clock=lambda: len(begun) / 2))
+    assert [end.status for end in ends] == [Status.APPLIED, Status.APPLIED, Status.FAILED]
+    assert begun == [identity(each.keys) for each in asked[:2]]
 
 
 def test_items_of_a_command_count_as_reconciled_and_as_nothing_else(capsys):
@@ -368,10 +397,16 @@ def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
         {"key": {"a": {"S": "1"}, "b": {"S": "1"}, "c": {"S": "1"}}},
         {"key": {"a": "1"}},
         {"key": {"a": {"SS": ["1"]}}},
+        {"key": {"a": {"X": "1"}}},
+        {"key": {"a": {"NULL": "1"}}},
+        {"key": "a"},
+        {"key": [["a", {"S": "1"}]]},
         {"key": {"a": {"S": 1}}},
         {"key": {"a": {"B": "?"}}},
         {"key": {"a": {"S": "1"}}, "version": "one"},
         {"key": {"a": {"S": "1"}}, "version": 1},
+        {"key": {"a": {"S": "1"}}, "record": "a record"},
+        {"key": {"a": {"S": "1"}}, "record": []},
         "key",
         None,
     ],
@@ -380,6 +415,47 @@ def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
 def test_an_entry_that_cannot_be_read_is_named_by_its_place(bad):
     with pytest.raises(ConfigError, match="reconcile entry 1: give key"):
         requests(command(entry(), bad))
+
+
+@pytest.mark.parametrize("names", ["sales", {"sales": 1}, ["sales", 1], None])
+def test_a_command_for_names_that_are_no_list_is_refused(names):
+    with pytest.raises(ConfigError, match="the command's 'only' is no list of names"):
+        requests({"distributary": {"reconcile": [entry()], "only": names}})
+
+
+@pytest.mark.parametrize("table", [None, 1, ["orders"]])
+def test_a_command_for_a_table_that_is_no_name_is_refused(table):
+    with pytest.raises(ConfigError, match="the command's 'table' is no table's name"):
+        requests({"distributary": {"reconcile": [entry()], "table": table}})
+
+
+def test_a_command_takes_as_many_entries_as_it_says():
+    assert len(requests(command(*[entry()] * MOST_KEYS))) == MOST_KEYS
+
+
+def test_a_command_that_asks_for_nothing_is_answered_with_nothing():
+    assert consume(command(), Context(), deployed(lambda asked, _: [SUPERSEDED] * len(asked))) == {"outcomes": []}
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "distributary", ["distributary"], {}])
+def test_an_event_that_is_no_object_of_ours_is_neither_batch_nor_command(wrong):
+    with pytest.raises(ConfigError, match="see events/"):
+        consume(wrong, Context(), deployed(lambda asked, _: [SUPERSEDED] * len(asked)))
+
+
+def test_an_event_with_records_is_a_batch_whatever_else_is_in_it():
+    branch = Ledger(APPLIED)
+    batch = {"Records": [stream_record(0)], **command(entry())}
+    found = consume(batch, Context(), replace(deployed(), branch=branch))
+    assert (found, len(branch.seen)) == ({"batchItemFailures": []}, 1)
+
+
+def test_a_command_binds_the_stream_of_its_table_and_no_other():
+    orders, bound = ARN.replace("users", "orders"), []
+    streams = Streams(0, {ARN: 0, orders: 0}, lambda stream, _: bound.append(stream), (ARN, orders))
+    ours = replace(deployed(lambda asked, _: [SUPERSEDED] * len(asked)), streams=streams)
+    consume({"distributary": {"reconcile": [entry()], "table": "orders"}}, Context(), ours)
+    assert bound == [orders]
 
 
 @pytest.mark.parametrize("event", [{"distributary": {}}, {"distributary": 1}, command(*[entry()] * (MOST_KEYS + 1))])

@@ -67,7 +67,7 @@ Unavailable if nothing was begun, ConfigError."""
 
 def is_command(event: Any) -> bool:
     """Whether the event is a command and no batch of a stream."""
-    if isinstance(event, StreamEvent) and not event.decoded:
+    if isinstance(event, StreamEvent):
         return False
     return isinstance(event, Mapping) and OURS in event and "Records" not in event
 
