@@ -9,7 +9,7 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.reconcile import MOST_KEYS, Reconcile, in_batches, requests
+from distributary.consumer.reconcile import LOOKS, MOST_KEYS, MOVING, Reconcile, in_batches, requests
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Latest, Projection
@@ -102,6 +102,66 @@ def test_an_item_whose_row_the_table_refuses_is_parked_with_the_cause():
         ("Parked", "view 'profile': row PutItem: ValidationException"),
         ("Applied", ""),
     ]
+
+
+class Moving:
+    """Another writer puts the row of item `a` anew before each write of it."""
+
+    def __init__(self, service):
+        self.service, self.puts = service, 0
+
+    def __getattr__(self, operation):
+        return getattr(self.service, operation)
+
+    def put_item(self, **arguments):
+        row = arguments["Item"]
+        if row.get("pk") == {"S": "USER#a"}:
+            self.puts += 1
+            theirs = {**row, "name": {"S": "theirs"}, REPLICA_VERSION: {"S": versions.to_text(self.puts)}}
+            self.service.put_item(TableName=arguments["TableName"], Item=theirs)
+        return self.service.put_item(**arguments)
+
+
+def test_an_item_whose_row_changes_at_every_look_fails_and_no_other_does():
+    town = Town()
+    client = Moving(town.service)
+    town.deployed = deployed(reconciler(derive(VIEWS, client), lambda: "source", 0))
+    town.put("a", name={"S": "Ann"})
+    town.put("b", name={"S": "Bob"})
+    ends = consume(command(entry("a"), entry("b")), Context(), town.deployed)["outcomes"]
+    assert ends == [{"status": "Failed", "cause": MOVING.cause}, {"status": "Applied", "cause": ""}]
+    assert client.puts == LOOKS
+
+
+def test_an_item_that_is_right_is_looked_at_once():
+    town = Town()
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a"))
+    town.service.calls.clear()
+    assert town.reconcile(entry("a")) == ["Superseded"]
+    assert town.service.calls == {"BatchGetItem": 4}
+
+
+def test_a_row_that_the_table_refuses_is_put_once():
+    town = Town()
+    town.put("a", name={"S": "x" * 409_520}, tags={"SS": ["red"]})
+    assert town.reconcile(entry("a")) == ["Parked"]
+    town.service.calls.clear()
+    assert town.reconcile(entry("a")) == ["Parked"]
+    assert town.service.calls["PutItem"] == 1
+
+
+def test_after_the_deadline_no_row_of_a_batch_is_written():
+    town = Town()
+    for id in "ab":
+        town.put(id, name={"S": id})
+    town.service.calls.clear()
+    reconcile = reconciler(derive(VIEWS, town.service), lambda: "source", 0)
+    asked = [Reconcile({"id": {"S": id}}) for id in "ab"]
+    calls = town.service.calls
+    ends = reconcile(asked, Deadline(2, clock=lambda: calls["PutItem"]))
+    assert [end.status for end in ends] == [Status.FAILED] * 2
+    assert len(town.rows()) == 1
 
 
 class Ledgered(Town):
@@ -235,6 +295,12 @@ def test_a_reconciled_record_of_ttl_without_a_row_leaves_room_for_the_record():
     assert town.kept() == BOTH
 
 
+def test_a_record_of_ttl_whose_version_is_not_known_writes_nothing():
+    town = Kept()
+    assert town.asked(expired=True) == ["Superseded"]
+    assert (town.rows(), town.service.state["tombstones"]) == ([], {})
+
+
 def test_what_a_reconciled_put_stands_for_brings_nothing_back():
     """Only a record of TTL may still take effect: an insert that is delivered again finds its item gone."""
     town = Kept()
@@ -248,6 +314,22 @@ def test_a_record_of_ttl_from_before_the_kept_row_was_made_marks_nothing():
     town.hears(town.record(2))
     town.asked(1, expired=True)
     assert town.marks() == (versions.LIVE, False)
+
+
+def test_a_kept_row_gets_the_mark_of_ttl_also_where_its_version_is_high_enough():
+    town = Kept()
+    town.hears(town.record(0))
+    assert town.asked(0, expired=True) == ["Applied"]
+    assert town.marks() == (versions.KEPT, True)
+
+
+def test_a_kept_row_gets_the_version_of_ttls_record_also_where_it_is_marked():
+    """No change that came before that record takes effect after it."""
+    town = Kept()
+    town.hears(town.record(0), town.expired(1))
+    assert town.asked(5, expired=True) == ["Applied"]
+    town.hears(town.record(3))
+    assert town.marks() == (versions.KEPT, True)
 
 
 def test_what_a_view_kept_before_there_were_marks_stays():
@@ -298,6 +380,32 @@ def test_a_missing_member_row_is_named_and_not_said_to_move():
     (member,) = [key for key in town.service.state["derived"] if key[0].startswith("%")]
     del town.service.state["derived"][member]
     assert town.ends(entry("a")) == [("Parked", f"view 'newest': {BROKEN.cause}")]
+
+
+def test_a_member_row_that_is_missing_at_one_look_only_is_no_broken_group():
+    class ReadDuringAWrite:
+        def __init__(self, service):
+            self.service, self.times = service, 0
+
+        def __getattr__(self, operation):
+            return getattr(self.service, operation)
+
+        def batch_get_item(self, **arguments):
+            answer = self.service.batch_get_item(**arguments)
+            rows = answer["Responses"].get("derived", [])
+            kept = [row for row in rows if not row["pk"]["S"].startswith("%")]
+            if self.times and kept != rows:
+                answer["Responses"]["derived"], self.times = kept, self.times - 1
+            return answer
+
+    clients = []
+    town = Ledgered(lambda service: clients.append(ReadDuringAWrite(service)) or clients[0])
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a"))
+    clients[0].times = 1
+    ((status, _),) = town.ends(entry("a"))
+    assert status in ("Applied", "Superseded")
+    assert clients[0].times == 0
 
 
 def test_a_row_that_its_ttl_took_leaves_the_version_that_it_was_set_right_at():
@@ -385,8 +493,14 @@ def test_an_event_branch_refuses_to_reconcile():
 
 
 def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
-    (found,) = requests(command({"key": {"id": {"B": "AAE="}, "at": {"N": "1"}}, "version": "12", "removed": True}))
-    assert found == Reconcile({"id": {"B": b"\x00\x01"}, "at": {"N": "1"}}, 12, True)
+    asked = {
+        "key": {"id": {"B": "AAE="}, "at": {"N": "1"}},
+        "version": "12",
+        "removed": True,
+        "record": {"eventID": "1"},
+    }
+    (found,) = requests(command(asked))
+    assert found == Reconcile({"id": {"B": b"\x00\x01"}, "at": {"N": "1"}}, 12, True, record={"eventID": "1"})
 
 
 @pytest.mark.parametrize(
@@ -398,6 +512,9 @@ def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
         {"key": {"a": "1"}},
         {"key": {"a": {"SS": ["1"]}}},
         {"key": {"a": {"X": "1"}}},
+        {"key": {"a": "S"}},
+        {"key": {"a": ["S"]}},
+        {"key": {"a": {"S": "1", "N": "1"}}},
         {"key": {"a": {"NULL": "1"}}},
         {"key": "a"},
         {"key": [["a", {"S": "1"}]]},
