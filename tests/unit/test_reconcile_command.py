@@ -13,6 +13,7 @@ from distributary.consumer.reconcile import LOOKS, MOST_KEYS, MOVING, Reconcile,
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive.branch import row_id
 from distributary.derive.factory import reconciler
 from distributary.derive.reconcile import BROKEN
 from distributary.errors import ConfigError, ForeignStream
@@ -140,6 +141,21 @@ def test_an_item_that_is_right_is_looked_at_once():
     town.service.calls.clear()
     assert town.reconcile(entry("a")) == ["Superseded"]
     assert town.service.calls == {"BatchGetItem": 4}
+
+
+def test_a_right_row_that_a_change_could_still_replace_is_written_again():
+    """It is older than the changes that the command stands for, or than a tombstone beside it."""
+    town = Town()
+    town.put("a", name={"S": "Ann"})
+    assert town.reconcile(entry("a", version="5")) == ["Applied"]
+    assert town.reconcile(entry("a", version="9")) == ["Applied"]
+    row = lambda: town.service.state["derived"]["USER#a", "PROFILE"][REPLICA_VERSION]["S"]  # noqa: E731
+    assert versions.version_in(row()) == 9
+    profile = town.branch.views[0]
+    town.branch.register.tombstones.put_tombstone(row_id(profile, "USER#a", "PROFILE"), 12)
+    assert town.reconcile(entry("a")) == ["Applied"]
+    assert versions.version_in(row()) == 12
+    assert town.reconcile(entry("a")) == ["Superseded"]
 
 
 def test_a_row_that_the_table_refuses_is_put_once():
@@ -316,20 +332,35 @@ def test_a_record_of_ttl_from_before_the_kept_row_was_made_marks_nothing():
     assert town.marks() == (versions.LIVE, False)
 
 
-def test_a_kept_row_gets_the_mark_of_ttl_also_where_its_version_is_high_enough():
+def test_a_kept_row_gets_the_mark_of_ttl_whatever_its_version():
     town = Kept()
     town.hears(town.record(0))
     assert town.asked(0, expired=True) == ["Applied"]
     assert town.marks() == (versions.KEPT, True)
 
 
-def test_a_kept_row_gets_the_version_of_ttls_record_also_where_it_is_marked():
+def test_a_kept_row_that_is_marked_gets_the_version_of_ttls_record():
     """No change that came before that record takes effect after it."""
     town = Kept()
     town.hears(town.record(0), town.expired(1))
     assert town.asked(5, expired=True) == ["Applied"]
-    town.hears(town.record(3))
+    town.hears(town.record(3), town.record(5))
     assert town.marks() == (versions.KEPT, True)
+
+
+def test_only_a_view_that_keeps_what_ttl_takes_leaves_room_for_its_record():
+    town = Kept()
+    town.asked(1, expired=True)
+    town.hears(town.record(1))
+    assert ("SUM", "SUM") not in town.rows()
+
+
+def test_an_item_that_was_made_again_gets_the_whole_version_of_ttls_record():
+    town = Kept()
+    town.put("a", name={"S": "Ann"})
+    town.asked(1, expired=True)
+    row = town.service.state["derived"]["KEPT#a", "KEPT"]
+    assert versions.version_in(row[REPLICA_VERSION]["S"]) == FIRST_SEQUENCE + 1
 
 
 def test_what_a_view_kept_before_there_were_marks_stays():
