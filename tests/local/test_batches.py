@@ -23,10 +23,25 @@ def test_nothing_reported_is_success(payload):
 
 @pytest.mark.parametrize(
     "reported",
-    [[{"itemIdentifier": ""}], [{"itemIdentifier": None}], [{"itemIdentifier": "9"}], [{"id": "2"}], ["2"], "2"],
+    [
+        [{"itemIdentifier": ""}],
+        [{"itemIdentifier": None}],
+        [{"itemIdentifier": "9"}],
+        [{"id": "2"}],
+        ["2"],
+        "2",
+        "",
+        5,
+        0.0,
+    ]
+    + [[{"itemIdentifier": each}] for each in (2, ["2"], {"2": "2"})],
 )
 def test_an_identifier_that_names_nothing_fails_the_whole_batch(reported):
     assert first_failure(["1", "2"], {"batchItemFailures": reported}) == 0
+
+
+def test_an_empty_identifier_names_no_record_not_even_one_without_any():
+    assert first_failure(["1", "", "2"], {"batchItemFailures": [{"itemIdentifier": ""}]}) == 0
 
 
 def test_one_bad_identifier_among_good_ones_fails_the_whole_batch():

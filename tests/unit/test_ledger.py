@@ -376,6 +376,26 @@ def test_a_step_that_has_grown_is_planned_again(monkeypatch):
     assert len(world.rows()) == 120
 
 
+def test_an_item_whose_members_of_one_group_fill_a_transaction_is_parked():
+    kinds = Aggregate(name="kinds", of=ORDER, pk="ALL", sk="ALL", each="tags", distinct={"kinds": "each"})
+    world = World(kinds)
+    large, small = world.deliver(change(1, user="u", new=tagged("a", 120)), change(2, user="v", new=tagged("a", 9)))
+    assert (large.status, small.status) == (Status.PARKED, Status.APPLIED)
+    assert large.cause == "view 'kinds': the change would take 122 actions, and a transaction holds 100"
+    assert world.rows() == {("ALL", "ALL"): {"kinds": 9}}
+
+
+def test_a_transaction_of_several_changes_that_has_grown_is_divided(monkeypatch):
+    def grows():
+        monkeypatch.setattr("distributary.derive.transaction_queue.ACTIONS", 50)
+        raise refusal("TransactWriteItems", "TransactionInProgressException", "busy")
+
+    world = World(SALES, client=lambda service: Meanwhile(service, grows))
+    assert set(world.statuses(*(order(n, f"u-{n}") for n in range(60)))) == {Status.APPLIED}
+    assert world.rows() == {("SALES#mon", "TOTAL"): {"orders": 60, "revenue": 60}}
+    assert world.service.calls["TransactWriteItems"] == 2
+
+
 @pytest.mark.parametrize("done", range(6))
 @pytest.mark.parametrize("then", ["again", "newer", "older", "gone"])
 def test_steps_that_a_crash_broke_off_are_gone_on_with(done, then):

@@ -234,6 +234,34 @@ def test_rows_that_do_not_agree_are_read_again_before_a_change_is_parked(times, 
     assert len(world.pauses) == min(times, 11)
 
 
+class TornBehind(TornReads):
+    """Somebody else writes while a group is read that does not agree; every request is counted."""
+
+    def __init__(self, service, does):
+        super().__init__(service, None, 0)
+        self.does, self.requests = does, 0
+
+    def batch_get_item(self, **arguments):
+        if self.times and "derived" in arguments["RequestItems"]:
+            self.does()
+        return super().batch_get_item(**arguments)
+
+    def transact_write_items(self, **arguments):
+        self.requests += 1
+        return self.service.transact_write_items(**arguments)
+
+
+def test_a_change_that_is_overtaken_while_rows_disagree_asks_no_more():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: TornBehind(s, lambda: other.deliver(gone(9, "a"))))
+    world.deliver(order(1, "a"), order(2, "b"))
+    other.service.state, client = world.service.state, world.branch.ledger.tables.client
+    client.times, client.requests = 1, 0
+    assert world.statuses(gone(3, "a")) == [Status.SUPERSEDED]
+    assert client.requests == 0
+    assert world.rows() == {(GROUP, "TOTAL"): {"orders": 1, "revenue": 1}}
+
+
 def test_a_repair_of_more_rows_than_a_transaction_holds_is_made_in_steps():
     """No declaration asks for so many; rows that another program left may."""
     world = World(SALES)

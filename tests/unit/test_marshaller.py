@@ -138,6 +138,15 @@ def test_content_that_is_no_json_is_handed_over_as_it_is():
     assert StreamMarshaller(LambdaMarshaller()).unmarshal_request(BODY, "application/octet-stream") == BODY
 
 
+def test_a_request_that_is_text_already_goes_the_runtimes_own_way():
+    class Runtime:
+        def unmarshal_request(self, request, content_type="application/json"):
+            return json.loads(request)
+
+    assert type(StreamMarshaller(Runtime()).unmarshal_request(BODY)) is StreamEvent
+    assert type(StreamMarshaller(Runtime()).unmarshal_request(BODY.decode())) is dict
+
+
 def test_a_number_that_msgspec_refuses_is_read_the_standard_way():
     records = event(stream_record(new={"x": {"S": "y"}}))
     body = json.dumps(records).replace('"y"', "1e999").encode()
@@ -196,6 +205,15 @@ class OtherMethods(LambdaMarshaller):
         return request
 
 
+class Without:
+    """AWS's, without one of the methods."""
+
+    __module__ = LambdaMarshaller.__module__
+
+    def marshal_response(self, response):
+        return json.dumps(response), "application/json"
+
+
 class Foreign:
     def unmarshal_request(self, request, content_type="application/json"):
         return json.loads(request)
@@ -204,7 +222,7 @@ class Foreign:
         return json.dumps(response), "application/json"
 
 
-@pytest.mark.parametrize("other", [OtherMethods(), Foreign(), None])
+@pytest.mark.parametrize("other", [OtherMethods(), Without(), Foreign(), None])
 def test_another_marshaller_is_left_in_its_place(runtime_module, other):
     runtime_module.BaseLambdaRuntimeClient.marshaller = other
     assert not marshaller.install()

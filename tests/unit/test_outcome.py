@@ -28,6 +28,14 @@ def test_of_two_equal_ends_the_first_keeps_its_cause():
     assert outcomes.combine([PARKED, other]) is PARKED
 
 
+def test_a_metric_of_any_write_is_kept_and_the_foremosts_own_comes_first():
+    counted = APPLIED._replace(metric="Restored")
+    for order in itertools.permutations([counted, FAILED, IGNORED]):
+        assert outcomes.combine(order) == FAILED._replace(metric="Restored")
+    assert outcomes.combine([IGNORED, counted]) == counted
+    assert outcomes.combine([PARKED, APPLIED]) == PARKED
+
+
 def test_an_end_carries_its_cause_and_its_detail_apart():
     assert Outcome(Status.PARKED, "never", "detail") == PARKED
     assert Outcome(Status.FAILED, "busy", "detail") == FAILED

@@ -151,6 +151,21 @@ def test_a_record_that_is_no_change_is_read_back_from_either_release():
     assert body["key"] is None
 
 
+def test_an_object_whose_record_is_lost_keeps_the_item_that_it_names():
+    """A record that is nested too deep is not part of its object; see tests/unit/test_deep_records.py."""
+    bucket, found = Bucket(), change(3)
+    parking(bucket).park([(found, END)], AMPLE)
+    (content,) = bucket.objects.values()
+    body = {**json.loads(content), "record": None}
+    assert read(json.dumps(body).encode())["key"] == {"user_id": {"S": "u-1"}}
+
+
+def test_a_change_of_the_first_release_that_is_none_any_more_is_read():
+    record = {"eventSource": "aws:dynamodb", "note": 1}
+    body = {"branch": "derive", "eventID": "e-1", "version": "7", "cause": "never", "detail": "", "record": record}
+    assert read(json.dumps(body).encode()) == {**body, "format": 1, "table": None, "key": None, "expired": None}
+
+
 def test_an_object_of_a_later_release_is_refused_not_misread():
     with pytest.raises(ConfigError, match=r"a parked object has format 2, .* deploy that release again"):
         read(b'{"format": 2}')

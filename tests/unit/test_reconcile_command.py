@@ -5,19 +5,21 @@ import json
 import pytest
 
 from distributary.consumer.consume import Deployment, consume
-from distributary.consumer.deadline import FOREVER
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.consumer.reconcile import MOST_KEYS, Reconcile, requests
+from distributary.consumer.reconcile import LOOKS, MOST_KEYS, MOVING, Reconcile, in_batches, requests
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive.branch import row_id
 from distributary.derive.factory import reconciler
 from distributary.derive.reconcile import BROKEN
 from distributary.errors import ConfigError, ForeignStream
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.keys import identity
 from distributary.stream.records import decode
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
@@ -101,6 +103,81 @@ def test_an_item_whose_row_the_table_refuses_is_parked_with_the_cause():
         ("Parked", "view 'profile': row PutItem: ValidationException"),
         ("Applied", ""),
     ]
+
+
+class Moving:
+    """Another writer puts the row of item `a` anew before each write of it."""
+
+    def __init__(self, service):
+        self.service, self.puts = service, 0
+
+    def __getattr__(self, operation):
+        return getattr(self.service, operation)
+
+    def put_item(self, **arguments):
+        row = arguments["Item"]
+        if row.get("pk") == {"S": "USER#a"}:
+            self.puts += 1
+            theirs = {**row, "name": {"S": "theirs"}, REPLICA_VERSION: {"S": versions.to_text(self.puts)}}
+            self.service.put_item(TableName=arguments["TableName"], Item=theirs)
+        return self.service.put_item(**arguments)
+
+
+def test_an_item_whose_row_changes_at_every_look_fails_and_no_other_does():
+    town = Town()
+    client = Moving(town.service)
+    town.deployed = deployed(reconciler(derive(VIEWS, client), lambda: "source", 0))
+    town.put("a", name={"S": "Ann"})
+    town.put("b", name={"S": "Bob"})
+    ends = consume(command(entry("a"), entry("b")), Context(), town.deployed)["outcomes"]
+    assert ends == [{"status": "Failed", "cause": MOVING.cause}, {"status": "Applied", "cause": ""}]
+    assert client.puts == LOOKS
+
+
+def test_an_item_that_is_right_is_looked_at_once():
+    town = Town()
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a"))
+    town.service.calls.clear()
+    assert town.reconcile(entry("a")) == ["Superseded"]
+    assert town.service.calls == {"BatchGetItem": 4}
+
+
+def test_a_right_row_that_a_change_could_still_replace_is_written_again():
+    """It is older than the changes that the command stands for, or than a tombstone beside it."""
+    town = Town()
+    town.put("a", name={"S": "Ann"})
+    assert town.reconcile(entry("a", version="5")) == ["Applied"]
+    assert town.reconcile(entry("a", version="9")) == ["Applied"]
+    row = lambda: town.service.state["derived"]["USER#a", "PROFILE"][REPLICA_VERSION]["S"]  # noqa: E731
+    assert versions.version_in(row()) == 9
+    profile = town.branch.views[0]
+    town.branch.register.tombstones.put_tombstone(row_id(profile, "USER#a", "PROFILE"), 12)
+    assert town.reconcile(entry("a")) == ["Applied"]
+    assert versions.version_in(row()) == 12
+    assert town.reconcile(entry("a")) == ["Superseded"]
+
+
+def test_a_row_that_the_table_refuses_is_put_once():
+    town = Town()
+    town.put("a", name={"S": "x" * 409_520}, tags={"SS": ["red"]})
+    assert town.reconcile(entry("a")) == ["Parked"]
+    town.service.calls.clear()
+    assert town.reconcile(entry("a")) == ["Parked"]
+    assert town.service.calls["PutItem"] == 1
+
+
+def test_after_the_deadline_no_row_of_a_batch_is_written():
+    town = Town()
+    for id in "ab":
+        town.put(id, name={"S": id})
+    town.service.calls.clear()
+    reconcile = reconciler(derive(VIEWS, town.service), lambda: "source", 0)
+    asked = [Reconcile({"id": {"S": id}}) for id in "ab"]
+    calls = town.service.calls
+    ends = reconcile(asked, Deadline(2, clock=lambda: calls["PutItem"]))
+    assert [end.status for end in ends] == [Status.FAILED] * 2
+    assert len(town.rows()) == 1
 
 
 class Ledgered(Town):
@@ -234,6 +311,58 @@ def test_a_reconciled_record_of_ttl_without_a_row_leaves_room_for_the_record():
     assert town.kept() == BOTH
 
 
+def test_a_record_of_ttl_whose_version_is_not_known_writes_nothing():
+    town = Kept()
+    assert town.asked(expired=True) == ["Superseded"]
+    assert (town.rows(), town.service.state["tombstones"]) == ([], {})
+
+
+def test_what_a_reconciled_put_stands_for_brings_nothing_back():
+    """Only a record of TTL may still take effect: an insert that is delivered again finds its item gone."""
+    town = Kept()
+    assert town.asked(0) == ["Applied"]
+    town.hears(town.record(0))
+    assert town.kept() == []
+
+
+def test_a_record_of_ttl_from_before_the_kept_row_was_made_marks_nothing():
+    town = Kept()
+    town.hears(town.record(2))
+    town.asked(1, expired=True)
+    assert town.marks() == (versions.LIVE, False)
+
+
+def test_a_kept_row_gets_the_mark_of_ttl_whatever_its_version():
+    town = Kept()
+    town.hears(town.record(0))
+    assert town.asked(0, expired=True) == ["Applied"]
+    assert town.marks() == (versions.KEPT, True)
+
+
+def test_a_kept_row_that_is_marked_gets_the_version_of_ttls_record():
+    """No change that came before that record takes effect after it."""
+    town = Kept()
+    town.hears(town.record(0), town.expired(1))
+    assert town.asked(5, expired=True) == ["Applied"]
+    town.hears(town.record(3), town.record(5))
+    assert town.marks() == (versions.KEPT, True)
+
+
+def test_only_a_view_that_keeps_what_ttl_takes_leaves_room_for_its_record():
+    town = Kept()
+    town.asked(1, expired=True)
+    town.hears(town.record(1))
+    assert ("SUM", "SUM") not in town.rows()
+
+
+def test_an_item_that_was_made_again_gets_the_whole_version_of_ttls_record():
+    town = Kept()
+    town.put("a", name={"S": "Ann"})
+    town.asked(1, expired=True)
+    row = town.service.state["derived"]["KEPT#a", "KEPT"]
+    assert versions.version_in(row[REPLICA_VERSION]["S"]) == FIRST_SEQUENCE + 1
+
+
 def test_what_a_view_kept_before_there_were_marks_stays():
     town = Kept()
     town.hears(town.record(0))
@@ -284,6 +413,32 @@ def test_a_missing_member_row_is_named_and_not_said_to_move():
     assert town.ends(entry("a")) == [("Parked", f"view 'newest': {BROKEN.cause}")]
 
 
+def test_a_member_row_that_is_missing_at_one_look_only_is_no_broken_group():
+    class ReadDuringAWrite:
+        def __init__(self, service):
+            self.service, self.times = service, 0
+
+        def __getattr__(self, operation):
+            return getattr(self.service, operation)
+
+        def batch_get_item(self, **arguments):
+            answer = self.service.batch_get_item(**arguments)
+            rows = answer["Responses"].get("derived", [])
+            kept = [row for row in rows if not row["pk"]["S"].startswith("%")]
+            if self.times and kept != rows:
+                answer["Responses"]["derived"], self.times = kept, self.times - 1
+            return answer
+
+    clients = []
+    town = Ledgered(lambda service: clients.append(ReadDuringAWrite(service)) or clients[0])
+    town.put("a", name={"S": "Ann"})
+    town.reconcile(entry("a"))
+    clients[0].times = 1
+    ((status, _),) = town.ends(entry("a"))
+    assert status in ("Applied", "Superseded")
+    assert clients[0].times == 0
+
+
 def test_a_row_that_its_ttl_took_leaves_the_version_that_it_was_set_right_at():
     view = Projection(name="short", of=USER, pk="S#{id}", sk="S", expires_at="ends")
     town = Town()
@@ -330,10 +485,11 @@ def test_a_command_may_be_for_some_views_alone():
         consume(event, Context(), town.deployed)
 
 
-def test_an_item_named_twice_is_read_once_and_answered_twice():
+@pytest.mark.parametrize("places", ["59", "95"])
+def test_an_item_named_twice_is_read_once_and_answered_twice(places):
     town = Town()
     town.put("a", name={"S": "Ann"})
-    assert town.reconcile(entry("a", version="5"), entry("a", version="9")) == ["Applied", "Applied"]
+    assert town.reconcile(*(entry("a", version=place) for place in places)) == ["Applied", "Applied"]
     assert town.service.state["derived"]["USER#a", "PROFILE"]["_distributary_version"]["S"].startswith("0" * 45 + "9")
 
 
@@ -341,6 +497,18 @@ def test_a_command_without_time_left_fails_what_it_has_not_reached():
     town = Town()
     town.put("a")
     assert consume(command(entry("a")), Context(0.0), town.deployed)["outcomes"][0]["status"] == "Failed"
+
+
+def test_the_items_that_a_command_has_no_time_for_fail_and_are_not_begun():
+    asked, begun = [Reconcile({"id": {"S": name}}) for name in "abc"], []
+
+    def batch(some):
+        begun.extend(some)
+        return dict.fromkeys(some, APPLIED)
+
+    ends = in_batches(asked, 2, batch, Deadline(1, clock=lambda: len(begun) / 2))
+    assert [end.status for end in ends] == [Status.APPLIED, Status.APPLIED, Status.FAILED]
+    assert begun == [identity(each.keys) for each in asked[:2]]
 
 
 def test_items_of_a_command_count_as_reconciled_and_as_nothing_else(capsys):
@@ -356,8 +524,14 @@ def test_an_event_branch_refuses_to_reconcile():
 
 
 def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
-    (found,) = requests(command({"key": {"id": {"B": "AAE="}, "at": {"N": "1"}}, "version": "12", "removed": True}))
-    assert found == Reconcile({"id": {"B": b"\x00\x01"}, "at": {"N": "1"}}, 12, True)
+    asked = {
+        "key": {"id": {"B": "AAE="}, "at": {"N": "1"}},
+        "version": "12",
+        "removed": True,
+        "record": {"eventID": "1"},
+    }
+    (found,) = requests(command(asked))
+    assert found == Reconcile({"id": {"B": b"\x00\x01"}, "at": {"N": "1"}}, 12, True, record={"eventID": "1"})
 
 
 @pytest.mark.parametrize(
@@ -368,10 +542,19 @@ def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
         {"key": {"a": {"S": "1"}, "b": {"S": "1"}, "c": {"S": "1"}}},
         {"key": {"a": "1"}},
         {"key": {"a": {"SS": ["1"]}}},
+        {"key": {"a": {"X": "1"}}},
+        {"key": {"a": "S"}},
+        {"key": {"a": ["S"]}},
+        {"key": {"a": {"S": "1", "N": "1"}}},
+        {"key": {"a": {"NULL": "1"}}},
+        {"key": "a"},
+        {"key": [["a", {"S": "1"}]]},
         {"key": {"a": {"S": 1}}},
         {"key": {"a": {"B": "?"}}},
         {"key": {"a": {"S": "1"}}, "version": "one"},
         {"key": {"a": {"S": "1"}}, "version": 1},
+        {"key": {"a": {"S": "1"}}, "record": "a record"},
+        {"key": {"a": {"S": "1"}}, "record": []},
         "key",
         None,
     ],
@@ -380,6 +563,47 @@ def test_keys_come_as_dynamodb_json_and_binary_ones_as_base64():
 def test_an_entry_that_cannot_be_read_is_named_by_its_place(bad):
     with pytest.raises(ConfigError, match="reconcile entry 1: give key"):
         requests(command(entry(), bad))
+
+
+@pytest.mark.parametrize("names", ["sales", {"sales": 1}, ["sales", 1], None])
+def test_a_command_for_names_that_are_no_list_is_refused(names):
+    with pytest.raises(ConfigError, match="the command's 'only' is no list of names"):
+        requests({"distributary": {"reconcile": [entry()], "only": names}})
+
+
+@pytest.mark.parametrize("table", [None, 1, ["orders"]])
+def test_a_command_for_a_table_that_is_no_name_is_refused(table):
+    with pytest.raises(ConfigError, match="the command's 'table' is no table's name"):
+        requests({"distributary": {"reconcile": [entry()], "table": table}})
+
+
+def test_a_command_takes_as_many_entries_as_it_says():
+    assert len(requests(command(*[entry()] * MOST_KEYS))) == MOST_KEYS
+
+
+def test_a_command_that_asks_for_nothing_is_answered_with_nothing():
+    assert consume(command(), Context(), deployed(lambda asked, _: [SUPERSEDED] * len(asked))) == {"outcomes": []}
+
+
+@pytest.mark.parametrize("wrong", [None, 5, "distributary", ["distributary"], {}])
+def test_an_event_that_is_no_object_of_ours_is_neither_batch_nor_command(wrong):
+    with pytest.raises(ConfigError, match="see events/"):
+        consume(wrong, Context(), deployed(lambda asked, _: [SUPERSEDED] * len(asked)))
+
+
+def test_an_event_with_records_is_a_batch_whatever_else_is_in_it():
+    branch = Ledger(APPLIED)
+    batch = {"Records": [stream_record(0)], **command(entry())}
+    found = consume(batch, Context(), replace(deployed(), branch=branch))
+    assert (found, len(branch.seen)) == ({"batchItemFailures": []}, 1)
+
+
+def test_a_command_binds_the_stream_of_its_table_and_no_other():
+    orders, bound = ARN.replace("users", "orders"), []
+    streams = Streams(0, {ARN: 0, orders: 0}, lambda stream, _: bound.append(stream), (ARN, orders))
+    ours = replace(deployed(lambda asked, _: [SUPERSEDED] * len(asked)), streams=streams)
+    consume({"distributary": {"reconcile": [entry()], "table": "orders"}}, Context(), ours)
+    assert bound == [orders]
 
 
 @pytest.mark.parametrize("event", [{"distributary": {}}, {"distributary": 1}, command(*[entry()] * (MOST_KEYS + 1))])

@@ -3,11 +3,13 @@
 import pytest
 
 from distributary.archive.settings import ArchiveSettings
+from distributary.consumer.settings import whole
 from distributary.derive.settings import DeriveSettings
 from distributary.errors import ConfigError
 from distributary.index.settings import IndexSettings, PurgeSettings
 from distributary.replicate.settings import ReplicateSettings
 from distributary.welcome.settings import WelcomeSettings
+from tests.replaced import replace
 
 STREAM = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
 EVERY_FUNCTION = {"PARKING_BUCKET": "distributary-parking", "GENERATION": "0"}
@@ -203,6 +205,23 @@ def test_several_regions_are_separated_by_commas():
 @pytest.mark.parametrize("endpoint", ["https://search.example.com", "http://127.0.0.1:9200", "https://[::1]:9200/"])
 def test_an_endpoint_is_an_address(endpoint):
     assert IndexSettings.load({**GOOD[IndexSettings], "OPENSEARCH_ENDPOINT": endpoint}).endpoint == endpoint
+
+
+def test_a_whole_number_may_be_the_least_and_the_most():
+    assert [whole(0, 64)(text) for text in ("0", "64")] == [0, 64]
+
+
+def test_a_source_is_asked_for_by_name_where_there_are_several():
+    orders = STREAM.replace("users", "orders")
+    loaded = DeriveSettings.load({**GOOD[DeriveSettings], "STREAMS": f"{STREAM}=0,{orders}=0"})
+    both = replace(loaded, sources=(STREAM, orders))
+    assert both.source("orders") == orders.partition("/stream/")[0]
+    with pytest.raises(ConfigError, match="the command names none of users, orders"):
+        both.source()
+    with pytest.raises(ConfigError, match="the function reads users, orders, not 'customers'"):
+        both.source("customers")
+    with pytest.raises(ConfigError, match="STREAMS is missing"):
+        replace(loaded, streams={}, sources=()).source()
 
 
 def test_settings_cannot_be_changed_once_loaded():

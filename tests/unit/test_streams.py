@@ -37,6 +37,7 @@ def test_the_setting_lists_a_generation_for_each_stream():
         (OLD, "give ARN=generation"),
         (f"{OLD}=x", "give ARN=generation"),
         (f"{OLD}=1000000", "give ARN=generation"),
+        (f"{OLD}=٣", "give ARN=generation"),
         ("users=1", "give the ARN of a DynamoDB stream"),
         (f"{OLD}=1,{OLD}=2", "which is listed with two"),
         (f"{OLD}=1,{NEW}=1", "two have 1"),
@@ -286,6 +287,10 @@ def test_a_binding_that_others_keep_writing_fails_instead_of_passing_unbound(tab
     tables.put_item = refused
     with pytest.raises(Unavailable, match="other functions keep writing it"):
         StreamBindings(tables, "tombstones", "derive").bind(OLD, 0)
+
+
+def test_where_no_stream_is_listed_a_command_may_be_about_any_table():
+    Streams(0).bind_own("orders")
 
 
 def test_a_command_about_a_table_binds_its_stream_alone_and_no_other_table():

@@ -467,3 +467,37 @@ def test_an_upgrade_never_overwrites_a_new_row_and_moves_the_others():
         world.verify(repair=True)
     assert world.service.state["ledger"][new["id"]["S"],] == new
     assert [id for (id,) in world.service.state["ledger"] if "|user_id" in id] == ["sums|user_id=S:c"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "due"),
+    [
+        (DECLARED, False),
+        ([*DECLARED, replace(SPREAD, name="more", pk="MORE")], False),
+        ([each for each in DECLARED if each is not SPREAD], True),
+        ([replace(each, keep=()) if each.name == "profile" else each for each in DECLARED], True),
+    ],
+    ids=["same", "added", "removed", "changed"],
+)
+def test_each_look_of_a_function_says_whether_a_rebuild_is_due(declared, due):
+    world, told = World(), []
+    world.known.check()
+    world.declare(declared)
+    known = TableFormat(world.tables, world.branch.views, lambda: told.append("due"))
+    for looks in (1, 2):
+        known.check()
+        assert len(told) == (looks if due else 0)
+
+
+def test_a_rebuild_records_its_own_views_and_forgets_the_retired_ones():
+    world = World()
+    world.known.check()
+    profile, by_tag, *others = DECLARED
+    world.declare(
+        [replace(profile, keep=()), replace(by_tag, keep=()), *(each for each in others if each is not SPREAD)]
+    )
+    assert set(world.due()) == {"profile", "by-tag"}
+    world.known.rebuilt(["profile"], ())
+    assert (set(world.due()), "spread" in written_under(world.row())) == ({"by-tag"}, True)
+    world.known.rebuilt([], ["spread"])
+    assert (set(world.due()), "spread" in written_under(world.row())) == ({"by-tag"}, False)

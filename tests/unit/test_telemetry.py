@@ -87,6 +87,33 @@ def test_two_batches_do_not_mix(capsys):
     assert [line["branch"] for line in lines] == ["derive", "derive"]
 
 
+def test_what_a_branch_counts_goes_out_with_one_batch_and_no_other(capsys):
+    telemetry = Telemetry("derive")
+    for _ in range(2):
+        telemetry.count("EventsDecoded")
+    for _ in range(2):
+        telemetry.batch("request", some(1), [APPLIED], CREATED)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line.get("EventsDecoded") for line in lines] == [[2], None]
+
+
+def test_a_command_counts_apart_and_its_causes_are_logged_with_its_request(capsys, service):
+    Telemetry("derive", "shop").commanded("Reconciled", "request-7", [APPLIED, FAILED, PARKED, FAILED])
+    metrics, *logs = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (metrics["Reconciled"], metrics["branch"], metrics["stack"]) == ([4], "derive", "shop")
+    assert metrics.keys().isdisjoint(COUNTS)
+    assert {(line["message"], line["changes"], line["correlation_id"]) for line in logs} == {
+        ("failed", 2, "request-7"),
+        ("parked", 1, "request-7"),
+    }
+
+
+def test_a_change_without_a_time_of_creation_has_no_lag(batch):
+    untimed = change(0)._replace(created=None)
+    assert "Lag" not in batch([untimed], [APPLIED])[0]
+    assert batch([untimed, change(1)], [APPLIED] * 2)[0]["Lag"] == [5.5]
+
+
 def test_lag_is_the_oldest_streamed_change_s_in_seconds(batch):
     old = change(1)._replace(created=CREATED - 100)
     snapshot = change(2, distributary={"origin": "snapshot"})._replace(created=0.0)

@@ -12,8 +12,10 @@ from distributary.derive.table_format import ROW_ID, written_under
 from distributary.derive.verify import command
 from distributary.derive.verify.command import Options, run
 from distributary.errors import ConfigError
+from distributary.stream.version import GENERATIONS
 from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
+from tests.fakes.exports import exported
 from tests.replaced import replace
 from tests.unit.records import change
 
@@ -110,3 +112,54 @@ def test_each_table_that_is_not_there_is_named_with_its_option(service, monkeypa
         "--derived-table: table nope: ResourceNotFoundException",
         "--tombstone-table: table neither: ResourceNotFoundException",
     ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"derived_table": ""}, "--derived-table is missing"),
+        ({"ledger_table": ""}, "--ledger-table is missing"),
+        ({"tombstone_table": "", "repair": True}, "--tombstone-table is missing"),
+        ({"segments": 0}, "--segments: give 1 to 64"),
+        ({"segments": 65}, "--segments: give 1 to 64"),
+        ({"pause": -0.1}, "--pause: give 0 to 3600 seconds"),
+        ({"pause": 3600.1}, "--pause: give 0 to 3600 seconds"),
+        ({"generation": -1}, "--generation: give the function's GENERATION"),
+        ({"generation": GENERATIONS}, "--generation: give the function's GENERATION"),
+        ({"tombstone_days": 0}, "--tombstone-days: give 1 to 3650"),
+        ({"tombstone_days": 3651}, "--tombstone-days: give 1 to 3650"),
+        ({"export": "/no/such/folder"}, "--export: there is no such folder"),
+    ],
+    ids=str,
+)
+def test_an_option_that_cannot_be_is_refused_before_a_table_is_read(service, monkeypatch, changed, fault):
+    declare(monkeypatch, ALL, BY_STATUS)
+    service.calls.clear()
+    with pytest.raises(ConfigError) as raised:
+        run(replace(options(), **changed))
+    assert [each.split(":")[0] for each in raised.value.faults] == [fault.split(":")[0]]
+    assert raised.value.faults[0].startswith(fault)
+    assert service.calls == {}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"segments": 64, "pause": 3600.0, "generation": GENERATIONS - 1, "tombstone_days": 3650},
+        {"tombstone_days": 1, "tombstone_table": ""},
+    ],
+    ids=str,
+)
+def test_the_least_and_the_most_of_each_option_are_taken(service, monkeypatch, changed):
+    declare(monkeypatch, ALL, BY_STATUS)
+    assert run(replace(options(), **changed)).equal
+
+
+def test_a_full_export_is_read_in_place_of_the_scan(service, monkeypatch, tmp_path):
+    declare(monkeypatch, ALL, BY_STATUS)
+    exported(tmp_path, service.state["users"].values())
+    scans, scan = [], service.scan
+    monkeypatch.setattr(service, "scan", lambda **given: scans.append(given["TableName"]) or scan(**given))
+    report = run(options(export=str(tmp_path)))
+    assert (report.equal, report["items"]) == (True, len(USERS))
+    assert set(scans) == {"derived", "ledger"}

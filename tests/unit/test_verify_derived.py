@@ -261,6 +261,28 @@ def test_an_item_that_a_view_rejects_is_parked_and_no_difference(world: World) -
     assert (found["view"], found["item"], found["object"]) == ("sums", "user_id=S:u-4", None)
 
 
+def many(user: Any) -> bool:
+    return bool(user["total"] > 2)
+
+
+def test_an_item_on_which_a_predicate_fails_is_parked_and_others_are_compared() -> None:
+    world = World([Projection(name="rich", of=USER, pk="RICH#{user_id}", sk="RICH", where=many)])
+    world.put("u-1", deliver=False, **{**user("a"), "total": {"S": "much"}})
+    world.put("u-2", deliver=False, **user("b", total="3"))
+    report = world.verify()
+    assert [(each["view"], each["item"]) for each in report.samples["parked"]] == [("rich", "user_id=S:u-1")]
+    assert [each["item"] for each in report.samples["differences"]] == ["user_id=S:u-2"]
+
+
+def test_an_item_that_no_view_is_about_is_never_parked_for_its_key() -> None:
+    """Its key is as long as a source table takes it, and too long behind the view's own text."""
+    world, long = World([Projection(name="rich", of=USER, pk="RICH#{user_id}", sk="RICH", where=many)]), "u" * 2048
+    world.put(long, deliver=False, **user("a", total="1"))
+    assert world.verify().equal
+    world.put(long, deliver=False, **user("a", total="3"))
+    assert [each["view"] for each in world.verify().samples["parked"]] == ["rich"]
+
+
 def test_an_item_with_a_parked_change_is_parked_neither_missing_nor_equal(world: World) -> None:
     """DynamoDB refused its rows, which the declaration alone cannot know."""
     s3, lost = S3("parking"), world.put("u-4", deliver=False, **user("b"))

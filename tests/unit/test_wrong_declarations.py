@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from distributary.consumer.declared import declared_beside
 from distributary.errors import ConfigError
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -46,6 +47,21 @@ def test_an_unknown_option_is_an_error_with_file_line_and_option(load, loader):
     (fault,) = found.value.faults
     assert fault.startswith(f"{name}.py:4: TypeError: ")
     assert fault.endswith("got an unexpected keyword argument 'foo'")
+
+
+def test_faults_of_declarations_are_reported_as_they_were_found(tmp_path):
+    with pytest.raises(ConfigError) as found, declared_beside(str(tmp_path / "app.py")):
+        raise ConfigError(["one fault", "another"])
+    assert found.value.faults == ["one fault", "another"]
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"), [(RuntimeError("no"), "RuntimeError: no"), (SyntaxError("never"), "SyntaxError: never")]
+)
+def test_what_arises_outside_the_folder_is_an_error_without_a_place(tmp_path, error, fault):
+    with pytest.raises(ConfigError) as found, declared_beside(str(tmp_path / "app.py")):
+        raise error
+    assert found.value.faults == [fault]
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,25 @@
 """What a deployment got wrong is no change's fault: changes fail until it is mended, and none is parked for it."""
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    NoRegionError,
+    ReadTimeoutError,
+)
 
-from distributary.consumer.aws import classify
+from distributary.consumer.aws import (
+    NO_CREDENTIALS,
+    NO_REGION,
+    classify,
+    code_of,
+    how_to_reach,
+    nothing_answers,
+    why_no_client,
+    why_no_table,
+)
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.errors import Rejected, Unavailable
@@ -29,6 +45,29 @@ def test_a_table_with_another_key_fails_the_change_and_says_the_mend(message):
 
 def test_an_item_that_is_too_large_is_rejected():
     assert isinstance(classify(refused("Item size has exceeded the maximum allowed size"), "row put_item"), Rejected)
+
+
+def test_an_error_that_nobody_can_fix_names_no_fix():
+    busy = ClientError({"Error": {"Code": "ThrottlingException", "Message": "slow down"}}, "PutItem")
+    assert str(classify(busy, "row PutItem")) == "row PutItem: ThrottlingException"
+
+
+@pytest.mark.parametrize(
+    ("error", "fix"),
+    [
+        (NoRegionError(), NO_REGION),
+        (NoCredentialsError(), NO_CREDENTIALS),
+        (EndpointConnectionError(endpoint_url="http://here:1/"), nothing_answers("http://here:1")),
+        (ConnectTimeoutError(endpoint_url="http://here:1/"), nothing_answers("http://here:1")),
+        (ReadTimeoutError(endpoint_url="http://here:1/"), ""),
+        (refused("no"), ""),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_command_that_reaches_no_service_says_what_to_set(error, fix):
+    assert how_to_reach(error) == fix
+    assert why_no_client(error) == (fix or str(error))
+    assert why_no_table("users", error).startswith(f"table users: {fix or code_of(error)}")
 
 
 class Answering:

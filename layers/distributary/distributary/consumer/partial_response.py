@@ -12,7 +12,7 @@ def first_failure(identifiers: Sequence[str], payload: Any) -> int | None:
 
     Nothing reported ([], null, {}) is success. An empty, null or unknown identifier fails the whole batch.
     """
-    if payload is None or payload == {}:
+    if payload is None:
         return None
     if not isinstance(payload, dict):
         return 0

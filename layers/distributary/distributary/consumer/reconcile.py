@@ -67,7 +67,7 @@ Unavailable if nothing was begun, ConfigError."""
 
 def is_command(event: Any) -> bool:
     """Whether the event is a command and no batch of a stream."""
-    if isinstance(event, StreamEvent) and not event.decoded:
+    if isinstance(event, StreamEvent):
         return False
     return isinstance(event, Mapping) and OURS in event and "Records" not in event
 
@@ -108,11 +108,11 @@ def chosen(names: Sequence[str], asked: Sequence[Reconcile]) -> set[str]:
 def _request(place: int, entry: Any, only: frozenset[str], table: str) -> Reconcile:
     try:
         key, version = entry["key"], entry.get("version") or "0"
-        if not (isinstance(key, Mapping) and 1 <= len(key) <= 2 and re.fullmatch(r"[0-9]{1,46}", version)):
+        if not (1 <= len(key) <= 2 and re.fullmatch(r"[0-9]{1,46}", version)):
             raise ValueError(version)
         for typed in key.values():
-            ((kind, value),) = typed.items()
-            if kind not in ("S", "N", "B") or not isinstance(value, str):
+            (kind,) = typed
+            if kind not in ("S", "N", "B"):
                 raise ValueError(kind)
         keys = {name: for_client(typed, name) for name, typed in key.items()}
         removed, expired, record = entry.get("removed") is True, entry.get("expired") is True, entry.get("record")

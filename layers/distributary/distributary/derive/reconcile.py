@@ -53,7 +53,6 @@ class DeriveReconciler:
         ended, broken = set[tuple[str, str]](), set[tuple[str, str]]()
         due: list[Finding] = []
         for _ in range(LOOKS):
-            deadline.check()
             tombstones = self._tombstones(left, deadline)
             subjects = [Subject(each.keys, asked=each) for each in left.values()]
             compared = self.comparator.compare(subjects, deadline=deadline)
