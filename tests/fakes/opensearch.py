@@ -117,7 +117,9 @@ class OpenSearch:
         hits = [
             {"_id": id, "_version": version}
             for id, (version, doc) in sorted(self.state["docs"][index].items())
-            if not hidden & set(doc) and zlib.crc32(id.encode()) % slice["max"] == slice["id"]
+            if not hidden & set(doc)
+            and _needed(body["query"]) <= set(doc)
+            and zlib.crc32(id.encode()) % slice["max"] == slice["id"]
         ]
         self._opened += 1
         id = f"scroll-{self._opened}"
@@ -261,6 +263,11 @@ def _check_header(header: Mapping[str, Any]) -> None:
 def _barred(query: Mapping[str, Any]) -> set[str]:
     """The fields that no hit may have."""
     return {each["exists"]["field"] for each in query.get("bool", {}).get("must_not", [])}
+
+
+def _needed(query: Mapping[str, Any]) -> set[str]:
+    """The fields that each hit has."""
+    return {each["exists"]["field"] for each in query.get("bool", {}).get("filter", [])}
 
 
 def _refused(id: str, status: int, kind: str) -> dict[str, Any]:
