@@ -14,7 +14,7 @@ from distributary.index import Field
 from distributary.index.factory import build
 from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch import schema
-from distributary.index.opensearch.bindings import ITEMS_ONLY, IndexBindings, read
+from distributary.index.opensearch.bindings import IndexBindings, read
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared
 from distributary.index.reindex import backfill, state
@@ -23,7 +23,7 @@ from distributary.index.reindex.steps import FRESH_SECONDS, Accepted, Reindex
 from distributary.index.reindex.writers import Deployed, Vouched
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
-from tests.contract.place import FIELDS, USER, Place
+from tests.contract.place import FIELDS, USER, Place, ids_in
 from tests.replaced import replace
 from tests.unit.index_settings import clients, settings
 from tests.unit.records import change
@@ -438,14 +438,6 @@ def test_the_advice_after_a_swap_leaves_one_generation(town):
     assert "Generation=1 and without AlsoGeneration" in list(town.reindex().plan())[-1]
 
 
-def held(town, generation):
-    """The ids of documents and markers, without the index's own."""
-    name = town.index.physical(generation)
-    standing.refresh(town.search, name)
-    hits = town.search.search(index=name, body={"size": 1000, "query": ITEMS_ONLY})["hits"]["hits"]
-    return sorted(hit["_id"] for hit in hits)
-
-
 def test_the_fill_carries_the_markers_of_deleted_items(town):
     """Under another id as well: an older change that comes late finds them."""
     older = town.put("gone")
@@ -454,7 +446,7 @@ def test_the_fill_carries_the_markers_of_deleted_items(town):
     town.declare(town.index, replace(town.index, id="NEW#{user_id}", since=1))
     town.deploy_both()
     town.start()
-    assert held(town, 1) == ["NEW#a", "NEW#gone"]
+    assert ids_in(town.search, town.index.physical(1)) == ["NEW#a", "NEW#gone"]
     assert town.statuses(older) == ["Superseded"]
     assert list(town.documents(1)) == ["NEW#a"]
 
@@ -464,7 +456,7 @@ def test_the_first_fill_writes_nothing_for_items_that_the_index_is_not_about(tow
     town.put("robot", kind={"S": "robot"})
     town.deploy_both()
     town.start()
-    assert len(held(town, 1)) == 1
+    assert len(ids_in(town.search, town.index.physical(1))) == 1
 
 
 def test_a_second_fill_removes_what_an_earlier_declaration_left(town):

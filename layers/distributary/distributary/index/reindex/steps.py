@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from distributary.errors import ConfigError
+from distributary.index.described import history
 from distributary.index.opensearch import bindings, schema
 from distributary.index.opensearch.reader import asked
 from distributary.index.opensearch.schema import VISIBLE
@@ -170,6 +171,8 @@ class Reindex:
             self._keep(replace(state, done=tuple(finished)))
 
         left = [segment for segment in range(state.segments) if segment not in state.done]
+        declared = [each.declared for each in self.target.branch.sources]
+        history(self._client, declared, self.target.generation).due()
         origin = None if self._another_stream(state.origin) else self.origin(state.origin)
         self.backfill.run(left, state.segments, done, origin)
 
