@@ -97,12 +97,12 @@ class OpenSearch:
             self._scrolls.pop(id, None)
 
     def search(self, *, index: str, body: Mapping[str, Any], scroll: str = "") -> dict[str, Any]:
-        """All hits, or those of a range query; of an alias with a filter, those without the field that it bars. With
+        """All hits, or those of a range query; without the fields that the query or the alias's filter bars. With
         `scroll`, in pages of SCROLL_HITS."""
         if scroll:
             return self._scrolled(index, body)
         alias = self.state["aliases"].get(index, {"index": index})
-        hidden = _barred(alias.get("filter", {}))
+        hidden = _barred(alias.get("filter", {})) | _barred(body.get("query", {}))
         name = alias["index"]
         docs = self.state["docs"][name].items()
         hits = [
