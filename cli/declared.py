@@ -21,7 +21,7 @@ from distributary.welcome.rules import Rule, compose, content
 from local import outbox
 
 if TYPE_CHECKING:
-    from distributary.derive.described import Changes
+    from distributary.stream.described import Changes
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 800, 1000
@@ -38,8 +38,9 @@ def views(
     region: StackRegion = None,
 ) -> int:
     """Print each declared view, the primitive it uses, and its write units."""
-    from distributary.derive.described import changes, described
+    from distributary.derive.described import described
     from distributary.derive.validation import table
+    from distributary.stream.described import changes
 
     if diff != (stack is not None):
         raise UsageFault("--diff needs --stack, and --stack needs --diff: give both or none")

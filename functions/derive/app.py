@@ -26,7 +26,7 @@ def runtime() -> Deployment:
     settings, parallel = DeriveSettings.load(os.environ), Parallel()
     once = cache(clients)
     telemetry = Telemetry("derive", os.environ.get("STACK_NAME", ""))
-    branch = build(VIEWS, settings, once, parallel, due=lambda: telemetry.count("RebuildDue"))
+    branch = build(VIEWS, settings, once, parallel, due=telemetry.rebuild_due)
     bindings = StreamBindings(once("dynamodb"), settings.tombstone_table, "derive")
     pace, own = Pace(settings.reconcile_read_units), settings.own_streams
     reconcile = reconciler(branch, settings.source, settings.generation, pace)

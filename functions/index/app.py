@@ -24,8 +24,8 @@ def runtime() -> Deployment:
     """The function as its environment asks for; built once per process, in Lambda's init phase."""
     settings, parallel = IndexSettings.load(os.environ), Parallel()
     once = cache(clients)
-    branch = build(INDEXES, settings, once, parallel)
     telemetry = Telemetry("index", os.environ.get("STACK_NAME", ""))
+    branch = build(INDEXES, settings, once, parallel, due=telemetry.rebuild_due)
     bound = bindings(INDEXES, settings, once)
     pace = Pace(settings.reconcile_read_units)
     reconcile = reconciler(branch, settings, once, pace)

@@ -9,6 +9,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.index import Entity, Index
 from distributary.index.factory import build
 from distributary.index.opensearch import reader as standing
+from distributary.index.opensearch.bindings import ITEMS_ONLY
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import Declared, is_marker
 from distributary.index.verify.comparison import Comparator
@@ -78,3 +79,10 @@ class Place(World):
         standing.refresh(self.search, name)
         hits = self.search.search(index=name, body={"size": 1000})["hits"]["hits"]
         return {hit["_id"]: hit["_source"] for hit in hits if not is_marker(hit["_source"])}
+
+
+def ids_in(search, name):
+    """The ids of an index's documents and markers, without the index's own."""
+    standing.refresh(search, name)
+    hits = search.search(index=name, body={"size": 1000, "query": ITEMS_ONLY})["hits"]["hits"]
+    return sorted(hit["_id"] for hit in hits)

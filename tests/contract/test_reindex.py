@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import failed
 from distributary.consumer.parallel import Parallel
 from distributary.errors import ConfigError, ForeignStream, Unavailable
 from distributary.index import Field
@@ -15,14 +16,14 @@ from distributary.index.opensearch import reader as standing
 from distributary.index.opensearch import schema
 from distributary.index.opensearch.bindings import IndexBindings, read
 from distributary.index.opensearch.connect import connect
-from distributary.index.opensearch.target import Declared, of
+from distributary.index.opensearch.target import Declared
 from distributary.index.reindex import backfill, state
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import FRESH_SECONDS, Accepted, Reindex
 from distributary.index.reindex.writers import Deployed, Vouched
 from distributary.index.verify.comparison import Comparator
 from distributary.index.verify.verifier import Verify
-from tests.contract.place import FIELDS, USER, Place
+from tests.contract.place import FIELDS, USER, Place, ids_in
 from tests.replaced import replace
 from tests.unit.index_settings import clients, settings
 from tests.unit.records import change
@@ -81,9 +82,11 @@ class Town(Place):
     def reindex(self, writers=None):
         eye = Comparator(self.next, self.search, self.service, "users", ("user_id",))
         verify = Verify(eye, segments=2, pause=1.0, sleep=lambda _: None)
-        fill = Backfill(self.next, self.service, "users", ("user_id",), sleep=lambda _: None)
+        fill = Backfill(self.next, self.search, self.service, "users", ("user_id",), sleep=lambda _: None)
         asked = writers or Deployed(self.function, "index", lambda: self.clock, self.slept.append)
-        return Reindex(self.next, lambda g: of(self.indexes, g), asked, fill, verify, lambda: self.clock)
+        return Reindex(
+            self.next, lambda g: Declared.of(self.indexes, self.search, g), asked, fill, verify, lambda: self.clock
+        )
 
     def start(self, segments=3, **more):
         return list(self.reindex().start(segments, **more))
@@ -311,12 +314,19 @@ def test_a_refused_item_is_counted_with_its_cause_and_the_rest_is_filled(town):
     assert town.shown() == {"USER#a": "a"}
 
 
+class Silent:
+    """Bulk requests that get no answer."""
+
+    def send(self, actions, deadline):
+        return [failed(Unavailable("bulk: no answer"))] * len(actions)
+
+
 def test_a_backfill_whose_writes_keep_failing_stops_and_can_go_on(town):
     town.put("a")
     town.deploy_both()
     good = town.next
-    town.next = replace(good, branch=replace(good.branch, generation=99))
-    with pytest.raises(Unavailable, match="failed 10 times, bulk: OpenSearch answered 404"):
+    town.next = replace(good, branch=replace(good.branch, bulk=Silent()))
+    with pytest.raises(Unavailable, match="failed 10 times, bulk: no answer"):
         town.start()
     town.next = good
     town.start()
@@ -428,12 +438,25 @@ def test_the_advice_after_a_swap_leaves_one_generation(town):
     assert "Generation=1 and without AlsoGeneration" in list(town.reindex().plan())[-1]
 
 
+def test_the_fill_carries_the_markers_of_deleted_items(town):
+    """Under another id as well: an older change that comes late finds them."""
+    older = town.put("gone")
+    town.delete("gone")
+    town.put("a")
+    town.declare(town.index, replace(town.index, id="NEW#{user_id}", since=1))
+    town.deploy_both()
+    town.start()
+    assert ids_in(town.search, town.index.physical(1)) == ["NEW#a", "NEW#gone"]
+    assert town.statuses(older) == ["Superseded"]
+    assert list(town.documents(1)) == ["NEW#a"]
+
+
 def test_the_first_fill_writes_nothing_for_items_that_the_index_is_not_about(town):
     town.put("a")
     town.put("robot", kind={"S": "robot"})
     town.deploy_both()
     town.start()
-    assert standing.documents(town.search, town.index.physical(1)) == 1
+    assert len(ids_in(town.search, town.index.physical(1))) == 1
 
 
 def test_a_second_fill_removes_what_an_earlier_declaration_left(town):

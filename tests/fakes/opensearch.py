@@ -97,12 +97,12 @@ class OpenSearch:
             self._scrolls.pop(id, None)
 
     def search(self, *, index: str, body: Mapping[str, Any], scroll: str = "") -> dict[str, Any]:
-        """All hits, or those of a range query; of an alias with a filter, those without the field that it bars. With
+        """All hits, or those of a range query; without the fields that the query or the alias's filter bars. With
         `scroll`, in pages of SCROLL_HITS."""
         if scroll:
             return self._scrolled(index, body)
         alias = self.state["aliases"].get(index, {"index": index})
-        hidden = _barred(alias.get("filter", {}))
+        hidden = _barred(alias.get("filter", {})) | _barred(body.get("query", {}))
         name = alias["index"]
         docs = self.state["docs"][name].items()
         hits = [
@@ -117,7 +117,9 @@ class OpenSearch:
         hits = [
             {"_id": id, "_version": version}
             for id, (version, doc) in sorted(self.state["docs"][index].items())
-            if not hidden & set(doc) and zlib.crc32(id.encode()) % slice["max"] == slice["id"]
+            if not hidden & set(doc)
+            and _needed(body["query"]) <= set(doc)
+            and zlib.crc32(id.encode()) % slice["max"] == slice["id"]
         ]
         self._opened += 1
         id = f"scroll-{self._opened}"
@@ -261,6 +263,11 @@ def _check_header(header: Mapping[str, Any]) -> None:
 def _barred(query: Mapping[str, Any]) -> set[str]:
     """The fields that no hit may have."""
     return {each["exists"]["field"] for each in query.get("bool", {}).get("must_not", [])}
+
+
+def _needed(query: Mapping[str, Any]) -> set[str]:
+    """The fields that each hit has."""
+    return {each["exists"]["field"] for each in query.get("bool", {}).get("filter", [])}
 
 
 def _refused(id: str, status: int, kind: str) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from typing import Any
 from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile
-from distributary.consumer.sweep import Sweep
+from distributary.consumer.sweep import Done, Sweep
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.table_reader import pages
+from distributary.index.described import described, history
 from distributary.index.factory import build
+from distributary.index.opensearch.history import History
 from distributary.index.reconcile import IndexReconciler
 from distributary.index.sweep import IndexRebuilder
 from distributary.stream.change import Image
@@ -41,7 +43,7 @@ class RebuiltIndexWorld(IndexWorld):
 
     def __init__(self, seed: int, choices: Choices, plan: Plan, was: str = "id") -> None:
         super().__init__(seed, choices, plan)
-        self.former, self.deployed = FORMERS[was], False
+        self.former, self.deployed, self.rebuilt = FORMERS[was], False, False
 
     def branch(self) -> Any:
         """See `World`."""
@@ -61,12 +63,28 @@ class RebuiltIndexWorld(IndexWorld):
     def _rebuilt(self) -> bool:
         branch = self.branch()
         reconcile = IndexReconciler(branch, self.search, self.dynamodb, lambda: SOURCE)
-        rebuild = IndexRebuilder([branch], reconcile, self.search, self.dynamodb, lambda: SOURCE, Pace())
+        rebuild = IndexRebuilder(
+            [branch], reconcile, self.search, self.dynamodb, lambda: SOURCE, Pace(), {0: self.history()}
+        )
         if not self._swept(rebuild):
             return False
         keys: list[Raw] = [{"id": each["id"]} for page in pages(self.dynamodb, SOURCE, 0, 1) for each in page]
         ends: Sequence[Outcome] = reconcile([Reconcile(each) for each in keys], self.deadline())
-        return not any(end.status is Status.FAILED for end in ends)
+        if any(end.status is Status.FAILED for end in ends):
+            return False
+        rebuild.declarations(Done(frozenset({INDEX.name}), frozenset()), self.deadline())
+        self.rebuilt = True
+        return True
+
+    def history(self) -> History:
+        """What the deployed function reads and writes of its declarations."""
+        return history(self.search, [INDEX], 0, self.scheduler.time)
+
+    def check(self, when: str) -> None:
+        """See `World`. After a rebuild nothing is due."""
+        super().check(when)
+        kept = history(self.engine, [INDEX], 0).written()[INDEX.name]
+        assert not self.rebuilt or kept == [described([INDEX])], f"{when}: {len(kept)} declarations are remembered"
 
     def _swept(self, rebuild: IndexRebuilder) -> bool:
         cursor, right = None, True

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from random import Random
 from typing import Any
 
 from distributary.consumer.parallel import Parallel
 from distributary.errors import DistributaryError
 from distributary.index.factory import build
-from distributary.index.opensearch.target import Declared, of
+from distributary.index.opensearch.target import Declared
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import Accepted, Reindex
 from distributary.index.verify.comparison import Comparator
@@ -63,8 +62,15 @@ class ReindexWorld(IndexWorld):
         """As the command puts it together."""
         target = Declared.of(INDEXES, self.search, 1)
         eye = Comparator(target, self.search, self.dynamodb, SOURCE, ("id",))
-        fill, verify = Backfill(target, self.dynamodb, SOURCE, ("id",)), Verify(eye, segments=2, pause=self.pause)
-        return Reindex(target, partial(of, INDEXES), self, fill, verify, self.scheduler.time)
+        fill, verify = (
+            Backfill(target, self.search, self.dynamodb, SOURCE, ("id",)),
+            Verify(eye, segments=2, pause=self.pause),
+        )
+        return Reindex(target, self.origin, self, fill, verify, self.scheduler.time)
+
+    def origin(self, readers: int) -> Declared:
+        """See `Reindex`."""
+        return Declared.of(INDEXES, self.search, readers)
 
     def mover(self) -> None:
         """Each step until it is through."""

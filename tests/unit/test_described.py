@@ -7,8 +7,9 @@ from operator import itemgetter
 import pytest
 
 from distributary.derive import Entity, Projection
-from distributary.derive.described import described, differing
+from distributary.derive.described import described
 from distributary.derive.validation import check
+from distributary.stream.described import differing
 
 USER = Entity(name="user", keys=("user_id",), attributes=("total", "tree"))
 

@@ -16,6 +16,7 @@ from distributary.index.opensearch.security import DYNAMIC, NEEDS, Roles, denied
 from distributary.verify.finding import Level, status
 from tests.docs.pages import DOCS, section
 from tests.fakes.opensearch import OpenSearch
+from tests.replaced import replace
 
 USER = Entity(name="user", keys=("user_id",), attributes=("name", "specs"))
 INDEX = Index(name="users", of=USER, id="{user_id}", fields={"name": {"type": "keyword"}})
@@ -61,7 +62,7 @@ def test_all_is_well_and_nothing_was_changed(domain):
     before = copy.deepcopy(domain.state)
     found = list(examine(domain, [INDEX], 0, ARN))
     assert status(found) == 0, found
-    assert [each.check for each in found] == ["index", "permission", "role mapping"]
+    assert [each.check for each in found] == ["index", "declarations", "permission", "role mapping"]
     assert STREAM in found[0].found
     assert domain.state == before
 
@@ -165,3 +166,26 @@ def test_the_page_lists_the_permissions_that_are_checked():
     needed = [(set(each.cluster), set(each.index)) for each in NEEDS.values()]
     needed[0] = needed[0][0], needed[0][1] | set(DYNAMIC)
     assert [(permissions(row[-3]), permissions(row[-2])) for row in rows] == needed
+
+
+def test_a_role_that_is_mapped_and_no_more_there_allows_nothing(domain):
+    """The domain keeps a mapping whose role was deleted."""
+    domain.answers["rolesmapping"]["gone"] = {"backend_roles": [ARN]}
+    assert faults(domain, role=ARN) == []
+    domain.answers["roles"].clear()
+    assert len(faults(domain, role=ARN)) == len(NEEDS["function"].cluster) + len(NEEDS["function"].index)
+
+
+@pytest.mark.parametrize("who", NEEDS)
+def test_the_very_actions_that_the_engine_asks_for_are_enough(who):
+    """A role may name actions where ours is a pattern: a bulk request asks for that of each shard."""
+    tried = {
+        "indices:data/write/bulk*": "indices:data/write/bulk[s]",
+        "indices:data/read/mget*": "indices:data/read/mget[shard]",
+    }
+    needs = NEEDS[who]
+    exact = replace(needs, index=tuple(tried.get(each, each.rstrip("*")) for each in needs.index))
+    exact = replace(exact, cluster=tuple(each.rstrip("*") for each in needs.cluster))
+    roles = Domain(exact).answers
+    found = Roles(*(roles[each] for each in ("rolesmapping", "roles", "actiongroups")))
+    assert list(found.missing(["indexer"], needs, ["users-g0"])) == []

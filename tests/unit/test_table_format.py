@@ -10,7 +10,6 @@ from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
 from distributary.consumer.reconcile import Reconcile
 from distributary.derive import Aggregate, Entity, Latest, Projection
-from distributary.derive.described import changes
 from distributary.derive.factory import reconciler
 from distributary.derive.reader import ViewReader
 from distributary.derive.table_format import ROW_ID, TableFormat, written_under
@@ -21,6 +20,7 @@ from distributary.derive.verify.upgrade import prepare
 from distributary.derive.verify.verifier import Verify
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import decode_item
+from distributary.stream.described import changes
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.serial import Serial

@@ -51,6 +51,26 @@ def test_two_records_of_one_shard_never_tie_in_opensearch(counter, tail, next_ta
     assert version.to_external(one) < version.to_external(following)
 
 
+@given(positions)
+def test_a_position_of_an_external_version_is_the_least_that_has_it(position):
+    external = version.to_external(position)
+    least = version.from_external(external)
+    assert (version.to_external(least), version.to_external(max(least - 1, 0)) < external) == (external, least > 0)
+
+
+@given(positions, positions)
+def test_what_is_above_an_external_version_is_above_no_later_change(position, later):
+    above = version.from_external(version.to_external(position) + 1)
+    assert version.to_external(above) > version.to_external(position) or position // 10**23 == 10**17 - 1
+    if version.to_external(later) > version.to_external(position):
+        assert version.to_external(above) <= version.to_external(later)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_every_external_version_has_a_position(external):
+    assert 0 <= version.from_external(external) < version.POSITIONS
+
+
 def test_sequence_numbers_seen_on_aws_keep_their_order():
     numbers = sorted(map(int, SEEN_ON_AWS))
     assert sorted({version.to_external(n) for n in numbers}) == [version.to_external(n) for n in numbers]

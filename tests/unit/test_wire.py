@@ -14,6 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from opensearchpy.exceptions import ConnectionError
+from urllib3 import HTTPResponse
 
 from distributary.errors import ConfigError, Unavailable
 from distributary.index.opensearch import credentials
@@ -351,6 +353,7 @@ def test_the_arn_says_where_the_secret_is(arn, method, monkeypatch):
     seen = []
 
     def get(name, **options):
+        assert options.get("decrypt", False) is (method == "get_parameter"), "a SecureString is ciphertext otherwise"
         seen.append((name, options["force_fetch"]))
         return NEW
 
@@ -374,3 +377,47 @@ def test_a_secret_that_cannot_be_read_fails_and_says_the_mend(monkeypatch):
 def test_basic_without_a_secret_is_refused_at_the_start():
     with pytest.raises(ConfigError, match="ARN of the secret"):
         connect("https://search.example.com", "basic")
+
+
+def test_opensearch_py_verifies_certificates_as_well(authority):
+    context, _ = authority
+    with serving(saying(200, ITEMS), context) as server:
+        client = connect(address(server, "https", "localhost"), "none")
+        with pytest.raises(ConnectionError, match="certificate verify failed"):
+            client.search(index="users", body={})
+    assert server.seen == []
+
+
+@pytest.mark.parametrize(("left", "connecting"), [(27.0, 3.0), (1.0, 1.0)])
+def test_a_connection_is_given_up_long_before_the_answer_is(left, connecting):
+    """A name that resolves to an address where nothing answers would take the whole invocation."""
+    wire, asked = Wire("http://127.0.0.1:1", Unsigned()), []
+    wire._pool.urlopen = lambda *_, timeout: asked.append(timeout) or HTTPResponse(b'{"items": []}', status=200)
+    wire.bulk(body=BODY, request_timeout=left)
+    assert [(each.connect_timeout, each.read_timeout) for each in asked] == [(connecting, left)]
+
+
+def test_connections_of_requests_at_once_are_all_used_again():
+    together, ports = threading.Barrier(4), set()
+
+    def answer(handler):
+        ports.add(handler.client_address)
+        together.wait(5)
+        saying(200, ITEMS)(handler)
+
+    with serving(answer) as server:
+        wire = Wire(address(server), Unsigned())
+        for _ in range(3):
+            lanes = [threading.Thread(target=wire.bulk, kwargs={"body": BODY, "request_timeout": 5}) for _ in range(4)]
+            for each in lanes:
+                each.start()
+            for each in lanes:
+                each.join()
+    assert len(ports) == 4
+
+
+def test_a_client_is_asked_for_private_names_without_opensearch_py():
+    """Whoever copies or prints it asks for such names."""
+    client = connect("http://127.0.0.1:1", "none")
+    assert not hasattr(client, "__deepcopy__")
+    assert "_whole" not in vars(client)

@@ -35,11 +35,20 @@ class Telemetry:
         self._metrics = EphemeralMetrics()
         self._lock = Lock()
         self._counted: Counter[str] = Counter()
+        self._due_said = False
 
     def count(self, name: str) -> None:
         """Adds one to a metric of the branch's own, which is published with the batch. Safe to call from any thread."""
         with self._lock:
             self._counted[name] += 1
+
+    def rebuild_due(self) -> None:
+        """RebuildDue (count), and the first time in an environment a line that names the command."""
+        self.count("RebuildDue")
+        if not self._due_said:
+            self._due_said = True
+            cause = f"the declarations have changed: run `distributary rebuild {self.branch}`"
+            self._logger.warning("rebuild due", branch=self.branch, cause=cause)
 
     def batch(
         self, request_id: str, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome], now: float

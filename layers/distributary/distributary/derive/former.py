@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from distributary.derive.delta import Key
-from distributary.derive.described import Description
 from distributary.derive.view import View
 from distributary.stream.codec import Typed
+from distributary.stream.described import Description
 from distributary.stream.keys import Template
 
 

@@ -10,13 +10,14 @@ from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.derive.delta import Row
-from distributary.derive.described import Description, added, changes, described
+from distributary.derive.described import described
 from distributary.derive.format import FORMAT
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.view import View
 from distributary.dynamodb.requests import called, conditional_write
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
+from distributary.stream.described import Description, added, changes
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 from distributary.stream.struct import Struct, field
 

@@ -11,7 +11,7 @@ import orjson
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome
-from distributary.errors import Rejected
+from distributary.errors import DistributaryError, Rejected
 from distributary.index.document import DELETED_AT, Source
 from distributary.index.opensearch.bulk import Action, Bulk
 from distributary.stream import version as versions
@@ -21,12 +21,17 @@ Place = tuple[str, str]
 """A document's write alias and id."""
 
 
+def unchecked() -> None:
+    """For a branch whose indexes' declarations are not looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexBranch:
     """The declared indexes. A hard delete forgets its version when the engine restarts; hence marker documents.
 
     `generation` names the indexes, `earliest` is the source's. A change of an earlier one came from an earlier stream,
-    whose positions tell nothing here, and is superseded: a new stream's index is filled from the table.
+    whose positions tell nothing here, and is superseded: a new stream's index is filled from the table. `check` comes
+    before every batch; see `History.check`.
     """
 
     sources: tuple[Source, ...]
@@ -34,9 +39,14 @@ class IndexBranch:
     bulk: Bulk
     now: Callable[[], float] = time.time
     earliest: int = 0
+    check: Callable[[], None] = unchecked
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any index rejects is parked; what the other indexes write is kept."""
+        try:
+            self.check()
+        except DistributaryError as error:
+            return [outcomes.failed(error) for _ in changes]
         ends: list[list[Outcome]] = [[] for _ in changes]
         newest: dict[Place, tuple[int, int, Action]] = {}
         for at, change in enumerate(changes):

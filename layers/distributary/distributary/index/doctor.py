@@ -7,12 +7,14 @@ import orjson
 
 from distributary.errors import ConfigError, Unavailable
 from distributary.index.declarations import Index, of_generation
+from distributary.index.described import history
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch import bindings
 from distributary.index.opensearch.bulk_errors import Refused, of_item
 from distributary.index.opensearch.security import NEEDS, Needs, Roles, denied, function_needs
 from distributary.index.validation import check, whole
-from distributary.verify.finding import Finding, fault, ok, unknown
+from distributary.stream.described import changes
+from distributary.verify.finding import Finding, Level, fault, ok, unknown
 
 _API = "/_plugins/_security/api/"
 _SECONDS = 10.0
@@ -30,7 +32,10 @@ def examine(
     if not indexes:
         raise ConfigError(f"no index is declared for generation {generation}")
     for index in indexes:
-        yield _readable(client, index.physical(generation))
+        found = _readable(client, index.physical(generation))
+        yield found
+        if found.level is Level.OK:
+            yield _written_under(client, [each for each in declared if each.name == index.name], generation)
         yield _writable(client, index.write_alias(generation))
     if role:
         needs = function_needs(indexes) if who == "function" else NEEDS[who]
@@ -51,6 +56,18 @@ def _readable(client: Any, name: str) -> Finding:
         return fault("index", f"'{name}' has no document '{bindings.ID}'", "run `distributary index apply`")
     stream = f"belongs to stream {found.stream}" if found.stream else "belongs to no stream yet"
     return ok("index", f"'{name}' has format {found.format} and {stream}; these credentials may read it")
+
+
+def _written_under(client: Any, declared: Sequence[Index], generation: int) -> Finding:
+    found = history(client, declared, generation)
+    ((name, place),) = found.indexes.items()
+    if fields := changes(found.written(), {name: place.declared}).changed.get(name):
+        return fault(
+            "declarations",
+            f"'{place.physical}' holds documents that were written under other declarations: {', '.join(fields)}",
+            f"deploy these declarations, then run `distributary rebuild index --view {name}`",
+        )
+    return ok("declarations", f"the documents of '{place.physical}' were written under these declarations")
 
 
 def _writable(client: Any, alias: str) -> Finding:

@@ -16,9 +16,11 @@ from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.errors import ConfigError
 from distributary.index.branch import IndexBranch
 from distributary.index.declarations import Index, of_generation
+from distributary.index.described import history
 from distributary.index.dual_write import DualWrite
 from distributary.index.opensearch.bindings import IndexBindings
 from distributary.index.opensearch.bulk import Bulk
+from distributary.index.opensearch.history import History
 from distributary.index.settings import IndexSettings
 from distributary.index.validation import check
 from distributary.stream.entity import other_tables
@@ -31,17 +33,21 @@ def build(
     parallel: Parallel,
     now: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
+    due: Callable[[], None] = lambda: None,
 ) -> IndexBranch | DualWrite:
     """A branch that keeps the declared indexes of one generation, or of two while readers move to the second.
 
-    Each generation is written by its own declarations.
+    Each generation is written by its own declarations. `due` is called with each batch while a rebuild is due.
     Raises ConfigError that names every fault of the declarations.
     """
     bulk = Bulk(_search(settings, clients), sleep, parallel, settings.request_bytes)
     check(declared)
     if faults := other_tables({f"index '{each.name}'": each.of for each in declared}, settings.tables):
         raise ConfigError(faults)
-    first, *second = (_branch(declared, each, bulk, now, settings.generation) for each in settings.generations)
+    first, *second = (
+        _branch(declared, each, bulk, now, settings.generation, found.check)
+        for each, found in histories(declared, settings, clients, now, due).items()
+    )
     return DualWrite(first, *second) if second else first
 
 
@@ -58,16 +64,18 @@ def reconciler(
         from distributary.index.reconcile import IndexReconciler
 
         names = chosen([source.declared.name for each in whole for source in each.sources], requests)
+        for each in whole:
+            each.check()
         branches = [
             replace(each, sources=tuple(source for source in each.sources if source.declared.name in names))
             for each in whole
         ]
         dynamodb, search = clients("dynamodb"), _search(settings, clients)
-        each = [
+        ends = [
             IndexReconciler(one, search, Metered(dynamodb, pace, part), settings.source)(requests, part)
             for one, part in ((one, deadline.share(len(branches) - at)) for at, one in enumerate(branches))
         ]
-        return [outcomes.combine(ends) for ends in zip(*each, strict=True)]
+        return [outcomes.combine(each) for each in zip(*ends, strict=True)]
 
     return reconcile
 
@@ -81,6 +89,7 @@ def rebuilder(
 ) -> Rebuilder:
     """Finds what the indexes of the branch hold and no item makes. `pace` is what `reconcile` reads by."""
     whole = [branch] if isinstance(branch, IndexBranch) else [branch.current, branch.next]
+    declared = [source.declared for each in whole for source in each.sources]
     shared = pace or Pace(settings.reconcile_read_units)
 
     class Imported:
@@ -90,7 +99,8 @@ def rebuilder(
             from distributary.index.sweep import IndexRebuilder
 
             search, dynamodb = _search(settings, clients), clients("dynamodb")
-            return IndexRebuilder(whole, reconcile, search, dynamodb, settings.source, shared)
+            kept = histories(declared, settings, clients)
+            return IndexRebuilder(whole, reconcile, search, dynamodb, settings.source, shared, kept)
 
         def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
             return self._rebuilder().sweep(asked, deadline)
@@ -99,6 +109,18 @@ def rebuilder(
             return self._rebuilder().declarations(done, deadline)
 
     return Imported()
+
+
+def histories(
+    declared: Sequence[Index],
+    settings: IndexSettings,
+    clients: Clients,
+    now: Callable[[], float] = time.time,
+    due: Callable[[], None] = lambda: None,
+) -> dict[int, History]:
+    """What the indexes of each generation were written under."""
+    search = _search(settings, clients)
+    return {each: history(search, declared, each, now, due) for each in settings.generations}
 
 
 def bindings(declared: Sequence[Index], settings: IndexSettings, clients: Clients) -> IndexBindings:
@@ -116,11 +138,16 @@ def _search(settings: IndexSettings, clients: Clients) -> Any:
 
 
 def _branch(
-    declared: Sequence[Index], generation: int, bulk: Bulk, now: Callable[[], float], earliest: int
+    declared: Sequence[Index],
+    generation: int,
+    bulk: Bulk,
+    now: Callable[[], float],
+    earliest: int,
+    check_history: Callable[[], None],
 ) -> IndexBranch:
     found = of_generation(declared, generation)
     if not found:
         raise ConfigError(
             f"no index is declared for generation {generation}: every one in indexes.py has a later since"
         )
-    return IndexBranch(check(found), generation, bulk, now, earliest)
+    return IndexBranch(check(found), generation, bulk, now, earliest, check_history)

@@ -4,7 +4,7 @@ For each item its documents are read, and then the item: so the item is at least
 differs is written with a version above the one that was read, and OpenSearch refuses it if a newer one came between.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from distributary.index.opensearch.reader import Document, find
 from distributary.index.opensearch.target import is_marker
 from distributary.stream import version as versions
 from distributary.stream.change import Change
+from distributary.stream.codec import Typed
 
 _BATCH = 100
 
@@ -58,7 +59,7 @@ class IndexReconciler:
         self, left: Mapping[str, Reconcile], ends: dict[str, Outcome], deadline: Deadline
     ) -> list[tuple[str, Action]]:
         """What must be written, with its item's name. An item that an index rejects is parked in `ends`."""
-        standing = self._standing(left)
+        standing = documents(self.branch, self.search, [each.keys for each in left.values()])
         items = item_reader.items(self.dynamodb, self.source(), [dict(each.keys) for each in left.values()], deadline)
         due = []
         for name, each in left.items():
@@ -76,19 +77,23 @@ class IndexReconciler:
         earlier = versions.generation_of(version) < self.branch.earliest
         return 0 if version == 0 or earlier else versions.to_external(version)
 
-    def _standing(self, left: Mapping[str, Reconcile]) -> dict[Place, Document]:
-        """The documents that these items may have, as they are."""
-        asked: dict[str, dict[str, str | None]] = {}
-        for each in left.values():
-            planned, _ = self.branch.plan(_now(each, None, self.branch.generation))
-            for (alias, id), action in planned.items():
-                asked.setdefault(alias, {})[id] = _header(action).get("routing")
-        generation = self.branch.generation
-        physical = {
-            each.declared.write_alias(generation): each.declared.physical(generation) for each in self.branch.sources
-        }
-        found = {alias: find(self.search, physical[alias], list(ids.items())) for alias, ids in asked.items()}
-        return {(alias, id): document for alias, each in found.items() for id, document in each.items()}
+
+def documents(branch: IndexBranch, search: Any, items: Iterable[Mapping[str, Typed]]) -> dict[Place, Document]:
+    """The documents and markers that the items of these keys may have in the branch's indexes, as they are. Raises
+    Unavailable, ConfigError."""
+    asked: dict[str, dict[str, str | None]] = {}
+    for keys in items:
+        for (alias, id), action in places(branch, keys).items():
+            asked.setdefault(alias, {})[id] = _header(action).get("routing")
+    generation = branch.generation
+    physical = {each.declared.write_alias(generation): each.declared.physical(generation) for each in branch.sources}
+    found = {alias: find(search, physical[alias], list(ids.items())) for alias, ids in asked.items()}
+    return {(alias, id): document for alias, each in found.items() for id, document in each.items()}
+
+
+def places(branch: IndexBranch, keys: Mapping[str, Typed]) -> dict[Place, Action]:
+    """Where an item of these keys may have documents, with the marker that a delete leaves there."""
+    return branch.plan(Change.snapshot(keys, None, versions.of(branch.generation, versions.SNAPSHOT_POSITION)))[0]
 
 
 def _now(each: Reconcile, item: Item | None, generation: int) -> Change:

@@ -18,9 +18,11 @@ from distributary.dynamodb.read_budget import Metered, Pace
 from distributary.dynamodb.requests import BatchReader, Item
 from distributary.errors import ConfigError, Rejected
 from distributary.index.branch import IndexBranch
+from distributary.index.opensearch.history import History
 from distributary.index.opensearch.reader import After, Document, page, refresh
 from distributary.index.opensearch.target import Declared, marker
 from distributary.stream import version as versions
+from distributary.stream.described import Description
 from distributary.stream.keys import identity
 
 FOREIGN = "a document without a version of ours: another program wrote it"
@@ -36,7 +38,8 @@ _LEAST = versions.to_external(versions.SNAPSHOT_POSITION)
 @dataclass(frozen=True, slots=True)
 class IndexRebuilder:
     """See `consumer.sweep.Rebuilder`. `branches` are those of each generation that the function writes, `dynamodb`
-    reads the items of the table `source`, at the `pace` of reconciles."""
+    reads the items of the table `source`, at the `pace` of reconciles. `histories`: what the indexes of each generation
+    were written under."""
 
     branches: Sequence[IndexBranch]
     reconcile: Reconciler
@@ -44,12 +47,23 @@ class IndexRebuilder:
     dynamodb: BatchReader
     source: Callable[[], str]
     pace: Pace
+    histories: Mapping[int, History]
 
     def declarations(self, done: Done, deadline: Deadline) -> dict[str, Any]:  # noqa: ARG002
-        """See `Rebuilder`. An index does not remember what its documents were written under."""
-        known: dict[str, dict[str, str]] = {each.index.name: {} for each in self._indexes()}
+        """See `Rebuilder`. Each field of a description begins with the index of a generation. Nothing is retired here:
+        an index that is declared no more is deleted in OpenSearch."""
+        known: dict[str, dict[str, dict[str, str]]] = {"written": {}, "declared": {}}
+        since: dict[str, list[dict[str, str]]] = {}
+        for history in self.histories.values():
+            history.due()
+            history.rebuilt(done.rebuilt)
+            for name, (first, *later) in history.written().items():
+                place = history.indexes[name]
+                known["written"].setdefault(name, {}).update(_of(place.physical, first))
+                known["declared"].setdefault(name, {}).update(_of(place.physical, place.declared))
+                since.setdefault(name, []).extend(_of(place.physical, each) for each in later)
         parts = list(dict.fromkeys(each.physical for each in self._indexes()))
-        return {"parts": parts, "written": known, "declared": known}
+        return {"parts": parts, **known, "since": {name: each for name, each in since.items() if each}}
 
     def sweep(self, asked: Sweep, deadline: Deadline) -> Swept:
         """See `Rebuilder`. Raises Unavailable too if a page cannot be asked for again: see `reader.Lost`."""
@@ -133,6 +147,10 @@ class IndexRebuilder:
         ends = index.branch.bulk.send(actions, deadline)
         left = Counter(end.cause for end in ends if end.status in (Status.PARKED, Status.FAILED))
         return Swept(done=sum(end.status is Status.APPLIED for end in ends), left=left)
+
+
+def _of(physical: str, described: Description) -> dict[str, str]:
+    return {f"{physical}.{name}": text for name, text in described.items()}
 
 
 def _after(cursor: Mapping[str, Any]) -> After:

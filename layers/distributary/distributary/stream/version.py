@@ -86,3 +86,10 @@ def to_external(version: int) -> int:
     """
     digits = str(position_of(version))
     return len(digits) << _LEADING_BITS | int(digits[:_LEADING_DIGITS])
+
+
+def from_external(external: int) -> int:
+    """The least position whose external version is at least this one; the last of all if there is none, for a version
+    that another program wrote."""
+    digits, leading = external >> _LEADING_BITS, external & ((1 << _LEADING_BITS) - 1)
+    return min(leading * 10 ** max(digits - _LEADING_DIGITS, 0), POSITIONS - 1)

@@ -1,4 +1,4 @@
-"""Which stream an index belongs to, and of which format it is, kept in the index itself."""
+"""Which stream an index belongs to, its format, and what its documents were written under: kept in the index itself."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,14 +9,19 @@ from distributary.errors import ForeignStream, Unavailable
 from distributary.index.declarations import FORMAT
 from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bulk_errors import Refused, of_item
+from distributary.stream.described import Description
 from distributary.stream.format import check_format
-from distributary.stream.struct import Struct
+from distributary.stream.struct import Struct, replace
 
 ID = "%stream"
 """No item's document has this id: `keys.escape` writes no `%s`."""
 
-STREAM_FIELD, FORMAT_FIELD = "distributary_stream", "distributary_format"
-MAPPINGS = {STREAM_FIELD: {"type": "keyword"}, FORMAT_FIELD: {"type": "integer"}}
+STREAM_FIELD, FORMAT_FIELD, DECLARED_FIELD = "distributary_stream", "distributary_format", "distributary_declared"
+MAPPINGS = {
+    STREAM_FIELD: {"type": "keyword"},
+    FORMAT_FIELD: {"type": "integer"},
+    DECLARED_FIELD: {"type": "text", "index": False},
+}
 ITEMS_ONLY = {"bool": {"must_not": [{"exists": {"field": FORMAT_FIELD}}]}}
 """A query for all documents but this one."""
 
@@ -29,11 +34,12 @@ _TRIES = 5
 
 class Binding(Struct, frozen=True):
     """The document of one index. `stream` is empty if no function has written there; `written` holds the sequence
-    number and primary term of its last write, None if there is no document."""
+    number and primary term of its last write, None if there is no document. `declared`: see `history`."""
 
     stream: str = ""
     format: int = 0
     written: tuple[int, int] | None = None
+    declared: tuple[Description, ...] = ()
 
 
 class IndexBindings(Struct, frozen=True):
@@ -63,7 +69,7 @@ def keep_format(client: Any, name: str) -> None:
     """The index names this release's format, so that an earlier release stops there. Raises as `read` does."""
     for _ in range(_TRIES):
         found = read(client, [name])[name]
-        if found.format == FORMAT or _write(client, [_lines({"_index": name}, found, found.stream)]):
+        if found.format == FORMAT or write(client, [line_of({"_index": name}, found)]):
             return
     raise Unavailable("stream binding: other commands keep writing it; run it again")
 
@@ -86,8 +92,8 @@ def _bind(client: Any, indexes: Sequence[tuple[str, str]], stream: str) -> None:
             if found[name].stream not in ("", stream):
                 raise _refused(name, found[name].stream, stream)
             if not found[name].stream:
-                lines.append(_lines({"_index": alias, "require_alias": True}, found[name], stream))
-        if not lines or _write(client, lines):
+                lines.append(line_of({"_index": alias, "require_alias": True}, replace(found[name], stream=stream)))
+        if not lines or write(client, lines):
             return
     raise Unavailable("stream binding: other functions keep writing it; it is tried again")
 
@@ -110,20 +116,23 @@ def _binding(name: str, document: Mapping[str, Any]) -> Binding:
         return Binding()
     source = document["_source"]
     check_format(f"index '{name}'", source[FORMAT_FIELD], FORMAT)
-    return Binding(source[STREAM_FIELD], source[FORMAT_FIELD], (document["_seq_no"], document["_primary_term"]))
+    written, declared = (document["_seq_no"], document["_primary_term"]), orjson.loads(source.get(DECLARED_FIELD, "[]"))
+    return Binding(source[STREAM_FIELD], source[FORMAT_FIELD], written, tuple(declared))
 
 
-def _lines(place: Mapping[str, Any], found: Binding, stream: str) -> bytes:
-    """A write that holds only if the document is as it was found.
+def line_of(place: Mapping[str, Any], binding: Binding) -> bytes:
+    """A write of the document, in this release's format, that holds only if it was `written` as the binding says.
     https://docs.opensearch.org/latest/api-reference/document-apis/bulk/"""
     header: dict[str, Any] = {**place, "_id": ID, "routing": ID}
-    if found.written is not None:
-        header["if_seq_no"], header["if_primary_term"] = found.written
-    body = {DELETED_AT: _NEVER_PURGED, FORMAT_FIELD: FORMAT, STREAM_FIELD: stream}
-    return orjson.dumps({"create" if found.written is None else "index": header}) + b"\n" + orjson.dumps(body) + b"\n"
+    if binding.written is not None:
+        header["if_seq_no"], header["if_primary_term"] = binding.written
+    body: dict[str, Any] = {DELETED_AT: _NEVER_PURGED, FORMAT_FIELD: FORMAT, STREAM_FIELD: binding.stream}
+    if binding.declared:
+        body[DECLARED_FIELD] = orjson.dumps(binding.declared).decode()
+    return orjson.dumps({"create" if binding.written is None else "index": header}) + b"\n" + orjson.dumps(body) + b"\n"
 
 
-def _write(client: Any, lines: Sequence[bytes]) -> bool:
+def write(client: Any, lines: Sequence[bytes]) -> bool:
     """Whether all of them held. Raises Unavailable."""
     try:
         answers = client.bulk(body=b"".join(lines), request_timeout=_SECONDS)["items"]

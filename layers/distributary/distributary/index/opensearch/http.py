@@ -95,6 +95,6 @@ def _error(text: bytes) -> tuple[str, str]:
     """OpenSearch's error type and reason, if the body has them."""
     try:
         error = orjson.loads(text)["error"]
-        return (str(error["type"]), str(error.get("reason", ""))) if isinstance(error, dict) else ("", "")
+        return str(error["type"]), str(error.get("reason", ""))
     except (ValueError, LookupError, TypeError):
         return "", ""

@@ -11,12 +11,16 @@ from opensearchpy.exceptions import NotFoundError, SerializationError, Transport
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER
 from distributary.errors import ConfigError, Unavailable
+from distributary.index.document import DELETED_AT
 from distributary.index.opensearch.bindings import ITEMS_ONLY
 from distributary.index.opensearch.schema import VISIBLE
 
 Result = TypeVar("Result")
 
 PAGE = 1000
+MARKERS = {"bool": {**ITEMS_ONLY["bool"], "filter": [{"exists": {"field": DELETED_AT}}]}}
+"""A query for the markers of deleted items."""
+
 _KEPT_ALIVE = "5m"
 _TRIES, _FIRST_PAUSE, _LONGEST_PAUSE = 6, 0.2, 6.4
 _WRONG = {
@@ -71,7 +75,16 @@ def visible(client: Any, index: str, slice: int, slices: int) -> Iterator[list[D
     A scroll, not a point in time: paging through that needs a sort value that is the document's own, and outside of
     its fields there is none that costs nothing. https://docs.opensearch.org/latest/api-reference/scroll/
     """
-    answer = _first(client, index, slice, slices, PAGE)
+    return _scanned(client, index, VISIBLE, slice, slices)
+
+
+def markers(client: Any, index: str) -> Iterator[list[Document]]:
+    """The markers of deleted items, as `visible` gives documents. Raises as that does."""
+    return _scanned(client, index, MARKERS, 0, 1)
+
+
+def _scanned(client: Any, index: str, query: Mapping[str, Any], slice: int, slices: int) -> Iterator[list[Document]]:
+    answer = _first(client, index, query, slice, slices, PAGE)
     left = answer["hits"]["total"]["value"]
     try:
         while answer["hits"]["hits"]:
@@ -89,7 +102,7 @@ def page(
     """The first page of `visible`, or the one `after` another, with what asks for the next one: None behind the last.
     Raises Lost if the scroll has expired, after five minutes, or a page of the scan was passed over, such as by a
     request that was made twice; Unavailable, ConfigError."""
-    answer = _first(client, index, slice, slices, size) if after is None else _next(client, after.scroll)
+    answer = _first(client, index, VISIBLE, slice, slices, size) if after is None else _next(client, after.scroll)
     found = [_document(hit) for hit in answer["hits"]["hits"]]
     left = (answer["hits"]["total"]["value"] if after is None else after.left) - len(found)
     if found:
@@ -102,12 +115,6 @@ def page(
 def _require_all(left: int) -> None:
     if left:
         raise Lost("scan: a page was passed over: begin the scan anew", f"{left} documents are missing")
-
-
-def documents(client: Any, index: str) -> int:
-    """How many there are, markers included. Raises Unavailable, ConfigError."""
-    refresh(client, index)
-    return int(asked("count", lambda: client.count(index=index, body={"query": ITEMS_ONLY}))["count"])
 
 
 def refresh(client: Any, index: str) -> None:
@@ -140,10 +147,10 @@ def asked(
     raise AssertionError("unreachable: the last try returns or raises")
 
 
-def _query(slice: int, slices: int, size: int) -> dict[str, Any]:
+def _query(query: Mapping[str, Any], slice: int, slices: int, size: int) -> dict[str, Any]:
     return {
         "size": size,
-        "query": VISIBLE,
+        "query": query,
         "version": True,
         "_source": False,
         "sort": ["_doc"],
@@ -152,8 +159,8 @@ def _query(slice: int, slices: int, size: int) -> dict[str, Any]:
     }
 
 
-def _first(client: Any, index: str, slice: int, slices: int, size: int) -> Any:
-    body = _query(slice, slices, size)
+def _first(client: Any, index: str, query: Mapping[str, Any], slice: int, slices: int, size: int) -> Any:
+    body = _query(query, slice, slices, size)
     return asked("scan", lambda: _whole(client.search(index=index, body=body, scroll=_KEPT_ALIVE)))
 
 

@@ -63,7 +63,7 @@ class Declared:
         actions, rejections = self.branch.plan(change)
         if rejections:
             raise rejections[0]
-        left = (_read(action) for action in actions.values())
+        left = (read(action) for action in actions.values())
         return next((each for each in left if not is_marker(each.body)), None)
 
     def keys_of(self, id: str) -> Item | None:
@@ -167,7 +167,8 @@ def is_marker(body: Mapping[str, Any]) -> bool:
     return DELETED_AT in body
 
 
-def _read(action: Action) -> Intended:
+def read(action: Action) -> Intended:
+    """The document or marker that an action of the branch writes."""
     header, line = action.lines.splitlines()
     head = json.loads(header)["index"]
     return Intended(action.id, head.get("routing"), line, head.get("pipeline"))

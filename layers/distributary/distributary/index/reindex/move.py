@@ -3,12 +3,11 @@
 import sys
 import time
 from dataclasses import dataclass
-from functools import partial
 from threading import Lock
 
 from distributary.errors import ConfigError
 from distributary.index.opensearch.connect import connect
-from distributary.index.opensearch.target import load, of, template
+from distributary.index.opensearch.target import Declared, load, template
 from distributary.index.reindex import state as states
 from distributary.index.reindex.backfill import Backfill
 from distributary.index.reindex.steps import Reindex
@@ -40,11 +39,15 @@ def build(move: Move) -> Reindex:
     lines = Lines()
     verify = command.build(options, generation, move.repair, lines)
     comparator = verify.comparator
-    backfill = Backfill(comparator.declared, comparator.dynamodb, comparator.table, comparator.keys, lines)
-    own = template(comparator.declared.index)
-    return Reindex(
-        comparator.declared, partial(of, load(options.index)), _writers(move), backfill, verify, template=own
+    backfill = Backfill(
+        comparator.declared, comparator.search, comparator.dynamodb, comparator.table, comparator.keys, lines
     )
+    own, indexes = template(comparator.declared.index), load(options.index)
+
+    def origin(readers: int) -> Declared:
+        return Declared.of(indexes, comparator.search, readers)
+
+    return Reindex(comparator.declared, origin, _writers(move), backfill, verify, template=own)
 
 
 def _target(move: Move) -> int:

@@ -15,11 +15,9 @@ _META = "distributary_reindex"
 class State:
     """`origin` is the generation that readers come from. `started`: when the backfill began, in epoch seconds, and all
     earlier invocations had ended that wrote to one generation only; `done`: its finished segments, of `segments`.
-    `empty`: whether the index held nothing when the move began.
     `compared`: when the last comparison ended; `differences`, `refused` and `moving`: what it left."""
 
     origin: int
-    empty: bool = False
     started: float | None = None
     segments: int = 0
     done: tuple[int, ...] = field(default=())

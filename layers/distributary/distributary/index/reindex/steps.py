@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from distributary.errors import ConfigError
-from distributary.index.declarations import Index
+from distributary.index.described import history
 from distributary.index.opensearch import bindings, schema
-from distributary.index.opensearch.reader import asked, documents
+from distributary.index.opensearch.reader import asked
 from distributary.index.opensearch.schema import VISIBLE
 from distributary.index.opensearch.target import Declared
 from distributary.index.reindex import state as states
@@ -38,11 +38,11 @@ class Reindex:
     Nothing is deleted. The order: `start` makes the index, asks for a function that writes to both, and fills it;
     `compare` holds it against the table; `swap` moves the read alias in one call; `rollback` moves it back, as long as
     the function writes to both. What was done is written after it was done, so a step that was cut off is run again.
-    `origin` finds the declaration of the generation that readers come from.
+    `origin` finds the index of the generation that readers come from.
     """
 
     target: Declared
-    origin: Callable[[int], Index]
+    origin: Callable[[int], Declared]
     writers: Writers
     backfill: Backfill
     verify: Verify
@@ -80,7 +80,7 @@ class Reindex:
         yield asked("index", lambda: schema.apply(self._client, self.target.index, target, self.template))
         state = self._state()
         if state is None or again:
-            state = State(origin=readers, empty=documents(self._client, self.target.physical) == 0)
+            state = State(origin=readers)
             self._keep(state)
         if state.filled:
             yield "filled already. run: compare"
@@ -142,8 +142,8 @@ class Reindex:
     def _check_origin(self, readers: int) -> None:
         """The function writes to both, so the declaration of the old index must still be there, beside the new one."""
         client, origin = self._client, self.origin(readers)
-        asked("origin", lambda: schema.require_format(client, origin.physical(readers)))
-        asked("origin", lambda: schema.require_own(client, origin, readers))
+        asked("origin", lambda: schema.require_format(client, origin.physical))
+        asked("origin", lambda: schema.require_own(client, origin.index, readers))
 
     def _written(self, readers: int, target: int, since: float | None) -> float:
         """See `Writers.both`. The new index is bound as the readers' index is. If the function has bound it to another
@@ -171,7 +171,10 @@ class Reindex:
             self._keep(replace(state, done=tuple(finished)))
 
         left = [segment for segment in range(state.segments) if segment not in state.done]
-        self.backfill.run(left, state.segments, done, state.empty)
+        declared = [each.declared for each in self.target.branch.sources]
+        history(self._client, declared, self.target.generation).due()
+        origin = None if self._another_stream(state.origin) else self.origin(state.origin)
+        self.backfill.run(left, state.segments, done, origin)
 
     def _unready(self, state: State | None, accepted: "Accepted") -> str | None:
         if state is None or not state.filled:
