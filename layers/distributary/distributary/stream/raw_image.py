@@ -82,7 +82,7 @@ class RawImage(Image):
             spelled = _ENCODE(decoder.decode(self._slice))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        return spelled if spelled == memoryview(self._slice) else None
+        return spelled if spelled == bytes(self._slice) else None
 
     def has(self, attributes: Mapping[str, Typed]) -> bool:
         """See `Image.has`. Of a small item nothing else is decoded: a branch decodes it as a whole. False as well for a
