@@ -351,7 +351,7 @@ def none_of_boto3(*arguments, **options):
     raise AssertionError("a client of boto3 takes 60 ms to make")
 
 
-def test_in_every_region_the_endpoint_is_boto3_s_and_no_client_of_boto3_is_made(monkeypatch, session):
+def test_in_every_region_the_endpoint_is_boto3_s_without_its_client(monkeypatch, session):
     partitions = session.get_component("data_loader").load_data("partitions")["partitions"]
     regions = {region for each in partitions for region in each["regions"] if not region.endswith("-global")}
     assert len(regions) > 30
