@@ -7,8 +7,8 @@ import pytest
 
 from distributary.consumer.stack import in_one_piece
 
-DEPTHS = range(200)
-"""Calls below: together they take more than a piece of 16 KB."""
+DEPTHS = range(700)
+"""Calls below: together they take several pieces of 16 KB."""
 
 
 def below(depth, work):
@@ -21,12 +21,12 @@ def inner(value):
 
 def calls():
     """Seconds of the processor for many calls, the least of several."""
-    return min(_calls() for _ in range(5))
+    return min(_calls() for _ in range(3))
 
 
 def _calls():
     began = time.process_time()
-    for value in range(500):
+    for value in range(200):
         inner(value)
     return time.process_time() - began
 
