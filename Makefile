@@ -64,7 +64,7 @@ format: $(VENV)/.developed ## Fixes what lint can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.developed ## Ratios against named peers, in .bench/report.json
+bench: $(VENV)/.developed ## Ratios against named peers, in .bench/report.json (half an hour)
 	$(BIN)/python -m bench
 
 soak: $(VENV)/.developed ## Random schedules of a branch against a plain recomputation (SCHEDULES=100000 BRANCH=derive-shuffled)

@@ -1,6 +1,8 @@
 """`make bench`: every measurement, one table, one report."""
 
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,20 +22,26 @@ def _of_index() -> list[Row]:
         return []
 
 
+SECTIONS: list[tuple[str, Callable[[], list[Row]]]] = [
+    ("index", _of_index),
+    ("bytes", bytes.rows),
+    ("consume", consume.rows),
+    ("derive", derive.rows),
+    ("footprint", footprint.rows),
+    ("replicate", replicate.rows),
+    ("lag", lag.rows),
+    ("welcome", welcome.rows),
+    ("archive", archive.rows),
+    ("backfill", backfill.rows),
+]
+
+
 def main() -> int:
     """0 if every target holds."""
-    rows = [
-        *_of_index(),
-        *bytes.rows(),
-        *consume.rows(),
-        *derive.rows(),
-        *footprint.rows(),
-        *replicate.rows(),
-        *lag.rows(),
-        *welcome.rows(),
-        *archive.rows(),
-        *backfill.rows(),
-    ]
+    rows, began = [], time.monotonic()
+    for name, measured in SECTIONS:
+        rows += measured()
+        print(f"{name}: {time.monotonic() - began:.0f} s so far", file=sys.stderr)
     return publish(rows, ROOT / ".bench" / "report.json")
 
 

@@ -2,7 +2,7 @@
 
 import os
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from opensearchpy import OpenSearch
 
 from bench.harness import Row, row
-from bench.index_sides import Missing, Npm, Ours, Powertools, Side, installed
+from bench.index_sides import MAPPING, NPM, POWERTOOLS, Missing, Side, installed, npm, ours, powertools
 from bench.wire import Wire
 from bench.workloads import BATCH, UNIFORM, ZIPF, Orders, Workload
 from tests.opensearch_node import Node, NoNode, node
@@ -27,7 +27,7 @@ ENVIRONMENT = {
     "POWERTOOLS_METRICS_NAMESPACE": "Distributary",
     "POWERTOOLS_SERVICE_NAME": "bench",
 }
-CPU_TARGETS = {Npm.name: 0.85, Powertools.name: 0.4}
+CPU_TARGETS = {NPM: 0.85, POWERTOOLS: 0.4}
 
 
 def rows() -> list[Row]:
@@ -55,8 +55,8 @@ def _node() -> Iterator[Node]:
 
 def _compared(workload: Workload, url: str, prefix: str, folder: Path, own: Node | None) -> list[Row]:
     orders = Orders(workload, NOTE_BYTES)
-    npm = Npm(url, prefix, folder)
-    sides: list[Side] = [Ours(url, prefix), npm, Powertools(url, prefix)]
+    client = OpenSearch(hosts=[url])
+    sides = _sides(url, prefix, folder, client)
     for batch in orders.placed():
         _all(sides, batch)
     _all(sides, orders.batch())
@@ -65,12 +65,12 @@ def _compared(workload: Workload, url: str, prefix: str, folder: Path, own: Node
         batch = orders.batch()
         for side, taken in zip(sides, times, strict=True):
             taken.append(side.handle(batch))
-    costs = [_cost(url, side.__class__, prefix, folder, orders) for side in sides]
-    client = OpenSearch(hosts=[url])
+    costs = _costs(url, prefix, folder, client, orders)
     calm = _all_wrong(client, sides, orders)
     _faults(client, sides, orders, own)
     wrong = [(sum(before), *after) for before, after in zip(calm, _all_wrong(client, sides, orders), strict=True)]
-    npm.end()
+    for side in sides:
+        side.end()
     return [row for at in (1, 2) for row in _rows(workload, sides, times, costs, wrong, at)]
 
 
@@ -79,20 +79,25 @@ def _all(sides: Sequence[Side], batch: dict[str, Any]) -> None:
         side.handle(batch)
 
 
-def _cost(url: str, side: Callable[..., Any], prefix: str, folder: Path, orders: Orders) -> tuple[float, float]:
-    """Requests that the node saw and bytes that went to it, for one batch, by a handler that is warm."""
-    client = OpenSearch(hosts=[url])
+def _sides(url: str, prefix: str, folder: Path, client: Any) -> tuple[Side, Side, Side]:
+    sides = ours(url, prefix), npm(url, prefix, folder), powertools(url, prefix)
+    for peer in sides[1:]:
+        client.indices.create(index=peer.reader, body={"mappings": {"properties": MAPPING}})
+    return sides
+
+
+def _costs(url: str, prefix: str, folder: Path, client: Any, orders: Orders) -> list[tuple[float, float]]:
+    """Of each side, requests that the node saw and bytes that went to it, for one batch, by a handler that is warm."""
     parts = urlsplit(url)
+    found: list[tuple[float, float]] = []
     with Wire((str(parts.hostname), int(parts.port or 80))).forwarding() as wire:
-        extra = (folder,) if side is Npm else ()
-        through = side(wire.url, f"{prefix}-wire", *extra)
-        through.handle(orders.same())
-        before, sent = _requests(client), wire.sent
-        through.handle(orders.same())
-        cost = _requests(client) - before, wire.sent - sent
-        if side is Npm:
-            through.end()
-    return cost
+        for side in _sides(wire.url, f"{prefix}-wire", folder, client):
+            side.handle(orders.same())
+            before, sent = _requests(client), wire.sent
+            side.handle(orders.same())
+            found.append((_requests(client) - before, wire.sent - sent))
+            side.end()
+    return found
 
 
 def _requests(client: Any) -> int:

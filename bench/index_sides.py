@@ -1,39 +1,22 @@
-"""Three handlers that keep an index: ours, Powertools with helpers.bulk, and dynamodb-stream-elasticsearch from npm."""
+"""Three handlers that keep an index: ours, Powertools with helpers.bulk, and dynamodb-stream-elasticsearch from npm.
 
-import contextlib
-import gc
-import io
+Each has a process of its own, as in Lambda, which is told one event a line and says what it cost.
+`python -m bench.index_sides SIDE URL INDEX` is that of the two in Python.
+"""
+
 import json
+import os
 import shutil
 import subprocess
-import time
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
-from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
-from opensearchpy import OpenSearch, helpers
-
-from bench.consume import Context
-from distributary.consumer.consume import Deployment, consume
-from distributary.consumer.init_phase import NEW_OBJECTS
-from distributary.consumer.marshaller import StreamMarshaller
-from distributary.consumer.parallel import Parallel
-from distributary.consumer.parking import Parking
-from distributary.consumer.streams import Streams
-from distributary.consumer.telemetry import Telemetry
-from distributary.index import Entity, Index, check
-from distributary.index.branch import IndexBranch
-from distributary.index.opensearch import schema
-from distributary.index.opensearch.bulk import Bulk
-from distributary.index.opensearch.connect import connect
+from bench.lambda_sides import Handler, Runtime, as_in_lambda
 
 HERE = Path(__file__).parent
-STANDARD = LambdaMarshaller()
-READING = StreamMarshaller(STANDARD)
-"""How Lambda's runtime makes an event of its bytes, without and with Distributary."""
+ROOT = HERE.parent
 
 MAPPING = {
     "order_id": {"type": "keyword"},
@@ -44,97 +27,31 @@ MAPPING = {
     "address": {"type": "text"},
     "note": {"type": "text"},
 }
-ORDER = Entity(name="order", keys=("order_id",), attributes=tuple(MAPPING)[1:])
 
 
 class Missing(Exception):
     """What the comparison needs and this machine has not; one line."""
 
 
-class Side(Protocol):
-    """A handler with an index of its own; `reader` is what one searches."""
+class Side:
+    """A handler's process. `reader` is the index that one searches."""
 
-    name: str
-    reader: str
-
-    def handle(self, event: dict[str, Any]) -> tuple[float, float]:
-        """Applies a batch, all of it; milliseconds of wall time and of the handler's CPU."""
-
-
-class Ours:
-    """As functions/index/app.py puts it together."""
-
-    name = "index"
-
-    def __init__(self, url: str, prefix: str) -> None:
-        self.reader = f"{prefix}-ours"
-        index = Index(name=self.reader, of=ORDER, id="{order_id}", fields=MAPPING)
-        client, parallel = connect(url, "none"), Parallel()
-        schema.apply(client, index, 0)
-        branch = IndexBranch(check([index]), 0, Bulk(client, parallel=parallel))
-        self._deployed = Deployment(branch, Parking(None, "bench", "index", parallel), Telemetry("index"), Streams(0))
-
-    def handle(self, event: dict[str, Any]) -> tuple[float, float]:
-        """See `Side`. The collector runs as often as in a deployed function."""
-        threshold, *others = gc.get_threshold()
-        gc.set_threshold(NEW_OBJECTS, *others)
-        try:
-            return _timed(event, READING, lambda read: consume(read, Context(), self._deployed))
-        finally:
-            gc.set_threshold(threshold, *others)
-
-
-class Powertools:
-    """BatchProcessor gathers the documents, and one helpers.bulk sends them."""
-
-    name = "BatchProcessor, helpers.bulk"
-
-    def __init__(self, url: str, prefix: str) -> None:
-        self.reader = f"{prefix}-powertools"
-        self._client = OpenSearch(hosts=[url])
-        _made(self._client, self.reader)
-        self._processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
-        self._actions: list[dict[str, Any]] = []
-
-    def handle(self, event: dict[str, Any]) -> tuple[float, float]:
-        """See `Side`."""
-        return _timed(event, STANDARD, self._handler)
-
-    def _handler(self, event: dict[str, Any]) -> Mapping[str, Any]:
-        self._actions = []
-        answer = process_partial_response(event, self._record, self._processor)
-        helpers.bulk(self._client, self._actions, ignore_status=404)
-        return answer
-
-    def _record(self, record: DynamoDBRecord) -> None:
-        assert record.dynamodb is not None
-        action = {"_index": self.reader, "_id": record.dynamodb.keys["order_id"]}
-        new = record.dynamodb.new_image
-        if not new:
-            self._actions.append({**action, "_op_type": "delete"})
-            return
-        source = {name: new[name] for name in MAPPING}
-        self._actions.append({**action, "_source": {**source, "amount": int(source["amount"])}})
-
-
-class Npm:
-    """The package as published, in a Node.js process that is told one event a line."""
-
-    name = "npm dynamodb-stream-elasticsearch 3.3.1"
-
-    def __init__(self, url: str, prefix: str, folder: Path) -> None:
-        self.reader = f"{prefix}-npm"
-        _made(OpenSearch(hosts=[url]), self.reader)
-        command = ["node", str(folder / "drive.js"), url, self.reader]
+    def __init__(self, name: str, reader: str, command: list[str], environment: Mapping[str, str] = {}) -> None:
+        self.name, self.reader = name, reader
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **environment},
         )
 
     def handle(self, event: dict[str, Any]) -> tuple[float, float]:
-        """See `Side`. A delete of what is gone is no error to the package."""
+        """Applies a batch, all of it; milliseconds of wall time and of the handler's CPU."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(event) + "\n")
+        self._process.stdin.write(json.dumps(event, separators=(",", ":"), ensure_ascii=False) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         assert "error" not in answer, answer
@@ -147,11 +64,87 @@ class Npm:
         self._process.wait(30)
 
 
+OURS, POWERTOOLS, NPM = "index", "BatchProcessor, helpers.bulk", "npm dynamodb-stream-elasticsearch 3.3.1"
+
+
+def ours(url: str, prefix: str) -> Side:
+    """As functions/index/app.py puts it together."""
+    return _python(OURS, url, f"{prefix}-ours")
+
+
+def powertools(url: str, prefix: str) -> Side:
+    """BatchProcessor gathers the documents, and one helpers.bulk sends them."""
+    return _python(POWERTOOLS, url, f"{prefix}-powertools")
+
+
+def npm(url: str, prefix: str, folder: Path) -> Side:
+    """The package as published, in Node.js. A delete of what is gone is no error to it."""
+    return Side(NPM, f"{prefix}-npm", ["node", str(folder / "drive.js"), url, f"{prefix}-npm"])
+
+
+def _python(name: str, url: str, reader: str) -> Side:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "layers/distributary")])
+    return Side(name, reader, [sys.executable, "-m", "bench.index_sides", name, url, reader], {"PYTHONPATH": path})
+
+
+def _ours(url: str, reader: str) -> Handler:
+    from distributary.consumer.consume import Deployment, consume
+    from distributary.consumer.parallel import Parallel
+    from distributary.consumer.parking import Parking
+    from distributary.consumer.streams import Streams
+    from distributary.consumer.telemetry import Telemetry
+    from distributary.index import Entity, Index, check
+    from distributary.index.branch import IndexBranch
+    from distributary.index.opensearch import schema
+    from distributary.index.opensearch.bulk import Bulk
+    from distributary.index.opensearch.connect import connect
+
+    order = Entity(name="order", keys=("order_id",), attributes=tuple(MAPPING)[1:])
+    index = Index(name=reader, of=order, id="{order_id}", fields=MAPPING)
+    schema.apply(connect(url, "none"), index, 0)
+    parallel = Parallel()
+    branch = IndexBranch(check([index]), 0, Bulk(connect(url, "none"), parallel=parallel))
+    deployed = Deployment(branch, Parking(None, "bench", "index", parallel), Telemetry("index"), Streams(0))
+    as_in_lambda(lambda: deployed)
+    return lambda event, context: consume(event, context, deployed)
+
+
+def _powertools(url: str, reader: str) -> Handler:
+    from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+    from aws_lambda_powertools.utilities.data_classes.dynamo_db_stream_event import DynamoDBRecord
+    from opensearchpy import OpenSearch, helpers
+
+    client = OpenSearch(hosts=[url])
+    processor = BatchProcessor(event_type=EventType.DynamoDBStreams)
+    actions: list[dict[str, Any]] = []
+
+    def one(record: DynamoDBRecord) -> None:
+        assert record.dynamodb is not None
+        action = {"_index": reader, "_id": record.dynamodb.keys["order_id"]}
+        new = record.dynamodb.new_image
+        if not new:
+            actions.append({**action, "_op_type": "delete"})
+            return
+        source = {name: new[name] for name in MAPPING}
+        actions.append({**action, "_source": {**source, "amount": int(source["amount"])}})
+
+    def handler(event: Any, context: Any) -> Any:
+        actions.clear()
+        answer = process_partial_response(event, one, processor, context)
+        helpers.bulk(client, actions, ignore_status=404)
+        return answer
+
+    return handler
+
+
+HANDLERS: dict[str, Callable[[str, str], Handler]] = {OURS: _ours, POWERTOOLS: _powertools}
+
+
 def installed(folder: Path) -> Path:
     """The locked packages in this folder. Raises Missing where there is no npm."""
     for tool in ("npm", "node"):
         if not shutil.which(tool):
-            raise Missing(f"`{tool}` is not on the PATH: no comparison with {Npm.name}")
+            raise Missing(f"`{tool}` is not on the PATH: no comparison with {NPM}")
     shutil.copytree(HERE / "npm", folder, dirs_exist_ok=True)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
@@ -160,20 +153,14 @@ def installed(folder: Path) -> Path:
     return folder
 
 
-def _made(client: Any, index: str) -> None:
-    client.indices.create(index=index, body={"mappings": {"properties": MAPPING}})
+def main(name: str, url: str, reader: str) -> None:
+    """Answers each event on the standard input."""
+    runtime, said = Runtime(HANDLERS[name](url, reader)), sys.stdout
+    for line in sys.stdin.buffer:
+        used, passed = runtime.handle(line.rstrip())
+        said.write(json.dumps({"cpu": used * 1e3, "wall": passed * 1e3}) + "\n")
+        said.flush()
 
 
-def _timed(
-    event: dict[str, Any], marshaller: Any, handler: Callable[[dict[str, Any]], Mapping[str, Any]]
-) -> tuple[float, float]:
-    """From the event's bytes on. What the benchmark itself holds is no matter of the collector's meanwhile."""
-    content = json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
-    gc.collect()
-    gc.freeze()
-    wall, cpu = time.perf_counter(), time.process_time()
-    with contextlib.redirect_stdout(io.StringIO()):
-        answer = handler(marshaller.unmarshal_request(content))
-    ended = (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
-    assert not answer["batchItemFailures"], answer
-    return ended
+if __name__ == "__main__":
+    main(*sys.argv[1:])

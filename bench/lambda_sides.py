@@ -17,6 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from awslambdaric.bootstrap import handle_event_request
+from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
+
 from bench.orders import READ, body
 
 Handler = Callable[[Any, Any], Any]
@@ -29,7 +32,6 @@ def ours() -> Handler:
     """A branch that reads five attributes, as a function of Distributary puts it together."""
     from distributary.consumer.consume import Deployment, consume
     from distributary.consumer.deadline import Deadline
-    from distributary.consumer.init_phase import prepare
     from distributary.consumer.outcome import APPLIED, Outcome
     from distributary.consumer.parallel import Parallel
     from distributary.consumer.parking import Parking
@@ -48,9 +50,18 @@ def ours() -> Handler:
 
     parking = Parking(None, "bench", "bench", Parallel(1))
     deployed = Deployment(Reader(), parking, Telemetry("bench"), Streams(0))
-    os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand"
-    prepare(lambda: deployed)
+    as_in_lambda(lambda: deployed)
     return lambda event, context: consume(event, context, deployed)
+
+
+def as_in_lambda(runtime: Callable[[], object]) -> None:
+    """The init phase of a function of Distributary."""
+    from distributary.consumer.init_phase import prepare
+    from distributary.consumer.marshaller import StreamMarshaller
+
+    os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand"
+    prepare(runtime)
+    assert isinstance(LambdaRuntimeClient.marshaller, StreamMarshaller)
 
 
 def each_time() -> Handler:
@@ -104,8 +115,6 @@ class Client:
     """As far as the runtime's request handling asks its client."""
 
     def __init__(self) -> None:
-        from awslambdaric.lambda_runtime_client import LambdaRuntimeClient
-
         self.marshaller = LambdaRuntimeClient.marshaller
 
     def post_invocation_result(self, invocation: str, result: Any, *more: Any) -> None:
@@ -125,21 +134,29 @@ class Log:
         print(*lines, sep="\n", file=sys.stderr)
 
 
+class Runtime:
+    """Lambda's own runtime client, whose requests are answered by `handler`."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._client, self._log, self._handler = Client(), Log(), handler
+
+    def handle(self, content: bytes) -> tuple[float, float]:
+        """Seconds of CPU, and seconds that passed, from the event's bytes to the response's."""
+        began, used = time.perf_counter(), time.process_time()
+        with contextlib.redirect_stdout(io.StringIO()):
+            handle_event_request(
+                self._client, self._handler, "1", content, "application/json", None, None, "arn", _FAR, None, self._log
+            )
+        return time.process_time() - used, time.perf_counter() - began
+
+
 def measure(side: str, size: str, records: int) -> dict[str, float]:
     """`us` per record, `mb` of memory above the idle process, and `peak`: megabytes of the whole process."""
-    from awslambdaric import bootstrap
-
-    handler, batch = SIDES[side](), body(size, records)
-    client, log = Client(), Log()
+    runtime, batch = Runtime(SIDES[side]()), body(size, records)
 
     def handle(content: bytes) -> float:
         gc.collect()
-        started = time.process_time()
-        with contextlib.redirect_stdout(io.StringIO()):
-            bootstrap.handle_event_request(
-                client, handler, "1", content, "application/json", None, None, "arn", _FAR, None, log
-            )
-        return (time.process_time() - started) * 1e6
+        return runtime.handle(content)[0] * 1e6
 
     handle(body(size, 10))
     grown = _grown(lambda: handle(batch))

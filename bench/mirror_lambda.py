@@ -4,52 +4,35 @@ Prints, of each timed batch, the seconds that passed and the microseconds of CPU
 the response's, through Lambda's own runtime client.
 """
 
-import contextlib
-import io
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 
-from bench.lambda_sides import Client, Log
+from bench.lambda_sides import Runtime
 from bench.mirrors import BATCHED, PLAIN, Side, batched, ours, plain
 from bench.workloads import UNIFORM, Orders
 
 SIDES: dict[str, Callable[[str], Side]] = {"ours": ours, PLAIN: plain, BATCHED: batched}
 _LARGE = 1000
-_FAR = 4_000_000_000_000
-"""Milliseconds since the epoch: the invocation's end."""
 
 
 def measure(name: str, note: int, size: int, rounds: int) -> dict[str, list[float]]:
     """`us` and `seconds` of each batch after the first."""
-    from awslambdaric import bootstrap
-
     os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "on-demand"
     side = SIDES[name](f"speed-{note}")
     side.meter.counting = False
-    client, log, orders = Client(), Log(), Orders(UNIFORM, note)
+    runtime, orders = Runtime(lambda event, _: side.handler(event)), Orders(UNIFORM, note)
     list(orders.placed())
-
-    def handle(content: bytes) -> tuple[float, float]:
-        began, used = time.perf_counter(), time.process_time()
-        with contextlib.redirect_stdout(io.StringIO()):
-            bootstrap.handle_event_request(
-                client, lambda event, _: side.handler(event), "1", content, "application/json", None, None, "arn",
-                _FAR, None, log,
-            )  # fmt: skip
-        return (time.process_time() - used) / size * 1e6, time.perf_counter() - began
-
     bodies: list[bytes] = []
     while len(bodies) <= rounds:
         records = orders.batch()["Records"]
         events = [{"Records": records[at : at + size]} for at in range(0, _LARGE, size)]
         bodies += [json.dumps(event, separators=(",", ":")).encode() for event in events]
     del records, events
-    handle(bodies[0])
-    timed = [handle(body) for body in bodies[1 : rounds + 1]]
-    return {"us": [us for us, _ in timed], "seconds": [seconds for _, seconds in timed]}
+    runtime.handle(bodies[0])
+    timed = [runtime.handle(body) for body in bodies[1 : rounds + 1]]
+    return {"us": [used / size * 1e6 for used, _ in timed], "seconds": [passed for _, passed in timed]}
 
 
 if __name__ == "__main__":

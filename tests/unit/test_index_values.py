@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from distributary.errors import Rejected
 from distributary.index import Entity, Field, Index, check
-from distributary.index.field_writers import MISSED, shortcut, writer
+from distributary.index.field_writers import writer
 from distributary.index.nesting import JSON_DEPTH
 from distributary.stream.change import Image
-from distributary.stream.codec import decode, encode_item
+from distributary.stream.codec import encode_item
+from distributary.stream.struct import replace
 
 DIGITS = Decimal("12345678901234567890123456789012345678")
 
@@ -187,31 +188,48 @@ def test_a_function_that_raises_is_rejected_by_its_field_and_type_alone():
     assert SECRET in caught.value.detail
 
 
+def declared(kind):
+    (source,) = check([Index(name="i", of=Entity(name="e", keys=("id",), attributes=("f",)), id="{id}",
+                             fields={"f": {"type": kind}})])  # fmt: skip
+    return source
+
+
+def unhurried(source):
+    """The same index, whose writers see every value."""
+    return replace(source, fields=tuple(each._replace(tag="") for each in source.fields))
+
+
+def line_of(source, typed):
+    try:
+        return orjson.dumps(source.document(Image({"f": typed})))
+    except Rejected as error:
+        return str(error)
+
+
 @given(
-    st.sampled_from(["keyword", "text", "date", "long", "double"]),
+    st.sampled_from(["keyword", "text", "date", "long", "double", "integer", "boolean"]),
     st.one_of(
         st.text(max_size=9).map(lambda text: {"S": text}),
         st.sampled_from(["0", "-0", "7", "-12", "007", "1E+3", "0.50", "9" * 18, "9" * 19, "1" * 38]).map(
             lambda text: {"N": text}
         ),
         st.sampled_from([{"S": "x" * 40_000}, {"BOOL": True}, {"NULL": True}, {"SS": ["a"]}, {"B": "AA=="}]),
+        st.sampled_from([{}, {"S": 7}, {"S": "a", "N": "1"}, {"N": "1", "S": "a"}, {"N": 1}, [], "S", None]),
     ),
 )
-def test_a_shortcut_writes_what_the_writer_writes_or_leaves_it_to_it(kind, typed):
-    mapping = {"type": kind}
-    written = shortcut(mapping)(typed)
-    if written is not MISSED:
-        whole = writer("f", mapping)(decode(typed, "f"))
-        assert orjson.dumps(written) == orjson.dumps(whole)
+def test_a_value_that_no_writer_sees_is_written_as_its_writer_would(kind, typed):
+    source = declared(kind)
+    assert line_of(source, typed) == line_of(unhurried(source), typed)
 
 
-def test_short_texts_and_numbers_take_the_shortcut_and_faulty_values_do_not():
-    assert shortcut({"type": "keyword"})({"S": "Zoë"}) == "Zoë"
-    assert shortcut({"type": "long"})({"N": "-12"}) is not MISSED
-    for typed in ({}, {"S": 7}, {"S": "a", "N": "1"}, {"N": 1}):
-        assert shortcut({"type": "keyword"})(typed) is MISSED
-        assert shortcut({"type": "long"})(typed) is MISSED
-    assert shortcut({"type": "integer"}) is None
+@pytest.mark.parametrize(("kind", "typed"), [("keyword", {"S": "Zoë"}), ("long", {"N": "-12"}), ("date", {"S": "now"})])
+def test_short_texts_and_whole_numbers_are_seen_by_no_writer(kind, typed):
+    def unasked(value):
+        raise AssertionError(value)
+
+    source = declared(kind)
+    asking_none = replace(source, fields=tuple(each._replace(write=unasked) for each in source.fields))
+    assert asking_none.document(Image({"f": typed}))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -337,6 +337,69 @@ def test_the_endpoint_is_the_one_of_the_partition_and_of_fips(monkeypatch, regio
     made = connect(region, 2)
     assert made._endpoint.url == url
     assert made.region == region
+
+
+@pytest.fixture
+def session(monkeypatch):
+    """botocore's, with credentials."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
+    return botocore.session.get_session()
+
+
+def none_of_boto3(*arguments, **options):
+    raise AssertionError("a client of boto3 takes 60 ms to make")
+
+
+def test_in_every_region_the_endpoint_is_boto3_s_without_its_client(monkeypatch, session):
+    partitions = session.get_component("data_loader").load_data("partitions")["partitions"]
+    regions = {region for each in partitions for region in each["regions"] if not region.endswith("-global")}
+    assert len(regions) > 30
+    theirs = {region: session.create_client("dynamodb", region).meta.endpoint_url for region in regions}
+    monkeypatch.setattr("distributary.dynamodb.client.client", none_of_boto3)
+    assert {region: connect(region, 2, session)._endpoint.url.rstrip("/") for region in regions} == theirs
+
+
+@pytest.mark.parametrize(
+    ("region", "variables", "config"),
+    [
+        ("us-west-2", {"AWS_USE_FIPS_ENDPOINT": "true"}, ""),
+        ("us-west-2", {"AWS_USE_DUALSTACK_ENDPOINT": "true"}, ""),
+        ("us-gov-east-1", {"AWS_USE_FIPS_ENDPOINT": "true", "AWS_USE_DUALSTACK_ENDPOINT": "true"}, ""),
+        ("fips-us-gov-west-1", {}, ""),
+        ("eu-nowhere-7", {}, ""),
+        ("aws-global", {}, ""),
+        ("local", {}, ""),
+        ("eu-west-1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:8000"}, ""),
+        ("eu-west-1", {"AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:8001", "AWS_ENDPOINT_URL": "http://x:1"}, ""),
+        ("eu-west-1", {"AWS_ENDPOINT_URL_DYNAMODB": "http://x", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, ""),
+        ("eu-west-1", {}, "[default]\nendpoint_url = http://127.0.0.1:8002\n"),
+        (
+            "eu-west-1",
+            {},
+            "[default]\nservices = s\n[services s]\ndynamodb =\n  endpoint_url = http://127.0.0.1:8003\n",
+        ),
+        ("eu-west-1", {}, "[default]\nuse_fips_endpoint = true\n"),
+        (None, {"AWS_DEFAULT_REGION": "ap-south-2"}, ""),
+        (None, {}, "[default]\nregion = sa-east-1\n"),
+    ],
+)
+def test_whatever_is_configured_the_endpoint_is_boto3_s(monkeypatch, tmp_path, session, region, variables, config):
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    for name, value in {**variables, "AWS_CONFIG_FILE": str(tmp_path / "config")}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "config").write_text(config)
+    theirs, made = boto3.Session().client("dynamodb", region_name=region).meta, connect(region, 2)
+    assert (made._endpoint.url.rstrip("/"), made.region) == (theirs.endpoint_url, theirs.region_name)
+
+
+@pytest.mark.parametrize(("region", "error"), [(None, "NoRegionError"), ("eu west", "InvalidRegionError")])
+def test_a_region_that_is_none_is_refused_as_boto3_does(monkeypatch, tmp_path, session, region, error):
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    with pytest.raises(BotoCoreError) as caught:
+        connect(region, 2)
+    assert type(caught.value).__name__ == error
 
 
 def test_what_no_proxy_names_is_reached_directly(monkeypatch):

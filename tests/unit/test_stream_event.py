@@ -18,9 +18,9 @@ from distributary.consumer.streams import Streams
 from distributary.errors import ConfigError, Rejected
 from distributary.stream import records as stream_records
 from distributary.stream import stream_event
-from distributary.stream.change import Change, Undecodable
+from distributary.stream.change import Change, Image, Undecodable
 from distributary.stream.codec import encode_item
-from distributary.stream.raw_image import RawImage
+from distributary.stream.raw_image import RawImage, image_of
 from tests.unit.branches import Bucket, Context, Ledger, deployment
 from tests.unit.broken_records import broken
 from tests.unit.records import ARN, event, stream_record
@@ -180,6 +180,45 @@ def test_only_what_is_read_is_decoded():
     assert change.new["x"] == "y"
     assert type(change.new._parts["other"]) is msgspec.Raw
     assert change.old._parts is None
+
+
+@pytest.mark.parametrize("size", [5, 2000])
+def test_a_released_image_is_read_again_as_before(size):
+    change, *_ = of_slices(text(stream_record(new={"x": {"S": "y" * size}, "n": {"N": "1"}})))
+    before = told_of(change.new)
+    change.new.release()
+    assert change.new._parts is None
+    assert change.new._decoded is None
+    assert told_of(change.new) == before
+
+
+def test_of_a_small_image_the_key_alone_is_decoded_for_its_check():
+    change, *_ = of_slices(text(stream_record(new={"x": {"S": "y"}})))
+    assert change.new._parts is None
+
+
+KEYS = {"id": {"S": "1"}, 'a "quoted" name': {"N": "2"}}
+
+
+@pytest.mark.parametrize("more", ["", "x" * 2000])
+@pytest.mark.parametrize(
+    ("item", "same"),
+    [
+        (KEYS, True),
+        ({**KEYS, "id": {"S": "2"}}, False),
+        ({**KEYS, "id": {"N": "1"}}, False),
+        ({**KEYS, "id": "1"}, False),
+        ({**KEYS, "id": {"S": "1", "N": "1"}}, False),
+        ({"id": {"S": "1"}}, False),
+        ({"m": {"M": KEYS}}, False),
+    ],
+)
+def test_an_image_has_attributes_only_at_its_top_and_as_they_are(item, same, more):
+    item = {**item, "more": {"S": more}}
+    slice = msgspec.json.decode(json.dumps({"image": item}).encode(), type=dict[str, msgspec.Raw])["image"]
+    assert image_of(slice).has({"id": KEYS["id"]}) is (item.get("id") == KEYS["id"])
+    assert Image(item).has(KEYS) is same
+    assert image_of(slice).has(KEYS) in ((same,) if more else (same, False))  # a quoted name is left to the other way
 
 
 def decoded_once(body):

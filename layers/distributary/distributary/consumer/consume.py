@@ -14,6 +14,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.reconcile import OURS, Reconciler, answer, is_command, requests, table_named
 from distributary.consumer.settings import StreamSettings
+from distributary.consumer.stack import in_one_piece
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
 from distributary.consumer.sweep import Rebuilder
 from distributary.consumer.telemetry import Telemetry
@@ -78,6 +79,10 @@ def consume(event: Any, context: Context, deployed: Deployment) -> Response:
     An event that is a command is answered with its outcomes; see `consumer.reconcile`.
     Raises ConfigError for an event that is neither.
     """
+    return in_one_piece(_consumed, event, context, deployed)
+
+
+def _consumed(event: Any, context: Context, deployed: Deployment) -> Response:
     deadline = Deadline.of(context)
     with deadline.governs():
         if is_command(event):

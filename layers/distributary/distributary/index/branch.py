@@ -50,11 +50,14 @@ class IndexBranch:
         ends: list[list[Outcome]] = [[] for _ in changes]
         newest: dict[Place, tuple[int, int, Action]] = {}
         for at, change in enumerate(changes):
-            if versions.generation_of(change.version) < self.earliest:
+            if self.earliest and versions.generation_of(change.version) < self.earliest:
                 ends[at].append(SUPERSEDED)
                 continue
             actions, rejections = self.plan(change)
-            ends[at] += map(outcomes.parked, rejections)
+            if change.new is not None:
+                change.new.release()
+            if rejections:
+                ends[at] += map(outcomes.parked, rejections)
             for place, action in actions.items():
                 earlier = newest.get(place)
                 if earlier is not None and change.version <= earlier[0]:

@@ -1,13 +1,14 @@
 """Checked declarations, ready to say which documents an item is."""
 
 import json
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import orjson
+
 from distributary.errors import Rejected
 from distributary.index.declarations import Field, Index
-from distributary.index.field_writers import MISSED, Shortcut, Writer
+from distributary.index.field_writers import SHORT_TEXT, Writer, is_plain_whole
 from distributary.index.nesting import JSON_DEPTH, exceeds, undeclared, within
 from distributary.stream.change import Change, Image, Kind
 from distributary.stream.entity import concerns, guarded
@@ -24,11 +25,14 @@ _UNBOUNDED = 1 << 16
 
 
 class Written(NamedTuple):
-    """A field and how it is written: `shortcut` for an attribute as it is in DynamoDB JSON, if there is one."""
+    """A field and how it is written: the attribute that it is taken from (empty: a function's answer), and what of it
+    is taken as it is, see `plain_tag`."""
 
+    name: str
     field: Field
+    attribute: str
+    tag: str
     write: Writer
-    shortcut: Shortcut | None
 
 
 class Source(Struct, frozen=True):
@@ -37,7 +41,7 @@ class Source(Struct, frozen=True):
     declared: Index
     id: Template
     routing: Template | None
-    fields: Mapping[str, Written]
+    fields: tuple[Written, ...]
 
     def concerned(self, change: Change) -> bool:
         """See `entity.concerns`. A delete concerns every index whose entity can ever have had the key: the change that
@@ -66,20 +70,26 @@ class Source(Struct, frozen=True):
 
     def document(self, item: Image) -> dict[str, Any]:
         """The fields as JSON values. Raises Rejected, naming the field, for what does not fit its mapping."""
-        document = {}
-        for name, (field, write, shortcut) in self.fields.items():
-            if not callable(field.of):
+        document: dict[str, Any] = {}
+        typed_of = item.typed
+        for name, field, attribute, tag, write in self.fields:
+            if attribute:
                 try:
-                    typed = item.typed(field.of or name)
+                    typed = typed_of(attribute)
                 except KeyError:
                     continue
-                written = shortcut(typed) if shortcut is not None and type(typed) is dict else MISSED
-                if written is not MISSED:
-                    document[name] = written
-                    continue
+                if tag and type(typed) is dict and len(typed) == 1:
+                    text = typed.get(tag)
+                    if type(text) is str:
+                        if tag == "S" and len(text) <= SHORT_TEXT:
+                            document[name] = text
+                            continue
+                        if tag == "N" and is_plain_whole(text):
+                            document[name] = orjson.Fragment(text)
+                            continue
             try:
                 value = _value(name, field, item)
-                if value is not None or not callable(field.of):
+                if value is not None or attribute:
                     document[name] = write(value)
             except Rejected:
                 if field.on_error == "park":

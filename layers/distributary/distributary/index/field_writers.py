@@ -9,20 +9,20 @@ from typing import Any
 import orjson
 
 from distributary.errors import Rejected
-from distributary.stream.codec import Typed, number_text
+from distributary.stream.codec import number_text
 
 Writer = Callable[[Any], Any]
 """A value to what orjson writes. Raises Rejected, naming the field and nothing of the value."""
 
-Shortcut = Callable[[Typed], Any]
-"""A DynamoDB JSON value to what orjson writes, or MISSED where the writer must see it."""
-
-MISSED = object()
-_WHOLE_TEXT = re.compile(r"0|-?[1-9][0-9]{0,17}").fullmatch
+is_plain_whole = re.compile(r"0|-?[1-9][0-9]{0,17}").fullmatch
+"""Whether a number's text is what `digits` would write, within a long."""
 
 KEYWORD_BYTES = 32_766
 """Lucene's longest term; what exceeds it fails its document as an `immense term`.
 https://docs.opensearch.org/latest/field-types/supported-field-types/keyword/"""
+
+SHORT_TEXT = KEYWORD_BYTES // 4
+"""Characters that no keyword is too short for."""
 
 _WHOLE = {
     "byte": range(-(2**7), 2**7),
@@ -63,22 +63,13 @@ def writer(name: str, mapping: Mapping[str, Any]) -> Writer:
     return _each(_only(name, kind, bytes, str)) if kind == "binary" else plain
 
 
-def shortcut(mapping: Mapping[str, Any]) -> Shortcut | None:
-    """For the commonest values of a mapping, straight from DynamoDB JSON: what their writer would make of them."""
+def plain_tag(mapping: Mapping[str, Any]) -> str:
+    """The type in DynamoDB JSON whose commonest values a field takes as they are, so that no writer has to see them: S
+    of at most `SHORT_TEXT` characters, or N that `is_plain_whole`. Empty if there is none."""
     kind = mapping.get("type", "object")
     if kind in ("keyword", "text", "date"):
-        return _short_text
-    return _short_number if kind in ("long", "double") else None
-
-
-def _short_text(typed: Typed) -> Any:
-    text = typed.get("S")
-    return text if type(text) is str and len(text) * 4 <= KEYWORD_BYTES and len(typed) == 1 else MISSED
-
-
-def _short_number(typed: Typed) -> Any:
-    text = typed.get("N")
-    return orjson.Fragment(text) if type(text) is str and _WHOLE_TEXT(text) and len(typed) == 1 else MISSED
+        return "S"
+    return "N" if kind in ("long", "double") else ""
 
 
 def plain(value: Any) -> Any:
@@ -188,7 +179,7 @@ def _text(name: str, mapping: Mapping[str, Any]) -> Writer:
     bounds = [_longest(each) for each in keywords]
 
     def write(value: Any) -> Any:
-        if type(value) is str and len(value) * 4 <= KEYWORD_BYTES:
+        if type(value) is str and len(value) <= SHORT_TEXT:
             return value
         if _is_number(value):
             text = digits(name, value)

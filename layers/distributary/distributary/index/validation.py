@@ -9,7 +9,7 @@ from typing import Any
 from distributary.errors import ConfigError
 from distributary.index.declarations import Field, Index
 from distributary.index.document import DELETED_AT, DOCUMENT_ID_BYTES, Source, Written
-from distributary.index.field_writers import shortcut, writer
+from distributary.index.field_writers import plain_tag, writer
 from distributary.stream.entity import without_comma
 from distributary.stream.keys import Template
 from distributary.stream.version import GENERATIONS
@@ -49,12 +49,17 @@ def check(indexes: Sequence[Index]) -> tuple[Source, ...]:
     return tuple(sources)
 
 
-def _written(index: Index) -> dict[str, Written]:
-    found = {}
-    for name, field in index.declared().items():
-        plain = not field.json and not callable(field.of)
-        found[name] = Written(field, writer(name, field.mapping), shortcut(field.mapping) if plain else None)
-    return found
+def _written(index: Index) -> tuple[Written, ...]:
+    return tuple(
+        Written(
+            name,
+            field,
+            "" if callable(field.of) else field.of or name,
+            "" if field.json or callable(field.of) else plain_tag(field.mapping),
+            writer(name, field.mapping),
+        )
+        for name, field in index.declared().items()
+    )
 
 
 def whole(indexes: Sequence[Index]) -> list[Index]:

@@ -46,6 +46,14 @@ class Image(Mapping[str, Value]):
         """One attribute in DynamoDB JSON. Raises KeyError if the item lacks it."""
         return self.raw[name]
 
+    def has(self, attributes: Mapping[str, Typed]) -> bool:
+        """Whether the item has these attributes, in DynamoDB JSON."""
+        return all(name in self and self.typed(name) == typed for name, typed in attributes.items())
+
+    def release(self) -> None:
+        """Forgets what was decoded, if it can be decoded again. A branch calls it once it has read the item: then one
+        item's memory serves the next, and a batch does not fill the processor's caches with what is not read again."""
+
     def compact(self) -> bytes | None:
         """The text of `raw` as it was received, if an encoder that writes no spaces writes the same: then it is
         UTF-8 in one line, and no name is in it twice. None otherwise."""

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import astuple
 
 from distributary.errors import Rejected
 from distributary.stream.change import Image
@@ -80,7 +82,21 @@ class RawImage(Image):
             spelled = _ENCODE(decoder.decode(self._slice))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
-        return spelled if spelled == memoryview(self._slice) else None
+        return spelled if spelled == bytes(self._slice) else None
+
+    def has(self, attributes: Mapping[str, Typed]) -> bool:
+        """See `Image.has`. Of a small item nothing else is decoded: a branch decodes it as a whole. False as well for a
+        small item that only the standard library decodes."""
+        if not self._small:
+            return super().has(attributes)
+        try:
+            return astuple(_only(*attributes).decode(self._slice)) == (*attributes.values(),)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            return False
+
+    def release(self) -> None:
+        """See `Image.release`."""
+        self._parts = self._decoded = None
 
     def __getitem__(self, name: str) -> Value:
         decoded = self._decoded
@@ -110,6 +126,14 @@ class RawImage(Image):
         if parts is None:
             parts = self._parts = _decoded(self._slice, _TYPED if self._small else _SLICES)
         return parts
+
+
+@lru_cache(maxsize=64)
+def _only(*names: str) -> msgspec.json.Decoder[Any]:
+    """Decodes these attributes of an item, and refuses an item that lacks one. Raises ValueError for a name with a
+    quote, a backslash or a control character."""
+    renamed = {f"attribute{place}": name for place, name in enumerate(names)}
+    return msgspec.json.Decoder(msgspec.defstruct("Only", [(each, dict) for each in renamed], rename=renamed, gc=False))
 
 
 def image_of(slice: Raw | UnsetType) -> Image | None:

@@ -63,10 +63,12 @@ def _change_of(record: Record, least: int, received: Received) -> Change:
 def _check(keys: Mapping[str, Any], new: Image | None) -> None:
     if not 1 <= len(keys) <= 2:
         raise ValueError
-    for name, typed in keys.items():
+    for typed in keys.values():
         ((tag, content),) = typed.items()
-        if tag not in KEY_TYPES or type(content) is not str or (new is not None and new.typed(name) != typed):
+        if tag not in KEY_TYPES or type(content) is not str:
             raise ValueError
+    if new is not None and not new.has(keys):
+        raise ValueError
 
 
 def _text(source: Any) -> str:
