@@ -23,7 +23,8 @@ INSERT INTO products SELECT item ->> 'id.S', item ->> 'name.S', item ->> 'catego
 CREATE INDEX of_order ON lines (id);
 """.replace("->> '", "->> '$.")
 
-SPENT = """SELECT 'CUSTOMER#' || customer AS pk, 'SPENT' AS sk, count(*) AS orders, decimal_sum(total) AS revenue, decimal_avg(total) AS mean,
+SPENT = """SELECT 'CUSTOMER#' || customer AS pk, 'SPENT' AS sk,
+  count(*) AS orders, decimal_sum(total) AS revenue, decimal_avg(total) AS mean,
   decimal_min(total) AS least, min(placed_at) AS first, decimal_max(total) AS most, count(DISTINCT country) AS countries
   FROM orders WHERE customer IS NOT NULL GROUP BY customer"""
 
