@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from cli.costs import Bounds, Cost, Kept, Size, Tables, filled, rebuilt, retired
 from cli.stack import Function
-from distributary.derive.described import Description, changes
+from distributary.derive.described import Description, changes, written_in
 from distributary.feed.invoke import Feed
 
 LEDGER_BYTES = 400
@@ -99,8 +99,7 @@ def difference(
 ) -> Iterator[ViewChange]:
     """Between what the function's rows were written under and `now`. `size`: of the source, asked for if None."""
     told = Feed(function.invoke).ask({"declarations": {}}, "declarations")
-    since = told.get("since", {})
-    written = {name: [first, *since.get(name, ())] for name, first in told["written"].items()}
+    written = written_in(told)
     found = changes(written, now)
     sizes = _Sizes(function, size, members, {name: former[-1] or former[0] for name, former in written.items()})
     for name in found.new:
