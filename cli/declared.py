@@ -1,27 +1,26 @@
 """Commands about what the project declares."""
 
+import math
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from cli import project as projects
+from cli.costs import Size
+from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.options import Event, StackEndpoint, StackRegion, checked_endpoint, read_event
+from cli.options import Event, Json, StackEndpoint, StackRegion, checked_endpoint, read_event
 from cli.stack import Stack, clients
+from cli.view_changes import difference
 from distributary.errors import ConfigError, Rejected
-from distributary.feed.invoke import Feed
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change
 from distributary.welcome.messages import Message, Stored
 from distributary.welcome.rules import Rule, compose, content
 from local import outbox
-
-if TYPE_CHECKING:
-    from distributary.stream.described import Changes
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTH, HEIGHT = 800, 1000
@@ -34,38 +33,53 @@ def views(
         bool, typer.Option("--diff", help="Compare with what a stack's rows were written under; 1 if they differ.")
     ] = False,
     stack: Annotated[str | None, typer.Option(help="The deployed stack, for --diff.")] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="Of the source, where its size cannot be asked for.")] = None,
+    item_size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="Of an item, with --items.")] = None,
+    members: Annotated[int, typer.Option(min=1, help="Members that an item has in a view with `each`.")] = 1,
+    price: Annotated[
+        str | None, typer.Option(metavar="READ,WRITE", help="Dollars for a million read and write units.")
+    ] = None,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
+    json: Json = None,
 ) -> int:
-    """Print each declared view, the primitive it uses, and its write units."""
+    """Print each declared view, the primitive it uses, and its write units.
+
+    With --diff: what has to be filled, rebuilt and retired once the declarations are deployed, and what it costs.
+    """
     from distributary.derive.described import described
-    from distributary.derive.validation import table
-    from distributary.stream.described import changes
+    from distributary.derive.validation import table as units
 
     if diff != (stack is not None):
         raise UsageFault("--diff needs --stack, and --stack needs --diff: give both or none")
+    if stack is None and (items or item_size or price or json):
+        raise UsageFault("--items, --item-size, --price and --json are for --diff: give --diff and --stack as well")
+    if (items is None) != (item_size is None):
+        raise UsageFault("--items needs --item-size, and --item-size needs --items: give both or none")
+    prices = _prices(price)
     with projects.declarations(projects.find(context.obj), "derive") as found:
         if stack is None:
-            print(table(found))
+            print(units(found))
             return 0
         now = {view.name: described(view) for view in found}
     target = Stack.find(stack, clients(checked_endpoint(endpoint_url), region)).function("derive")
-    told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
-    since = told.get("since", {})
-    written = {name: [first, *since.get(name, ())] for name, first in told["written"].items()}
-    lines = list(_differences(changes(written, now), stack))
-    print("\n".join(lines) or "nothing is to be filled, rebuilt or retired")
-    return 1 if lines else 0
+    given = None if items is None or item_size is None else Size(items, item_size)
+    changed = list(difference(target, now, given, members))
+    lines = [line for each in changed for line in each.lines(stack, prices)]
+    report = {"changes": [each.as_json(stack, prices) for each in changed]}
+    return reported(report, lines or ["nothing is to be filled, rebuilt or retired"], json, 1 if changed else 0)
 
 
-def _differences(found: "Changes", stack: str) -> Iterator[str]:
-    """A line for each view that needs something once these declarations are deployed."""
-    for name in found.new:
-        yield f"new      {name}: distributary backfill TABLE --function derive --view {name} --stack {stack}"
-    for name, fields in found.changed.items():
-        yield f"changed  {name} ({', '.join(fields)}): distributary rebuild derive --view {name} --stack {stack}"
-    for name in found.removed:
-        yield f"removed  {name}: distributary retire {name} --stack {stack}"
+def _prices(given: str | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    try:
+        read, write = (float(each) for each in given.split(","))
+        if not (0 <= read < math.inf and 0 <= write < math.inf):
+            raise ValueError
+    except ValueError:
+        raise UsageFault(f"--price {given}: give two numbers, such as 0.125,0.625") from None
+    return read, write
 
 
 def preview(

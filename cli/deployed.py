@@ -12,12 +12,14 @@ from cli.errors import UsageFault
 from cli.options import (
     Attribute,
     Days,
+    Declared,
     Derived,
     Endpoint,
     Generation,
     IndexName,
     Json,
     Ledger,
+    Parameters,
     ParkingBucket,
     Pause,
     Region,
@@ -29,13 +31,17 @@ from cli.options import (
     Segments,
     Service,
     Sources,
+    StackName,
     Table,
     Target,
     Tombstones,
     checked_endpoint,
     checked_search,
 )
+from cli.target import Where, stack_of
 from distributary.consumer.streams import parse_sources
+from distributary.derive import doctor as derived
+from distributary.feed.invoke import Feed
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.finding import Finding, line, status
 
@@ -189,7 +195,11 @@ def replicate(
 
 def doctor(
     context: typer.Context,
-    table: Table,
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="The source table; with --stack it may be left out.")
+    ] = "",
+    derive: Annotated[bool, typer.Option("--derive", help="Examine derived tables, not a replica.")] = False,
+    stack: StackName = None,
     region: Region = None,
     endpoint_url: Endpoint = None,
     replica_table: ReplicaTable = "",
@@ -199,8 +209,24 @@ def doctor(
     function: Annotated[str | None, typer.Option(help="The replicate function's name in Lambda.")] = None,
     version_attribute: Attribute = REPLICA_VERSION,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    parameter: Parameters = [],
+    declared: Declared = [],
 ) -> int:
-    """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing."""
+    """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing.
+
+    With --derive: whether the rows of derived tables were written as the views are declared.
+    """
+    if derive:
+        target = stack_of(context, Where(stack, table or None, endpoint_url, region, parameter, declared)).function(
+            "derive"
+        )
+        place = f"--stack {stack}" if stack else f"--table {table}"
+        told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
+        return examined(list(derived.examine(told, place)), as_json)
+    if stack is not None or parameter or declared:
+        raise UsageFault("--stack, --parameter and --declared are for --derive: give it as well")
+    if not table:
+        raise UsageFault("give TABLE, the source; for derived tables give --derive")
     from distributary.replicate.doctor import command
 
     options = command.Options(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from distributary.feed.snapshot import Table
-from local.attach_report import MadeReport, Watch, counts, say, say_places, say_undelivered, shown, went_wrong
+from local.attach_report import MadeReport, Watch, counts, say, say_due, say_places, say_undelivered, shown, went_wrong
 from local.aws import Aws, said_in_one_line
 from local.errors import LocalError
 from local.esm.mapping import Delivering, Joined
@@ -86,6 +86,7 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
             mapping.stop()
         report.print()
         console.print(counts(stack, mappings))
+        say_due(stack, order.functions, order.table.name, console)
         say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
         if left:
             say(console, left)

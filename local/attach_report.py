@@ -132,6 +132,13 @@ def counts(stack: Stack, mappings: Mapping[str, Delivering]) -> Grid:
     return grid
 
 
+def say_due(stack: Stack, functions: Sequence[str], table: str, console: Console) -> None:
+    """Prints which functions keep rows that were written under other declarations."""
+    for name in functions:
+        if stack.function(name).metrics.counts().get("RebuildDue"):
+            say(console, f"{name}: a rebuild is due, `distributary doctor {table} --{name}` says of which views")
+
+
 def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:
     """Prints the records, by function, that were given up and that no destination accepted. They are kept nowhere
     else."""

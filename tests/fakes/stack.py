@@ -41,7 +41,8 @@ class Lambda:
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
         assert _branch(FunctionName) in self.functions
-        variables = {"STREAMS": self.streams, "SOURCES": self.sources}
+        tables = {"LEDGER_TABLE": "ledger", "DERIVED_TABLE": "derived"}
+        variables = {"STREAMS": self.streams, "SOURCES": self.sources, **tables}
         return {"Environment": {"Variables": variables}, "Timeout": 60}
 
     def get_alias(self, *, FunctionName: str, Name: str) -> Any:

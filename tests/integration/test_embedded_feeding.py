@@ -87,6 +87,35 @@ def test_a_backfill_and_a_redrive_need_no_stack(town):
     assert town.run("parked", "list", "--table", "orders") == (0, "nothing is parked\n")
 
 
+def test_a_declaration_that_was_not_rebuilt_is_reported_until_it_is(town):
+    """`order` keeps an attribute more: what is there shows it once it changes, or is rebuilt."""
+    town.put("a")
+    assert town.run("attach", "orders", "derive", "--until-drained")[0] == 0
+    assert town.run("doctor", "orders", "--derive") == (
+        0,
+        "ok       declarations: the rows of all 2 views were written as they are declared\n",
+    )
+    (town.folder / "views.py").write_text(VIEWS.replace('sk="ORDER")', 'sk="ORDER", keep=("day",))'))
+    town.put("b")
+    status, said = town.run("attach", "orders", "derive", "--until-drained")
+    assert (status, "derive: a rebuild is due, `distributary doctor orders --derive` says" in said) == (0, True), said
+    command = "distributary rebuild derive --view order --table orders"
+    assert town.run("doctor", "orders", "--derive") == (
+        1,
+        "fault    declarations: rows of view 'order' were written under another declaration (keep)\n"
+        f"         fix: {command}\n",
+    )
+    assert town.run(*command.split()[1:])[0] == 0
+    assert town.run("doctor", "orders", "--derive")[0] == 0
+    town.put("c")
+    status, said = town.run("attach", "orders", "derive", "--until-drained")
+    assert (status, "rebuild is due" in said) == (0, False), said
+    rows = town.dynamodb.scan(TableName="distributary-DerivedTable")["Items"]
+    assert {row["pk"]["S"]: row["day"]["S"] for row in rows if row["pk"]["S"].startswith("ORDER")} == dict.fromkeys(
+        ("ORDER#a", "ORDER#b", "ORDER#c"), "mon"
+    )
+
+
 def test_what_another_table_parked_is_listed_and_left(town):
     """The keys of both are of one form: read from the wrong table, such a change would seem deleted."""
     town.table("other", **STREAM)

@@ -93,6 +93,9 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("invoke", "derive", "-e", "no/such.json"), "no/such.json"),
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
+        (("doctor",), "give TABLE, the source; for derived tables give --derive"),
+        (("doctor", "users", "--stack", "shop"), "are for --derive: give it as well"),
+        (("doctor", "--derive", "--endpoint-url", ""), "give --stack NAME"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
         (
             ("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"),

@@ -20,6 +20,12 @@ NOT_DECLARED: Description = {}
 """Of a view that was not declared for a while."""
 
 
+def written_in(told: Mapping[str, Any]) -> dict[str, list[Description]]:
+    """By view, the declarations that its rows were written under, of what a function answers to `declarations`."""
+    since = told.get("since", {})
+    return {name: [first, *since.get(name, ())] for name, first in told["written"].items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
     """Between two declarations: names of views that are `new` or `removed`, and of those that `changed` the fields."""
