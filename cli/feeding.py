@@ -11,7 +11,6 @@ from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Result, State
 from cli.feed.on_aws import check_name, machine_of, name_of, new_export
-from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
     Concurrency,
     Declared,
@@ -39,6 +38,7 @@ from distributary.feed.part import MOST_PARTS
 from distributary.feed.snapshot import Table as Scanned
 from distributary.feed.sources import Scan
 from distributary.feed.task import Task
+from distributary.readers.parked import BRANCHES, RECONCILED
 from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable

@@ -9,11 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import given_up
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.parked import BRANCHES, Bucket, Parked
-from cli.feed.redrive import Redrive
 from cli.item_key import check_key
 from cli.options import (
     Declared,
@@ -30,6 +27,9 @@ from cli.stack import Function, Stack
 from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
 from distributary.feed.invoke import Feed
+from distributary.feed.redrive import Redrive
+from distributary.readers import given_up
+from distributary.readers.parked import BRANCHES, Bucket, Parked
 from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -48,7 +48,7 @@ class _Chosen:
     def __init__(self, stack: Stack, branches: list[str], cause: str, key: str | None, since: float | None) -> None:
         if unknown := sorted(set(branches) - set(BRANCHES)):
             raise UsageFault(f"--branch {unknown[0]}: give {', '.join(BRANCHES)}")
-        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack)
+        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack.functions)
         self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and identity(key_of(key))
         if key:
             check_key(stack.clients("dynamodb"), _tables(stack, self._branches), key_of(key))
@@ -62,8 +62,8 @@ class _Chosen:
 
 def _tables(stack: Stack, branches: list[str]) -> list[str]:
     """Those that the functions read."""
-    own = [branch for branch in branches if f"{branch.capitalize()}FunctionArn" in stack.outputs]
-    return list(dict.fromkeys(table_of(stream) for branch in own for stream in stack.function(branch).streams))
+    own = [function for branch, function in stack.functions.items() if branch in branches]
+    return list(dict.fromkeys(table_of(stream) for function in own for stream in function.streams))
 
 
 def _feed(function: Function, table: str) -> Feed:
@@ -162,6 +162,7 @@ def redrive(
             chosen.bucket,
             lambda name, table: _feed(found.function(name), table),
             lambda: datetime.now(UTC),
+            lambda: found.claim_days,
             lambda n: told("changes", n),
             Pace(rate).take,
             even_if_old,

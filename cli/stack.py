@@ -13,6 +13,7 @@ from distributary.consumer import streams
 from distributary.consumer.aws import ALIAS
 from distributary.errors import ConfigError
 from distributary.feed.invoke import deployed
+from distributary.readers.parked import BRANCHES
 from distributary.stream.keys import table_of
 
 Clients = Callable[[str], Any]
@@ -67,6 +68,11 @@ class Stack:
     def claim_days(self) -> int:
         """For how long welcome remembers what a rule that sends again has sent."""
         return int(self.function("welcome").environment.get("CLAIM_DAYS", "30"))
+
+    @property
+    def functions(self) -> Mapping[str, "Function"]:
+        """Those that the stack has, by branch."""
+        return {name: self.function(name) for name in BRANCHES if f"{name.capitalize()}FunctionArn" in self.outputs}
 
     def function(self, branch: str) -> "Function":
         """Of a branch, such as derive: the version that its events go to."""

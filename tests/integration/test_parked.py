@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from cli.feed.parked import Bucket
 from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import Deployment
@@ -20,6 +19,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.errors import Rejected, Unavailable
+from distributary.readers.parked import Bucket
 from distributary.replicate import Mirror, MultiActive, by_attribute, last_writer
 from distributary.replicate.factory import reconciler as of_replica
 from distributary.replicate.multi_active.factory import between
@@ -245,7 +245,7 @@ def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monk
 @pytest.mark.parametrize("says_when", [True, False])
 def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypatch, says_when):
     """Parked 31 days ago, and its object written again today."""
-    change, parked_at = record(1), Bucket._places
+    change, parked_at = record(1), Bucket.places
     if not says_when:
         del change["dynamodb"]["ApproximateCreationDateTime"]
     else:
@@ -257,7 +257,7 @@ def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypa
 
     town.welcome.default = Outcome(Status.IGNORED, LATE)
     with monkeypatch.context() as before:
-        before.setattr(Bucket, "_places", long_ago)
+        before.setattr(Bucket, "places", long_ago)
         assert town.run("redrive", "--branch", "welcome") == 1
     assert town.run("redrive", "--branch", "welcome") == 1
     town.welcome.default = APPLIED

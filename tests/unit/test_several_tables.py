@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.feed.redrive import Redrive
 from cli.main import main
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.deadline import FOREVER
@@ -22,6 +21,7 @@ from distributary.derive.factory import build, rebuilder, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.verify import command
 from distributary.errors import ConfigError
+from distributary.feed.redrive import Redrive
 from distributary.index import Index
 from distributary.index.factory import build as build_index
 from distributary.replicate import Mirror
@@ -381,8 +381,8 @@ def test_a_redrive_asks_for_each_table_by_itself():
         return SimpleNamespace(branch="derive", table=table, item=id, version="1", entry=lambda: {"key": key})
 
     function = SimpleNamespace(sources=dict.fromkeys(("orders", "customers")))
-    bucket = SimpleNamespace(stack=SimpleNamespace(function=lambda _: function))
-    steps = Redrive(bucket, lambda branch, table: Feed(table), None)
+    bucket = SimpleNamespace(functions={"derive": function})
+    steps = Redrive(bucket, lambda branch, table: Feed(table), None, None)
     changes = [parked("orders", "a"), parked("customers", "a"), parked("orders", "b"), parked("users", "a")]
     ends = [end.status for end in steps._reconciled("derive", changes)]
     assert ends == ["orders", "customers", "orders", "Failed"]

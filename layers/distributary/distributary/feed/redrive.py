@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
-from cli.given_up import PREFIX
 from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
+from distributary.readers.given_up import PREFIX
+from distributary.readers.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
 from distributary.stream.keys import table_of
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
@@ -30,12 +30,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """`feeds` by branch and table; `told` is called with how many changes have been dealt with; `wait` keeps to a rate,
-    and is called with how many come next."""
+    """`feeds` by branch and table; `claim_days`: for how long welcome remembers what it sent again; `told` is called
+    with how many changes have been dealt with; `wait` keeps to a rate, and is called with how many come next."""
 
     bucket: Bucket
     feeds: Callable[[str, str], Feed]
     now: Callable[[], datetime]
+    claim_days: Callable[[], int]
     told: Callable[[int], None] = lambda _: None
     wait: Callable[[int], None] = lambda _: None
     even_if_old: bool = False
@@ -60,7 +61,7 @@ class Redrive:
         stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}
         result.done += sum(end.done for end in ends)
         if branch == "welcome":
-            oldest = self.now() - timedelta(days=self.bucket.stack.claim_days)
+            oldest = self.now() - timedelta(days=self.claim_days())
             result.unclaimed += sum(
                 end.status == "Applied" and change.since < oldest for change, end in zip(batch, ends, strict=True)
             )
@@ -95,7 +96,7 @@ class Redrive:
     def _tables(self, branch: str) -> set[str]:
         """Whose items the function sets right: those that it reads; one that reads a single table takes what is parked
         of its earlier streams for items of that."""
-        function = self.bucket.stack.function(branch)
+        function = self.bucket.functions[branch]
         return set(function.sources) if len(function.sources) > 1 else set(map(table_of, function.streams))
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
