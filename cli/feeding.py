@@ -109,7 +109,6 @@ def backfill(
         print(f"about {many:,} items of {table}: {size / 4096:,.0f} read units for the scan, and what {function} reads")
         return 0
     if on_aws:
-        target.check_one_table()
         return aws.run(found, source, target, tuple(only), first_fill, segments, rate, json)
     task = {"table": table, "function": target.arn, "segments": segments}
     task |= {"first_fill": first_fill, "only": sorted(only)}

@@ -121,11 +121,6 @@ class Function:
         own = streams.parse_sources(self.environment.get("SOURCES", "")) or tuple(self.streams)[:1]
         return {table_of(stream): stream for stream in own}
 
-    def check_one_table(self) -> None:
-        """What runs on AWS names no table in its commands. Raises ConfigError if the function reads several."""
-        if len(self.sources) > 1:
-            raise ConfigError(f"--on-aws: {self.branch} reads {', '.join(self.sources)}: leave out --on-aws")
-
     def named(self, table: str) -> str:
         """The table as a command names it: not at all, if the function reads one."""
         return table if len(self.sources) > 1 else ""

@@ -15,8 +15,10 @@ import yaml
 
 from distributary.consumer.aws import ALIAS, client
 from distributary.consumer.consume import Deployment, consume
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.outcome import parked
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive import factory as of_derive
@@ -24,7 +26,7 @@ from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.client import clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.stream_bindings import StreamBindings
-from distributary.errors import DistributaryError
+from distributary.errors import DistributaryError, Rejected
 from distributary.feed.part import Feeding
 from distributary.feed.settings import FeedSettings
 from distributary.index import factory as of_index
@@ -32,6 +34,7 @@ from distributary.index.opensearch import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
 from distributary.index.settings import IndexSettings
+from distributary.stream.records import decode
 from indexes import INDEXES
 from local.aws import Aws
 from local.esm.lane import Backoff
@@ -41,6 +44,7 @@ from local.map_runs import FUNCTION_ERROR
 from local.runtime_api import Answer
 from local.stack import Project, Stack
 from tests.unit.branches import Context
+from tests.unit.records import stream_record
 
 ROOT = Path(__file__).parents[2]
 BRANCHES = ("derive", "index")
@@ -82,6 +86,7 @@ class Fed:
     def __init__(self, endpoints, folder):
         self.aws, self.endpoints, self.derived = Aws.at_emulator(endpoints.aws, REGION), endpoints, folder
         self.dynamodb, self.states = self.aws.client("dynamodb"), self.aws.client("stepfunctions")
+        self.s3 = self.aws.client("s3")
         self.invoked, self.refusing, self.pages, self.dead = [], set(), 10**6, threading.Event()
         views = folder / "functions" / "derive"
         views.mkdir(parents=True)
@@ -232,6 +237,27 @@ class Fed:
             n += 1
             time.sleep(0.02)
         return n
+
+    def park(self, numbers, branch="derive"):
+        """As if the function had rejected the first change of each of these users, before all that the stream has."""
+        records = [{**stream_record(n), "eventSourceARN": self.arn} for n in numbers]
+        for n, record in zip(numbers, records, strict=True):
+            own = {"Keys": {"user_id": user(n)["user_id"]}, "NewImage": user(n), "SequenceNumber": str(n + 1)}
+            record["dynamodb"] = {**record["dynamodb"], **own}
+        entries = [(each, parked(Rejected("the cause"))) for each in decode({"Records": records}, 0)]
+        assert not any(Parking(self.s3, self.parking, branch, Parallel()).park(entries, FOREVER))
+
+    def parked(self, branch="derive"):
+        """The objects, as JSON."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.parking, Prefix=f"parked/{branch}/")
+        names = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return [json.loads(self.s3.get_object(Bucket=self.parking, Key=name)["Body"].read()) for name in names]
+
+    def empty(self):
+        """Forgets what is parked."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.parking, Prefix="parked/")
+        for each in [each for page in pages for each in page.get("Versions", [])]:
+            self.s3.delete_object(Bucket=self.parking, Key=each["Key"], VersionId=each["VersionId"])
 
     def items(self):
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)

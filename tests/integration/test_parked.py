@@ -188,7 +188,11 @@ def test_a_batch_of_another_function_is_nothing_to_the_stack(town, capsys):
     assert capsys.readouterr().out == "nothing is parked\n"
 
 
-def test_a_change_that_fails_again_is_kept_with_its_history(town):
+@pytest.mark.parametrize("versioned", [True, False])
+def test_a_change_that_fails_again_is_kept_with_its_history(town, versioned):
+    """Also in a bucket of this machine, which keeps no versions."""
+    if not versioned:
+        town.s3.put_bucket_versioning(Bucket=town.bucket, VersioningConfiguration={"Status": "Suspended"})
     town.put("u")
     town.park(record(1))
     town.functions.functions["derive"] = town._deployment(

@@ -100,15 +100,18 @@ class Feed:
         return [Ended("Parked", TOO_OLD) if end.cause == LATE else end for end in ends]
 
     def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
-        named = {"table": self.table} if self.table else {}
-        answer = self.invoke({"distributary": {"reconcile": list(entries), **named, **more}})
+        answer = self.invoke({"distributary": {"reconcile": list(entries), **self._named, **more}})
         return _ends(answer, len(entries))
+
+    @property
+    def _named(self) -> Mapping[str, str]:
+        return {"table": self.table} if self.table else {}
 
     def ask(self, command: Mapping[str, Any], answered: str, tries: int = TRIES) -> dict[str, Any]:
         """What a function answers to another command under this name; see `consumer.sweep`. Raises as `reconcile`."""
         for tried in range(tries):
             try:
-                answer = self.invoke({"distributary": command})
+                answer = self.invoke({"distributary": {**command, **self._named}})
                 break
             except Unavailable:
                 if tried == tries - 1:

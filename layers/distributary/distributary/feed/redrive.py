@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.errors import Unavailable
 from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
 from distributary.readers.given_up import PREFIX
 from distributary.readers.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
@@ -31,18 +33,21 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class Redrive:
     """`feeds` by branch and table; `claim_days`: for how long welcome remembers what it sent again; `told` is called
-    with how many changes have been dealt with; `wait` keeps to a rate, and is called with how many come next."""
+    with how many changes have been dealt with; `wait` keeps to a rate, and is called with how many come next. What
+    fails when the deadline has passed was not tried often enough: it has no history of that."""
 
     bucket: Bucket
     feeds: Callable[[str, str], Feed]
     now: Callable[[], datetime]
-    claim_days: Callable[[], int]
+    claim_days: Callable[[], int] = lambda: 0
     told: Callable[[int], None] = lambda _: None
     wait: Callable[[int], None] = lambda _: None
     even_if_old: bool = False
+    deadline: Deadline = FOREVER
 
     def run(self, changes: Iterable[Parked]) -> Result:
-        """All of them, in batches of one branch. An object is removed once each of its changes is done."""
+        """All of them, in batches of one branch. An object is removed once each of its changes is done. Raises
+        Unavailable if a function does not answer, or if the deadline has passed and some still fail."""
         result, batches = Result(), _Batches()
         for change in changes:
             if batch := batches.add(change):
@@ -56,6 +61,9 @@ class Redrive:
         self.wait(len(batch))
         readable = [change for change in batch if change.readable]
         found = (self._replayed if branch in REPLAYED else self._reconciled)(branch, readable)
+        failed = [end for end in found if end.status == "Failed"]
+        if failed and not self.deadline.left():
+            raise Unavailable(f"{branch} keeps failing changes: {failed[0].cause or 'see its log'}")
         by_change = iter(found)
         ends = [next(by_change) if change.readable else Ended("Failed", UNREADABLE) for change in batch]
         stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}

@@ -119,16 +119,23 @@ class Bucket:
                 yield from self.changes(place, branches)
 
     def places(self, begins: str, since: datetime | None = None, after: str = "") -> Iterator[Place]:
-        """The objects whose names begin so, in the order of their names; those behind `after` alone.
-        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
-        behind = {"KeyMarker": after} if after else {}
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=begins, **behind)
-        listed = (each for page in pages for each in page.get("Versions", []))
-        for name, found in groupby(listed, lambda each: each["Key"]):
+        """The objects whose names begin so, in the order of their names; those behind `after` alone."""
+        for name, found in groupby(self._versions(begins, after), lambda each: each["Key"]):
             newest, *older = found
             if newest["IsLatest"] and name > after and (since is None or newest["LastModified"] >= since):
                 version = newest["VersionId"] if newest["VersionId"] != "null" else None
                 yield Place(name, version, newest["LastModified"], tuple(each["VersionId"] for each in older))
+
+    def _versions(self, begins: str, after: str) -> Iterator[Mapping[str, Any]]:
+        """Of each object, from the newest on.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
+        more = {"KeyMarker": after} if after else {}
+        while True:
+            page = self.s3.list_object_versions(Bucket=self.name, Prefix=begins, **more)
+            yield from page.get("Versions", [])
+            if not page.get("IsTruncated"):
+                return
+            more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     def changes(self, place: Place, branches: Sequence[str]) -> Iterator[Parked]:
         """Those of an object that are these branches'; none if it was removed after it was listed."""
@@ -156,13 +163,14 @@ class Bucket:
 
     def keep(self, change: Parked, cause: str, when: str) -> None:
         """Adds a failed redrive to a parked object's history. The name is its event's, so whatever was parked under it
-        in the meantime is the same change."""
+        in the meantime is the same change. A bucket without versions has overwritten what was there."""
         body = self._json(change.place)
         body.setdefault("first", (change.first or change.place.when).isoformat())
         body["redrives"] = [*body.get("redrives", []), {"at": when, "cause": cause}]
         content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
         self.s3.put_object(Bucket=self.name, Key=change.place.name, Body=content, ContentType="application/json")
-        self.remove(change.place)
+        if change.place.version is not None:
+            self.remove(change.place)
 
     def _parked(self, branch: str, place: Place) -> Parked:
         try:
