@@ -7,6 +7,7 @@ import threading
 import time
 import zipfile
 from collections import deque
+from dataclasses import replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -52,7 +53,8 @@ REGION, STACK, TABLE = "us-east-1", "shop", "users"
 PROXY = "MINISTACK_LAMBDA_PROXY_URL"
 ROLE = "arn:aws:iam::000000000000:role/feed"
 (INDEX,) = INDEXES
-MOST_WRITES = 300
+WRITES = 300
+"""At least so many may be made beside a run; a fifth of the users', if that is more."""
 
 DECLARED = """
 from distributary.derive import Aggregate, Entity, Projection
@@ -193,8 +195,8 @@ class Fed:
         service.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
         service.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
 
-    def attach(self, name):
-        """The stream, delivered to a function."""
+    def attach(self, name, from_now=False):
+        """The stream, delivered to a function from its first record on, or `from_now`."""
         stream = Stream(self.arn, REGION, self.aws.client("dynamodbstreams"))
 
         def invoke(payload):
@@ -202,6 +204,8 @@ class Fed:
             return Answer("", answer, "Unhandled" if failed else None)
 
         (settings,) = self.stack.spec(name, self.arn).mappings
+        if from_now:
+            settings = replace(settings, starting_position="LATEST")
         mapping = EventSourceMapping(stream, _arn_of(name), invoke, settings, self.aws.client, Hooks(), Backoff())
         mapping.start()
         return mapping
@@ -230,7 +234,7 @@ class Fed:
     def write(self, stopping, many):
         """Inserts, updates and deletes until it is told to stop, among `many` users and beside them; how often."""
         n = 0
-        while not stopping.is_set() and n < MOST_WRITES:
+        while not stopping.is_set() and n < max(WRITES, many // 5):
             self.dynamodb.put_item(TableName=TABLE, Item=user(n % many, visits=1000 + n))
             self.dynamodb.put_item(TableName=TABLE, Item=user(many + n))
             self.dynamodb.delete_item(TableName=TABLE, Key={"user_id": {"S": f"u{(7 * n) % many:06}"}})

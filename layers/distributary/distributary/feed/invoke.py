@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.partial_response import first_failure
@@ -143,7 +145,7 @@ def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[A
     batch: list[Any] = []
     size = 0
     for record in records:
-        weight = len(json.dumps(record, ensure_ascii=False).encode())
+        weight = _weight(record)
         if batch and (size + weight > EVENT_BYTES or len(batch) == most):
             yield batch
             batch, size = [], 0
@@ -151,6 +153,15 @@ def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[A
         size += weight
     if batch:
         yield batch
+
+
+def _weight(record: Any) -> int:
+    """Bytes of its JSON, with spaces or without. A record that was parked may hold what orjson does not write, such as
+    a number of 30 digits."""
+    try:
+        return len(orjson.dumps(record))
+    except TypeError:
+        return len(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace"))
 
 
 def _ends(answer: Any, many: int) -> list[Ended]:
