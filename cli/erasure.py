@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from cli import given_up
 from distributary.consumer import parking
 from distributary.errors import Rejected
+from distributary.readers import given_up
 from distributary.replicate.multi_active import conflicts
 from distributary.stream.codec import Typed
 from distributary.stream.keys import escape, identity, item_digest, table_of

@@ -9,9 +9,8 @@ import typer
 from cli.archive import moment
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.backfill import Backfill, Result, State
+from cli.feed.backfill import Backfill, Part, Result, State
 from cli.feed.on_aws import check_name, machine_of, name_of, new_export
-from cli.feed.parked import BRANCHES, RECONCILED
 from cli.options import (
     Concurrency,
     Declared,
@@ -26,8 +25,9 @@ from cli.options import (
     StackName,
     StackRegion,
     StateFile,
-    Table,
+    Tables,
     check_segments,
+    table_names,
 )
 from cli.stack import Function, Stack
 from cli.target import Where, stack_of
@@ -39,6 +39,7 @@ from distributary.feed.part import MOST_PARTS
 from distributary.feed.snapshot import Table as Scanned
 from distributary.feed.sources import Scan
 from distributary.feed.task import Task
+from distributary.readers.parked import BRANCHES, RECONCILED
 from distributary.stream.keys import table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -54,7 +55,7 @@ Branch = Annotated[str, typer.Option("--function", help="derive, index or replic
 
 def backfill(
     context: typer.Context,
-    table: Table,
+    table: Tables,
     function: Branch,
     stack: StackName = None,
     only: Only = [],
@@ -102,27 +103,34 @@ def backfill(
     else:
         aws.refuse()
         check_segments(segments)
+    names = table_names(table)
+    if on_aws and len(names) > 1:
+        raise UsageFault(f"--on-aws: give one table at a time, such as {names[0]}")
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)
-    source, many, size = source_of(found.clients("dynamodb"), table, target)
+    sources = [source_of(found.clients("dynamodb"), name, target) for name in names]
     if dry_run:
-        print(f"about {many:,} items of {table}: {size / 4096:,.0f} read units for the scan, and what {function} reads")
+        for source, many, size in sources:
+            units = f"{size / 4096:,.0f} read units for the scan, and what {function} reads"
+            print(f"about {many:,} items of {source.table.name}: {units}")
         return 0
     if on_aws:
-        target.check_one_table()
-        return aws.run(found, source, target, tuple(only), first_fill, segments, rate, json)
+        return aws.run(found, sources[0][0], target, tuple(only), first_fill, segments, rate, json)
     task = {"table": table, "function": target.arn, "segments": segments}
-    task |= {"first_fill": first_fill, "only": sorted(only)}
-    with progress({"items": many}, command="backfill") as told:
-        steps = Backfill(
-            source,
-            Giver(Feed(target.invoke, table=target.named(source.table.name)), source.table, tuple(only)),
-            State(state, task),
-            first_fill,
-            lambda n: told("items", n),
-            Pace(rate).take,
-        )
-        result = steps.run(segments)
+    kept, pace, result = State(state, {**task, "first_fill": first_fill, "only": sorted(only)}), Pace(rate), Result()
+    with progress({"items": sum(many for _, many, _ in sources)}, command="backfill") as told:
+        for source, _, _ in sources:
+            steps = Backfill(
+                source,
+                Giver(Feed(target.invoke, table=target.named(source.table.name)), source.table, tuple(only)),
+                Part(kept, source.table.name) if len(sources) > 1 else kept,
+                first_fill,
+                lambda n: told("items", n),
+                pace.take,
+            )
+            result.merge(steps.run(segments))
+            if any(end.status == "Failed" for end in result.ends):
+                break
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 

@@ -20,6 +20,9 @@ LOCAL_REGION = "us-east-1"
 """Of embedded services, unless the user names another."""
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="The source table.")]
+Tables = Annotated[
+    str, typer.Argument(metavar="TABLE[,TABLE...]", help="The source table; several of a derive that reads them.")
+]
 Endpoint = Annotated[str | None, typer.Option(help="Of DynamoDB (default: AWS_ENDPOINT_URL, or else AWS).")]
 Region = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the source.")]
 Segments = Annotated[int, typer.Option(help="Of each scan, read at the same time.")]
@@ -85,7 +88,12 @@ StackName = Annotated[
     str | None, typer.Option("--stack", help="The deployed stack (default: the project's functions on this machine).")
 ]
 SourceTable = Annotated[
-    str | None, typer.Option("--table", help="Without --stack: the table that the functions on this machine read.")
+    str | None,
+    typer.Option(
+        "--table",
+        metavar="TABLE[,TABLE...]",
+        help="Without --stack: the table that the functions on this machine read; derive reads several.",
+    ),
 ]
 StackEndpoint = Annotated[str | None, typer.Option(help="Of AWS (default: AWS_ENDPOINT_URL, or else AWS).")]
 StackRegion = Annotated[str | None, typer.Option(envvar="AWS_REGION", help="Of the stack.")]
@@ -99,6 +107,14 @@ RunName = Annotated[
 ]
 Concurrency = Annotated[int, typer.Option(min=1, max=1000, help="On AWS: parts at the same time.")]
 Only = Annotated[list[str], typer.Option("--view", "--index", help="Only this view or index; may be repeated.")]
+
+
+def table_names(given: str) -> list[str]:
+    """TABLE[,TABLE...], each once. Raises UsageFault."""
+    names = list(dict.fromkeys(filter(None, map(str.strip, given.split(",")))))
+    if not names:
+        raise UsageFault("name a table")
+    return names
 
 
 def check_segments(segments: int) -> None:

@@ -2,24 +2,25 @@
 
 import json as text
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
-from cli import given_up
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.parked import BRANCHES, Bucket, Parked
-from cli.feed.redrive import Redrive
+from cli.feed.on_aws import check_name, machine_of, name_of
 from cli.item_key import check_key
 from cli.options import (
+    Concurrency,
     Declared,
     DryRun,
     Json,
+    OnAws,
     Parameters,
+    RunName,
     SourceTable,
     StackEndpoint,
     StackName,
@@ -30,6 +31,10 @@ from cli.stack import Function, Stack
 from cli.target import Where, stack_of
 from distributary.dynamodb.read_budget import Pace
 from distributary.feed.invoke import Feed
+from distributary.feed.redrive import Redrive, Result
+from distributary.feed.task import Task
+from distributary.readers import given_up
+from distributary.readers.parked import BRANCHES, RECONCILED, Bucket, Parked
 from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -48,7 +53,7 @@ class _Chosen:
     def __init__(self, stack: Stack, branches: list[str], cause: str, key: str | None, since: float | None) -> None:
         if unknown := sorted(set(branches) - set(BRANCHES)):
             raise UsageFault(f"--branch {unknown[0]}: give {', '.join(BRANCHES)}")
-        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack)
+        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack.functions)
         self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and identity(key_of(key))
         if key:
             check_key(stack.clients("dynamodb"), _tables(stack, self._branches), key_of(key))
@@ -62,8 +67,8 @@ class _Chosen:
 
 def _tables(stack: Stack, branches: list[str]) -> list[str]:
     """Those that the functions read."""
-    own = [branch for branch in branches if f"{branch.capitalize()}FunctionArn" in stack.outputs]
-    return list(dict.fromkeys(table_of(stream) for branch in own for stream in stack.function(branch).streams))
+    own = [function for branch, function in stack.functions.items() if branch in branches]
+    return list(dict.fromkeys(table_of(stream) for function in own for stream in function.streams))
 
 
 def _feed(function: Function, table: str) -> Feed:
@@ -139,6 +144,9 @@ def redrive(
     even_if_old: Annotated[
         bool, typer.Option("--even-if-old", help="Of welcome: send what is older than its rule allows.")
     ] = False,
+    on_aws: OnAws = False,
+    run: RunName = "first",
+    concurrency: Concurrency = 10,
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
@@ -151,17 +159,23 @@ def redrive(
     derive, index and replicate read each item as it is now, and set it right. welcome and archive take the record
     itself: a message is sent under its claim, and not if its rule says that it is too old.
     """
+    if on_aws:
+        _check_on_aws(branch, key, since, even_if_old, run)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     chosen = _Chosen(found, branch, cause, key, since)
     if dry_run:
         many = sum(1 for _ in chosen)
         print(f"{many} changes would be redriven")
         return 0
+    if on_aws:
+        task = Task(function=branch[0], parked=True, cause=cause, rate=rate / concurrency)
+        return _redriven_on_aws(found, task, run, concurrency, json)
     with progress({"changes": 0}, command="redrive") as told:
         steps = Redrive(
             chosen.bucket,
             lambda name, table: _feed(found.function(name), table),
             lambda: datetime.now(UTC),
+            lambda: found.claim_days,
             lambda n: told("changes", n),
             Pace(rate).take,
             even_if_old,
@@ -173,9 +187,31 @@ def redrive(
             "forgotten by then, so it cannot be excluded that one of these messages was sent twice",
             file=sys.stderr,
         )
+    return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
+
+
+def _lines(result: Result) -> list[str]:
     lines = [f"left: {many} of {name}: {printable(why)}" for (name, why), many in result.left.most_common()]
-    lines.append(f"{result.done} redriven, {result.left.total()} left")
-    return reported(result.as_json(), lines, json, 1 if result.left else 0)
+    return [*lines, f"{result.done} redriven, {result.left.total()} left"]
+
+
+def _check_on_aws(branches: list[str], key: str | None, since: float | None, even_if_old: bool, run: str) -> None:
+    """Raises UsageFault for what the state machine does not do."""
+    check_name(run)
+    if len(branches) != 1 or branches[0] not in RECONCILED:
+        raise UsageFault(f"--on-aws: give one --branch: {', '.join(RECONCILED)}; redrive the others without --on-aws")
+    for option, given in (("--key", key), ("--since", since is not None), ("--even-if-old", even_if_old)):
+        if given:
+            raise UsageFault(f"{option}: leave it out, or --on-aws; a run on AWS redrives what is parked by --cause")
+
+
+def _redriven_on_aws(stack: Stack, task: Task, run: str, at_once: int, json: str | None) -> int:
+    with progress({"parts": 0}, command="redrive") as told:
+        machine = machine_of(stack, lambda n: told("parts", n))
+        found = machine.run(name_of(task, run), task, {"concurrency": at_once, "tolerated": 0})
+    left = Counter({(task.function, end.cause): many for end, many in found.ends.items() if not end.done})
+    result = Result(found.items - found.left, left)
+    return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 
 @app.command()

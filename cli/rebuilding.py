@@ -37,7 +37,6 @@ from distributary.feed.give import Giver
 from distributary.feed.invoke import Feed
 from distributary.feed.sources import Scan
 from distributary.feed.task import Task
-from distributary.stream.keys import table_of
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import printable
 
@@ -88,7 +87,6 @@ def rebuild(
     if dry_run:
         return run.counted(json)
     if on_aws:
-        target.check_one_table()
         return run.rebuilt_on_aws(found, name, min(concurrency, segments), json)
     return run.rebuilt(state, json)
 
@@ -173,28 +171,32 @@ class _Run:
         """The same, a run of the state machine for each part and one for the items. Each begins when the one before has
         succeeded; a command that is given again passes over those that have."""
         version = version_of(self.target)
-        table = table_of(next(iter(self.target.streams), ""))
-        source, _, _ = source_of(self.target.clients("dynamodb"), table, self.target)
-        task = Task(
-            function=self.target.branch,
-            table=table,
-            keys=source.table.keys,
-            only=tuple(sorted(self.only)),
-            segments=self.segments,
-            rate=self.rate / at_once,
-        )
-        tasks = [*(replace(task, sweep=part) for part in self.told["parts"]), task]
-        swept, asked = Swept(), {"concurrency": at_once, "tolerated": 0}
+        items = [self._items(table, at_once) for table in self._tables()]
+        tasks = [*(replace(each, sweep=part) for each in items for part in self.told["parts"]), *items]
+        swept, filled, asked = Swept(), Result(), {"concurrency": at_once, "tolerated": 0}
         with progress({"parts": len(tasks) * self.segments}, command="rebuild") as told:
             machine = machine_of(stack, lambda n: told("parts", n))
             if not machine.has_begun(name_of(tasks[0], f"{name}-v{version}")):
                 wait_for_others(self.target)
             for each in tasks:
-                filled = machine.run(name_of(each, f"{name}-v{version}"), each, asked)
-                swept.merge(filled.swept)
+                found = machine.run(name_of(each, f"{name}-v{version}"), each, asked)
+                swept.merge(found.swept)
+                filled.merge(found)
                 if +swept.left:
                     return self._unfinished(swept, json, ANOTHER_RUN)
         return self._filled(version, swept, filled, json, ANOTHER_RUN)
+
+    def _items(self, table: str, at_once: int) -> Task:
+        """Sets right the items of a table."""
+        source, _, _ = source_of(self.target.clients("dynamodb"), table, self.target)
+        return Task(
+            function=self.target.branch,
+            table=table,
+            keys=source.table.keys,
+            only=tuple(sorted(self._of(table))),
+            segments=self.segments,
+            rate=self.rate / at_once,
+        )
 
     def _filled(
         self, version: str, swept: Swept, filled: Result, json: str | None, again: str = "run this again"

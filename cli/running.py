@@ -24,6 +24,7 @@ from cli.options import (
     SourceRegion,
     checked_endpoint,
     pairs,
+    table_names,
 )
 
 if TYPE_CHECKING:
@@ -136,10 +137,7 @@ def _tables(source: "Aws", given: str) -> list[tuple["Table", "TableSpec"]]:
     """Those that are named, each once. Raises LocalError as `source_table` does."""
     from local.attach import source_table
 
-    names = list(dict.fromkeys(filter(None, map(str.strip, given.split(",")))))
-    if not names:
-        raise UsageFault("name a table")
-    return [source_table(source, name) for name in names]
+    return [source_table(source, name) for name in table_names(given)]
 
 
 def _faults(found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:

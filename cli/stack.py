@@ -13,6 +13,7 @@ from distributary.consumer import streams
 from distributary.consumer.aws import ALIAS
 from distributary.errors import ConfigError
 from distributary.feed.invoke import deployed
+from distributary.readers.parked import BRANCHES
 from distributary.stream.keys import table_of
 
 Clients = Callable[[str], Any]
@@ -68,6 +69,11 @@ class Stack:
         """For how long welcome remembers what a rule that sends again has sent."""
         return int(self.function("welcome").environment.get("CLAIM_DAYS", "30"))
 
+    @property
+    def functions(self) -> Mapping[str, "Function"]:
+        """Those that the stack has, by branch."""
+        return {name: self.function(name) for name in BRANCHES if f"{name.capitalize()}FunctionArn" in self.outputs}
+
     def function(self, branch: str) -> "Function":
         """Of a branch, such as derive: the version that its events go to."""
         if branch not in self._functions:
@@ -114,11 +120,6 @@ class Function:
         """The ARN of the stream that it reads now, by the name of its table; empty if none is known."""
         own = streams.parse_sources(self.environment.get("SOURCES", "")) or tuple(self.streams)[:1]
         return {table_of(stream): stream for stream in own}
-
-    def check_one_table(self) -> None:
-        """What runs on AWS names no table in its commands. Raises ConfigError if the function reads several."""
-        if len(self.sources) > 1:
-            raise ConfigError(f"--on-aws: {self.branch} reads {', '.join(self.sources)}: leave out --on-aws")
 
     def named(self, table: str) -> str:
         """The table as a command names it: not at all, if the function reads one."""

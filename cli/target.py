@@ -9,7 +9,7 @@ import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
-from cli.options import checked_endpoint
+from cli.options import checked_endpoint, table_names
 from cli.running import here, local_parameters, local_project
 from cli.stack import Stack, clients
 
@@ -23,7 +23,7 @@ HERE = "this machine"
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What a command was told of its stack. `table`: the source, which a deployed stack knows by itself."""
+    """What a command was told of its stack. `table`: the source, or several, which a deployed stack knows by itself."""
 
     stack: str | None
     table: str | None
@@ -56,22 +56,23 @@ def _here(context: typer.Context, where: Where, endpoint: str, table: str) -> St
     from local.stack import Stack as LocalStack
 
     aws = Aws.of_user(endpoint, where.region)
-    source, _ = source_table(aws, table)
+    streams = [source_table(aws, name)[0].stream_arn for name in table_names(table)]
     project = local_project(here(context, where.declared))
     parameters = local_parameters(where.parameters)
     local = context.with_resource(LocalStack(project, aws, parameters, LogFiles(project.artifacts / "logs")))
-    return _as_deployed(local, source.stream_arn, aws)
+    return _as_deployed(local, streams, aws)
 
 
-def _as_deployed(local: "LocalStack", stream_arn: str, aws: "Aws") -> Stack:
+def _as_deployed(local: "LocalStack", streams: Sequence[str], aws: "Aws") -> Stack:
+    """A function that reads a single table reads the first one."""
     from local.lambda_client import LambdaClient
 
-    functions = LambdaClient(lambda name: local.function(name, stream_arn))
+    functions = LambdaClient(lambda name: local.function(name, *local.readable(name, streams)))
 
     @cache
     def client(service: str) -> Any:
         return functions if service == "lambda" else aws.client(service)
 
-    specs = {name: local.spec(name, stream_arn) for name in projects.FUNCTIONS}
+    specs = {name: local.spec(name, *local.readable(name, streams)) for name in projects.FUNCTIONS}
     outputs = {f"{name.capitalize()}FunctionArn": spec.arn for name, spec in specs.items()}
     return Stack(HERE, client, {**outputs, "ParkingBucketName": specs["derive"].environment["PARKING_BUCKET"]})

@@ -122,6 +122,10 @@ class Stack:
         source = dict(zip(names, stream_arns, strict=False))
         return self._template.function(name, {**self._parameters, **source}, self.aws.region)
 
+    def readable(self, name: str, stream_arns: Sequence[str]) -> Sequence[str]:
+        """As many of these streams as a function reads."""
+        return stream_arns[: len(self._template.source_parameters(name))]
+
     def function(self, name: str, *stream_arns: str) -> Function:
         """A function, built and made when it is first asked for."""
         if name not in self._functions:

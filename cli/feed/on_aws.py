@@ -72,7 +72,7 @@ class Machine:
                 if before["status"] == "SUCCEEDED":
                     found = self._results(before)
                     if not found.failed:
-                        _say(f"run {current}: has succeeded before")
+                        _say(f"run {current}: has succeeded before; to do it again, give another --run")
                         return found
                     task, number = replace(task, numbers=tuple(sorted(found.failed))), number + 1
                     continue

@@ -67,9 +67,7 @@ class Sweeping:
         while not done and not stop.is_set():
             asked = {"part": part, "segment": segment, "segments": segments, "cursor": cursor, "dry_run": self.dry_run}
             try:
-                named = {"table": self.feed.table} if self.feed.table else {}
-                command = {"sweep": asked, "only": list(self.only), **named}
-                answer = self.feed.ask(command, "swept", 1 if once else TRIES)
+                answer = self.feed.ask({"sweep": asked, "only": list(self.only)}, "swept", 1 if once else TRIES)
             except Unavailable:
                 lost += 1
                 if not once or lost == TRIES:

@@ -7,6 +7,7 @@ import threading
 import time
 import zipfile
 from collections import deque
+from dataclasses import replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -15,8 +16,10 @@ import yaml
 
 from distributary.consumer.aws import ALIAS, client
 from distributary.consumer.consume import Deployment, consume
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.outcome import parked
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.parking import Parking
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive import factory as of_derive
@@ -24,7 +27,7 @@ from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.client import clients
 from distributary.dynamodb.read_budget import Pace
 from distributary.dynamodb.stream_bindings import StreamBindings
-from distributary.errors import DistributaryError
+from distributary.errors import DistributaryError, Rejected
 from distributary.feed.part import Feeding
 from distributary.feed.settings import FeedSettings
 from distributary.index import factory as of_index
@@ -32,6 +35,7 @@ from distributary.index.opensearch import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
 from distributary.index.settings import IndexSettings
+from distributary.stream.records import decode
 from indexes import INDEXES
 from local.aws import Aws
 from local.esm.lane import Backoff
@@ -41,6 +45,7 @@ from local.map_runs import FUNCTION_ERROR
 from local.runtime_api import Answer
 from local.stack import Project, Stack
 from tests.unit.branches import Context
+from tests.unit.records import stream_record
 
 ROOT = Path(__file__).parents[2]
 BRANCHES = ("derive", "index")
@@ -48,7 +53,8 @@ REGION, STACK, TABLE = "us-east-1", "shop", "users"
 PROXY = "MINISTACK_LAMBDA_PROXY_URL"
 ROLE = "arn:aws:iam::000000000000:role/feed"
 (INDEX,) = INDEXES
-MOST_WRITES = 300
+WRITES = 300
+"""At least so many may be made beside a run; a fifth of the users', if that is more."""
 
 DECLARED = """
 from distributary.derive import Aggregate, Entity, Projection
@@ -82,6 +88,7 @@ class Fed:
     def __init__(self, endpoints, folder):
         self.aws, self.endpoints, self.derived = Aws.at_emulator(endpoints.aws, REGION), endpoints, folder
         self.dynamodb, self.states = self.aws.client("dynamodb"), self.aws.client("stepfunctions")
+        self.s3 = self.aws.client("s3")
         self.invoked, self.refusing, self.pages, self.dead = [], set(), 10**6, threading.Event()
         views = folder / "functions" / "derive"
         views.mkdir(parents=True)
@@ -188,8 +195,8 @@ class Fed:
         service.create_stack(StackName=STACK, TemplateBody=json.dumps(document))
         service.get_waiter("stack_create_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
 
-    def attach(self, name):
-        """The stream, delivered to a function."""
+    def attach(self, name, from_now=False):
+        """The stream, delivered to a function from its first record on, or `from_now`."""
         stream = Stream(self.arn, REGION, self.aws.client("dynamodbstreams"))
 
         def invoke(payload):
@@ -197,6 +204,8 @@ class Fed:
             return Answer("", answer, "Unhandled" if failed else None)
 
         (settings,) = self.stack.spec(name, self.arn).mappings
+        if from_now:
+            settings = replace(settings, starting_position="LATEST")
         mapping = EventSourceMapping(stream, _arn_of(name), invoke, settings, self.aws.client, Hooks(), Backoff())
         mapping.start()
         return mapping
@@ -225,13 +234,34 @@ class Fed:
     def write(self, stopping, many):
         """Inserts, updates and deletes until it is told to stop, among `many` users and beside them; how often."""
         n = 0
-        while not stopping.is_set() and n < MOST_WRITES:
+        while not stopping.is_set() and n < max(WRITES, many // 5):
             self.dynamodb.put_item(TableName=TABLE, Item=user(n % many, visits=1000 + n))
             self.dynamodb.put_item(TableName=TABLE, Item=user(many + n))
             self.dynamodb.delete_item(TableName=TABLE, Key={"user_id": {"S": f"u{(7 * n) % many:06}"}})
             n += 1
             time.sleep(0.02)
         return n
+
+    def park(self, numbers, branch="derive"):
+        """As if the function had rejected the first change of each of these users, before all that the stream has."""
+        records = [{**stream_record(n), "eventSourceARN": self.arn} for n in numbers]
+        for n, record in zip(numbers, records, strict=True):
+            own = {"Keys": {"user_id": user(n)["user_id"]}, "NewImage": user(n), "SequenceNumber": str(n + 1)}
+            record["dynamodb"] = {**record["dynamodb"], **own}
+        entries = [(each, parked(Rejected("the cause"))) for each in decode({"Records": records}, 0)]
+        assert not any(Parking(self.s3, self.parking, branch, Parallel()).park(entries, FOREVER))
+
+    def parked(self, branch="derive"):
+        """The objects, as JSON."""
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.parking, Prefix=f"parked/{branch}/")
+        names = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        return [json.loads(self.s3.get_object(Bucket=self.parking, Key=name)["Body"].read()) for name in names]
+
+    def empty(self):
+        """Forgets what is parked."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.parking, Prefix="parked/")
+        for each in [each for page in pages for each in page.get("Versions", [])]:
+            self.s3.delete_object(Bucket=self.parking, Key=each["Key"], VersionId=each["VersionId"])
 
     def items(self):
         pages = self.dynamodb.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True)

@@ -1,4 +1,4 @@
-"""`distributary backfill --on-aws`: the state machine on the emulator, beside writes."""
+"""`--on-aws` of `backfill`, `rebuild` and `parked redrive`: the state machine on the emulator, beside writes."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import pytest
 
 from cli.feed import on_aws
 from cli.main import main
+from distributary.feed import redriven
 from local.emulators import embedded
 from tests.fakes.exports import FULL, written
 from tests.integration.fed import BRANCHES, REGION, TABLE, Fed, user
@@ -16,6 +17,9 @@ from tests.integration.fed import BRANCHES, REGION, TABLE, Fed, user
 USERS = 500
 MANY = int(os.environ.get("FEED_ITEMS", "1500"))
 """Later tests of the module find them in the table."""
+
+FEW = 10_000
+"""Of more, the emulator takes too long to deliver what filled the table: as if the stream had been enabled after it."""
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +84,14 @@ def users(fed):
 
 
 @pytest.mark.parametrize(
-    ("many", "segments", "pages"), [(USERS, 3, 0), pytest.param(MANY, 8, 0, marks=pytest.mark.slow)]
+    ("many", "segments", "pages"), [(USERS, 3, 0), pytest.param(MANY, 8, MANY // 4000, marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("more", [["--first-fill"], []], ids=["first fill", "reconcile"])
 @pytest.mark.parametrize("function", BRANCHES)
 def test_all_parts_are_given_beside_writes(fed, run, verified, users, tmp_path, function, more, many, segments, pages):
     fed.fill(range(USERS, many))
     fed.pages = pages
-    mapping = fed.attach(function)
+    mapping = fed.attach(function, from_now=many > FEW)
     stopping, written_ = threading.Event(), []
     writer = threading.Thread(target=lambda: written_.append(fed.write(stopping, many)))
     writer.start()
@@ -220,6 +224,96 @@ def test_a_rebuild_removes_what_no_item_explains_part_after_part(fed, run, verif
         assert "done: all of it is as it is declared now" in capsys.readouterr().out
     assert len(waited) == 1
     assert verified("derive")
+
+
+@pytest.fixture
+def redrive(fed, users, monkeypatch):
+    """The command, of what is parked of derive; its exit status."""
+    monkeypatch.setattr(redriven, "PART_OBJECTS", 40)
+
+    def redrive(name, *more, branch="derive"):
+        where = ["--endpoint-url", fed.endpoints.aws, "--region", REGION, "--stack", "shop"]
+        given = ["--branch", branch, "--on-aws", "--run", name, "--rate", "1000000", *more]
+        return main(["parked", "redrive", *where, *given])
+
+    yield redrive
+    fed.empty()
+
+
+def test_what_is_parked_is_redriven_in_parts_and_what_fails_again_stays(fed, redrive, verified, tmp_path, capsys):
+    for n in (5, 250):
+        fed.dynamodb.put_item(TableName=TABLE, Item=user(n) | {"visits": {"S": "many"}})
+    fed.dynamodb.delete_item(TableName=TABLE, Key={"user_id": user(7)["user_id"]})
+    fed.park(range(USERS))
+    assert redrive("storm", "--json", str(tmp_path / "report.json")) == 1
+    (left,) = report(tmp_path / "report.json")["left"]
+    assert (left["branch"], left["changes"]) == ("derive", 2)
+    assert "only numbers add up" in left["cause"]
+    assert f"{USERS - 2} redriven, 2 left" in capsys.readouterr().out
+    parts = {event["part"]["number"] for name, event in fed.invoked if name == "feed" and "part" in event}
+    assert parts == set(range(-(-USERS // 40)))
+    assert [[each["cause"] for each in body["redrives"]] for body in fed.parked()] == [[left["cause"]]] * 2
+    fed.fill([5, 250])
+    assert redrive("corrected") == 0
+    assert fed.parked() == []
+    assert verified("derive")
+
+
+def test_a_redrive_that_was_killed_goes_on_where_it_was(fed, redrive, capsys):
+    fed.park(range(USERS))
+
+    def kill():
+        while fed.reconciled() < USERS / 2:
+            time.sleep(0.02)
+        (running,) = fed.states.list_executions(stateMachineArn=fed.machine, statusFilter="RUNNING")["executions"]
+        fed.states.stop_execution(executionArn=running["executionArn"])
+        fed.dead.set()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    assert redrive("killed", "--concurrency", "1") == 2
+    killer.join()
+    assert "it was stopped; then run this again: it goes on" in capsys.readouterr().err
+    assert 0 < len(fed.parked()) < USERS
+    fed.dead.clear()
+    assert redrive("killed", "--concurrency", "1") == 0
+    assert fed.parked() == []
+    assert fed.reconciled() < USERS * 1.5
+
+
+@pytest.mark.parametrize("branch", BRANCHES)
+def test_what_is_parked_is_redriven_beside_writes(fed, redrive, verified, branch):
+    fed.park(range(USERS), branch)
+    mapping = fed.attach(branch)
+    stopping = threading.Event()
+    writer = threading.Thread(target=lambda: fed.write(stopping, USERS))
+    writer.start()
+    try:
+        assert redrive(f"beside-{branch}", branch=branch) == 0
+    finally:
+        stopping.set()
+        writer.join()
+    since = time.monotonic()
+    while not mapping.drained(since, quiet_seconds=0.5):
+        time.sleep(0.1)
+    mapping.stop()
+    assert "the cause" not in [each["cause"] for each in fed.parked(branch)]
+    assert verified(branch)
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (["--branch", "index"], "--on-aws: give one --branch: derive, index, replicate"),
+        (["--key", '{"user_id": {"S": "u"}}'], "--key: leave it out, or --on-aws"),
+        (["--since", "3"], "--since: leave it out, or --on-aws"),
+        (["--even-if-old"], "--even-if-old: leave it out, or --on-aws"),
+        (["--run", "a b"], "--run a b: give up to 30 letters"),
+    ],
+)
+def test_a_mistake_of_a_redrive_is_one_line(redrive, capsys, more, says):
+    assert redrive("wrong", *more) == 2
+    assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,16 @@ VIEWS = [
     Aggregate(name="sales", of=ORDER, pk="SALES#{day}", sk="TOTAL", sum={"revenue": "total"}),
 ]
 """
+OF_TWO = """
+from distributary.derive import Aggregate, Entity, Projection
+
+ORDER = Entity(name="order", keys=("id",), attributes=("day", "total"), table="orders")
+CUSTOMER = Entity(name="customer", keys=("id",), attributes=("day",), table="customers")
+VIEWS = [
+    Aggregate(name="sales", of=ORDER, pk="SALES#{day}", sk="TOTAL", sum={"revenue": "total"}),
+    Projection(name="customer", of=CUSTOMER, pk="CUSTOMER#{id}", sk="CUSTOMER"),
+]
+"""
 STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 KEY = {
     "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
@@ -128,9 +138,45 @@ def test_what_another_table_parked_is_listed_and_left(town):
     )
 
 
+def test_a_function_of_several_tables_is_fed_and_rebuilt(town):
+    town.table("customers", **STREAM)
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("a"), town.put("b", "much"), town.put("c", table="customers")
+    both = "orders,customers"
+    assert town.run("backfill", both, "--function", "derive") == (
+        1,
+        "        2  Applied\n"
+        "        1  Parked      view 'sales': sum 'revenue': 'total' is str, and only numbers add up\n"
+        "3 items, 1 left\n",
+    )
+    assert town.rows() == {"SALES#mon": "2", "CUSTOMER#c": None}
+    town.put("b", "5"), town.put("d", table="customers")
+    status, said = town.run("rebuild", "derive", "--table", both)
+    assert (status, "4 items, 0 left" in said) == (0, True), said
+    assert town.rows() == {"SALES#mon": "7", "CUSTOMER#c": None, "CUSTOMER#d": None}
+    assert town.run("backfill", both, "--function", "derive", "--dry-run") == (
+        0,
+        "about 2 items of orders: 0 read units for the scan, and what derive reads\n"
+        "about 2 items of customers: 0 read units for the scan, and what derive reads\n",
+    )
+
+
+def test_what_is_parked_of_several_tables_is_redriven(town):
+    town.table("customers", **STREAM)
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("a", "much")
+    both = "orders,customers"
+    assert town.run("backfill", both, "--function", "derive", "--first-fill")[0] == 0
+    town.put("a", "3")
+    assert town.run("parked", "redrive", "--table", both) == (0, "1 redriven, 0 left\n")
+    assert town.rows() == {"SALES#mon": "3"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["backfill", "orders,customers", "--function", "derive", "--on-aws"], "--on-aws: give one table at a time"),
+        (["backfill", ",", "--function", "derive"], "name a table"),
         (["parked", "list"], "give --stack NAME; for functions on this machine give --table NAME, their source"),
         (["backfill", "orderz", "--function", "derive"], "the table orderz: ResourceNotFoundException"),
         (["parked", "list", "--stack", "shop"], "--parameter and --declared are for functions on this machine"),

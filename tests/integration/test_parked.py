@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from cli.feed.parked import Bucket
 from cli.main import main
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.consume import Deployment
@@ -20,6 +19,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.errors import Rejected, Unavailable
+from distributary.readers.parked import Bucket
 from distributary.replicate import Mirror, MultiActive, by_attribute, last_writer
 from distributary.replicate.factory import reconciler as of_replica
 from distributary.replicate.multi_active.factory import between
@@ -188,7 +188,11 @@ def test_a_batch_of_another_function_is_nothing_to_the_stack(town, capsys):
     assert capsys.readouterr().out == "nothing is parked\n"
 
 
-def test_a_change_that_fails_again_is_kept_with_its_history(town):
+@pytest.mark.parametrize("versioned", [True, False])
+def test_a_change_that_fails_again_is_kept_with_its_history(town, versioned):
+    """Also in a bucket of this machine, which keeps no versions."""
+    if not versioned:
+        town.s3.put_bucket_versioning(Bucket=town.bucket, VersioningConfiguration={"Status": "Suspended"})
     town.put("u")
     town.park(record(1))
     town.functions.functions["derive"] = town._deployment(
@@ -245,7 +249,7 @@ def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monk
 @pytest.mark.parametrize("says_when", [True, False])
 def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypatch, says_when):
     """Parked 31 days ago, and its object written again today."""
-    change, parked_at = record(1), Bucket._places
+    change, parked_at = record(1), Bucket.places
     if not says_when:
         del change["dynamodb"]["ApproximateCreationDateTime"]
     else:
@@ -257,7 +261,7 @@ def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypa
 
     town.welcome.default = Outcome(Status.IGNORED, LATE)
     with monkeypatch.context() as before:
-        before.setattr(Bucket, "_places", long_ago)
+        before.setattr(Bucket, "places", long_ago)
         assert town.run("redrive", "--branch", "welcome") == 1
     assert town.run("redrive", "--branch", "welcome") == 1
     town.welcome.default = APPLIED

@@ -12,6 +12,7 @@ from distributary.feed.settings import FeedSettings
 
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE", "POWERTOOLS_LOG_LEVEL", "STACK_NAME"}
 FED = ("Derive", "Index", "Replicate")
+SOURCES = ("Derive", "DeriveSecond", "DeriveThird", "DeriveFourth", "Index", "Replicate")
 EXPORTS = {"Fn::Sub": "${ParkingBucket.Arn}/feed/exports/*"}
 RESULTS = {"Fn::Sub": "${ParkingBucket.Arn}/feed/results/*"}
 STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
@@ -24,7 +25,8 @@ def alias(name):
 
 def source(name):
     table = {"Fn::Select": [0, {"Fn::Split": ["/stream/", {"Ref": f"{name}SourceArn"}]}]}
-    return {"Fn::If": [f"{name}Deployed", table, {"Ref": "AWS::NoValue"}]}
+    condition = f"{name}Deployed" if name in FED else name.replace("Derive", "DeriveHas")
+    return {"Fn::If": [condition, table, {"Ref": "AWS::NoValue"}]}
 
 
 def statements(template, role):
@@ -65,8 +67,11 @@ def test_the_template_sets_exactly_the_variables_that_the_settings_declare(templ
     assert set(variables) == FeedSettings.variables() | POWERTOOLS
     for name in FED:
         assert variables[f"{name.upper()}_FUNCTION"] == alias(name)
-        stream = {"Fn::If": [f"{name}Deployed", {"Ref": f"{name}SourceArn"}, {"Ref": "AWS::NoValue"}]}
-        assert variables[f"{name.upper()}_STREAM"] == stream
+        own = template.function(name)["Environment"]["Variables"]
+        streams = {"Fn::If": [f"{name}Deployed", own["STREAMS"], {"Ref": "AWS::NoValue"}]}
+        assert variables[f"{name.upper()}_STREAMS"] == streams
+    own = template.function("Derive")["Environment"]["Variables"]
+    assert variables["DERIVE_SOURCES"] == {"Fn::If": ["DeriveDeployed", own["SOURCES"], {"Ref": "AWS::NoValue"}]}
 
 
 @pytest.mark.parametrize("bound", ["Default", "MinValue", "MaxValue"])
@@ -76,13 +81,13 @@ def test_the_settings_accept_whatever_a_parameter_admits(template, bound):
         template.function("Feed")["Environment"]["Variables"],
         {**template.defaults(), **ends, "ParkingBucket": "parking"},
     )
-    given = {name: FUNCTION if name.endswith("_FUNCTION") else STREAM for name in values if "_" in name}
     texts = {name: each if isinstance(each, str) else str(each) for name, each in values.items()}
-    fed = {name: given[name] for name in given if name.endswith(("_FUNCTION", "_STREAM"))}
+    given = {"_FUNCTION": FUNCTION, "_STREAMS": f"{STREAM}=0", "_SOURCES": STREAM}
+    fed = {name: given[f"_{name.split('_')[-1]}"] for name in values if name.endswith(tuple(given))}
     assert FeedSettings.load({**texts, **fed}).target("derive", "users").source == STREAM.partition("/stream/")[0]
 
 
-def test_the_function_reads_sources_and_exports_and_invokes_what_it_feeds(template):
+def test_the_function_reads_its_sources_redrives_and_invokes_what_it_feeds(template):
     found = statements(template, "FeedRole")
     assert {"Ref": "FunctionPolicy"} not in template.properties("FeedRole")["ManagedPolicyArns"]
     assert {sid: listed(each["Action"]) for sid, each in found.items()} == {
@@ -92,9 +97,15 @@ def test_the_function_reads_sources_and_exports_and_invokes_what_it_feeds(templa
         "FeedFunctions": ["lambda:InvokeFunction"],
         "FindExportsAndArchive": ["s3:ListBucket"],
         "ReadExportsAndArchive": ["s3:GetObject"],
+        "FindParked": ["s3:ListBucketVersions"],
+        "RedriveParked": ["s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"],
+        "RedriveBatches": ["s3:DeleteObjectVersion", "s3:GetObject", "s3:GetObjectVersion"],
         "DecryptArchive": ["kms:Decrypt"],
     }
-    assert found["ReadSources"]["Resource"] == [source(name) for name in FED]
+    assert found["ReadSources"]["Resource"] == [source(name) for name in SOURCES]
+    parked = [{"Fn::Sub": f"${{ParkingBucket.Arn}}/parked/{name.lower()}/*"} for name in FED]
+    assert found["RedriveParked"]["Resource"] == parked
+    assert found["RedriveBatches"]["Resource"] == {"Fn::Sub": "${ParkingBucket.Arn}/aws/lambda/*"}
     assert found["FeedFunctions"]["Resource"] == [alias(name) for name in FED]
     bucket = "arn:${AWS::Partition}:s3:::${FeedBucketName}"
     given = {"Fn::If": ["FeedBucketGiven", {"Fn::Sub": f"{bucket}/*"}, {"Ref": "AWS::NoValue"}]}
@@ -106,7 +117,8 @@ def test_the_state_machine_invokes_feed_exports_sources_and_writes_below_feed(te
     found = statements(template, "FeedStateMachineRole")
     assert set(found) == {"InvokeFeed", "ExportSources", "LookAtExports", "WriteExports", "WriteResults"}
     assert found["InvokeFeed"]["Resource"] == {"Fn::Sub": "${FeedFunction.Arn}:live"}
-    assert found["ExportSources"]["Resource"] == [source(name) for name in FED]
+    assert found["ExportSources"]["Resource"] == [source(name) for name in SOURCES]
+    assert len(found["LookAtExports"]["Resource"]) == len(SOURCES)
     assert [found[sid]["Resource"] for sid in ("WriteExports", "WriteResults")] == [EXPORTS, RESULTS]
     (trust,) = template.properties("FeedStateMachineRole")["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Principal"] == {"Service": "states.amazonaws.com"}

@@ -43,9 +43,9 @@ class World:
             "PARKING_BUCKET": "parking",
             "GENERATION": "0",
             "DERIVE_FUNCTION": f"{ACCOUNT}:derive:live",
-            "DERIVE_STREAM": STREAM,
+            "DERIVE_STREAMS": f"{STREAM}=0",
             "REPLICATE_FUNCTION": f"{ACCOUNT}:replicate:live",
-            "REPLICATE_STREAM": STREAM,
+            "REPLICATE_STREAMS": f"{STREAM}=0",
             "TOMBSTONE_DAYS": "7",
             "MARKER_DAYS": "8",
         }
@@ -136,6 +136,30 @@ def test_a_large_page_is_given_in_pieces_and_gone_on_with_in_the_midst(world, fi
     assert items(answers) == 20
     assert world.town.rows() == (20, 40)
     assert looks or invoked > 7
+
+
+def test_a_function_of_several_tables_is_told_which_one(world):
+    """Their names are in what it is asked, and a scan reads the table that is meant."""
+    two = (STREAM, STREAM.replace("orders", "customers"))
+    settings = replace(world.feeding.settings, derive_streams=dict.fromkeys(two, 0), derive_sources=two)
+    world.feeding = replace(world.feeding, settings=settings)
+    asked = []
+
+    def invoke(*, FunctionName, Payload):
+        command = json.loads(Payload)["distributary"]
+        asked.append(command["table"])
+        done = {"swept": {"read": 1, "done": 0, "left": [], "untouched": [], "cursor": None, "repeatable": True}}
+        ends = {"outcomes": [{"status": "Applied"}] * len(command.get("reconcile", []))}
+        return {"Payload": io.BytesIO(json.dumps(done if "sweep" in command else ends).encode())}
+
+    world.town.functions.invoke = invoke
+    assert items(world.run()[0]) == 20
+    assert set(asked) == {"orders"}
+    world.run(replace(TASK, sweep="ledger"))
+    world.run(replace(TASK, table="customers", sweep="ledger"))
+    assert asked[-2:] == ["orders", "customers"]
+    with pytest.raises(ConfigError, match="reads table 'orders, customers', not 'derived'"):
+        world.run(replace(TASK, table="derived"))
 
 
 def test_one_view_alone_can_be_fed(world):
@@ -339,7 +363,7 @@ def test_an_archive_says_which_items_to_read_and_for_which_changes(world):
 
     world.town.functions.functions["derive"] = world.town.deployment(kept)
     stream = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
-    world.feeding = replace(world.feeding, settings=replace(world.feeding.settings, derive_stream=stream))
+    world.feeding = replace(world.feeding, settings=replace(world.feeding.settings, derive_streams={stream: 0}))
     task = Task(function="derive", table="users", keys=("user_id",), archive="s3://archive")
     answers, _ = world.run(task)
     assert items(answers) == 3

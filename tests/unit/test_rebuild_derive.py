@@ -361,6 +361,15 @@ def test_a_sweep_and_a_reconcile_keep_to_one_budget():
     assert (end.status, "ReconcileReadUnits" in end.cause) == ("Failed", True)
 
 
+def test_what_a_retirement_hands_to_another_view_is_read_within_the_budget():
+    world, pace = World(by_tag()), Pace()
+    world.declare(by_tag(name="labels"))
+    sweeping = rebuilder(world.branch, world.reconcile, lambda: "users", pace=pace)
+    found = sweeping.sweep(Sweep("ledger", 0, 1, None, frozenset(), dry_run=False), FOREVER)
+    assert found.done > 0
+    assert pace.units >= found.done
+
+
 KEEPERS = {"versioned": profile, "rows of the ledger": by_tag, "groups": sums, "latest": newest}
 
 

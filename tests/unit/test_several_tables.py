@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cli.feed.redrive import Redrive
+from cli.feed.on_aws import Results
 from cli.main import main
 from distributary.consumer.consume import Deployment, consume
 from distributary.consumer.deadline import FOREVER
@@ -22,6 +22,7 @@ from distributary.derive.factory import build, rebuilder, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.verify import command
 from distributary.errors import ConfigError
+from distributary.feed.redrive import Redrive
 from distributary.index import Index
 from distributary.index.factory import build as build_index
 from distributary.replicate import Mirror
@@ -359,10 +360,37 @@ def test_a_rebuild_of_one_view_reads_its_table_only(shop, capsys):
     assert {each["distributary"].get("table") for each in shop.functions.events} == {None, "customers"}
 
 
-@pytest.mark.parametrize("command", [("rebuild", "derive"), ("backfill", "orders", "--function", "derive")])
-def test_a_run_on_aws_is_refused_for_several_tables(shop, command, capsys):
-    assert main([*command, "--on-aws", "--stack", "shop"]) == 2
-    assert "--on-aws: derive reads orders, customers: leave out --on-aws" in capsys.readouterr().err
+@pytest.mark.parametrize("only", [(), ("--view", "customer")])
+def test_a_rebuild_on_aws_goes_through_every_table(shop, only, monkeypatch):
+    """Every table's sweeps come before the first items are filled in."""
+    ran = []
+
+    class Machine:
+        def has_begun(self, name):
+            return True
+
+        def run(self, name, task, asked):
+            ran.append((task.table, task.sweep, task.keys))
+            return Results()
+
+    monkeypatch.setattr("cli.rebuilding.machine_of", lambda *_: Machine())
+    assert main(["rebuild", "derive", "--on-aws", "--stack", "shop", *only]) == 0
+    tables = ["customers"] if only else ["orders", "customers"]
+    sweeps = [(table, part, ("id",)) for table in tables for part in ("ledger", "derived")]
+    assert ran == [*sweeps, *((table, "", ("id",)) for table in tables)]
+
+
+def test_a_backfill_on_aws_names_its_table(shop, monkeypatch):
+    ran = []
+
+    class Machine:
+        def run(self, name, task, asked):
+            ran.append((task.table, task.keys))
+            return Results()
+
+    monkeypatch.setattr("cli.feeding.machine_of", lambda *_: Machine())
+    assert main(["backfill", "customers", "--function", "derive", "--on-aws", "--stack", "shop"]) == 0
+    assert ran == [("customers", ("id",))]
 
 
 def test_a_redrive_asks_for_each_table_by_itself():
@@ -381,8 +409,8 @@ def test_a_redrive_asks_for_each_table_by_itself():
         return SimpleNamespace(branch="derive", table=table, item=id, version="1", entry=lambda: {"key": key})
 
     function = SimpleNamespace(sources=dict.fromkeys(("orders", "customers")))
-    bucket = SimpleNamespace(stack=SimpleNamespace(function=lambda _: function))
-    steps = Redrive(bucket, lambda branch, table: Feed(table), None)
+    bucket = SimpleNamespace(functions={"derive": function})
+    steps = Redrive(bucket, lambda branch, table: Feed(table), None, None)
     changes = [parked("orders", "a"), parked("customers", "a"), parked("orders", "b"), parked("users", "a")]
     ends = [end.status for end in steps._reconciled("derive", changes)]
     assert ends == ["orders", "customers", "orders", "Failed"]

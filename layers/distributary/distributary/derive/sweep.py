@@ -251,7 +251,7 @@ class _Page:
         if self.asked.dry_run or not rows:
             return Swept(done=len(rows))
         tables, version = self.of.branch.ledger.tables, versions.of(self.of.generation, versions.SNAPSHOT_POSITION)
-        comparator = Comparator(self.of.source(), self.of.branch.views, tables, version)
+        comparator = Comparator(self.of.source(), self.of.branch.views, tables, version, pace=self.of.pace)
         retirement = Retirement(comparator, Repair(tables, self.of.branch.register))
         return _counted(retirement.entries(rows, self.deadline), superseded=MOVED)
 

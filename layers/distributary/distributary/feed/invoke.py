@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import orjson
+
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.partial_response import first_failure
@@ -100,15 +102,18 @@ class Feed:
         return [Ended("Parked", TOO_OLD) if end.cause == LATE else end for end in ends]
 
     def _asked(self, entries: Sequence[Mapping[str, Any]], more: Mapping[str, Any]) -> list[Ended]:
-        named = {"table": self.table} if self.table else {}
-        answer = self.invoke({"distributary": {"reconcile": list(entries), **named, **more}})
+        answer = self.invoke({"distributary": {"reconcile": list(entries), **self._named, **more}})
         return _ends(answer, len(entries))
+
+    @property
+    def _named(self) -> Mapping[str, str]:
+        return {"table": self.table} if self.table else {}
 
     def ask(self, command: Mapping[str, Any], answered: str, tries: int = TRIES) -> dict[str, Any]:
         """What a function answers to another command under this name; see `consumer.sweep`. Raises as `reconcile`."""
         for tried in range(tries):
             try:
-                answer = self.invoke({"distributary": command})
+                answer = self.invoke({"distributary": {**command, **self._named}})
                 break
             except Unavailable:
                 if tried == tries - 1:
@@ -140,7 +145,7 @@ def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[A
     batch: list[Any] = []
     size = 0
     for record in records:
-        weight = len(json.dumps(record, ensure_ascii=False).encode())
+        weight = _weight(record)
         if batch and (size + weight > EVENT_BYTES or len(batch) == most):
             yield batch
             batch, size = [], 0
@@ -148,6 +153,15 @@ def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[A
         size += weight
     if batch:
         yield batch
+
+
+def _weight(record: Any) -> int:
+    """Bytes of its JSON, with spaces or without. A record that was parked may hold what orjson does not write, such as
+    a number of 30 digits."""
+    try:
+        return len(orjson.dumps(record))
+    except TypeError:
+        return len(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace"))
 
 
 def _ends(answer: Any, many: int) -> list[Ended]:

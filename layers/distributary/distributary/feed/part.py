@@ -1,6 +1,7 @@
 """A part of a feed, given to its function until the deadline: what the function feed does with an event.
 
-`{"plan": TASK}` is answered with the task's parts, `{"parts": [{"number": 0, "of": 100}, ...]}`. An event with a task
+`{"plan": TASK}` is answered with the task's parts, `{"parts": [{"number": 0, "of": 100}, ...]}`; those of parked
+objects also have the names that they are between, `after` and `until`. An event with a task
 and one of these parts is answered with the event that goes on: with a cursor, and `more`. The last one is without task
 and cursor: `{"part": ..., "more": false, "items": 1000, "outcomes": [{"status", "cause", "items"}, ...]}`, or
 `"swept"`, as `consumer.sweep` answers it, in place of items and outcomes.
@@ -20,6 +21,8 @@ from distributary.dynamodb.read_budget import Pace
 from distributary.errors import ConfigError, Unavailable
 from distributary.feed.give import Giver
 from distributary.feed.invoke import EVENT_KEYS, EVENT_RECORDS, Ended, Feed, deployed
+from distributary.feed.redrive import Redrive
+from distributary.feed.redriven import parts_of_parked, redriven
 from distributary.feed.settings import FeedSettings, Target
 from distributary.feed.snapshot import Table
 from distributary.feed.sources import Archived, Export, Scan, Source, parts_of
@@ -27,6 +30,7 @@ from distributary.feed.swept import swept
 from distributary.feed.task import Task
 from distributary.readers.archive import Archive
 from distributary.readers.manifest import Manifest, find
+from distributary.readers.parked import Bucket
 from distributary.readers.place import place
 from distributary.stream.keys import table_of
 
@@ -68,7 +72,10 @@ class Feeding:
             return {"parts": self._parts(Task.of(event["plan"]))}
         return self._part(event, Task.of(event["task"]), deadline)
 
-    def _parts(self, task: Task) -> Sequence[Mapping[str, int]]:
+    def _parts(self, task: Task) -> Sequence[Mapping[str, Any]]:
+        if task.parked:
+            self.settings.function(task.function)
+            return parts_of_parked(self._bucket(), task.function)
         target = self.settings.target(task.function, task.table)
         if task.sweep:
             return _chosen(parts_of(task.segments, task.segments), task)
@@ -101,10 +108,28 @@ class Feeding:
             return Archived(archive, task.begin, task.end, limit)
         return Scan(self.clients("dynamodb", region, read_seconds=READ_SECONDS), _table(task, target), limit)
 
+    def _bucket(self) -> Bucket:
+        s3 = self.clients("s3", read_seconds=READ_SECONDS)
+        return Bucket(s3, self.settings.parking_bucket, self.settings.functions)
+
+    def _redrive(self, task: Task, deadline: Deadline) -> Redrive:
+        function = self.settings.function(task.function)
+        invoke = deployed(self.clients("lambda", read_seconds=INVOKE_SECONDS), task.function, function.arn)
+
+        def feed(_: str, table: str) -> Feed:
+            return Feed(invoke, self.sleep, deadline, function.named(table))
+
+        pace = Pace(task.rate, self.clock, self.sleep)
+        return Redrive(
+            self._bucket(), feed, lambda: datetime.fromtimestamp(self.now(), UTC), wait=pace.take, deadline=deadline
+        )
+
     def _part(self, event: Mapping[str, Any], task: Task, deadline: Deadline) -> dict[str, Any]:
+        if task.parked:
+            return _answer(event, *redriven(event, task, self._redrive(task, deadline), deadline))
         target, part = self.settings.target(task.function, task.table), event["part"]
         client = self.clients("lambda", read_seconds=INVOKE_SECONDS)
-        feed = Feed(deployed(client, task.function, target.function), self.sleep, deadline)
+        feed = Feed(deployed(client, task.function, target.function.arn), self.sleep, deadline, target.named)
         pace = Pace(task.rate, self.clock, self.sleep)
         if task.sweep:
             return swept(event, task, feed, pace, deadline)
@@ -178,10 +203,10 @@ def check_covered(manifest: Manifest, target: Target, now: float) -> None:
 
 def check_remembered(manifest: Manifest, target: Target, now: float) -> None:
     """Raises ConfigError if deletes since a full export may be forgotten: an item that is given now would stay."""
-    if _time_of(manifest) < datetime.fromtimestamp(now, UTC) - timedelta(days=target.days):
+    if _time_of(manifest) < datetime.fromtimestamp(now, UTC) - timedelta(days=target.function.days):
         raise ConfigError(
-            f"the export is older than {target.days} days, for which deletes are remembered: export the table again, "
-            "or leave out the first fill"
+            f"the export is older than {target.function.days} days, for which deletes are remembered: export the table "
+            "again, or leave out the first fill"
         )
 
 

@@ -1,10 +1,11 @@
 """An item that a table or an export holds, as a record of origin snapshot."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import orjson
 
 from distributary.stream.codec import Typed
 
@@ -23,9 +24,9 @@ def snapshot_record(image: Mapping[str, Typed], table: Table, now: float, first_
     """An item in DynamoDB JSON as an INSERT of origin snapshot. It has no place in the stream, so its sequence number
     is 0 and its event id, made of its keys, identifies it."""
     keys = {name: image[name] for name in table.keys}
-    canonical = json.dumps(keys, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    canonical = orjson.dumps(keys, option=orjson.OPT_SORT_KEYS)
     return {
-        "eventID": f"snapshot-{hashlib.sha256(canonical.encode()).hexdigest()[:32]}",
+        "eventID": f"snapshot-{hashlib.sha256(canonical).hexdigest()[:32]}",
         "eventName": "INSERT",
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",

@@ -14,12 +14,14 @@ class Task:
     named, from the moment `begin` to before `end` (microseconds, of an archive); else a scan in so many `segments`.
     `keys` are the table's. `first_fill` gives whole items; otherwise keys are reconciled, of the views or indexes
     `only`, all if empty. Or sweeps the part `sweep` of what the function keeps (see `consumer.sweep`) in as many
-    segments. `rate`: items or rows a second, of one part. `numbers`: of these parts alone, all if empty.
+    segments. Or redrives what is `parked` of the function, of whatever table: what has this text in its `cause`, all if
+    empty. `rate`: items, rows or changes a second, of one part. `numbers`: of these parts alone, all if empty; parked
+    objects are divided anew.
     """
 
     function: str
-    table: str
-    keys: tuple[str, ...]
+    table: str = ""
+    keys: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
     first_fill: bool = False
     segments: int = 1
@@ -27,6 +29,8 @@ class Task:
     export: str = ""
     archive: str = ""
     sweep: str = ""
+    parked: bool = False
+    cause: str = ""
     begin: int | None = None
     end: int | None = None
     numbers: tuple[int, ...] = ()

@@ -6,13 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
-from botocore.exceptions import ClientError
-
-from cli import given_up
-from cli.stack import Stack
 from distributary.consumer import parking
+from distributary.consumer.aws import AwsError, code_of
+from distributary.readers import given_up
 from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
@@ -35,6 +33,22 @@ _GONE = {"NoSuchKey", "NoSuchVersion", "404"}
 
 class _Gone(Exception):
     """The object was removed after it was listed."""
+
+
+class Function(Protocol):
+    """What is known of the function of a branch."""
+
+    @property
+    def arn(self) -> str:
+        """With or without a version or an alias."""
+
+    @property
+    def streams(self) -> Mapping[str, int]:
+        """The generation of each stream that it reads or has read."""
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The ARN of the stream that it reads now, by the name of its table; empty if none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,23 +106,44 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A stack's parking bucket."""
+    """A stack's parking bucket, and the stack's functions by branch."""
 
     s3: Any
     name: str
-    stack: Stack
+    functions: Mapping[str, Function]
 
     def read(self, branches: Sequence[str], since: datetime | None = None) -> Iterator[Parked]:
-        """The changes parked for these branches, and those of batches that Lambda gave up for them. What is removed
-        while this reads is passed over."""
-        for branch in branches:
-            for place in self._places(f"{parking.PREFIX}/{branch}/", since):
-                with suppress(_Gone):
-                    yield self._parked(branch, place)
-        functions = {branch: self.stack.outputs.get(f"{branch.capitalize()}FunctionArn", "") for branch in branches}
-        for place in self._places(given_up.PREFIX, since):
-            with suppress(_Gone):
-                yield from self._batch(place, functions)
+        """The changes parked for these branches, and those of batches that Lambda gave up for them."""
+        for prefix in prefixes(branches):
+            for place in self.places(prefix, since):
+                yield from self.changes(place, branches)
+
+    def places(self, begins: str, since: datetime | None = None, after: str = "") -> Iterator[Place]:
+        """The objects whose names begin so, in the order of their names; those behind `after` alone."""
+        for name, found in groupby(self._versions(begins, after), lambda each: each["Key"]):
+            newest, *older = found
+            if newest["IsLatest"] and name > after and (since is None or newest["LastModified"] >= since):
+                version = newest["VersionId"] if newest["VersionId"] != "null" else None
+                yield Place(name, version, newest["LastModified"], tuple(each["VersionId"] for each in older))
+
+    def _versions(self, begins: str, after: str) -> Iterator[Mapping[str, Any]]:
+        """Of each object, from the newest on.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html"""
+        more = {"KeyMarker": after} if after else {}
+        while True:
+            page = self.s3.list_object_versions(Bucket=self.name, Prefix=begins, **more)
+            yield from page.get("Versions", [])
+            if not page.get("IsTruncated"):
+                return
+            more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    def changes(self, place: Place, branches: Sequence[str]) -> Iterator[Parked]:
+        """Those of an object that are these branches'; none if it was removed after it was listed."""
+        with suppress(_Gone):
+            if place.name.startswith(given_up.PREFIX):
+                yield from self._batch(place, branches)
+            else:
+                yield self._parked(place.name.split("/")[1], place)
 
     def remove(self, place: Place) -> None:
         """This version and those before it, the oldest first: none of them takes its place."""
@@ -120,32 +155,22 @@ class Bucket:
         """Whether nothing was parked under the name since, and it is still there."""
         try:
             found = self.s3.head_object(Bucket=self.name, Key=place.name)
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _GONE:
+        except AwsError as error:
+            if code_of(error) not in _GONE:
                 raise
             return False
         return place.version in (None, found.get("VersionId"))
 
     def keep(self, change: Parked, cause: str, when: str) -> None:
         """Adds a failed redrive to a parked object's history. The name is its event's, so whatever was parked under it
-        in the meantime is the same change."""
+        in the meantime is the same change. A bucket without versions has overwritten what was there."""
         body = self._json(change.place)
         body.setdefault("first", (change.first or change.place.when).isoformat())
         body["redrives"] = [*body.get("redrives", []), {"at": when, "cause": cause}]
         content = json.dumps(body, ensure_ascii=False).encode(errors="backslashreplace")
         self.s3.put_object(Bucket=self.name, Key=change.place.name, Body=content, ContentType="application/json")
-        self.remove(change.place)
-
-    def _places(self, prefix: str, since: datetime | None) -> Iterator[Place]:
-        """Of each object, whose versions are listed from the newest on
-        (https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html)."""
-        pages = self.s3.get_paginator("list_object_versions").paginate(Bucket=self.name, Prefix=prefix)
-        listed = (each for page in pages for each in page.get("Versions", []))
-        for name, found in groupby(listed, lambda each: each["Key"]):
-            newest, *older = found
-            if newest["IsLatest"] and (since is None or newest["LastModified"] >= since):
-                version = newest["VersionId"] if newest["VersionId"] != "null" else None
-                yield Place(name, version, newest["LastModified"], tuple(each["VersionId"] for each in older))
+        if change.place.version is not None:
+            self.remove(change.place)
 
     def _parked(self, branch: str, place: Place) -> Parked:
         try:
@@ -165,22 +190,22 @@ class Bucket:
             datetime.fromisoformat(found["first"]) if "first" in found else None,
         )
 
-    def _batch(self, place: Place, functions: Mapping[str, str]) -> Iterator[Parked]:
+    def _batch(self, place: Place, branches: Sequence[str]) -> Iterator[Parked]:
         """Lambda's object holds the whole invocation: who was invoked, why it ended, and the event as text."""
         found = self._json(place)
         context = found.get("requestContext") or {}
         arn = str(context.get("functionArn", ""))
         cause = f"Lambda gave up: {context.get('condition', 'no reason given')}"
-        branch = next((name for name, own in functions.items() if own and _same_function(arn, own)), None)
-        if branch is None:
+        own = ((name, function) for name, function in self.functions.items() if name in branches)
+        branch, function = next((each for each in own if _same_function(arn, each[1].arn)), ("", None))
+        if function is None:
             return
         records = given_up.records_of(given_up.event_of(found))
         if not records:
             cause = f"{cause}; the object holds no records"
             yield Parked(branch, place, cause, None, None, None, False, None)
-        listed = self.stack.function(branch).streams
         for record in records:
-            yield _of_record(branch, place, cause, record, listed)
+            yield _of_record(branch, place, cause, record, function.streams)
 
     def _json(self, place: Place) -> dict[str, Any]:
         found = given_up.parsed(self._content(place))
@@ -190,11 +215,16 @@ class Bucket:
         version = {"VersionId": place.version} if place.version else {}
         try:
             body: bytes = self.s3.get_object(Bucket=self.name, Key=place.name, **version)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] not in _GONE:
+        except AwsError as error:
+            if code_of(error) not in _GONE:
                 raise
             raise _Gone from None
         return body
+
+
+def prefixes(branches: Sequence[str]) -> list[str]:
+    """Of the objects that may hold changes of these branches."""
+    return [*(f"{parking.PREFIX}/{branch}/" for branch in branches), given_up.PREFIX]
 
 
 def _same_function(arn: str, own: str) -> bool:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli.feed.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
-from cli.given_up import PREFIX
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.errors import Unavailable
 from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
+from distributary.readers.given_up import PREFIX
+from distributary.readers.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
 from distributary.stream.keys import table_of
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
@@ -30,18 +32,22 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Redrive:
-    """`feeds` by branch and table; `told` is called with how many changes have been dealt with; `wait` keeps to a rate,
-    and is called with how many come next."""
+    """`feeds` by branch and table; `claim_days`: for how long welcome remembers what it sent again; `told` is called
+    with how many changes have been dealt with; `wait` keeps to a rate, and is called with how many come next. What
+    fails when the deadline has passed was not tried often enough: it has no history of that."""
 
     bucket: Bucket
     feeds: Callable[[str, str], Feed]
     now: Callable[[], datetime]
+    claim_days: Callable[[], int] = lambda: 0
     told: Callable[[int], None] = lambda _: None
     wait: Callable[[int], None] = lambda _: None
     even_if_old: bool = False
+    deadline: Deadline = FOREVER
 
     def run(self, changes: Iterable[Parked]) -> Result:
-        """All of them, in batches of one branch. An object is removed once each of its changes is done."""
+        """All of them, in batches of one branch. An object is removed once each of its changes is done. Raises
+        Unavailable if a function does not answer, or if the deadline has passed and some still fail."""
         result, batches = Result(), _Batches()
         for change in changes:
             if batch := batches.add(change):
@@ -55,12 +61,15 @@ class Redrive:
         self.wait(len(batch))
         readable = [change for change in batch if change.readable]
         found = (self._replayed if branch in REPLAYED else self._reconciled)(branch, readable)
+        failed = [end for end in found if end.status == "Failed"]
+        if failed and not self.deadline.left():
+            raise Unavailable(f"{branch} keeps failing changes: {failed[0].cause or 'see its log'}")
         by_change = iter(found)
         ends = [next(by_change) if change.readable else Ended("Failed", UNREADABLE) for change in batch]
         stays = {change.place for change, end in zip(batch, ends, strict=True) if not end.done}
         result.done += sum(end.done for end in ends)
         if branch == "welcome":
-            oldest = self.now() - timedelta(days=self.bucket.stack.claim_days)
+            oldest = self.now() - timedelta(days=self.claim_days())
             result.unclaimed += sum(
                 end.status == "Applied" and change.since < oldest for change, end in zip(batch, ends, strict=True)
             )
@@ -95,7 +104,7 @@ class Redrive:
     def _tables(self, branch: str) -> set[str]:
         """Whose items the function sets right: those that it reads; one that reads a single table takes what is parked
         of its earlier streams for items of that."""
-        function = self.bucket.stack.function(branch)
+        function = self.bucket.functions[branch]
         return set(function.sources) if len(function.sources) > 1 else set(map(table_of, function.streams))
 
     def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
