@@ -92,6 +92,9 @@ def scheduled(seed: int, choices: Choices) -> Playable:
     return Schedule(seed, choices=choices)
 
 
+RankedViews = partial(DeriveWorld, kinds=("newest", "earliest", "best", "least-letters", "ranked"))
+
+
 BRANCHES: dict[str, Make] = {
     "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
@@ -103,6 +106,8 @@ BRANCHES: dict[str, Make] = {
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "derive-stepped": stepped,
+    "derive-top": partial(streamed, RankedViews, SAFE),
+    "derive-top-repaired": partial(repaired, RankedViews, SAFE),
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
     "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
+from typing import Any
 
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed, number_text
@@ -29,11 +30,18 @@ _WIDE = Context(prec=600, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation,
 
 
 class Edge(Struct, frozen=True):
-    """The first or last member of a set, shown in the group's row: under a name, or spread if the name is None."""
+    """The first or last members of a set, shown in the group's row: a single one under a name, or spread if the name is
+    None; or, if `many` is a number, at most so many of them as a list, from that end inwards."""
 
     of: str
     last: bool
     output: str | None
+    many: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many members it shows at most."""
+        return self.many or 1
 
     @property
     def name(self) -> str:
@@ -222,6 +230,18 @@ def member_partition(view: str, group: Key, of: str, incarnation: str = "") -> s
     """The partition that holds the members of one set of one incarnation of a group, in their order."""
     within = f"%{incarnation}|" if incarnation else ""
     return bounded(f"%m{view}|{within}{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
+
+
+def size_of(content: Any) -> int:
+    """About the bytes of anything made of typed attributes."""
+    match content:
+        case str() | bytes():
+            return 4 * len(content) if isinstance(content, str) and not content.isascii() else len(content)
+        case Mapping():
+            return sum(3 + size_of(name) + size_of(value) for name, value in content.items())
+        case list() | tuple():
+            return 3 + sum(1 + size_of(member) for member in content)
+    return 24
 
 
 def _list(*texts: str) -> Typed:

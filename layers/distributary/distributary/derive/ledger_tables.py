@@ -5,13 +5,15 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row, typed_key
 from distributary.derive.format import UNFINISHED, WRITTEN, check_derived_row, marked
-from distributary.dynamodb.requests import batch_get, called
+from distributary.dynamodb import table_reader
+from distributary.dynamodb.requests import batch_get
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 
@@ -47,17 +49,8 @@ class LedgerTables:
 
     def members(self, partition: str, many: int, from_last: bool) -> list[tuple[str, Typed]]:
         """Place and value of members of a set, from its first or last on, consistent. Raises as `derived_rows`."""
-        answer = called(
-            self.client.query,
-            "member Query",
-            TableName=self.derived,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": partition}},
-            ScanIndexForward=not from_last,
-            Limit=many,
-            ConsistentRead=True,
-        )
-        return [(row["sk"]["S"], row["value"]) for row in map(check_derived_row, answer["Items"])]
+        rows = islice(table_reader.partition(self.client, self.derived, partition, many, from_last), many)
+        return [(row["sk"]["S"], row["value"]) for row in map(check_derived_row, rows)]
 
     def row(self, entry: Entry, marks: Mapping[Key, str]) -> dict[str, Typed]:
         """The ledger row that an entry leaves behind: a tombstone if it contributes nothing. `marks`: by group, the

@@ -22,7 +22,7 @@ from distributary.derive.delta import (
     member_partition,
 )
 from distributary.derive.format import STATE
-from distributary.derive.groups import REVISION, Group
+from distributary.derive.groups import REVISION, Group, at_edges
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.reconcile import register_ids
 from distributary.derive.transaction_queue import TransactionQueue
@@ -34,7 +34,6 @@ from distributary.derive.view import View
 from distributary.errors import Rejected, Unavailable
 from distributary.stream import struct
 from distributary.stream import version as versions
-from distributary.stream.codec import Typed
 from distributary.stream.keys import escape
 
 _UNKNOWN = outcomes.parked(Rejected("a ledger row's id does not show the item whose rows another view has now"))
@@ -143,17 +142,13 @@ def _has_groups(view: View | None) -> bool:
 
 
 def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Row | None:
-    """A group's row as its members are, if it shows another first or last one: they may have been another view's, of
+    """A group's row as its members are, if it shows other first or last ones: they may have been another view's, of
     which nothing is left. None if all is right. 1 query for each edge. Raises Unavailable."""
     shape, group = shape_of(view), Group(row)
     if not shape.edges:
         return None
-    places: dict[str, Typed] = {}
-    shown: dict[str, Typed] = {}
-    for edge in shape.edges:
-        for place, value in tables.members(member_partition(view.name, key, edge.of, group.incarnation), 1, edge.last):
-            places[edge.name] = {"S": place}
-            shown |= {edge.output: value} if edge.output else value["M"]
+    partitions = {edge: member_partition(view.name, key, edge.of, group.incarnation) for edge in shape.edges}
+    places, shown = at_edges({edge: tables.members(at, edge.size, edge.last) for edge, at in partitions.items()})
     if places == row[STATE]["M"]["edges"]["M"] and shown.items() <= row.items():
         return None
     state = {**row[STATE]["M"], "edges": {"M": places}}

@@ -16,6 +16,7 @@ from distributary.derive.delta import (
     Share,
     difference,
     group_delta,
+    size_of,
 )
 from distributary.derive.format import UNFINISHED
 from distributary.stream import version as versions
@@ -96,7 +97,7 @@ class PendingEntry(Struct, frozen=True):
     def size(self) -> int:
         """About how many bytes it adds to a request."""
         content = [*self.delta.puts.values(), *(d.members for d in self.delta.groups.values())]
-        return 500 + _size(content) + _size(self.entry.contribution)
+        return 500 + size_of(content) + size_of(self.entry.contribution)
 
 
 def overtaken(entry: Entry, row: Row) -> bool:
@@ -208,15 +209,3 @@ def halves(cases: list[PendingEntry]) -> list[list[PendingEntry]]:
     """Two halves, or the one."""
     middle = len(cases) // 2
     return [half for half in (cases[:middle], cases[middle:]) if half]
-
-
-def _size(content: Any) -> int:
-    """About the bytes of anything made of typed attributes."""
-    match content:
-        case str() | bytes():
-            return 4 * len(content) if isinstance(content, str) and not content.isascii() else len(content)
-        case Mapping():
-            return sum(3 + _size(name) + _size(value) for name, value in content.items())
-        case list() | tuple():
-            return 3 + sum(1 + _size(member) for member in content)
-    return 24

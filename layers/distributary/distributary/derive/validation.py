@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, get_args
 
-from distributary.derive.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
+from distributary.derive.declarations import Aggregate, Declaration, Earliest, Latest, OnExpiry, Projection, Top
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION
 from distributary.derive.scope import EACH
@@ -15,6 +15,9 @@ from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.computed import attributes_of
 from distributary.stream.entity import other_tables, without_comma
 from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+
+MAX_ENTRIES = 100
+"""Of a Top's list: what one transaction changes in it is read anew, behind as many entries."""
 
 MAX_SHARDS = 100
 """What one BatchGetItem reads."""
@@ -87,13 +90,25 @@ def _faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[st
         yield f"on_expiry is '{declared.on_expiry}': give one of {', '.join(get_args(OnExpiry))}"
     yield from _template_faults(declared, templates)
     yield from _source_faults(declared, templates)
-    written = outputs(declared)
-    for name in sorted({name for name in written if written.count(name) > 1 or name in _RESERVED}):
-        yield f"writes '{name}' twice, or it is one of the row's own attributes {', '.join(sorted(_RESERVED))}"
+    written, own = outputs(declared), [] if isinstance(declared, Top) else sorted(_RESERVED)
+    for name in sorted({name for name in written if written.count(name) > 1 or name in own}):
+        also = f", or it is one of the row's own attributes {', '.join(own)}" if own else ""
+        yield f"writes '{name}' twice{also}"
     if declared.each is not None:
         yield from _each_faults(declared, templates)
     if isinstance(declared, Aggregate):
         yield from _aggregate_faults(declared)
+    if isinstance(declared, Top):
+        yield from _top_faults(declared)
+
+
+def _top_faults(declared: Top) -> Iterable[str]:
+    if not 1 <= declared.n <= MAX_ENTRIES:
+        yield f"n is {declared.n}: give 1 to {MAX_ENTRIES}"
+    if not outputs(declared):
+        yield "its entries would show nothing: give it keep, rename or compute"
+    if not declared.into or declared.into in _RESERVED:
+        yield f"into is '{declared.into}': give a name that is none of {', '.join(sorted(_RESERVED))}"
 
 
 def _template_faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[str]:
@@ -176,14 +191,14 @@ def _sources(declared: Declaration) -> list[Any]:
             by_output = (declared.sum, declared.average, declared.min, declared.max, declared.distinct)
             conditional = [pair[0] for pair in declared.sum_where.values() if isinstance(pair, tuple) and pair]
             return [declared.each, *(source for each in by_output for source in each.values()), *conditional]
-        case Latest():
+        case Latest() | Earliest() | Top():
             return [declared.each, declared.by]
         case Projection():
             return [declared.each, declared.expires_at]
 
 
 def outputs(declared: Declaration) -> list[str]:
-    """The attributes of a view's rows beside the keys and the expiry."""
+    """The attributes of a view's rows, or of a Top's entries, beside the keys and the expiry."""
     if not isinstance(declared, Aggregate):
         return [*declared.keep, *declared.rename.values(), *declared.compute]
     by_output: list[Mapping[str, Any]] = [
@@ -233,8 +248,8 @@ def _units(view: View) -> tuple[str, str, str]:
             return "4", "4, moved 6", "4"
         case Projection():
             return "2 + 2 a row", "2 + 2 a row that differs", "2 + 2 a row"
-        case Latest():
-            return "6", "6, moved 10", "6"
+        case Latest() | Earliest() | Top():
+            return "6", "6 to 8, moved 10", "6"
         case Aggregate() as declared:
             sets = len({*map(str, [*declared.min.values(), *declared.max.values(), *declared.distinct.values()])})
             return f"{4 + 2 * sets}", f"{_range(4, 4 + 4 * sets)}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"

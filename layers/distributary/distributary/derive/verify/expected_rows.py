@@ -6,7 +6,7 @@ from typing import Any
 
 from distributary.derive.branch import row_of
 from distributary.derive.contribution import entry_of
-from distributary.derive.declarations import Latest
+from distributary.derive.declarations import Ranked
 from distributary.derive.delta import ITEMS, Entry, Key, RecordedContribution, Row, member_key
 from distributary.derive.view import Primitive, View, expiry_of
 from distributary.dynamodb.versioned_table import Write
@@ -83,7 +83,7 @@ def _want(view: View, change: Change) -> ExpectedRows:
 
 def _values(view: View, entry: Entry | None, marks: Mapping[Key, str]) -> dict[Key, Typed]:
     values: dict[Key, Typed] = {}
-    if entry is not None and isinstance(view.declared, Latest):
+    if entry is not None and isinstance(view.declared, Ranked):
         for group, share in entry.contribution.shares.items():
             mark = marks.get(group, "")
             values |= {member_key(view.name, group, name, mark): value for name, value in share.members.items()}

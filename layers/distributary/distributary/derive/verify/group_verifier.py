@@ -11,6 +11,7 @@ from distributary.derive.verify.group_diff import (
     GroupFinding,
     Members,
     Sums,
+    edges_in,
     group_of_members,
     group_problems,
     partitions,
@@ -49,10 +50,13 @@ class GroupCheck:
 
     def member(self, row: Row) -> None:
         """A counted member."""
-        partition = row["pk"]["S"]
+        partition, name = row["pk"]["S"], view_of_member(self.comparator.views, row) or ""
         with self._lock:
-            self._members.setdefault(partition, Members()).count(row)
-            self._orphans[partition] = view_of_member(self.comparator.views, row) or ""
+            if partition not in self._members:
+                owner = self._view(name)
+                self._members[partition] = Members(edges_in(owner, partition) if owner is not None else ())
+            self._members[partition].count(row)
+            self._orphans[partition] = name
 
     def share(self, view: str, recorded: RecordedContribution) -> None:
         """What a ledger row says that its item contributed."""
@@ -125,14 +129,14 @@ class GroupCheck:
 
     def _orphan(self, partition: str, view: str) -> GroupFinding | None:
         """Members of a group that no item explains, if they are still there."""
-        owner = next((each for each in self.comparator.views if each.name == view), None)
+        owner = self._view(view)
         if owner is None:
             self.report.name("unknown", where=partition)
             return None
         again = Members()
         for row in self._rows_of(partition):
             again.count(row)
-        if not again.number or again != self._members[partition]:
+        if not again.number or not again.same(self._members[partition]):
             return None
         problem = Problem("dead", f"members {partition}")
         found = group_of_members(owner, partition)
@@ -141,6 +145,9 @@ class GroupCheck:
             return None
         key, incarnation = found
         return GroupFinding(owner, key, {}, Sums(), {}, (problem,), incarnation)
+
+    def _view(self, name: str) -> View | None:
+        return next((each for each in self.comparator.views if each.name == name), None)
 
     def _rows_of(self, partition: str) -> Iterator[Row]:
         return table_reader.partition(self.comparator.tables.client, self.comparator.tables.derived, partition)

@@ -17,7 +17,7 @@ from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
 from distributary.derive.contribution import shape_of
-from distributary.derive.declarations import Latest
+from distributary.derive.declarations import Ranked
 from distributary.derive.delta import (
     Contribution,
     Entry,
@@ -171,7 +171,7 @@ class GroupBuilder:
         shares: dict[Key, Share] = {}
         for key, (amounts, names) in recorded.shares.items():
             members = self._members(view, key, list(names), recorded.marks.get(key, ""))
-            if len(members) == len(names) or not isinstance(view.declared, Latest):
+            if len(members) == len(names) or not isinstance(view.declared, Ranked):
                 shares[key] = Share(amounts, members)
         version = versions.from_text(row["version"]["S"])
         contribution = Contribution(shares=shares)
@@ -197,7 +197,7 @@ class GroupBuilder:
         ends = {}
         for edge in shape_of(view).edges:
             at = member_partition(view.name, key, edge.of, str(group.building))
-            ends[edge] = next(iter(self.tables.members(at, 1, edge.last)), None)
+            ends[edge] = self.tables.members(at, edge.size, edge.last)
         underway: dict[str, Typed] = {
             "incarnation": {"S": str(group.building)},
             "dropping": {"S": group.incarnation},
