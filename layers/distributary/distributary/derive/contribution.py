@@ -57,6 +57,7 @@ def entry_of(view: View, change: Change) -> Entry:
         contribution,
         shape_of(view),
         if_present=not held and view.found_nothing(change),
+        spare=view.found_nothing(change),
         mark=view.mark(change),
     )
 
@@ -82,6 +83,7 @@ def contribution_of(view: View, item: Image, change: Change) -> Contribution:
             share = _ranked(view, declared, scope, _item(change), shares.get(key, _NONE))
         else:
             key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
+            view.until(key)
             share = _share(declared, scope)
         if share is not None:
             shares[key] = _together(shares[key], share) if key in shares else share
@@ -205,7 +207,8 @@ def shape_of(view: View) -> Shape:
         case Aggregate() as declared:
             edges = [Edge(set_name(name, source), False, name) for name, source in declared.min.items()]
             edges += [Edge(set_name(name, source), True, name) for name, source in declared.max.items()]
-            return Shape(lambda amounts, different: present(declared, amounts, different), tuple(edges))
+            until = view.until if declared.expires_after is not None else None
+            return Shape(lambda amounts, different: present(declared, amounts, different), tuple(edges), until)
         case Latest():
             return Shape(_nothing, (Edge(RANK, True, None),))
         case Earliest():

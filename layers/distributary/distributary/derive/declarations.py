@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -88,6 +89,10 @@ class Aggregate:
         shards: How many rows a group is spread over, 1 to 100. `ViewReader.get` combines them.
         on_expiry: What follows when the source's TTL deletes the item: `"remove"` subtracts what it added, `"keep"`
             leaves it in the figures.
+        expires_after: How long after the end of its `period` a group's rows expire, at least a day; never if None. One
+            hour before that the group is closed: no change is counted in it any more, and none makes it again.
+        period: The attribute with the group's time, which `pk` or `sk` names: what `date_trunc` returns, an ISO 8601
+            text, or epoch seconds. An item with another value is parked.
     """
 
     name: str
@@ -107,6 +112,8 @@ class Aggregate:
     where: Predicate | None = None
     shards: int = 1
     on_expiry: OnExpiry = "remove"
+    expires_after: timedelta | None = None
+    period: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,9 @@ def typed_key(key: Key) -> dict[str, Typed]:
 MemberName = tuple[str, str]
 """The set that a member belongs to, and its place in the set's order."""
 
+EXPIRY = "expires_at"
+"""The derived table's TTL attribute; N, epoch seconds."""
+
 ITEMS = "items"
 """The amount by which every share counts its item: a group of none is gone."""
 
@@ -51,10 +54,16 @@ class Edge(Struct, frozen=True):
 
 class Shape(Struct, frozen=True):
     """How a view's group rows look: `present` makes the visible attributes of the amounts and of the count of
-    different members of each set (`{set: count}`)."""
+    different members of each set (`{set: count}`). `until`: when they expire, None if never; see `expiry.Until`."""
 
     present: Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], Row]
     edges: tuple[Edge, ...] = ()
+    until: Callable[[Key], int | None] | None = None
+
+    def expiry(self, key: Key) -> Row:
+        """The TTL attribute of a group's row and its members'; nothing if they never expire."""
+        at = self.until(key) if self.until is not None else None
+        return {} if at is None else {EXPIRY: {"N": str(at)}}
 
 
 class Share(Struct, frozen=True):
@@ -75,7 +84,8 @@ class Entry(Struct, frozen=True):
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
     repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
     `mark`: of what outlives its item, see `version.KEPT`. `rest`: of a step towards it, what the ledger remembers
-    besides `contribution`; see `PendingEntry.step`."""
+    besides `contribution`; see `PendingEntry.step`. `closed`: what it goes on to remember of groups that are closed,
+    see `expiry`. `spare`: if it comes alone, contributes nothing and nothing is recorded, it need not be written."""
 
     id: str
     view: str
@@ -86,6 +96,8 @@ class Entry(Struct, frozen=True):
     if_present: bool = False
     mark: str = ""
     rest: "RecordedContribution | None" = None
+    spare: bool = False
+    closed: "RecordedContribution | None" = None
 
 
 class RecordedContribution(Struct, frozen=True):
@@ -123,6 +135,10 @@ class RecordedContribution(Struct, frozen=True):
                 {(of, sort): kept for of, sort, kept in map(_strings, members["L"])},
             )
         return cls(rows, shares, marks)
+
+    def only(self, keys: Collection[Key]) -> "RecordedContribution":
+        """What it says of some groups."""
+        return self.without([key for key in (*self.rows, *self.shares) if key not in keys])
 
     def without(self, keys: Collection[Key]) -> "RecordedContribution":
         """What is left of it."""

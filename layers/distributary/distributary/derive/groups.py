@@ -179,9 +179,9 @@ def advance(
     stay as they are while another incarnation is built. Raises Rejected for an amount beyond 38 digits."""
     begun: Figures | None = None
     if group.building is not None and built is not None:
-        begun = _moved(view, key, group.built_figures, built, group.building)
+        begun = _moved(view, key, shape, group.built_figures, built, group.building)
     try:
-        now = _moved(view, key, group.figures, delta, group.incarnation)
+        now = _moved(view, key, shape, group.figures, delta, group.incarnation)
     except Torn:
         if begun is None:
             raise
@@ -202,7 +202,8 @@ def made_row(
     members, and `shown` those members; `underway`: which incarnation it is, and what goes on beside it."""
     state: dict[str, Typed] = {**figures.written(), "edges": {"M": dict(edges)}, **WRITTEN, **underway}
     present = shape.present({}, {}) if figures.empty else shape.present(figures.amounts, figures.different)
-    return {**shown, **present, "pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
+    own = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
+    return {**shown, **present, **shape.expiry(key), **own}
 
 
 def _underway(group: Group, begun: Figures | None) -> dict[str, Typed]:
@@ -215,11 +216,13 @@ def under_construction(incarnation: str, figures: Figures) -> Typed:
     return {"M": {"id": {"S": incarnation}, **figures.written()}}
 
 
-def _moved(view: str, key: Key, figures: Figures, delta: GroupDelta, incarnation: str) -> Figures:
+def _moved(view: str, key: Key, shape: Shape, figures: Figures, delta: GroupDelta, incarnation: str) -> Figures:
     """One incarnation with its delta. Raises Torn."""
+    expiry = shape.expiry(key) if delta.members else {}
     members = {
-        name: _member(member_key(view, key, name, incarnation), figures, name, *change)
+        name: None if row is None else {**row, **expiry}
         for name, change in delta.members.items()
+        for row in [_member(member_key(view, key, name, incarnation), figures, name, *change)]
     }
     amounts = dict(figures.amounts)
     for name, amount in delta.amounts.items():

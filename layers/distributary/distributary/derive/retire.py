@@ -21,6 +21,7 @@ from distributary.derive.delta import (
     member_key,
     member_partition,
 )
+from distributary.derive.expiry import VERIFIED, closed
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION, Group, at_edges
 from distributary.derive.ledger_tables import LedgerTables
@@ -123,7 +124,7 @@ class Retirement:
         are a group's now."""
         whole, rows = difference(recorded, Contribution()), set[Key]()
         owners = {key: view_of(self.views, key) for key in recorded.shares}
-        groups = {key: each for key, each in whole.groups.items() if _has_groups(owners[key])}
+        groups = {key: each for key, each in whole.groups.items() if self._takes(owners[key], key)}
         for key in recorded.shares.keys() - groups.keys():
             mark = recorded.marks.get(key, "")
             rows |= {member_key(name, key, member, mark) for member in recorded.shares[key][1]}
@@ -131,6 +132,12 @@ class Retirement:
         standing = self.tables.derived_rows(list(own), deadline) if own else {}
         rows |= {key for key, row in standing.items() if REVISION not in row}
         return struct.replace(whole, groups=groups, deletes=frozenset(rows))
+
+    def _takes(self, owner: View | None, key: Key) -> bool:
+        """Whether the group is a declared view's, and not closed."""
+        if owner is None or not _has_groups(owner):
+            return False
+        return not closed(shape_of(owner).until, [key], self.tables.now())
 
     def _shape(self, recorded: RecordedContribution) -> Shape:
         owners = (view_of(self.views, key) for key in recorded.shares)
@@ -145,7 +152,7 @@ def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Ro
     """A group's row as its members are, if it shows other first or last ones: they may have been another view's, of
     which nothing is left. None if all is right. 1 query for each edge. Raises Unavailable."""
     shape, group = shape_of(view), Group(row)
-    if not shape.edges:
+    if not shape.edges or closed(shape.until, [key], tables.now() + VERIFIED):
         return None
     partitions = {edge: member_partition(view.name, key, edge.of, group.incarnation) for edge in shape.edges}
     places, shown = at_edges({edge: tables.members(at, edge.size, edge.last) for edge, at in partitions.items()})
@@ -153,5 +160,11 @@ def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Ro
         return None
     state = {**row[STATE]["M"], "edges": {"M": places}}
     figures = shape.present(group.figures.amounts, group.figures.different)
-    own = {"pk": row["pk"], "sk": row["sk"], STATE: {"M": state}, REVISION: {"S": tables.revision()}}
+    own = {
+        **shape.expiry(key),
+        "pk": row["pk"],
+        "sk": row["sk"],
+        STATE: {"M": state},
+        REVISION: {"S": tables.revision()},
+    }
     return {**shown, **figures, **own}

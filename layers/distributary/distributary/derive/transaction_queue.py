@@ -289,7 +289,8 @@ class TransactionQueue:
             elif overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(PendingEntry.of(case.whole.entry if case.whole else case.entry, row))
+                entry = case.whole.entry if case.whole else case.entry
+                again.append(PendingEntry.of(entry, row, self._tables.now()))
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:

@@ -1,6 +1,7 @@
 """Declarations checked as a whole, every fault at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import combinations
 from typing import Any, get_args
 
@@ -97,7 +98,7 @@ def _faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[st
     if declared.each is not None:
         yield from _each_faults(declared, templates)
     if isinstance(declared, Aggregate):
-        yield from _aggregate_faults(declared)
+        yield from _aggregate_faults(declared, templates)
     if isinstance(declared, Top):
         yield from _top_faults(declared)
 
@@ -169,12 +170,13 @@ def _each_faults(declared: Declaration, templates: Sequence[Template]) -> Iterab
         yield f"has 'each', and entity '{declared.of.name}' declares an attribute of that name: '{{each}}' is both"
 
 
-def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
+def _aggregate_faults(declared: Aggregate, templates: Sequence[Template]) -> Iterable[str]:
     if not outputs(declared):
         yield "computes nothing: give it count, sum, average, min, max, distinct, count_where or sum_where"
     for output, each in declared.sum_where.items():
         if not (isinstance(each, tuple) and len(each) == 2 and callable(each[1])):
             yield f"sum_where '{output}' is {each!r}: give a source and a predicate, ('total', is_paid)"
+    yield from _expiry_faults(declared, templates)
     if not 1 <= declared.shards <= MAX_SHARDS:
         yield f"has {declared.shards} shards: give 1 to {MAX_SHARDS}"
     if declared.shards > 1 and declared.distinct:
@@ -182,6 +184,18 @@ def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
     sets = len({*map(str, [*declared.min.values(), *declared.max.values(), *declared.distinct.values()])})
     if (actions := 1 + 2 * (1 + sets)) > ACTIONS:
         yield f"an item that moves would take {actions} actions, and a transaction holds {ACTIONS}"
+
+
+def _expiry_faults(declared: Aggregate, templates: Sequence[Template]) -> Iterable[str]:
+    if (declared.expires_after is None) != (declared.period is None):
+        yield "expires_after and period go together: how long a group's rows stay, and the attribute with its time"
+        return
+    if declared.expires_after is None:
+        return
+    if declared.expires_after < timedelta(days=1):
+        yield f"expires_after is {declared.expires_after}: give at least a day, as long as the stream holds a change"
+    if declared.period not in {name for template in templates for name in template.attributes}:
+        yield f"period is '{declared.period}', which neither pk nor sk names: a group's expiry follows from its key"
 
 
 def _sources(declared: Declaration) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from distributary.derive.contribution import RANK, set_name, shape_of
 from distributary.derive.declarations import Aggregate, Ranked
-from distributary.derive.delta import ITEMS, Edge, Key, RecordedContribution, Row, add, member_partition
+from distributary.derive.delta import EXPIRY, ITEMS, Edge, Key, RecordedContribution, Row, add, member_partition
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION, Figures, Group, at_edges, made_row
 from distributary.derive.verify.expected_rows import Problem, name_of
@@ -137,7 +137,8 @@ def group_of_members(view: View, partition: str) -> tuple[Key, str] | None:
 
 
 def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[str, Members]) -> tuple[Problem, ...]:
-    """`row` is empty if there is none; `members` by partition."""
+    """`row` is empty if there is none; `members` by partition. A group that was written before its view got
+    `expires_after` has members that would never expire, so it is built anew."""
     group, first = Group(row), partitions(view, key)
     if group.building is not None or group.dropping is not None:
         return (Problem("unfinished", name_of(key)),)
@@ -146,6 +147,8 @@ def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[
         for of, at in partitions(view, key, group.incarnation).items()
         if sums.fingerprints.get(first[of], 0) != members.get(at, Members()).fingerprint
     )
+    if not wrong and row and EXPIRY not in row and shape_of(view).until is not None:
+        wrong = tuple(Problem("stale", f"members {at}") for at in partitions(view, key, group.incarnation).values())
     if wrong:
         return wrong
     due = group_row(view, key, row, sums, members)

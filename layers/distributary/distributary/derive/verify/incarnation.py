@@ -36,7 +36,7 @@ from distributary.derive.groups import REVISION, Figures, Group, made_row, under
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transact_items import group_write
 from distributary.derive.transaction_queue import TransactionQueue
-from distributary.derive.transactions import ACTIONS, CANCELLED, PendingEntry, is_busy, lanes
+from distributary.derive.transactions import ACTIONS, CANCELLED, PendingEntry, is_busy, lanes, still_open
 from distributary.derive.verify.group_diff import GroupFinding, ended_row, group_row, sets_of
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.key_owner import item_of_entry
@@ -161,7 +161,8 @@ class GroupBuilder:
         """Keeps the version, as a repair does; see `Repair`."""
         read, recorded = row["version"]["S"], RecordedContribution.read(row)
         kept = replace(entry, version=versions.from_text(read), revision=self.tables.revision())
-        delta = difference(recorded, kept.contribution)
+        kept, counted = still_open(kept, recorded, self.tables.now())
+        delta = difference(counted, kept.contribution)
         due = {key: GroupDelta({}, {}) for key in recorded.shares if (view.name, key) in named}
         return PendingEntry(kept, read, replace(delta, groups={**due, **delta.groups}), recorded)
 
