@@ -9,6 +9,7 @@ from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld, SteppingWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
+from tests.scheduler.expiring import ExpiringWorld
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
@@ -106,6 +107,8 @@ BRANCHES: dict[str, Make] = {
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "derive-stepped": stepped,
+    "derive-expiring": partial(streamed, ExpiringWorld, SAFE),
+    "derive-expiring-repaired": partial(repaired, ExpiringWorld, SAFE),
     "derive-top": partial(streamed, RankedViews, SAFE),
     "derive-top-repaired": partial(repaired, RankedViews, SAFE),
     "index": partial(streamed, IndexWorld, (*SAFE, late)),

@@ -1,5 +1,7 @@
 """Rows that TTL removed are no damage, a closed group is nobody's to repair, an open one is."""
 
+from unittest import mock
+
 import pytest
 
 from distributary.consumer.reconcile import Reconcile
@@ -107,4 +109,16 @@ def test_a_reconcile_leaves_closed_groups_alone(world):
         ends = reconciler(world.branch, lambda: "users", 0)(asked, LONG)
         assert {end.status.value for end in ends} <= {"Applied", "Superseded", "Ignored"}, ends
         assert days(world) == {"DAY#2026-11-04": "2"}
+    assert world.verify().equal
+
+
+@pytest.mark.parametrize("guarded", ["group_verifier", "expected_rows"])
+def test_without_its_guard_verify_takes_what_ttl_took_for_damage(world, guarded):
+    world.now = TTL + 8 * DAY
+    world.take("2026-11-01")
+    if guarded == "expected_rows":
+        world.service.state["ledger"].clear()
+        world.take("2026-11-0")
+    with mock.patch(f"distributary.derive.verify.{guarded}.VERIFIED", -(10**9)):
+        assert not world.verify().equal
     assert world.verify().equal

@@ -213,8 +213,8 @@ def shape_of(view: View) -> Shape:
             return Shape(_nothing, (Edge(RANK, True, None),))
         case Earliest():
             return Shape(_nothing, (Edge(RANK, False, None),))
-        case Top(rows=False) as declared:
-            return Shape(_nothing, (Edge(RANK, not declared.least, declared.into, declared.n),))
+        case Top(rows=False) as top:
+            return Shape(_nothing, (Edge(RANK, not top.least, top.into, top.n),))
     return Shape(_nothing)
 
 

@@ -60,7 +60,7 @@ class Shape(Struct, frozen=True):
     edges: tuple[Edge, ...] = ()
     until: Callable[[Key], int | None] | None = None
 
-    def expiry(self, key: Key) -> Row:
+    def expiry(self, key: Key) -> dict[str, Typed]:
         """The TTL attribute of a group's row and its members'; nothing if they never expire."""
         at = self.until(key) if self.until is not None else None
         return {} if at is None else {EXPIRY: {"N": str(at)}}

@@ -34,7 +34,7 @@ def end_of(period: Value) -> int:
     try:
         return int(_end(period).timestamp()) if isinstance(period, str) else _seconds(period)
     except (ValueError, OverflowError):
-        raise Rejected(f"period: '{period}' is no time; give a time, or a period as date_trunc writes it") from None
+        raise Rejected(f"period: {period!r} is no time; give a time, or a period as date_trunc writes it") from None
 
 
 def closed(until: Until | None, groups: Collection[Key], now: float) -> frozenset[Key]:

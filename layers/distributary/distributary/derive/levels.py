@@ -1,8 +1,9 @@
 """Rows of a derived table as items of further views, which a second derive keeps by the derived table's stream."""
 
 from distributary.derive.declarations import Aggregate, Declaration, Top
+from distributary.derive.delta import EXPIRY
 from distributary.derive.validation import check, outputs
-from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES
+from distributary.derive.view import KEY_ATTRIBUTES
 from distributary.errors import ConfigError
 from distributary.stream.change import Image
 from distributary.stream.entity import Entity

@@ -6,11 +6,12 @@ from itertools import combinations
 from typing import Any, get_args
 
 from distributary.derive.declarations import Aggregate, Declaration, Earliest, Latest, OnExpiry, Projection, Top
+from distributary.derive.delta import EXPIRY
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION
 from distributary.derive.scope import EACH
 from distributary.derive.transactions import ACTIONS
-from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES, Primitive, View
+from distributary.derive.view import KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.computed import attributes_of
