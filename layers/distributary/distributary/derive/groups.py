@@ -202,7 +202,7 @@ def made_row(
     members, and `shown` those members; `underway`: which incarnation it is, and what goes on beside it."""
     state: dict[str, Typed] = {**figures.written(), "edges": {"M": dict(edges)}, **WRITTEN, **underway}
     present = shape.present({}, {}) if figures.empty else shape.present(figures.amounts, figures.different)
-    own = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
+    own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
     return {**shown, **present, **shape.expiry(key), **own}
 
 
