@@ -1,6 +1,7 @@
 """A Top's entries are the first of their group, in order, whatever comes, goes, moves or changes its value."""
 
 from itertools import permutations
+from unittest import mock
 
 import pytest
 
@@ -8,6 +9,8 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Earliest, Entity, Latest, Top, check, rows_of
 from distributary.derive.reader import DerivedTable
 from distributary.errors import ConfigError
+from tests.scheduler.branches import BRANCHES
+from tests.scheduler.runs import play
 from tests.unit.test_ledger import World, edit, gone, order
 
 ORDER = Entity(name="order", keys=("user_id",), attributes=("day", "total", "tags", "when"))
@@ -196,3 +199,29 @@ def test_views_over_a_top_read_its_list():
     assert rows_of(BEST).attributes == ("top", "expires_at")
     with pytest.raises(ConfigError, match="view 'ranked' has rows=True"):
         rows_of(RANKED)
+
+
+@pytest.mark.parametrize(
+    ("change_", "writes"),
+    [
+        (lambda: sold(9, "u-9", 5), 6),
+        (lambda: edit(9, "u-1", total={"N": "7"}), 8),
+        (lambda: order(9, "u-1", total={"N": "2"}, day={"S": "tue"}), 10),
+        (lambda: gone(9, "u-3"), 6),
+    ],
+    ids=["insert", "by changes", "moves", "delete"],
+)
+@pytest.mark.parametrize("view", [BEST, RANKED], ids=["list", "rows"])
+def test_a_change_costs_the_write_units_that_the_docs_say(view, change_, writes):
+    world = World(view)
+    world.deliver(*(sold(n, f"u-{n}", n) for n in range(5)))
+    world.service.write_units = 0
+    assert world.statuses(change_()) == [Status.APPLIED]
+    assert world.service.write_units == writes
+
+
+def test_a_list_that_does_not_look_for_what_follows_is_seen_to_be_wrong():
+    """The schedules of views find it."""
+    blind = mock.patch("distributary.derive.groups._may_follow", return_value=False)
+    with blind, pytest.raises(AssertionError):
+        play(BRANCHES["derive-top"], range(50))
