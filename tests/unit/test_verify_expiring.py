@@ -6,6 +6,7 @@ import pytest
 
 from distributary.consumer.reconcile import Reconcile
 from distributary.derive.factory import reconciler
+from distributary.derive.retire import edges_as_counted
 from tests.replaced import replace
 from tests.unit.test_expiring_groups import DAY, HOUR, PER_DAY, START, at, clock
 from tests.unit.test_verify_derived import World as Verified
@@ -122,3 +123,13 @@ def test_without_its_guard_verify_takes_what_ttl_took_for_damage(world, guarded)
     with mock.patch(f"distributary.derive.verify.{guarded}.VERIFIED", -(10**9)):
         assert not world.verify().equal
     assert world.verify().equal
+
+
+def test_a_sweep_reads_anew_what_open_groups_show_alone(world):
+    key = ("DAY#2026-11-01", "ALL")
+    for each in [each for each in world.derived if each[0].startswith("%") and "2026-11-01" in each[0]]:
+        del world.derived[each]
+    (view,) = world.branch.views
+    assert edges_as_counted(world.tables, view, key, world.derived[key]) is not None
+    world.now = TTL
+    assert edges_as_counted(world.tables, view, key, world.derived[key]) is None
