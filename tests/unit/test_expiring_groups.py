@@ -12,6 +12,7 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, check, date_trunc, expiry
 from distributary.derive.branch import unchecked
 from distributary.derive.delta import RecordedContribution, is_member
+from distributary.derive.described import described, differing
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import decode_item
 from tests.fakes.built import DERIVED, derive
@@ -275,3 +276,13 @@ def replaced(**options):
 def test_an_expiry_that_is_wrong_is_refused_at_load(options, fault):
     with pytest.raises(ConfigError, match=fault):
         check([replaced(**options)])
+
+
+def test_another_expiry_is_another_declaration():
+    plain, short, long = (
+        described(check([view])[0])
+        for view in (replaced(expires_after=None, period=None), PER_DAY, replaced(expires_after=timedelta(days=9)))
+    )
+    assert differing(short, long) == ["expires_after"]
+    assert differing(plain, short) == ["expires_after", "period"]
+    assert not {"expires_after", "period"} & plain.keys()
