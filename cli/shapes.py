@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from distributary.stream.entity import Entity
 
 KINDS = {
-    "VIEWS": ("distributary.derive", ("Projection", "Aggregate", "Latest")),
+    "VIEWS": ("distributary.derive", ("Projection", "Aggregate", "Latest", "Earliest", "Top")),
     "INDEXES": ("distributary.index", ("Index",)),
     "RULES": ("distributary.welcome", ("Rule",)),
     "REPLICA": ("distributary.replicate", ("Mirror", "MultiActive")),

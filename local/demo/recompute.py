@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
-from distributary.derive import Aggregate, Latest
+from distributary.derive import Aggregate, Earliest, Latest, Top
 from distributary.derive.contribution import shard_of
+from distributary.derive.declarations import Ranked
 from distributary.derive.scope import Scope
 from distributary.derive.view import View
 from distributary.stream.change import Change
@@ -25,14 +26,10 @@ def rows(view: View, changes: Sequence[Change]) -> Rows:
         case Aggregate() as declared:
             groups = _grouped(view, items, lambda key, name: shard_of(declared, key, name))
             return {key: _figures(declared, [item for _, item in group]) for key, group in groups.items()}
-        case Latest(by=by):
-            if not isinstance(by, str):
-                raise TypeError("the demo recomputes views that are ordered by an attribute")
-            newest: dict[tuple[str, str], Scope] = {}
-            for key, group in _grouped(view, items, lambda key, _: key).items():
-                if ranked := [each for each in group if each[1].get(by) is not None]:
-                    newest[key] = max(ranked, key=lambda each: (each[1][by], each[0]))[1]
-            return {key: decode_item(view.content(scope)) for key, scope in newest.items()}
+        case Latest() | Earliest() | Top():
+            groups = _grouped(view, items, lambda key, _: key)
+            shown = {key: _first(view.declared, group) for key, group in groups.items()}
+            return {key: _entries(view, scopes) for key, scopes in shown.items() if scopes}
     made = [row for each in items if each.new for row in view.rows(each.new).items()]
     return {key: decode_item(view.content(scope)) for key, scope in made}
 
@@ -46,6 +43,23 @@ def _grouped(
         for key, scope in view.parts(change.new) if change.new is not None else ():
             groups[place(key, name)].append((name, scope))
     return groups
+
+
+def _first(declared: Ranked, group: Sequence[tuple[str, Scope]]) -> list[Scope]:
+    """In the order of the view, as many as its row shows."""
+    if not isinstance(by := declared.by, str):
+        raise TypeError("the demo recomputes views that are ordered by an attribute")
+    least = isinstance(declared, Earliest) or (isinstance(declared, Top) and declared.least)
+    ranked = [each for each in group if each[1].get(by) is not None]
+    ranked.sort(key=lambda each: (each[1][by], each[0]), reverse=not least)
+    return [scope for _, scope in ranked[: declared.n if isinstance(declared, Top) else 1]]
+
+
+def _entries(view: View, scopes: Sequence[Scope]) -> dict[str, Any]:
+    entries = [decode_item(view.content(scope)) for scope in scopes]
+    if not isinstance(view.declared, Top):
+        return entries[0]
+    return {} if view.declared.rows else {view.declared.into: entries}
 
 
 def _figures(declared: Aggregate, items: Sequence[Scope]) -> dict[str, Any]:

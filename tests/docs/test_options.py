@@ -20,7 +20,9 @@ WHERE = {
     "derive": {
         "Projection": ("derive", "## Projection"),
         "Aggregate": ("derive", "## Aggregate"),
-        "Latest": ("derive", "## Latest"),
+        "Latest": ("derive", "## Latest and Earliest"),
+        "Earliest": ("derive", "## Latest and Earliest"),
+        "Top": ("derive", "## Top"),
         "rows_of": ("derive", "## Views over views"),
         "check": ("derive", "## Testing your declarations"),
         "sortable_number": ("derive", "### Numbers that sort"),

@@ -96,8 +96,10 @@ class DynamoDB:
         ScanIndexForward: bool = True,
         Limit: int | None = None,
         ConsistentRead: bool = False,
+        ExclusiveStartKey: Arguments | None = None,
     ) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html, for one partition."""
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html, for one partition. A page that
+        reached its limit has a LastEvaluatedKey, also if nothing follows."""
         with self._lock, _validated("Query"):
             self.calls["Query"] += 1
             table, schema = self._table("Query", TableName)
@@ -107,9 +109,16 @@ class DynamoDB:
                 raise Malformed("Query key condition not supported")
             (wanted,) = (expressions.value(name)["S"] for name in ExpressionAttributeValues)
             places = sorted((key for key in table if key[0] == wanted), key=lambda key: key[1].encode())
-            found = [table[key] for key in (places if ScanIndexForward else places[::-1])[:Limit]]
+            ordered = places if ScanIndexForward else places[::-1]
+            if ExclusiveStartKey is not None:
+                start = tuple(ExclusiveStartKey[name]["S"] for name in schema)[1].encode()
+                ordered = [
+                    key for key in ordered if (key[1].encode() > start) is ScanIndexForward and key[1].encode() != start
+                ]
+            found = [table[key] for key in ordered[:Limit]]
             self.read_units += sum(_read_units(item, ConsistentRead) for item in found)
-            return {"Items": copied(found)}
+            behind = {"LastEvaluatedKey": {name: found[-1][name] for name in schema}} if len(found) == Limit else {}
+            return {"Items": copied(found), **copied(behind)}
 
     def transact_write_items(self, *, TransactItems: list[Arguments]) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html, Put and Delete:

@@ -9,6 +9,7 @@ from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld, SteppingWorld
 from tests.scheduler.derive import KeepingWorld as KeepingViews
 from tests.scheduler.effects import SAFE, Effect, Faults, late
+from tests.scheduler.expiring import ExpiringWorld
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
@@ -92,6 +93,9 @@ def scheduled(seed: int, choices: Choices) -> Playable:
     return Schedule(seed, choices=choices)
 
 
+RankedViews = partial(DeriveWorld, kinds=("newest", "earliest", "best", "least-letters", "ranked"))
+
+
 BRANCHES: dict[str, Make] = {
     "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
@@ -103,6 +107,10 @@ BRANCHES: dict[str, Make] = {
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
     "derive-stepped": stepped,
+    "derive-expiring": partial(streamed, ExpiringWorld, SAFE),
+    "derive-expiring-repaired": partial(repaired, ExpiringWorld, SAFE),
+    "derive-top": partial(streamed, RankedViews, SAFE),
+    "derive-top-repaired": partial(repaired, RankedViews, SAFE),
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
     "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),

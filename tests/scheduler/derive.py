@@ -25,8 +25,9 @@ from tests.simulation.settled import check_settled
 from tests.simulation.tables import STATUSES, TAGS, TOTALS, Table
 from tests.simulation.viewpool import Pooled, pool
 
-FEW = 7
-"""Actions: the ledger's row, a group's row, and what one item that moves changes of its members."""
+FEW = 8
+"""Actions: the ledger's row, a group's row, and what one item that moves, or has three members in a group, changes of
+its members."""
 
 
 class DeriveWorld(World):

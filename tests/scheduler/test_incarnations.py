@@ -8,7 +8,7 @@ from tests.scheduler.effects import Faults, crash_after, crash_before
 from tests.scheduler.race import deleting, deliver, editing, live, neighbour, put, race
 from tests.scheduler.runs import deep, play, play_every, seeds
 
-KINDS = ("sums", "newest", "spread")
+KINDS = ("sums", "newest", "best", "spread")
 FILLED = [neighbour, put(10), deliver]
 MANY = [each if each == "more" else pytest.param(each, marks=pytest.mark.slow) for each in DAMAGE]
 

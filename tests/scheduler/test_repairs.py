@@ -24,6 +24,8 @@ BEFORE = {
 KINDS = {
     "sums": (DeriveWorld, {"kinds": ("sums",)}),
     "latest": (DeriveWorld, {"kinds": ("newest",)}),
+    "top": (DeriveWorld, {"kinds": ("best",)}),
+    "ranked": (DeriveWorld, {"kinds": ("ranked",)}),
     "moving": (DeriveWorld, {"kinds": ("moving",)}),
     "fixed": (DeriveWorld, {"kinds": ("fixed",)}),
     "index": (IndexWorld, {}),

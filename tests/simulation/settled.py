@@ -1,6 +1,7 @@
 """Whether the views hold what the source table determines, recomputed from its history."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from distributary.derive.delta import is_member
@@ -18,11 +19,29 @@ def check_settled(client: Any, derived: str, table: Table, pooled: Sequence[Pool
     rows = scanned(client, derived)
     stands, right = shown(rows), recomputed(table, pooled)
     for view in views:
+        reader = ViewReader(client, derived, view)
         if getattr(view.declared, "shards", 1) > 1:
-            total = ViewReader(client, derived, view).get()
+            total = reader.get()
             stands |= {("ALL", "ALL"): total} if total else {}
+        if getattr(view.declared, "rows", False):
+            check_ranked(reader, table, next(each for each in pooled if each.declared.name == view.name), view)
     assert stands == right, f"\n  stands {stands}\n  right  {right}"
     assert table.items or right or not rows, f"left over {rows}"
+
+
+def check_ranked(reader: ViewReader, table: Table, ranked: Pooled, view: View) -> None:
+    """Fails unless all entries of a Top's groups are read, in order, page by page."""
+    images = [image for name in table.history if (image := _image(table, ranked, name)) and "when" in image]
+    for status in {image["status"]["S"] for image in images if "status" in image}:
+        own = [image for image in images if image.get("status") == {"S": status}]
+        own.sort(key=lambda image: (Decimal(image["when"]["N"]), image["id"]["S"]), reverse=True)
+        entries, start = [], None
+        while True:
+            page = reader.top(status=status, start=start)
+            entries, start = [*entries, *page.rows], page.next
+            if start is None:
+                break
+        assert [each["id"] for each in entries] == [image["id"]["S"] for image in own], f"{view.name} {status}"
 
 
 def recomputed(table: Table, pooled: Sequence[Pooled]) -> Rows:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
-from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
+from distributary.derive import Aggregate, Earliest, Entity, Latest, Projection, Top, type_is
 
 ITEM = Entity(name="item", keys=("id",), attributes=("type", "status", "total", "tags", "when", "name"))
 KIND = Entity(name="kind", keys=ITEM.keys, attributes=ITEM.attributes, where=type_is("a"))
@@ -111,6 +111,47 @@ def newest(images: Iterable[Image]) -> Rows:
             _, _, image = max(timed, key=lambda entry: entry[:2])
             rows["LATEST", escaped(status, "")] = {"item": image["id"]["S"], "name": image["name"]["S"]}
     return rows
+
+
+def earliest(images: Iterable[Image]) -> Rows:
+    rows = {}
+    for status, each in grouped(images).items():
+        timed = [(Decimal(image["when"]["N"]), image["id"]["S"], image) for image in each if "when" in image]
+        if timed:
+            _, id, image = min(timed, key=lambda entry: entry[:2])
+            rows["EARLIEST", escaped(status, "")] = {"item": id, "name": image["name"]["S"]}
+    return rows
+
+
+def best(images: Iterable[Image]) -> Rows:
+    """The two greatest of each status."""
+    rows = {}
+    for status, each in grouped(images).items():
+        timed = [(Decimal(image["when"]["N"]), image["id"]["S"], image) for image in each if "when" in image]
+        if ordered := sorted(timed, key=lambda entry: entry[:2], reverse=True)[:2]:
+            entries = [{"id": id, "name": image["name"]["S"]} for _, id, image in ordered]
+            rows["BEST", escaped(status, "")] = {"top": entries}
+    return rows
+
+
+def least_letters(images: Iterable[Image]) -> Rows:
+    """The three least of all letters, each as often as an item's texts have it."""
+    found = [
+        (letter, image["id"]["S"], at)
+        for image in images
+        for at, letter in enumerate(image["name"]["S"] * 2 + image["type"]["S"])
+    ]
+    entries = [{"letter": letter, "of": id} for letter, id, _ in sorted(found)[:3]]
+    return {("LEAST", "ALL"): {"three": entries}} if entries else {}
+
+
+def per_rank(images: Iterable[Image]) -> Rows:
+    """Groups whose rows show nothing: their entries are rows that a reader asks for."""
+    return {("RANKED", escaped(status, "")): {} for status, each in grouped(images).items() if _timed(each)}
+
+
+def _timed(images: list[Image]) -> bool:
+    return any("when" in image for image in images)
 
 
 def signs(images: Iterable[Image]) -> Rows:
@@ -243,6 +284,45 @@ def pool(keep: bool, shards: int) -> list[Pooled]:
                 **expiry,
             ),
             newest,
+        ),
+        Pooled(
+            Earliest(
+                name="earliest",
+                of=ITEM,
+                pk="EARLIEST",
+                sk="{status}",
+                by="when",
+                keep=("name",),
+                rename={"id": "item"},
+                **expiry,
+            ),
+            earliest,
+        ),
+        Pooled(
+            Top(name="best", n=2, of=ITEM, pk="BEST", sk="{status}", by="when", keep=("id", "name"), **expiry),
+            best,
+        ),
+        Pooled(
+            Top(
+                name="least-letters",
+                n=3,
+                of=KIND,
+                pk="LEAST",
+                sk="ALL",
+                by="each",
+                each=lambda item: list(str(item["name"]) * 2 + str(item["type"])),
+                least=True,
+                into="three",
+                compute={"letter": lambda item: item["each"]},
+                rename={"id": "of"},
+                **expiry,
+            ),
+            least_letters,
+            is_a,
+        ),
+        Pooled(
+            Top(name="ranked", n=2, of=ITEM, pk="RANKED", sk="{status}", by="when", rows=True, keep=("id",), **expiry),
+            per_rank,
         ),
         Pooled(
             Aggregate(

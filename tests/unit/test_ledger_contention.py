@@ -179,9 +179,9 @@ def test_changes_of_one_group_are_side_by_side_where_one_change_joins_two():
     world = World(SALES)
     days = [({"S": "mon"}, {"S": "tue"})[n % 2] for n in range(120)]
     planned = [entries(world.views, order(n, f"u-{n}", day=day))[0] for n, day in enumerate(days)]
-    cases = [PendingEntry.of(entry, {}) for each in planned for entry in each]
+    cases = [PendingEntry.of(entry, {}, 0) for each in planned for entry in each]
     (joined,), (moved,) = (entries(world.views, order(n, "joins", day=days[n]))[0] for n in (0, 1))
-    cases.append(PendingEntry.of(moved, world.branch.ledger.tables.row(joined, {})))
+    cases.append(PendingEntry.of(moved, world.branch.ledger.tables.row(joined, {}), 0))
     (lane,) = lanes(cases)
     assert sum(len(set().union(*(case.delta.groups for case in each))) for each in lane) == 3
 

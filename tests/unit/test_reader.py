@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
-from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive import Aggregate, Entity, Latest, Projection, Top
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.factory import build
 from distributary.derive.reader import DerivedTable
@@ -31,6 +31,8 @@ VIEWS = [
     Aggregate(name="spread", of=ORDER, pk="S#{customer}", sk="ALL", count="orders", max={"most": "total"}, shards=5),
     Aggregate(name="sold", of=ORDER, pk="SKU#{each.sku}", sk="SOLD", each="lines", count="lines"),
     Latest(name="last", of=ORDER, pk="C#{customer}", sk="LAST#", by="at", keep=("total",)),
+    Top(name="best", n=3, of=ORDER, pk="C#{customer}", sk="BEST#", by="total", keep=("total",)),
+    Top(name="ranked", n=4, of=ORDER, pk="C#{customer}", sk="RANKED#", by="total", rows=True, keep=("total",)),
 ]
 
 
@@ -75,6 +77,18 @@ def test_a_row_comes_with_what_its_key_holds(derived):
     assert derived["last"].get(customer="bob") == {"customer": "bob", "total": 11}
     assert derived["sold"].get({"each.sku": "a#b"}) == {"each.sku": "a#b", "lines": 20}
     assert derived["sales"].get(customer="eve", consistent=True) is None
+
+
+def test_the_first_of_a_group_are_read_with_its_row_or_page_by_page(derived):
+    assert [entry["total"] for entry in derived["best"].top(customer="ada").rows] == [14, 12, 10]
+    assert derived["best"].get(customer="ada")["top"][0] == {"total": 14}
+    found, start = [], None
+    while len(found) < 15:
+        page = derived["ranked"].top(customer="ada", start=start)
+        assert 1 <= len(page.rows) <= 4
+        found, start = [*found, *(entry["total"] for entry in page.rows)], page.next
+    assert found == list(range(14, -15, -2))
+    assert derived["ranked"].top(customer="eve").rows == []
 
 
 def test_the_shards_of_a_group_are_read_as_one(derived):

@@ -10,7 +10,7 @@ from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import APPLIED, SUPERSEDED
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
-from distributary.derive import Aggregate, Entity, Latest, Projection, check
+from distributary.derive import Aggregate, Entity, Latest, Projection, Top, check
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.command import lines
 from distributary.derive.verify.expected_rows import Problem
@@ -50,6 +50,7 @@ DECLARED = [
     ),
     Aggregate(name="spread", of=USER, pk="ALL", sk="ALL", count="users", shards=3),
     Latest(name="newest", of=USER, pk="NEWEST", sk="{status}", by="total", keep=("name",)),
+    Top(name="best", n=2, of=USER, pk="BEST", sk="{status}", by="total", keep=("name",)),
 ]
 VIEWS = check(DECLARED)
 
@@ -137,7 +138,7 @@ def test_a_missing_a_stale_and_a_dead_row_are_found_and_repaired(world: World, k
         assert gone not in world.derived
 
 
-@pytest.mark.parametrize("key", [("SUM", "a#b"), ("NEWEST", "c")])
+@pytest.mark.parametrize("key", [("SUM", "a#b"), ("NEWEST", "c"), ("BEST", "c")])
 def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World, key: Any) -> None:
     row = world.derived[key]
     shown = "users" if "users" in row else "name"

@@ -193,5 +193,5 @@ def test_each_view_stands_on_what_its_declaration_needs():
         ["lookup", "Ledger", "4", "4, moved 6", "4"],
         ["index", "Ledger", "2 + 2 a row", "2 + 2 a row that differs", "2 + 2 a row"],
         ["totals", "Ledger", "6", "4 to 8, moved 10", "6"],
-        ["latest", "Ledger", "6", "6, moved 10", "6"],
+        ["latest", "Ledger", "6", "6 to 8, moved 10", "6"],
     ]

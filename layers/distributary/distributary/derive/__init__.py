@@ -1,6 +1,6 @@
-"""Derived tables: rows of items under other keys, totals of groups, and each group's latest item."""
+"""Derived tables: rows of items under other keys, totals of groups, and the first items of each group."""
 
-from distributary.derive.declarations import Aggregate, Latest, Projection
+from distributary.derive.declarations import Aggregate, Earliest, Latest, Projection, Top
 from distributary.derive.levels import rows_of
 from distributary.derive.validation import check
 from distributary.stream.computed import date_trunc, json_field, lower, nested, split_part
@@ -10,9 +10,11 @@ from distributary.stream.sort_key import sortable_number
 
 __all__ = [
     "Aggregate",
+    "Earliest",
     "Entity",
     "Latest",
     "Projection",
+    "Top",
     "check",
     "date_trunc",
     "electro_entity",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from distributary.derive.declarations import Aggregate, Latest, Projection
+from distributary.derive.declarations import Aggregate, Earliest, Latest, Projection, Ranked, Top
 from distributary.derive.delta import (
     ITEMS,
     Contribution,
@@ -17,6 +17,7 @@ from distributary.derive.delta import (
     Shape,
     Share,
     add,
+    size_of,
     typed_key,
 )
 from distributary.derive.scope import Scope, read
@@ -29,10 +30,17 @@ from distributary.stream.entity import Predicate
 from distributary.stream.keys import PARTITION_KEY_BYTES, bounded, identity, item_identity, table_of
 from distributary.stream.sort_key import sortable
 
+_NONE = Share({})
 ENTRY_ID_BYTES = 1024
 _MEMBER_BYTES = 1024
 _RANK_BYTES, _TIE_BYTES = 600, 400
-_RANK = "rank"
+RANK = "rank"
+"""The set of the members that a view orders."""
+
+_ROW_BYTES = 400_000
+"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+400 KB an item, of which some is kept back for the group's key and figures."""
+
 _QUOTIENT = Context(prec=38, Emin=-999, Emax=999)
 _SMALLEST = -130
 
@@ -49,6 +57,7 @@ def entry_of(view: View, change: Change) -> Entry:
         contribution,
         shape_of(view),
         if_present=not held and view.found_nothing(change),
+        spare=view.found_nothing(change),
         mark=view.mark(change),
     )
 
@@ -70,10 +79,11 @@ def contribution_of(view: View, item: Image, change: Change) -> Contribution:
         return Contribution({key: {**typed_key(key), **view.content(scope)} for key, scope in rows})
     shares: dict[Key, Share] = {}
     for key, scope in view.parts(item):
-        if isinstance(declared, Latest):
-            share = _shown(view, declared, scope, _item(change))
+        if isinstance(declared, Ranked):
+            share = _ranked(view, declared, scope, _item(change), shares.get(key, _NONE))
         else:
             key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
+            view.until(key)
             share = _share(declared, scope)
         if share is not None:
             shares[key] = _together(shares[key], share) if key in shares else share
@@ -86,11 +96,28 @@ def _together(one: Share, other: Share) -> Share:
     return Share({**one.amounts, **amounts}, {**one.members, **other.members})
 
 
-def _shown(view: View, declared: Latest, scope: Scope, name: str) -> Share | None:
+def _ranked(view: View, declared: Ranked, scope: Scope, name: str, others: Share) -> Share | None:
+    """Of an item or its member; `others`: of the item's members before it, in the same group. Those of an equal value
+    are numbered."""
     value = read("'by'", declared.by, scope)
     if value is None:
         return None
-    return Share({ITEMS: Decimal(1)}, {(_RANK, rank(value, name)): {"M": view.content(scope)}})
+    place, content = rank(value, name), view.content(scope)
+    equal = sum(1 for _, other in others.members if other.startswith(place))
+    if isinstance(declared, Top) and not declared.rows:
+        _check_size(declared, content)
+    return Share({ITEMS: Decimal(1)}, {(RANK, f"{place}\0{equal:04}" if equal else place): {"M": content}})
+
+
+def _check_size(declared: Top, content: Row) -> None:
+    """A list that holds `n` entries of this size fits, whatever the others are: so no delete is ever refused because
+    the entry that follows is too large."""
+    most = _ROW_BYTES // declared.n - _MEMBER_BYTES - 8
+    if (many := size_of(content)) > most:
+        raise Rejected(
+            f"an entry of '{declared.into}' would have about {many} bytes, and {declared.n} fit into a row with "
+            f"{most} each: keep less, lower n, or set rows=True"
+        )
 
 
 def shard_of(declared: Aggregate, key: Key, item: str) -> Key:
@@ -180,9 +207,14 @@ def shape_of(view: View) -> Shape:
         case Aggregate() as declared:
             edges = [Edge(set_name(name, source), False, name) for name, source in declared.min.items()]
             edges += [Edge(set_name(name, source), True, name) for name, source in declared.max.items()]
-            return Shape(lambda amounts, different: present(declared, amounts, different), tuple(edges))
+            until = view.until if declared.expires_after is not None else None
+            return Shape(lambda amounts, different: present(declared, amounts, different), tuple(edges), until)
         case Latest():
-            return Shape(_nothing, (Edge(_RANK, True, None),))
+            return Shape(_nothing, (Edge(RANK, True, None),))
+        case Earliest():
+            return Shape(_nothing, (Edge(RANK, False, None),))
+        case Top(rows=False) as top:
+            return Shape(_nothing, (Edge(RANK, not top.least, top.into, top.n),))
     return Shape(_nothing)
 
 

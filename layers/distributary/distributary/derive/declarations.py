@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -88,6 +89,10 @@ class Aggregate:
         shards: How many rows a group is spread over, 1 to 100. `ViewReader.get` combines them.
         on_expiry: What follows when the source's TTL deletes the item: `"remove"` subtracts what it added, `"keep"`
             leaves it in the figures.
+        expires_after: How long after the end of its `period` a group's rows expire, at least a day; never if None. One
+            hour before that the group is closed: no change is counted in it any more, and none makes it again.
+        period: The attribute with the group's time, which `pk` or `sk` names: what `date_trunc` returns, an ISO 8601
+            text, or epoch seconds. An item with another value is parked.
     """
 
     name: str
@@ -107,6 +112,8 @@ class Aggregate:
     where: Predicate | None = None
     shards: int = 1
     on_expiry: OnExpiry = "remove"
+    expires_after: timedelta | None = None
+    period: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,4 +150,84 @@ class Latest:
     on_expiry: OnExpiry = "remove"
 
 
-Declaration = Projection | Aggregate | Latest
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earliest:
+    """One row for each group of items, with the content of the item whose `by` is least. If two are equal, the item
+    with the lesser key is shown.
+
+    Attributes:
+        name: The view's name, as for `Projection`.
+        of: The entity.
+        pk: The group's partition key, a template; at most 2,048 bytes.
+        sk: The group's sort key, a template; at most 1,024 bytes.
+        by: An attribute that is a string, a number or a binary, or a function of the item. Items without it are left
+            out.
+        keep: What the row holds, as for `Projection`.
+        rename: As for `Projection`.
+        compute: As for `Projection`.
+        each: As for `Aggregate`: each member takes part in the group that its key names.
+        where: Which items take part; all of them if None.
+        on_expiry: As for `Latest`.
+    """
+
+    name: str
+    of: Entity
+    pk: str
+    sk: str
+    by: str | Callable[[Image], Value]
+    keep: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
+    each: Each = None
+    where: Predicate | None = None
+    on_expiry: OnExpiry = "remove"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Top:
+    """The first `n` items of each group in the order of `by`, as a list in the group's row, or with `rows` as rows that
+    `ViewReader.top` reads page by page. Items with an equal `by` are in the order of their keys.
+
+    Attributes:
+        name: The view's name, as for `Projection`.
+        n: How many entries the list has, 1 to 100; with `rows` how many a page of `ViewReader.top` has.
+        of: The entity.
+        pk: The group's partition key, a template; at most 2,048 bytes.
+        sk: The group's sort key, a template; at most 1,024 bytes.
+        by: An attribute that is a string, a number or a binary, or a function of the item. Items without it are left
+            out.
+        least: The least `by` comes first, not the greatest.
+        rows: Entries are rows of their own, and the group's row has no list: any number can be read, and an entry may
+            have up to 400 KB.
+        into: The row's attribute for the list.
+        keep: What an entry holds, as for a row of `Projection`. The entries of a list may be so large that `n` of them
+            fit into a row of 400 KB; an item with a larger one is parked.
+        rename: As for `Projection`.
+        compute: As for `Projection`.
+        each: As for `Aggregate`: each member is an entry of the group that its key names.
+        where: Which items take part; all of them if None.
+        on_expiry: What follows when the source's TTL deletes an item: `"remove"` takes its entry away, `"keep"` leaves
+            it.
+    """
+
+    name: str
+    n: int
+    of: Entity
+    pk: str
+    sk: str
+    by: str | Callable[[Image], Value]
+    least: bool = False
+    rows: bool = False
+    into: str = "top"
+    keep: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
+    each: Each = None
+    where: Predicate | None = None
+    on_expiry: OnExpiry = "remove"
+
+
+Ranked = Latest | Earliest | Top
+"""Views that order the items of a group: `Latest` and `Earliest` show the first one."""
+
+Declaration = Projection | Aggregate | Ranked

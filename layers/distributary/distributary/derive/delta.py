@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subnormal
+from typing import Any
 
 from distributary.stream.canonical import digest
 from distributary.stream.codec import Typed, number_text
@@ -21,6 +22,9 @@ def typed_key(key: Key) -> dict[str, Typed]:
 MemberName = tuple[str, str]
 """The set that a member belongs to, and its place in the set's order."""
 
+EXPIRY = "expires_at"
+"""The derived table's TTL attribute; N, epoch seconds."""
+
 ITEMS = "items"
 """The amount by which every share counts its item: a group of none is gone."""
 
@@ -29,11 +33,18 @@ _WIDE = Context(prec=600, Emin=-999, Emax=999, traps=[Inexact, InvalidOperation,
 
 
 class Edge(Struct, frozen=True):
-    """The first or last member of a set, shown in the group's row: under a name, or spread if the name is None."""
+    """The first or last members of a set, shown in the group's row: a single one under a name, or spread if the name is
+    None; or, if `many` is a number, at most so many of them as a list, from that end inwards."""
 
     of: str
     last: bool
     output: str | None
+    many: int | None = None
+
+    @property
+    def size(self) -> int:
+        """How many members it shows at most."""
+        return self.many or 1
 
     @property
     def name(self) -> str:
@@ -43,10 +54,16 @@ class Edge(Struct, frozen=True):
 
 class Shape(Struct, frozen=True):
     """How a view's group rows look: `present` makes the visible attributes of the amounts and of the count of
-    different members of each set (`{set: count}`)."""
+    different members of each set (`{set: count}`). `until`: when they expire, None if never; see `expiry.Until`."""
 
     present: Callable[[Mapping[str, Decimal], Mapping[str, Decimal]], Row]
     edges: tuple[Edge, ...] = ()
+    until: Callable[[Key], int | None] | None = None
+
+    def expiry(self, key: Key) -> dict[str, Typed]:
+        """The TTL attribute of a group's row and its members'; nothing if they never expire."""
+        at = self.until(key) if self.until is not None else None
+        return {} if at is None else {EXPIRY: {"N": str(at)}}
 
 
 class Share(Struct, frozen=True):
@@ -67,7 +84,8 @@ class Entry(Struct, frozen=True):
     """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
     repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
     `mark`: of what outlives its item, see `version.KEPT`. `rest`: of a step towards it, what the ledger remembers
-    besides `contribution`; see `PendingEntry.step`."""
+    besides `contribution`; see `PendingEntry.step`. `closed`: what it goes on to remember of groups that are closed,
+    see `expiry`. `spare`: if it comes alone, contributes nothing and nothing is recorded, it need not be written."""
 
     id: str
     view: str
@@ -78,6 +96,8 @@ class Entry(Struct, frozen=True):
     if_present: bool = False
     mark: str = ""
     rest: "RecordedContribution | None" = None
+    spare: bool = False
+    closed: "RecordedContribution | None" = None
 
 
 class RecordedContribution(Struct, frozen=True):
@@ -115,6 +135,10 @@ class RecordedContribution(Struct, frozen=True):
                 {(of, sort): kept for of, sort, kept in map(_strings, members["L"])},
             )
         return cls(rows, shares, marks)
+
+    def only(self, keys: Collection[Key]) -> "RecordedContribution":
+        """What it says of some groups."""
+        return self.without([key for key in (*self.rows, *self.shares) if key not in keys])
 
     def without(self, keys: Collection[Key]) -> "RecordedContribution":
         """What is left of it."""
@@ -222,6 +246,18 @@ def member_partition(view: str, group: Key, of: str, incarnation: str = "") -> s
     """The partition that holds the members of one set of one incarnation of a group, in their order."""
     within = f"%{incarnation}|" if incarnation else ""
     return bounded(f"%m{view}|{within}{of}|{group[0]}|{group[1]}", PARTITION_KEY_BYTES)
+
+
+def size_of(content: Any) -> int:
+    """About the bytes of anything made of typed attributes."""
+    match content:
+        case str() | bytes():
+            return 4 * len(content) if isinstance(content, str) and not content.isascii() else len(content)
+        case Mapping():
+            return sum(3 + size_of(name) + size_of(value) for name, value in content.items())
+        case list() | tuple():
+            return 3 + sum(1 + size_of(member) for member in content)
+    return 24
 
 
 def _list(*texts: str) -> Typed:

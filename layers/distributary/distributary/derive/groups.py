@@ -82,10 +82,17 @@ class Group(Struct, frozen=True):
         found = self._building
         return Figures(_numbers(found.get("amounts")), _numbers(found.get("different")), self.built)
 
-    def edge(self, edge: Edge) -> str | None:
-        """The place of the first or last member."""
-        known = self.state.get("edges", {"M": {}})["M"].get(edge.name)
-        return known["S"] if known else None
+    def shown(self, edge: Edge) -> dict[str, Typed]:
+        """Place and value of the members that the row shows at an edge, in order. None if it shows them in another
+        form, as an earlier declaration did."""
+        known = self.state.get("edges", {"M": {}})["M"].get(edge.name, {})
+        if edge.many is not None:
+            places = [place["S"] for place in known.get("L", ())]
+            entries = self.row.get(edge.output or "", {}).get("L", ())
+            return dict(zip(places, entries, strict=True)) if len(places) == len(entries) else {}
+        if "S" not in known or (edge.output is not None and edge.output not in self.row):
+            return {}
+        return {known["S"]: {"M": self.row} if edge.output is None else self.row[edge.output]}
 
     def count(self, member: MemberName) -> int:
         """How many items count for a member."""
@@ -137,9 +144,25 @@ Neighbours = Mapping[Edge, Sequence[tuple[str, Typed]]]
 
 
 def lost_edges(group: Group, shape: Shape, delta: GroupDelta) -> list[Edge]:
-    """Edges whose member is removed: the next one must be looked up."""
-    gone = {name for name, (count, _) in delta.members.items() if group.count(name) + count == 0}
-    return [edge for edge in shape.edges if (edge.of, group.edge(edge)) in gone]
+    """Edges at which a member that the row does not show may take the place of one that is removed: it must be looked
+    up."""
+    return [edge for edge in shape.edges if _may_follow(group, edge, delta)]
+
+
+def _may_follow(group: Group, edge: Edge, delta: GroupDelta) -> bool:
+    """All that the row does not show is behind the last that it shows. So nothing of it follows as long as the row can
+    be filled with what is not behind that one."""
+    before = list(group.shown(edge))
+    if group.figures.different.get(edge.of, 0) <= len(before):
+        return False
+    now = {sort: group.count((of, sort)) + count for (of, sort), (count, _) in delta.members.items() if of == edge.of}
+    kept = {place for place in before if now.get(place, 1) > 0}
+    added = {place for place, many in now.items() if many > 0 and before and _in_front(edge, place, before[-1])}
+    return len(kept | added) < edge.size
+
+
+def _in_front(edge: Edge, place: str, other: str) -> bool:
+    return place.encode() > other.encode() if edge.last else place.encode() < other.encode()
 
 
 def advance(
@@ -156,9 +179,9 @@ def advance(
     stay as they are while another incarnation is built. Raises Rejected for an amount beyond 38 digits."""
     begun: Figures | None = None
     if group.building is not None and built is not None:
-        begun = _moved(view, key, group.built_figures, built, group.building)
+        begun = _moved(view, key, shape, group.built_figures, built, group.building)
     try:
-        now = _moved(view, key, group.figures, delta, group.incarnation)
+        now = _moved(view, key, shape, group.figures, delta, group.incarnation)
     except Torn:
         if begun is None:
             raise
@@ -167,8 +190,7 @@ def advance(
     underway = _underway(group, begun)
     if now.empty and not {"building", "dropping"} & underway.keys():
         return NewGroupState(None, now.members)
-    places, shown = ({}, {}) if now.empty else _edges(group, shape, now.members, neighbours)
-    edges: dict[str, Typed] = {name: {"S": place} for name, place in places.items()}
+    edges, shown = ({}, {}) if now.empty else at_edges(_edges(group, shape, now.members, neighbours))
     row = made_row(key, shape, now, edges, shown, underway)
     return NewGroupState({**row, REVISION: {"S": revision}}, now.members, begun.members if begun else {})
 
@@ -180,7 +202,8 @@ def made_row(
     members, and `shown` those members; `underway`: which incarnation it is, and what goes on beside it."""
     state: dict[str, Typed] = {**figures.written(), "edges": {"M": dict(edges)}, **WRITTEN, **underway}
     present = shape.present({}, {}) if figures.empty else shape.present(figures.amounts, figures.different)
-    return {**shown, **present, "pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
+    own: dict[str, Typed] = {"pk": {"S": key[0]}, "sk": {"S": key[1]}, STATE: {"M": state}}
+    return {**shown, **present, **shape.expiry(key), **own}
 
 
 def _underway(group: Group, begun: Figures | None) -> dict[str, Typed]:
@@ -193,11 +216,13 @@ def under_construction(incarnation: str, figures: Figures) -> Typed:
     return {"M": {"id": {"S": incarnation}, **figures.written()}}
 
 
-def _moved(view: str, key: Key, figures: Figures, delta: GroupDelta, incarnation: str) -> Figures:
+def _moved(view: str, key: Key, shape: Shape, figures: Figures, delta: GroupDelta, incarnation: str) -> Figures:
     """One incarnation with its delta. Raises Torn."""
+    expiry = shape.expiry(key) if delta.members else {}
     members = {
-        name: _member(member_key(view, key, name, incarnation), figures, name, *change)
+        name: None if row is None else {**row, **expiry}
         for name, change in delta.members.items()
+        for row in [_member(member_key(view, key, name, incarnation), figures, name, *change)]
     }
     amounts = dict(figures.amounts)
     for name, amount in delta.amounts.items():
@@ -233,32 +258,34 @@ def _edges(
     shape: Shape,
     members: Mapping[MemberName, Row | None],
     neighbours: Neighbours,
-) -> tuple[dict[str, str], dict[str, Typed]]:
-    """Each edge's place, and the attributes that show the member at it."""
-    places: dict[str, str] = {}
-    shown: dict[str, Typed] = {}
+) -> dict[Edge, list[tuple[str, Typed]]]:
+    """Place and value of the members at each edge, from there inwards."""
+    found: dict[Edge, list[tuple[str, Typed]]] = {}
     for edge in shape.edges:
         own = {sort: row for (of, sort), row in members.items() if of == edge.of}
-        there = {sort: row["value"] for sort, row in own.items() if row is not None}
-        there |= {place: value for place, value in neighbours.get(edge, ()) if place not in own}
-        before = group.edge(edge)
-        candidates = {*there, *(() if before is None or before in own else (before,))}
-        if not candidates:
+        known = {**dict(neighbours.get(edge, ())), **group.shown(edge)}
+        there = {place: value for place, value in known.items() if place not in own}
+        there |= {sort: row["value"] for sort, row in own.items() if row is not None}
+        ordered = sorted(there.items(), key=lambda each: each[0].encode(), reverse=edge.last)
+        found[edge] = ordered[: edge.size]
+    return found
+
+
+def at_edges(found: Mapping[Edge, Sequence[tuple[str, Typed]]]) -> tuple[dict[str, Typed], dict[str, Typed]]:
+    """The members at each edge, place and value, as a group's row remembers their places, and as it shows them."""
+    places: dict[str, Typed] = {}
+    shown: dict[str, Typed] = {}
+    for edge, members in found.items():
+        if not members:
             continue
-        place = max(candidates, key=str.encode) if edge.last else min(candidates, key=str.encode)
-        places[edge.name] = place
-        shown |= _shown(edge, there[place]) if place in there else _kept(edge, group.row)
+        if edge.many is not None:
+            places[edge.name] = {"L": [{"S": place} for place, _ in members]}
+            shown[str(edge.output)] = {"L": [value for _, value in members]}
+            continue
+        ((place, value),) = members
+        places[edge.name] = {"S": place}
+        shown |= {edge.output: value} if edge.output else dict(value.get("M", {}))
     return places, shown
-
-
-def _shown(edge: Edge, value: Typed) -> dict[str, Typed]:
-    return {edge.output: value} if edge.output else dict(value["M"])
-
-
-def _kept(edge: Edge, row: Row) -> dict[str, Typed]:
-    if edge.output:
-        return {edge.output: row[edge.output]}
-    return dict(row)
 
 
 def _numbers(typed: Typed | None) -> dict[str, Decimal]:

@@ -16,6 +16,7 @@ Ledger rows live in a table of their own: derived tables hold nothing that a rea
 key (`id`), TTL and permissions are its own.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
@@ -43,6 +44,7 @@ class Ledger(Struct, frozen=True):
         """One outcome per entry, in order."""
         newest = _newest(entries)
         binding = {entry.id for entry in entries if not entry.if_present}
+        many = Counter(entry.id for entry in entries)
         ends: dict[str, Outcome] = {}
         cases: list[PendingEntry] = []
         for entry, row in zip(newest, self._rows(newest, deadline), strict=True):
@@ -53,7 +55,10 @@ class Ledger(Struct, frozen=True):
             elif entry.id not in binding and RecordedContribution.read(row) == RecordedContribution():
                 ends[entry.id] = IGNORED
             else:
-                cases.append(PendingEntry.of(entry, row))
+                cases.append(PendingEntry.of(entry, row, self.tables.now()))
+        late = {case.entry.id for case in cases if case.is_late and case.entry.spare and many[case.entry.id] == 1}
+        ends |= dict.fromkeys(late, IGNORED)
+        cases = [case for case in cases if case.entry.id not in late]
         ends |= self._settle(lanes(cases), deadline)
         chosen = set(map(id, newest))
         return [ends[entry.id] if id(entry) in chosen else SUPERSEDED for entry in entries]

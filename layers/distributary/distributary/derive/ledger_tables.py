@@ -5,13 +5,15 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import Deadline
-from distributary.derive.delta import Contribution, Entry, Key, RecordedContribution, Row, typed_key
+from distributary.derive.delta import Entry, Key, RecordedContribution, Row, typed_key
 from distributary.derive.format import UNFINISHED, WRITTEN, check_derived_row, marked
-from distributary.dynamodb.requests import batch_get, called
+from distributary.dynamodb import table_reader
+from distributary.dynamodb.requests import batch_get
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
 
@@ -21,7 +23,7 @@ class LedgerTables:
     """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, `unfinished`
     (BOOL) if that is only a part of what the version contributes, in a view that keeps what TTL takes `kept` (BOOL,
     whether TTL took the item), and `expires_at` (N, epoch seconds, the table's TTL attribute) on the rows of items that
-    contribute nothing any more; `derived` has `pk` and `sk` (S)."""
+    contribute nothing any more, or only to groups that expire; `derived` has `pk` and `sk` (S)."""
 
     client: Any
     ledger: str
@@ -47,17 +49,8 @@ class LedgerTables:
 
     def members(self, partition: str, many: int, from_last: bool) -> list[tuple[str, Typed]]:
         """Place and value of members of a set, from its first or last on, consistent. Raises as `derived_rows`."""
-        answer = called(
-            self.client.query,
-            "member Query",
-            TableName=self.derived,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": {"S": partition}},
-            ScanIndexForward=not from_last,
-            Limit=many,
-            ConsistentRead=True,
-        )
-        return [(row["sk"]["S"], row["value"]) for row in map(check_derived_row, answer["Items"])]
+        rows = islice(table_reader.partition(self.client, self.derived, partition, many, from_last), many)
+        return [(row["sk"]["S"], row["value"]) for row in map(check_derived_row, rows)]
 
     def row(self, entry: Entry, marks: Mapping[Key, str]) -> dict[str, Typed]:
         """The ledger row that an entry leaves behind: a tombstone if it contributes nothing. `marks`: by group, the
@@ -70,11 +63,14 @@ class LedgerTables:
         recorded = RecordedContribution.of(entry.contribution, marks)
         if entry.rest is not None:
             return row | recorded.beside(entry.rest).written() | marked(entry.mark) | UNFINISHED
-        row |= recorded.written()
-        if entry.contribution != Contribution():
+        whole = recorded if entry.closed is None else recorded.beside(entry.closed)
+        row |= whole.written()
+        if whole != RecordedContribution():
             row |= marked(entry.mark)
-        else:
-            row["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
+        ends = [entry.shape.until(key) for key in whole.shares] if entry.shape.until is not None else []
+        if whole == RecordedContribution() or (ends and None not in ends):
+            last = max([int(self.now()), *(end for end in ends if end is not None)])
+            row["expires_at"] = {"N": str(last + self.days * 86_400)}
         return row
 
     def pause(self, tries: int, deadline: Deadline) -> None:

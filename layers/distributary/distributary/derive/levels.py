@@ -1,8 +1,9 @@
 """Rows of a derived table as items of further views, which a second derive keeps by the derived table's stream."""
 
-from distributary.derive.declarations import Aggregate, Declaration
+from distributary.derive.declarations import Aggregate, Declaration, Top
+from distributary.derive.delta import EXPIRY
 from distributary.derive.validation import check, outputs
-from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES
+from distributary.derive.view import KEY_ATTRIBUTES
 from distributary.errors import ConfigError
 from distributary.stream.change import Image
 from distributary.stream.entity import Entity
@@ -25,11 +26,15 @@ def rows_of(view: Declaration, table: str | None = None) -> Entity:
         The entity.
 
     Raises:
-        ConfigError: The view is wrong, or has `shards`: then a row is a part of a group, and tells nothing alone.
+        ConfigError: The view is wrong, or has `shards`: then a row is a part of a group, and tells nothing alone. Or it
+            is a Top with `rows`, whose groups' rows show nothing.
     """
     (checked,) = check([view])
     if isinstance(view, Aggregate) and view.shards > 1:
         raise ConfigError(f"view '{view.name}' has shards, so none of its rows is a whole group: give it shards=1")
+
+    if isinstance(view, Top) and view.rows:
+        raise ConfigError(f"view '{view.name}' has rows=True, so its groups' rows show no entries: leave rows out")
 
     def where(row: Image) -> bool:
         pk, sk = row["pk"], row["sk"]
@@ -38,5 +43,6 @@ def rows_of(view: Declaration, table: str | None = None) -> Entity:
         return checked.read((pk, sk)) is not None
 
     edges = [*view.min, *view.max] if isinstance(view, Aggregate) else []
-    shown = tuple(dict.fromkeys([*outputs(view), *edges, EXPIRY]))
+    own = [view.into] if isinstance(view, Top) else outputs(view)
+    shown = tuple(dict.fromkeys([*own, *edges, EXPIRY]))
     return Entity(name=view.name, keys=KEY_ATTRIBUTES, attributes=shown, where=where, table=table)

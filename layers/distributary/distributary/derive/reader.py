@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from distributary.consumer.deadline import FOREVER
-from distributary.derive.contribution import shards_of
-from distributary.derive.declarations import Aggregate, Declaration
-from distributary.derive.delta import Key, Row, typed_key
+from distributary.derive.contribution import RANK, shards_of
+from distributary.derive.declarations import Aggregate, Declaration, Top
+from distributary.derive.delta import Key, Row, member_partition, typed_key
 from distributary.derive.format import STATE
-from distributary.derive.groups import REVISION
+from distributary.derive.groups import REVISION, Group
 from distributary.derive.totals import combined
 from distributary.derive.validation import check
 from distributary.derive.view import KEY_ATTRIBUTES, View
@@ -196,6 +196,76 @@ class ViewReader:
             if not behind or len(rows) == limit:
                 return Page(rows, _token(behind["sk"]["S"]) if behind else None)
             request["ExclusiveStartKey"] = behind
+
+    def top(
+        self,
+        values: Mapping[str, Value] | None = None,
+        /,
+        *,
+        limit: int | None = None,
+        start: str | None = None,
+        consistent: bool = False,
+        **more: Value,
+    ) -> Page:
+        """The first entries of a group of a `Top`, in its order. All attributes of the keys must be given.
+
+        A list is read with its group's row, by one request of half a read unit per 4 KB. With `rows` in the
+        declaration, entries are read by a query: half a read unit per 4 KB of them, and one for the group's row; they
+        are then not of one moment.
+
+        Args:
+            values: Attributes whose names are no keywords.
+            limit: At most so many; `n` of the declaration if None. With `rows` it may be more.
+            start: With `rows`, the `next` of the page before.
+            consistent: Reads what was written last, at twice the read units.
+            more: The attributes.
+
+        Returns:
+            The entries; none if there is no such group.
+
+        Raises:
+            ValueError: See `ViewReader`; also for a view that is no `Top`, for a `limit` below 1, and for a `start`
+                that is not of this group or of a list, which has one page.
+        """
+        declared = self.view.declared
+        if not isinstance(declared, Top):
+            raise ValueError(f"view '{self.view.name}' is no Top: read it with get")
+        key, many = self._key(self._given(values, more)), declared.n if limit is None else limit
+        if many < 1:
+            raise ValueError(f"limit is {many}: give at least 1")
+        if declared.rows:
+            return self._ranked(declared, key, many, start, consistent)
+        if start is not None:
+            raise ValueError(f"view '{self.view.name}' shows a list, which has one page: leave out start")
+        rows = batch_get(self.client, self.table, [typed_key(key)], FOREVER, consistent=consistent)
+        entries = _shown(rows[0]).get(declared.into) if rows else None
+        return Page(entries[:many] if isinstance(entries, list) else [], None)
+
+    def _ranked(self, declared: Top, key: Key, many: int, start: str | None, consistent: bool) -> Page:
+        """Once more if the group was meanwhile switched over to another incarnation of its rows."""
+        while True:
+            incarnation = self._incarnation(key, consistent)
+            if incarnation is None:
+                return Page([], None)
+            pk = member_partition(self.view.name, key, RANK, incarnation)
+            request: dict[str, Any] = {
+                "TableName": self.table,
+                "KeyConditionExpression": "pk = :pk",
+                "ExpressionAttributeValues": {":pk": {"S": pk}},
+                "ScanIndexForward": declared.least,
+                "ConsistentRead": consistent,
+            }
+            if start is not None:
+                request["ExclusiveStartKey"] = typed_key((pk, _place(start, "", _LAST)))
+            page = called(self.client.query, "query", **request, Limit=many)
+            behind = page.get("LastEvaluatedKey")
+            if self._incarnation(key, consistent) in (incarnation, None):
+                rows = [decode_item(row["value"]["M"]) for row in page["Items"]]
+                return Page(rows, _token(behind["sk"]["S"]) if behind else None)
+
+    def _incarnation(self, key: Key, consistent: bool) -> str | None:
+        rows = batch_get(self.client, self.table, [typed_key(key)], FOREVER, consistent=consistent)
+        return Group(rows[0]).incarnation if rows else None
 
     def _key(self, given: Mapping[str, Value]) -> Key:
         try:

@@ -21,8 +21,9 @@ from distributary.derive.delta import (
     member_key,
     member_partition,
 )
+from distributary.derive.expiry import VERIFIED, closed
 from distributary.derive.format import STATE
-from distributary.derive.groups import REVISION, Group
+from distributary.derive.groups import REVISION, Group, at_edges
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.reconcile import register_ids
 from distributary.derive.transaction_queue import TransactionQueue
@@ -34,7 +35,6 @@ from distributary.derive.view import View
 from distributary.errors import Rejected, Unavailable
 from distributary.stream import struct
 from distributary.stream import version as versions
-from distributary.stream.codec import Typed
 from distributary.stream.keys import escape
 
 _UNKNOWN = outcomes.parked(Rejected("a ledger row's id does not show the item whose rows another view has now"))
@@ -124,7 +124,7 @@ class Retirement:
         are a group's now."""
         whole, rows = difference(recorded, Contribution()), set[Key]()
         owners = {key: view_of(self.views, key) for key in recorded.shares}
-        groups = {key: each for key, each in whole.groups.items() if _has_groups(owners[key])}
+        groups = {key: each for key, each in whole.groups.items() if self._takes(owners[key], key)}
         for key in recorded.shares.keys() - groups.keys():
             mark = recorded.marks.get(key, "")
             rows |= {member_key(name, key, member, mark) for member in recorded.shares[key][1]}
@@ -132,6 +132,12 @@ class Retirement:
         standing = self.tables.derived_rows(list(own), deadline) if own else {}
         rows |= {key for key, row in standing.items() if REVISION not in row}
         return struct.replace(whole, groups=groups, deletes=frozenset(rows))
+
+    def _takes(self, owner: View | None, key: Key) -> bool:
+        """Whether the group is a declared view's, and not closed."""
+        if owner is None or not _has_groups(owner):
+            return False
+        return not closed(shape_of(owner).until, [key], self.tables.now())
 
     def _shape(self, recorded: RecordedContribution) -> Shape:
         owners = (view_of(self.views, key) for key in recorded.shares)
@@ -143,20 +149,22 @@ def _has_groups(view: View | None) -> bool:
 
 
 def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Row | None:
-    """A group's row as its members are, if it shows another first or last one: they may have been another view's, of
+    """A group's row as its members are, if it shows other first or last ones: they may have been another view's, of
     which nothing is left. None if all is right. 1 query for each edge. Raises Unavailable."""
     shape, group = shape_of(view), Group(row)
-    if not shape.edges:
+    if not shape.edges or closed(shape.until, [key], tables.now() + VERIFIED):
         return None
-    places: dict[str, Typed] = {}
-    shown: dict[str, Typed] = {}
-    for edge in shape.edges:
-        for place, value in tables.members(member_partition(view.name, key, edge.of, group.incarnation), 1, edge.last):
-            places[edge.name] = {"S": place}
-            shown |= {edge.output: value} if edge.output else value["M"]
+    partitions = {edge: member_partition(view.name, key, edge.of, group.incarnation) for edge in shape.edges}
+    places, shown = at_edges({edge: tables.members(at, edge.size, edge.last) for edge, at in partitions.items()})
     if places == row[STATE]["M"]["edges"]["M"] and shown.items() <= row.items():
         return None
     state = {**row[STATE]["M"], "edges": {"M": places}}
     figures = shape.present(group.figures.amounts, group.figures.different)
-    own = {"pk": row["pk"], "sk": row["sk"], STATE: {"M": state}, REVISION: {"S": tables.revision()}}
+    own = {
+        **shape.expiry(key),
+        "pk": row["pk"],
+        "sk": row["sk"],
+        STATE: {"M": state},
+        REVISION: {"S": tables.revision()},
+    }
     return {**shown, **figures, **own}

@@ -189,8 +189,8 @@ class TransactionQueue:
         self._rows |= self._tables.derived_rows(missing, self._deadline) if missing else {}
 
     def _neighbours(self, key: Key, touched: GroupUpdate, edge: Edge) -> list[tuple[str, Typed]]:
-        """From an edge inwards, as many members as may go, and one more."""
-        many = sum(1 for of, _ in touched.delta.members if of == edge.of) + 1
+        """From an edge inwards, as many members as may go, and as many as are shown."""
+        many = sum(1 for of, _ in touched.delta.members if of == edge.of) + edge.size
         partition = member_partition(touched.view, key, edge.of, Group(touched.row).incarnation)
         return self._tables.members(partition, many, edge.last)
 
@@ -289,7 +289,8 @@ class TransactionQueue:
             elif overtaken(case.entry, row):
                 self._end([case], SUPERSEDED)
             else:
-                again.append(PendingEntry.of(case.whole.entry if case.whole else case.entry, row))
+                entry = case.whole.entry if case.whole else case.entry
+                again.append(PendingEntry.of(entry, row, self._tables.now()))
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:

@@ -16,7 +16,9 @@ from distributary.derive.delta import (
     Share,
     difference,
     group_delta,
+    size_of,
 )
+from distributary.derive.expiry import closed
 from distributary.derive.format import UNFINISHED
 from distributary.stream import version as versions
 from distributary.stream.struct import Struct, field, replace
@@ -50,10 +52,11 @@ class PendingEntry(Struct, frozen=True):
     whole: "PendingEntry | None" = None
 
     @classmethod
-    def of(cls, entry: Entry, row: Row) -> "PendingEntry":
-        """Of an entry and its ledger row as read, empty if there is none."""
+    def of(cls, entry: Entry, row: Row, now: float) -> "PendingEntry":
+        """Of an entry and its ledger row as read, empty if there is none; `now`: see `still_open`."""
         version, recorded = row["version"]["S"] if row else None, RecordedContribution.read(row)
-        return cls(entry, version, difference(recorded, entry.contribution), recorded)
+        entry, counted = still_open(entry, recorded, now)
+        return cls(entry, version, difference(counted, entry.contribution), recorded)
 
     def delta_in(self, group: Key, counted: Collection[str]) -> GroupDelta:
         """The change of a group's incarnation that counts the shares with these marks: one with another mark is added,
@@ -67,6 +70,12 @@ class PendingEntry(Struct, frozen=True):
         that are written with it."""
         own = {key: mark for key, mark in counted.items() if key in self.delta.groups}
         return {**self.recorded.marks, **own}
+
+    @property
+    def is_late(self) -> bool:
+        """Whether all that it contributes belongs to groups that are closed, and nothing of it is recorded."""
+        late = self.entry.shape.until is not None and self.entry.contribution == Contribution()
+        return late and self.recorded == RecordedContribution()
 
     @property
     def keys(self) -> list[Key]:
@@ -96,7 +105,18 @@ class PendingEntry(Struct, frozen=True):
     def size(self) -> int:
         """About how many bytes it adds to a request."""
         content = [*self.delta.puts.values(), *(d.members for d in self.delta.groups.values())]
-        return 500 + _size(content) + _size(self.entry.contribution)
+        return 500 + size_of(content) + size_of(self.entry.contribution)
+
+
+def still_open(entry: Entry, recorded: RecordedContribution, now: float) -> tuple[Entry, RecordedContribution]:
+    """The entry and what is recorded of it, without groups that are closed at `now`, in epoch seconds: their share
+    stays recorded as it is. So a function whose clock is late finds it, and counts nothing twice."""
+    if entry.shape.until is None:
+        return entry, recorded
+    gone = closed(entry.shape.until, {*recorded.shares, *entry.contribution.shares}, now)
+    shares = {key: share for key, share in entry.contribution.shares.items() if key not in gone}
+    contribution, kept = Contribution(entry.contribution.rows, shares), recorded.only(gone)
+    return replace(entry, contribution=contribution, closed=kept), recorded.without(gone)
 
 
 def overtaken(entry: Entry, row: Row) -> bool:
@@ -208,15 +228,3 @@ def halves(cases: list[PendingEntry]) -> list[list[PendingEntry]]:
     """Two halves, or the one."""
     middle = len(cases) // 2
     return [half for half in (cases[:middle], cases[middle:]) if half]
-
-
-def _size(content: Any) -> int:
-    """About the bytes of anything made of typed attributes."""
-    match content:
-        case str() | bytes():
-            return 4 * len(content) if isinstance(content, str) and not content.isascii() else len(content)
-        case Mapping():
-            return sum(3 + _size(name) + _size(value) for name, value in content.items())
-        case list() | tuple():
-            return 3 + sum(1 + _size(member) for member in content)
-    return 24

@@ -1,20 +1,25 @@
 """Declarations checked as a whole, every fault at once."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
 from itertools import combinations
 from typing import Any, get_args
 
-from distributary.derive.declarations import Aggregate, Declaration, Latest, OnExpiry, Projection
+from distributary.derive.declarations import Aggregate, Declaration, Earliest, Latest, OnExpiry, Projection, Top
+from distributary.derive.delta import EXPIRY
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION
 from distributary.derive.scope import EACH
 from distributary.derive.transactions import ACTIONS
-from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES, Primitive, View
+from distributary.derive.view import KEY_ATTRIBUTES, Primitive, View
 from distributary.errors import ConfigError
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.computed import attributes_of
 from distributary.stream.entity import other_tables, without_comma
 from distributary.stream.keys import NAME, PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
+
+MAX_ENTRIES = 100
+"""Of a Top's list: what one transaction changes in it is read anew, behind as many entries."""
 
 MAX_SHARDS = 100
 """What one BatchGetItem reads."""
@@ -87,13 +92,25 @@ def _faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[st
         yield f"on_expiry is '{declared.on_expiry}': give one of {', '.join(get_args(OnExpiry))}"
     yield from _template_faults(declared, templates)
     yield from _source_faults(declared, templates)
-    written = outputs(declared)
-    for name in sorted({name for name in written if written.count(name) > 1 or name in _RESERVED}):
-        yield f"writes '{name}' twice, or it is one of the row's own attributes {', '.join(sorted(_RESERVED))}"
+    written, own = outputs(declared), [] if isinstance(declared, Top) else sorted(_RESERVED)
+    for name in sorted({name for name in written if written.count(name) > 1 or name in own}):
+        also = f", or it is one of the row's own attributes {', '.join(own)}" if own else ""
+        yield f"writes '{name}' twice{also}"
     if declared.each is not None:
         yield from _each_faults(declared, templates)
     if isinstance(declared, Aggregate):
-        yield from _aggregate_faults(declared)
+        yield from _aggregate_faults(declared, templates)
+    if isinstance(declared, Top):
+        yield from _top_faults(declared)
+
+
+def _top_faults(declared: Top) -> Iterable[str]:
+    if not 1 <= declared.n <= MAX_ENTRIES:
+        yield f"n is {declared.n}: give 1 to {MAX_ENTRIES}"
+    if not outputs(declared):
+        yield "its entries would show nothing: give it keep, rename or compute"
+    if not declared.into or declared.into in _RESERVED:
+        yield f"into is '{declared.into}': give a name that is none of {', '.join(sorted(_RESERVED))}"
 
 
 def _template_faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[str]:
@@ -154,12 +171,13 @@ def _each_faults(declared: Declaration, templates: Sequence[Template]) -> Iterab
         yield f"has 'each', and entity '{declared.of.name}' declares an attribute of that name: '{{each}}' is both"
 
 
-def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
+def _aggregate_faults(declared: Aggregate, templates: Sequence[Template]) -> Iterable[str]:
     if not outputs(declared):
         yield "computes nothing: give it count, sum, average, min, max, distinct, count_where or sum_where"
     for output, each in declared.sum_where.items():
         if not (isinstance(each, tuple) and len(each) == 2 and callable(each[1])):
             yield f"sum_where '{output}' is {each!r}: give a source and a predicate, ('total', is_paid)"
+    yield from _expiry_faults(declared, templates)
     if not 1 <= declared.shards <= MAX_SHARDS:
         yield f"has {declared.shards} shards: give 1 to {MAX_SHARDS}"
     if declared.shards > 1 and declared.distinct:
@@ -169,6 +187,18 @@ def _aggregate_faults(declared: Aggregate) -> Iterable[str]:
         yield f"an item that moves would take {actions} actions, and a transaction holds {ACTIONS}"
 
 
+def _expiry_faults(declared: Aggregate, templates: Sequence[Template]) -> Iterable[str]:
+    if (declared.expires_after is None) != (declared.period is None):
+        yield "expires_after and period go together: how long a group's rows stay, and the attribute with its time"
+        return
+    if declared.expires_after is None:
+        return
+    if declared.expires_after < timedelta(days=1):
+        yield f"expires_after is {declared.expires_after}: give at least a day, as long as the stream holds a change"
+    if declared.period not in {name for template in templates for name in template.attributes}:
+        yield f"period is '{declared.period}', which neither pk nor sk names: a group's expiry follows from its key"
+
+
 def _sources(declared: Declaration) -> list[Any]:
     """What gives a declaration its values, besides the templates and what is copied: names and functions."""
     match declared:
@@ -176,14 +206,14 @@ def _sources(declared: Declaration) -> list[Any]:
             by_output = (declared.sum, declared.average, declared.min, declared.max, declared.distinct)
             conditional = [pair[0] for pair in declared.sum_where.values() if isinstance(pair, tuple) and pair]
             return [declared.each, *(source for each in by_output for source in each.values()), *conditional]
-        case Latest():
+        case Latest() | Earliest() | Top():
             return [declared.each, declared.by]
         case Projection():
             return [declared.each, declared.expires_at]
 
 
 def outputs(declared: Declaration) -> list[str]:
-    """The attributes of a view's rows beside the keys and the expiry."""
+    """The attributes of a view's rows, or of a Top's entries, beside the keys and the expiry."""
     if not isinstance(declared, Aggregate):
         return [*declared.keep, *declared.rename.values(), *declared.compute]
     by_output: list[Mapping[str, Any]] = [
@@ -233,8 +263,8 @@ def _units(view: View) -> tuple[str, str, str]:
             return "4", "4, moved 6", "4"
         case Projection():
             return "2 + 2 a row", "2 + 2 a row that differs", "2 + 2 a row"
-        case Latest():
-            return "6", "6, moved 10", "6"
+        case Latest() | Earliest() | Top():
+            return "6", "6 to 8, moved 10", "6"
         case Aggregate() as declared:
             sets = len({*map(str, [*declared.min.values(), *declared.max.values(), *declared.distinct.values()])})
             return f"{4 + 2 * sets}", f"{_range(4, 4 + 4 * sets)}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"

@@ -6,11 +6,13 @@ from decimal import Decimal
 from enum import StrEnum
 
 from distributary.derive.declarations import Aggregate, Declaration, Projection
+from distributary.derive.delta import EXPIRY
+from distributary.derive.expiry import end_of
 from distributary.derive.scope import Scope, read
 from distributary.errors import Rejected
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
-from distributary.stream.codec import Typed, Value, encode, for_client
+from distributary.stream.codec import Typed, Value, decode, encode, for_client
 from distributary.stream.computed import Source
 from distributary.stream.entity import claimable, concerns, guarded
 from distributary.stream.keys import PARTITION_KEY_BYTES, SORT_KEY_BYTES, Template
@@ -18,9 +20,6 @@ from distributary.stream.struct import Struct
 
 KEY_ATTRIBUTES = ("pk", "sk")
 """The derived table's key; both strings."""
-
-EXPIRY = "expires_at"
-"""The derived table's TTL attribute; N, epoch seconds."""
 
 MAX_PARTS = 1000
 """Rows or groups of one item in a view: the ledger's row of at most 400 KB names them all."""
@@ -69,6 +68,17 @@ class View(Struct, frozen=True):
         if pk is None or sk is None or any(pk[name] != sk[name] for name in pk.keys() & sk.keys()):
             return None
         return {**pk, **sk}
+
+    def until(self, group: tuple[str, str]) -> int | None:
+        """When the group's rows expire, in epoch seconds: by its key alone. None if never, or if the view makes no such
+        key. Raises Rejected for a key with another period than a time."""
+        declared = self.declared
+        if not isinstance(declared, Aggregate) or declared.expires_after is None or declared.period is None:
+            return None
+        named = self.read(group)
+        if named is None:
+            return None
+        return end_of(decode(named[declared.period], declared.period)) + int(declared.expires_after.total_seconds())
 
     def parts(self, item: Image) -> list[tuple[tuple[str, str], Scope]]:
         """What the item has in the view: for each of its members, or for itself, the key of a row or a group, and what

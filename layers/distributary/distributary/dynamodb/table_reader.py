@@ -43,17 +43,20 @@ def pages(client: TableClient, table: str, segment: int, segments: int) -> Itera
     return (items for items, _ in cursors(client, table, segment, segments))
 
 
-def partition(client: TableClient, table: str, pk: str) -> Iterator[Item]:
-    """All items of one partition of a derived table, consistent. Raises Unavailable."""
+def partition(client: TableClient, table: str, pk: str, page: int = 0, from_last: bool = False) -> Iterator[Item]:
+    """All items of one partition of a derived table, consistent, from its first or last on; `page`: at most so many in
+    a request, 0 as many as fit. Raises Unavailable."""
     request: dict[str, Any] = {
         "TableName": table,
         "KeyConditionExpression": "pk = :pk",
         "ExpressionAttributeValues": {":pk": {"S": pk}},
+        "ScanIndexForward": not from_last,
         "ConsistentRead": True,
+        **({"Limit": page} if page else {}),
     }
     while True:
-        page = called(client.query, "query", **request)
-        yield from page["Items"]
-        if not page.get("LastEvaluatedKey"):
+        answer = called(client.query, "query", **request)
+        yield from answer["Items"]
+        if not answer.get("LastEvaluatedKey"):
             return
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]

@@ -6,8 +6,9 @@ from typing import Any
 
 from distributary.derive.branch import row_of
 from distributary.derive.contribution import entry_of
-from distributary.derive.declarations import Latest
+from distributary.derive.declarations import Ranked
 from distributary.derive.delta import ITEMS, Entry, Key, RecordedContribution, Row, member_key
+from distributary.derive.expiry import VERIFIED, closed
 from distributary.derive.view import Primitive, View, expiry_of
 from distributary.dynamodb.versioned_table import Write
 from distributary.errors import Rejected
@@ -83,7 +84,7 @@ def _want(view: View, change: Change) -> ExpectedRows:
 
 def _values(view: View, entry: Entry | None, marks: Mapping[Key, str]) -> dict[Key, Typed]:
     values: dict[Key, Typed] = {}
-    if entry is not None and isinstance(view.declared, Latest):
+    if entry is not None and isinstance(view.declared, Ranked):
         for group, share in entry.contribution.shares.items():
             mark = marks.get(group, "")
             values |= {member_key(view.name, group, name, mark): value for name, value in share.members.items()}
@@ -105,12 +106,17 @@ def problems(want: ExpectedRows, ledger: Row, derived: Mapping[Key, Row], now: f
             found += [Problem("missing", name_of(key))] if expiry is None or expiry > now else []
         elif shown(row) != shown(want.rows[key]):
             found.append(Problem("stale", name_of(key)))
-    if want.entry is not None and _parts(RecordedContribution.read(ledger)) != _parts(
-        RecordedContribution.of(want.entry.contribution)
-    ):
+    if want.entry is not None and _differs(want.entry, RecordedContribution.read(ledger), now):
         kind = "missing" if not ledger else "stale" if want.entry.contribution.rows or _held(want.entry) else "dead"
         found.append(Problem(kind, f"ledger {want.entry.id}"))
     return tuple(found)
+
+
+def _differs(entry: Entry, recorded: RecordedContribution, now: float) -> bool:
+    """In groups that are closed nothing has to agree."""
+    wanted = RecordedContribution.of(entry.contribution)
+    gone = closed(entry.shape.until, {*recorded.shares, *wanted.shares}, now + VERIFIED)
+    return bool(_parts(recorded.without(gone)) != _parts(wanted.without(gone)))
 
 
 def _held(entry: Entry) -> bool:

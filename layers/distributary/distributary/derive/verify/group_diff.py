@@ -1,19 +1,20 @@
 """A group's row and members against the sum of what the ledger's rows say: pure decisions.
 
-Of a group's members only their number, an additive fingerprint, the first and the last are held, so that memory grows
-with the number of groups and sets, never with that of items or members.
+Of a group's members only their number, an additive fingerprint, and those at its edges are held: the first and the
+last, of a Top the `n` that it shows. So memory grows with the number of groups and sets, never with that of items.
 """
 
-from collections.abc import Mapping
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from distributary.derive.contribution import set_name, shape_of
-from distributary.derive.declarations import Aggregate
-from distributary.derive.delta import ITEMS, Edge, Key, RecordedContribution, Row, add, member_partition
+from distributary.derive.contribution import RANK, set_name, shape_of
+from distributary.derive.declarations import Aggregate, Ranked
+from distributary.derive.delta import EXPIRY, ITEMS, Edge, Key, RecordedContribution, Row, add, member_partition
 from distributary.derive.format import STATE
-from distributary.derive.groups import REVISION, Figures, Group, made_row
+from distributary.derive.groups import REVISION, Figures, Group, at_edges, made_row
 from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.derive.verify.key_owner import view_of
 from distributary.derive.view import View
@@ -26,22 +27,32 @@ _FINGERPRINTS = 1 << 128
 
 @dataclass(slots=True)
 class Members:
-    """One set of one group, as its member rows are."""
+    """One set of one group, as its member rows are; `edges`: those that its row shows some of."""
 
+    edges: tuple[Edge, ...] = ()
     number: int = 0
     fingerprint: int = 0
-    first: tuple[str, Typed] | None = None
-    last: tuple[str, Typed] | None = None
+    ends: dict[Edge, list[tuple[str, Typed]]] = field(default_factory=dict)
 
     def count(self, row: Row) -> None:
         """One member row more."""
         place, value, items = row["sk"]["S"], row.get("value", {"NULL": True}), int(row.get("items", {"N": "0"})["N"])
         self.number += 1
         self.fingerprint = (self.fingerprint + items * mark(place)) % _FINGERPRINTS
-        if self.first is None or place.encode() < self.first[0].encode():
-            self.first = place, value
-        if self.last is None or place.encode() > self.last[0].encode():
-            self.last = place, value
+        for edge in self.edges:
+            end = self.ends.setdefault(edge, [])
+            insort(end, (place, value), key=lambda each: each[0].encode())
+            if len(end) > edge.size:
+                del end[0 if edge.last else -1]
+
+    def same(self, other: "Members") -> bool:
+        """Whether both count the same members."""
+        return (self.number, self.fingerprint) == (other.number, other.fingerprint)
+
+    def at(self, edge: Edge) -> list[tuple[str, Typed]]:
+        """Place and value of those at an edge, from there inwards."""
+        end = self.ends.get(edge, [])
+        return end[::-1] if edge.last else end
 
 
 @dataclass(slots=True)
@@ -86,9 +97,24 @@ def mark(place: str) -> int:
 def sets_of(view: View) -> list[str]:
     """The sets of members that a view's groups count."""
     sets = [edge.of for edge in shape_of(view).edges]
+    if isinstance(view.declared, Ranked):
+        sets.append(RANK)
     if isinstance(view.declared, Aggregate):
         sets += [set_name(output, source) for output, source in view.declared.distinct.items()]
     return list(dict.fromkeys(sets))
+
+
+def edges_of(view: View, of: str) -> tuple[Edge, ...]:
+    """Those that show members of one set."""
+    return tuple(edge for edge in shape_of(view).edges if edge.of == of)
+
+
+def edges_in(view: View, partition: str) -> tuple[Edge, ...]:
+    """Those that may show members which are counted in a partition; none if its name does not show the set."""
+    behind = partition.removeprefix(f"%m{view.name}|")
+    if behind.startswith("%"):
+        behind = behind.partition("|")[2]
+    return tuple(edge for edge in shape_of(view).edges if behind.startswith(f"{edge.of}|"))
 
 
 def partitions(view: View, key: Key, incarnation: str = "") -> dict[str, str]:
@@ -111,7 +137,8 @@ def group_of_members(view: View, partition: str) -> tuple[Key, str] | None:
 
 
 def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[str, Members]) -> tuple[Problem, ...]:
-    """`row` is empty if there is none; `members` by partition."""
+    """`row` is empty if there is none; `members` by partition. A group that was written before its view got
+    `expires_after` has members that would never expire, so it is built anew."""
     group, first = Group(row), partitions(view, key)
     if group.building is not None or group.dropping is not None:
         return (Problem("unfinished", name_of(key)),)
@@ -120,6 +147,8 @@ def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[
         for of, at in partitions(view, key, group.incarnation).items()
         if sums.fingerprints.get(first[of], 0) != members.get(at, Members()).fingerprint
     )
+    if not wrong and row and EXPIRY not in row and shape_of(view).until is not None:
+        wrong = tuple(Problem("stale", f"members {at}") for at in partitions(view, key, group.incarnation).values())
     if wrong:
         return wrong
     due = group_row(view, key, row, sums, members)
@@ -139,7 +168,7 @@ def group_row(view: View, key: Key, row: Row, sums: Sums, members: Mapping[str, 
     incarnation = Group(row).incarnation
     counted = {of: members.get(at, Members()) for of, at in partitions(view, key, incarnation).items()}
     different = {of: Decimal(each.number) for of, each in counted.items() if each.number}
-    ends = {edge: counted[edge.of].last if edge.last else counted[edge.of].first for edge in shape_of(view).edges}
+    ends = {edge: counted[edge.of].at(edge) for edge in shape_of(view).edges}
     underway: dict[str, Typed] = {"incarnation": {"S": incarnation}} if incarnation else {}
     return ended_row(view, key, Figures(amounts, different, {}), ends, underway)
 
@@ -148,16 +177,11 @@ def ended_row(
     view: View,
     key: Key,
     figures: Figures,
-    ends: Mapping[Edge, tuple[str, Typed] | None],
+    ends: Mapping[Edge, Sequence[tuple[str, Typed]]],
     underway: Mapping[str, Typed],
 ) -> dict[str, Typed]:
     """A group's row but for its revision; `ends`: place and value of the members that it shows. See `made_row`."""
-    edges: dict[str, Typed] = {}
-    visible: dict[str, Typed] = {}
-    for edge, at in ends.items():
-        if at is not None:
-            edges[edge.name] = {"S": at[0]}
-            visible |= {edge.output: at[1]} if edge.output else dict(at[1].get("M", {}))
+    edges, visible = at_edges(ends)
     return made_row(key, shape_of(view), figures, edges, visible, underway)
 
 

@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.derive.contribution import shape_of
 from distributary.derive.delta import Key, RecordedContribution, Row
+from distributary.derive.expiry import VERIFIED, closed
 from distributary.derive.groups import REVISION, Group
 from distributary.derive.verify.expected_rows import Problem, name_of
 from distributary.derive.verify.group_diff import (
     GroupFinding,
     Members,
     Sums,
+    edges_in,
     group_of_members,
     group_problems,
     partitions,
@@ -49,10 +52,13 @@ class GroupCheck:
 
     def member(self, row: Row) -> None:
         """A counted member."""
-        partition = row["pk"]["S"]
+        partition, name = row["pk"]["S"], view_of_member(self.comparator.views, row) or ""
         with self._lock:
-            self._members.setdefault(partition, Members()).count(row)
-            self._orphans[partition] = view_of_member(self.comparator.views, row) or ""
+            if partition not in self._members:
+                owner = self._view(name)
+                self._members[partition] = Members(edges_in(owner, partition) if owner is not None else ())
+            self._members[partition].count(row)
+            self._orphans[partition] = name
 
     def share(self, view: str, recorded: RecordedContribution) -> None:
         """What a ledger row says that its item contributed."""
@@ -87,7 +93,11 @@ class GroupCheck:
         for incarnation in Group(row).incarnations:
             for at in partitions(view, key, incarnation).values():
                 self._orphans.pop(at, None)
-        return bool(group_problems(view, key, row, self._sums, self._members))
+        return not self._closed(view, key) and bool(group_problems(view, key, row, self._sums, self._members))
+
+    def _closed(self, view: View, key: Key) -> bool:
+        """Whether nothing has to agree: TTL removes the group's rows one by one."""
+        return bool(closed(shape_of(view).until, [key], self.comparator.tables.now() + VERIFIED))
 
     def _looked_at_again(self, suspects: Sequence[tuple[View, Key]]) -> list[GroupFinding]:
         wrong: list[GroupFinding] = []
@@ -125,14 +135,14 @@ class GroupCheck:
 
     def _orphan(self, partition: str, view: str) -> GroupFinding | None:
         """Members of a group that no item explains, if they are still there."""
-        owner = next((each for each in self.comparator.views if each.name == view), None)
+        owner = self._view(view)
         if owner is None:
             self.report.name("unknown", where=partition)
             return None
         again = Members()
         for row in self._rows_of(partition):
             again.count(row)
-        if not again.number or again != self._members[partition]:
+        if not again.number or not again.same(self._members[partition]):
             return None
         problem = Problem("dead", f"members {partition}")
         found = group_of_members(owner, partition)
@@ -140,7 +150,12 @@ class GroupCheck:
             self.report.name("differences", view=view, item="", kind=problem.kind, where=problem.where)
             return None
         key, incarnation = found
+        if self._closed(owner, key):
+            return None
         return GroupFinding(owner, key, {}, Sums(), {}, (problem,), incarnation)
+
+    def _view(self, name: str) -> View | None:
+        return next((each for each in self.comparator.views if each.name == name), None)
 
     def _rows_of(self, partition: str) -> Iterator[Row]:
         return table_reader.partition(self.comparator.tables.client, self.comparator.tables.derived, partition)

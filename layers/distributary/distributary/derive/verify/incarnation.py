@@ -17,7 +17,7 @@ from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
 from distributary.derive.contribution import shape_of
-from distributary.derive.declarations import Latest
+from distributary.derive.declarations import Ranked
 from distributary.derive.delta import (
     Contribution,
     Entry,
@@ -36,7 +36,7 @@ from distributary.derive.groups import REVISION, Figures, Group, made_row, under
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transact_items import group_write
 from distributary.derive.transaction_queue import TransactionQueue
-from distributary.derive.transactions import ACTIONS, CANCELLED, PendingEntry, is_busy, lanes
+from distributary.derive.transactions import ACTIONS, CANCELLED, PendingEntry, is_busy, lanes, still_open
 from distributary.derive.verify.group_diff import GroupFinding, ended_row, group_row, sets_of
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.key_owner import item_of_entry
@@ -161,7 +161,8 @@ class GroupBuilder:
         """Keeps the version, as a repair does; see `Repair`."""
         read, recorded = row["version"]["S"], RecordedContribution.read(row)
         kept = replace(entry, version=versions.from_text(read), revision=self.tables.revision())
-        delta = difference(recorded, kept.contribution)
+        kept, counted = still_open(kept, recorded, self.tables.now())
+        delta = difference(counted, kept.contribution)
         due = {key: GroupDelta({}, {}) for key in recorded.shares if (view.name, key) in named}
         return PendingEntry(kept, read, replace(delta, groups={**due, **delta.groups}), recorded)
 
@@ -171,7 +172,7 @@ class GroupBuilder:
         shares: dict[Key, Share] = {}
         for key, (amounts, names) in recorded.shares.items():
             members = self._members(view, key, list(names), recorded.marks.get(key, ""))
-            if len(members) == len(names) or not isinstance(view.declared, Latest):
+            if len(members) == len(names) or not isinstance(view.declared, Ranked):
                 shares[key] = Share(amounts, members)
         version = versions.from_text(row["version"]["S"])
         contribution = Contribution(shares=shares)
@@ -197,7 +198,7 @@ class GroupBuilder:
         ends = {}
         for edge in shape_of(view).edges:
             at = member_partition(view.name, key, edge.of, str(group.building))
-            ends[edge] = next(iter(self.tables.members(at, 1, edge.last)), None)
+            ends[edge] = self.tables.members(at, edge.size, edge.last)
         underway: dict[str, Typed] = {
             "incarnation": {"S": str(group.building)},
             "dropping": {"S": group.incarnation},

@@ -35,7 +35,7 @@ from distributary.derive.format import marked
 from distributary.derive.groups import REVISION
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
-from distributary.derive.transactions import PendingEntry
+from distributary.derive.transactions import PendingEntry, still_open
 from distributary.derive.verify.expected_rows import row_key
 from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
@@ -101,7 +101,8 @@ class Repair:
         version = max(versions.from_text(read) if read else entry.version, at_least)
         kept = replace(entry, version=version, revision=self.tables.revision())
         recorded = RecordedContribution.read(finding.ledger)
-        delta = _repair_delta(difference(recorded, entry.contribution), recorded, entry, finding)
+        kept, counted = still_open(kept, recorded, self.tables.now())
+        delta = _repair_delta(difference(counted, kept.contribution), recorded, kept, finding)
         return TransactionQueue(self.tables, deadline).run([[PendingEntry(kept, read, delta, recorded)]])[kept.id]
 
     def _kept(self, finding: Finding, mark: str, at_least: int) -> Outcome:

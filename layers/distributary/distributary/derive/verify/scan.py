@@ -10,7 +10,7 @@ from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.format import check_derived_row, check_ledger_row
 from distributary.derive.groups import REVISION, Group
 from distributary.derive.ledger_tables import LedgerTables
-from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, group_problems, partitions
+from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, edges_of, group_problems, partitions
 from distributary.derive.view import View
 from distributary.dynamodb import table_reader
 
@@ -41,8 +41,8 @@ def look_at_groups(scan: Scan, suspects: Sequence[tuple[View, Key]]) -> tuple[li
     before = tables.derived_rows(keys, FOREVER)
     members: dict[str, Members] = {}
     for view, key in suspects:
-        for at in partitions(view, key, Group(before[key]).incarnation).values():
-            members[at] = Members()
+        for of, at in partitions(view, key, Group(before[key]).incarnation).items():
+            members[at] = Members(edges_of(view, of))
             for row in table_reader.partition(tables.client, tables.derived, at):
                 members[at].count(check_derived_row(row))
     sums = ledger_sums(scan, {(view.name, key) for view, key in suspects})
