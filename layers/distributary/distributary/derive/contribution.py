@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from distributary.derive.declarations import Aggregate, Latest, Projection
+from distributary.derive.declarations import Aggregate, Join, Latest, Projection
 from distributary.derive.delta import (
     ITEMS,
     Contribution,
@@ -72,6 +72,8 @@ def contribution_of(view: View, item: Image, change: Change) -> Contribution:
     for key, scope in view.parts(item):
         if isinstance(declared, Latest):
             share = _shown(view, declared, scope, _item(change))
+        elif isinstance(declared, Join):
+            raise TypeError(f"view '{view.name}' is a join: joins.py keeps it")
         else:
             key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
             share = _share(declared, scope)

@@ -12,6 +12,7 @@ from typing import Any
 
 from distributary.derive.view import View
 from distributary.stream.canonical import digest
+from distributary.stream.entity import Entity
 
 Description = Mapping[str, str]
 """A text by each field of a declaration that says something; `kind` is its class."""
@@ -97,6 +98,8 @@ def _text(value: Any) -> str:
     match value:
         case None | () | "":
             return ""
+        case Entity():
+            return " ".join(map(_text, (value.table or "", *value.keys, value.where)))
         case str():
             return value
         case Mapping():

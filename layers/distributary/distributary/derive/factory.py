@@ -12,6 +12,8 @@ from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
 from distributary.consumer.sweep import Done, Rebuilder, Sweep, Swept
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
+from distributary.derive.join_view import joins_of
+from distributary.derive.joins import Joins
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.settings import DeriveSettings
@@ -135,4 +137,6 @@ def build(
     views = check(declared)
     check_tables(views, settings.tables)
     _check_loop(settings)
-    return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views, due).check)
+    joined = joins_of(views)
+    joins = Joins(joined, tables, parallel) if joined else None
+    return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views, due).check, joins)

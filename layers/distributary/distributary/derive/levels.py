@@ -1,14 +1,16 @@
 """Rows of a derived table as items of further views, which a second derive keeps by the derived table's stream."""
 
 from distributary.derive.declarations import Aggregate, Declaration
+from distributary.derive.join_validation import entities
 from distributary.derive.validation import check, outputs
 from distributary.derive.view import EXPIRY, KEY_ATTRIBUTES
 from distributary.errors import ConfigError
 from distributary.stream.change import Image
 from distributary.stream.entity import Entity
 
-_MEMBER, _SHARD = ("%m", "%h"), "%s"
-"""What the partition keys of counted members begin with, and what those of shards contain: no template writes it."""
+_MEMBER, _SHARD = ("%m", "%h", "%j"), "%s"
+"""What the partition keys of counted members and joined items begin with, and those of shards contain: no template
+writes it."""
 
 
 def rows_of(view: Declaration, table: str | None = None) -> Entity:
@@ -39,4 +41,7 @@ def rows_of(view: Declaration, table: str | None = None) -> Entity:
 
     edges = [*view.min, *view.max] if isinstance(view, Aggregate) else []
     shown = tuple(dict.fromkeys([*outputs(view), *edges, EXPIRY]))
-    return Entity(name=view.name, keys=KEY_ATTRIBUTES, attributes=shown, where=where, table=table)
+    under = tuple(name for entity in entities(view) for name in entity.rows_of)
+    return Entity(
+        name=view.name, keys=KEY_ATTRIBUTES, attributes=shown, where=where, table=table, rows_of=(view.name, *under)
+    )
