@@ -89,8 +89,8 @@ def stepped(seed: int, choices: Choices) -> World:
 
 
 def joined(seed: int, choices: Choices) -> World:
-    """Joins, with both sides written at once."""
-    return streamed(JoinedWorld, SAFE, seed, choices)
+    """Joins, with both sides written at once, and the stream alone, repairs, or keys that are reconciled beside it."""
+    return (streamed, repaired, reconciled)[seed % 3](JoinedWorld, SAFE, seed // 3, choices)
 
 
 def scheduled(seed: int, choices: Choices) -> Playable:

@@ -1,17 +1,26 @@
 """Joins of items that share a table: both sides are written at once, and a query in SQL says what is right."""
 
 import sqlite3
+from collections.abc import Sequence
 from random import Random
 from typing import Any, ClassVar
 from unittest import mock
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
+from distributary.consumer.reconcile import Reconcile
 from distributary.derive import Entity, check, join_fan_out, key_prefix
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Join
-from distributary.derive.factory import build
+from distributary.derive.factory import build, reconciler
 from distributary.derive.join_rows import OWN, RIGHT_ROW, is_joined
+from distributary.derive.table_format import TableFormat
+from distributary.derive.verify.item_verifier import Comparator
+from distributary.derive.verify.repair import Repair
+from distributary.derive.verify.scan import Scan
+from distributary.derive.verify.upgrade import prepare
+from distributary.derive.verify.verifier import Verify
 from distributary.stream.codec import decode_item
 from tests.fakes.built import DERIVED, derive_settings
 from tests.scheduler.choices import Choices
@@ -109,6 +118,18 @@ class JoinedWorld(World):
     def branch(self) -> DeriveBranch:
         """See `World`."""
         return build([join for join, _ in self.joins], derive_settings(), lambda _: self.dynamodb, Parallel())
+
+    def verify(self, repair: bool) -> Any:
+        """As the command puts it together."""
+        branch = self.branch()
+        tables = branch.ledger.tables
+        comparator, scan = Comparator(SOURCE, branch.views, tables, 0, self.pause), Scan(tables, Parallel(), 2)
+        prepare(TableFormat(tables, branch.views), scan, SOURCE, repair)
+        return Verify(comparator, scan, ("id",), repair=Repair(tables, branch.register) if repair else None).run()
+
+    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
+        """See `World`."""
+        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
 
     def check(self, when: str) -> None:
         """By the tables as they are in the end."""

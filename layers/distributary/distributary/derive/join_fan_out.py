@@ -99,15 +99,17 @@ def joined_actions(calls: JoinCalls, join: JoinView, id: str, found: LeftRow, ri
     return actions
 
 
-def fanned_out(calls: JoinCalls, join: JoinView, change: RightChange, right: RightRow) -> Steps[bool]:
+def fanned_out(
+    calls: JoinCalls, join: JoinView, change: RightChange, right: RightRow, *, remembers: bool = False
+) -> Steps[bool]:
     """All rows that show a right item as of this one; whether any was written. Where the time is up, the right item
     remembers how far it came, and Unavailable is raised: the next delivery goes on there. Raises Rejected for a row
-    that cannot hold it, when the others are written."""
+    that cannot hold it, when the others are written. `remembers`: the right item keeps that all was written."""
     start, pages, refused = right.fanned, _pages(join, change), None
     if start == ALL_FANNED:
         return False
     pk, prefix, start = pages if not start else (*pages[:2], start)
-    wrote, since_kept, longest, resumed = False, 0, 0.0, bool(right.fanned)
+    wrote, since_kept, longest, resumed = False, 0, 0.0, remembers or bool(right.fanned)
     while True:
         began = calls.deadline.left()
         rows, after = yield from calls.page(pk, prefix, start, PAGE)

@@ -8,7 +8,7 @@ orders, and says which step is there for what.
 from collections.abc import Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
 from distributary.derive.delta import Key, Row
 from distributary.derive.join_calls import JoinCalls, Refused, end_of
 from distributary.derive.join_fan_out import freshened
@@ -150,12 +150,10 @@ def _reads(join: JoinView, task: LeftTask, found: LeftRow) -> str:
     return NO_KEY if content is None or _kept(join, content, found) else content.foreign_key
 
 
-def planned(
-    calls: JoinCalls, join: JoinView, task: LeftTask, found: LeftRow, rights: Mapping[str, RightRow], revision: str = ""
-) -> Plan:
+def planned(calls: JoinCalls, join: JoinView, task: LeftTask, found: LeftRow, rights: Mapping[str, RightRow]) -> Plan:
     """What a task writes over the ledger row that was found. Raises Rejected."""
     tables, content = calls.tables, task.change.content
-    version = versions.to_text(task.change.version, revision)
+    version = versions.to_text(task.change.version)
     if content is None:
         gone = emptied(task.id, version, int(tables.now()) + tables.days * 86_400)
         taken = [removed(tables.derived, key) for key in (found.shown, found.subscription) if key is not None]
@@ -174,6 +172,36 @@ def planned(
         actions.append(updated(tables.derived, shown, join.left_outputs, join.part(content.item)))
     look = Look(task, content.foreign_key, held, shown) if content.foreign_key != NO_KEY else None
     return Plan(actions, None if kept and task.oldest > found.version else look)
+
+
+def repaired_left(calls: JoinCalls, join: JoinView, task: LeftTask, found: LeftRow, dead: Sequence[Key]) -> Steps[bool]:
+    """A left item's ledger row, row and subscription written anew, without the rows that are `dead`; whether they were:
+    False if the ledger row is another by now. Raises Rejected, Unavailable."""
+    tables, content, id = calls.tables, task.change.content, task.id
+    version = versions.to_text(task.change.version, tables.revision())
+    gone = {key for key in (found.shown, found.subscription, *dead) if key is not None}
+    if content is None:
+        row = emptied(id, version, int(tables.now()) + tables.days * 86_400)
+        taken = [removed(tables.derived, key) for key in sorted(gone)]
+        return (yield from calls.transact([ledger_write(tables.ledger, row, found.read), *taken])) is None
+    rights = yield from calls.right_rows(join.name, [content.foreign_key] if content.foreign_key != NO_KEY else [])
+    right = rights.get(content.foreign_key)
+    beside, held = (right.content, right.since) if right is not None else (None, NEVER)
+    shown, subscription = join.key(content.item, beside), subscription_of(join, content.foreign_key, id)
+    actions = [ledger_write(tables.ledger, ledger_row(join, id, version, content, held, shown), found.read)]
+    actions += [removed(tables.derived, key) for key in sorted(gone - {shown, subscription})]
+    actions += [put(tables.derived, row_of(join, shown, content, beside, held))] if shown is not None else []
+    actions += [subscribe(tables.derived, subscription, join.place(content.item))] if subscription is not None else []
+    if (yield from calls.transact(actions)) is not None:
+        return False
+    ends = yield from _looked(
+        calls, join, [Look(task, content.foreign_key, held, shown)] if content.foreign_key != NO_KEY else []
+    )
+    for end in ends.values():
+        if end.status is Status.PARKED:
+            raise Rejected(end.cause, end.detail)
+        raise Unavailable(end.cause, end.detail)
+    return True
 
 
 def _moved(

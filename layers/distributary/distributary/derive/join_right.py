@@ -6,6 +6,7 @@ content: `since` names its version. So a change that alters nothing that the joi
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.derive.join_calls import JoinCalls, end_of
@@ -85,3 +86,21 @@ def _stored(calls: JoinCalls, join: JoinView, change: RightChange) -> Steps[Stor
                 return Stored(before, True)
         yield calls.pause(tries)
     raise _MOVING
+
+
+def repaired_right(
+    calls: JoinCalls, join: JoinView, change: RightChange, stored: RightRow | None
+) -> Steps[RightRow | None]:
+    """A right item stored anew under a revision of its version, or of the change's if that is greater; as it is stored
+    now, None if it is another by now. No change finds its content alike: each is brought into the rows by itself."""
+    tables = calls.tables
+    version = max(change.version, versions.from_text(stored.version) if stored is not None else 0)
+    text = versions.to_text(version, tables.revision())
+    expires = int(tables.now()) + tables.days * 86_400
+    row = right_row(join.name, change.keys.raw, change.foreign_key, text, change.content, expires)
+    row = {**row, "digest": {"S": f"repaired {text}"}}
+    as_read: tuple[Any, ...] = ("attribute_not_exists(pk)", {}, {})
+    if stored is not None:
+        as_read = ("#v = :read", {"#v": "version"}, {":read": {"S": stored.version}})
+    met = yield from calls.write(put(tables.derived, row, *as_read))
+    return RightRow(text, text, row["digest"]["S"], change.content) if met.held else None

@@ -108,9 +108,14 @@ class ForeignKey(Struct, frozen=True):
     def __call__(self, left: Mapping[str, Value]) -> str:
         """One text, as `identity` of the right item's key; `NO_KEY` if an attribute is missing. Raises Rejected for a
         value of another type."""
+        found = self.keys(left)
+        return NO_KEY if found is None else identity(found)
+
+    def keys(self, left: Mapping[str, Value]) -> dict[str, Typed] | None:
+        """The right item's key attributes, None if an attribute is missing. Raises Rejected as a call does."""
         if not all(name in left for name in self.attributes):
-            return NO_KEY
-        return identity({name: _typed(name, each, left) for name, each in self.templates.items()})
+            return None
+        return {name: _typed(name, each, left) for name, each in self.templates.items()}
 
     def left_of(self, keys: Mapping[str, Value]) -> dict[str, Value] | None:
         """The left attributes that a right item's key holds, where each template is one field alone; else None."""
@@ -333,6 +338,11 @@ def _same(one: LeftContent | RightContent, other: LeftContent | RightContent) ->
     if isinstance(one, RightContent) and isinstance(other, RightContent):
         return one.digest() == other.digest()
     return one == other
+
+
+def foreign_keys(join: JoinView, left: Row) -> dict[str, Typed]:
+    """The right item's key attributes that a left item names; empty if it names none. Raises Rejected."""
+    return join.foreign_key.keys(Scope(Image(left), join.declared.compute)) or {}
 
 
 def joins_of(views: Sequence[View]) -> tuple[JoinView, ...]:

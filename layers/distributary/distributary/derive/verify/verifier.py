@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from distributary.consumer.outcome import Status
-from distributary.derive.declarations import Projection
+from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.format import check_derived_row, check_ledger_row
+from distributary.derive.join_rows import is_joined
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
-from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged
-from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
+from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged, merged_subjects
+from distributary.derive.verify.key_owner import item_of_entry, item_of_row, owner_of_joined, view_of, view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
@@ -77,8 +78,11 @@ class Verify:
 
     def _derived_page(self, page: list[Row]) -> None:
         owned: list[tuple[View, Key, Subject]] = []
+        self._joined_rows([row for row in page if is_joined(row)])
         for row in map(check_derived_row, page):
             key = row["pk"]["S"], row["sk"]["S"]
+            if is_joined(row):
+                continue
             view = None if is_member(row) else view_of((*self.comparator.views, *self.others), key)
             if is_member(row):
                 if not view_of_member(self.others, row):
@@ -87,8 +91,10 @@ class Verify:
                 self.report.name("unknown", where=" | ".join(key))
             elif view in self.others:
                 continue
-            elif not isinstance(view.declared, Projection):
+            elif not isinstance(view.declared, Projection | Join):
                 self._groups.row(view, key, row)
+            elif isinstance(view.declared, Join) and not self._is_left_table(view):
+                continue
             elif (keys := item_of_row(view, key)) is None:
                 self.report.name("unknown", where=" | ".join(key))
             else:
@@ -104,15 +110,43 @@ class Verify:
         for view, key, subject in owned:
             item = items.get(identity(subject.keys))
             wanted, _ = wants([view], self.comparator.source, subject.keys, item, self.comparator.version)
-            if any(key not in want.rows for want in wanted):
+            if isinstance(view.declared, Join) or any(key not in want.rows for want in wanted):
                 dead.append(subject)
         self._suspect(self.comparator.look(dead).findings if dead else [])
+
+    def _joined_rows(self, page: Sequence[Row]) -> None:
+        """What joins store beside their rows: right items that are gone, and subscriptions."""
+        joins = {view.name: view for view in self.comparator.views if isinstance(view.declared, Join)}
+        others = {view.name for view in self.others}
+        subjects = []
+        for row in page:
+            owner = owner_of_joined([*joins.values(), *self.others], row)
+            if owner is None:
+                self.report.name("unknown", where=" | ".join((row["pk"]["S"], row["sk"]["S"])))
+            elif owner[0].name not in others:
+                view, keys, left = owner
+                read = self._is_left_table(view) if left else self._is_right_table(view)
+                also = frozenset({(view.name, (row["pk"]["S"], row["sk"]["S"]))}) if left else frozenset()
+                subjects += [Subject(keys, also)] if read else []
+        for at in range(0, len(subjects), _BATCH):
+            self._suspect(self.comparator.look(merged_subjects(subjects[at : at + _BATCH])).findings)
+
+    def _joins_beside(self, name: str) -> bool:
+        """Whether the left items of a join are another table's."""
+        view = next((each for each in self.comparator.views if each.name == name), None)
+        return view is not None and isinstance(view.declared, Join) and not self._is_left_table(view)
+
+    def _is_left_table(self, view: View) -> bool:
+        return view.declared.of.reads(table_arn(self.comparator.source))
+
+    def _is_right_table(self, view: View) -> bool:
+        return isinstance(view.declared, Join) and view.declared.right.reads(table_arn(self.comparator.source))
 
     def _ledger_page(self, page: list[Row]) -> None:
         subjects, source = [], table_of(table_arn(self.comparator.source))
         for row in page:
             view = row["id"]["S"].partition("|")[0]
-            if any(each.name == view for each in self.others):
+            if any(each.name == view for each in self.others) or self._joins_beside(view):
                 continue
             recorded = RecordedContribution.read(check_ledger_row(row))
             owner = item_of_entry(self.comparator.views, source, row["id"]["S"])
