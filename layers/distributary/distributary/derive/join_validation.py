@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from distributary.derive.declarations import Declaration, Join, JoinKind
+from distributary.derive.join_view import on_templates
 from distributary.errors import ConfigError
 from distributary.stream.computed import attributes_of
 from distributary.stream.entity import Entity
@@ -36,13 +37,15 @@ def _on_faults(declared: Join) -> Iterable[str]:
         names = " and ".join(keys)
         yield f"'on' is one template, and the right table has the keys {names}: give one for each, {{'{keys[0]}': ...}}"
         return
-    by_name = given if not isinstance(given, str) else dict.fromkeys(keys, given)
+    by_name = on_templates(declared)
     if set(by_name) != set(keys):
         yield f"'on' makes {', '.join(sorted(by_name)) or 'nothing'}, and the right table's keys are {', '.join(keys)}"
+    if not any("{" in text for text in by_name.values()):
+        yield "'on' reads nothing of the left item: name an attribute, such as {customer_id}"
     known = {*declared.of.keys, *declared.of.attributes, *declared.compute}
     for name, text in by_name.items():
         try:
-            template = Template.parse(text if "{" in text else f"{{{text}}}")
+            template = Template.parse(text)
         except ConfigError as error:
             yield from (f"on '{name}': {fault}" for fault in error.faults)
             continue

@@ -88,6 +88,14 @@ class Pair(Image):
         return sum(1 for _ in self)
 
 
+def on_templates(declared: Join) -> Mapping[str, str]:
+    """The template of each attribute of the right key. A name that stands alone is short for one field."""
+    if not isinstance(declared.on, str):
+        return declared.on
+    text = declared.on if "{" in declared.on else f"{{{declared.on}}}"
+    return dict.fromkeys(declared.right.keys, text)
+
+
 class ForeignKey(Struct, frozen=True):
     """How the right item's key is made of the left item: a template for each attribute of it."""
 
@@ -96,9 +104,7 @@ class ForeignKey(Struct, frozen=True):
     @classmethod
     def of(cls, declared: Join) -> "ForeignKey":
         """Raises ConfigError for a malformed template."""
-        on = declared.on
-        given = on if isinstance(on, Mapping) else dict.fromkeys(declared.right.keys[:1], on)
-        return cls({name: Template.parse(text if "{" in text else f"{{{text}}}") for name, text in given.items()})
+        return cls({name: Template.parse(text) for name, text in on_templates(declared).items()})
 
     @property
     def attributes(self) -> tuple[str, ...]:
