@@ -2,6 +2,10 @@
 
 import pytest
 
+from distributary.consumer.deadline import FOREVER, Deadline
+from distributary.consumer.outcome import Status
+from distributary.stream.records import decode
+from tests.fakes.dynamodb import BROKEN
 from tests.unit.joined import BY_COUNTRY, INNER, LEFT, OPEN, OWNED, Shop
 
 
@@ -97,3 +101,76 @@ def test_where_reads_both_sides():
     assert shop.rows() == {}
     shop.deliver(named(shop, tier="gold"), placed(shop, "o2", status="open"), placed(shop, status="sent"))
     assert list(shop.rows()) == [("ORDER", "o2")]
+
+
+def many(shop, rows=1000):
+    """Orders of one customer."""
+    shop.deliver(named(shop))
+    for at in range(0, rows, 100):
+        shop.deliver(*(placed(shop, f"o{number:04d}") for number in range(at, at + 100)))
+
+
+def short(shop, calls):
+    """A deadline after so many calls."""
+    started = shop.service.calls.total()
+    return Deadline(float(calls), 0.0, lambda: float(shop.service.calls.total() - started))
+
+
+@pytest.mark.parametrize("join", [LEFT, INNER, OWNED])
+def test_a_fan_out_that_runs_out_of_time_goes_on_where_it_stopped(join):
+    shop = Shop(join)
+    many(shop)
+    batch = decode({"Records": [named(shop, "Grace"), placed(shop, "new", "c2")]}, 0)
+    before = shop.service.write_units
+    failed, neighbour = shop.branch.apply(batch, short(shop, 700))
+    assert (failed.status, neighbour.status) == (Status.FAILED, Status.APPLIED)
+    assert "the next delivery goes on where this one stopped" in failed.cause
+    done = sum(row.get("name") == "Grace" for row in shop.rows().values())
+    assert 0 < done < 1000
+    tries = 1
+    while any(end.status is Status.FAILED for end in shop.branch.apply(batch, short(shop, 700))):
+        tries += 1
+    assert 1 <= tries <= 3
+    assert sum(row.get("name") == "Grace" for row in shop.rows().values()) == 1000
+    kept, of_neighbour = tries + 1, 6
+    assert shop.service.write_units - before <= 1 + 1000 + of_neighbour + kept + tries
+
+
+def test_a_fan_out_that_took_several_deliveries_is_not_made_again():
+    shop = Shop(LEFT)
+    many(shop)
+    batch = decode({"Records": [named(shop, "Grace")]}, 0)
+    while any(end.status is Status.FAILED for end in shop.branch.apply(batch, short(shop, 700))):
+        pass
+    before = shop.service.write_units
+    assert [end.status for end in shop.branch.apply(batch, FOREVER)] == [Status.SUPERSEDED]
+    assert shop.service.write_units - before == 1
+
+
+class Failing:
+    """A client whose updates fail while it is `failing`."""
+
+    def __init__(self, service):
+        self.service, self.failing = service, False
+
+    def __getattr__(self, operation):
+        if operation == "update_item" and self.failing:
+            return self._fails
+        return getattr(self.service, operation)
+
+    def _fails(self, **arguments):
+        raise BROKEN
+
+
+def test_changes_that_were_folded_come_again_together_if_the_newest_fails():
+    """A dead process stored the first of them. Only its version tells that its rows are still to be written."""
+    clients = []
+    shop = Shop(LEFT, client=lambda service: clients.append(Failing(service)) or clients[0])
+    shop.deliver(placed(shop))
+    first, second, third = (named(shop, name) for name in ("Ada", "Grace", "Ada"))
+    clients[0].failing = True
+    assert shop.statuses(first) == ["Failed"]
+    assert shop.statuses(first, second, third) == ["Failed"] * 3
+    clients[0].failing = False
+    shop.deliver(first, second, third)
+    assert shop.rows() == {("ORDER", "o1"): {"total": "5", "name": "Ada"}}
