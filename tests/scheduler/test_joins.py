@@ -23,7 +23,7 @@ from tests.scheduler.joined import JoinedWorld
 from tests.scheduler.runs import deep, failure, play_every
 from tests.scheduler.world import Plan
 
-CALLS = 8
+CALLS = 6
 """A process may die before any of so many calls."""
 
 

@@ -1,6 +1,6 @@
-"""Derived tables: rows of items under other keys, totals of groups, and each group's latest item."""
+"""Derived tables: rows of items under other keys, totals of groups, each group's latest item, and joins."""
 
-from distributary.derive.declarations import Aggregate, Latest, Projection
+from distributary.derive.declarations import Aggregate, Join, Latest, Projection
 from distributary.derive.levels import rows_of
 from distributary.derive.validation import check
 from distributary.stream.computed import date_trunc, json_field, lower, nested, split_part
@@ -11,6 +11,7 @@ from distributary.stream.sort_key import sortable_number
 __all__ = [
     "Aggregate",
     "Entity",
+    "Join",
     "Latest",
     "Projection",
     "check",
