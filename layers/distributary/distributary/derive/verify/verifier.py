@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
+from distributary.derive.contribution import entry_id
 from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.format import check_derived_row, check_ledger_row
-from distributary.derive.join_rows import is_joined
+from distributary.derive.join_rows import LeftRow, is_joined
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
 from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged, merged_subjects
@@ -18,7 +20,7 @@ from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
-from distributary.stream.keys import escape, identity, table_arn, table_of
+from distributary.stream.keys import escape, identity, item_identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
@@ -105,31 +107,51 @@ class Verify:
 
     def _ownerless(self, owned: Sequence[tuple[View, Key, Subject]]) -> None:
         """Rows that their items do not make."""
+        joined = [each for each in owned if isinstance(each[0].declared, Join)]
+        self._suspect(self._looked(self._not_named(joined)) if joined else [])
+        owned = [each for each in owned if not isinstance(each[0].declared, Join)]
         items = self.comparator.source_items([subject for _, _, subject in owned])
         dead = []
         for view, key, subject in owned:
             item = items.get(identity(subject.keys))
             wanted, _ = wants([view], self.comparator.source, subject.keys, item, self.comparator.version)
-            if isinstance(view.declared, Join) or any(key not in want.rows for want in wanted):
+            if any(key not in want.rows for want in wanted):
                 dead.append(subject)
         self._suspect(self.comparator.look(dead).findings if dead else [])
 
     def _joined_rows(self, page: Sequence[Row]) -> None:
-        """What joins store beside their rows: right items that are gone, and subscriptions."""
-        joins = {view.name: view for view in self.comparator.views if isinstance(view.declared, Join)}
+        """What joins store beside their rows: right items that are gone, and subscriptions that no ledger row names."""
         others = {view.name for view in self.others}
-        subjects = []
+        lefts, rights = list[tuple[View, Key, Subject]](), list[Subject]()
         for row in page:
-            owner = owner_of_joined([*joins.values(), *self.others], row)
+            key = row["pk"]["S"], row["sk"]["S"]
+            owner = owner_of_joined((*self.comparator.views, *self.others), row)
             if owner is None:
-                self.report.name("unknown", where=" | ".join((row["pk"]["S"], row["sk"]["S"])))
+                self.report.name("unknown", where=" | ".join(key))
             elif owner[0].name not in others:
                 view, keys, left = owner
-                read = self._is_left_table(view) if left else self._is_right_table(view)
-                also = frozenset({(view.name, (row["pk"]["S"], row["sk"]["S"]))}) if left else frozenset()
-                subjects += [Subject(keys, also)] if read else []
-        for at in range(0, len(subjects), _BATCH):
-            self._suspect(self.comparator.look(merged_subjects(subjects[at : at + _BATCH])).findings)
+                if left and self._is_left_table(view):
+                    lefts.append((view, key, Subject(keys, frozenset({(view.name, key)}))))
+                elif not left and self._is_right_table(view):
+                    rights.append(Subject(keys))
+        for at in range(0, len(lefts), _BATCH):
+            self._suspect(self._looked(self._not_named(lefts[at : at + _BATCH])))
+        for at in range(0, len(rights), _BATCH):
+            items = self.comparator.source_items(merged_subjects(rights[at : at + _BATCH]))
+            self._suspect(self._looked([each for each in rights[at : at + _BATCH] if identity(each.keys) not in items]))
+
+    def _not_named(self, owned: Sequence[tuple[View, Key, Subject]]) -> list[Subject]:
+        """Those whose row or subscription is not what the left item's ledger row says."""
+        source = table_of(table_arn(self.comparator.source))
+        ids = [entry_id(view.name, item_identity(source, each.keys)) for view, _, each in owned]
+        ledger = self.comparator.tables.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
+        known = [LeftRow.of(ledger.get(id, {})) for id in ids]
+        return [
+            each for (_, key, each), row in zip(owned, known, strict=True) if key not in (row.shown, row.subscription)
+        ]
+
+    def _looked(self, subjects: Sequence[Subject]) -> list[Finding]:
+        return self.comparator.look(merged_subjects(subjects)).findings if subjects else []
 
     def _joins_beside(self, name: str) -> bool:
         """Whether the left items of a join are another table's."""
