@@ -33,7 +33,7 @@ def faults_of(tmp_path, function, text):
     [
         ("derive", "VIEWS = Projection(**A)", "VIEWS is one Projection: put it into a list, VIEWS = [Projection(...)]"),
         ("derive", "VIEWS = None", "VIEWS is None: give a list of Projection or Aggregate or Latest"),
-        ("derive", "VIEWS = [E]", "VIEWS has an Entity: give Projection or Aggregate or Latest, with"),
+        ("derive", "VIEWS = [E]", "VIEWS has an Entity: give Projection or Aggregate or Latest or Join, with"),
         ("derive", "VIEWS = [Projection]", "VIEWS has the class Projection: give "),
         ("derive", "VIEWS = [Projection(**{**A, 'of': 'e'})]", "Projection 'a': of is 'e': give an Entity"),
         ("derive", "VIEWS = [Projection(**A, where='x')]", "Projection 'a': where is 'x': give a function or None"),

@@ -10,9 +10,8 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile
-from distributary.derive import Entity, check, join_fan_out, key_prefix
+from distributary.derive import Entity, Join, check, join_fan_out, key_prefix
 from distributary.derive.branch import DeriveBranch
-from distributary.derive.declarations import Join
 from distributary.derive.factory import build, reconciler
 from distributary.derive.join_rows import OWN, RIGHT_ROW, is_joined
 from distributary.derive.table_format import TableFormat

@@ -3,8 +3,7 @@
 from random import Random
 
 from distributary.consumer.deadline import FOREVER
-from distributary.derive import Entity
-from distributary.derive.declarations import Join
+from distributary.derive import Entity, Join
 from distributary.derive.join_rows import OWN, is_joined
 from distributary.stream.codec import decode_item
 from distributary.stream.records import decode

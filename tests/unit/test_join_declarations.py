@@ -2,8 +2,7 @@
 
 import pytest
 
-from distributary.derive import Entity, Projection, check, rows_of
-from distributary.derive.declarations import Join
+from distributary.derive import Entity, Join, Projection, check, rows_of
 from distributary.derive.validation import check_tables, table
 from distributary.errors import ConfigError
 from tests.unit.joined import CUSTOMER, INNER, LEFT, ORDER, OWNED, Shop, declared
