@@ -137,3 +137,13 @@ def test_a_change_of_a_left_item_that_was_given_up_is_reconciled(shop):
     assert asked(shop, "orders", "o1", gone) == "Applied"
     shop.deliver(record)
     assert len(shop.rows()) == 3
+
+
+def test_a_delete_that_was_given_up_outranks_the_insert_that_comes_after_it(shop):
+    """Nothing is stored of the item when the key is reconciled."""
+    late = shop.put("orders", "late", customer_id="c1", total="1", status="open")
+    gone = shop.delete("orders", "late")
+    assert asked(shop, "orders", "late", gone) == "Applied"
+    before = shop.rows()
+    assert shop.statuses(late) == ["Superseded"]
+    assert shop.rows() == before

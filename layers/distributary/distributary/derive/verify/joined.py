@@ -167,7 +167,7 @@ class JoinComparator:
             name = identity(keys)
             content, right = sides[name]
             left = None
-            if name in ids and (content is not None or ids[name] in ledger or own):
+            if name in ids:
                 key = content.foreign_key if content is not None else NO_KEY
                 at = RightRow.read(rows[stored[key]]) if key in stored else None
                 left = LeftSide(ids[name], content, known[name], beside.get(key), at)
@@ -342,7 +342,8 @@ class JoinRepair:
         if (right := found.right) is not None:
             change = RightChange(Image(found.keys), max(at_least, found.version), right.content)
             wrote = yield from self._right(calls, found.join, change, right.stored, right.content, at_least)
-        if (left := found.left) is not None:
+        left = found.left
+        if left is not None and (left.content is not None or left.found.read is not None or dead or at_least):
             join = found.join
             if left.content is not None and left.content.foreign_key != NO_KEY and _differs(left.beside, left.stored):
                 keys = Image(foreign_keys(join, left.content.item))
