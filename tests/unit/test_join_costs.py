@@ -87,3 +87,10 @@ def test_a_change_of_a_right_item_that_was_overtaken_is_one_refused_write():
 def test_a_batch_reads_a_right_item_once_for_all_of_its_left_items():
     shop = world(LEFT)
     assert shop.costs(*(order(shop, f"o{at}") for at in range(50))) == (6 * 50, 50 + 1 + 1, 0)
+
+
+def test_an_update_of_an_item_that_has_no_row_costs_nothing():
+    shop = world(MOVING)
+    first = shop.put("orders", "o1", customer_id="c1", total="5")
+    assert shop.costs(first) == (0, 1, 0)
+    assert shop.costs(shop.put("orders", "o1", customer_id="c1", total="6")) == (0, 0, 0)

@@ -224,6 +224,11 @@ class JoinView:
         found = _declared(item, self.declared.of)
         return LeftContent(found, self.foreign_key(self._scope(Image(found))))
 
+    def placed(self, item: Image) -> LeftContent | None:
+        """As `left`; None for an item that has no row, whatever its right item is. Raises Rejected."""
+        found = self.left(item)
+        return None if self.reach is not Reach.BOTH and self.place(found.item) is None else found
+
     def right(self, item: Image) -> RightContent:
         """What is read of a right item. Raises Rejected."""
         known = _declared(item, self.declared.right)
@@ -302,12 +307,10 @@ def left_change(join: JoinView, change: Change) -> LeftChange | None:
     inserted = change.kind is Kind.INSERT and not change.first_fill and claimable(entity.claims, change.keys)
     if not inserted and not concerns(change, entity.claims, entity.claims):
         return None
-    after: LeftContent | None = _after(change, entity, join.left)
-    if after is not None and join.reach is not Reach.BOTH and join.place(after.item) is None:
-        after = None
+    after: LeftContent | None = _after(change, entity, join.placed)
     if after is not None:
         join.part(after.item)
-    if _alike(change, entity, join.left, after):
+    if _alike(change, entity, join.placed, after):
         return None
     return LeftChange(change.keys, change.version, after, after is None and change.kind is Kind.INSERT)
 
@@ -332,15 +335,16 @@ def _after(change: Change, entity: Entity, content: Any) -> Any:
 def _alike(change: Change, entity: Entity, content: Any, after: Any) -> bool:
     """Whether the join reads the same of the item before an update and after it: an earlier change has brought that, or
     will yet bring it under its own version."""
-    if change.kind is not Kind.MODIFY or change.old is None or after is None:
+    if change.kind is not Kind.MODIFY or change.old is None or change.new is None:
         return False
     try:
-        return bool(entity.claims(change.old) and _same(content(change.old), after))
+        both = entity.claims(change.old) and entity.claims(change.new)
+        return bool(both and _same(content(change.old), after))
     except Rejected:
         return False
 
 
-def _same(one: LeftContent | RightContent, other: LeftContent | RightContent) -> bool:
+def _same(one: LeftContent | RightContent | None, other: LeftContent | RightContent | None) -> bool:
     if isinstance(one, RightContent) and isinstance(other, RightContent):
         return one.digest() == other.digest()
     return one == other

@@ -195,9 +195,7 @@ class JoinComparator:
     def _read(self, join: JoinView, keys: Keys, item: Row | None) -> tuple[LeftContent | None, RightContent | None]:
         left = right = None
         if item is not None and self._may_be_left(join, keys) and join.declared.of.claims(Image(item)):
-            left = join.left(Image(item))
-            if join.reach is not Reach.BOTH and join.place(left.item) is None:
-                left = None
+            left = join.placed(Image(item))
         if item is not None and self._may_be_right(join, keys) and join.declared.right.claims(Image(item)):
             join.foreign_key.check(keys)
             right = join.right(Image(item))
