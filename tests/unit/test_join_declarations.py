@@ -56,6 +56,13 @@ def test_both_tables_of_a_join_must_be_read():
         check_tables(check([LEFT]), ["orders", "others"])
 
 
+def test_both_entities_of_a_join_name_their_tables_if_there_are_several():
+    anywhere = Entity(name="customer", keys=("id",), attributes=("name", "country", "tier"))
+    with pytest.raises(ConfigError, match="entity 'customer' names no table, and the function reads orders, customers"):
+        check_tables(check([declared(right=anywhere)]), ["orders", "customers"])
+    assert check_tables(check([declared(right=anywhere)]), ["orders"]) is None
+
+
 def test_what_a_join_costs_is_told_with_the_other_views():
     view = Projection(name="p", of=ORDER, pk="P", sk="{id}")
     text = table(check([LEFT, declared(name="own", pk="C#{customer_id}"), view]))

@@ -85,8 +85,8 @@ def test_each_order_ends_right(kind, line):
 
 @pytest.mark.parametrize("line", FOLDED)
 @pytest.mark.parametrize("kind", ["left", "own", "inner"])
-def test_longer_histories_end_right_without_zombies(kind, line):
-    assert not wrong(KINDS[kind], line, zombies=False)
+def test_longer_histories_end_right(kind, line):
+    assert not wrong(KINDS[kind], line, zombies=FULL or kind != "inner")
 
 
 def test_an_edit_folded_with_a_change_that_a_dead_process_wrote_ends_right():

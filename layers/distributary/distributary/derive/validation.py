@@ -65,10 +65,11 @@ def check_tables(views: Sequence[View], tables: Sequence[str]) -> None:
         for at, entity in enumerate(entities(view.declared))
     }
     faults = other_tables(read, tables)
-    for view in views if len(tables) > 1 else ():
-        if view.declared.of.table is None and isinstance(view.declared, Projection | Join):
+    rows = [view for view in views if len(tables) > 1 and isinstance(view.declared, Projection | Join)]
+    for view, entity in ((view, each) for view in rows for each in entities(view.declared)):
+        if entity.table is None:
             faults.append(
-                f"view '{view.name}': entity '{view.declared.of.name}' names no table, and the function reads "
+                f"view '{view.name}': entity '{entity.name}' names no table, and the function reads "
                 f"{', '.join(tables)}: items of two tables could share a row; give the entity table='{tables[0]}'"
             )
     if faults:
