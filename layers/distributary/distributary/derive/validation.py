@@ -66,7 +66,7 @@ def check_tables(views: Sequence[View], tables: Sequence[str]) -> None:
     }
     faults = other_tables(read, tables)
     rows = [view for view in views if len(tables) > 1 and isinstance(view.declared, Projection | Join)]
-    for view, entity in ((view, each) for view in rows for each in entities(view.declared)):
+    for view, entity in ((each, entity) for each in rows for entity in entities(each.declared)):
         if entity.table is None:
             faults.append(
                 f"view '{view.name}': entity '{entity.name}' names no table, and the function reads "
