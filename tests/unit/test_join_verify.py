@@ -1,5 +1,8 @@
 """Joins held against their two source tables, and set right."""
 
+import sys
+from types import SimpleNamespace
+
 import pytest
 
 from distributary.consumer.deadline import FOREVER
@@ -7,6 +10,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile
 from distributary.derive.factory import reconciler
 from distributary.derive.join_rows import RIGHT_ROW
+from distributary.derive.verify import command
 from distributary.derive.verify.item_verifier import Comparator
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
@@ -147,3 +151,14 @@ def test_a_delete_that_was_given_up_outranks_the_insert_that_comes_after_it(shop
     before = shop.rows()
     assert shop.statuses(late) == ["Superseded"]
     assert shop.rows() == before
+
+
+@pytest.mark.parametrize("table", ["orders", "customers"])
+def test_the_command_compares_the_items_of_either_table(shop, table, monkeypatch):
+    monkeypatch.setitem(sys.modules, "views", SimpleNamespace(VIEWS=[JOINS[shop.param]]))
+    monkeypatch.setattr(command, "_client", lambda options, service: shop.service)
+    tables = {"derived_table": "derived", "ledger_table": "ledger", "tombstone_table": "tombstones"}
+    both = ("orders", "customers")
+    report = command.run(command.Options(table=table, pause=0, segments=1, sources=both, **tables))
+    assert report.equal, report.samples
+    assert (report["items"], report["unknown"]) == (4 if table == "orders" else 3, 0)
