@@ -127,5 +127,5 @@ def test_a_join_is_described_by_both_of_its_sides():
     team = Entity(name="team", keys=("id",), attributes=("name",), table="teams")
     other = Entity(name="team", keys=("id",), attributes=("name",), table="others")
     assert differing(join(team), join(team)) == []
-    assert differing(join(team), join(other)) == ["right"]
+    assert differing(join(team), join(other)) == ["right.table"]
     assert differing(join(team), join(team, kind="inner", keep_right=("name",))) == ["keep_right", "kind"]

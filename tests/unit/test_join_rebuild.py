@@ -1,11 +1,15 @@
 """Joins that are declared anew or no more: what a rebuild and a retirement leave."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from cli.rebuilding import _Run
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.reconcile import Reconcile
 from distributary.consumer.sweep import Sweep
-from distributary.derive import Projection
+from distributary.derive import Projection, check
+from distributary.derive.described import described
 from distributary.derive.factory import rebuilder, reconciler
 from tests.fakes.built import derive
 from tests.replaced import replace
@@ -90,3 +94,11 @@ def test_a_sweep_of_a_right_item_that_is_gone_leaves_a_tombstone():
     shop.delete("customers", "c1")
     assert rebuilt(shop, LEFT) == 0
     assert sum("name" in row for row in shop.rows().values()) == 2
+
+
+def test_a_rebuild_goes_through_both_tables_of_a_join_and_no_other():
+    declared = {view.name: described(view) for view in check([LEFT])}
+    target = SimpleNamespace(sources=("orders", "customers", "others"), named=lambda table: table)
+    run = _Run(target, ("orders",), 1, 1.0, {"declared": declared})
+    assert run._tables() == ["orders", "customers"]
+    assert run._of("customers") == ("orders",)

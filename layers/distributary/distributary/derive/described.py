@@ -10,6 +10,7 @@ from operator import attrgetter, itemgetter, methodcaller
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
+from distributary.derive.declarations import Join
 from distributary.derive.view import View
 from distributary.stream.canonical import digest
 from distributary.stream.entity import Entity
@@ -27,6 +28,8 @@ def described(view: View) -> dict[str, str]:
     declared, entity = view.declared, view.declared.of
     found = {"kind": type(declared).__name__, "of.keys": _text(entity.keys), "of.where": _text(entity.where)}
     found["of.table"] = _text(entity.table)
+    if isinstance(declared, Join):
+        found["right.table"] = _text(declared.right.table)
     names = [each.name for each in fields(declared) if each.name not in ("name", "of")]
     found |= {name: _text(getattr(declared, name)) for name in names}
     return {name: text for name, text in found.items() if text}
@@ -99,7 +102,7 @@ def _text(value: Any) -> str:
         case None | () | "":
             return ""
         case Entity():
-            return " ".join(map(_text, (value.table or "", *value.keys, value.where)))
+            return " ".join(map(_text, (*value.keys, value.where)))
         case str():
             return value
         case Mapping():

@@ -132,7 +132,7 @@ def _views(names: Sequence[str], table: str) -> tuple[tuple[View, ...], tuple[Vi
     if names and (other := next((view for view in wanted if view not in chosen), None)):
         raise ConfigError(f"--view: view '{other.name}' is of table '{other.declared.of.table}', not '{table}'")
     if not chosen:
-        known = sorted({str(view.declared.of.table) for view in views})
+        known = sorted({str(each.table) for view in views for each in entities(view.declared)})
         raise ConfigError(f"no view is of table '{table}': views.py names {', '.join(known)}")
     return chosen, tuple(view for view in views if view not in chosen)
 
