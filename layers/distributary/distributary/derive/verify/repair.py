@@ -39,7 +39,7 @@ from distributary.derive.transactions import PendingEntry
 from distributary.derive.verify.expected_rows import row_key
 from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
-from distributary.derive.verify.joined import JoinRepair
+from distributary.derive.verify.join_repair import JoinRepair
 from distributary.derive.view import expiry_of
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
