@@ -4,6 +4,9 @@ import pytest
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import Status
+from distributary.derive import rows_of
+from distributary.derive.reader import DerivedTable
+from distributary.stream.change import Image
 from distributary.stream.records import decode
 from tests.fakes.dynamodb import BROKEN
 from tests.unit.joined import BY_COUNTRY, INNER, LEFT, OPEN, OWNED, Shop
@@ -174,3 +177,22 @@ def test_changes_that_were_folded_come_again_together_if_the_newest_fails():
     clients[0].failing = False
     shop.deliver(first, second, third)
     assert shop.rows() == {("ORDER", "o1"): {"total": "5", "name": "Ada"}}
+
+
+@pytest.mark.parametrize("join", [LEFT, BY_COUNTRY])
+def test_the_rows_of_a_join_alone_are_items_of_a_second_level(join):
+    shop = Shop(join)
+    shop.deliver(named(shop, country="uk"), placed(shop))
+    entity = rows_of(join)
+    claimed = [key for key, row in shop.service.state["derived"].items() if entity.claims(Image(row))]
+    assert claimed == list(shop.rows())
+    assert set(entity.attributes) >= {"total", "name"}
+
+
+def test_a_join_is_read_by_the_attributes_of_both_sides():
+    shop = Shop(BY_COUNTRY)
+    shop.deliver(named(shop, country="uk"), *(placed(shop, f"o{at}") for at in range(3)))
+    reader = DerivedTable(shop.service, "derived", [BY_COUNTRY])["orders"]
+    row = {"customer.country": "uk", "id": "o1", "total": "5", "name": "Ada"}
+    assert reader.get({"customer.country": "uk", "id": "o1"}) == row
+    assert reader.parse({"pk": "COUNTRY#uk", "sk": "ORDER#o1"}) == {"customer.country": "uk", "id": "o1"}
