@@ -21,6 +21,7 @@ WHERE = {
         "Projection": ("derive", "## Projection"),
         "Aggregate": ("derive", "## Aggregate"),
         "Latest": ("derive", "## Latest"),
+        "Join": ("derive", "## Joins"),
         "rows_of": ("derive", "## Views over views"),
         "check": ("derive", "## Testing your declarations"),
         "sortable_number": ("derive", "### Numbers that sort"),
