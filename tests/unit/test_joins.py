@@ -169,7 +169,7 @@ def test_changes_that_were_folded_come_again_together_if_the_newest_fails():
     """A dead process stored the first of them. Only its version tells that its rows are still to be written."""
     clients = []
     shop = Shop(LEFT, client=lambda service: clients.append(Failing(service)) or clients[0])
-    shop.deliver(placed(shop))
+    shop.deliver(placed(shop), named(shop, "Zoe"))
     first, second, third = (named(shop, name) for name in ("Ada", "Grace", "Ada"))
     clients[0].failing = True
     assert shop.statuses(first) == ["Failed"]
@@ -196,3 +196,19 @@ def test_a_join_is_read_by_the_attributes_of_both_sides():
     row = {"customer.country": "uk", "id": "o1", "total": "5", "name": "Ada"}
     assert reader.get({"customer.country": "uk", "id": "o1"}) == row
     assert reader.parse({"pk": "COUNTRY#uk", "sk": "ORDER#o1"}) == {"customer.country": "uk", "id": "o1"}
+
+
+def test_an_item_that_is_made_anew_makes_up_for_changes_that_were_lost():
+    """A process died before the fan-out, or between row and second look, and Lambda gave the change up."""
+    clients = []
+    shop = Shop(LEFT, client=lambda service: clients.append(Failing(service)) or clients[0])
+    shop.deliver(placed(shop))
+    clients[0].failing = True
+    assert shop.statuses(named(shop)) == ["Failed"]
+    clients[0].failing = False
+    gone, again = shop.delete("customers", "c1"), named(shop)
+    shop.deliver(gone, again)
+    assert shop.rows() == {("ORDER", "o1"): {"total": "5", "name": "Ada"}}
+    shop.service.state["derived"]["ORDER", "o1"].pop("name")
+    shop.deliver(shop.delete("orders", "o1"), placed(shop))
+    assert shop.rows() == {("ORDER", "o1"): {"total": "5", "name": "Ada"}}

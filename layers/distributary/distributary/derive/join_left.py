@@ -38,11 +38,13 @@ _MOVING = outcomes.failed(Unavailable("join: the left item's ledger row changed 
 
 
 class LeftTask(Struct, frozen=True):
-    """The newest change of a left item in a batch; `oldest` is the least version that was folded into it."""
+    """The newest change of a left item in a batch; `oldest` is the least version that was folded into it, and `anew`
+    whether one of the changes inserts or deletes the item: then the right item is read, whatever the row was."""
 
     id: str
     change: LeftChange
     oldest: int
+    anew: bool
 
 
 class Look(Struct, frozen=True):
@@ -137,9 +139,9 @@ def _ended(task: LeftTask, found: LeftRow, ends: dict[str, Outcome], looks: list
     return False
 
 
-def _kept(join: JoinView, content: LeftContent, found: LeftRow) -> bool:
+def _kept(join: JoinView, task: LeftTask, content: LeftContent, found: LeftRow) -> bool:
     """Whether a change leaves the row where it is and with the right item that it has."""
-    if join.reach is Reach.BOTH or found.place is None:
+    if task.anew or join.reach is Reach.BOTH or found.place is None:
         return False
     return (content.foreign_key, join.place(content.item)) == (found.foreign_key, found.place)
 
@@ -147,7 +149,7 @@ def _kept(join: JoinView, content: LeftContent, found: LeftRow) -> bool:
 def _reads(join: JoinView, task: LeftTask, found: LeftRow) -> str:
     """The foreign key of the right item that a task needs; empty if it needs none."""
     content = task.change.content
-    return NO_KEY if content is None or _kept(join, content, found) else content.foreign_key
+    return NO_KEY if content is None or _kept(join, task, content, found) else content.foreign_key
 
 
 def planned(calls: JoinCalls, join: JoinView, task: LeftTask, found: LeftRow, rights: Mapping[str, RightRow]) -> Plan:
@@ -158,7 +160,7 @@ def planned(calls: JoinCalls, join: JoinView, task: LeftTask, found: LeftRow, ri
         gone = emptied(task.id, version, int(tables.now()) + tables.days * 86_400)
         taken = [removed(tables.derived, key) for key in (found.shown, found.subscription) if key is not None]
         return Plan([ledger_write(tables.ledger, gone, found.read), *taken], None)
-    kept = _kept(join, content, found)
+    kept = _kept(join, task, content, found)
     right = rights.get(content.foreign_key)
     held = found.held if kept else right.since if right is not None else NEVER
     beside = right.content if right is not None else None

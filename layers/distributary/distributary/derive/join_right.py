@@ -2,7 +2,8 @@
 
 A change that a newer one has overtaken leaves the rows to that one's own delivery. A change of which the content was
 stored before, by a process that died or by a version alike, goes on only if its delivery is the one that brought the
-content: `since` names its version. So a change that alters nothing that the join shows writes no row.
+content: `since` names its version. So a change that alters nothing that the join shows writes no row. An insert goes on
+in any case: it may make up for a change that was lost for good.
 """
 
 from collections.abc import Sequence
@@ -25,10 +26,12 @@ _MOVING = Unavailable("join: the right item changed at every try")
 
 
 class RightTask(Struct, frozen=True):
-    """The newest change of a right item in a batch; `folded` are the versions of all of its changes."""
+    """The newest change of a right item in a batch; `folded` are the versions of all of its changes, and `anew` is
+    whether one of these inserts or deletes it."""
 
     change: RightChange
     folded: frozenset[int]
+    anew: bool
 
 
 class Stored(Struct, frozen=True):
@@ -55,7 +58,8 @@ def fanned_all(
 def _fanned(calls: JoinCalls, join: JoinView, task: RightTask, found: Stored | DistributaryError) -> Steps[Outcome]:
     if isinstance(found, DistributaryError):
         raise found
-    if versions.from_text(found.row.since) not in task.folded:
+    owes = versions.from_text(found.row.since) in task.folded
+    if not owes and not (found.moved and task.anew):
         return APPLIED if found.moved else SUPERSEDED
     wrote = yield from fanned_out(calls, join, task.change, found.row)
     return APPLIED if found.moved or wrote else SUPERSEDED

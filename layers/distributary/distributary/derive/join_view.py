@@ -278,20 +278,22 @@ def _declared(item: Image, entity: Entity) -> Row:
 
 class LeftChange(Struct, frozen=True):
     """What a change makes of a left item; `content` is None if it is gone. `if_present`: then nothing is written if
-    nothing is recorded."""
+    nothing is recorded. `anew`: it was not there before, or is not there any more."""
 
     keys: Image
     version: int
     content: LeftContent | None
     if_present: bool
+    anew: bool = True
 
 
 class RightChange(Struct, frozen=True):
-    """What a change makes of a right item; `content` is None if it is gone."""
+    """What a change makes of a right item; `content` is None if it is gone. `anew`: as of a left one."""
 
     keys: Image
     version: int
     content: RightContent | None
+    anew: bool = True
 
     @property
     def foreign_key(self) -> str:
@@ -312,7 +314,8 @@ def left_change(join: JoinView, change: Change) -> LeftChange | None:
         join.part(after.item)
     if _alike(change, entity, join.placed, after):
         return None
-    return LeftChange(change.keys, change.version, after, after is None and change.kind is Kind.INSERT)
+    anew = after is None or change.kind is not Kind.MODIFY
+    return LeftChange(change.keys, change.version, after, after is None and change.kind is Kind.INSERT, anew)
 
 
 def right_change(join: JoinView, change: Change) -> RightChange | None:
@@ -325,7 +328,7 @@ def right_change(join: JoinView, change: Change) -> RightChange | None:
     if _alike(change, entity, join.right, after):
         return None
     keys = Image({name: for_client(typed, name) for name, typed in change.keys.raw.items()})
-    return RightChange(keys, change.version, after)
+    return RightChange(keys, change.version, after, after is None or change.kind is not Kind.MODIFY)
 
 
 def _after(change: Change, entity: Entity, content: Any) -> Any:

@@ -57,7 +57,11 @@ def _batch(calls: JoinCalls, join: JoinView, changes: Sequence[Change], ends: En
         folded.setdefault(right.foreign_key, []).append(place)
     newest = {name: max(places, key=lambda place: rights[place].version) for name, places in folded.items()}
     tasks = [
-        RightTask(rights[newest[name]], frozenset(rights[place].version for place in places))
+        RightTask(
+            rights[newest[name]],
+            frozenset(rights[place].version for place in places),
+            any(rights[place].anew for place in places),
+        )
         for name, places in folded.items()
     ]
     stored = yield from stored_all(calls, join, tasks)
@@ -75,7 +79,13 @@ def _lefts(
         folded.setdefault(left_id(join, changes[place]), []).append(place)
     newest = {id: max(places, key=lambda place: lefts[place].version) for id, places in folded.items()}
     tasks = [
-        LeftTask(id, lefts[newest[id]], min(lefts[place].version for place in places)) for id, places in folded.items()
+        LeftTask(
+            id,
+            lefts[newest[id]],
+            min(lefts[place].version for place in places),
+            any(lefts[place].anew for place in places),
+        )
+        for id, places in folded.items()
     ]
     for at in range(0, len(tasks), BATCH_GET_KEYS):
         hundred = tasks[at : at + BATCH_GET_KEYS]
