@@ -215,18 +215,19 @@ class _Run:
         own = list(self.target.sources) or [""]
         if len(own) == 1:
             return own
-        of = {self._table_of(name) for name in self.only or self.told["declared"]}
+        of = {table for name in self.only or self.told["declared"] for table in self._tables_of(name)}
         return [table for table in own if "" in of or table in of]
 
     def _of(self, table: str) -> tuple[str, ...]:
         """What is meant of a table."""
         if not self.target.named(table):
             return self.only
-        return tuple(name for name in self.only if self._table_of(name) in ("", table))
+        return tuple(name for name in self.only if self._tables_of(name) & {"", table})
 
-    def _table_of(self, view: str) -> str:
-        """That its entity names; empty if it names none, or if the view is declared no more."""
-        return str(self.told["declared"].get(view, {}).get("of.table", ""))
+    def _tables_of(self, view: str) -> set[str]:
+        """Those that its entities name; an empty one if one names none, or if the view is declared no more."""
+        found = self.told["declared"].get(view, {})
+        return {str(found.get("of.table", "")), *([str(found.get("right.table", ""))] if "right" in found else [])}
 
     def _fill(self, source: Scan, state: State, into: Result, report_progress: Progress) -> None:
         """Every item of a table set right."""

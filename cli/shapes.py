@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from distributary.stream.entity import Entity
 
 KINDS = {
-    "VIEWS": ("distributary.derive", ("Projection", "Aggregate", "Latest", "Earliest", "Top")),
+    "VIEWS": ("distributary.derive", ("Projection", "Aggregate", "Latest", "Earliest", "Top", "Join")),
     "INDEXES": ("distributary.index", ("Index",)),
     "RULES": ("distributary.welcome", ("Rule",)),
     "REPLICA": ("distributary.replicate", ("Mirror", "MultiActive")),
@@ -20,6 +20,7 @@ _WANTED = {
     "channel": "a channel's class, such as Sms",
     "fields": "a dict with a mapping or a Field for each field, such as {'title': {'type': 'text'}}",
     "mask": "a dict with a function for each attribute, such as {'email': lambda value: '-'}",
+    "compute_right": "a dict with a function for each attribute, such as {'length': lambda item: len(item['title'])}",
     "compute": "a dict with a function for each attribute, such as {'length': lambda item: len(item['title'])}",
     "rule": "a rule, such as last_writer('updated_at')",
 }

@@ -22,8 +22,8 @@ LISTED = 10
 """Lines for one place and one look, if only keys are listed."""
 
 _HIDDEN = "_distributary"
-_MEMBERS = "%m"
-"""How the keys of the rows begin that `derive` counts members in."""
+_BESIDE = ("%m", "%j")
+"""How the keys of the rows begin that `derive` counts members in, and that joins keep beside their rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def _rows(client: Any, table: str) -> Things:
         keys, items = sorted(schema, key=lambda each: each["KeyType"]), _scan(client, table)
     names = [each["AttributeName"] for each in keys]
     rows = [(" / ".join(str(next(iter(item[name].values()))) for name in names), item) for item in items]
-    return {f"row {key}": _row(item, names) for key, item in sorted(rows) if not key.startswith(_MEMBERS)}
+    return {f"row {key}": _row(item, names) for key, item in sorted(rows) if not key.startswith(_BESIDE)}
 
 
 def _scan(client: Any, table: str) -> list[dict[str, Any]]:

@@ -35,12 +35,12 @@ def faults_of(tmp_path, function, text):
         (
             "derive",
             "VIEWS = None",
-            "VIEWS is None: give a list of Projection or Aggregate or Latest or Earliest or Top",
+            "VIEWS is None: give a list of Projection or Aggregate or Latest or Earliest or Top or Join",
         ),
         (
             "derive",
             "VIEWS = [E]",
-            "VIEWS has an Entity: give Projection or Aggregate or Latest or Earliest or Top, with",
+            "VIEWS has an Entity: give Projection or Aggregate or Latest or Earliest or Top or Join, with",
         ),
         ("derive", "VIEWS = [Projection]", "VIEWS has the class Projection: give "),
         ("derive", "VIEWS = [Projection(**{**A, 'of': 'e'})]", "Projection 'a': of is 'e': give an Entity"),

@@ -14,12 +14,13 @@ from tests.fakes.dynamodb import DynamoDB
 OLDER = "attribute_not_exists(#v) OR #v < :v"
 NAMES = {"#v": "v"}
 SCHEMA = {"id": "S"}
+TEXTS = {"pk": "S", "sk": "S"}
 
 
 @pytest.fixture(params=["fake", "ministack", "lean"])
 def client(request):
     if request.param == "fake":
-        return DynamoDB({"rows": SCHEMA, "pairs": {"a": "S", "b": "N"}})
+        return DynamoDB({"rows": SCHEMA, "pairs": {"a": "S", "b": "N"}, "texts": TEXTS})
     endpoint = request.getfixturevalue("emulators").aws
     client = boto3.client(
         "dynamodb",
@@ -49,11 +50,20 @@ class Renamed:
         self._client, self._suffix = client, suffix
         create_table(client, f"rows-{suffix}", SCHEMA)
         create_table(client, f"pairs-{suffix}", {"a": "S", "b": "N"})
+        create_table(client, f"texts-{suffix}", TEXTS)
 
     def batch_get_item(self, *, RequestItems):
         request = {f"{name}-{self._suffix}": keys for name, keys in RequestItems.items()}
         answer = self._client.batch_get_item(RequestItems=request)
         return {"Responses": {name.rpartition("-")[0]: items for name, items in answer["Responses"].items()}}
+
+    def transact_write_items(self, *, TransactItems):
+        return self._client.transact_write_items(
+            TransactItems=[self._renamed(*each.popitem()) for each in TransactItems]
+        )
+
+    def _renamed(self, verb, arguments):
+        return {verb: {**arguments, "TableName": f"{arguments['TableName']}-{self._suffix}"}}
 
     def __getattr__(self, operation):
         method = getattr(self._client, operation)
@@ -231,3 +241,69 @@ def test_a_table_that_is_not_there_is_said_to_be_missing(client):
         lambda: client.batch_get_item(RequestItems={"nowhere": {"Keys": [row("a")], "ProjectionExpression": "id"}}),
     ]
     assert {code(call) for call in calls} == {"ResourceNotFoundException"}
+
+
+def text(sk, **more):
+    return {"pk": {"S": "p"}, "sk": {"S": sk}, **{name: {"S": value} for name, value in more.items()}}
+
+
+def update(sk, condition="", **more):
+    """Sets `a` and removes `b`."""
+    return {
+        "TableName": "texts",
+        "Key": text(sk),
+        "UpdateExpression": "SET #a = :a REMOVE #b",
+        "ExpressionAttributeNames": {"#a": "a", "#b": "b", **more},
+        "ExpressionAttributeValues": {":a": {"S": "new"}},
+        **({"ConditionExpression": condition} if condition else {}),
+    }
+
+
+def texts(client):
+    return client.scan(TableName="texts", ConsistentRead=True)["Items"]
+
+
+def test_an_update_sets_some_attributes_and_removes_others(client):
+    client.put_item(TableName="texts", Item=text("1", a="old", b="old", c="old"))
+    client.update_item(**update("1"))
+    assert texts(client) == [text("1", a="new", c="old")]
+
+
+def test_an_update_whose_condition_is_not_met_returns_the_item(client):
+    client.put_item(TableName="texts", Item=text("1", a="old"))
+    with pytest.raises(ClientError) as error:
+        client.update_item(**update("1", "#a < #b"), ReturnValuesOnConditionCheckFailure="ALL_OLD")
+    assert error.value.response["Item"] == text("1", a="old")
+
+
+def test_an_update_on_condition_creates_no_item(client):
+    with pytest.raises(ClientError):
+        client.update_item(**update("1", "attribute_exists(#a)"))
+    assert texts(client) == []
+
+
+def test_a_transaction_updates_beside_puts_and_deletes(client):
+    client.put_item(TableName="texts", Item=text("1", a="old", b="old"))
+    client.put_item(TableName="texts", Item=text("2"))
+    put = {"Put": {"TableName": "texts", "Item": text("3")}}
+    delete = {"Delete": {"TableName": "texts", "Key": text("2")}}
+    client.transact_write_items(TransactItems=[{"Update": update("1")}, put, delete])
+    assert sorted(texts(client), key=lambda item: item["sk"]["S"]) == [text("1", a="new"), text("3")]
+
+
+@pytest.mark.parametrize("prefix", ["", "o|"])
+def test_a_query_gives_a_partition_by_pages(client, prefix):
+    for sk in ("!", "o|1", "o|2", "o|3"):
+        client.put_item(TableName="texts", Item=text(sk))
+    condition, values = "pk = :pk", {":pk": {"S": "p"}}
+    if prefix:
+        condition, values = f"{condition} AND begins_with(sk, :sk)", {**values, ":sk": {"S": prefix}}
+    request = {"TableName": "texts", "KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+    found, start = [], {"ExclusiveStartKey": text("!")} if not prefix else {}
+    while True:
+        answer = client.query(**request, **start, Limit=2, ConsistentRead=True)
+        found.append([item["sk"]["S"] for item in answer["Items"]])
+        if "LastEvaluatedKey" not in answer:
+            break
+        start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+    assert found == [["o|1", "o|2"], ["o|3"]]

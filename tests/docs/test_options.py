@@ -23,6 +23,7 @@ WHERE = {
         "Latest": ("derive", "## Latest and Earliest"),
         "Earliest": ("derive", "## Latest and Earliest"),
         "Top": ("derive", "## Top"),
+        "Join": ("derive", "## Joins"),
         "rows_of": ("derive", "## Views over views"),
         "check": ("derive", "## Testing your declarations"),
         "sortable_number": ("derive", "### Numbers that sort"),

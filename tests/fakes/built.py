@@ -63,7 +63,9 @@ def derive(
 ) -> DeriveBranch:
     """A derive branch that never sleeps between two attempts; `tables` are fields of its `LedgerTables` to replace."""
     built = build_derive(views, derive_settings(name), lambda _: client, parallel or Serial(), now, lambda _: None)
-    return replace(built, ledger=replace(built.ledger, tables=replace(built.ledger.tables, **tables)))
+    replaced = replace(built.ledger.tables, **tables)
+    joins = replace(built.joins, tables=replaced) if built.joins is not None else None
+    return replace(built, ledger=replace(built.ledger, tables=replaced), joins=joins)
 
 
 def replicate_settings(name: Callable[[str], str] = plain, **other: Any) -> ReplicateSettings:

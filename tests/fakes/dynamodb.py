@@ -93,36 +93,46 @@ class DynamoDB:
         TableName: str,
         KeyConditionExpression: str,
         ExpressionAttributeValues: Arguments,
+        ExpressionAttributeNames: Arguments | None = None,
+        ProjectionExpression: str = "",
+        ExclusiveStartKey: Arguments | None = None,
         ScanIndexForward: bool = True,
         Limit: int | None = None,
         ConsistentRead: bool = False,
-        ExclusiveStartKey: Arguments | None = None,
     ) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html, for one partition. A page that
-        reached its limit has a LastEvaluatedKey, also if nothing follows."""
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html, for one partition, or what
+        begins alike in it. A page ends after `page_items`, not after 1 MB. One that reached its limit has a
+        LastEvaluatedKey, also if nothing follows."""
         with self._lock, _validated("Query"):
             self.calls["Query"] += 1
             table, schema = self._table("Query", TableName)
-            hash = next(iter(schema))
-            expressions = Expressions({}, ExpressionAttributeValues)
-            if KeyConditionExpression.split() != [hash, "=", next(iter(ExpressionAttributeValues))]:
+            hash, *range = schema
+            expressions = Expressions(ExpressionAttributeNames or {}, ExpressionAttributeValues)
+            names = list(ExpressionAttributeValues)
+            form = f"{hash} = {names[0]}" + (f" AND begins_with({range[0]}, {names[1]})" if len(names) > 1 else "")
+            if KeyConditionExpression != form:
                 raise Malformed("Query key condition not supported")
-            (wanted,) = (expressions.value(name)["S"] for name in ExpressionAttributeValues)
-            places = sorted((key for key in table if key[0] == wanted), key=lambda key: key[1].encode())
-            ordered = places if ScanIndexForward else places[::-1]
-            if ExclusiveStartKey is not None:
-                start = tuple(ExclusiveStartKey[name]["S"] for name in schema)[1].encode()
-                ordered = [
-                    key for key in ordered if (key[1].encode() > start) is ScanIndexForward and key[1].encode() != start
+            wanted, prefix = [*(expressions.value(name)["S"] for name in names), ""][:2]
+            own = [key for key in table if key[0] == wanted and key[1].startswith(prefix)]
+            places = sorted(own, key=lambda key: key[1].encode(), reverse=not ScanIndexForward)
+            if ExclusiveStartKey:
+                start = ExclusiveStartKey[range[0]]["S"].encode()
+                places = [
+                    key for key in places if (key[1].encode() > start if ScanIndexForward else key[1].encode() < start)
                 ]
-            found = [table[key] for key in ordered[:Limit]]
-            self.read_units += sum(_read_units(item, ConsistentRead) for item in found)
-            behind = {"LastEvaluatedKey": {name: found[-1][name] for name in schema}} if len(found) == Limit else {}
-            return {"Items": copied(found), **copied(behind)}
+            page = [table[key] for key in places[: Limit or self.page_items]]
+            if page:
+                size = sum(map(item_bytes, page))
+                self.read_units += max(1, math.ceil(size / 4096)) * (1.0 if ConsistentRead else 0.5)
+            ended = len(places) > len(page) or len(page) == Limit
+            more = {"LastEvaluatedKey": _keys(page[-1], schema)} if ended else {}
+            if ProjectionExpression:
+                page = [expressions.projected(ProjectionExpression, item) for item in page]
+            return {"Items": copied(page), **more}
 
     def transact_write_items(self, *, TransactItems: list[Arguments]) -> dict[str, Any]:
-        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html, Put and Delete:
-        all or nothing, twice the write units, cancelled with one reason an action."""
+        """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html, Put, Update
+        and Delete: all or nothing, twice the write units, cancelled with one reason an action."""
         with self._lock, _validated("TransactWriteItems"):
             self.calls["TransactWriteItems"] += 1
             if not 0 < len(TransactItems) <= TRANSACTION_ACTIONS:
@@ -156,6 +166,8 @@ class DynamoDB:
         place = key_of(_keys(new, schema) if new is not None else arguments["Key"], schema)
         old, reason = table.get(place, {}), {"Code": "None"}
         expressions = Expressions.of(arguments)
+        if verb == "Update":
+            new = accepted(expressions.set(arguments["UpdateExpression"], {**arguments["Key"], **old}), schema)
         if _conditional(arguments) and not expressions.holds(arguments["ConditionExpression"], old):
             returned = arguments.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD" and old
             reason = {"Code": "ConditionalCheckFailed", "Message": "The conditional request failed"}

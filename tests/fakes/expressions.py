@@ -57,14 +57,21 @@ class Expressions:
         return result
 
     def set(self, update: str, item: Mapping[str, Any]) -> dict[str, Any]:
-        """The item after `SET a = :a, #b = :b`."""
-        verb, *rest = _tokens(update)
-        if verb.upper() != "SET" or len(rest) % 4 != 3:
+        """The item after `SET a = :a, #b = :b REMOVE c, #d`; either clause may be missing."""
+        tokens = _tokens(update)
+        at = next((at for at, token in enumerate(tokens) if token.upper() == "REMOVE"), len(tokens))
+        sets, removes = tokens[:at], tokens[at + 1 :]
+        if not tokens or (sets and sets[0].upper() != "SET"):
             raise Malformed(f"Invalid UpdateExpression: {update}")
-        parts = [rest[at : at + 4] for at in range(0, len(rest), 4)]
-        if any(part[1] != "=" or part[3:] not in ([","], []) for part in parts):
+        parts = [sets[at : at + 4] for at in range(1, len(sets), 4)]
+        wrong = any(part[1:2] != ["="] or part[3:] not in ([","], []) for part in parts) or len(sets) % 4 != 0
+        if (sets and wrong) or any(token == "," for token in removes[::2]) or (tokens[at:] and not removes):
             raise Malformed(f"Invalid UpdateExpression: {update}")
-        return {**item, **{self.name(part[0]): self.value(part[2]) for part in parts}}
+        gone = {self.name(token) for token in removes[::2]}
+        new = {self.name(part[0]): self.value(part[2]) for part in parts}
+        if gone & new.keys():
+            raise Malformed("Invalid UpdateExpression: Two document paths overlap with each other")
+        return {**{name: value for name, value in item.items() if name not in gone}, **new}
 
     def projected(self, projection: str, item: Mapping[str, Any]) -> dict[str, Any]:
         """The item's attributes that `a, #b` names."""

@@ -12,6 +12,7 @@ from tests.scheduler.effects import SAFE, Effect, Faults, late
 from tests.scheduler.expiring import ExpiringWorld
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
+from tests.scheduler.joined import JoinedWorld
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
@@ -88,6 +89,11 @@ def stepped(seed: int, choices: Choices) -> World:
     return (streamed, repaired, reconciled)[seed % 3](SteppingWorld, SAFE, seed // 3, choices)
 
 
+def joined(seed: int, choices: Choices) -> World:
+    """Joins, with both sides written at once, and the stream alone, repairs, or keys that are reconciled beside it."""
+    return (streamed, repaired, reconciled)[seed % 3](JoinedWorld, SAFE, seed // 3, choices)
+
+
 def scheduled(seed: int, choices: Choices) -> Playable:
     """See `Schedule`."""
     return Schedule(seed, choices=choices)
@@ -102,6 +108,7 @@ BRANCHES: dict[str, Make] = {
     "derive-broken": broken,
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
+    "derive-joined": joined,
     "derive-rebuilt": partial(rebuilt, RandomRebuilt, SAFE),
     "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),

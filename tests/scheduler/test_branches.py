@@ -14,6 +14,7 @@ SAMPLE = {
     "mirror-repaired": 80,
     "welcome": 100,
     "derive": 60,
+    "derive-joined": 60,
     "reindex": 60,
 }
 

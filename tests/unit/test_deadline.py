@@ -2,7 +2,7 @@
 
 import pytest
 
-from distributary.consumer.deadline import RESERVE_SECONDS, Deadline
+from distributary.consumer.deadline import FOREVER, RESERVE_SECONDS, Deadline
 from distributary.errors import Unavailable
 from tests.unit.branches import Context
 
@@ -35,3 +35,8 @@ def test_time_that_is_over_is_said():
 def test_parking_has_two_thirds_of_the_reserve_and_the_answer_has_the_rest():
     deadline = Deadline(105.0, 3.0, lambda: 105.0)
     assert deadline.into_reserve().left() == pytest.approx(2.0)
+
+
+def test_a_share_of_all_time_is_all_time():
+    assert FOREVER.share(2).left() == float("inf")
+    FOREVER.share(2).check()

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 import pytest
 
-from distributary.derive import Entity, Projection
+from distributary.derive import Entity, Join, Projection
 from distributary.derive.described import described
 from distributary.derive.validation import check
 from distributary.stream.described import differing
@@ -117,3 +117,16 @@ def test_two_callable_objects_of_other_code_differ():
 
 def test_an_object_without_a_stable_text_is_its_type():
     assert text(functools.partial(above, limit=object())) == text(functools.partial(above, limit=object()))
+
+
+def test_a_join_is_described_by_both_of_its_sides():
+    def join(right, **more):
+        given = {"of": USER, "right": right, "on": "total", "pk": "USER#{user_id}", "sk": "PROFILE"} | more
+        (view,) = check([Join(name="profile", **given)])
+        return described(view)
+
+    team = Entity(name="team", keys=("id",), attributes=("name",), table="teams")
+    other = Entity(name="team", keys=("id",), attributes=("name",), table="others")
+    assert differing(join(team), join(team)) == []
+    assert differing(join(team), join(other)) == ["right.table"]
+    assert differing(join(team), join(team, kind="inner", keep_right=("name",))) == ["keep_right", "kind"]

@@ -40,6 +40,8 @@ class Deadline:
 
     def share(self, of: int) -> "Deadline":
         """The deadline of the first of several tasks that share the time that is left equally."""
+        if of == 1 or self.ends == float("inf"):
+            return self
         return Deadline(self.ends - self.left() * (of - 1) / of, self.reserve, self.clock)
 
     def into_reserve(self) -> "Deadline":

@@ -1,6 +1,6 @@
-"""Derived tables: rows of items under other keys, totals of groups, and the first items of each group."""
+"""Derived tables: rows of items under other keys, totals of groups, the first items of each group, and joins."""
 
-from distributary.derive.declarations import Aggregate, Earliest, Latest, Projection, Top
+from distributary.derive.declarations import Aggregate, Earliest, Join, Latest, Projection, Top
 from distributary.derive.levels import rows_of
 from distributary.derive.validation import check
 from distributary.stream.computed import date_trunc, json_field, lower, nested, split_part
@@ -12,6 +12,7 @@ __all__ = [
     "Aggregate",
     "Earliest",
     "Entity",
+    "Join",
     "Latest",
     "Projection",
     "Top",

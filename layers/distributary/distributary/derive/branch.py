@@ -8,6 +8,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Outcome
 from distributary.derive.contribution import contribution_of, entry_of
 from distributary.derive.delta import Entry, Row, typed_key
+from distributary.derive.joins import Joins
 from distributary.derive.ledger import Ledger
 from distributary.derive.scope import Scope
 from distributary.derive.view import Primitive, View, expiry_of
@@ -26,12 +27,13 @@ def unchecked(deadline: Deadline) -> None:
 
 
 class DeriveBranch(Struct, frozen=True):
-    """Views say what, `register` and `ledger` write it. `check_tables` comes first; see `TableFormat.check`."""
+    """Views say what; `register`, `ledger` and `joins` write it. `check_tables` comes first: `TableFormat.check`."""
 
     views: tuple[View, ...]
     register: Register
     ledger: Ledger
     check_tables: Callable[[Deadline], None] = unchecked
+    joins: Joins | None = None
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any view rejects is parked; what the other views make of it is kept. If
@@ -41,9 +43,12 @@ class DeriveBranch(Struct, frozen=True):
         except DistributaryError as error:
             return [outcomes.failed(error) for _ in changes]
         ends: list[list[Outcome]] = [[] for _ in changes]
-        shared = len({view.primitive for view in self.views}) > 1
-        self._through(plan, self.register.write, changes, ends, deadline.share(2) if shared else deadline)
-        self._through(entries, self.ledger.write, changes, ends, deadline)
+        kinds = {view.primitive for view in self.views}
+        self._through(plan, self.register.write, changes, ends, deadline.share(len(kinds)))
+        beside = deadline.share(2) if Primitive.JOIN in kinds else deadline
+        self._through(entries, self.ledger.write, changes, ends, beside)
+        if self.joins is not None:
+            self.joins.write(changes, ends, deadline)
         return [outcomes.combine(each) for each in ends]
 
     def _through(

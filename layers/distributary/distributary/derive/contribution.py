@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from typing import Any
 
-from distributary.derive.declarations import Aggregate, Earliest, Latest, Projection, Ranked, Top
+from distributary.derive.declarations import Aggregate, Earliest, Join, Latest, Projection, Ranked, Top
 from distributary.derive.delta import (
     ITEMS,
     Contribution,
@@ -81,6 +81,8 @@ def contribution_of(view: View, item: Image, change: Change) -> Contribution:
     for key, scope in view.parts(item):
         if isinstance(declared, Ranked):
             share = _ranked(view, declared, scope, _item(change), shares.get(key, _NONE))
+        elif isinstance(declared, Join):
+            raise TypeError(f"view '{view.name}' is a join: joins.py keeps it")
         else:
             key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
             view.until(key)

@@ -15,6 +15,7 @@ Number = str | Callable[[Image], Decimal | int | None]
 Each = str | Callable[[Image], Iterable[Value]] | None
 """What `each` may be."""
 OnExpiry = Literal["remove", "keep"]
+JoinKind = Literal["left", "inner"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,4 +231,63 @@ class Top:
 Ranked = Latest | Earliest | Top
 """Views that order the items of a group: `Latest` and `Earliest` show the first one."""
 
-Declaration = Projection | Aggregate | Ranked
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """Rows of left items with attributes of the right item that their foreign key names: one row for each left item,
+    kept when either side changes. See [joins](derive.md#joins) for what each change costs.
+
+    `pk`, `sk` and `where` may read both sides: what is inside the right item is called by the right entity's name, such
+    as `{customer.country}`, and functions read it as `item["customer"]["country"]`. If `where` is given, or a key reads
+    the right item, a change of a right item costs more. Functions see the attributes that the entities declare, and no
+    others.
+
+    Attributes:
+        name: The view's name, as for `Projection`.
+        of: The entity of the left items: each has one row.
+        right: The entity of the right items, in the same table or another one.
+        on: The right item's key, made of the left item: a template, or one for each key attribute of the right table:
+            `{"pk": "CUSTOMER#{customer_id}", "sk": "PROFILE"}`. A template that is one field alone gives the key that
+            type: `{customer_id}` a string, `{customer_id:N}` a number, `{customer_id:B}` a binary; a name such as
+            `customer_id` is short for `{customer_id}`. Values are not escaped here. A left item that lacks an attribute
+            of it has no right item.
+        kind: `"left"`: a left item without a right item has a row without the right attributes. `"inner"`: it has none.
+        pk: The row's partition key, a template; at most 2,048 bytes.
+        sk: The row's sort key, a template; at most 1,024 bytes. `pk` and `sk` together name all keys of the left
+            entity. A left item has no row while an attribute of its key is missing.
+        keep: Attributes of the left item that the row has as the item has them.
+        rename: Attributes of the left item that the row has under another name: `{"old": "new"}`.
+        compute: As for `Projection`, of the left item. Not of the right one: see `compute_right`.
+        keep_right: Attributes of the right item that the row has.
+        rename_right: Attributes of the right item that the row has under another name.
+        compute_right: Attributes that a function of the right item returns, by their names in the row.
+        where: Which pairs have a row, a function of both; all of them if None. Put a condition on the left item alone
+            into its entity's `where`: it costs nothing more.
+    """
+
+    name: str
+    of: Entity
+    right: Entity
+    on: str | Mapping[str, str]
+    pk: str
+    sk: str
+    kind: JoinKind = "left"
+    keep: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    compute: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
+    keep_right: tuple[str, ...] = ()
+    rename_right: Mapping[str, str] = field(default_factory=dict)
+    compute_right: Mapping[str, Callable[[Image], Value]] = field(default_factory=dict)
+    where: Predicate | None = None
+
+    @property
+    def each(self) -> None:
+        """A left item has one row."""
+
+    @property
+    def on_expiry(self) -> OnExpiry:
+        """A delete by TTL is a delete."""
+        return "remove"
+
+
+Declaration = Projection | Aggregate | Ranked | Join

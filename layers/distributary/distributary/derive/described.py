@@ -2,6 +2,7 @@
 
 from dataclasses import fields
 
+from distributary.derive.declarations import Join
 from distributary.derive.view import View
 from distributary.stream.described import text
 
@@ -11,6 +12,8 @@ def described(view: View) -> dict[str, str]:
     declared, entity = view.declared, view.declared.of
     found = {"kind": type(declared).__name__, "of.keys": text(entity.keys), "of.where": text(entity.where)}
     found["of.table"] = text(entity.table)
+    if isinstance(declared, Join):
+        found["right.table"] = text(declared.right.table)
     names = [each.name for each in fields(declared) if each.name not in ("name", "of")]
     found |= {name: text(getattr(declared, name)) for name in names}
     return {name: text for name, text in found.items() if text}

@@ -12,6 +12,9 @@ from distributary.consumer.reconcile import Reconcile, Reconciler, chosen
 from distributary.consumer.sweep import Done, Rebuilder, Sweep, Swept
 from distributary.derive.branch import DeriveBranch
 from distributary.derive.declarations import Declaration
+from distributary.derive.join_validation import entities
+from distributary.derive.join_view import joins_of
+from distributary.derive.joins import Joins
 from distributary.derive.ledger import Ledger
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.settings import DeriveSettings
@@ -67,7 +70,8 @@ def _named(source: SourceOf, table: str) -> str:
 
 def _reading(table: str, views: Sequence[View], requests: Sequence[Reconcile]) -> tuple[View, ...]:
     """Those of the views that read the table. Raises ConfigError if one that is asked for by name reads another."""
-    reading = tuple(view for view in views if view.declared.of.reads(table_arn(table)))
+    arn = table_arn(table)
+    reading = tuple(view for view in views if any(each.reads(arn) for each in entities(view.declared)))
     if len(reading) < len(views) and any(each.only for each in requests):
         other = next(view for view in views if view not in reading)
         raise ConfigError(f"view '{other.name}' reads '{other.declared.of.table}', not '{table_of(table_arn(table))}'")
@@ -135,4 +139,6 @@ def build(
     views = check(declared)
     check_tables(views, settings.tables)
     _check_loop(settings)
-    return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views, due).check)
+    joined = joins_of(views)
+    joins = Joins(joined, tables, parallel) if joined else None
+    return DeriveBranch(views, register, Ledger(tables, parallel), TableFormat(tables, views, due).check, joins)

@@ -2,14 +2,16 @@
 
 from distributary.derive.declarations import Aggregate, Declaration, Top
 from distributary.derive.delta import EXPIRY
+from distributary.derive.join_validation import entities
 from distributary.derive.validation import check, outputs
 from distributary.derive.view import KEY_ATTRIBUTES
 from distributary.errors import ConfigError
 from distributary.stream.change import Image
 from distributary.stream.entity import Entity
 
-_MEMBER, _SHARD = ("%m", "%h"), "%s"
-"""What the partition keys of counted members begin with, and what those of shards contain: no template writes it."""
+_MEMBER, _SHARD = ("%m", "%h", "%j"), "%s"
+"""What the partition keys of counted members and joined items begin with, and those of shards contain: no template
+writes it."""
 
 
 def rows_of(view: Declaration, table: str | None = None) -> Entity:
@@ -45,4 +47,7 @@ def rows_of(view: Declaration, table: str | None = None) -> Entity:
     edges = [*view.min, *view.max] if isinstance(view, Aggregate) else []
     own = [view.into] if isinstance(view, Top) else outputs(view)
     shown = tuple(dict.fromkeys([*own, *edges, EXPIRY]))
-    return Entity(name=view.name, keys=KEY_ATTRIBUTES, attributes=shown, where=where, table=table)
+    under = tuple(name for entity in entities(view) for name in entity.rows_of)
+    return Entity(
+        name=view.name, keys=KEY_ATTRIBUTES, attributes=shown, where=where, table=table, rows_of=(view.name, *under)
+    )

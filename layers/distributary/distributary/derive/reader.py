@@ -15,6 +15,7 @@ from distributary.derive.declarations import Aggregate, Declaration, Top
 from distributary.derive.delta import Key, Row, member_partition, typed_key
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION, Group
+from distributary.derive.join_rows import OWN as JOINED
 from distributary.derive.totals import combined
 from distributary.derive.validation import check
 from distributary.derive.view import KEY_ATTRIBUTES, View
@@ -26,7 +27,7 @@ from distributary.stream.keys import PARTITION_KEY_BYTES
 
 _LAST = "\U0010ffff"
 """No text sorts behind it."""
-_OWN = {*KEY_ATTRIBUTES, REPLICA_VERSION, STATE, REVISION}
+_OWN = {*KEY_ATTRIBUTES, REPLICA_VERSION, STATE, REVISION, *JOINED}
 
 
 class Client(Protocol):

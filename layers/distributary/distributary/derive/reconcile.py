@@ -98,6 +98,8 @@ def settled(finding: Finding, tombstone: str, asked: Reconcile) -> bool:
     """Whether one view's rows are as the item says, and no change up to the version asked for can still take effect.
     `tombstone` is the row's as text, empty if there is none."""
     want, at_least = finding.want, least(finding, asked)
+    if want.joined is not None:
+        return not finding.problems and bool(want.joined.settled(at_least))
     row = finding.ledger if want.write is None else finding.derived[row_key(want.write)]
     version = row.get("version" if want.write is None else REPLICA_VERSION, {}).get("S", "")
     if want.outlives is not None:

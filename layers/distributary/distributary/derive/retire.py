@@ -8,7 +8,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
 from distributary.consumer.reconcile import LOOKS, MOVING
 from distributary.derive.contribution import shape_of
-from distributary.derive.declarations import Projection
+from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import (
     Contribution,
     Delta,
@@ -145,7 +145,7 @@ class Retirement:
 
 
 def _has_groups(view: View | None) -> bool:
-    return view is not None and not isinstance(view.declared, Projection)
+    return view is not None and not isinstance(view.declared, Projection | Join)
 
 
 def edges_as_counted(tables: LedgerTables, view: View, key: Key, row: Row) -> Row | None:

@@ -21,16 +21,17 @@ from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.reconcile import LOOKS, Reconcile, Reconciler
 from distributary.consumer.sweep import PAGE, Done, Sweep, Swept
 from distributary.derive.branch import TOMBSTONE_ID_BYTES, DeriveBranch
-from distributary.derive.declarations import Projection
+from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member, typed_key
 from distributary.derive.format import STATE, check_derived_row, check_ledger_row
 from distributary.derive.former import Former, formers
 from distributary.derive.groups import REVISION
+from distributary.derive.join_rows import RIGHT_ROW, is_joined
 from distributary.derive.retire import Retirement, edges_as_counted
 from distributary.derive.table_format import ROW_ID, TableFormat, written_under
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.item_verifier import Comparator
-from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of
+from distributary.derive.verify.key_owner import item_of_entry, item_of_row, owner_of_joined, view_of
 from distributary.derive.verify.repair import Repair
 from distributary.derive.view import Primitive, View
 from distributary.dynamodb import item_reader, table_reader
@@ -41,6 +42,7 @@ from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed, for_client
+from distributary.stream.format import FORMAT_ATTRIBUTE
 from distributary.stream.keys import bounded, escape, identity, table_arn, table_of
 
 Keys = Mapping[str, Typed]
@@ -157,7 +159,7 @@ class _Page:
             view = self._views.get(name)
             if id.startswith("%"):
                 found.untouched[OTHER_TABLE] += 1
-            elif view is None or view.primitive is not Primitive.LEDGER or self._is_earlier(view, item):
+            elif view is None or view.primitive is Primitive.REGISTER or self._is_earlier(view, item):
                 dead.append(row)
             elif (owner := item_of_entry([view], self._table, id)) is None:
                 found.untouched[OTHER_TABLE] += 1
@@ -174,6 +176,9 @@ class _Page:
             key = row["pk"]["S"], row["sk"]["S"]
             if is_member(row):
                 found.add(self._member(row))
+                continue
+            if is_joined(row):
+                found.add(self._joined(row))
                 continue
             owner = view_of(self._views.values(), key)
             if STATE in row and REVISION in row:
@@ -273,6 +278,22 @@ class _Page:
             found.left[MOVED] += not held
         return found
 
+    def _joined(self, row: Row) -> Swept:
+        """Of a view that is declared, a right item that is gone is reconciled, and so is the left item of a
+        subscription that its ledger row does not name. Of a view that is declared no more, all goes."""
+        right = row["sk"]["S"] == RIGHT_ROW
+        name = row["view"]["S"] if right else row["sk"]["S"].partition("|")[0]
+        view = self._views.get(name)
+        if view is None:
+            return self._deleted(row, "version" if right else FORMAT_ATTRIBUTE) if self._wanted(name) else Swept()
+        owner = owner_of_joined([view], row)
+        reads = isinstance(view.declared, Join) and (view.declared.right if right else view.declared.of).reads(
+            table_arn(self.of.source())
+        )
+        if owner is None or not reads or (self.asked.only and name not in self.asked.only):
+            return Swept()
+        return self._reconciled(self._gone([(view, owner[1])]))
+
     def _member(self, row: Row) -> Swept:
         """Of a view that is declared no more; those of the others are their groups'."""
         name = row["pk"]["S"].removeprefix("%m").partition("|")[0]
@@ -286,7 +307,7 @@ class _Page:
     def _group(self, owner: View | None, key: Key, row: Row) -> Swept:
         """Of a declared view, what it shows; a row of a group where no group is any more goes."""
         if owner is not None and (self._wanted(owner.name) or self._retires):
-            grouped = not isinstance(owner.declared, Projection)
+            grouped = not isinstance(owner.declared, Projection | Join)
             return self._edges(owner, key, row) if grouped else self._deleted(row, REVISION)
         if owner is not None:
             return Swept()

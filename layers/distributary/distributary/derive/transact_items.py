@@ -11,12 +11,12 @@ def entry_actions(case: PendingEntry, row: Row, ledger: str, derived: str) -> li
     """An entry's ledger row, and its own derived rows: these need no condition, since only who holds the ledger row
     writes them."""
     id = case.entry.id
-    put = _put(ledger, row, *_unchanged(case.read))
-    put["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+    entry = put(ledger, row, *unchanged(case.read))
+    entry["Put"]["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
     return [
-        Action(put, id),
-        *(Action(_put(derived, each), id) for each in case.delta.puts.values()),
-        *(Action(_delete(derived, key), id) for key in case.delta.deletes),
+        Action(entry, id),
+        *(Action(put(derived, each), id) for each in case.delta.puts.values()),
+        *(Action(delete(derived, key), id) for key in case.delta.deletes),
     ]
 
 
@@ -39,8 +39,8 @@ def group_write(derived: str, key: Key, row: Row | None, read: Group | None = No
     return _write(derived, key, row, *_as_read("#r", {"#r": REVISION}, revision))
 
 
-def _unchanged(read: str | None) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The ledger row is as it was read."""
+def unchanged(read: str | None) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """The condition that a ledger row has the version, as text, that was read; None: there was none."""
     if read is None:
         return "attribute_not_exists(#v)", {"#v": "version"}, {}
     return "#v = :read", {"#v": "version"}, {":read": {"S": read}}
@@ -53,14 +53,16 @@ def _as_read(path: str, names: dict[str, str], before: Any) -> tuple[str, dict[s
 
 
 def _write(table: str, key: Key, row: Row | None, *condition: Any) -> dict[str, Any]:
-    return _delete(table, key, *condition) if row is None else _put(table, row, *condition)
+    return delete(table, key, *condition) if row is None else put(table, row, *condition)
 
 
-def _put(table: str, row: Row, *condition: Any) -> dict[str, Any]:
+def put(table: str, row: Row, *condition: Any) -> dict[str, Any]:
+    """One action. `condition`: expression, names and values."""
     return {"Put": {"TableName": table, "Item": row, **_condition(*condition)}}
 
 
-def _delete(table: str, key: Key, *condition: Any) -> dict[str, Any]:
+def delete(table: str, key: Key, *condition: Any) -> dict[str, Any]:
+    """One action; see `put`."""
     return {"Delete": {"TableName": table, "Key": typed_key(key), **_condition(*condition)}}
 
 

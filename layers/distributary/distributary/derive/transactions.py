@@ -166,6 +166,11 @@ def verdict(actions: Sequence[Action], reasons: Sequence[Mapping[str, Any]]) -> 
     return found
 
 
+def is_busy_reason(code: str) -> bool:
+    """Whether an action that cancelled a transaction for this reason may succeed in a moment."""
+    return code in _BUSY
+
+
 def is_busy(error: Exception) -> bool:
     """Whether the same request may succeed in a moment, and certainly did nothing."""
     return isinstance(error, AwsError) and code_of(error) in _BUSY_ERRORS

@@ -5,10 +5,13 @@ from datetime import timedelta
 from itertools import combinations
 from typing import Any, get_args
 
-from distributary.derive.declarations import Aggregate, Declaration, Earliest, Latest, OnExpiry, Projection, Top
+from distributary.derive.declarations import Aggregate, Declaration, Earliest, Join, Latest, OnExpiry, Projection, Top
 from distributary.derive.delta import EXPIRY
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION
+from distributary.derive.join_rows import OWN
+from distributary.derive.join_validation import circles, entities, join_faults, knows
+from distributary.derive.join_view import JoinView, Reach
 from distributary.derive.scope import EACH
 from distributary.derive.transactions import ACTIONS
 from distributary.derive.view import KEY_ATTRIBUTES, Primitive, View
@@ -24,7 +27,7 @@ MAX_ENTRIES = 100
 MAX_SHARDS = 100
 """What one BatchGetItem reads."""
 
-_RESERVED = {*KEY_ATTRIBUTES, REPLICA_VERSION, STATE, REVISION, EXPIRY}
+_RESERVED = {*KEY_ATTRIBUTES, REPLICA_VERSION, STATE, REVISION, EXPIRY, *OWN}
 
 
 def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
@@ -52,6 +55,7 @@ def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
         if len(templates) == 2:
             views.append(View(declared, templates[0], templates[1], _copied(declared)))
     faults += _collisions(views)
+    faults += circles(declarations)
     if faults:
         raise ConfigError(faults)
     return tuple(views)
@@ -60,11 +64,17 @@ def check(declarations: Sequence[Declaration]) -> tuple[View, ...]:
 def check_tables(views: Sequence[View], tables: Sequence[str]) -> None:
     """Whether each view can be kept by a function that reads these tables; nothing is asked if none is known. Raises
     ConfigError that names every fault."""
-    faults = other_tables({f"view '{view.name}'": view.declared.of for view in views}, tables)
-    for view in views if len(tables) > 1 else ():
-        if view.declared.of.table is None and isinstance(view.declared, Projection):
+    read = {
+        f"view '{view.name}'" + f", entity {at + 1}" * bool(at): entity
+        for view in views
+        for at, entity in enumerate(entities(view.declared))
+    }
+    faults = other_tables(read, tables)
+    rows = [view for view in views if len(tables) > 1 and isinstance(view.declared, Projection | Join)]
+    for view, entity in ((each, entity) for each in rows for entity in entities(each.declared)):
+        if entity.table is None:
             faults.append(
-                f"view '{view.name}': entity '{view.declared.of.name}' names no table, and the function reads "
+                f"view '{view.name}': entity '{entity.name}' names no table, and the function reads "
                 f"{', '.join(tables)}: items of two tables could share a row; give the entity table='{tables[0]}'"
             )
     if faults:
@@ -73,7 +83,11 @@ def check_tables(views: Sequence[View], tables: Sequence[str]) -> None:
 
 def _strings(declared: Declaration) -> list[str]:
     kept = {} if isinstance(declared, Aggregate) else {"keep": declared.keep}
-    return without_comma(keys=declared.of.keys, attributes=declared.of.attributes, **kept)
+    right = {}
+    if isinstance(declared, Join):
+        of = declared.right
+        right = {"right.keys": of.keys, "right.attributes": of.attributes, "keep_right": declared.keep_right}
+    return without_comma(keys=declared.of.keys, attributes=declared.of.attributes, **kept, **right)
 
 
 def _copied(declared: Declaration) -> dict[str, str]:
@@ -102,6 +116,8 @@ def _faults(declared: Declaration, templates: Sequence[Template]) -> Iterable[st
         yield from _aggregate_faults(declared, templates)
     if isinstance(declared, Top):
         yield from _top_faults(declared)
+    if isinstance(declared, Join):
+        yield from join_faults(declared)
 
 
 def _top_faults(declared: Top) -> Iterable[str]:
@@ -151,7 +167,8 @@ def _source_faults(declared: Declaration, templates: Sequence[Template]) -> Iter
 
 def _known(declared: Declaration, name: str) -> bool:
     entity = declared.of
-    return name in {*entity.keys, *entity.attributes, *declared.compute} or _of_member(declared, name)
+    own = {*entity.keys, *entity.attributes, *declared.compute}
+    return name in own or _of_member(declared, name) or knows(declared, name)
 
 
 def _of_member(declared: Declaration, name: str) -> bool:
@@ -210,12 +227,17 @@ def _sources(declared: Declaration) -> list[Any]:
             return [declared.each, declared.by]
         case Projection():
             return [declared.each, declared.expires_at]
+        case Join():
+            return []
 
 
 def outputs(declared: Declaration) -> list[str]:
     """The attributes of a view's rows, or of a Top's entries, beside the keys and the expiry."""
     if not isinstance(declared, Aggregate):
-        return [*declared.keep, *declared.rename.values(), *declared.compute]
+        own = [*declared.keep, *declared.rename.values(), *declared.compute]
+        if isinstance(declared, Join):
+            own += [*declared.keep_right, *declared.rename_right.values(), *declared.compute_right]
+        return own
     by_output: list[Mapping[str, Any]] = [
         declared.sum,
         declared.average,
@@ -241,7 +263,7 @@ def _collisions(views: Sequence[View]) -> Iterable[str]:
             )
     for view in views:
         missing = set(view.declared.of.keys) - {*view.pk.attributes, *view.sk.attributes}
-        if missing and isinstance(view.declared, Projection):
+        if missing and isinstance(view.declared, Projection | Join):
             named = ", ".join(sorted(missing))
             yield f"view '{view.name}': two items could share a row; put key attribute {named} into pk or sk"
 
@@ -265,9 +287,18 @@ def _units(view: View) -> tuple[str, str, str]:
             return "2 + 2 a row", "2 + 2 a row that differs", "2 + 2 a row"
         case Latest() | Earliest() | Top():
             return "6", "6 to 8, moved 10", "6"
+        case Join():
+            return _join_units(JoinView.of(view))
         case Aggregate() as declared:
             sets = len({*map(str, [*declared.min.values(), *declared.max.values(), *declared.distinct.values()])})
             return f"{4 + 2 * sets}", f"{_range(4, 4 + 4 * sets)}, moved {6 + 4 * sets}", f"{4 + 2 * sets}"
+
+
+def _join_units(join: JoinView) -> tuple[str, str, str]:
+    """Of a left item; a right item's change is 1 and 1 (or 4 to 6) a row."""
+    if join.holds_subscribers:
+        return "4", "4, moved 6", "4"
+    return "6", "6, moved 8 to 10" if join.reach is Reach.BOTH else "4, moved 8 to 10", "6"
 
 
 def _range(least: int, most: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import StrEnum
 
-from distributary.derive.declarations import Aggregate, Declaration, Projection
+from distributary.derive.declarations import Aggregate, Declaration, Join, Projection
 from distributary.derive.delta import EXPIRY
 from distributary.derive.expiry import end_of
 from distributary.derive.scope import Scope, read
@@ -29,10 +29,11 @@ _SHARD = re.compile(r"%s[0-9]+$")
 
 
 class Primitive(StrEnum):
-    """What keeps a view's rows; see `dynamodb/versioned_table.py` and `derive/ledger.py`."""
+    """What keeps a view's rows; see `dynamodb/versioned_table.py`, `derive/ledger.py` and `derive/joins.py`."""
 
     REGISTER = "Register"
     LEDGER = "Ledger"
+    JOIN = "Join"
 
 
 class View(Struct, frozen=True):
@@ -50,7 +51,9 @@ class View(Struct, frozen=True):
 
     @property
     def primitive(self) -> Primitive:
-        """Register if the item has one row whose key cannot change, Ledger for everything else."""
+        """Register if the item has one row whose key cannot change, Join for rows of two items, Ledger for the rest."""
+        if isinstance(self.declared, Join):
+            return Primitive.JOIN
         fixed = {*self.pk.attributes, *self.sk.attributes} <= set(self.declared.of.keys)
         alone = isinstance(self.declared, Projection) and self.declared.each is None
         return Primitive.REGISTER if fixed and alone else Primitive.LEDGER

@@ -11,6 +11,7 @@ from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodT
 from typing import Any
 
 from distributary.stream.canonical import digest
+from distributary.stream.entity import Entity
 
 Description = Mapping[str, str]
 """A text by each field of a declaration that says something; `kind` is its class."""
@@ -93,6 +94,8 @@ def text(value: Any) -> str:
     match value:
         case None | () | "":
             return ""
+        case Entity():
+            return " ".join(map(text, (*value.keys, value.where)))
         case str():
             return value
         case Mapping():

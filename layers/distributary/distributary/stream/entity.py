@@ -26,6 +26,7 @@ class Entity:
             else is known. If it raises an error, the change is parked.
         table: The source table's name, if the function reads several tables. A change of another table is of no
             concern. None: every table that the function reads.
+        rows_of: The views whose rows the items are, and those that these are made of; `rows_of` gives it.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Entity:
     attributes: tuple[str, ...] = ()
     where: Predicate | None = None
     table: str | None = None
+    rows_of: tuple[str, ...] = ()
 
     def reads(self, source: str) -> bool:
         """Whether items of a table can be of this kind; `source` is the table's ARN, or its stream's."""

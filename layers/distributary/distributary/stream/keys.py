@@ -172,6 +172,22 @@ class Template:
         """The names it interpolates, in order."""
         return tuple(part.name for part in self.parts if isinstance(part, _Field))
 
+    @property
+    def types(self) -> dict[str, str]:
+        """S, N, B or sortable for each name."""
+        return {part.name: part.type for part in self.parts if isinstance(part, _Field)}
+
+    @property
+    def alone(self) -> str:
+        """The name, if the template is one field and nothing else; else empty."""
+        part = self.parts[0]
+        return part.name if len(self.parts) == 1 and isinstance(part, _Field) else ""
+
+    def unescaped(self, item: Mapping[str, Value]) -> str:
+        """The text with strings and numbers as they are: another program's key, which two inputs may share. Raises
+        Rejected for a missing or mistyped attribute."""
+        return "".join(part if isinstance(part, str) else self._interpolate(part, item, {}) for part in self.parts)
+
     def render(self, item: Mapping[str, Value], limit: int) -> str:
         """The key, at most `limit` bytes. Raises Rejected for a missing or mistyped attribute and for an empty or
         oversized key."""
@@ -230,7 +246,7 @@ class Template:
             return None
         return found
 
-    def _interpolate(self, field: _Field, item: Mapping[str, Value]) -> str:
+    def _interpolate(self, field: _Field, item: Mapping[str, Value], escapes: dict[int, str] | None = None) -> str:
         if field.name not in item:
             raise Rejected(f"template '{self.text}': the item has no attribute '{field.name}'")
         value, expected = item[field.name], "N" if field.type == _SORTABLE else field.type
@@ -240,7 +256,7 @@ class Template:
             raise Rejected(f"template '{self.text}': '{field.name}' is {tag}, expected {expected}{hint}")
         if field.type == _SORTABLE:
             return sortable_number(value)  # type: ignore[arg-type]
-        return _plain(value, field.name, self.escapes)
+        return _plain(value, field.name, self.escapes if escapes is None else escapes)
 
     def may_equal(self, other: "Template") -> bool:
         """Whether some inputs of the two could make the same key. A value may hold every character but the template's

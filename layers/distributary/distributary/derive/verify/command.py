@@ -11,6 +11,7 @@ from botocore.config import Config
 
 from distributary.consumer.aws import AwsError, code_of, why_no_client, why_no_table
 from distributary.consumer.parallel import Parallel
+from distributary.derive.join_validation import entities
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.table_format import TableFormat
 from distributary.derive.validation import check
@@ -127,11 +128,11 @@ def _views(names: Sequence[str], table: str) -> tuple[tuple[View, ...], tuple[Vi
     if unknown := sorted(set(names) - {view.name for view in views}):
         raise ConfigError(f"--view: no view is called {', '.join(unknown)}")
     wanted = [view for view in views if not names or view.name in names]
-    chosen = tuple(view for view in wanted if view.declared.of.table in (None, table))
+    chosen = tuple(view for view in wanted if any(each.table in (None, table) for each in entities(view.declared)))
     if names and (other := next((view for view in wanted if view not in chosen), None)):
         raise ConfigError(f"--view: view '{other.name}' is of table '{other.declared.of.table}', not '{table}'")
     if not chosen:
-        known = sorted({str(view.declared.of.table) for view in views})
+        known = sorted({str(each.table) for view in views for each in entities(view.declared)})
         raise ConfigError(f"no view is of table '{table}': views.py names {', '.join(known)}")
     return chosen, tuple(view for view in views if view not in chosen)
 
@@ -152,7 +153,13 @@ def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[st
     except AwsError as error:
         raise ConfigError(why_no_table(table, error)) from None
     keys = tuple(str(each["AttributeName"]) for each in description["KeySchema"])
-    if faults := other_keys({f"view '{view.name}'": view.declared.of for view in views}, keys):
+    read = {
+        f"view '{view.name}', {each.name}": each
+        for view in views
+        for each in entities(view.declared)
+        if each.table in (None, table_of(table_arn(table)))
+    }
+    if faults := other_keys(read, keys):
         raise ConfigError(faults)
     return keys, int(description.get("ItemCount", 0))
 

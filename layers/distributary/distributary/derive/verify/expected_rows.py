@@ -21,7 +21,7 @@ from distributary.stream.keys import table_arn
 class ExpectedRows:
     """What one view makes of one item: `write` on the Register, `entry` on the ledger; `rows` are the item's own,
     `values` what must be in the member rows that show the item. `outlives`: the item is gone, and what it contributed
-    stays as it is, with this mark."""
+    stays as it is, with this mark. `joined`: what a join makes of it, see `joined.JoinedItem`."""
 
     view: View
     rows: Mapping[Key, Row]
@@ -29,6 +29,7 @@ class ExpectedRows:
     entry: Entry | None = None
     values: Mapping[Key, Typed] = field(default_factory=dict)
     outlives: str | None = None
+    joined: Any = None
 
     @property
     def id(self) -> str | None:
@@ -56,11 +57,13 @@ def wants(
     version: int,
 ) -> tuple[list[ExpectedRows], list[tuple[str, str]]]:
     """Of each view, for an item of the source table, and the views that reject the item with their reasons. An item
-    that is gone makes nothing, also where something may outlive it; see `Comparator`."""
+    that is gone makes nothing, also where something may outlive it; see `Comparator`. Not of joins: see `joined.py`."""
     change = Change.snapshot(keys, item, version, source=table_arn(table))
     found: list[ExpectedRows] = []
     rejected: list[tuple[str, str]] = []
     for view in views:
+        if view.primitive is Primitive.JOIN:
+            continue
         try:
             held = change.new is not None and view.holds(change.new)
         except Rejected as error:

@@ -8,11 +8,14 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.reconcile import Reconcile
 from distributary.derive.delta import Key, RecordedContribution, Row
 from distributary.derive.format import check_ledger_row, mark_of
+from distributary.derive.join_view import joins_of
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.expected_rows import ExpectedRows, Problem, problems, row_key, wants
+from distributary.derive.verify.joined import JoinComparator
 from distributary.derive.view import View
 from distributary.dynamodb import item_reader
 from distributary.dynamodb.read_budget import Metered, Pace
+from distributary.dynamodb.requests import BatchReader
 from distributary.stream import version as versions
 from distributary.stream.canonical import digest
 from distributary.stream.change import REPLICA_VERSION
@@ -101,7 +104,26 @@ class Comparator:
             wrong = problems(want, entry, derived, self.tables.now()) if want.outlives is None else ()
             evidence = digest(item, entry, sorted(derived.items())) if wrong else ""
             result.findings.append(Finding(subject, want, wrong, evidence, entry, derived, item is None))
+        self._joined(subjects, found, result, deadline)
         return result
+
+    def _joined(
+        self, subjects: Sequence[Subject], items: Mapping[str, Row], result: Comparison, deadline: Deadline
+    ) -> None:
+        if not (joins := joins_of(self.views)):
+            return
+        comparator = JoinComparator(self.source, joins, self.tables, self.version, self._reader(deadline))
+        named = {identity(subject.keys): subject for subject in subjects}
+        compared, rejected = comparator.compare([(each.keys, each.also) for each in subjects], items, deadline)
+        result.rejected |= rejected
+        for each in compared:
+            name = identity(each.item.keys)
+            item, want = items.get(name), ExpectedRows(each.item.join.view, each.rows, joined=each.item)
+            judged = (item, each.ledger, sorted(each.derived.items()), sorted(each.rows.items()))
+            evidence = digest(*judged) if each.problems else ""
+            result.findings.append(
+                Finding(named[name], want, each.problems, evidence, each.ledger, each.derived, item is None)
+            )
 
     def settle(self, suspects: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
         """Those that are confirmed, and those that keep moving; those that the stream has corrected are neither."""
@@ -120,8 +142,10 @@ class Comparator:
     def source_items(self, subjects: Sequence[Subject], deadline: Deadline = FOREVER) -> dict[str, Row]:
         """By identity, those that exist."""
         keys = [dict(subject.keys) for subject in subjects]
-        client = self.tables.client if self.pace is None else Metered(self.tables.client, self.pace, deadline)
-        return item_reader.items(client, self.source, keys, deadline)
+        return item_reader.items(self._reader(deadline), self.source, keys, deadline)
+
+    def _reader(self, deadline: Deadline) -> BatchReader:
+        return self.tables.client if self.pace is None else Metered(self.tables.client, self.pace, deadline)
 
     def _ledger(self, ids: Sequence[str], deadline: Deadline) -> dict[str, Row]:
         rows = self.tables.ledger_rows(list(dict.fromkeys(ids)), deadline)
@@ -143,11 +167,16 @@ def outliving(subject: Subject, want: ExpectedRows, entry: Row, derived: Mapping
 
 def merged(findings: Iterable[Finding]) -> list[Subject]:
     """One subject an item, with all rows that were found to be its own, each by itself."""
+    return merged_subjects(each.subject for each in findings)
+
+
+def merged_subjects(subjects: Iterable[Subject]) -> list[Subject]:
+    """One an item, with the rows of all."""
     by_item: dict[str, Subject] = {}
-    for each in findings:
-        name = identity(each.subject.keys)
+    for each in subjects:
+        name = identity(each.keys)
         also = by_item[name].also if name in by_item else frozenset()
-        by_item[name] = Subject(each.subject.keys, also | each.subject.also)
+        by_item[name] = Subject(each.keys, also | each.also)
     return list(by_item.values())
 
 

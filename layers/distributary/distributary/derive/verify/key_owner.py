@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 from urllib.parse import unquote
 
-from distributary.derive.declarations import Projection
+from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, Row
+from distributary.derive.join_rows import RIGHT_ROW
 from distributary.derive.view import View
 from distributary.stream.codec import Typed
 from distributary.stream.keys import escape, read_plain
@@ -20,8 +21,8 @@ def view_of(views: Iterable[View], key: Key) -> View | None:
 
 
 def item_of_row(view: View, key: Key) -> Keys | None:
-    """The item whose row is under a Projection's key: its templates hold the item's whole key."""
-    fields = view.read(key) if isinstance(view.declared, Projection) else None
+    """The item whose row is under a Projection's key, or a Join's left item: the templates hold its whole key."""
+    fields = view.read(key) if isinstance(view.declared, Projection | Join) else None
     if fields is None:
         return None
     names = view.declared.of.keys
@@ -52,3 +53,13 @@ def view_of_member(views: Iterable[View], row: Row) -> str | None:
     """The name of the view that a member row counts for; None if its key is a digest."""
     name = row["pk"]["S"].removeprefix("%m").partition("|")[0]
     return next((view.name for view in views if view.name == name), None)
+
+
+def owner_of_joined(views: Iterable[View], row: Row) -> tuple[View, Keys, bool] | None:
+    """The join that stores a right item or a subscription, with the item's keys, and whether the item is a left one;
+    None if that is no view's, or the key is a digest."""
+    if row["sk"]["S"] == RIGHT_ROW:
+        view = next((view for view in views if view.name == row["view"]["S"]), None)
+        return (view, dict(row["keys"]["M"]), False) if view is not None else None
+    found = item_of_entry(views, None, row["sk"]["S"])
+    return (*found, True) if found is not None else None

@@ -39,6 +39,7 @@ from distributary.derive.transactions import PendingEntry, still_open
 from distributary.derive.verify.expected_rows import row_key
 from distributary.derive.verify.group_diff import GroupFinding, group_row
 from distributary.derive.verify.item_verifier import Finding
+from distributary.derive.verify.join_repair import JoinRepair
 from distributary.derive.view import expiry_of
 from distributary.dynamodb.requests import Operation, conditional_write
 from distributary.dynamodb.versioned_table import Register, Write
@@ -66,6 +67,8 @@ class Repair:
     ) -> Outcome:
         """Applied if something was written; Superseded if it was overtaken, which another look will show; Parked for a
         row that the table refuses; Failed. `at_least`: see `Register.repair`."""
+        if (joined := finding.want.joined) is not None:
+            return JoinRepair(self.tables).item(joined, finding.derived, finding.want.rows, at_least, deadline)
         if finding.want.write is None:
             if finding.want.outlives is not None:
                 return self._kept(finding, finding.want.outlives, at_least)

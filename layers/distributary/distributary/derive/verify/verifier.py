@@ -4,20 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import Status
-from distributary.derive.declarations import Projection
+from distributary.derive.contribution import entry_id
+from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
 from distributary.derive.format import check_derived_row, check_ledger_row
+from distributary.derive.join_rows import LeftRow, is_joined
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
-from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged
-from distributary.derive.verify.key_owner import item_of_entry, item_of_row, view_of, view_of_member
+from distributary.derive.verify.item_verifier import Comparator, Finding, Subject, merged, merged_subjects
+from distributary.derive.verify.key_owner import item_of_entry, item_of_row, owner_of_joined, view_of, view_of_member
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
-from distributary.stream.keys import escape, identity, table_arn, table_of
+from distributary.stream.keys import escape, identity, item_identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
@@ -77,8 +80,11 @@ class Verify:
 
     def _derived_page(self, page: list[Row]) -> None:
         owned: list[tuple[View, Key, Subject]] = []
+        self._joined_rows([row for row in page if is_joined(row)])
         for row in map(check_derived_row, page):
             key = row["pk"]["S"], row["sk"]["S"]
+            if is_joined(row):
+                continue
             view = None if is_member(row) else view_of((*self.comparator.views, *self.others), key)
             if is_member(row):
                 if not view_of_member(self.others, row):
@@ -87,8 +93,10 @@ class Verify:
                 self.report.name("unknown", where=" | ".join(key))
             elif view in self.others:
                 continue
-            elif not isinstance(view.declared, Projection):
+            elif not isinstance(view.declared, Projection | Join):
                 self._groups.row(view, key, row)
+            elif isinstance(view.declared, Join) and not self._is_left_table(view):
+                continue
             elif (keys := item_of_row(view, key)) is None:
                 self.report.name("unknown", where=" | ".join(key))
             else:
@@ -99,6 +107,9 @@ class Verify:
 
     def _ownerless(self, owned: Sequence[tuple[View, Key, Subject]]) -> None:
         """Rows that their items do not make."""
+        joined = [each for each in owned if isinstance(each[0].declared, Join)]
+        self._suspect(self._looked(self._not_named(joined)) if joined else [])
+        owned = [each for each in owned if not isinstance(each[0].declared, Join)]
         items = self.comparator.source_items([subject for _, _, subject in owned])
         dead = []
         for view, key, subject in owned:
@@ -108,11 +119,56 @@ class Verify:
                 dead.append(subject)
         self._suspect(self.comparator.look(dead).findings if dead else [])
 
+    def _joined_rows(self, page: Sequence[Row]) -> None:
+        """What joins store beside their rows: right items that are gone, and subscriptions that no ledger row names."""
+        others = {view.name for view in self.others}
+        lefts, rights = list[tuple[View, Key, Subject]](), list[Subject]()
+        for row in page:
+            key = row["pk"]["S"], row["sk"]["S"]
+            owner = owner_of_joined((*self.comparator.views, *self.others), row)
+            if owner is None:
+                self.report.name("unknown", where=" | ".join(key))
+            elif owner[0].name not in others:
+                view, keys, left = owner
+                if left and self._is_left_table(view):
+                    lefts.append((view, key, Subject(keys, frozenset({(view.name, key)}))))
+                elif not left and self._is_right_table(view):
+                    rights.append(Subject(keys))
+        for at in range(0, len(lefts), _BATCH):
+            self._suspect(self._looked(self._not_named(lefts[at : at + _BATCH])))
+        for at in range(0, len(rights), _BATCH):
+            items = self.comparator.source_items(merged_subjects(rights[at : at + _BATCH]))
+            self._suspect(self._looked([each for each in rights[at : at + _BATCH] if identity(each.keys) not in items]))
+
+    def _not_named(self, owned: Sequence[tuple[View, Key, Subject]]) -> list[Subject]:
+        """Those whose row or subscription is not what the left item's ledger row says."""
+        source = table_of(table_arn(self.comparator.source))
+        ids = [entry_id(view.name, item_identity(source, each.keys)) for view, _, each in owned]
+        ledger = self.comparator.tables.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
+        known = [LeftRow.of(ledger.get(id, {})) for id in ids]
+        return [
+            each for (_, key, each), row in zip(owned, known, strict=True) if key not in (row.shown, row.subscription)
+        ]
+
+    def _looked(self, subjects: Sequence[Subject]) -> list[Finding]:
+        return self.comparator.look(merged_subjects(subjects)).findings if subjects else []
+
+    def _joins_beside(self, name: str) -> bool:
+        """Whether the left items of a join are another table's."""
+        view = next((each for each in self.comparator.views if each.name == name), None)
+        return view is not None and isinstance(view.declared, Join) and not self._is_left_table(view)
+
+    def _is_left_table(self, view: View) -> bool:
+        return view.declared.of.reads(table_arn(self.comparator.source))
+
+    def _is_right_table(self, view: View) -> bool:
+        return isinstance(view.declared, Join) and view.declared.right.reads(table_arn(self.comparator.source))
+
     def _ledger_page(self, page: list[Row]) -> None:
         subjects, source = [], table_of(table_arn(self.comparator.source))
         for row in page:
             view = row["id"]["S"].partition("|")[0]
-            if any(each.name == view for each in self.others):
+            if any(each.name == view for each in self.others) or self._joins_beside(view):
                 continue
             recorded = RecordedContribution.read(check_ledger_row(row))
             owner = item_of_entry(self.comparator.views, source, row["id"]["S"])
