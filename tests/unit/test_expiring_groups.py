@@ -12,9 +12,10 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, check, date_trunc, expiry
 from distributary.derive.branch import unchecked
 from distributary.derive.delta import RecordedContribution, is_member
-from distributary.derive.described import described, differing
+from distributary.derive.described import described
 from distributary.errors import ConfigError, Rejected
 from distributary.stream.codec import decode_item
+from distributary.stream.described import differing
 from tests.fakes.built import DERIVED, derive
 from tests.replaced import replace
 from tests.unit.records import change
