@@ -44,6 +44,7 @@ class IndexBranch:
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. A change that any index rejects is parked; what the other indexes write is kept."""
         try:
+            deadline.check()
             self.check()
         except DistributaryError as error:
             return [outcomes.failed(error) for _ in changes]
