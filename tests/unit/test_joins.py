@@ -50,6 +50,17 @@ def test_a_left_item_that_names_no_right_item_has_a_row_in_a_left_join_alone():
         assert shop.stored() == {}
 
 
+@pytest.mark.parametrize("join", [INNER, OWNED, OPEN, BY_COUNTRY])
+def test_what_was_folded_into_a_change_that_has_no_row_does_not_come_back(join):
+    shop = Shop(join)
+    first = placed(shop, status="open")
+    shop.deliver(named(shop, tier="gold", country="uk"))
+    shop.deliver(first, shop.delete("orders", "o1"), shop.put("orders", "o1", total="5", status="sent"))
+    stood = shop.rows()
+    shop.deliver(first)
+    assert shop.rows() == stood
+
+
 @pytest.mark.parametrize("join", [LEFT, INNER, OWNED])
 def test_a_change_of_a_right_item_comes_to_all_of_its_rows(join):
     shop = Shop(join)

@@ -39,12 +39,15 @@ _MOVING = outcomes.failed(Unavailable("join: the left item's ledger row changed 
 
 class LeftTask(Struct, frozen=True):
     """The newest change of a left item in a batch; `oldest` is the least version that was folded into it, and `anew`
-    whether one of the changes inserts or deletes the item: then the right item is read, whatever the row was."""
+    whether one of the changes inserts or deletes the item: then the right item is read, whatever the row was.
+    `if_present`: none of them would write anything where nothing is known of the item. If one would, the newest leaves
+    its version: the older one may come again by itself."""
 
     id: str
     change: LeftChange
     oldest: int
     anew: bool
+    if_present: bool
 
 
 class Look(Struct, frozen=True):
@@ -133,7 +136,7 @@ def _ended(task: LeftTask, found: LeftRow, ends: dict[str, Outcome], looks: list
         if found.foreign_key != NO_KEY:
             looks.append(Look(task, found.foreign_key, found.held, found.shown))
         return True
-    if found.read is None and task.change.if_present:
+    if found.read is None and task.if_present:
         ends[task.id] = IGNORED
         return True
     return False

@@ -84,6 +84,7 @@ def _lefts(
             lefts[newest[id]],
             min(lefts[place].version for place in places),
             any(lefts[place].anew for place in places),
+            all(lefts[place].if_present for place in places),
         )
         for id, places in folded.items()
     ]

@@ -61,7 +61,7 @@ class JoinRepair:
                 change = RightChange(keys, found.version, left.beside)
                 yield from self._right(calls, join, change, left.stored, left.beside, 0)
             version = max(at_least, left.found.version if left.found.read else found.version)
-            task = LeftTask(left.id, LeftChange(Image(found.keys), version, left.content, False), version, anew=True)
+            task = LeftTask(left.id, LeftChange(Image(found.keys), version, left.content, False), version, True, False)
             done = yield from repaired_left(calls, join, task, left.found, dead)
             wrote = wrote or done
         return APPLIED if wrote else SUPERSEDED
