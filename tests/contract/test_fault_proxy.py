@@ -61,10 +61,12 @@ def harness():
 
 @pytest.fixture
 def ready(harness, proxy):
-    """Makes a function whose index is made and bound to the stream: the faults that follow are those of documents."""
+    """Makes a function whose index is made and bound to the stream, and knows its declarations: the faults that follow
+    are those of documents."""
 
     def ready(function):
         deployment = deploy(harness, function)
+        deployment.branch.check()
         proxy.bulks = 0
         return deployment
 
