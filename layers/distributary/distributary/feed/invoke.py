@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import orjson
+import msgspec
 
 from distributary.consumer.backoff import backoff
 from distributary.consumer.deadline import FOREVER, Deadline
@@ -156,11 +156,11 @@ def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[A
 
 
 def _weight(record: Any) -> int:
-    """Bytes of its JSON, with spaces or without. A record that was parked may hold what orjson does not write, such as
+    """Bytes of its JSON, with spaces or without. A record that was parked may hold what msgspec does not write, such as
     a number of 30 digits."""
     try:
-        return len(orjson.dumps(record))
-    except TypeError:
+        return len(msgspec.json.encode(record))
+    except (TypeError, ValueError, RecursionError):
         return len(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace"))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
+import msgspec
 
 from distributary.stream.codec import Typed
 
@@ -24,7 +24,7 @@ def snapshot_record(image: Mapping[str, Typed], table: Table, now: float, first_
     """An item in DynamoDB JSON as an INSERT of origin snapshot. It has no place in the stream, so its sequence number
     is 0 and its event id, made of its keys, identifies it."""
     keys = {name: image[name] for name in table.keys}
-    canonical = orjson.dumps(keys, option=orjson.OPT_SORT_KEYS)
+    canonical = msgspec.json.encode(keys, order="sorted")
     return {
         "eventID": f"snapshot-{hashlib.sha256(canonical).hexdigest()[:32]}",
         "eventName": "INSERT",
