@@ -132,11 +132,18 @@ def counts(stack: Stack, mappings: Mapping[str, Delivering]) -> Grid:
     return grid
 
 
+_DUE = {
+    "derive": "`distributary doctor {} --derive` says of which views",
+    "index": "`distributary rebuild index --table {}` does it",
+}
+"""What to do about a function whose rows or documents were written under other declarations."""
+
+
 def say_due(stack: Stack, functions: Sequence[str], table: str, console: Console) -> None:
-    """Prints which functions keep rows that were written under other declarations."""
+    """Prints which functions keep rows or documents that were written under other declarations."""
     for name in functions:
         if stack.function(name).metrics.counts().get("RebuildDue"):
-            say(console, f"{name}: a rebuild is due, `distributary doctor {table} --{name}` says of which views")
+            say(console, f"{name}: a rebuild is due, {_DUE[name].format(table)}")
 
 
 def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:

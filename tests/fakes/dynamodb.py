@@ -101,7 +101,8 @@ class DynamoDB:
         ConsistentRead: bool = False,
     ) -> dict[str, Any]:
         """https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Query.html, for one partition, or what
-        begins alike in it. A page ends after `page_items`, not after 1 MB."""
+        begins alike in it. A page ends after `page_items`, not after 1 MB. One that reached its limit has a
+        LastEvaluatedKey, also if nothing follows."""
         with self._lock, _validated("Query"):
             self.calls["Query"] += 1
             table, schema = self._table("Query", TableName)
@@ -123,8 +124,8 @@ class DynamoDB:
             if page:
                 size = sum(map(item_bytes, page))
                 self.read_units += max(1, math.ceil(size / 4096)) * (1.0 if ConsistentRead else 0.5)
-            ended = len(places) > len(page)
-            more = {"LastEvaluatedKey": _keys(page[-1], schema)} if ended else {}
+            reached = len(places) > len(page) or len(page) == Limit
+            more = {"LastEvaluatedKey": _keys(page[-1], schema)} if reached else {}
             if ProjectionExpression:
                 page = [expressions.projected(ProjectionExpression, item) for item in page]
             return {"Items": copied(page), **more}

@@ -2,11 +2,12 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from local.attach_report import MadeReport, Watch, say_undelivered
+from local.attach_report import MadeReport, Watch, say_due, say_undelivered
 from local.esm.tally import Tally
 from local.function_logs import LogFiles
 
@@ -99,3 +100,18 @@ def test_records_that_no_destination_took_are_named_at_the_end():
         "derive: given up: shard s-1, records 7 to 8: arn:aws:s3:::parking refused them: AccessDenied [403]\n"
     )
     assert tally.counts() == {"undelivered": 2}
+
+
+def test_a_rebuild_that_is_due_is_printed_with_a_command_that_there_is():
+    class Stack:
+        def function(self, name):
+            return SimpleNamespace(
+                metrics=SimpleNamespace(counts=lambda: {} if name == "welcome" else {"RebuildDue": 2})
+            )
+
+    console = Console(file=io.StringIO(), width=40)
+    say_due(Stack(), ("derive", "index", "welcome"), "orders", console)
+    assert console.file.getvalue().splitlines() == [
+        "derive: a rebuild is due, `distributary doctor orders --derive` says of which views",
+        "index: a rebuild is due, `distributary rebuild index --table orders` does it",
+    ]

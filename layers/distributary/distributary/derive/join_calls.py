@@ -82,13 +82,14 @@ class JoinCalls(Struct, frozen=True):
         raise _BUSY
 
     def page(self, pk: str, prefix: str, start: str, limit: int) -> Steps[tuple[list[Row], str]]:
-        """Rows of a partition behind `start`, consistent, and where the next page starts; empty if there is none."""
+        """At most `limit` rows of a partition behind `start`, consistent, and where the next page starts; empty if
+        none follows. One row more is read: DynamoDB names a next page where a limit was reached, though it be empty."""
         request: dict[str, Any] = {
             "TableName": self.tables.derived,
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": {":pk": {"S": pk}},
             "ConsistentRead": True,
-            "Limit": limit,
+            "Limit": limit + 1,
         }
         if prefix:
             request["KeyConditionExpression"] += " AND begins_with(sk, :sk)"
@@ -99,8 +100,10 @@ class JoinCalls(Struct, frozen=True):
             answer = yield Call(self.tables.client, "query", request)
         except AwsError as error:
             raise Unavailable(str(classify(error, "join Query")), str(error)) from error
-        last: Mapping[str, Any] = answer.get("LastEvaluatedKey") or {}
-        return answer["Items"], last["sk"]["S"] if last else ""
+        rows, last = answer["Items"], answer.get("LastEvaluatedKey") or {}
+        if len(rows) > limit:
+            rows, last = rows[:limit], rows[limit - 1]
+        return rows, last["sk"]["S"] if last else ""
 
     def pause(self, tries: int) -> Pause:
         """Before another try."""

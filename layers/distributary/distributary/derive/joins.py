@@ -4,7 +4,7 @@ Of a batch, right items are stored first, then left items are written with what 
 brought into the rows that show them. So a long fan-out delays no other change of its batch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from distributary.consumer import outcome as outcomes
@@ -52,37 +52,31 @@ class Joins(Struct, frozen=True):
 
 def _batch(calls: JoinCalls, join: JoinView, changes: Sequence[Change], ends: Ends) -> Steps[None]:
     lefts, rights = _planned(join, left_change, changes, ends), _planned(join, right_change, changes, ends)
-    folded: dict[str, list[int]] = {}
-    for place, right in rights.items():
-        folded.setdefault(right.foreign_key, []).append(place)
-    newest = {name: max(places, key=lambda place: rights[place].version) for name, places in folded.items()}
+    folded = _folded(rights, lambda place: rights[place].foreign_key)
     tasks = [
         RightTask(
-            rights[newest[name]],
+            rights[places[-1]],
             frozenset(rights[place].version for place in places),
             any(rights[place].anew for place in places),
         )
-        for name, places in folded.items()
+        for places in folded.values()
     ]
     stored = yield from stored_all(calls, join, tasks)
     yield from _lefts(calls, join, changes, lefts, ends)
     found = yield from fanned_all(calls, join, tasks, stored)
-    for (name, places), end in zip(folded.items(), found, strict=True):
-        _share(join, end, places, newest[name], ends)
+    for places, end in zip(folded.values(), found, strict=True):
+        _share(join, end, places, ends)
 
 
 def _lefts(
     calls: JoinCalls, join: JoinView, changes: Sequence[Change], lefts: dict[int, LeftChange], ends: Ends
 ) -> Steps[None]:
-    folded: dict[str, list[int]] = {}
-    for place in lefts:
-        folded.setdefault(left_id(join, changes[place]), []).append(place)
-    newest = {id: max(places, key=lambda place: lefts[place].version) for id, places in folded.items()}
+    folded = _folded(lefts, lambda place: left_id(join, changes[place]))
     tasks = [
         LeftTask(
             id,
-            lefts[newest[id]],
-            min(lefts[place].version for place in places),
+            lefts[places[-1]],
+            lefts[places[0]].version,
             any(lefts[place].anew for place in places),
             all(lefts[place].if_present for place in places),
         )
@@ -95,14 +89,22 @@ def _lefts(
         except DistributaryError as error:
             found = {task.id: end_of(error) for task in hundred}
         for task in hundred:
-            _share(join, found[task.id], folded[task.id], newest[task.id], ends)
+            _share(join, found[task.id], folded[task.id], ends)
 
 
-def _share(join: JoinView, end: Outcome, places: Sequence[int], newest: int, ends: Ends) -> None:
-    """What becomes of the changes that were folded into one: if that fails, all of them come again. An older one may be
-    one that a dead process has written and not finished, which its own version alone tells."""
+def _folded(sides: Mapping[int, Side], name: Callable[[int], str]) -> dict[str, list[int]]:
+    """The places of the changes of each item, from the oldest to the newest."""
+    folded: dict[str, list[int]] = {}
+    for place in sorted(sides, key=lambda place: sides[place].version):
+        folded.setdefault(name(place), []).append(place)
+    return folded
+
+
+def _share(join: JoinView, end: Outcome, places: Sequence[int], ends: Ends) -> None:
+    """What becomes of the changes that were folded into the last one: if that fails, all of them come again. An older
+    one may be one that a dead process has written and not finished, which its own version alone tells."""
     for place in places:
-        alone = place != newest and end.status is not Status.FAILED
+        alone = place != places[-1] and end.status is not Status.FAILED
         ends[place].append(SUPERSEDED if alone else _of_view(join, end))
 
 
