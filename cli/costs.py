@@ -100,7 +100,7 @@ class Kept:
                 named = {*_attributes(description, "pk"), *_attributes(description, "sk")}
                 fixed = named <= set(description.get("of.keys", "").split()) and not each
                 return cls(fixed, True, True, 0, 0, members if each else 1)
-            case "Latest":
+            case "Latest" | "Earliest":
                 return cls(False, False, True, 1, 1, members if each else 1)
             case "Aggregate":
                 edges = [*_sources(description, "min"), *_sources(description, "max")]

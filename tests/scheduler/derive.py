@@ -30,10 +30,30 @@ FEW = 8
 its members."""
 
 
-class DeriveWorld(World):
-    """One to four views of the pool; `kinds` names them instead."""
+class Derived(World):
+    """Derived tables, beside their verification."""
 
     schemas: ClassVar = DERIVED
+
+    def branch(self) -> DeriveBranch:
+        """See `World`."""
+        raise NotImplementedError
+
+    def verify(self, repair: bool) -> Any:
+        """As the command puts it together."""
+        branch = self.branch()
+        tables = branch.ledger.tables
+        comparator, scan = Comparator(SOURCE, branch.views, tables, 0, self.pause), Scan(tables, Parallel(), 2)
+        prepare(TableFormat(tables, branch.views), scan, SOURCE, repair)
+        return Verify(comparator, scan, ("id",), repair=Repair(tables, branch.register) if repair else None).run()
+
+    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
+        """See `World`."""
+        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
+
+
+class DeriveWorld(Derived):
+    """One to four views of the pool; `kinds` names them instead."""
 
     def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = ()) -> None:
         super().__init__(seed, choices, plan)
@@ -72,18 +92,6 @@ class DeriveWorld(World):
         """See `World`."""
         declared = [each.declared for each in self.pooled]
         return build(declared, derive_settings(), lambda _: self.dynamodb, Parallel())
-
-    def verify(self, repair: bool) -> Any:
-        """As the command puts it together."""
-        branch = self.branch()
-        tables = branch.ledger.tables
-        comparator, scan = Comparator(SOURCE, branch.views, tables, 0, self.pause), Scan(tables, Parallel(), 2)
-        prepare(TableFormat(tables, branch.views), scan, SOURCE, repair)
-        return Verify(comparator, scan, ("id",), repair=Repair(tables, branch.register) if repair else None).run()
-
-    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
-        """See `World`."""
-        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
 
     def check(self, when: str) -> None:
         """Recomputed from all that happened to the source."""

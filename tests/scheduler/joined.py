@@ -1,30 +1,22 @@
 """Joins of items that share a table: both sides are written at once, and a query in SQL says what is right."""
 
 import sqlite3
-from collections.abc import Sequence
 from random import Random
-from typing import Any, ClassVar
+from typing import Any
 from unittest import mock
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.reconcile import Reconcile
 from distributary.derive import Entity, Join, check, join_fan_out, key_prefix
 from distributary.derive.branch import DeriveBranch
-from distributary.derive.factory import build, reconciler
+from distributary.derive.factory import build
 from distributary.derive.join_rows import OWN, RIGHT_ROW, is_joined
-from distributary.derive.table_format import TableFormat
-from distributary.derive.verify.item_verifier import Comparator
-from distributary.derive.verify.repair import Repair
-from distributary.derive.verify.scan import Scan
-from distributary.derive.verify.upgrade import prepare
-from distributary.derive.verify.verifier import Verify
 from distributary.stream.codec import decode_item
-from tests.fakes.built import DERIVED, derive_settings
+from tests.fakes.built import derive_settings
 from tests.scheduler.choices import Choices
+from tests.scheduler.derive import Derived
 from tests.scheduler.source import Image
-from tests.scheduler.world import INVOCATION_SECONDS, SOURCE, Plan, World
+from tests.scheduler.world import INVOCATION_SECONDS, SOURCE, Plan
 
 ORDER = Entity(name="order", keys=("id",), attributes=("buyer", "total", "status"), where=key_prefix("id", "o"))
 CUSTOMER = Entity(name="customer", keys=("id",), attributes=("name", "country"), where=key_prefix("id", "c"))
@@ -71,11 +63,9 @@ POOL: dict[str, tuple[Join, str]] = {
 }
 
 
-class JoinedWorld(World):
+class JoinedWorld(Derived):
     """One to three joins of the pool; `kinds` names them instead. An invocation may have too little time for a fan-out,
     which keeps its place after every page of two rows."""
-
-    schemas: ClassVar = DERIVED
 
     def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = ()) -> None:
         super().__init__(seed, choices, plan)
@@ -117,18 +107,6 @@ class JoinedWorld(World):
     def branch(self) -> DeriveBranch:
         """See `World`."""
         return build([join for join, _ in self.joins], derive_settings(), lambda _: self.dynamodb, Parallel())
-
-    def verify(self, repair: bool) -> Any:
-        """As the command puts it together."""
-        branch = self.branch()
-        tables = branch.ledger.tables
-        comparator, scan = Comparator(SOURCE, branch.views, tables, 0, self.pause), Scan(tables, Parallel(), 2)
-        prepare(TableFormat(tables, branch.views), scan, SOURCE, repair)
-        return Verify(comparator, scan, ("id",), repair=Repair(tables, branch.register) if repair else None).run()
-
-    def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
-        """See `World`."""
-        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
 
     def check(self, when: str) -> None:
         """By the tables as they are in the end."""
