@@ -85,7 +85,7 @@ def contribution_of(view: View, item: Image, change: Change) -> Contribution:
             raise TypeError(f"view '{view.name}' is a join: joins.py keeps it")
         else:
             key = shard_of(declared, key, identity(change.keys.raw)) if declared.shards > 1 else key
-            view.until(key)
+            view.until(key)  # A period that is no time is rejected here, before anything is written
             share = _share(declared, scope)
         if share is not None:
             shares[key] = _together(shares[key], share) if key in shares else share
