@@ -127,7 +127,7 @@ class _Sizes:
         source = self._source(now or before)
         former, later = (Kept.of(each, self.members) for each in (before or now, now or before))
         if former is None or later is None:
-            why = "of this kind of view none is said here"
+            why = "for this kind of view there is no estimate"
             return ViewChange(kind, name, fields, source or "TABLE", 0, None, why)
         try:
             tables = self._tables(source)
