@@ -20,6 +20,7 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import parked
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
+from distributary.consumer.reconcile import MOST_KEYS
 from distributary.consumer.telemetry import Telemetry
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive import factory as of_derive
@@ -230,6 +231,20 @@ class Fed:
         for at in range(0, len(numbers), 25):
             puts = [{"PutRequest": {"Item": user(n)}} for n in numbers[at : at + 25]]
             self.dynamodb.batch_write_item(RequestItems={TABLE: puts})
+
+    def hold(self, numbers):
+        """These users, and none that another test left, neither in the table nor in what the branches keep."""
+        own = {user(n)["user_id"]["S"] for n in numbers}
+        others = [{"user_id": item["user_id"]} for item in self.items() if item["user_id"]["S"] not in own]
+        for key in others:
+            self.dynamodb.delete_item(TableName=TABLE, Key=key)
+        self.fill(numbers)
+        for branch in BRANCHES:
+            for at in range(0, len(others), MOST_KEYS):
+                asked = [{"key": key} for key in others[at : at + MOST_KEYS]]
+                ends, failed = self._answer(branch, {"distributary": {"reconcile": asked}})
+                assert not failed, ends
+                assert not [end for end in ends["outcomes"] if end["status"] == "Failed"]
 
     def write(self, stopping, many):
         """Inserts, updates and deletes until it is told to stop, among `many` users and beside them; how often."""

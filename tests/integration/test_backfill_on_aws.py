@@ -228,7 +228,8 @@ def test_a_rebuild_removes_what_no_item_explains_part_after_part(fed, run, verif
 
 @pytest.fixture
 def redrive(fed, users, monkeypatch):
-    """The command, of what is parked of derive; its exit status."""
+    """The command, of what is parked of derive; its exit status. It sets nobody right but the users."""
+    fed.hold(range(USERS))
     monkeypatch.setattr(redriven, "PART_OBJECTS", 40)
 
     def redrive(name, *more, branch="derive"):
