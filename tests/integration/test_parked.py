@@ -243,7 +243,10 @@ def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monk
     town.park(record(1), branch="welcome")
     monkeypatch.setattr("cli.parking.datetime", Later)
     assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
-    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
+    assert (
+        "1 of welcome were made longer ago than claims of rules that send again are kept (ClaimDays), so it"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("says_when", [True, False])
@@ -266,7 +269,10 @@ def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypa
     assert town.run("redrive", "--branch", "welcome") == 1
     town.welcome.default = APPLIED
     assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
-    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
+    assert (
+        "1 of welcome were made longer ago than claims of rules that send again are kept (ClaimDays), so it"
+        in capsys.readouterr().err
+    )
 
 
 class Later(datetime):
