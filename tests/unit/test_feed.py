@@ -374,6 +374,15 @@ def test_an_archive_says_which_items_to_read_and_for_which_changes(world):
     assert items(answers) == 0
 
 
+def test_an_archive_of_another_key_is_named_before_an_item_is_given(world):
+    world.s3 = archives.bucket([[change(1, user="u")]])
+    stream = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
+    world.feeding = replace(world.feeding, settings=replace(world.feeding.settings, derive_streams={stream: 0}))
+    task = Task(function="derive", table="users", keys=("pk", "sk"), archive="s3://archive")
+    with pytest.raises(ConfigError, match=r"\.json\.gz:1: its key is user_id: this is another table's"):
+        world.run(task)
+
+
 class Swept:
     """A function whose sweep has so many pages; `broken` answers are lost behind the page, by their place."""
 
