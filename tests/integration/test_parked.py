@@ -422,3 +422,32 @@ def test_a_function_of_another_version_is_said_to_be_one(town, capsys):
     town.functions.functions["derive"] = town._deployment("derive", Ledger(APPLIED))
     assert town.run("redrive") == 2
     assert "derive does not reconcile items" in capsys.readouterr().err
+
+
+WRONG = {
+    "no JSON": b"nonsense",
+    "no text": b"\xff\xfe",
+    "a list": b"[1]",
+    "no parts": b"{}",
+    "no record": json.dumps({"format": 1}).encode(),
+    "a key that is none": b"KEY",
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_object_that_is_no_parked_change_is_said_and_stays_and_keeps_nothing_up(town, wrong, capsys):
+    town.put("v")
+    town.park(record(1, user="u"))
+    (name,) = town.objects()
+    kept = json.loads(town.s3.get_object(Bucket=town.bucket, Key=name)["Body"].read())
+    body = json.dumps({**kept, "key": "u"}).encode() if WRONG[wrong] == b"KEY" else WRONG[wrong]
+    town.s3.put_object(Bucket=town.bucket, Key=name, Body=body)
+    town.park(record(2, user="v"))
+    assert town.run("list") == 0
+    assert "the object is no parked change: " in capsys.readouterr().out
+    assert town.run("show") == 0
+    capsys.readouterr()
+    assert town.run("redrive") == 1
+    assert "1 redriven, 1 left" in capsys.readouterr().out
+    assert town.objects() == [name]
