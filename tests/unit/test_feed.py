@@ -13,6 +13,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError, Unavailable
 from distributary.feed import part as parts
+from distributary.feed.invoke import body_of
 from distributary.feed.part import OTHERS, Feeding
 from distributary.feed.settings import FeedSettings
 from distributary.feed.task import Task
@@ -434,3 +435,17 @@ def test_a_sweep_removes_what_a_view_left_that_is_declared_no_more(world):
         answers, _ = world.run(replace(TASK, sweep=part, segments=2))
         assert all(not each["swept"]["left"] for each in answers)
     assert world.town.service.state["derived"].keys() & {("SALES#mon", "TOTAL")} == set()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"Records": [{"dynamodb": {"NewImage": {"n": {"N": "1"}, "t": {"S": "\u20ac \u2028"}, "b": {"B": "AP8="}}}}]},
+        {"Records": [{"n": 10**30, "f": 1795815955.0, "e": 1e22}]},
+        {"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}}]}},
+        {"distributary": {"replay": [{"n": float("inf")}]}},
+    ],
+    ids=["records", "a number of 31 digits", "a command", "infinity"],
+)
+def test_the_text_of_an_event_is_read_as_the_event(event):
+    assert json.loads(body_of(event)) == event
