@@ -69,8 +69,8 @@ def deployed(client: Any, branch: str, arn: str) -> Invoke:
 
 
 def body_of(event: Mapping[str, Any]) -> bytes:
-    """An event as Lambda takes it. The records of a first fill are ours, and msgspec writes them in a fifth of the time;
-    what was parked may hold what it does not write, or not write alike."""
+    """An event as Lambda takes it. The records of a first fill are ours, and msgspec writes them in a fifth of the
+    time; what was parked may hold what it does not write, or not write alike."""
     if "Records" in event:
         with suppress(TypeError, ValueError, RecursionError):
             return msgspec.json.encode(event)
