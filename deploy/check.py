@@ -156,6 +156,7 @@ def everywhere() -> None:
         ("template.yaml", regions.REGIONS),
         ("ses.yaml", regions.SES_REGIONS),
         ("readers.yaml", regions.REGIONS),
+        ("target-role.yaml", regions.REGIONS),
     ):
         if faults := regions.faults(ROOT / name, where):
             raise Failed("\n".join(faults))

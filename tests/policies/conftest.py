@@ -24,8 +24,8 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def allowed() -> Simulator:
-    """Whether each request is allowed. A request has `policy`, `action`, `resource`, `context` and, for a resource of
-    another account, `resourcePolicy` and `owner`."""
+    """Whether each request is allowed: `policy`, `action`, `resource`, `context`, and for a resource of another
+    account `principal`, `resourcePolicy` and `owner`."""
     missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
     assert not missing, f"{' and '.join(missing)} must be on the PATH: install Node 20 or newer"
     folder = ROOT / ".build" / "policies"

@@ -1,14 +1,15 @@
-// Reads [{policy, action, resource, context, owner, resourcePolicy}, ...] on the standard input and writes the result of
-// each, such as "Allowed". `owner` is the account of the resource; without it, the caller's own.
+// Reads [{policy, action, resource, context, principal, owner, resourcePolicy}, ...] on the standard input and writes the
+// result of each, such as "Allowed". `owner` is the account of the resource.
 import { readFileSync } from "node:fs";
 import { runSimulation } from "@cloud-copilot/iam-simulate";
 
 const ACCOUNT = "123456789012";
+const CALLER = `arn:aws:iam::${ACCOUNT}:role/caller`;
 
-async function result({ policy, action, resource, context = {}, owner = ACCOUNT, resourcePolicy }) {
+async function result({ policy, action, resource, context = {}, principal = CALLER, owner = ACCOUNT, resourcePolicy }) {
   const simulation = {
     request: {
-      principal: `arn:aws:iam::${ACCOUNT}:role/caller`,
+      principal,
       action,
       resource: { resource, accountId: owner },
       contextVariables: context,
