@@ -279,8 +279,8 @@ class _Page:
         return found
 
     def _joined(self, row: Row) -> Swept:
-        """Of a view that is declared, an item that is gone is reconciled: its ledger row names its subscription, whatever
-        declaration wrote it. Of a view that is declared no more, all goes."""
+        """Of a view that is declared, an item that is gone is reconciled: its ledger row names its subscription,
+        whatever declaration wrote it. Of a view that is declared no more, all goes."""
         right = row["sk"]["S"] == RIGHT_ROW
         name = row["view"]["S"] if right else row["sk"]["S"].partition("|")[0]
         view = self._views.get(name)
