@@ -80,6 +80,8 @@ class DeriveRebuilder:
             raise ConfigError(f"view '{still[0]}' is declared: nothing of it is retired")
         if done.rebuilt or done.retired:
             self.format.rebuilt(done.rebuilt, done.retired)
+        if done.filled:
+            self.format.filled(done.filled)
         written = written_under(self.format.read(deadline))
         return {
             "parts": [LEDGER, DERIVED],
