@@ -66,7 +66,12 @@ class Template:
         """What a function's role allows by itself."""
         for policy in self.properties(f"{name}Role")["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
-                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+                yield from _alternatives(statement)
+
+
+def _alternatives(statement: Mapping[str, Any]) -> list[Any]:
+    """The statement, or those of which a condition chooses one."""
+    return [each for each in statement["Fn::If"][1:] if "Ref" not in each] if "Fn::If" in statement else [statement]
 
 
 def resolved(value: Any, parameters: Mapping[str, Any]) -> Any:
