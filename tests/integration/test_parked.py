@@ -436,7 +436,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_an_object_that_is_no_parked_change_is_said_and_stays_and_keeps_nothing_up(town, wrong, capsys):
+def test_an_object_that_is_no_parked_change_is_said_and_stays(town, wrong, capsys):
     town.put("v")
     town.park(record(1, user="u"))
     (name,) = town.objects()

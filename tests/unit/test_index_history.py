@@ -307,7 +307,7 @@ def test_what_means_the_same_is_described_alike():
     assert of(full) == of(OLD)
 
 
-def test_the_generic_doctor_names_each_index_that_needs_a_rebuild_and_its_command(engine):
+def test_the_generic_doctor_names_each_index_that_needs_a_rebuild(engine):
     Function(engine, OLD).batch()
     function = Function(engine, NEW)
     (found,) = examine_declarations(function.declarations(), "--stack shop")
