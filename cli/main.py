@@ -26,6 +26,7 @@ from cli import (
     running,
 )
 from cli.errors import DeclarationFaults, UsageFault
+from cli.status import command as seeing
 from distributary import __version__
 from distributary.consumer.aws import how_to_reach
 from distributary.errors import ConfigError, DistributaryError
@@ -47,6 +48,7 @@ app.add_typer(indexing.app, name="index")
 app.add_typer(deployed.verify, name="verify")
 app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
+app.command()(seeing.status)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
 app.command()(rebuilding.rebuild)
