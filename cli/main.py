@@ -27,6 +27,7 @@ from cli import (
 )
 from cli.errors import DeclarationFaults, UsageFault
 from cli.status import command as seeing
+from cli.trace import command as tracing
 from distributary import __version__
 from distributary.consumer.aws import how_to_reach
 from distributary.errors import ConfigError, DistributaryError
@@ -49,6 +50,7 @@ app.add_typer(deployed.verify, name="verify")
 app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
 app.command()(seeing.status)
+app.command()(tracing.trace)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
 app.command()(rebuilding.rebuild)

@@ -23,7 +23,18 @@ PERMISSIONS = {
     "DescribeTable": "dynamodb:DescribeTable",
     "GetItem": "dynamodb:GetItem",
 }
-"""What each call of this command needs: reading alone."""
+"""What each call of `distributary status` needs: reading alone."""
+
+TRACED = {
+    "DescribeStacks": "cloudformation:DescribeStacks",
+    "GetFunctionConfiguration": "lambda:GetFunctionConfiguration",
+    "FilterLogEvents": "logs:FilterLogEvents",
+    "ListObjectVersions": "s3:ListBucketVersions",
+    "ListObjectsV2": "s3:ListBucket",
+    "GetObject": "s3:GetObject and s3:GetObjectVersion",
+    "BatchGetItem": "dynamodb:BatchGetItem",
+}
+"""What each call of `distributary trace` needs: reading alone."""
 
 _REFUSED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 
@@ -64,7 +75,7 @@ def readable(check: str, read: Callable[[], Iterable[Row]]) -> list[Row]:
 def _unread(check: str, error: ClientError) -> Row:
     operation = error.operation_name
     if code_of(error) in _REFUSED:
-        needed = PERMISSIONS.get(operation, operation)
+        needed = {**TRACED, **PERMISSIONS}.get(operation, operation)
         return _unknown(check, f"the permission {needed} is missing", f"allow {needed}")
     return _unknown(check, f"{operation}: {code_of(error)}", "run it again")
 

@@ -62,6 +62,8 @@ class Monitored:
         self.series: dict[tuple[str, str, str], list[tuple[datetime, float]]] = {}
         self.ledger: dict[str, Any] | None = None
         self.requested = 0
+        self.claims: dict[str, Any] = {}
+        self.logs: dict[str, list[tuple[datetime, str]]] = {}
         self._clients = {name: Checked(name, answers, self.denied) for name, answers in self._answers().items()}
 
     def mapping(self, **more: Any) -> dict[str, Any]:
@@ -89,7 +91,12 @@ class Monitored:
                 "list_event_source_mappings": self._mappings,
             },
             "cloudwatch": {"get_metric_data": self._data, "describe_alarms": self._alarms},
-            "dynamodb": {"describe_table": self._table, "get_item": self._item},
+            "dynamodb": {
+                "describe_table": self._table,
+                "get_item": self._item,
+                "batch_get_item": self._items,
+            },
+            "logs": {"filter_log_events": self._lines},
         }
 
     def _stacks(self, *, StackName: str) -> Any:
@@ -121,7 +128,9 @@ class Monitored:
     def _configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName.endswith(":live")
         variables = {"STREAMS": f"{STREAM}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
-        return {"Environment": {"Variables": variables}, "Timeout": 60}
+        variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims"}
+        group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
+        return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
 
     def _mappings(self, *, FunctionName: str) -> Any:
         *_, branch, alias = FunctionName.split(":")
@@ -152,6 +161,24 @@ class Monitored:
     def _table(self, *, TableName: str) -> Any:
         assert TableName == "users"
         return {"Table": {"LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}}
+
+    def _items(self, *, RequestItems: Any) -> Any:
+        ((table, asked),) = RequestItems.items()
+        found = [self.claims[each["id"]["S"]] for each in asked["Keys"] if each["id"]["S"] in self.claims]
+        return {"Responses": {table: found}, "UnprocessedKeys": {}}
+
+    def _lines(self, *, logGroupName: str, startTime: int, filterPattern: str, nextToken: str = "") -> Any:
+        """One line a page. Of terms in quotes any is enough if each begins with a question mark.
+        https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html"""
+        terms = [term.lstrip("?").strip('"') for term in filterPattern.split(" ")]
+        assert len(terms) == 1 or all(term.startswith("?") for term in filterPattern.split(" "))
+        found = [
+            {"timestamp": int(when.timestamp() * 1000), "message": line}
+            for when, line in self.logs.get(logGroupName, [])
+            if when.timestamp() * 1000 >= startTime and any(term in line for term in terms)
+        ]
+        page = int(nextToken or 0)
+        return {"events": found[page : page + 1], **({"nextToken": str(page + 1)} if page + 1 < len(found) else {})}
 
     def _item(self, *, TableName: str, Key: Any, ConsistentRead: bool) -> Any:
         assert (TableName, Key, ConsistentRead) == ("ledger", {"id": {"S": "%derive"}}, True)
