@@ -185,8 +185,8 @@ def outcomes(look: Look, check: str, function: Function) -> Iterator[Row]:
     elif counts["Failed"] > MOST_FAILED * counts["Received"]:
         yield attention(check, said, "see docs/alarms.md#failedalarm", **values)
     elif counts["RebuildDue"]:
-        fix = f"run `distributary rebuild {function.branch} --stack {look.stack.name}`"
-        yield attention(check, said, fix, **values)
+        command = "doctor --derive" if function.branch == "derive" else f"rebuild {function.branch}"
+        yield attention(check, said, f"run `distributary {command} --stack {look.stack.name}`", **values)
     elif more:
         yield worth_knowing(check, said, "see docs/alarms.md", **values)
     else:

@@ -108,7 +108,7 @@ def test_the_outcomes_are_those_of_the_last_hour_alone(town):
 
 
 @pytest.mark.parametrize(
-    ("metric", "part"), [("UnlistedStream", "unlisted"), ("RebuildDue", "rebuild"), ("Failed", "failed")]
+    ("metric", "part"), [("UnlistedStream", "unlisted"), ("RebuildDue", "doctor --derive"), ("Failed", "failed")]
 )
 def test_a_count_that_needs_attention_ends_with_1(town, metric, part):
     town.seen.measured("derive", "Received", (town.ago(5), 100))
