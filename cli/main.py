@@ -26,6 +26,7 @@ from cli import (
     running,
 )
 from cli.errors import DeclarationFaults, UsageFault
+from cli.monthly import command as monthly
 from cli.status import command as seeing
 from cli.trace import command as tracing
 from distributary import __version__
@@ -43,6 +44,7 @@ app.command()(running.attach)
 app.command()(invoking.invoke)
 app.command()(running.demo)
 app.command()(declared.views)
+app.command()(monthly.costs)
 app.command()(declared.preview)
 app.command("event")(events.event)
 app.add_typer(indexing.app, name="index")
