@@ -26,6 +26,9 @@ from cli import (
     running,
 )
 from cli.errors import DeclarationFaults, UsageFault
+from cli.monthly import command as monthly
+from cli.status import command as seeing
+from cli.trace import command as tracing
 from distributary import __version__
 from distributary.consumer.aws import how_to_reach
 from distributary.errors import ConfigError, DistributaryError
@@ -41,12 +44,15 @@ app.command()(running.attach)
 app.command()(invoking.invoke)
 app.command()(running.demo)
 app.command()(declared.views)
+app.command()(monthly.costs)
 app.command()(declared.preview)
 app.command("event")(events.event)
 app.add_typer(indexing.app, name="index")
 app.add_typer(deployed.verify, name="verify")
 app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
+app.command()(seeing.status)
+app.command()(tracing.trace)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
 app.command()(rebuilding.rebuild)

@@ -103,6 +103,11 @@ class Function:
         return variables
 
     @property
+    def log_group(self) -> str:
+        """Empty for a function of this machine."""
+        return str(self._configuration.get("LoggingConfig", {}).get("LogGroup", ""))
+
+    @property
     def timeout(self) -> int:
         """Seconds that an invocation may take."""
         return int(self._configuration["Timeout"])

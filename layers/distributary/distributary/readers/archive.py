@@ -84,6 +84,10 @@ class Archive:
         first = None if begin is None else begin - begin % HOUR
         return [name for hour, name in hours if (first is None or hour >= first) and (end is None or hour < end)]
 
+    def names_from(self, moment: int) -> list[str]:
+        """Of the objects that may hold changes of this moment (microseconds) or later; none if nothing is archived."""
+        return [name for hour, name in self._listed() if hour >= moment - moment % HOUR]
+
     def check_begun(self, moment: int) -> None:
         """Raises ConfigError for a moment (microseconds) before the first hour: what happened then is in no archive."""
         begun = self._hours()[0][0]
@@ -128,14 +132,17 @@ class Archive:
             for number, line in self.lines(name):
                 yield self.read(name, number, line)
 
-    def _hours(self) -> list[tuple[int, str]]:
+    def _listed(self) -> list[tuple[int, str]]:
         if not self._found:
             prefix = data_prefix(self.table)
             for name in self.place.names(prefix):
                 hour = hour_of(name.removeprefix(prefix))
                 if hour is not None and name.endswith(ENDING):
                     self._found.append((hour, name))
-        if not self._found:
+        return self._found
+
+    def _hours(self) -> list[tuple[int, str]]:
+        if not self._listed():
             raise ConfigError(
                 f"{self.place.shown(data_prefix(self.table))}: there is no archive of {self.table}: correct the "
                 f"address or the table's name"

@@ -199,6 +199,12 @@ class Bucket:
         for record in records:
             yield _of_record(branch, place, cause, record, function.streams)
 
+    def json(self, place: Place) -> dict[str, Any]:
+        """An object that is JSON; empty if it is none, or was removed."""
+        with suppress(_Gone):
+            return self._json(place)
+        return {}
+
     def _json(self, place: Place) -> dict[str, Any]:
         found = given_up.parsed(self._content(place))
         return found if isinstance(found, dict) else {}
