@@ -15,6 +15,7 @@ from distributary.errors import ConfigError
 from distributary.feed.invoke import deployed
 from distributary.readers.parked import BRANCHES
 from distributary.stream.keys import table_of
+from distributary.welcome.settings import claims_kept_days
 
 Clients = Callable[[str], Any]
 """A client of a service."""
@@ -67,7 +68,8 @@ class Stack:
     @property
     def claim_days(self) -> int:
         """For how long welcome remembers what a rule that sends again has sent."""
-        return int(self.function("welcome").environment.get("CLAIM_DAYS", "30"))
+        environment = self.function("welcome").environment
+        return claims_kept_days(int(environment.get("CLAIM_DAYS", "30")), int(environment.get("PARKING_DAYS", "0")))
 
     @property
     def functions(self) -> Mapping[str, "Function"]:

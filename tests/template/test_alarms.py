@@ -42,12 +42,14 @@ def dimensions(alarm):
     return {each["Name"]: each["Value"] for each in resolved(alarm["Dimensions"], STACK)}
 
 
-def emitted_by(name, template, monkeypatch, capsys, *batch):
+def emitted_by(name, template, monkeypatch, capsys, *batch, first=lambda telemetry: None):
     """What the function's telemetry writes for a batch, in the environment that the template gives it."""
     variables = resolved(template.function(name)["Environment"]["Variables"], STACK)
     for variable in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
         monkeypatch.setenv(variable, variables[variable])
-    Telemetry(BRANCHES[name], variables["STACK_NAME"]).batch("request", *batch, 0.0)
+    telemetry = Telemetry(BRANCHES[name], variables["STACK_NAME"])
+    first(telemetry)
+    telemetry.batch("request", *batch, 0.0)
     return next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
 
 
@@ -71,6 +73,8 @@ def test_there_are_no_other_alarms(template):
         "DriftErrorsAlarm",
         "IndexPurgeErrorsAlarm",
         "FeedFailedAlarm",
+        "DeriveRebuildDueAlarm",
+        "IndexRebuildDueAlarm",
     }
     of_tables = {f"Derive{each}{metric}Alarm" for each in MORE for metric in OF_THE_MAPPING}
     assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more | of_tables
@@ -128,6 +132,16 @@ def test_a_stream_that_is_not_listed_triggers_an_alarm(name, template, monkeypat
     emitted = emitted_by(name, template, monkeypatch, capsys, [Unlisted("e", "e", {}, "")], [end])
     alarm = template.properties(f"{name}UnlistedStreamAlarm")
     assert emitted[alarm["MetricName"]] == [1]
+    assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
+
+
+@pytest.mark.parametrize("name", ["Derive", "Index"])
+def test_a_rebuild_that_is_due_triggers_an_alarm(name, template, monkeypatch, capsys):
+    emitted = emitted_by(name, template, monkeypatch, capsys, [], [], first=Telemetry.rebuild_due)
+    alarm = template.properties(f"{name}RebuildDueAlarm")
+    assert emitted[alarm["MetricName"]] == [1]
+    assert (alarm["Namespace"], alarm["TreatMissingData"]) == ("Distributary", "notBreaching")
+    assert template.document["Resources"][f"{name}RebuildDueAlarm"]["Condition"] == f"{name}Deployed"
     assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
 
 

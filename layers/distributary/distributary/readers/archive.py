@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from distributary.errors import ConfigError
 from distributary.readers.archive_layout import ENDING, HOUR, SECOND, data_prefix, hour_of
-from distributary.readers.lines import lines
+from distributary.readers.lines import fault_of, lines
 from distributary.readers.place import Place
 
 _WHAT = "line of an archive"
@@ -113,7 +115,16 @@ class Archive:
                 event=metadata.get("EventID", {}).get("S", ""),
             )
         except MALFORMED as error:
-            raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {error!r:.200}") from None
+            raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {fault_of(error)}") from None
+
+    def check(self, name: str, number: int, line: bytes) -> None:
+        """Of a line that is passed over. Raises ConfigError that names it if it is no JSON."""
+        try:
+            msgspec.json.decode(line, type=msgspec.Raw)
+        except msgspec.DecodeError as error:
+            raise ConfigError(
+                f"{self.place.shown(name)}:{number}: this is no {_WHAT}: it is no JSON: {error}"
+            ) from None
 
     def changes(self) -> Iterator[ArchivedChange]:
         """Every change, as often as it was archived, in no order. Raises as `objects`, `lines` and `read` do."""
