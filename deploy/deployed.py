@@ -42,6 +42,11 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        if self.parameters["TrunkSourceArn"]:
+            found += [fault for name in ("Trunk", "Deferred") for fault in (*self._function(name), *self._logs(name))]
+            found += [*self._mapping("Trunk"), *self._alarms("Trunk")]
+        elif "TrunkFunction" in self.ids:
+            found.append("Trunk: deployed without a source")
         if "Welcome" in names:
             found += self._mail()
         elif "WelcomeMail" in self.ids:
@@ -82,7 +87,7 @@ class Deployed:
         source, enabled, _ = (wanted.pop(each) for each in ("Stream", "Enabled", "MetricsConfig"))
         wanted |= {
             "EventSourceArn": source,
-            "State": "Enabled" if enabled else "Disabled",
+            "State": "Enabled" if self._evaluated(enabled) else "Disabled",
             "FilterCriteria": self._evaluated(self.template.mapping(name)["FilterCriteria"]),
             "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
         }
