@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,14 +97,19 @@ class Store(Struct, frozen=True):
             more = {"ContinuationToken": page["NextContinuationToken"]}
 
     def read(self, branch: str, place: Place) -> list[Parked]:
-        """Its changes; none if the object is gone. Raises AwsError; ConfigError for one that a later release wrote."""
+        """Its changes; none if the object is gone. Raises AwsError; ConfigError for one that a later release wrote, and
+        for one that is damaged or none of ours."""
+        changes_in(place.name)
         try:
             content = self.s3.get_object(Bucket=self.bucket, Key=place.name)["Body"].read()
         except AwsError as error:
             if code_of(error) not in _GONE:
                 raise
             return []
-        found = json.loads(gzip.decompress(content))
+        try:
+            found = json.loads(gzip.decompress(content))
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise ConfigError(f"{place.name}: the object is damaged: {type(error).__name__}") from None
         check_format("a deferred object", found["format"], FORMAT)
         return [_parked(branch, place, each) for each in found["changes"]]
 
