@@ -74,8 +74,8 @@ def source(aws: Aws) -> str:
 def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
     """What a deployment of these branches is given: more than two of them read the stream by the trunk. The emulator's
     CloudFormation knows no template of SES."""
-    return {f"{branch}SourceArn": stream for branch in branches} | {
-        "TrunkSourceArn": stream if len(branches) > READERS else "",
+    trunk = {"TrunkSourceArn": stream} if len(branches) > READERS else {}
+    return trunk | {f"{branch}SourceArn": stream for branch in branches} | {
         "OpenSearchService": "none",
         "OpenSearchEndpoint": search,
         "WelcomeSender": "welcome@example.com",

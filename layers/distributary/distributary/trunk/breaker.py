@@ -84,10 +84,10 @@ class Breakers:
     table: str
     branches: Sequence[str]
     after: float = 0.0
-    now: Callable[[], float] = field(default=time.time)
-    clock: Callable[[], float] = field(default=time.monotonic)
+    now: Callable[[], float] = time.time
+    clock: Callable[[], float] = time.monotonic
     _rows: Mapping[str, Row] = field(default_factory=dict)
-    _read: float = field(default=float("-inf"))
+    _read: float = float("-inf")
 
     def known(self) -> Mapping[str, Row]:
         """By branch, as they were at most `READ_SECONDS` ago. If the table does not answer, as they were when it last

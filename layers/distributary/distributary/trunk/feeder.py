@@ -77,7 +77,7 @@ class Feeder:
     parkings: Callable[[str], Parking]
     breakers: Breakers
     parallel: Any = field(default_factory=lambda: Parallel(WIDEST))
-    now: Callable[[], float] = field(default=time.time)
+    now: Callable[[], float] = time.time
 
     def run(self, branch: str, deadline: Deadline) -> Fed:
         """One run. Raises Unavailable if the bucket or the table of breakers does not answer."""

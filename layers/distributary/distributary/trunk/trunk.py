@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
@@ -21,7 +22,7 @@ from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Kind, Origin, Unlisted
 from distributary.stream.keys import item_digest, table_of
 from distributary.stream.stream_event import StreamEvent
-from distributary.stream.struct import Struct, field
+from distributary.stream.struct import Struct
 from distributary.trunk.breaker import Breakers, Row, Seen, State
 from distributary.trunk.deferred import Deferral
 
@@ -55,7 +56,8 @@ class Untried(Struct, frozen=True):
         return [self.end] * len(changes)
 
 
-class Limb(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Limb:
     """A branch of the trunk. `after` in seconds: a change that fails and is older is deferred, so that it holds up no
     other branch. `streams` binds the stream in the branch's own sink."""
 
@@ -65,7 +67,7 @@ class Limb(Struct, frozen=True):
     streams: Streams
     deferral: Deferral
     after: float
-    now: Callable[[], float] = field(default=time.time)
+    now: Callable[[], float] = time.time
 
     @property
     def name(self) -> str:
