@@ -75,17 +75,21 @@ def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
     """What a deployment of these branches is given: more than two of them read the stream by the trunk. The emulator's
     CloudFormation knows no template of SES."""
     trunk = {"TrunkSourceArn": stream} if len(branches) > READERS else {}
-    return trunk | {f"{branch}SourceArn": stream for branch in branches} | {
-        "OpenSearchService": "none",
-        "OpenSearchEndpoint": search,
-        "WelcomeSender": "welcome@example.com",
-        "WelcomeStoresTemplate": "false",
-        "ReplicaTableName": "users-replica",
-        "ReplicaRegion": "eu-west-1",
-        "DriftPauseSeconds": 1,
-        "Generation": GENERATION,
-        "Feed": "true",
-    }
+    return (
+        trunk
+        | {f"{branch}SourceArn": stream for branch in branches}
+        | {
+            "OpenSearchService": "none",
+            "OpenSearchEndpoint": search,
+            "WelcomeSender": "welcome@example.com",
+            "WelcomeStoresTemplate": "false",
+            "ReplicaTableName": "users-replica",
+            "ReplicaRegion": "eu-west-1",
+            "DriftPauseSeconds": 1,
+            "Generation": GENERATION,
+            "Feed": "true",
+        }
+    )
 
 
 def restricted(aws: Aws) -> dict[str, Any]:

@@ -113,6 +113,14 @@ class Store(Struct, frozen=True):
         check_format("a deferred object", found["format"], FORMAT)
         return [_parked(branch, place, each) for each in found["changes"]]
 
+    def backlog(self, branch: str, now: datetime) -> tuple[int, float]:
+        """How many changes there are, and for how many seconds the first of them has been made. Raises as `read`."""
+        places = list(self.places(branch))
+        if not places:
+            return 0, 0.0
+        made = min((change.since for change in self.read(branch, places[0])), default=now)
+        return sum(changes_in(place.name) for place in places), max(0.0, (now - made).total_seconds())
+
     def remove(self, place: Place) -> None:
         """Raises AwsError."""
         self.s3.delete_object(Bucket=self.bucket, Key=place.name)
@@ -179,8 +187,3 @@ class Deferral:
         except DistributaryError as error:
             return [outcomes.failed(error)] * len(changes)
         return [None] * len(changes)
-
-
-def oldest(changes: Sequence[Parked], now: datetime) -> datetime:
-    """When the oldest of these was made."""
-    return min((change.since for change in changes), default=now)

@@ -21,7 +21,7 @@ from distributary.readers.parked import Function, Parked, Place
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.trunk.breaker import CLOSED, Breakers, Row, State
-from distributary.trunk.deferred import Store, changes_in, entries_of, oldest
+from distributary.trunk.deferred import Store, changes_in, entries_of
 
 INVOKE_SECONDS = 65.0
 """A function that is fed takes its timeout at most."""
@@ -87,7 +87,7 @@ class Feeder:
             if row.state is not State.PAUSED:
                 self._fed(branch, row, fed, deadline)
             fed.state = self.breakers.read()[branch].state
-            self._look(branch, fed)
+            fed.backlog, fed.age = self.store.backlog(branch, datetime.fromtimestamp(self.now(), UTC))
         except AwsError as error:
             raise Unavailable(str(classify(error, f"feeding {branch}")), str(error)) from error
         return fed
@@ -212,14 +212,6 @@ class Feeder:
         entries = [(_change(change), outcomes.parked(Rejected(end.cause))) for change, end in parked]
         ends = self.parkings(branch).park(entries, FOREVER)
         return [(change, str(error)) for (change, _), error in zip(parked, ends, strict=True) if error is not None]
-
-    def _look(self, branch: str, fed: Fed) -> None:
-        """How much there is, and how old the oldest of it is."""
-        now = datetime.fromtimestamp(self.now(), UTC)
-        places = list(self.store.places(branch))
-        fed.backlog = sum(changes_in(place.name) for place in places)
-        if places:
-            fed.age = max(0.0, (now - oldest(self.store.read(branch, places[0]), now)).total_seconds())
 
 
 def left_over(fed: Fed) -> list[Outcome]:
