@@ -161,7 +161,12 @@ def compare(aws: Aws, given: Mapping[str, Any], stack: str = STACK) -> None:
 
 def everywhere() -> None:
     """Raises Failed with what a template names that a region lacks."""
-    for name, where in (("template.yaml", regions.REGIONS), ("ses.yaml", regions.SES_REGIONS)):
+    for name, where in (
+        ("template.yaml", regions.REGIONS),
+        ("ses.yaml", regions.SES_REGIONS),
+        ("readers.yaml", regions.REGIONS),
+        ("target-role.yaml", regions.REGIONS),
+    ):
         if faults := regions.faults(ROOT / name, where):
             raise Failed("\n".join(faults))
 

@@ -67,7 +67,12 @@ class Template:
         shared = [self.properties(f"{name}Policy")] if f"{name}Policy" in self.document["Resources"] else []
         for policy in (*self.properties(f"{name}Role")["Policies"], *shared):
             for statement in policy["PolicyDocument"]["Statement"]:
-                yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+                yield from _alternatives(statement)
+
+
+def _alternatives(statement: Mapping[str, Any]) -> list[Any]:
+    """The statement, or those of which a condition chooses one."""
+    return [each for each in statement["Fn::If"][1:] if "Ref" not in each] if "Fn::If" in statement else [statement]
 
 
 def resolved(value: Any, parameters: Mapping[str, Any]) -> Any:

@@ -4,7 +4,7 @@ import pytest
 
 from deploy.regions import REGIONS, SES_REGIONS, faults
 
-LINTED = {"template.yaml": REGIONS, "ses.yaml": SES_REGIONS}
+LINTED = {"template.yaml": REGIONS, "ses.yaml": SES_REGIONS, "readers.yaml": REGIONS, "target-role.yaml": REGIONS}
 
 
 def test_only_the_nested_template_names_types_of_ses(template, mail):

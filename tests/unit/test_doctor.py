@@ -1,11 +1,12 @@
 """Every fault is found and says its fix; nothing is changed by looking."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
-from distributary.replicate.doctor import checks, checkup, probes
+from distributary.replicate.doctor import checks, checkup, other_account, probes
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.finding import Finding, Level, status
@@ -54,7 +55,40 @@ def opposite(*readers, shared=False):
     return checks.opposite(HERE, THERE, readers, shared)
 
 
+STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/users/stream/2026-01-01T00:00:00.000"
+READER = "444455556666"
+
+
+def granted(principal, actions=None, effect="Allow", **more):
+    asked = actions or list(other_account.READS)
+    statement = {"Effect": effect, "Principal": principal, "Action": asked, "Resource": STREAM, **more}
+    return {"Statement": [statement]}
+
+
+def stream_policy(*policies):
+    return other_account.judged(STREAM, READER, {"Statement": [each["Statement"][0] for each in policies]})
+
+
 CASES = {
+    "a stream's policy for our account": (stream_policy(granted({"AWS": f"arn:aws:iam::{READER}:root"})), "ok"),
+    "one for a role of our account": (stream_policy(granted({"AWS": [f"arn:aws:iam::{READER}:role/r"]})), "ok"),
+    "one for our account by its number": (stream_policy(granted({"AWS": READER})), "ok"),
+    "one by wildcards": (stream_policy(granted({"AWS": READER}, "dynamodb:*")), "ok"),
+    "one for everybody": (stream_policy(granted("*")), "ok"),
+    "actions over two statements": (
+        stream_policy(granted({"AWS": READER}, "dynamodb:Get*"), granted({"AWS": READER}, "dynamodb:DescribeStream")),
+        "ok",
+    ),
+    "no policy": (other_account.judged(STREAM, READER, {}), "fault"),
+    "one for another account": (stream_policy(granted({"AWS": "999900001111"})), "fault"),
+    "one for a service": (stream_policy(granted({"Service": "lambda.amazonaws.com"})), "fault"),
+    "one action too few": (stream_policy(granted({"AWS": READER}, "dynamodb:Get*")), "fault"),
+    "a policy with a condition": (stream_policy(granted({"AWS": READER}, Condition={"Bool": {}})), "fault"),
+    "a denial alone": (stream_policy(granted({"AWS": READER}, effect="Deny")), "fault"),
+    "a denial to some": (
+        stream_policy(granted({"AWS": READER}), granted("*", "dynamodb:GetRecords", "Deny")),
+        "unknown",
+    ),
     "no mapping on the replica": (opposite(), "ok"),
     "a reader of the replica that writes elsewhere": (opposite(reader({"DERIVED_TABLE": "users"})), "ok"),
     "a mirror of the replica elsewhere": (opposite(reader({**BACK, "REPLICA_REGION": "us-west-2"})), "ok"),
@@ -234,3 +268,40 @@ def test_a_refusal_is_a_fault_and_any_other_failure_is_unknown(code, level):
     ]
     assert [each.level for each in found] == [level] * 4
     assert all(code in each.found and each.fix for each in found)
+
+
+class Policies:
+    """A client of the owner's DynamoDB, with the policy of the stream or a refusal."""
+
+    def __init__(self, answer):
+        self.answer = answer
+
+    def get_resource_policy(self, ResourceArn):
+        assert ResourceArn == STREAM
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"Policy": json.dumps(self.answer)}
+
+
+@pytest.mark.parametrize(
+    ("answer", "level"),
+    [
+        (granted({"AWS": READER}), "ok"),
+        (refusal("GetResourcePolicy", "PolicyNotFoundException", "none"), "fault"),
+        (refusal("GetResourcePolicy", "AccessDeniedException", "no"), "unknown"),
+    ],
+)
+def test_a_function_of_another_account_needs_the_streams_policy(answer, level):
+    function = f"arn:aws:lambda:us-east-1:{READER}:function:shop-replicate:live"
+    (finding,) = other_account.examine(Policies(answer), STREAM, function)
+    assert (finding.check, finding.level) == ("stream's policy", level)
+
+
+@pytest.mark.parametrize("function", [None, "replicate", mapping("replicate")["FunctionArn"]])
+def test_a_function_of_the_streams_account_needs_no_policy(function):
+    assert list(other_account.examine(Policies(AssertionError("asked")), STREAM, function)) == []
+
+
+def test_the_policy_that_is_printed_is_enough():
+    policy = json.loads(other_account.needed(STREAM, READER))
+    assert other_account.judged(STREAM, READER, policy).level is Level.OK

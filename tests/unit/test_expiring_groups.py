@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 
+from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, check, date_trunc, expiry
 from distributary.derive.branch import unchecked
@@ -145,6 +146,16 @@ def test_an_insert_into_a_closed_group_writes_nothing():
     world.now = START + 9 * DAY
     assert world.statuses(event(1, "u", 0)) == [Status.IGNORED]
     assert world.service.write_units == 0
+
+
+def test_a_delete_comes_again_with_the_insert_into_a_closed_group_that_failed():
+    """Alone, the insert writes nothing, and the delete's version would be lost."""
+    world, batch = World(), [gone(2, "u", 3), event(3, "u", -9)]
+    failed = world.branch.apply(batch, Deadline(0.0))
+    assert [end.status for end in failed] == [Status.FAILED, Status.FAILED]
+    world.deliver(*[each for each, end in zip(batch, failed, strict=True) if end.status is Status.FAILED])
+    world.deliver(event(1, "u", 3))
+    assert world.days() == {}
 
 
 def test_a_function_whose_clock_is_behind_counts_nothing_twice():

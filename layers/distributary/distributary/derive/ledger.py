@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome
+from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Entry, RecordedContribution, Row
 from distributary.derive.format import check_ledger_row
@@ -61,7 +61,7 @@ class Ledger(Struct, frozen=True):
         cases = [case for case in cases if case.entry.id not in late]
         ends |= self._settle(lanes(cases), deadline)
         chosen = set(map(id, newest))
-        return [ends[entry.id] if id(entry) in chosen else SUPERSEDED for entry in entries]
+        return [_of_folded(ends[entry.id], id(entry) in chosen) for entry in entries]
 
     def _settle(self, planned: Sequence[list[list[PendingEntry]]], deadline: Deadline) -> dict[str, Outcome]:
         ends: dict[str, Outcome] = {}
@@ -90,6 +90,12 @@ def _known(rows: Mapping[str, Row], id: str) -> Row | DistributaryError:
         return check_ledger_row(rows.get(id, {}))
     except ConfigError as error:
         return error
+
+
+def _of_folded(end: Outcome, newest: bool) -> Outcome:
+    """What becomes of an entry if the newest of its item ends so. If that failed, all of them come again: alone, an insert
+    that is spare would be ignored, and the version of a delete before it never written."""
+    return end if newest or end.status is Status.FAILED else SUPERSEDED
 
 
 def _newest(entries: Sequence[Entry]) -> list[Entry]:

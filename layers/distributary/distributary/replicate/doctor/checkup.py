@@ -12,7 +12,7 @@ import boto3
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError
-from distributary.replicate.doctor import checks, probes
+from distributary.replicate.doctor import checks, other_account, probes
 from distributary.replicate.verify.tables import Place, described
 from distributary.stream.change import REPLICA_VERSION
 from distributary.verify.finding import Finding, unknown
@@ -53,6 +53,7 @@ def run_checks(patient: Patient, now: Callable[[], datetime] = lambda: datetime.
     yield from probes.reads(client, "source", source)
     if arn := source.get("LatestStreamArn"):
         yield from probes.stream(patient.source.client("dynamodbstreams"), arn)
+        yield from other_account.examine(client, arn, patient.function)
     yield from probes.writes(other, "replica", replica)
     yield from probes.reads(other, "replica", replica)
     yield from _tombstones(patient)
