@@ -24,6 +24,7 @@ from cli import (
     rebuilding,
     replaying,
     running,
+    trunk,
 )
 from cli.errors import DeclarationFaults, UsageFault
 from distributary import __version__
@@ -53,6 +54,8 @@ app.command()(rebuilding.rebuild)
 app.command()(rebuilding.retire)
 app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
+app.command()(trunk.pause)
+app.command()(trunk.resume)
 
 
 def _version(wanted: bool) -> None:

@@ -1,6 +1,6 @@
 """Commands for the branches of a stack's trunk: which are called, and what was deferred."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -8,12 +8,13 @@ import typer
 
 from cli.errors import UsageFault
 from cli.options import Declared, Parameters, SourceTable, StackEndpoint, StackName, StackRegion
-from cli.stack import Stack
+from cli.stack import TRUNK, Stack
 from cli.target import HERE, Where, stack_of
 from distributary.errors import ConfigError
-from distributary.readers.parked import BRANCHES
+from distributary.feed.redrive import UNREADABLE, Result
+from distributary.readers.parked import BRANCHES, Bucket, Place
 from distributary.trunk.breaker import Breakers
-from distributary.trunk.deferred import Store
+from distributary.trunk.deferred import Store, entry_again
 
 Branch = Annotated[str, typer.Argument(metavar="BRANCH", help=f"{', '.join(BRANCHES)}.")]
 
@@ -75,6 +76,22 @@ def rows(stack: Stack, now: Callable[[], datetime] = lambda: datetime.now(UTC)) 
             breaker = {"branch": branch, "state": row.state.value, "since": since}
             found.append({**breaker, "deferred": deferred, "oldest": round(oldest)})
     return found
+
+
+def deferred_again(stack: Stack, bucket: Bucket, places: Sequence[Place], result: Result) -> None:
+    """Defers batches that Lambda gave up of the trunk to each of its branches, and removes them: which of these had
+    taken them already is not known, and a branch takes a change twice. Adds to `result`. Raises Unavailable if S3 does
+    not take one."""
+    trunk = stack.trunk
+    for place in places if trunk is not None else ():
+        changes = list(bucket.changes(place, [TRUNK]))
+        readable = [change for change in changes if change.readable]
+        for branch in trunk.carries if trunk is not None and readable else ():
+            _store(stack).put(branch, [entry_again(branch, change) for change in readable])
+        if len(readable) == len(changes):
+            bucket.remove(place)
+        result.done += len(readable)
+        result.left.update((TRUNK, UNREADABLE) for _ in changes[len(readable) :])
 
 
 def _breakers(stack: Stack, branch: str) -> Breakers:

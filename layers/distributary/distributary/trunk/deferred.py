@@ -38,23 +38,39 @@ Entries = Sequence[Mapping[str, Any]]
 
 
 def entry_of(branch: str, change: Change) -> dict[str, Any]:
-    """A change as an object of the branch holds it. A state branch reads the item anew: of the record it gets what
-    kind of change it is and when it was made, and no image."""
-    whole = branch not in RECONCILED or branch == WITH_RECORDS
+    """A change as an object of the branch holds it."""
     return {
         "table": table_of(change.source),
         "key": dict(change.keys.raw),
         "version": versions.to_text(change.version),
         "expired": change.expired,
-        "record": dict(change.record) if whole else _minimal(change),
+        "record": dict(change.record) if _needs_images(branch) else _minimal(change),
     }
 
 
+def entry_again(branch: str, change: Parked) -> dict[str, Any]:
+    """A change that was read from a bucket, as an object of the branch holds it."""
+    entry = {"table": change.table, "key": change.key, "version": change.version, "expired": change.expired}
+    record = dict(change.record or {})
+    if not _needs_images(branch):
+        body = {name: typed for name, typed in record.get("dynamodb", {}).items() if name in _KEPT_OF_BODY}
+        record = {**{name: typed for name, typed in record.items() if name in _KEPT}, "dynamodb": body}
+    return {**entry, "record": record}
+
+
+_KEPT = ("eventID", "eventName", "eventSourceARN")
+_KEPT_OF_BODY = ("SequenceNumber", "ApproximateCreationDateTime")
+
+
+def _needs_images(branch: str) -> bool:
+    """A state branch reads the item anew: of the record it gets what kind of change it is and when it was made."""
+    return branch not in RECONCILED or branch == WITH_RECORDS
+
+
 def _minimal(change: Change) -> dict[str, Any]:
-    body = {"SequenceNumber": change.identifier}
     created = {} if change.created is None else {"ApproximateCreationDateTime": change.created}
-    named = {"eventID": change.event_id, "eventName": change.kind.value, "eventSourceARN": change.source}
-    return {**named, "dynamodb": {**body, **created}}
+    named = zip(_KEPT, (change.event_id, change.kind.value, change.source), strict=True)
+    return {**dict(named), "dynamodb": {"SequenceNumber": change.identifier, **created}}
 
 
 class Store(Struct, frozen=True):
@@ -135,14 +151,6 @@ def changes_in(name: str) -> int:
     if found is None:
         raise ConfigError(f"{name}: this object is none of Distributary's; remove it from the bucket")
     return int(found[1])
-
-
-def entries_of(changes: Sequence[Parked]) -> list[dict[str, Any]]:
-    """What was read, as it is put again."""
-    return [
-        {"table": each.table, "key": each.key, "version": each.version, "expired": each.expired, "record": each.record}
-        for each in changes
-    ]
 
 
 def _name(branch: str, entries: Entries, body: bytes) -> str:

@@ -21,7 +21,7 @@ from distributary.readers.parked import Function, Parked, Place
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Kind, Origin
 from distributary.trunk.breaker import CLOSED, Breakers, Row, State
-from distributary.trunk.deferred import Store, changes_in, entries_of
+from distributary.trunk.deferred import Store, changes_in, entry_again
 
 INVOKE_SECONDS = 65.0
 """A function that is fed takes its timeout at most."""
@@ -201,7 +201,7 @@ class Feeder:
         fed.parked += len(parked) - len(refused)
         fed.left += causes
         if left and len(left) < len(changes):
-            self.store.put(branch, entries_of(left))
+            self.store.put(branch, [entry_again(branch, change) for change in left])
         if len(left) < len(changes):
             self.store.remove(place)
 
