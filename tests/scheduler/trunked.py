@@ -1,5 +1,5 @@
-"""A branch in the trunk: its sink is down for up to 30 hours, an operator pauses it, and a feeder gives it what was
-deferred."""
+"""A branch in the trunk: its sink is down for up to 30 hours, for every item or for one; an operator pauses it, and a
+feeder gives it what was deferred."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -90,14 +90,20 @@ class Trunked(World):
         self.kept, self.rows = S3("deferred"), DynamoDB({"breakers": {"id": "S"}})
         self.parking = S3("parking")
         self.down, self.disturbed = False, 2
+        self.of_one_item = Random(f"outage {seed}").random() < 0.4
         self.store = Store(self.scheduler.client(self.kept, s3), "deferred")
         self.environments: list[Breakers] = [self.breakers() for _ in range(ENVIRONMENTS)]
         self.put_down()
 
     def put_down(self) -> None:
         """Puts the outage between the branch and its sink."""
-        sink = Sink(self.service, dynamodb, lambda: self.down, beyond_the_source)
+        sink = Sink(self.service, dynamodb, lambda: self.down, self.is_out)
         self.dynamodb = client(self.scheduler, sink)
+
+    def is_out(self, arguments: Any) -> bool:
+        """Whether an outage is of this call: of every one that is not about the source, or only of those that are about
+        the first item."""
+        return beyond_the_source(arguments) and (not self.of_one_item or self.names[0] in repr(arguments))
 
     def breakers(self) -> Breakers:
         """As an environment that begins now knows them."""
