@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distributary.consumer.sweep import PAGE
-from distributary.stream.described import Description
+from distributary.stream.described import NEVER_FILLED, Description
 from distributary.stream.keys import Template
 
 READ_BYTES, WRITE_BYTES, PAGE_BYTES = 4096, 1024, 1024 * 1024
@@ -24,7 +24,7 @@ BATCH = 25
 OWN_BYTES = 250
 """What a row has beside the item's attributes, at most: its key, its version."""
 
-MOVES = frozenset({"pk", "sk", "each", "compute", "kind", "of.keys", "declared again"})
+MOVES = frozenset({"pk", "sk", "each", "compute", "kind", "of.keys", "declared again", NEVER_FILLED})
 """A change of one of these gives rows or groups other keys."""
 
 COUNTED = MOVES | {"min", "max", "distinct", "by"}

@@ -10,6 +10,7 @@ from cli.archive import moment
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Part, Result, State
+from cli.feed.new_views import NewViews
 from cli.feed.on_aws import check_name, machine_of, name_of, new_export
 from cli.options import (
     Concurrency,
@@ -114,10 +115,12 @@ def backfill(
             units = f"{size / 4096:,.0f} read units for the scan, and what {function} reads"
             print(f"about {many:,} items of {source.table.name}: {units}")
         return 0
+    new = NewViews.of(target, [source.table.name for source, _, _ in sources], only)
     if on_aws:
-        return aws.run(found, sources[0][0], target, tuple(only), first_fill, segments, rate, json)
+        return aws.run(found, sources[0][0], target, tuple(only), first_fill, segments, rate, json, new)
     task = {"table": table, "function": target.arn, "segments": segments}
     kept, pace, result = State(state, {**task, "first_fill": first_fill, "only": sorted(only)}), Pace(rate), Result()
+    whole = kept.is_about(new.digest())
     with progress({"items": sum(many for _, many, _ in sources)}, command="backfill") as told:
         for source, _, _ in sources:
             steps = Backfill(
@@ -131,6 +134,8 @@ def backfill(
             result.merge(steps.run(segments))
             if any(end.status == "Failed" for end in result.ends):
                 break
+    if whole and not result.left:
+        new.record()
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 
@@ -169,6 +174,11 @@ class _OnAws:
             if given not in ("", "new") and not given.startswith("s3://"):
                 raise UsageFault(f"{option} {given}: give s3://BUCKET/PREFIX")
 
+    @property
+    def _whole(self) -> bool:
+        """Whether all that the table holds by now is given: an export that was made before may lack something."""
+        return not self.archive and self.export in ("", "new")
+
     def run(
         self,
         stack: Stack,
@@ -179,6 +189,7 @@ class _OnAws:
         segments: int,
         rate: float,
         json: str | None,
+        new: NewViews,
     ) -> int:
         """Starts the state machine or goes on with it, and follows it; the exit status."""
         at_once = self.concurrency if self.export or self.archive else min(self.concurrency, segments)
@@ -194,6 +205,7 @@ class _OnAws:
             archive=self.archive,
             begin=moment("--from", self.begin) if self.begin else None,
             end=moment("--to", self.end) if self.end else None,
+            new=new.digest() if self._whole else "",
         )
         asked: dict[str, Any] = {"concurrency": at_once, "tolerated": self.tolerate}
         if self.export == "new":
@@ -204,6 +216,8 @@ class _OnAws:
         with progress({"parts": parts}, command="backfill") as told:
             machine = machine_of(stack, lambda n: told("parts", n))
             results = machine.run(name_of(task, self.name), task, asked)
+        if self._whole and not (results.left or results.failed):
+            new.record()
         lines = _lines(results)
         if results.failed:
             lines.append(f"{len(results.failed)} parts failed: {printable(results.cause)}; run this again")

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from cli.costs import Bounds, Cost, Kept, Size, Tables, filled, rebuilt, retired
 from cli.stack import Function
 from distributary.feed.invoke import Feed
-from distributary.stream.described import Description, changes, written_in
+from distributary.stream.described import NEVER_FILLED, Description, changes, written_in
 
 LEDGER_BYTES = 400
 """Of a ledger row, where the table cannot be asked for."""
@@ -105,6 +105,9 @@ def difference(
     for name in found.new:
         yield sizes.change("new", name, (), {}, now[name])
     for name, fields in found.changed.items():
+        if fields == [NEVER_FILLED]:
+            yield sizes.change("new", name, (NEVER_FILLED,), {}, now[name])
+            continue
         yield sizes.change("changed", name, tuple(fields), written[name][0] or now[name], now[name])
     for name in found.removed:
         last: Description = next((each for each in written[name] if each), {})

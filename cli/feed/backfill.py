@@ -56,6 +56,12 @@ class State:
             raise ConfigError(f"--state {path}: it is of {found['task']}, not of this command; name another file")
         return found
 
+    def is_about(self, digest: str) -> bool:
+        """Whether all of it, also what an earlier run has done, is about the views of this digest."""
+        if not self._content["segments"]:
+            self._content["views"] = digest
+        return bool(self._content.get("views", "") == digest)
+
     def begun(self, segment: int | str) -> tuple[Any, bool]:
         """See `Reached`."""
         found = self._of(segment)

@@ -1,6 +1,6 @@
-"""A shop's views: ten of its three tables. An eleventh, over `spent`, is in tiers/views.py."""
+"""A shop's views: fourteen of its three tables, two of them joins. Another one, over `spent`, is in tiers/views.py."""
 
-from distributary.derive import Aggregate, Entity, Latest, Projection, date_trunc, lower, nested
+from distributary.derive import Aggregate, Earliest, Entity, Join, Latest, Projection, Top, date_trunc, lower, nested
 from distributary.stream.change import Image
 
 ORDER = Entity(
@@ -12,6 +12,9 @@ ORDER = Entity(
 CUSTOMER = Entity(
     name="customer", keys=("id",), attributes=("name", "email", "active", "address", "by"), table="customers"
 )
+BUYER = Entity(name="buyer", keys=("id",), attributes=("name", "email", "active"), table="customers")
+"""A customer as the other side of an order, where `customer` names the foreign key."""
+
 PRODUCT = Entity(name="product", keys=("id",), attributes=("name", "category", "price", "by"), table="products")
 ANYTHING = Entity(name="anything", keys=("id",), attributes=("by",))
 
@@ -24,6 +27,11 @@ def has(status: str):
 def amount(order: Image):
     """What a line of an order costs."""
     return order["each"]["quantity"] * order["each"]["price"]
+
+
+def to_be_served(order: Image) -> bool:
+    """Whether an order, with its buyer, is still to be delivered."""
+    return order.get("status") in ("open", "paid") and order["buyer"].get("active") is True
 
 
 VIEWS = [
@@ -106,6 +114,46 @@ VIEWS = [
         by="placed_at",
         keep=("id", "total", "status"),
         where=lambda order: order.get("status") != "cancelled",
+    ),
+    Earliest(
+        name="first-order",
+        of=ORDER,
+        pk="CUSTOMER#{customer}",
+        sk="FIRST-ORDER",
+        by="placed_at",
+        keep=("id", "total", "status"),
+    ),
+    Top(
+        name="largest-orders",
+        n=5,
+        of=ORDER,
+        pk="COUNTRY#{country}",
+        sk="LARGEST",
+        by="total",
+        keep=("id", "total", "customer"),
+        where=lambda order: order.get("status") != "cancelled",
+    ),
+    Join(
+        name="orders-of-customer",
+        of=ORDER,
+        right=BUYER,
+        on="customer",
+        pk="CUSTOMER#{customer}",
+        sk="ORDER#{id}",
+        keep=("status", "total"),
+        rename_right={"name": "customer_name"},
+    ),
+    Join(
+        name="orders-to-serve",
+        of=ORDER,
+        right=BUYER,
+        on="customer",
+        kind="inner",
+        pk="BUYER#{buyer.name}",
+        sk="{country}#{id}",
+        keep=("status",),
+        keep_right=("email",),
+        where=to_be_served,
     ),
     Aggregate(
         name="catalog",

@@ -109,7 +109,7 @@ def test_a_run_that_was_stopped_goes_on_from_its_state_file(town, tmp_path, caps
 
     def failing(**call):
         answered.append(call)
-        if len(answered) == 3:
+        if len(answered) == 4:
             raise RuntimeError("stopped")
         return invoke(**call)
 
@@ -173,6 +173,8 @@ def test_a_first_fill_goes_on_behind_what_a_slow_function_has_done(town):
 
     def slow(**call):
         event = json.loads(call["Payload"])
+        if "distributary" in event:
+            return invoke(**call)
         records = event["Records"]
         sizes.append(len(records))
         answer = invoke(**{**call, "Payload": json.dumps({"Records": records[:1]}).encode()})

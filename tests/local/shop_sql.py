@@ -59,6 +59,24 @@ VIEWS = {
           SELECT *, row_number() OVER (PARTITION BY customer ORDER BY placed_at DESC, id DESC) AS place FROM orders
           WHERE status IS NOT 'cancelled' AND customer IS NOT NULL)
         WHERE place = 1""",
+    "first-order": """
+        SELECT 'CUSTOMER#' || customer AS pk, 'FIRST-ORDER' AS sk, id, total, status FROM (
+          SELECT *, row_number() OVER (PARTITION BY customer ORDER BY placed_at, id) AS place FROM orders
+          WHERE customer IS NOT NULL)
+        WHERE place = 1""",
+    "largest-orders": """
+        SELECT 'COUNTRY#' || country AS pk, 'LARGEST' AS sk,
+          listed(place, json_object('id', id, 'total', total, 'customer', customer)) AS top FROM (
+          SELECT *, row_number() OVER (PARTITION BY country ORDER BY total COLLATE decimal DESC, id DESC) AS place
+          FROM orders WHERE status IS NOT 'cancelled' AND country IS NOT NULL AND total IS NOT NULL)
+        WHERE place <= 5 GROUP BY country""",
+    "orders-of-customer": """
+        SELECT 'CUSTOMER#' || customer AS pk, 'ORDER#' || orders.id AS sk, status, total, name AS customer_name
+        FROM orders LEFT JOIN customers ON customers.id = customer WHERE customer IS NOT NULL""",
+    "orders-to-serve": """
+        SELECT 'BUYER#' || name AS pk, country || '#' || orders.id AS sk, status, email
+        FROM orders JOIN customers ON customers.id = customer
+        WHERE status IN ('open', 'paid') AND active AND name IS NOT NULL AND country IS NOT NULL""",
     "catalog": """
         SELECT 'CATEGORY#' || category AS pk, 'TOTALS' AS sk, count(*) AS products, decimal_avg(price) AS mean,
           decimal_min(price) AS cheapest, count(DISTINCT name) AS names
@@ -78,8 +96,11 @@ OVER_VIEWS = {
         FROM ({SPENT}) GROUP BY 1""",
 }
 
-TEXTS = {"pk", "sk", "name", "contact", "address_city", "login", "city", "status", "first", "id"}
-"""The attributes that are strings; all others are numbers."""
+TEXTS = {
+    *("pk", "sk", "name", "contact", "address_city", "login", "city", "status", "first", "id"),
+    *("customer", "customer_name", "email"),
+}
+"""The attributes that are strings; all others are numbers, but for `top`."""
 
 
 def database(tables):
@@ -87,6 +108,8 @@ def database(tables):
     found = sqlite3.connect(":memory:")
     for name, function in AGGREGATES.items():
         found.create_aggregate(name, 1, function)
+    found.create_aggregate("listed", 2, Listed)
+    found.create_collation("decimal", lambda one, other: int(EXACT.compare(Decimal(one), Decimal(other))))
     found.create_function("decimal_mul", 2, lambda one, other: text(EXACT.multiply(Decimal(one), Decimal(other))))
     found.create_function("decimal_less", 2, lambda one, other: Decimal(one) < Decimal(other))
     found.execute("CREATE TABLE item (of TEXT, item TEXT)")
@@ -103,11 +126,22 @@ def rows(found, views):
         cursor = found.execute(select)
         names = [name for name, *_ in cursor.description]
         for row in cursor:
-            shown = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            shown = plain(zip(names, row, strict=True))
             key = shown["pk"], shown["sk"]
             assert key not in made, f"{view} has two rows {key}"
-            made[key] = {name: value if name in TEXTS else Decimal(value) for name, value in shown.items()}
+            made[key] = shown
     return made
+
+
+def plain(pairs):
+    """A row's attributes, or those of an entry in it, in Python's types."""
+    return {name: _plain(name, value) for name, value in pairs if value is not None}
+
+
+def _plain(name, value):
+    if name == "top":
+        return [plain(entry.items()) for entry in json.loads(value)]
+    return value if name in TEXTS else Decimal(value)
 
 
 def text(number):
@@ -150,6 +184,19 @@ class Least(Collected):
 class Greatest(Collected):
     def finalize(self):
         return text(max(self.numbers)) if self.numbers else None
+
+
+class Listed:
+    """JSON objects, in the order of their places, as a JSON array."""
+
+    def __init__(self):
+        self.entries = {}
+
+    def step(self, place, entry):
+        self.entries[place] = json.loads(entry)
+
+    def finalize(self):
+        return json.dumps([self.entries[place] for place in sorted(self.entries)])
 
 
 AGGREGATES = {"decimal_sum": Sum, "decimal_avg": Average, "decimal_min": Least, "decimal_max": Greatest}

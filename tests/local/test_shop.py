@@ -139,17 +139,18 @@ def scanned(client, table):
 
 def shown(items):
     """What a reader sees of a derived table; NULL stands for a computed attribute that an item lacks."""
-    plain, rows = {"S": str, "N": Decimal}, {}
+    rows = {}
     for item in items:
-        if not item["pk"]["S"].startswith(("%m", "%h")):
-            own = {name: typed for name, typed in item.items() if not name.startswith("_distributary_")}
-            row = {name: plain[kind](value) for name, ((kind, value),) in _pairs(own) if kind != "NULL"}
+        if not item["pk"]["S"].startswith(("%m", "%h", "%j")):
+            row = attributes({name: typed for name, typed in item.items() if not name.startswith("_distributary_")})
             rows[row["pk"], row["sk"]] = row
     return rows
 
 
-def _pairs(item):
-    return ((name, typed.items()) for name, typed in item.items())
+def attributes(item):
+    plain = {"S": str, "N": Decimal, "L": lambda entries: [attributes(each["M"]) for each in entries]}
+    pairs = ((name, *typed.items()) for name, typed in item.items())
+    return {name: plain[kind](value) for name, (kind, value) in pairs if kind != "NULL"}
 
 
 def differences(made, expected):

@@ -17,6 +17,7 @@ from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
 from tests.scheduler.rebuilt_index import RandomRebuiltIndex
+from tests.scheduler.rebuilt_joins import RandomRebuiltJoins
 from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
 from tests.scheduler.trunked import TrunkedArchive, TrunkedIndex, TrunkedMirror, TrunkedViews, TrunkedWelcome
@@ -121,6 +122,7 @@ BRANCHES: dict[str, Make] = {
     "derive-reconciled": partial(reconciled, DeriveWorld, SAFE),
     "derive-joined": joined,
     "derive-rebuilt": partial(rebuilt, RandomRebuilt, SAFE),
+    "derive-joined-rebuilt": partial(rebuilt, RandomRebuiltJoins, SAFE),
     "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,

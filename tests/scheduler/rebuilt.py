@@ -40,21 +40,8 @@ FORMERS: dict[str, Any] = {
 """What an earlier declaration had otherwise."""
 
 
-class RebuiltWorld(DeriveWorld):
-    """`was`: of FORMERS. Until `deploy`, the function has the earlier declarations. No view keeps what TTL deletes
-    leave: a rebuild cannot know whether TTL or the application has deleted an item."""
-
-    def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = (), was: str = "name") -> None:
-        super().__init__(seed, choices, plan, kinds)
-        self.pooled = [replace(p, declared=replace(p.declared, on_expiry="remove")) for p in self.pooled]
-        self.views = check([each.declared for each in self.pooled])
-        self.formers = [replace(each.declared, **FORMERS[was](each.declared)) for each in self.pooled]
-        self.deployed = False
-
-    def branch(self) -> DeriveBranch:
-        """See `World`."""
-        declared = [each.declared for each in self.pooled] if self.deployed else self.formers
-        return build(declared, derive_settings(), lambda _: self.dynamodb, Parallel())
+class Rebuilds(World):
+    """Mixed into a world of derived tables: what the command does."""
 
     def rebuild(self) -> None:
         """As the command asks the function for it, until nothing is left."""
@@ -85,6 +72,23 @@ class RebuiltWorld(DeriveWorld):
             right, cursor = right and not +found.left, found.cursor
             if cursor is None:
                 return right
+
+
+class RebuiltWorld(Rebuilds, DeriveWorld):
+    """`was`: of FORMERS. Until `deploy`, the function has the earlier declarations. No view keeps what TTL deletes
+    leave: a rebuild cannot know whether TTL or the application has deleted an item."""
+
+    def __init__(self, seed: int, choices: Choices, plan: Plan, kinds: tuple[str, ...] = (), was: str = "name") -> None:
+        super().__init__(seed, choices, plan, kinds)
+        self.pooled = [replace(p, declared=replace(p.declared, on_expiry="remove")) for p in self.pooled]
+        self.views = check([each.declared for each in self.pooled])
+        self.formers = [replace(each.declared, **FORMERS[was](each.declared)) for each in self.pooled]
+        self.deployed = False
+
+    def branch(self) -> DeriveBranch:
+        """See `World`."""
+        declared = [each.declared for each in self.pooled] if self.deployed else self.formers
+        return build(declared, derive_settings(), lambda _: self.dynamodb, Parallel())
 
 
 class Filled(World):

@@ -7,14 +7,20 @@ from tests.scheduler.race import delete, deleting, deliver, editing, live, neigh
 from tests.scheduler.rebuilt import FORMERS, RebuiltWorld, deploy, rebuild
 from tests.scheduler.rebuilt_index import FORMERS as INDEX_FORMERS
 from tests.scheduler.rebuilt_index import RebuiltIndexWorld
+from tests.scheduler.rebuilt_joins import FORMERS as JOIN_FORMERS
+from tests.scheduler.rebuilt_joins import RebuiltJoins
 from tests.scheduler.runs import deep, play, play_every, seeds
 
 KINDS = ("sums", "newest", "moving", "fixed")
-FEW = ["where", *(pytest.param(each, marks=pytest.mark.slow) for each in FORMERS if each != "where")]
 FILLED = [neighbour, put(10), deliver]
 
 
-@pytest.mark.parametrize("was", FEW)
+def mostly_slow(first, every):
+    """`make test` takes the first alone."""
+    return [first, *(pytest.param(each, marks=pytest.mark.slow) for each in every if each != first)]
+
+
+@pytest.mark.parametrize("was", mostly_slow("where", FORMERS))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_rebuild_and_a_live_change_into_each_of_the_others_calls(kind, was):
     before = [*FILLED, put(50), deploy]
@@ -77,3 +83,51 @@ def test_two_rebuilds_into_each_of_the_others_calls(kind, was):
 def test_a_rebuild_and_a_redrive_into_each_of_the_others_calls(kind):
     before = [*FILLED, put(30), deploy]
     play_every(race(RebuiltWorld, before, [reconcile, rebuild], kinds=(kind,), was="name"), deep(1))
+
+
+JOINS = ("left", "owned", "country")
+
+
+def side(id, /, **values):
+    """The application puts an item of either side of a join; nobody delivers it."""
+
+    def step(world):
+        world.put(id, {each: {"S": value} for each, value in values.items()})
+
+    return step
+
+
+def edited(id, /, **values):
+    """The application puts it, and the function hears of it."""
+
+    def step(world):
+        side(id, **values)(world)
+        deliver(world)
+
+    return step
+
+
+ORDER = {"buyer": "c0", "total": "1", "status": "open"}
+JOINED = [edited("c0", name="x", country="uk"), edited("o0", **ORDER), edited("c1", name="y", country="fr")]
+SIDES = {
+    "left edited": edited("o0", **ORDER | {"total": "2"}),
+    "left moved": edited("o0", **ORDER | {"buyer": "c1"}),
+    "right edited": edited("c0", name="z", country="fr"),
+}
+
+
+@pytest.mark.parametrize("changed", mostly_slow("right edited", SIDES))
+@pytest.mark.parametrize("was", mostly_slow("kind", JOIN_FORMERS))
+@pytest.mark.parametrize("kind", JOINS)
+def test_a_rebuild_of_a_join_and_a_write_into_each_of_the_others_calls(kind, was, changed):
+    play_every(race(RebuiltJoins, [*JOINED, deploy], [SIDES[changed], rebuild], kinds=(kind,), was=was), deep(1))
+
+
+def test_a_join_that_needs_no_subscriptions_any_more_leaves_none():
+    """The ledger's row names a subscription until the row and it are written anew."""
+    before = [*JOINED, deploy, SIDES["left edited"]]
+    play_every(race(RebuiltJoins, before, [rebuild], kinds=("owned",), was="kind"), deep(0))
+
+
+def test_joins_that_are_declared_anew_are_rebuilt_beside_the_stream_at_random():
+    play(BRANCHES["derive-joined-rebuilt"], seeds(40))

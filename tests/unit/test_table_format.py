@@ -473,7 +473,7 @@ def test_an_upgrade_never_overwrites_a_new_row_and_moves_the_others():
     ("declared", "due"),
     [
         (DECLARED, False),
-        ([*DECLARED, replace(SPREAD, name="more", pk="MORE")], False),
+        ([*DECLARED, replace(SPREAD, name="more", pk="MORE")], True),
         ([each for each in DECLARED if each is not SPREAD], True),
         ([replace(each, keep=()) if each.name == "profile" else each for each in DECLARED], True),
     ],

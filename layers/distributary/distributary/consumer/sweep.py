@@ -7,11 +7,13 @@ last page's without a cursor. `"table": "orders"` beside the sweep names the ite
 several. `"repeatable": false` says that a cursor can be asked for once only: if an answer is lost,
 the segment begins anew.
 
-`{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"], "declared": {...}}}}` says what was done,
-under the declarations that the command was told when it began: a function of other declarations refuses it. The answer
-is `{"declarations": {"parts": [...], "written": {...}, "since": {...}, "declared": {...}}}`: a description of each view
-by its name, as its rows were written and as it is declared now; `since`: a list of others that rows were written under
-since then, an empty one if the view was not declared for a while.
+`{"distributary": {"declarations": {"rebuilt": ["sales"], "retired": ["old"], "filled": ["new"], "declared": {...}}}}`
+says what was done, under the declarations that the command was told when it began: a function of other declarations
+refuses it. The answer is
+`{"declarations": {"parts": [...], "written": {...}, "since": {...}, "declared": {...}}}`: a description of each view by
+its name, as its rows were written and as it is declared now; `since`: a list of others that rows were written under
+since then, an empty one if the view was not declared for a while. If `written` has an empty one, the view came to
+others and was never filled.
 """
 
 from collections import Counter
@@ -63,13 +65,15 @@ class Swept(Struct):
 
 
 class Done(Struct, frozen=True):
-    """Views that were `rebuilt` as they are declared now, and `retired` ones, of which nothing is left."""
+    """Views that were `rebuilt` as they are declared now, `retired` ones, of which nothing is left, and new ones that
+    were `filled` with all that the source holds."""
 
-    rebuilt: frozenset[str]
-    retired: frozenset[str]
+    rebuilt: frozenset[str] = frozenset()
+    retired: frozenset[str] = frozenset()
+    filled: frozenset[str] = frozenset()
 
 
-NOTHING = Done(frozenset(), frozenset())
+NOTHING = Done()
 
 
 class Rebuilder(Protocol):
@@ -97,7 +101,7 @@ def answer(command: Mapping[str, Any], rebuilder: Rebuilder, deadline: Deadline)
     asked = command[DECLARATIONS]
     if not isinstance(asked, Mapping):
         raise ConfigError("the command's 'declarations' has no lists 'rebuilt' and 'retired'")
-    done = Done(_names(asked, "rebuilt"), _names(asked, "retired"))
+    done = Done(_names(asked, "rebuilt"), _names(asked, "retired"), _names(asked, "filled"))
     if done != NOTHING and asked.get("declared") != rebuilder.declarations(NOTHING, deadline)["declared"]:
         raise ConfigError("another version was deployed meanwhile, with other declarations: run the command again")
     return {"declarations": rebuilder.declarations(done, deadline)}

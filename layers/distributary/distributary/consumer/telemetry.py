@@ -12,6 +12,12 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from distributary.consumer.outcome import Outcome, Status
 from distributary.stream.change import Change, Origin, Undecodable, Unlisted
 
+_DUE = {
+    "derive": "`distributary doctor --derive`, which names what to run",
+    "index": "`distributary rebuild index`",
+}
+"""What to do about rows or documents that were written under other declarations."""
+
 
 def add_dimensions(metrics: EphemeralMetrics, branch: str, stack: str) -> None:
     """The dimensions that every metric of a function has, beside Powertools' own `service`."""
@@ -47,7 +53,7 @@ class Telemetry:
         self.count("RebuildDue")
         if not self._due_said:
             self._due_said = True
-            cause = f"the declarations have changed: run `distributary rebuild {self.branch}`"
+            cause = f"the declarations have changed: run {_DUE[self.branch]}"
             self._logger.warning("rebuild due", branch=self.branch, cause=cause)
 
     def batch(

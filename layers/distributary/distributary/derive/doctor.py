@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distributary.stream.described import changes, written_in
+from distributary.stream.described import NEVER_FILLED, changes, written_in
 from distributary.verify.finding import Finding, fault, ok
 
 _CHECK = "declarations"
@@ -14,6 +14,10 @@ def examine(told: Mapping[str, Any], place: str) -> Iterator[Finding]:
     the option that names its stack or table in a command."""
     found = changes(written_in(told), told["declared"])
     for name, fields in found.changed.items():
+        if fields == [NEVER_FILLED]:
+            was = f"view '{name}' is new, and lacks the items that were there before it"
+            yield fault(_CHECK, was, f"distributary backfill TABLE --function derive --view {name} {place}")
+            continue
         was = f"rows of view '{name}' were written under another declaration ({', '.join(fields)})"
         yield fault(_CHECK, was, f"distributary rebuild derive --view {name} {place}")
     for name in found.removed:

@@ -146,6 +146,8 @@ def _kept(join: JoinView, task: LeftTask, content: LeftContent, found: LeftRow) 
     """Whether a change leaves the row where it is and with the right item that it has."""
     if task.anew or join.reach is Reach.BOTH or found.place is None:
         return False
+    if found.subscription != subscription_of(join, content.foreign_key, task.id):
+        return False  # an earlier declaration wrote it
     return (content.foreign_key, join.place(content.item)) == (found.foreign_key, found.place)
 
 

@@ -93,8 +93,8 @@ def _known(rows: Mapping[str, Row], id: str) -> Row | DistributaryError:
 
 
 def _of_folded(end: Outcome, newest: bool) -> Outcome:
-    """What becomes of an entry if the newest of its item ends so. If that failed, all of them come again: alone, an insert
-    that is spare would be ignored, and the version of a delete before it never written."""
+    """What becomes of an entry if the newest of its item ends so. If that failed, all of them come again: alone, an
+    insert that is spare would be ignored, and the version of a delete before it never written."""
     return end if newest or end.status is Status.FAILED else SUPERSEDED
 
 

@@ -80,6 +80,8 @@ class DeriveRebuilder:
             raise ConfigError(f"view '{still[0]}' is declared: nothing of it is retired")
         if done.rebuilt or done.retired:
             self.format.rebuilt(done.rebuilt, done.retired)
+        if done.filled:
+            self.format.filled(done.filled)
         written = written_under(self.format.read(deadline))
         return {
             "parts": [LEDGER, DERIVED],
@@ -279,8 +281,8 @@ class _Page:
         return found
 
     def _joined(self, row: Row) -> Swept:
-        """Of a view that is declared, a right item that is gone is reconciled, and so is the left item of a
-        subscription that its ledger row does not name. Of a view that is declared no more, all goes."""
+        """Of a view that is declared, an item that is gone is reconciled: its ledger row names its subscription,
+        whatever declaration wrote it. Of a view that is declared no more, all goes."""
         right = row["sk"]["S"] == RIGHT_ROW
         name = row["view"]["S"] if right else row["sk"]["S"].partition("|")[0]
         view = self._views.get(name)

@@ -17,7 +17,7 @@ from distributary.derive.view import View
 from distributary.dynamodb.requests import called, conditional_write
 from distributary.errors import ConfigError, Unavailable
 from distributary.stream.codec import Typed
-from distributary.stream.described import Description, added, changes
+from distributary.stream.described import NOT_DECLARED, Description, added, changes
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
 from distributary.stream.struct import Struct, field
 
@@ -26,7 +26,8 @@ ROW_ID = "%derive"
 
 Written = Mapping[str, Sequence[Description]]
 """By view, the declarations that its rows were written under: the one of the last rebuild or first fill, and those that
-came since. One that says nothing: for a while the view was not declared, and missed what changed then."""
+came since. One that says nothing: for a while the view was not declared, and missed what changed then. If it is the
+first: the view came to others, and was never filled."""
 
 _TRIES, _SECONDS = 5, 300.0
 _KEY: Row = {"id": {"S": ROW_ID}}
@@ -65,7 +66,7 @@ class TableFormat(Struct, frozen=True):
                 row = self.read(deadline)
                 if row is None:
                     raise ConfigError(_UPGRADE)
-            written = added(written_under(row), self.described())
+            written = added(written_under(row), self.described(), row is not None)
             if self._write(written, row):
                 found = changes(written, self.described())
                 return bool(found.removed or found.changed)
@@ -92,6 +93,18 @@ class TableFormat(Struct, frozen=True):
 
         def rewritten(row: Row | None) -> Written:
             return {**{name: each for name, each in written_under(row).items() if name not in retired}, **now}
+
+        self._rewritten(rewritten)
+
+    def filled(self, names: Collection[str]) -> None:
+        """All items that the source held have been given to the views `names`. Says nothing of a view that has changed
+        since it was new: that needs a rebuild. Raises as `check`."""
+        now = self.described()
+
+        def rewritten(row: Row | None) -> Written:
+            found = written_under(row)
+            new = [each for each in names if [NOT_DECLARED, now.get(each)] == found.get(each)]
+            return {**found, **{name: [now[name]] for name in new}}
 
         self._rewritten(rewritten)
 

@@ -16,7 +16,8 @@ class Task:
     `only`, all if empty. Or sweeps the part `sweep` of what the function keeps (see `consumer.sweep`) in as many
     segments. Or redrives what is `parked` of the function, of whatever table: what has this text in its `cause`, all if
     empty. `rate`: items, rows or changes a second, of one part. `numbers`: of these parts alone, all if empty; parked
-    objects are divided anew.
+    objects are divided anew. `new`: a digest of the views that it fills for the first time, so that others are another
+    task.
     """
 
     function: str
@@ -34,6 +35,7 @@ class Task:
     begin: int | None = None
     end: int | None = None
     numbers: tuple[int, ...] = ()
+    new: str = ""
     version: str = __version__
 
     def as_json(self) -> dict[str, Any]:

@@ -18,7 +18,9 @@ Description = Mapping[str, str]
 
 _COMPILED = re.compile(r"function:([0-9.]+):")
 NOT_DECLARED: Description = {}
-"""Of a view that was not declared for a while."""
+"""Of a view that was not declared for a while. Where it comes first, the view is new and was never filled."""
+NEVER_FILLED = "never filled"
+"""Stands among the fields for a new view that knows nothing of the items that were there before it."""
 
 
 def written_in(told: Mapping[str, Any]) -> dict[str, list[Description]]:
@@ -39,7 +41,7 @@ class Changes:
 def changes(before: Mapping[str, Sequence[Description]], now: Mapping[str, Description]) -> Changes:
     """What is to be filled, retired and rebuilt; `before`: all declarations that rows of a view were written under."""
     changed = {
-        name: sorted({field for former in before[name] for field in _missed(former, each)})
+        name: sorted({field for place, former in enumerate(before[name]) for field in _missed(former, each, place)})
         for name, each in now.items()
         if name in before
     }
@@ -50,12 +52,15 @@ def changes(before: Mapping[str, Sequence[Description]], now: Mapping[str, Descr
     )
 
 
-def added(before: Mapping[str, Sequence[Description]], now: Mapping[str, Description]) -> dict[str, list[Description]]:
-    """With the declarations of now, where rows are written under another one than before. Of those that came since the
-    first, one of each pair of keys is kept: a rebuild looks for rows by their keys."""
+def added(
+    before: Mapping[str, Sequence[Description]], now: Mapping[str, Description], comes_later: bool = False
+) -> dict[str, list[Description]]:
+    """With the declarations of now, where rows are written under another one than before; `comes_later`: a view that is
+    not known comes to others, which were there before. Of those that came since the first, one of each pair of keys is
+    kept: a rebuild looks for rows by their keys."""
     found = {name: list(former) for name, former in before.items()}
     for name in dict.fromkeys((*before, *now)):
-        each, former = now.get(name, NOT_DECLARED), found.setdefault(name, [])
+        each, former = now.get(name, NOT_DECLARED), found.setdefault(name, [NOT_DECLARED] if comes_later else [])
         if not any(_missed(one, each) == [] for one in former):
             later = [one for one in former[1:] if _keys(one) != _keys(each)]
             found[name] = [*former[:1], *later, each]
@@ -66,10 +71,10 @@ def _keys(each: Description) -> tuple[str, str]:
     return each.get("pk", ""), each.get("sk", "")
 
 
-def _missed(before: Description, now: Description) -> list[str]:
-    """The fields that differ."""
+def _missed(before: Description, now: Description, place: int = 1) -> list[str]:
+    """The fields that differ; `place`: of `before` among those that rows were written under."""
     if bool(before) != bool(now):
-        return ["declared again"]
+        return ["declared again" if place else NEVER_FILLED]
     return differing(before, now)
 
 
