@@ -56,6 +56,7 @@ app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
 app.command()(trunk.pause)
 app.command()(trunk.resume)
+app.command()(trunk.status)
 
 
 def _version(wanted: bool) -> None:
