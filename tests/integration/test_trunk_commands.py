@@ -156,7 +156,7 @@ def test_a_status_is_1_while_a_branch_is_not_called_or_something_waits_for_long(
     town.breakers.move("archive", town.breakers.read()["archive"], CLOSED)
     town.give_up(stream_record(0))
     assert run("parked", "redrive") == 0
-    assert run("status") == (1 if CREATED < datetime.now(UTC).timestamp() - 900 else 0)
+    assert run("status") == (1 if datetime.now(UTC).timestamp() - 900 > CREATED else 0)
 
 
 def test_what_lambda_gave_up_of_the_trunk_is_listed_and_given_to_each_branch(town, capsys):

@@ -1,6 +1,7 @@
 """Each branch of the trunk has its own outcomes, and one that keeps failing holds up no other."""
 
 import json
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -47,6 +48,14 @@ class Raises:
             raise KeyError("secret@example.com")
         self.seen += changes
         return [APPLIED] * len(changes)
+
+
+class Hangs:
+    """A branch whose sink does not answer in time."""
+
+    def apply(self, changes, deadline):
+        time.sleep(deadline.left() + 0.01)
+        return [FAILED] * len(changes)
 
 
 def test_each_branch_has_an_outcome_for_each_change_and_counts_of_its_own(capsys):
@@ -153,6 +162,15 @@ def test_a_branch_that_fails_item_by_item_is_opened_as_well():
         deliver(bench, place)
         bench.clock.now += AFTER
     assert bench.state("index") == "open"
+
+
+def test_a_branch_that_hangs_until_the_deadline_is_seen_to_fail():
+    bench = Bench({"derive": Ledger(APPLIED), "index": Hangs()})
+    assert distribute(batch(0, 1), Context(0.8), bench.trunk()) == failed_at(0)
+    assert bench.state("index") == "failing"
+    bench.clock.now += AFTER + 1
+    assert distribute(batch(0, 1), Context(0.8), bench.trunk()) == NOTHING
+    assert (bench.state("index"), len(bench.deferred("index"))) == ("open", 2)
 
 
 def test_a_bug_of_a_branch_fails_its_change_and_no_other():
