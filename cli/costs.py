@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capac
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +43,13 @@ class Size:
         """Of DescribeTable's answer, which is up to 6 hours old."""
         items = int(table["ItemCount"])
         return cls(items, table["TableSizeBytes"] / items if items else 0.0)
+
+    @classmethod
+    def of(cls, tables: Iterable["Size"]) -> "Size":
+        """Of several tables together."""
+        found = list(tables)
+        items, size = sum(each.items for each in found), sum(each.items * each.bytes for each in found)
+        return cls(items, size / items if items else 0.0)
 
     @property
     def read(self) -> int:
@@ -82,7 +89,8 @@ class Cost:
 class Kept:
     """How a view is kept. `own`: an item's rows are its own; `register`: it has one, under a key that cannot change.
     `content`: rows hold what items hold. `sets`: of counted members, for each group. `edges`: how many of them it
-    shows. `members`: of an item, with `each`."""
+    shows; `listed`: how many items, in its own row. `members`: of an item, with `each`. `joins`: it reads a right item
+    as well; then the members are the row and the subscription."""
 
     register: bool
     own: bool
@@ -90,6 +98,8 @@ class Kept:
     sets: int
     edges: int
     members: int
+    listed: int = 1
+    joins: bool = False
 
     @classmethod
     def of(cls, description: Description, members: int) -> "Kept | None":
@@ -102,6 +112,12 @@ class Kept:
                 return cls(fixed, True, True, 0, 0, members if each else 1)
             case "Latest" | "Earliest":
                 return cls(False, False, True, 1, 1, members if each else 1)
+            case "Top" if description["rows"] == "True":
+                return cls(False, False, True, 1, 0, members if each else 1)
+            case "Top":
+                return cls(False, False, True, 1, 1, members if each else 1, listed=int(description["n"]))
+            case "left" | "inner":
+                return cls(False, True, True, 0, 0, 1 if _is_own(description) else 2, joins=True)
             case "Aggregate":
                 edges = [*_sources(description, "min"), *_sources(description, "max")]
                 sets = len({*edges, *_sources(description, "distinct")})
@@ -112,9 +128,20 @@ class Kept:
         """Of the view, if it keeps all that its item has."""
         return Size(1, source.bytes + OWN_BYTES) if self.content else Size(1, 0)
 
+    def group(self, source: Size) -> Size:
+        """The row of a group."""
+        return Size(1, self.row(source).bytes * self.listed)
+
 
 def _attributes(description: Description, field: str) -> tuple[str, ...]:
     return tuple(Template.parse(description.get(field, "")).attributes)
+
+
+def _is_own(description: Description) -> bool:
+    """Whether the rows of a join are their own subscriptions: a left join without `where`, by the foreign key alone."""
+    on, name = description["on"], description["on"].strip("{}").partition(":")[0]
+    simple = description["kind"] == "left" and "where" not in description and "=" not in on
+    return simple and _attributes(description, "pk") == (name,)
 
 
 def _sources(description: Description, field: str) -> list[str]:
@@ -146,7 +173,7 @@ def filled(now: Kept, tables: Tables) -> Bounds:
     scan, inside = tables.source.scanned(), tables.source.items
     return Bounds(
         scan + reconciled(now, tables, 0),
-        scan + reconciled(now, tables, inside, _insertion(now, now.row(tables.source))),
+        scan + reconciled(now, tables, inside, _insertion(now, tables.source)),
         "how many of the items are in the view",
     )
 
@@ -156,10 +183,12 @@ def rebuilt(before: Kept, now: Kept, fields: Collection[str], tables: Tables, gr
     group of its own if the number of `groups` is not given."""
     moved, inside = not MOVES.isdisjoint(fields), tables.source.items
     alone = _swept(tables) + tables.source.scanned()
-    write = _replacement(before, now, now.row(tables.source), fields)
+    write = _replacement(before, now, tables.source, fields)
     of_groups = before.members * inside if groups is None else groups
-    looks = of_groups * (before.edges + (now.edges * _records(before.members * inside, of_groups) if moved else 0))
-    rows = _swept_rows(before, tables, moved).times(inside) + Cost(1, 0, 1).times(looks)
+    records = _records(before.members * inside, of_groups, before.listed) if moved else 0
+    looks = of_groups * (before.edges + now.edges * records)
+    look = Cost(before.group(tables.source).read, 0, 1)
+    rows = _swept_rows(before, tables, moved).times(inside) + look.times(looks)
     gone = (
         before.members * before.row(tables.source).read * inside if moved and before.own and not before.register else 0
     )
@@ -183,6 +212,8 @@ def retired(before: Kept, tables: Tables) -> Bounds:
 def reconciled(now: Kept, tables: Tables, inside: int, write: Cost | None = None) -> Cost:
     """Each item looked at, `inside` of them in the view. These are written, and then looked at again, if `write` says
     what one takes."""
+    if now.joins:
+        return _joined(now, tables, inside, write)
     items, item, shown = tables.source.items, tables.source.read, now.row(tables.source).read
     rows = now.members if now.content else 0
     everywhere, some = _batches(items, items), _batches(items, inside)
@@ -197,6 +228,18 @@ def reconciled(now: Kept, tables: Tables, inside: int, write: Cost | None = None
     return look if write is None else look + again + write.times(inside)
 
 
+def _joined(now: Kept, tables: Tables, inside: int, write: Cost | None) -> Cost:
+    """Of a join: each item inside is taken for a left one that has a right item of its own. A right item takes less. It
+    is compared by the two items, its ledger row, the right item's row and its own rows, written, and compared again."""
+    items, item = tables.source.items, tables.source.read
+    look = Cost(item, 0, 0).times(items) + Cost(0, 0, 1).times(_batches(items, items))
+    if write is None:
+        return look
+    compared = 2 * item + 2 + now.row(tables.source).read + now.members - 1
+    each = Cost(2 * compared - item + 2, 0, 2) + write
+    return look + each.times(inside) + Cost(0, 0, 7).times(_batches(items, inside))
+
+
 def _swept(tables: Tables) -> Cost:
     """The ledger and the derived table, page by page. For each page the function reads what the rows were written
     under."""
@@ -208,32 +251,49 @@ def _swept_rows(before: Kept, tables: Tables, moved: bool) -> Cost:
     """What a sweep reads and removes of the rows that one item has in the view."""
     if before.register and moved:
         return _removed(before.row(tables.source))
-    return Cost(tables.source.read, 0, 1 / BATCH)
+    subscription = Cost(tables.source.read, 0, 1).times(before.members - 1) if before.joins else Cost()
+    return Cost(tables.source.read, 0, 1 / BATCH) + subscription
 
 
-def _insertion(now: Kept, row: Size) -> Cost:
+def _insertion(now: Kept, source: Size) -> Cost:
     """Of one item that has nothing in the view."""
+    row = now.row(source)
     if now.register:
         return Cost(1, row.write, 2)
+    if now.joins:
+        return _of_join(1, now.members - 1, row) + Cost(0, 0, 1)
     if now.own:
         return Cost(0, 2 + 2 * now.members * row.write, 1)
-    rows = now.members * (1 + now.sets)
-    return Cost(rows * row.read, 2 + 2 * rows * row.write, 2)
+    return _grouped(now.members, now.members * now.sets, now, source)
 
 
-def _replacement(before: Kept, now: Kept, row: Size, fields: Collection[str]) -> Cost:
+def _replacement(before: Kept, now: Kept, source: Size, fields: Collection[str]) -> Cost:
     """Of one item that has something else in the view. On the ledger, in one transaction with what goes."""
     moved = not MOVES.isdisjoint(fields)
     if now.register or before.register:
-        return _insertion(now, row)
-    places = now.members + (before.members if moved else 0)
+        return _insertion(now, source)
+    if now.joins:
+        others = before.members - 1 if "on" in fields or before.members != now.members else 0
+        return _of_join(2 if moved else 1, now.members - 1 + others, now.row(source))
+    places, members = now.members + (before.members if moved else 0), 0
     if now.own:
-        return Cost(0, 2 + 2 * places * row.write, 1)
+        return Cost(0, 2 + 2 * places * now.row(source).write, 1)
     if not COUNTED.isdisjoint(fields):
-        places += before.members * before.sets + now.members * now.sets
+        members = before.members * before.sets + now.members * now.sets
     elif now.content:
-        places += now.members
-    return Cost(places * row.read, 2 + 2 * places * row.write, 2)
+        members = now.members
+    return _grouped(places, members, now, source)
+
+
+def _of_join(rows: int, subscriptions: int, row: Size) -> Cost:
+    """So many of a left item, with its ledger row. A right item that is new takes a request more, and fewer units."""
+    return Cost(0, 2 + 2 * (rows * row.write + subscriptions), 1)
+
+
+def _grouped(groups: int, members: int, now: Kept, source: Size) -> Cost:
+    """The rows of so many groups and counted members, read and then written with an item's ledger row."""
+    group, row = now.group(source), now.row(source)
+    return Cost(groups * group.read + members * row.read, 2 + 2 * (groups * group.write + members * row.write), 2)
 
 
 def _taken_back(before: Kept, row: Size) -> Cost:
@@ -248,10 +308,15 @@ def _removed(row: Size) -> Cost:
     return Cost(0, 1 + 2 * row.write, 3)
 
 
-def _records(items: int, groups: int) -> float:
-    """How often the first or last one of a group goes if its items go in any order: the nth harmonic number."""
-    each = items / groups if groups else 1.0
-    return math.log(each) + 0.5772 + 1 / (2 * each) if each >= 1 else 1.0
+def _records(items: int, groups: int, shown: int = 1) -> float:
+    """How often one of those that a group has `shown` goes if its items go in any order: `shown` times the difference
+    of two harmonic numbers, and once more for the last."""
+    each = max(items / groups if groups else 1.0, 1.0)
+    return shown * max(0.0, _harmonic(each) - _harmonic(float(shown))) + 1.0
+
+
+def _harmonic(number: float) -> float:
+    return math.log(number) + 0.5772 + 1 / (2 * number)
 
 
 def _batches(items: int, some: int) -> float:

@@ -150,9 +150,12 @@ class _Sizes:
         return ViewChange(kind, name, fields, source or "TABLE", tables.source.items, bounds)
 
     def _source(self, description: Description) -> str | None:
-        """The table that the view's entity names, or the only one that the function reads; None if it is not known."""
+        """The table that the view's entity names, or the only one that the function reads; both tables of a join, with
+        a comma between them. None if it is not known."""
         sources = list(self.function.sources)
-        return description.get("of.table") or (sources[0] if len(sources) == 1 else None)
+        only = sources[0] if len(sources) == 1 else None
+        sides = [description.get(side) or only for side in ("of.table", "right.table")[: 1 + ("right" in description)]]
+        return ",".join(dict.fromkeys(side for side in sides if side)) if all(sides) else None
 
     def _tables(self, source: str | None) -> Tables | None:
         if (given := self.size) is not None:
@@ -162,7 +165,8 @@ class _Sizes:
         if source is None:
             return None
         environment = self.function.environment
-        return Tables(*map(self._described, (source, environment["LEDGER_TABLE"], environment["DERIVED_TABLE"])))
+        own = map(self._described, (environment["LEDGER_TABLE"], environment["DERIVED_TABLE"]))
+        return Tables(Size.of(map(self._described, source.split(","))), *own)
 
     def _described(self, table: str) -> Size:
         return Size.described(self.function.clients("dynamodb").describe_table(TableName=table)["Table"])

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 
 from cli import costs
 from cli.main import main
+from cli.view_changes import difference
 from distributary.consumer.consume import Deployment
-from distributary.derive import Aggregate, Entity, Latest, Projection
+from distributary.derive import Aggregate, Entity, Join, Latest, Projection, Top, key_prefix
 from distributary.derive.described import described
 from distributary.derive.factory import rebuilder, reconciler
 from distributary.derive.validation import check
@@ -19,6 +20,7 @@ from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.items import item_bytes
 from tests.fakes.stack import Lambda, clients
 from tests.integration.town import SCHEMAS, STREAM, around, fields
+from tests.replaced import replace
 
 ITEMS, NOTE = 400, "n" * 300
 GROUPS = 9
@@ -41,6 +43,8 @@ VIEWS = {
         distinct={"days": "day"},
     ),
     "the latest": Latest(name="v", of=ORDER, pk="V#{day}", sk="V", by="total", keep=("note",)),
+    "the first three": Top(name="v", n=3, of=ORDER, pk="V#{day}", sk="V", by="total", keep=("note",)),
+    "rows in order": Top(name="v", n=3, of=ORDER, pk="V#{day}", sk="V", by="total", keep=("note",), rows=True),
 }
 WITHIN = 0.04
 """How close: the estimate takes sizes on average and batches as evenly filled."""
@@ -189,6 +193,8 @@ OTHER = {
         "distinct": {"days": lambda order: order["day"] + "!"},
     },
     "the latest": {"keep": ("note", "day")},
+    "the first three": {"keep": ("note", "day")},
+    "rows in order": {"keep": ("note", "day")},
 }
 
 
@@ -215,6 +221,60 @@ def test_a_retirement_costs_what_the_bounds_say(town, name):
         found.deploy([Projection(name="other", of=ORDER, pk="OTHER#{id}", sk="OTHER")])
         said = costs.retired(kept(view, members(name)), found.tables())
         assert close(getattr(said, bound), found.took("retire", "v")) == {}, bound
+
+
+BOUGHT = Entity(name="order", keys=("id",), attributes=("day", "note", "buyer"), where=key_prefix("id", "o"))
+BUYER = Entity(name="buyer_", keys=("id",), attributes=("name",), where=key_prefix("id", "c"))
+NOBODY = Entity(name="order", keys=("id",), attributes=("day", "note", "buyer"), where=key_prefix("id", "x"))
+JOINS = {
+    "left": Join(name="v", of=BOUGHT, right=BUYER, on="buyer", pk="V#{day}", sk="{id}", keep=("note",)),
+    "by the foreign key": Join(name="v", of=BOUGHT, right=BUYER, on="buyer", pk="V#{buyer}", sk="{id}", keep=("note",)),
+    "inner": Join(name="v", of=BOUGHT, right=BUYER, on="buyer", kind="inner", pk="V#{day}", sk="{id}", keep=("note",)),
+    "by both": Join(
+        name="v", of=BOUGHT, right=BUYER, on="buyer", kind="inner", pk="V#{buyer_.name}", sk="{id}", keep=("note",)
+    ),
+}
+
+
+def with_buyers(town, views, many):
+    """The orders name so many buyers, who are items of the same table."""
+    found = town(views)
+    orders = found.service.state["orders"]
+    for at, item in enumerate(list(orders.values())):
+        item["buyer"] = {"S": f"c{at % many:03}"}
+    for at in range(many):
+        orders[(f"c{at:03}",)] = {"id": {"S": f"c{at:03}"}, "name": {"S": f"n{at}"}}
+    return found
+
+
+def outside(bounds, took):
+    """The figures that are not between the bounds, or of which the greatest is far from what all items took."""
+    figures = [(name, *(getattr(cost, name) for cost in (bounds.least, took, bounds.most))) for name in took.__slots__]
+    return [each for each in figures if not each[1] - 20 <= each[2] <= each[3] + 20 or each[3] > 1.4 * each[2] + 20]
+
+
+@pytest.mark.parametrize("many", [40, 100])
+@pytest.mark.parametrize("name", JOINS)
+def test_what_a_join_costs_is_within_the_bounds(town, name, many):
+    """Most of the items are left ones."""
+    view = JOINS[name]
+    found, now = with_buyers(town, [view], many), changed(view, pk=view.pk.replace("V#", "W#"))
+    said = costs.filled(kept(view), found.tables())
+    assert outside(said, found.took("backfill", "orders", "--function", "derive")) == []
+    found.deploy([now])
+    said = costs.rebuilt(kept(view), kept(now), ["pk"], found.tables())
+    assert outside(said, found.took("rebuild", "derive")) == []
+    found.deploy([Projection(name="other", of=ORDER, pk="OTHER#{id}", sk="OTHER")])
+    said = costs.retired(kept(now), found.tables())
+    assert outside(said, found.took("retire", "v")) == []
+
+
+@pytest.mark.parametrize("name", JOINS)
+def test_items_of_neither_side_cost_a_join_the_least(town, name):
+    none = changed(JOINS[name], of=NOBODY, right=replace(BUYER, where=key_prefix("id", "y")))
+    found = with_buyers(town, [none], 40)
+    said = costs.filled(kept(none), found.tables())
+    assert close(said.least, found.took("backfill", "orders", "--function", "derive")) == {}
 
 
 def test_rows_of_several_kilobytes_are_counted_by_their_size(town):
@@ -294,3 +354,29 @@ def test_options_that_say_nothing_are_refused(town, project, capsys, options, sa
     town([VIEWS["a row of the Register"]])
     assert main(["--project", project, "views", *options]) == 2
     assert says in capsys.readouterr().err
+
+
+class Sized:
+    """A function of two tables, of which each can be described."""
+
+    branch = "derive"
+    sources = dict.fromkeys(("orders", "buyers"), "")
+    environment = {"LEDGER_TABLE": "ledger", "DERIVED_TABLE": "derived"}  # noqa: RUF012
+    many = {"orders": 900, "buyers": 100, "ledger": 0, "derived": 0}  # noqa: RUF012
+
+    def clients(self, service):
+        return self
+
+    def describe_table(self, *, TableName):
+        return {"Table": {"ItemCount": self.many[TableName], "TableSizeBytes": 300 * self.many[TableName]}}
+
+    def invoke(self, event):
+        return {"declarations": {"written": {}, "since": {}, "declared": {}, "parts": []}}
+
+
+def test_a_join_of_two_tables_is_filled_from_both():
+    left, right = replace(BOUGHT, where=None, table="orders"), replace(BUYER, where=None, table="buyers")
+    (view,) = check([changed(JOINS["left"], of=left, right=right)])
+    (change,) = difference(Sized(), {"v": described(view)}, None, 1)
+    assert (change.items, change.bounds is None) == (1000, False)
+    assert change.command("shop").startswith("distributary backfill orders,buyers --function derive --view v")
