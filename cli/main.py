@@ -24,6 +24,7 @@ from cli import (
     rebuilding,
     replaying,
     running,
+    trunk,
 )
 from cli.errors import DeclarationFaults, UsageFault
 from cli.monthly import command as monthly
@@ -59,6 +60,9 @@ app.command()(rebuilding.rebuild)
 app.command()(rebuilding.retire)
 app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
+app.command()(trunk.pause)
+app.command()(trunk.resume)
+app.command()(trunk.deferred)
 
 
 def _version(wanted: bool) -> None:

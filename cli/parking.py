@@ -3,7 +3,7 @@
 import json as text
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -27,14 +27,15 @@ from cli.options import (
     StackRegion,
     key_of,
 )
-from cli.stack import Function, Stack
+from cli.stack import TRUNK, Function, Stack
 from cli.target import Where, stack_of
+from cli.trunk import deferred_again
 from distributary.dynamodb.read_budget import Pace
 from distributary.feed.invoke import Feed
 from distributary.feed.redrive import Redrive, Result
 from distributary.feed.task import Task
 from distributary.readers import given_up
-from distributary.readers.parked import BRANCHES, RECONCILED, Bucket, Parked
+from distributary.readers.parked import BRANCHES, RECONCILED, Bucket, Parked, Place
 from distributary.stream.keys import identity, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
@@ -51,10 +52,12 @@ class _Chosen:
     """The changes that the options choose."""
 
     def __init__(self, stack: Stack, branches: list[str], cause: str, key: str | None, since: float | None) -> None:
-        if unknown := sorted(set(branches) - set(BRANCHES)):
-            raise UsageFault(f"--branch {unknown[0]}: give {', '.join(BRANCHES)}")
-        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), stack.functions)
-        self._branches, self._cause, self._item = branches or list(BRANCHES), cause, key and identity(key_of(key))
+        if unknown := sorted(set(branches) - {*BRANCHES, TRUNK}):
+            raise UsageFault(f"--branch {unknown[0]}: give {', '.join((*BRANCHES, TRUNK))}")
+        functions = {**stack.functions, **({TRUNK: stack.trunk} if stack.trunk else {})}
+        self.bucket = Bucket(stack.clients("s3"), stack.output("ParkingBucketName"), functions)
+        self._branches, self._cause = branches or [*BRANCHES, TRUNK], cause
+        self._item = key and identity(key_of(key))
         if key:
             check_key(stack.clients("dynamodb"), _tables(stack, self._branches), key_of(key))
         self._since = datetime.now(UTC) - timedelta(hours=since) if since is not None else None
@@ -157,7 +160,8 @@ def redrive(
     """Give parked changes to their functions again.
 
     derive, index and replicate read each item as it is now, and set it right. welcome and archive take the record
-    itself: a message is sent under its claim, and not if its rule says that it is too old.
+    itself: a message is sent under its claim, and not if its rule says that it is too old. What Lambda gave up of the
+    trunk is deferred to each of its branches, which get it within a minute.
     """
     if on_aws:
         _check_on_aws(branch, key, since, even_if_old, run)
@@ -180,7 +184,9 @@ def redrive(
             Pace(rate).take,
             even_if_old,
         )
-        result = steps.run(chosen)
+        of_trunk: dict[Place, None] = {}
+        result = steps.run(_apart(chosen, of_trunk))
+        deferred_again(found, chosen.bucket, list(of_trunk), result)
     if result.unclaimed:
         print(
             f"{result.unclaimed} of welcome were made longer ago than claims of rules that send again are kept "
@@ -188,6 +194,15 @@ def redrive(
             file=sys.stderr,
         )
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
+
+
+def _apart(chosen: Iterable[Parked], of_trunk: dict[Place, None]) -> Iterator[Parked]:
+    """The changes of branches. Objects of the trunk are put into `of_trunk` meanwhile."""
+    for change in chosen:
+        if change.branch == TRUNK:
+            of_trunk[change.place] = None
+        else:
+            yield change
 
 
 def _lines(result: Result) -> list[str]:

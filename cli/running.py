@@ -82,6 +82,9 @@ def attach(
             "Always so for a table on AWS.",
         ),
     ] = False,
+    trunk: Annotated[
+        bool, typer.Option("--trunk", help="One function reads the stream for all of them, as with TrunkSourceArn.")
+    ] = False,
     parameter: Parameters = [],
     declared: Declared = [],
     stack_name: Annotated[
@@ -95,6 +98,8 @@ def attach(
 
     if unknown := [each for each in functions if each not in projects.FUNCTIONS]:
         raise UsageFault(f"there is no function '{unknown[0]}': name one or several of {', '.join(projects.FUNCTIONS)}")
+    if trunk and "," in table:
+        raise UsageFault("--trunk reads the stream of one table: leave out the others, or --trunk")
     endpoint = checked_endpoint(endpoint_url)
     parameters = local_parameters(parameter)
     found = here(context, declared)
@@ -117,6 +122,7 @@ def attach(
         backfill=backfill,
         parameters=parameters,
         also=also,
+        trunk=trunk,
     )
     return drive(
         order,

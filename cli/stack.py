@@ -20,6 +20,9 @@ from distributary.welcome.settings import claims_kept_days
 Clients = Callable[[str], Any]
 """A client of a service."""
 
+TRUNK = "trunk"
+"""What the function is called that is no branch, and carries several."""
+
 RETRIES = Config(retries={"mode": "adaptive", "total_max_attempts": 10}, max_pool_connections=64, read_timeout=905)
 """A function may take 15 minutes (https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html)."""
 
@@ -80,17 +83,24 @@ class Stack:
         """Of a branch, such as derive: the version that its events go to."""
         if branch not in self._functions:
             arn = f"{self.output(f'{branch.capitalize()}FunctionArn')}:{ALIAS}"
-            self._functions[branch] = Function(branch, arn, self.clients)
+            trunk = None if branch == TRUNK else self.trunk
+            self._functions[branch] = Function(branch, arn, self.clients, trunk)
         return self._functions[branch]
+
+    @property
+    def trunk(self) -> "Function | None":
+        """The function that reads a stream for several branches, if the stack has one."""
+        return self.function(TRUNK) if "TrunkFunctionArn" in self.outputs else None
 
 
 @dataclass(frozen=True)
 class Function:
-    """A deployed function of a branch."""
+    """A deployed function of a branch, or the trunk; `trunk` is that of its stack."""
 
     branch: str
     arn: str
     clients: Clients = field(repr=False)
+    trunk: "Function | None" = field(default=None, repr=False)
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """See `feed.invoke.Invoke`."""
@@ -106,6 +116,17 @@ class Function:
     def log_group(self) -> str:
         """Empty for a function of this machine."""
         return str(self._configuration.get("LoggingConfig", {}).get("LogGroup", ""))
+
+    @property
+    def carries(self) -> tuple[str, ...]:
+        """The branches of a trunk."""
+        return tuple(filter(None, self.environment.get("TRUNK_BRANCHES", "").split(",")))
+
+    @property
+    def writers(self) -> "tuple[Function, ...]":
+        """The functions that write the branch's sink: itself, and the trunk if that carries it."""
+        carried = self.trunk is not None and self.branch in self.trunk.carries
+        return (self, self.trunk) if carried and self.trunk is not None else (self,)
 
     @property
     def timeout(self) -> int:

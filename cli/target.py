@@ -75,4 +75,6 @@ def _as_deployed(local: "LocalStack", streams: Sequence[str], aws: "Aws") -> Sta
 
     specs = {name: local.spec(name, *local.readable(name, streams)) for name in projects.FUNCTIONS}
     outputs = {f"{name.capitalize()}FunctionArn": spec.arn for name, spec in specs.items()}
-    return Stack(HERE, client, {**outputs, "ParkingBucketName": specs["derive"].environment["PARKING_BUCKET"]})
+    kept = local.spec("deferred").environment
+    outputs |= {"ParkingBucketName": kept["PARKING_BUCKET"], "DeferredBucketName": kept["DEFERRED_BUCKET"]}
+    return Stack(HERE, client, {**outputs, "BreakerTableName": kept["BREAKER_TABLE"]})

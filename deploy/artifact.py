@@ -19,6 +19,7 @@ from local.runtime_api import Answer
 from local.template import Template
 
 FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
+MORE = ("drift", "feed", "trunk", "deferred")
 USER = {"user_id": {"S": "u-1001"}}
 
 
@@ -28,7 +29,9 @@ class Artifact:
     def __init__(self, root: Path, folder: Path, aws: Aws, stack: str) -> None:
         self._root, self._aws, self._stack = root, aws, stack
         self._template = Template(root / "template.yaml")
-        functions = {name: folder / f"{name.capitalize()}Function" for name in (*FUNCTIONS, "drift", "feed")}
+        functions = {
+            name: folder / f"{name.capitalize()}Function" for name in (*FUNCTIONS, "drift", "feed", "trunk", "deferred")
+        }
         layer = folder / "DistributaryLayer" / "python"
         runtime = build(self._template, (), root / ".build" / "local").runtime
         self._built = Built(functions, (layer,), runtime)
@@ -44,6 +47,7 @@ class Artifact:
         change = json.loads(event.read_text())
         change["Records"][0]["dynamodb"]["ApproximateCreationDateTime"] = int(time.time())
         faults = [fault for name in FUNCTIONS for fault in self._invoke(name, change)] + self._missing()
+        faults += self._trunk(change) + self._deferred()
         return faults + self._feed() + self._drift(change["Records"][0]["dynamodb"]["NewImage"])
 
     def _environment(self, name: str) -> dict[str, str]:
@@ -71,6 +75,27 @@ class Artifact:
         """What a function says, and the metrics that it emits."""
         with self.deployed(name) as function:
             return function.invoke(json.dumps(event).encode()), function.metrics.counts()
+
+    def _trunk(self, event: dict[str, Any]) -> list[str]:
+        """It runs every branch: the change is superseded, indexed or archived again, and welcome's is deferred."""
+        stream = self._environment("trunk")["STREAMS"].partition("=")[0]
+        event = {"Records": [{**record, "eventSourceARN": stream} for record in event["Records"]]}
+        answer, metrics = self._answer("trunk", event)
+        found = {name: metrics.get(name, 0) for name in ("Received", "Applied", "Superseded", "Deferred")}
+        expected = {"Received": 5, "Applied": 2, "Superseded": 2, "Deferred": 1}
+        if answer.function_error or answer.payload != {"batchItemFailures": []} or found != expected:
+            return [
+                f"trunk: {answer.function_error or ''} {answer.payload} {found}, expected {expected}",
+                *self.said[-9:],
+            ]
+        return []
+
+    def _deferred(self) -> list[str]:
+        """It finds the change of welcome. The emulator runs no functions, so the change stays."""
+        answer, metrics = self._answer("deferred", {})
+        if answer.function_error or metrics.get("DeferredBacklog") != 1:
+            return [f"deferred: {answer.function_error or ''} {answer.payload} {dict(metrics)}", *self.said[-5:]]
+        return []
 
     def _feed(self) -> list[str]:
         """It plans the parts of a scan of the table that derive reads."""

@@ -25,6 +25,9 @@ SAM = Path(sys.executable).with_name("sam")
 STACK, RESTRICTED = "distributary-check", "distributary-restricted"
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 GENERATION = 3
+READERS = 2
+"""Functions that may read one stream
+(https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html)."""
 LAYER_BYTES = 15_000_000
 FUNCTION_BYTES = 15_000_000
 
@@ -69,18 +72,24 @@ def source(aws: Aws) -> str:
 
 
 def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
-    """What a deployment of these branches is given. The emulator's CloudFormation knows no template of SES."""
-    return {f"{branch}SourceArn": stream for branch in branches} | {
-        "OpenSearchService": "none",
-        "OpenSearchEndpoint": search,
-        "WelcomeSender": "welcome@example.com",
-        "WelcomeStoresTemplate": "false",
-        "ReplicaTableName": "users-replica",
-        "ReplicaRegion": "eu-west-1",
-        "DriftPauseSeconds": 1,
-        "Generation": GENERATION,
-        "Feed": "true",
-    }
+    """What a deployment of these branches is given: more than two of them read the stream by the trunk. The emulator's
+    CloudFormation knows no template of SES."""
+    trunk = {"TrunkSourceArn": stream} if len(branches) > READERS else {}
+    return (
+        trunk
+        | {f"{branch}SourceArn": stream for branch in branches}
+        | {
+            "OpenSearchService": "none",
+            "OpenSearchEndpoint": search,
+            "WelcomeSender": "welcome@example.com",
+            "WelcomeStoresTemplate": "false",
+            "ReplicaTableName": "users-replica",
+            "ReplicaRegion": "eu-west-1",
+            "DriftPauseSeconds": 1,
+            "Generation": GENERATION,
+            "Feed": "true",
+        }
+    )
 
 
 def restricted(aws: Aws) -> dict[str, Any]:
@@ -201,6 +210,7 @@ def check(aws: Aws, built: Path, search: str) -> None:
     timed("sam build", lambda: sam(there, "build", "--no-cached", "--build-dir", str(built)))
     size(built / "DistributaryLayer", LAYER_BYTES)
     size(built / "IndexFunction", FUNCTION_BYTES)
+    size(built / "TrunkFunction", FUNCTION_BYTES)
     stream = source(aws)
     # The second deployment changes a parameter of a function that the first has made: its alias must follow.
     for days, branches in ((7, ("Derive", "Welcome")), (8, tuple(BRANCHES))):

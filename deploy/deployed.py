@@ -2,7 +2,7 @@
 
 What ministack takes and forgets cannot be compared there, so tests/template holds it: TTL, recovery and encryption of
 tables; public access block, lifecycle and own key of the bucket; policies of roles; networks of functions; what
-mappings count; alarms on metric math, which it refuses; where SES reports bounces to.
+mappings count, and which are disabled; alarms on metric math, which it refuses; where SES reports bounces to.
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,6 +42,11 @@ class Deployed:
         ]
         for name in names:
             found += [*self._function(name), *self._mapping(name), *self._logs(name), *self._alarms(name)]
+        if self.parameters["TrunkSourceArn"]:
+            found += [*self._function("Trunk"), *self._mapping("Trunk"), *self._logs("Trunk"), *self._alarms("Trunk")]
+            found += [*self._logs("Deferred"), *self._fed("Deferred", tuple(BRANCHES), names)]
+        elif "TrunkFunction" in self.ids:
+            found.append("Trunk: deployed without a source")
         if "Welcome" in names:
             found += self._mail()
         elif "WelcomeMail" in self.ids:
@@ -82,7 +87,7 @@ class Deployed:
         source, enabled, _ = (wanted.pop(each) for each in ("Stream", "Enabled", "MetricsConfig"))
         wanted |= {
             "EventSourceArn": source,
-            "State": "Enabled" if enabled else "Disabled",
+            **({"State": "Enabled"} if self._evaluated(enabled) else {}),
             "FilterCriteria": self._evaluated(self.template.mapping(name)["FilterCriteria"]),
             "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
         }
@@ -103,17 +108,21 @@ class Deployed:
 
     def _feed(self, names: list[str]) -> Iterator[str]:
         """The state machine invokes feed, and feed the functions that are deployed."""
-        function = self.aws.client("lambda").get_function_configuration(
-            FunctionName=self.ids["FeedFunction"], Qualifier=ALIAS
-        )
-        variables = function["Environment"]["Variables"]
-        for name in ("Derive", "Index", "Replicate"):
-            expected = f":{self.ids[f'{name}Function']}:{ALIAS}" if name in names else ""
-            if not variables.get(f"{name.upper()}_FUNCTION", "").endswith(expected):
-                yield f"FeedFunction: does not feed the alias of {name}Function"
+        yield from self._fed("Feed", ("Derive", "Index", "Replicate"), names)
         machine = self.aws.client("stepfunctions").describe_state_machine(stateMachineArn=self.ids["FeedStateMachine"])
         if f":{self.ids['FeedFunction']}:{ALIAS}" not in machine["definition"] or "${" in machine["definition"]:
             yield "FeedStateMachine: its definition does not name the alias of FeedFunction"
+
+    def _fed(self, feeder: str, able: tuple[str, ...], names: list[str]) -> Iterator[str]:
+        """A function that feeds others knows those that are deployed."""
+        function = self.aws.client("lambda").get_function_configuration(
+            FunctionName=self.ids[f"{feeder}Function"], Qualifier=ALIAS
+        )
+        variables = function["Environment"]["Variables"]
+        for name in able:
+            expected = f":{self.ids[f'{name}Function']}:{ALIAS}" if name in names else ""
+            if not variables.get(f"{name.upper()}_FUNCTION", "").endswith(expected):
+                yield f"{feeder}Function: does not feed the alias of {name}Function"
 
     def _schedule(self) -> Iterator[str]:
         rule = self.aws.client("events").describe_rule(Name=self.ids["DriftFunctionSchedule"])

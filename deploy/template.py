@@ -63,8 +63,9 @@ class Template:
         yield from self.own_statements(name)
 
     def own_statements(self, name: str) -> Iterator[dict[str, Any]]:
-        """What a function's role allows by itself."""
-        for policy in self.properties(f"{name}Role")["Policies"]:
+        """What a function's role allows by itself, and what its branch is allowed in the trunk as well."""
+        shared = [self.properties(f"{name}Policy")] if f"{name}Policy" in self.document["Resources"] else []
+        for policy in (*self.properties(f"{name}Role")["Policies"], *shared):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield from _alternatives(statement)
 

@@ -12,7 +12,18 @@ from rich.console import Console
 from rich.live import Live
 
 from distributary.feed.snapshot import Table
-from local.attach_report import MadeReport, Watch, counts, say, say_due, say_places, say_undelivered, shown, went_wrong
+from local.attach_report import (
+    MadeReport,
+    Watch,
+    counts,
+    of_branches,
+    say,
+    say_due,
+    say_places,
+    say_undelivered,
+    shown,
+    went_wrong,
+)
 from local.aws import Aws, said_in_one_line
 from local.errors import LocalError
 from local.esm.mapping import Delivering, Joined
@@ -21,6 +32,9 @@ from local.placement import place
 from local.reload import Check, Reload
 from local.stack import Project, Stack
 from local.template import TableSpec
+from local.trunk import TRUNK, Trunk
+
+_WORK = ("Received", "Reconciled", "Replayed")
 
 GIVES_UP = 8
 """So many deliveries in a row without a record that ended, about 20 seconds, and waiting alone drains no stream."""
@@ -29,7 +43,8 @@ GIVES_UP = 8
 @dataclass(frozen=True, slots=True)
 class Order:
     """What to attach: a table, as `source_table` found it at `source`, `also` other tables, and functions. `embedded`,
-    or else `beside`, says where the functions may keep what they make; see local/placement.py."""
+    or else `beside`, says where the functions may keep what they make; see local/placement.py. With a `trunk`, one
+    function reads the stream for all of them."""
 
     table: Table
     spec: TableSpec
@@ -41,6 +56,7 @@ class Order:
     backfill: bool
     parameters: Mapping[str, str]
     also: tuple[Table, ...] = ()
+    trunk: bool = False
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -65,13 +81,13 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
     kept = place(order.source, order.beside, order.embedded)
     say(console, kept.line)
     with _stack(kept.at, order, project, watch) as stack:
-        stack.prepare(order.functions)
+        stack.prepare((*order.functions, *((TRUNK,) if order.trunk else ())))
         if "index" in order.functions:
             stack.apply_index()
         if "replicate" in order.functions:
             stack.create_replica(order.spec)
         made = [stack.made(name) for name in order.functions]
-        mappings = _mappings(stack, order)
+        mappings = _trunk(stack, order, console) if order.trunk else _mappings(stack, order)
         say_places(stack, order.functions, order.streams, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
         reload = Reload(stack, _folders(order, project), check, console)
@@ -86,11 +102,14 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
             mapping.stop()
         report.print()
         console.print(counts(stack, mappings))
+        if order.trunk:
+            console.print(of_branches(stack, order.functions))
         say_due(stack, order.functions, order.table.name, console)
         say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
         if left:
             say(console, left)
-        return 1 if left or any(went_wrong(stack, name, mapping) for name, mapping in mappings.items()) else 0
+        wrong = any(went_wrong(stack, name, mapping) for name, mapping in mappings.items())
+        return 1 if left or wrong or any(each.parked for each in mappings.values() if isinstance(each, Trunk)) else 0
 
 
 def _mappings(stack: Stack, order: Order) -> dict[str, Delivering]:
@@ -99,6 +118,16 @@ def _mappings(stack: Stack, order: Order) -> dict[str, Delivering]:
         stack.function(name, *order.streams)
     attached = [stack.attach(stream, order.functions, order.source) for stream in order.streams]
     return {name: Joined(tuple(each[name] for each in attached)) for name in order.functions}
+
+
+def _trunk(stack: Stack, order: Order, console: Console) -> dict[str, Delivering]:
+    """One mapping for all functions, which themselves take what was deferred."""
+    stream = order.table.stream_arn
+    stack.join(stream, order.functions)
+    for name in order.functions:
+        stack.function(name, stream)
+    mapping = stack.attach(stream, [TRUNK], order.source)[TRUNK]
+    return {TRUNK: Trunk.of(stack, mapping, order.functions, partial(say, console))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +202,7 @@ def _settled(filling: Sequence[Future[int]]) -> bool:
 
 
 def _received(stack: Stack, functions: Sequence[str]) -> int:
-    return sum(stack.function(name).metrics.counts().get("Received", 0) for name in functions)
+    return sum(sum(stack.counted(name).get(each, 0) for each in _WORK) for name in functions)
 
 
 def _folders(order: Order, project: Project) -> dict[str, list[Path]]:

@@ -132,6 +132,18 @@ def counts(stack: Stack, mappings: Mapping[str, Delivering]) -> Grid:
     return grid
 
 
+def of_branches(stack: Stack, names: Sequence[str]) -> Grid:
+    """A table with a row for each branch of the trunk: what it counted, and what it was given later."""
+    grid = Grid(box=None)
+    grid.add_column("branch", no_wrap=True)
+    for heading in (*_COUNTS, "Deferred", "Replayed", "Reconciled"):
+        grid.add_column(heading.lower(), justify="right", no_wrap=True)
+    for name in names:
+        found = stack.counted(name)
+        grid.add_row(name, *(str(found.get(each, 0)) for each in (*_COUNTS, "Deferred", "Replayed", "Reconciled")))
+    return grid
+
+
 _DUE = {
     "derive": "`distributary doctor {} --derive` says of which views",
     "index": "`distributary rebuild index --table {}` does it",
@@ -142,7 +154,7 @@ _DUE = {
 def say_due(stack: Stack, functions: Sequence[str], table: str, console: Console) -> None:
     """Prints which functions keep rows or documents that were written under other declarations."""
     for name in functions:
-        if stack.function(name).metrics.counts().get("RebuildDue"):
+        if stack.counted(name).get("RebuildDue"):
             say(console, f"{name}: a rebuild is due, {_DUE[name].format(table)}")
 
 
@@ -155,6 +167,6 @@ def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:
 
 
 def went_wrong(stack: Stack, name: str, mapping: Delivering) -> bool:
-    """Whether a change was parked or failed, or records were given up."""
+    """Whether a change was parked or failed, or records were given up. Of the trunk, all of its branches are asked."""
     metrics = stack.function(name).metrics.counts()
     return bool(mapping.tally.counts().get("discarded") or metrics.get("Parked") or metrics.get("Failed"))

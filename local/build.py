@@ -17,13 +17,16 @@ from local.template import Source, Template
 _OVER = """
 cp -R "$0/." "$2"
 cd "$1"
-find . -type d -exec rm -rf "$2/{}/__pycache__" ';'
-cp -R . "$2"
+find . -type d -exec rm -rf "$3/{}/__pycache__" ';'
+cp -R . "$3"
 """
-"""Copies folder $1 over a copy of $0, in $2. The byte code beside a replaced file goes: a function's Makefile may have
-compiled it so that Python never compares it with its source."""
+"""Copies folder $1 over the folder $3 of a copy of $0, in $2. The byte code beside a replaced file goes: a function's
+Makefile may have compiled it so that Python never compares it with its source."""
 
 _AT_ONCE = 4
+TRUNK = "trunk"
+"""The function that holds those of its branches."""
+
 _RUNTIME_LOCK = Path(__file__).with_name("runtime-requirements.txt")
 
 
@@ -55,7 +58,7 @@ def build(template: Template, names: Iterable[str], into: Path, declared: Mappin
         runtime = pool.submit(_runtime, into / "runtime")
         layers = [pool.submit(_made, each, into / "layers" / each.logical_id) for each in template.layers()]
         functions = {
-            name: pool.submit(_function, source, into / "functions" / name, declared.get(name))
+            name: pool.submit(_function, source, into / "functions" / name, _declared_for(name, declared))
             for name, source in sources.items()
         }
         return Built(
@@ -73,23 +76,30 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _function(source: Source, target: Path, declared: Path | None) -> Path:
+def _declared_for(name: str, declared: Mapping[str, Path]) -> Mapping[str, Path]:
+    """By the folder below the function's own: of the trunk, each of its branches has one."""
+    return declared if name == TRUNK else {"": declared[name]} if name in declared else {}
+
+
+def _function(source: Source, target: Path, declared: Mapping[str, Path]) -> Path:
     made = _made(source, target)
-    return made if declared is None else _declared(made, declared)
+    for below, folder in declared.items():
+        made = _declared(made, folder, below)
+    return made
 
 
-def _declared(made: Path, declared: Path) -> Path:
+def _declared(made: Path, declared: Path, below: str) -> Path:
     """A built function with these files over its own, in a folder beside it that is named by what they hold."""
     if not declared.is_dir():
         raise LocalError(f"there is no folder {declared}: correct --declared")
-    files = _files(declared)
-    if not any((made / file.relative_to(declared)).exists() for file in files):
-        own = ", ".join(file.name for file in _files(made))
-        raise LocalError(f"{declared} has no file that takes the place of one of {made.name}'s: these are {own}")
+    files, own = _files(declared), made / below
+    if not any((own / file.relative_to(declared)).exists() for file in files):
+        named = ", ".join(file.name for file in _files(own))
+        raise LocalError(f"{declared} has no file that takes the place of one of {made.name}'s: these are {named}")
     digest = _digest(files, declared)
 
     def command(artifacts: Path) -> list[str]:
-        return ["sh", "-ec", _OVER, str(made), str(declared.resolve()), str(artifacts)]
+        return ["sh", "-ec", _OVER, str(made), str(declared.resolve()), str(artifacts), str(artifacts / below)]
 
     return _fresh(made.with_name(f"{made.name}-{digest[:12]}"), _digest(_files(made), made) + digest, command)
 

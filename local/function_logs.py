@@ -51,11 +51,13 @@ class Metrics:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._samples: defaultdict[str, list[float]] = defaultdict(list)
+        self._branches: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def counts(self) -> dict[str, int]:
-        """Metrics whose unit is Count: Received, Applied and the rest."""
+    def counts(self, branch: str = "") -> dict[str, int]:
+        """Metrics whose unit is Count: Received, Applied and the rest; of one of the branches, if the function has
+        several."""
         with self._lock:
-            return dict(self._counts)
+            return dict(self._branches[branch] if branch else self._counts)
 
     def samples(self, name: str) -> list[float]:
         """Every value of a metric of another unit, such as Lag."""
@@ -81,6 +83,7 @@ class Metrics:
         values = given if isinstance(given, list) else [given]
         if metric.get("Unit") == "Count":
             self._counts[metric["Name"]] += int(sum(values))
+            self._branches[str(entry.get("branch", ""))][metric["Name"]] += int(sum(values))
         else:
             self._samples[metric["Name"]].extend(float(value) for value in values)
 

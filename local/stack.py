@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from distributary.feed.snapshot import Table
 from local import storage
 from local.aws import Aws, said_in_one_line
 from local.backfill import Target, backfill
-from local.build import Built, build
+from local.build import TRUNK, Built, build
 from local.emulators import Endpoints, Ports, embedded
 from local.errors import LocalError
 from local.esm.lane import Backoff
@@ -134,12 +135,24 @@ class Stack:
         return self._functions[name]
 
     def restart(self, name: str) -> None:
-        """Builds a function that was made, and runs it from then on. The index gets what its declaration adds.
-        LocalError if it cannot be built, or if the index cannot be changed."""
-        built = self._built([name])
+        """Builds a function that was made, and runs it from then on, and so does the trunk that holds it. The index
+        gets what its declaration adds. LocalError if it cannot be built, or if the index cannot be changed."""
+        running = [each for each in (name, TRUNK) if each in self._functions]
+        built = self._built(running)
         if name == "index":
             self.apply_index()
-        self._functions[name].restart(built)
+        for each in running:
+            self._functions[each].restart(built)
+
+    def join(self, stream_arn: str, names: Sequence[str]) -> None:
+        """Lets the trunk read the stream for these functions, from then on."""
+        parameters = [self._template.source_parameter(name) for name in (*names, TRUNK)]
+        self._parameters |= dict.fromkeys(parameters, stream_arn)
+
+    def counted(self, name: str) -> dict[str, int]:
+        """What a function counted by itself, and as a branch of the trunk."""
+        own = Counter(self.function(name).metrics.counts())
+        return dict(own + Counter(self._functions[TRUNK].metrics.counts(name)) if TRUNK in self._functions else own)
 
     def invoke(self, name: str, event: Any) -> Answer:
         """Runs a function once."""

@@ -10,7 +10,12 @@ from distributary.errors import ConfigError
 
 
 def version_of(function: Function) -> str:
-    """The version that every event goes to. Raises ConfigError while some go to another."""
+    """The version that every event goes to, and that of the trunk if it carries the branch. Raises ConfigError while
+    some go to another."""
+    return "-".join(map(_version, function.writers))
+
+
+def _version(function: Function) -> str:
     client, name = function.clients("lambda"), function.arn.removesuffix(f":{ALIAS}")
     alias = client.get_alias(FunctionName=name, Name=ALIAS)
     if (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
@@ -25,6 +30,6 @@ def wait_for_others(function: Function, sleep: Callable[[float], None] | None = 
     """Until no invocation of an earlier version can run. Lambda does not say when the alias moved to its version, so
     this waits for as long as an invocation can take.
     https://docs.aws.amazon.com/lambda/latest/api/API_GetFunctionConfiguration.html"""
-    seconds = function.timeout
+    seconds = max(each.timeout for each in function.writers)
     print(f"waiting {seconds} s, until no invocation of an earlier version can run", file=sys.stderr)
     (sleep or time.sleep)(seconds)

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cli import trunk
 from cli.errors import DeclarationFaults, UsageFault
 from cli.stack import Function, Stack
 from cli.status import metrics, parked
@@ -17,6 +18,7 @@ from distributary.consumer.outcome import Status
 from distributary.consumer.streams import UNLISTED
 from distributary.replicate.verify.drift import table_here
 from distributary.stream.keys import table_of
+from distributary.trunk.breaker import State
 
 RECENT = timedelta(minutes=15)
 """How far back the lag is looked for."""
@@ -80,6 +82,9 @@ def rows(look: Look) -> list[Row]:
         for branch, function in look.stack.functions.items():
             check = f"{section.__name__} {branch}"
             found += readable(check, _of(section, look, check, function))
+    if (reader := look.stack.trunk) is not None:
+        found += readable("mappings trunk", _of(mappings, look, "mappings trunk", reader))
+        found += readable("trunk", lambda: branches_of_trunk(look))
     found += readable("parked", lambda: parked.rows(look.stack))
     found += readable("drift", lambda: drift(look))
     return found + readable("declarations", lambda: declared(look))
@@ -136,6 +141,8 @@ def mappings(look: Look, check: str, function: Function) -> Iterator[Row]:
         page = f"see docs/alarms.md#silentalarm; the mapping is {each['UUID']}"
         if state == "Enabled" and result in _RESULTS:
             yield well(check, said, **values)
+        elif state == "Disabled" and len(function.writers) > 1:
+            yield well(check, f"{said}; the trunk reads for it", **values)
         elif state in ("Disabled", "Disabling", "Deleting"):
             yield attention(check, said, page, **values)
         elif result not in _RESULTS:
@@ -144,6 +151,23 @@ def mappings(look: Look, check: str, function: Function) -> Iterator[Row]:
             yield worth_knowing(check, said, **values)
     if not found:
         yield attention(check, "there is no mapping: nothing is read", "deploy the stack again")
+
+
+def branches_of_trunk(look: Look) -> Iterator[Row]:
+    """Whether the trunk calls each of its branches, and what is deferred of it."""
+    for each in trunk.rows(look.stack, lambda: look.now):
+        since = f" since {each['since']}" if each["since"] else ""
+        waits = f"{each['deferred']:,} deferred" + (
+            f", the oldest for {each['oldest']:,} s" if each["deferred"] else ""
+        )
+        check, said = f"trunk {each['branch']}", f"{each['state']}{since}; {waits}"
+        if each["state"] == State.CLOSED and each["oldest"] <= trunk.LONG_SECONDS:
+            yield well(check, said, **each)
+        elif each["state"] == State.PAUSED:
+            fix = f"run `distributary resume {each['branch']} --stack {look.stack.name}` once it may be called again"
+            yield attention(check, said, fix, **each)
+        else:
+            yield attention(check, said, "see docs/alarms.md#deferredalarm", **each)
 
 
 def lag(look: Look, check: str, function: Function) -> Iterator[Row]:

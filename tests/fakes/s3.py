@@ -51,6 +51,13 @@ class S3:
         contents = [{"Key": key, "LastModified": modified[key]} for key in page]
         return {"Contents": contents, "IsTruncated": bool(more), **more}
 
+    def delete_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        """Of an object that may be gone already.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
+        self._check(Bucket, "DeleteObject")
+        self.state.pop(Key, None)
+        return {}
+
     def get_paginator(self, operation: str) -> "S3":
         """Of the only operation that has pages here."""
         assert operation == "list_objects_v2"
@@ -101,7 +108,7 @@ class Versioned(S3):
             raise refusal("HeadObject", "404", "Not Found", 404)
         return {"VersionId": list(self.kept[Key])[-1]}
 
-    def delete_object(self, *, Bucket: str, Key: str, VersionId: str) -> dict[str, Any]:
+    def delete_object(self, *, Bucket: str, Key: str, VersionId: str = "") -> dict[str, Any]:
         """Of a version that may be gone already.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html"""
         self._check(Bucket, "DeleteObject")

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from threading import Lock
 from typing import Any
@@ -31,22 +31,37 @@ class CloudFormation:
 
 
 class Lambda:
-    """Functions by branch, invoked as Lambda does it: an error of the function is an answer."""
+    """Functions by branch, invoked as Lambda does it: an error of the function is an answer. `carries`: the branches of
+    the trunk, if there is one."""
 
-    def __init__(self, functions: Mapping[str, Deployment], streams: str = "", sources: str = "") -> None:
-        self.sources = sources
+    def __init__(
+        self,
+        functions: Mapping[str, Deployment],
+        streams: str = "",
+        sources: str = "",
+        carries: Sequence[str] = (),
+    ) -> None:
+        self.sources, self.carries = sources, carries
         self.functions, self.streams, self.events = functions, streams, list[Any]()
         self.version, self.weights = "1", dict[str, float]()
+        self.trunk_version = "8"
         self._one_at_a_time = Lock()
 
     def get_function_configuration(self, *, FunctionName: str) -> Any:
-        assert _branch(FunctionName) in self.functions
+        branch = _branch(FunctionName)
+        if branch == "trunk":
+            carried = {"TRUNK_BRANCHES": ",".join(self.carries), "STREAMS": self.streams}
+            return {"Environment": {"Variables": carried}, "Timeout": 90}
+        assert branch in self.functions
         tables = {"LEDGER_TABLE": "ledger", "DERIVED_TABLE": "derived"}
         variables = {"STREAMS": self.streams, "SOURCES": self.sources, **tables}
         return {"Environment": {"Variables": variables}, "Timeout": 60}
 
     def get_alias(self, *, FunctionName: str, Name: str) -> Any:
-        assert _branch(f"{FunctionName}:{Name}") in self.functions
+        branch = _branch(f"{FunctionName}:{Name}")
+        if branch == "trunk":
+            return {"FunctionVersion": self.trunk_version}
+        assert branch in self.functions
         return {"FunctionVersion": self.version, "RoutingConfig": {"AdditionalVersionWeights": self.weights}}
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> Any:
@@ -72,5 +87,8 @@ def clients(bucket: str, s3: Any, functions: Lambda, **more: Any) -> Callable[[s
     """The clients of a stack `shop`; `more` are services by name."""
     outputs = {"ParkingBucketName": bucket}
     outputs |= {f"{branch.capitalize()}FunctionArn": f"{ACCOUNT}:{branch}" for branch in functions.functions}
+    if functions.carries:
+        outputs |= {"BreakerTableName": "breakers", "DeferredBucketName": bucket}
+        outputs |= {"TrunkFunctionArn": f"{ACCOUNT}:trunk"}
     services = {"cloudformation": CloudFormation("shop", outputs), "s3": s3, "lambda": functions, **more}
     return services.__getitem__

@@ -71,6 +71,7 @@ NO_STREAM = {
     "suppress": "WelcomeSourceArn",
     "indexpurge": "IndexSourceArn",
     "feed": "DeriveSourceArn",
+    "deferred": "DeriveSourceArn",
 }
 """Functions that something else calls, and what they are deployed with."""
 

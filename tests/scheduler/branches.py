@@ -20,6 +20,7 @@ from tests.scheduler.rebuilt_index import RandomRebuiltIndex
 from tests.scheduler.rebuilt_joins import RandomRebuiltJoins
 from tests.scheduler.reindex import ReindexWorld
 from tests.scheduler.runs import Make, Playable, play
+from tests.scheduler.trunked import TrunkedArchive, TrunkedIndex, TrunkedMirror, TrunkedViews, TrunkedWelcome
 from tests.scheduler.welcome import ResendWorld, WelcomeWorld
 from tests.scheduler.world import Plan, World
 from tests.simulation.merging import Merging
@@ -58,6 +59,15 @@ def reconciled(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choic
     plan = Plan(
         items=2, repairs=seed % 2, zombies=odd, rewinds=odd, redrives=0, loses=True, reconciles=True, faults=faults
     )
+    return world(seed, choices, plan)
+
+
+def trunked(world: Kind, kinds: tuple[Effect, ...], seed: int, choices: Choices) -> World:
+    """The stream with zombies, rewinds and redrives, outages and pauses, and the feeder beside them; of what can be
+    repaired a repair beside these in every third schedule."""
+    faults, odd = Faults(MOST[seed // 2 % 3], kinds=kinds, tears=True), seed // 3 % 2
+    repairs = int(seed % 3 == 0 and world not in (TrunkedArchive, TrunkedWelcome))
+    plan = Plan(items=2, repairs=repairs, zombies=odd, rewinds=odd, redrives=seed % 2, faults=faults)
     return world(seed, choices, plan)
 
 
@@ -105,6 +115,7 @@ RankedViews = partial(DeriveWorld, kinds=("newest", "earliest", "best", "least-l
 
 BRANCHES: dict[str, Make] = {
     "archive": partial(streamed, ArchiveWorld, (*SAFE, late)),
+    "archive-trunked": partial(trunked, TrunkedArchive, (*SAFE, late)),
     "derive": partial(streamed, DeriveWorld, SAFE),
     "derive-broken": broken,
     "derive-repaired": partial(repaired, DeriveWorld, SAFE),
@@ -120,15 +131,18 @@ BRANCHES: dict[str, Make] = {
     "derive-expiring-repaired": partial(repaired, ExpiringWorld, SAFE),
     "derive-top": partial(streamed, RankedViews, SAFE),
     "derive-top-repaired": partial(repaired, RankedViews, SAFE),
+    "derive-trunked": partial(trunked, TrunkedViews, SAFE),
     "index": partial(streamed, IndexWorld, (*SAFE, late)),
     "index-repaired": partial(repaired, IndexWorld, (*SAFE, late)),
     "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "index-rebuilt": partial(rebuilt, RandomRebuiltIndex, (*SAFE, late)),
+    "index-trunked": partial(trunked, TrunkedIndex, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "merged-reconciled": partial(regions_reconciled, Merging),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-filled": partial(streamed, FilledMirror, SAFE),
+    "mirror-trunked": partial(trunked, TrunkedMirror, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
     "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
@@ -138,6 +152,7 @@ BRANCHES: dict[str, Make] = {
     "multi-active-reconciled": partial(regions_reconciled, Mesh),
     "multi-active-repaired": partial(regions_repaired, Mesh),
     "welcome": partial(streamed, WelcomeWorld, (*SAFE, late)),
+    "welcome-trunked": partial(trunked, TrunkedWelcome, (*SAFE, late)),
     "welcome-resent": partial(streamed, ResendWorld, (*SAFE, late)),
 }
 

@@ -33,6 +33,10 @@ WATCHED = {
 }
 
 
+OF_THE_TRUNK = [metric for metric, space in WATCHED.items() if space == "AWS/Lambda"]
+"""What the trunk's branches report by themselves is watched by their own alarms."""
+
+
 @pytest.fixture(params=BRANCHES)
 def name(request):
     return request.param
@@ -57,7 +61,7 @@ def emitted_by(name, template, monkeypatch, capsys, *batch, first=lambda telemet
 def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, template):
     resource = template.document["Resources"][f"{name}{metric}Alarm"]
     alarm = resource["Properties"]
-    assert resource["Condition"] == f"{name}Deployed"
+    assert resource["Condition"] == (f"{name}ReadsAlone" if metric == "Silent" else f"{name}Deployed")
     assert (alarm["MetricName"], alarm["Namespace"]) == (NAMES.get(metric, metric), WATCHED[metric])
     assert alarm["TreatMissingData"] == ("breaching" if metric == "Silent" else "notBreaching")
     assert alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven"
@@ -76,6 +80,8 @@ def test_there_are_no_other_alarms(template):
         "DeriveRebuildDueAlarm",
         "IndexRebuildDueAlarm",
     }
+    more |= {f"{name}DeferredAlarm" for name in BRANCHES} | {f"Trunk{metric}Alarm" for metric in OF_THE_TRUNK}
+    more |= {"DeferredErrorsAlarm"}
     of_tables = {f"Derive{each}{metric}Alarm" for each in MORE for metric in OF_THE_MAPPING}
     assert set(template.of_type("AWS::CloudWatch::Alarm")) == expected | more | of_tables
 

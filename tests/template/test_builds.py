@@ -14,7 +14,7 @@ def pins(path):
     return dict(PIN.findall(path.read_text()))
 
 
-@pytest.mark.parametrize("name", [*BRANCHES, "IndexPurge", "Feed"])
+@pytest.mark.parametrize("name", [*BRANCHES, "IndexPurge", "Feed", "Trunk", "Deferred"])
 def test_every_function_is_built_by_the_target_of_its_logical_id(name, template, root):
     function = template.document["Resources"][f"{name}Function"]
     assert function["Metadata"] == {"BuildMethod": "makefile"}

@@ -35,7 +35,7 @@ ACCEPTED = {
 }
 
 
-@pytest.fixture(params=BRANCHES)
+@pytest.fixture(params=[*BRANCHES, "Trunk"])
 def mapping(request, template):
     return template.mapping(request.param)
 
@@ -76,7 +76,7 @@ def test_a_failing_record_is_given_up_before_the_stream_forgets_it(mapping, temp
     assert 0 < oldest < 24 * 60 * 60
 
 
-@pytest.mark.parametrize("name", [name for name in BRANCHES if name != "Welcome"])
+@pytest.mark.parametrize("name", [*(name for name in BRANCHES if name != "Welcome"), "Trunk"])
 def test_a_branch_sees_every_kind_of_change(name, template):
     (one,) = template.mapping(name)["FilterCriteria"]["Filters"]
     assert json.loads(one["Pattern"]) == {"eventName": ["INSERT", "MODIFY", "REMOVE"]}
@@ -106,7 +106,7 @@ def test_a_function_is_deployed_only_if_its_source_is_given(name, template):
 @pytest.mark.parametrize("which", MORE)
 def test_a_further_table_of_derive_is_read_as_the_first_one_is(which, template):
     own = template.document["Resources"][f"Derive{which}Stream"]
-    expected = template.mapping("Derive")
+    expected = template.mapping("Derive") | {"Enabled": True}
     del expected["Stream"]
     given = {"EventSourceArn": {"Ref": f"Derive{which}SourceArn"}, "FunctionName": {"Ref": "DeriveFunction.Alias"}}
     destination = {"OnFailure": {"Destination": expected["DestinationConfig"]["OnFailure"]["Destination"]}}

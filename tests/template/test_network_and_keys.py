@@ -5,7 +5,7 @@ import pytest
 from deploy.template import BRANCHES
 from local.intrinsics import Scope, resolve
 
-FUNCTIONS = ("Derive", "Index", "IndexPurge", "Welcome", "Suppress", "Replicate", "Drift", "Feed")
+FUNCTIONS = ("Derive", "Index", "IndexPurge", "Welcome", "Suppress", "Replicate", "Drift", "Feed", "Deferred")
 NOTHING = {"Ref": "AWS::NoValue"}
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
 NETWORK = {
@@ -55,6 +55,7 @@ def test_a_role_gets_each_further_permission_only_with_its_parameter(name, templ
     network = "InVpc" if name.startswith("Index") else "AllInVpc"
     assert role["ManagedPolicyArns"] == [
         *([{"Ref": "FunctionPolicy"}] if name in BRANCHES else []),
+        *([{"Ref": f"{name}Policy"}] if name in BRANCHES and name != "Welcome" else []),
         {"Fn::If": [network, {"Ref": "NetworkPolicy"}, NOTHING]},
         {"Fn::If": ["AnyKeyGiven", {"Ref": "KeyPolicy"}, NOTHING]},
     ]
@@ -86,9 +87,13 @@ def test_keys_are_used_only_through_the_services_that_hold_the_data(template):
         }
 
 
-def test_the_archives_key_is_for_the_role_of_archive_alone(template):
+def test_the_archives_key_is_for_the_roles_that_archive_runs_in(template):
     roles = template.of_type("AWS::IAM::Role")
-    assert [name for name in roles if "ArchiveKeyPolicy" in str(template.properties(name))] == ["ArchiveRole"]
+    found = [name for name in roles if "ArchiveKeyPolicy" in str(template.properties(name))]
+    assert found == ["ArchiveRole", "TrunkRole"]
+    given = {"ArchiveKeyArn": "arn", "ArchiveSourceArn": "a", "TrunkSourceArn": "b"}
+    assert condition(template, "TrunkHasArchiveKey", **given) is False
+    assert condition(template, "TrunkHasArchiveKey", **given | {"TrunkSourceArn": "a"}) is True
 
 
 def test_messages_are_sent_with_the_given_identity_and_no_other(template):

@@ -9,7 +9,14 @@ from distributary.archive.line import line
 from distributary.readers.archive_layout import data_prefix, hour_prefix
 from tests.unit.records import change
 
-TABLES = {"DerivedTable": ("pk", "sk"), "LedgerTable": ("id",), "TombstoneTable": ("id",), "ClaimTable": ("id",)}
+TABLES = {
+    "DerivedTable": ("pk", "sk"),
+    "LedgerTable": ("id",),
+    "TombstoneTable": ("id",),
+    "ClaimTable": ("id",),
+    "BreakerTable": ("id",),
+}
+BUCKETS = ("ParkingBucket", "ArchiveBucket", "DeferredBucket")
 
 
 @pytest.fixture(params=TABLES)
@@ -22,17 +29,17 @@ def bucket(template):
     return template.properties("ParkingBucket")
 
 
-@pytest.fixture(params=["Parking", "Archive"])
+@pytest.fixture(params=["Parking", "Archive", "Deferred"])
 def either(request, template):
     return request.param, template.properties(f"{request.param}Bucket")
 
 
 def test_there_are_no_other_tables_or_buckets(template):
     assert set(template.of_type("AWS::DynamoDB::Table")) == set(TABLES)
-    assert set(template.of_type("AWS::S3::Bucket")) == {"ParkingBucket", "ArchiveBucket"}
+    assert set(template.of_type("AWS::S3::Bucket")) == set(BUCKETS)
 
 
-@pytest.mark.parametrize("logical_id", [*TABLES, "ParkingBucket", "ArchiveBucket"])
+@pytest.mark.parametrize("logical_id", [*TABLES, *BUCKETS])
 def test_state_outlives_the_stack_and_every_parameter(logical_id, template):
     resource = template.document["Resources"][logical_id]
     assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
@@ -59,25 +66,33 @@ def test_every_table_can_be_protected_once_it_is_there(table, template):
 
 
 def test_a_table_forgets_at_expires_at(table):
-    _, properties = table
-    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    """A breaker is never forgotten: a branch would be called that an operator has paused."""
+    name, properties = table
+    expected = None if name == "BreakerTable" else {"AttributeName": "expires_at", "Enabled": True}
+    assert properties.get("TimeToLiveSpecification") == expected
 
 
-def test_a_bucket_is_encrypted_versioned_and_closed_to_the_public(either):
+def test_a_bucket_is_encrypted_and_closed_to_the_public(either):
     name, bucket = either
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    key = "Parking" if name == "Deferred" else name
     assert encryption["ServerSideEncryptionByDefault"] == {
-        "SSEAlgorithm": {"Fn::If": [f"{name}KeyGiven", "aws:kms", "AES256"]},
-        "KMSMasterKeyID": {"Fn::If": [f"{name}KeyGiven", {"Ref": f"{name}KeyArn"}, {"Ref": "AWS::NoValue"}]},
+        "SSEAlgorithm": {"Fn::If": [f"{key}KeyGiven", "aws:kms", "AES256"]},
+        "KMSMasterKeyID": {"Fn::If": [f"{key}KeyGiven", {"Ref": f"{key}KeyArn"}, {"Ref": "AWS::NoValue"}]},
     }
     blocks = bucket["PublicAccessBlockConfiguration"]
     assert set(blocks) == {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
     assert all(block is True for block in blocks.values())
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert bucket.get("VersioningConfiguration") == (None if name == "Deferred" else {"Status": "Enabled"})
 
 
-@pytest.mark.parametrize("name", ["ParkingBucket", "ArchiveBucket"])
+def test_what_is_deferred_never_expires_and_is_gone_once_it_was_taken(template):
+    assert "LifecycleConfiguration" not in template.properties("DeferredBucket")
+    assert "VersioningConfiguration" not in template.properties("DeferredBucket")
+
+
+@pytest.mark.parametrize("name", BUCKETS)
 def test_a_bucket_answers_only_over_tls(name, template):
     (statement,) = template.properties(f"{name}Policy")["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")

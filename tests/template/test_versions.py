@@ -7,7 +7,7 @@ from samtranslator.translator.transform import transform
 
 from deploy.template import BRANCHES, MORE, Template
 
-INVOKED = (*BRANCHES, "IndexPurge", "Suppress", "Drift")
+INVOKED = (*BRANCHES, "IndexPurge", "Suppress", "Drift", "Trunk", "Deferred")
 FUNCTIONS = (*INVOKED, "Feed")
 """Feed is invoked by its state machine, which names the alias."""
 GRADUAL = ("Canary10Percent10Minutes", "Linear10PercentEvery1Minute")

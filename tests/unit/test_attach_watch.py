@@ -2,7 +2,6 @@
 
 import io
 import json
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -104,10 +103,8 @@ def test_records_that_no_destination_took_are_named_at_the_end():
 
 def test_a_rebuild_that_is_due_is_printed_with_a_command_that_there_is():
     class Stack:
-        def function(self, name):
-            return SimpleNamespace(
-                metrics=SimpleNamespace(counts=lambda: {} if name == "welcome" else {"RebuildDue": 2})
-            )
+        def counted(self, name):
+            return {} if name == "welcome" else {"RebuildDue": 2}
 
     console = Console(file=io.StringIO(), width=40)
     say_due(Stack(), ("derive", "index", "welcome"), "orders", console)

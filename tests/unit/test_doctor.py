@@ -121,6 +121,10 @@ CASES = {
     ),
     "two aliases before us": (checks.readers(HERE, [mapping("a:live"), mapping("b:live")], "r"), "fault"),
     "two readers before us": (checks.readers(HERE, [mapping("a"), mapping("b")], "r"), "fault"),
+    "two readers and one that the trunk carries": (
+        checks.readers(HERE, [mapping("a"), mapping("t"), {**mapping("r"), "State": "Disabled"}], "r"),
+        "ok",
+    ),
     "three readers": (checks.readers(HERE, [mapping("a"), mapping("b"), mapping("c")], None), "fault"),
     "a global table's one reader": (checks.readers(GLOBAL, [mapping("a")], None), "ok"),
     "a global table's second": (checks.readers(GLOBAL, [mapping("a")], "r"), "fault"),

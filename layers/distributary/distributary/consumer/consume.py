@@ -94,10 +94,10 @@ def _batch(event: Any, deployed: Deployment, deadline: Deadline, context: Contex
     if isinstance(event, StreamEvent) and event.decoded:
         deployed.telemetry.count("EventsDecoded")
     entries = stream_records.decode(event, deployed.streams.of_batch())
-    ends = _apply(entries, deployed.branch, deadline)
-    ends = _park(entries, ends, deployed.parking, deadline.into_reserve())
+    ends = applied(entries, deployed.branch, deadline)
+    ends = park(entries, ends, deployed.parking, deadline.into_reserve())
     deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())
-    return _response(entries, ends)
+    return response(entries, ends)
 
 
 def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
@@ -122,7 +122,7 @@ def _command(event: Any, deployed: Deployment, deadline: Deadline, context: Cont
 def _replay(command: Any, deployed: Deployment, deadline: Deadline, context: Context) -> Response:
     if not deployed.replays:
         raise ConfigError(f"{deployed.telemetry.branch} replays no records: welcome and archive do")
-    ends = _apply(replay.entries(command, deployed.streams.of_batch()), deployed.branch, deadline)
+    ends = applied(replay.entries(command, deployed.streams.of_batch()), deployed.branch, deadline)
     deployed.telemetry.commanded("Replayed", context.aws_request_id, ends)
     return answer(ends)
 
@@ -134,14 +134,15 @@ def _rebuilding(command: Any, deployed: Deployment, deadline: Deadline) -> Respo
     return sweep.answer(command, deployed.rebuilder, deadline)
 
 
-def _apply(entries: list[Entry], branch: Branch, deadline: Deadline) -> list[Outcome]:
+def applied(entries: Sequence[Entry], branch: Branch, deadline: Deadline) -> list[Outcome]:
+    """One outcome per entry: what the branch says of a change; what is no change is parked or fails."""
     changes = [entry for entry in entries if isinstance(entry, Change)]
-    applied = branch.apply(changes, deadline) if changes else []
-    if len(applied) != len(changes):
-        raise AssertionError(f"{type(branch).__name__} answered {len(applied)} outcomes for {len(changes)} changes")
+    ends = branch.apply(changes, deadline) if changes else []
+    if len(ends) != len(changes):
+        raise AssertionError(f"{type(branch).__name__} answered {len(ends)} outcomes for {len(changes)} changes")
     if len(changes) == len(entries):
-        return applied
-    rest = iter(applied)
+        return ends
+    rest = iter(ends)
     return [next(rest) if isinstance(entry, Change) else _unread(entry) for entry in entries]
 
 
@@ -152,7 +153,7 @@ def _unread(entry: Undecodable | Unlisted) -> Outcome:
     return outcomes.parked(Rejected(entry.cause, entry.detail))
 
 
-def _park(entries: list[Entry], ends: list[Outcome], parking: Parking, deadline: Deadline) -> list[Outcome]:
+def park(entries: Sequence[Entry], ends: Sequence[Outcome], parking: Parking, deadline: Deadline) -> list[Outcome]:
     """The outcomes, with every change that could not be parked failed instead: it is never lost."""
     places = [i for i, end in enumerate(ends) if end.status is Status.PARKED]
     ends = list(ends)
@@ -162,6 +163,7 @@ def _park(entries: list[Entry], ends: list[Outcome], parking: Parking, deadline:
     return ends
 
 
-def _response(entries: list[Entry], ends: list[Outcome]) -> Response:
+def response(entries: Sequence[Entry], ends: Sequence[Outcome]) -> Response:
+    """The partial batch response."""
     first = next((entry for entry, end in zip(entries, ends, strict=True) if end.status is Status.FAILED), None)
     return {"batchItemFailures": [] if first is None else [{"itemIdentifier": first.identifier}]}

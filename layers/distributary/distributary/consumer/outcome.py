@@ -8,13 +8,15 @@ from distributary.errors import DistributaryError, Rejected, Unavailable
 
 
 class Status(StrEnum):
-    """Conservation: received = applied + superseded + ignored + parked + failed."""
+    """Conservation: received = applied + superseded + ignored + parked + failed + deferred. A deferred change has ended
+    for the delivery, and is kept in S3 until its branch has taken it; see `distributary.trunk`."""
 
     APPLIED = "Applied"
     SUPERSEDED = "Superseded"
     IGNORED = "Ignored"
     PARKED = "Parked"
     FAILED = "Failed"
+    DEFERRED = "Deferred"
 
 
 class Outcome(NamedTuple):
@@ -54,7 +56,7 @@ def of(result: Outcome | DistributaryError) -> Outcome:
     raise result
 
 
-_FOREMOST = (Status.FAILED, Status.PARKED, Status.APPLIED, Status.SUPERSEDED, Status.IGNORED)
+_FOREMOST = (Status.FAILED, Status.DEFERRED, Status.PARKED, Status.APPLIED, Status.SUPERSEDED, Status.IGNORED)
 
 
 def combine(ends: Iterable[Outcome]) -> Outcome:

@@ -1,7 +1,7 @@
 """Changes that can never succeed, kept in S3 with their cause, one object per change."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distributary.consumer.aws import AwsError, classify
@@ -38,7 +38,7 @@ class Parking(Struct, frozen=True):
     parallel: Parallel
 
     def park(
-        self, entries: list[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
+        self, entries: Sequence[tuple[Change | Undecodable | Unlisted, Outcome]], deadline: Deadline
     ) -> list[DistributaryError | None]:
         """Returns one result per entry: None if it was stored, otherwise the error."""
         return self.parallel.run(lambda entry: self._put(*entry), entries, deadline)

@@ -33,10 +33,10 @@ def add_dimensions(metrics: EphemeralMetrics, branch: str, stack: str) -> None:
 class Telemetry:
     """CloudWatch metrics (EMF) and structured logs of one branch.
 
-    Per batch: Received, Applied, Superseded, Ignored, Parked, Failed (counts; Received is the sum of the rest) and
-    Lag, the seconds from the oldest streamed change's creation to its outcome; and what outcomes name beside their
-    status, or the branch itself counted. Dimensions: branch, service, and stack, so that two stacks of one account
-    keep their metrics apart. A run outside a stack has no such dimension.
+    Per batch: Received, Applied, Superseded, Ignored, Parked, Failed and, if any is, Deferred (counts; Received is the
+    sum of the rest) and Lag, the seconds from the oldest streamed change's creation to its outcome; and what outcomes
+    name beside their status, or the branch itself counted. Dimensions: branch, service, and stack, so that two stacks
+    of one account keep their metrics apart. A run outside a stack has no such dimension.
     """
 
     def __init__(self, branch: str, stack: str = "") -> None:
@@ -69,6 +69,8 @@ class Telemetry:
         add_dimensions(self._metrics, self.branch, self._stack)
         self._metrics.add_metric(name="Received", unit=MetricUnit.Count, value=len(ends))
         for status in Status:
+            if status is Status.DEFERRED and not counts[status]:
+                continue
             self._metrics.add_metric(name=status.value, unit=MetricUnit.Count, value=counts[status])
         for metric, many in sorted(metrics.items()):
             if metric:
@@ -100,6 +102,16 @@ class Telemetry:
         self._metrics.flush_metrics()
         self._logger.set_correlation_id(request_id)
         self._causes(Counter(ends), (), ())
+
+    def fed(self, done: int, backlog: int, age: float, left: Sequence[Outcome] = ()) -> None:
+        """Fed and DeferredBacklog (counts of changes) and DeferredAge (seconds since the oldest of these was made) of
+        one run that feeds the branch what was deferred; and why some are left. They add to no other metric."""
+        add_dimensions(self._metrics, self.branch, self._stack)
+        self._metrics.add_metric(name="Fed", unit=MetricUnit.Count, value=done)
+        self._metrics.add_metric(name="DeferredBacklog", unit=MetricUnit.Count, value=backlog)
+        self._metrics.add_metric(name="DeferredAge", unit=MetricUnit.Seconds, value=age)
+        self._metrics.flush_metrics()
+        self._causes(Counter(left), (), ())
 
     def _causes(
         self,

@@ -1,7 +1,7 @@
 """Parked changes given to their function again: their items are reconciled, or their records replayed."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,7 +10,7 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.errors import Unavailable
 from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
 from distributary.readers.given_up import PREFIX
-from distributary.readers.parked import REPLAYED, WITH_RECORDS, Bucket, Parked, Place
+from distributary.readers.parked import REPLAYED, WITH_RECORDS, Bucket, Function, Parked, Place
 from distributary.stream.keys import table_of
 
 UNREADABLE = "its key cannot be read, so it stays; `distributary verify` covers its item"
@@ -28,6 +28,47 @@ class Result:
         """Counts; `left` by branch and cause; `unclaimed` were replayed when their claims may have been forgotten."""
         left = [{"branch": b, "cause": c, "changes": n} for (b, c), n in self.left.most_common()]
         return {"redriven": self.done, "left": left, "unclaimed": self.unclaimed}
+
+
+@dataclass(frozen=True, slots=True)
+class Giving:
+    """Gives changes to their function again: state branches their keys, event branches their records. `functions` and
+    `feeds` by branch, `feeds` also by table."""
+
+    functions: Mapping[str, Function]
+    feeds: Callable[[str, str], Feed]
+    even_if_old: bool = False
+
+    def give(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        """One end per change, in order, each with a known key. Raises as `Feed.reconcile`."""
+        return (self._replayed if branch in REPLAYED else self._reconciled)(branch, batch)
+
+    def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item;
+        where records are needed, one entry a change. A command is about one table."""
+        tables = self._tables(branch)
+        newest: dict[str, dict[Any, Parked]] = defaultdict(dict)
+        for change in sorted(batch, key=lambda each: int(each.version or 0)):
+            if change.table in tables:
+                newest[change.table or ""][_named(change)] = change
+        by_item: dict[Any, Ended] = {}
+        for table, items in newest.items():
+            ends = self.feeds(branch, table).reconcile([change.entry() for change in items.values()])
+            by_item |= {(table, item): end for item, end in zip(items, ends, strict=True)}
+        return [by_item.get((change.table, _named(change))) or _foreign(change.table) for change in batch]
+
+    def _tables(self, branch: str) -> set[str]:
+        """Whose items the function sets right: those that it reads; one that reads a single table takes what is parked
+        of its earlier streams for items of that."""
+        function = self.functions[branch]
+        return set(function.sources) if len(function.sources) > 1 else set(map(table_of, function.streams))
+
+    def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
+        """Each by its record, in the order in which they are listed."""
+        ends: list[Ended] = []
+        for records in packed([change.record for change in batch]):
+            ends += self.feeds(branch, "").replay(records, self.even_if_old)
+        return ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +101,7 @@ class Redrive:
         branch = batch[0].branch
         self.wait(len(batch))
         readable = [change for change in batch if change.readable]
-        found = (self._replayed if branch in REPLAYED else self._reconciled)(branch, readable)
+        found = Giving(self.bucket.functions, self.feeds, self.even_if_old).give(branch, readable)
         failed = [end for end in found if end.status == "Failed"]
         if failed and not self.deadline.left():
             raise Unavailable(f"{branch} keeps failing changes: {failed[0].cause or 'see its log'}")
@@ -86,33 +127,6 @@ class Redrive:
         """Whether this is one of our objects, and its change was given to its function."""
         tried = own[0].readable
         return tried and len(own) == 1 and not own[0].place.name.startswith(PREFIX)
-
-    def _reconciled(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """One entry an item, for the greatest version of its changes, since a batch may hold thousands of one item;
-        where records are needed, one entry a change. A command is about one table."""
-        tables = self._tables(branch)
-        newest: dict[str, dict[Any, Parked]] = defaultdict(dict)
-        for change in sorted(batch, key=lambda each: int(each.version or 0)):
-            if change.table in tables:
-                newest[change.table or ""][_named(change)] = change
-        by_item: dict[Any, Ended] = {}
-        for table, items in newest.items():
-            ends = self.feeds(branch, table).reconcile([change.entry() for change in items.values()])
-            by_item |= {(table, item): end for item, end in zip(items, ends, strict=True)}
-        return [by_item.get((change.table, _named(change))) or _foreign(change.table) for change in batch]
-
-    def _tables(self, branch: str) -> set[str]:
-        """Whose items the function sets right: those that it reads; one that reads a single table takes what is parked
-        of its earlier streams for items of that."""
-        function = self.bucket.functions[branch]
-        return set(function.sources) if len(function.sources) > 1 else set(map(table_of, function.streams))
-
-    def _replayed(self, branch: str, batch: Sequence[Parked]) -> list[Ended]:
-        """Each by its record, in the order in which they are listed."""
-        ends: list[Ended] = []
-        for records in packed([change.record for change in batch]):
-            ends += self.feeds(branch, "").replay(records, self.even_if_old)
-        return ends
 
 
 def _foreign(table: str | None) -> Ended:

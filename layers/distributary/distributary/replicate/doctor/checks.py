@@ -17,6 +17,9 @@ Table = Mapping[str, Any]
 READERS, READERS_OF_A_GLOBAL_TABLE = 2, 1
 """https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
 
+_RESTING = ("Disabled", "Disabling", "Deleting")
+"""States of a mapping that delivers nothing any more."""
+
 SKEW_SECONDS = 60.0
 """Signatures fail at five minutes (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html)."""
 
@@ -52,16 +55,19 @@ def _function(named: str) -> str:
 
 
 def readers(source: Table, mappings: Sequence[Mapping[str, Any]], function: str | None) -> Finding:
-    """So many event source mappings as the stream serves, the one of `function` among them."""
+    """So many event source mappings as the stream serves, the one of `function` among them. A disabled one reads
+    nothing, as that of a function which the trunk carries."""
     most = READERS_OF_A_GLOBAL_TABLE if _replicas(source) else READERS
-    names = sorted({_function(str(each["FunctionArn"])) for each in mappings})
-    wanted = {*names, *([_function(function)] if function else [])}
+    resting = {_function(str(each["FunctionArn"])) for each in mappings if each.get("State") in _RESTING}
+    names = sorted({_function(str(each["FunctionArn"])) for each in mappings if each.get("State") not in _RESTING})
+    wanted = {*names, *([_function(function)] if function else [])} - (resting - {*names})
     found = f"{len(names)} of {most} event source mappings are taken: {', '.join(names) or 'none'}"
     if len(wanted) > most:
         return fault(
             "readers",
             found + (f"; with {function} there would be {len(wanted)}" if len(wanted) > len(names) else ""),
-            "detach a function, or feed the others through Kinesis Data Streams; shards are throttled beyond that",
+            "give the stream as the stack's TrunkSourceArn, and one function reads it for all of them; or detach a "
+            "function, or feed the others through Kinesis Data Streams; shards are throttled beyond that",
         )
     return ok("readers", f"{found}; readers of other accounts and other programs are not seen from here")
 
@@ -97,7 +103,7 @@ class Reader:
     @property
     def disabled(self) -> bool:
         """Whether it delivers nothing any more."""
-        return self.mapping.get("State") in ("Disabled", "Disabling", "Deleting")
+        return self.mapping.get("State") in _RESTING
 
     def carries_to(self, table: Table) -> bool:
         """Whether its function is a mirror into this table."""

@@ -1,0 +1,107 @@
+"""The trunk on this machine: one mapping for several functions, and what feeds them what was deferred."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from distributary.consumer.aws import AwsError
+from distributary.consumer.deadline import Deadline
+from distributary.errors import DistributaryError
+from distributary.feed.invoke import deployed
+from distributary.trunk.factory import feeder
+from distributary.trunk.feeder import Fed, Feeder
+from distributary.trunk.settings import DeferredSettings
+from local.build import TRUNK
+from local.esm.mapping import Delivering
+from local.esm.tally import Tally
+from local.lambda_client import LambdaClient
+from local.stack import Stack
+
+FEED_SECONDS = 2.0
+"""Between two runs of the feeder. On AWS it is a minute."""
+
+
+@dataclass(slots=True)
+class Trunk:
+    """The trunk's mapping, and a thread that feeds its branches. It is drained once nothing is deferred."""
+
+    mapping: Delivering
+    feeder: Feeder
+    told: Callable[[str], None]
+    parked: int = 0
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _said: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, stack: Stack, mapping: Delivering, names: Sequence[str], told: Callable[[str], None]) -> "Trunk":
+        """Feeds these functions from now on; `told` takes lines for the user."""
+        settings = DeferredSettings.load(stack.spec("deferred").environment)
+        client = LambdaClient(stack.function)
+        feeding = feeder(
+            settings,
+            lambda service, *_, **__: stack.aws.client(service),
+            lambda branch, arn: deployed(client, branch, arn.removesuffix(":live")),
+        )
+        found = cls(mapping, feeding, told)
+        found._thread = threading.Thread(target=found._feed, args=(tuple(names),), name="feeder", daemon=True)
+        found._thread.start()
+        return found
+
+    @property
+    def tally(self) -> Tally:
+        """Of the mapping."""
+        return self.mapping.tally
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """See `EventSourceMapping`."""
+        self.mapping.stop(seconds)
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def drained(self, since: float, quiet_seconds: float = 1.0) -> bool:
+        """Whether the mapping is, and everything that was deferred was taken."""
+        return self.mapping.drained(since, quiet_seconds) and not self.deferred()
+
+    def deferred(self) -> bool:
+        """Whether something is."""
+        return any(True for branch in self.feeder.functions for _ in self.feeder.store.places(branch))
+
+    def check(self) -> None:
+        """See `EventSourceMapping`."""
+        self.mapping.check()
+
+    def _feed(self, names: Sequence[str]) -> None:
+        while not self._stopping.wait(FEED_SECONDS):
+            for branch in names:
+                try:
+                    self._note(self.feeder.run(branch, Deadline.of(_Context())))
+                except (DistributaryError, *AwsError) as error:
+                    self._say(f"{branch}: deferred changes: {error}")
+
+    def _note(self, fed: Fed) -> None:
+        self.parked += fed.parked
+        for cause, many in fed.left.items():
+            self._say(f"{fed.branch}: deferred: left: {many}: {cause}")
+        if fed.parked:
+            self.told(f"{fed.branch}: deferred: parked: {fed.parked}")
+
+    def _say(self, line: str) -> None:
+        """Once: a run says it again and again."""
+        if line not in self._said:
+            self._said.add(line)
+            self.told(line)
+
+
+class _Context:
+    """The time that a run has."""
+
+    aws_request_id = ""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """See `Context`."""
+        return 10_000
+
+
+__all__ = ["TRUNK", "Trunk"]
