@@ -47,9 +47,10 @@ def feed(world):
 
 def deferring(world):
     """The newest change comes again, and is deferred again, whatever becomes of the breaker."""
-    state(world, State.PAUSED)
+    world.breakers().pause(world.name)
+    world.environments = [world.breakers() for _ in world.environments]
     deliver(world)
-    state(world, State.TRIAL)
+    world.breakers().resume(world.name)
 
 
 BEFORE = {
@@ -111,6 +112,27 @@ def test_a_message_is_sent_once_whoever_defers_and_feeds_at_once():
     before = [put(10), deliver]
     for actors in ([feed, feed], [live, feed]):
         play_every(race(TrunkedWelcome, before, actors), deep(1))
+
+
+def defer_both(world):
+    """The newest changes of both items, in one batch."""
+    state(world, State.OPEN)
+    assert world.function(world.records[-2:]) is None
+    state(world, State.CLOSED)
+
+
+def half(world):
+    """A run while the sink takes only one of the items."""
+    world.of_one_item = world.down = True
+    feed(world)
+    world.down = False
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("actor", [feed, deferring])
+def test_what_a_run_leaves_of_an_object_is_given_by_another(actor):
+    before = [put(10, "i1"), put(20), defer_both]
+    play_every(race(TrunkedMirror, before, [half, actor]), deep(1))
 
 
 SAMPLE = {"derive": 40, "index": 60, "mirror": 60, "archive": 60, "welcome": 60}
