@@ -35,7 +35,7 @@ from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import build, reconciler
 from distributary.dynamodb.client import clients
 from distributary.feed.give import Giver
-from distributary.feed.invoke import Feed
+from distributary.feed.invoke import Feed, body_of
 from distributary.feed.snapshot import Table
 from distributary.feed.sources import Scan
 from distributary.index import Entity as Indexed
@@ -133,7 +133,7 @@ class Environments:
             deployed = self._idle.pop()
         except IndexError:
             deployed = self._deploy()
-        answer = consume(json.loads(json.dumps(event)), Context(), deployed)
+        answer = consume(json.loads(body_of(event)), Context(), deployed)
         self._idle.append(deployed)
         return answer
 

@@ -199,6 +199,7 @@ def doctor(
         str, typer.Argument(metavar="TABLE", help="The source table; with --stack it may be left out.")
     ] = "",
     derive: Annotated[bool, typer.Option("--derive", help="Examine derived tables, not a replica.")] = False,
+    index: Annotated[bool, typer.Option("--index", help="Examine the indexes' declarations, not a replica.")] = False,
     stack: StackName = None,
     region: Region = None,
     endpoint_url: Endpoint = None,
@@ -215,18 +216,26 @@ def doctor(
     """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing.
 
     With --derive: whether the rows of derived tables were written as the views are declared.
+    With --index: the same of documents.
     """
+    if derive and index:
+        raise UsageFault("--derive and --index exclude each other: give one of them")
+    if index:
+        from distributary.index import doctor as indexed
+
+        where = Where(stack, table or None, endpoint_url, region, parameter, declared)
+        told = Feed(stack_of(context, where).function("index").invoke).ask({"declarations": {}}, "declarations")
+        return examined(list(indexed.examine_declarations(told, _placed(stack, table))), as_json)
     if derive:
         target = stack_of(context, Where(stack, table or None, endpoint_url, region, parameter, declared)).function(
             "derive"
         )
-        place = f"--stack {stack}" if stack else f"--table {table}"
         told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
-        return examined(list(derived.examine(told, place)), as_json)
+        return examined(list(derived.examine(told, _placed(stack, table))), as_json)
     if stack is not None or parameter or declared:
-        raise UsageFault("--stack, --parameter and --declared are for --derive: give it as well")
+        raise UsageFault("--stack, --parameter and --declared are for --derive and --index: give one of them")
     if not table:
-        raise UsageFault("give TABLE, the source; for derived tables give --derive")
+        raise UsageFault("give TABLE, the source; for derived tables give --derive, for indexes --index")
     from distributary.replicate.doctor import command
 
     options = command.Options(
@@ -243,6 +252,10 @@ def doctor(
     with projects.declarations(projects.find(context.obj), "replicate"):
         findings = list(command.examine(options))
     return examined(findings, as_json)
+
+
+def _placed(stack: str | None, table: str) -> str:
+    return f"--stack {stack}" if stack else f"--table {table}"
 
 
 def examined(findings: Sequence[Finding], as_json: bool) -> int:

@@ -27,6 +27,9 @@ from cli import (
     trunk,
 )
 from cli.errors import DeclarationFaults, UsageFault
+from cli.monthly import command as monthly
+from cli.status import command as seeing
+from cli.trace import command as tracing
 from distributary import __version__
 from distributary.consumer.aws import how_to_reach
 from distributary.errors import ConfigError, DistributaryError
@@ -42,12 +45,15 @@ app.command()(running.attach)
 app.command()(invoking.invoke)
 app.command()(running.demo)
 app.command()(declared.views)
+app.command()(monthly.costs)
 app.command()(declared.preview)
 app.command("event")(events.event)
 app.add_typer(indexing.app, name="index")
 app.add_typer(deployed.verify, name="verify")
 app.add_typer(archive.app, name="archive")
 app.command()(deployed.doctor)
+app.command()(seeing.status)
+app.command()(tracing.trace)
 app.command()(erasing.erase)
 app.command()(feeding.backfill)
 app.command()(rebuilding.rebuild)
@@ -56,7 +62,6 @@ app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
 app.command()(trunk.pause)
 app.command()(trunk.resume)
-app.command()(trunk.status)
 
 
 def _version(wanted: bool) -> None:

@@ -189,8 +189,8 @@ def redrive(
         deferred_again(found, chosen.bucket, list(of_trunk), result)
     if result.unclaimed:
         print(
-            f"{result.unclaimed} of welcome were made more than ClaimDays ago: claims of rules that send again are "
-            "forgotten by then, so it cannot be excluded that one of these messages was sent twice",
+            f"{result.unclaimed} of welcome were made longer ago than claims of rules that send again are kept "
+            "(ClaimDays), so it cannot be excluded that one of these messages was sent twice",
             file=sys.stderr,
         )
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)

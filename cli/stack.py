@@ -15,6 +15,7 @@ from distributary.errors import ConfigError
 from distributary.feed.invoke import deployed
 from distributary.readers.parked import BRANCHES
 from distributary.stream.keys import table_of
+from distributary.welcome.settings import claims_kept_days
 
 Clients = Callable[[str], Any]
 """A client of a service."""
@@ -70,7 +71,8 @@ class Stack:
     @property
     def claim_days(self) -> int:
         """For how long welcome remembers what a rule that sends again has sent."""
-        return int(self.function("welcome").environment.get("CLAIM_DAYS", "30"))
+        environment = self.function("welcome").environment
+        return claims_kept_days(int(environment.get("CLAIM_DAYS", "30")), int(environment.get("PARKING_DAYS", "0")))
 
     @property
     def functions(self) -> Mapping[str, "Function"]:
@@ -120,6 +122,11 @@ class Function:
         """The functions that write the branch's sink: itself, and the trunk if that carries it."""
         carried = self.trunk is not None and self.branch in self.trunk.carries
         return (self, self.trunk) if carried and self.trunk is not None else (self,)
+
+    @property
+    def log_group(self) -> str:
+        """Empty for a function of this machine."""
+        return str(self._configuration.get("LoggingConfig", {}).get("LogGroup", ""))
 
     @property
     def timeout(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from deploy import peers, regions
 from deploy.artifact import Artifact
 from deploy.deployed import Deployed
-from deploy.template import ALIAS, BRANCHES, CATALOGUE, METRIC_MATH, Template
+from deploy.template import ALIAS, BRANCHES, METRIC_MATH, REFUSED, Template
 from local.aws import Aws
 from local.emulators import embedded
 from local.errors import LocalError
@@ -112,21 +112,21 @@ def restricted(aws: Aws) -> dict[str, Any]:
 
 
 def emulable(template: Path) -> None:
-    """Takes out of a built template what the emulator refuses: alarms on metric math, and Glue's catalogue."""
+    """Takes out of a built template what the emulator refuses: alarms on metric math, Glue's tables, saved queries."""
     document = dict(Template.read(template).document)
     found = document["Resources"].items()
     resources = {
         name: each
         for name, each in found
-        if METRIC_MATH not in each.get("Properties", {}) and not each["Type"].startswith(CATALOGUE)
+        if METRIC_MATH not in each.get("Properties", {}) and not each["Type"].startswith(REFUSED)
     }
     template.write_text(json.dumps({**document, "Resources": resources}))
 
 
 def deploy(environment: Mapping[str, str], built: Path, given: Mapping[str, Any], stack: str = STACK) -> None:
-    """Deploys what was built, in the environment's region."""
+    """Deploys what was built, in the environment's region; without the dashboard, which names what was taken out."""
     emulable(built / "template.yaml")
-    overrides = [f"{name}={value}" for name, value in given.items()]
+    overrides = [f"{name}={value}" for name, value in {**given, "ShowDashboard": "false"}.items()]
     sam(
         environment,
         "deploy",

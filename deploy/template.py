@@ -20,8 +20,8 @@ MORE = ("Second", "Third", "Fourth")
 METRIC_MATH = "Metrics"
 """The property of alarms on several metrics, which the emulator refuses."""
 
-CATALOGUE = "AWS::Glue::"
-"""How the types begin of what only Athena reads, which the emulator refuses as well."""
+REFUSED = ("AWS::Glue::", "AWS::Logs::QueryDefinition")
+"""How the types begin that the emulator refuses as well: what only Athena reads, and saved queries."""
 
 
 @dataclass(frozen=True, slots=True)

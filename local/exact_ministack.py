@@ -1,8 +1,9 @@
-"""ministack, run as it is but for four faults of its DynamoDB.
+"""ministack, run as it is but for five faults of its DynamoDB.
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
 would overwrite any content. It finds an item by a number in its key only in one spelling of that number. It knows
-no table by its ARN. And its TTL deletes without a stream record. Its distributed maps are those of `map_runs.py`. With
+no table by its ARN. Its TTL deletes without a stream record. And it counts the items of a table anew at each write, so
+that a write takes the longer the more there are. Its distributed maps are those of `map_runs.py`. With
 OUTBOX in its environment, it writes each mail that it takes into that folder.
 """
 
@@ -18,6 +19,7 @@ from local import expiry, map_runs, outbox
 
 _comparable = dynamodb._ddb_comparable
 _key_value = dynamodb._extract_key_val
+_count = dynamodb._update_counts
 
 
 def comparable(value: Any) -> tuple[str, Any]:
@@ -54,11 +56,35 @@ def by_arn(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return run
 
 
+def not_counted(table: Any) -> None:
+    """In place of what counts all items of a table after each action of each write."""
+
+
+def counted(describe: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """What describes a table by its name or in a request, which is when its items are counted."""
+
+    def run(asked: Any) -> Any:
+        name = dynamodb._normalize_table_name(asked.get("TableName") or "") if isinstance(asked, dict) else asked
+        if table := dynamodb._tables.get(name):
+            _count(table)
+        return describe(asked)
+
+    return run
+
+
+def count_when_asked() -> None:
+    """Has ministack count the items of a table when somebody asks how many there are."""
+    dynamodb._update_counts = not_counted
+    for described in ("_table_description", "_create_backup"):
+        setattr(dynamodb, described, counted(getattr(dynamodb, described)))
+
+
 if __name__ == "__main__":
     dynamodb._ddb_comparable = comparable
     dynamodb._extract_key_val = key_value
     for operation in ("_batch_get_item", "_describe_table", "_get_item", "_query", "_scan"):
         setattr(dynamodb, operation, by_arn(getattr(dynamodb, operation)))
+    count_when_asked()
     expiry.install()
     map_runs.install()
     if folder := os.environ.get("OUTBOX"):

@@ -41,6 +41,8 @@ class State:
     def __init__(self, path: Path | None, task: Mapping[str, Any]) -> None:
         self._path, self._lock = path, Lock()
         self._content: dict[str, Any] = {"task": dict(task), "segments": {}}
+        if path is not None and not path.parent.is_dir():
+            raise ConfigError(f"--state {path}: there is no folder {path.parent}; create it, or name another file")
         if path is not None and path.exists():
             self._content = self._read(path, task)
 

@@ -29,12 +29,12 @@ INCREMENTAL: Mapping[str, Any] = {
 }
 
 
-def exported(root: Path, items: Iterable[Any]) -> Path:
+def exported(root: Path, items: Iterable[Any], **summary: Any) -> Path:
     """A full export of these items in two files and an empty one; the folder of its manifests."""
     found = list(items)
     half = len(found) // 2
     parts = [[{"Item": item} for item in part] for part in (found[:half], found[half:], [])]
-    return written(root, parts, FULL, f"AWSDynamoDB/{ID}/data")
+    return written(root, parts, {**FULL, **summary}, f"AWSDynamoDB/{ID}/data")
 
 
 def exported_changes(root: Path, lines: Sequence[Any], **summary: Any) -> Path:

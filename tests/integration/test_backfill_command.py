@@ -227,3 +227,10 @@ def test_a_state_file_of_something_else_is_refused(town, tmp_path, capsys, conte
     assert run(town, "--state", str(path)) == 2
     assert "name another file" in capsys.readouterr().err
     assert path.read_text() == content
+
+
+def test_a_state_file_that_cannot_be_kept_is_refused_before_an_item_is_given(town, tmp_path, capsys):
+    path = tmp_path / "nowhere" / "state.json"
+    assert run(town, "--state", str(path)) == 2
+    assert f"--state {path}: there is no folder {path.parent}; create it, or name" in capsys.readouterr().err
+    assert town.rows() == (0, 0)

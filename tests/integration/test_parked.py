@@ -243,7 +243,10 @@ def test_a_message_whose_claim_may_be_forgotten_is_said_to_be(town, capsys, monk
     town.park(record(1), branch="welcome")
     monkeypatch.setattr("cli.parking.datetime", Later)
     assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
-    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
+    assert (
+        "1 of welcome were made longer ago than claims of rules that send again are kept (ClaimDays), so it"
+        in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("says_when", [True, False])
@@ -266,7 +269,10 @@ def test_a_failed_redrive_makes_no_parked_message_younger(town, capsys, monkeypa
     assert town.run("redrive", "--branch", "welcome") == 1
     town.welcome.default = APPLIED
     assert town.run("redrive", "--branch", "welcome", "--even-if-old") == 0
-    assert "1 of welcome were made more than ClaimDays ago" in capsys.readouterr().err
+    assert (
+        "1 of welcome were made longer ago than claims of rules that send again are kept (ClaimDays), so it"
+        in capsys.readouterr().err
+    )
 
 
 class Later(datetime):
@@ -416,3 +422,32 @@ def test_a_function_of_another_version_is_said_to_be_one(town, capsys):
     town.functions.functions["derive"] = town._deployment("derive", Ledger(APPLIED))
     assert town.run("redrive") == 2
     assert "derive does not reconcile items" in capsys.readouterr().err
+
+
+WRONG = {
+    "no JSON": b"nonsense",
+    "no text": b"\xff\xfe",
+    "a list": b"[1]",
+    "no parts": b"{}",
+    "no record": json.dumps({"format": 1}).encode(),
+    "a key that is none": b"KEY",
+    "deep": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_an_object_that_is_no_parked_change_is_said_and_stays(town, wrong, capsys):
+    town.put("v")
+    town.park(record(1, user="u"))
+    (name,) = town.objects()
+    kept = json.loads(town.s3.get_object(Bucket=town.bucket, Key=name)["Body"].read())
+    body = json.dumps({**kept, "key": "u"}).encode() if WRONG[wrong] == b"KEY" else WRONG[wrong]
+    town.s3.put_object(Bucket=town.bucket, Key=name, Body=body)
+    town.park(record(2, user="v"))
+    assert town.run("list") == 0
+    assert "the object is no parked change: " in capsys.readouterr().out
+    assert town.run("show") == 0
+    capsys.readouterr()
+    assert town.run("redrive") == 1
+    assert "1 redriven, 1 left" in capsys.readouterr().out
+    assert town.objects() == [name]

@@ -151,3 +151,12 @@ def test_a_state_file_never_holds_what_only_one_request_can_use(town, tmp_path, 
     assert rebuild_in_one("--state", str(state)) == 0
     assert seen
     assert not any("scroll" in each for each in seen)
+
+
+def test_the_doctor_names_the_rebuild_that_is_due_until_it_is_done(town, capsys):
+    assert main(["doctor", "--index", "--stack", "shop"]) == 1
+    assert "distributary rebuild index --view things --stack shop" in capsys.readouterr().out
+    assert rebuild_in_one() == 0
+    capsys.readouterr()
+    assert main(["doctor", "--index", "--stack", "shop"]) == 0
+    assert "of all 1 indexes were written as they are declared" in capsys.readouterr().out

@@ -136,29 +136,6 @@ def test_the_rows_of_a_status_are_those_of_the_trunk_and_of_what_is_left(town):
     assert found[0]["since"] == datetime.fromtimestamp(CREATED + 60, UTC).isoformat()
 
 
-def test_a_status_is_1_while_a_branch_is_not_called_or_something_waits_for_long(town, capsys):
-    fresh = stream_record(1)
-    fresh["dynamodb"]["ApproximateCreationDateTime"] = int(datetime.now(UTC).timestamp()) - 60
-    town.give_up(fresh)
-    assert run("parked", "redrive") == 0
-    capsys.readouterr()
-    assert run("status") == 0
-    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
-        ["derive", "closed"],
-        ["welcome", "closed"],
-        ["archive", "closed"],
-    ]
-    town.breakers.pause("archive")
-    assert run("status", "--json", "-") == 1
-    found = json.loads(capsys.readouterr().out)["branches"]
-    assert [(each["branch"], each["state"], each["deferred"]) for each in found][2] == ("archive", "paused", 1)
-    town.breakers.resume("archive")
-    town.breakers.move("archive", town.breakers.read()["archive"], CLOSED)
-    town.give_up(stream_record(0))
-    assert run("parked", "redrive") == 0
-    assert run("status") == (1 if datetime.now(UTC).timestamp() - 900 > CREATED else 0)
-
-
 def test_what_lambda_gave_up_of_the_trunk_is_listed_and_given_to_each_branch(town, capsys):
     records = [stream_record(1), stream_record(2, user="b")]
     town.give_up(*records)

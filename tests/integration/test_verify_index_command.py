@@ -8,11 +8,13 @@ import boto3
 import pytest
 
 from cli.main import main
+from distributary.index.described import history
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.schema import apply
 from distributary.index.opensearch.target import template
 from indexes import INDEXES
 from tests.contract.world import create_table
+from tests.replaced import replace
 
 (INDEX,) = INDEXES
 
@@ -51,6 +53,18 @@ def test_a_difference_is_1_a_repair_is_0_and_then_all_is_equal(table, status, ca
     assert status("--repair") == 0
     assert status() == 0
     assert "missing 0, dead 0, different 0" in capsys.readouterr().out
+
+
+def test_a_repair_that_leaves_nothing_different_ends_the_rebuild_that_was_due(table, status, emulators):
+    """As functions of two versions noted what they wrote under."""
+    search = connect(emulators.opensearch, "none")
+    for declared in (replace(INDEX, id="OLD#{user_id}"), INDEX):
+        noted = history(search, [declared], 3)
+        noted.due()
+    assert status() == 1
+    assert list(noted.due()) == [INDEX.name]
+    assert status("--repair") == 0
+    assert noted.due() == {}
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,11 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("invoke", "derive", "-e", "no/such.json"), "no/such.json"),
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
-        (("doctor",), "give TABLE, the source; for derived tables give --derive"),
-        (("doctor", "users", "--stack", "shop"), "are for --derive: give it as well"),
+        (("doctor",), "give TABLE, the source; for derived tables give --derive, for indexes --index"),
+        (("doctor", "users", "--stack", "shop"), "are for --derive and --index: give one of them"),
         (("doctor", "--derive", "--endpoint-url", ""), "give --stack NAME"),
+        (("doctor", "--index", "--endpoint-url", ""), "give --stack NAME"),
+        (("doctor", "--index", "--derive", "--stack", "shop"), "--derive and --index exclude each other"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
         (
             ("invoke", "derive", "-e", "events/insert.json", "--declared", "derive=no/such"),

@@ -84,6 +84,38 @@ def test_a_number_in_a_key_finds_its_item_in_any_spelling(endpoints, written):
         assert found.get("Item", {}).get("note") == {"S": written}, spelling
 
 
+def test_a_write_takes_no_longer_in_a_table_of_many_items(endpoints):
+    client = Aws.at_emulator(endpoints.aws, "us-east-1").client("dynamodb")
+    client.create_table(
+        TableName="of-many",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    puts = [{"Put": {"TableName": "of-many", "Item": {"id": {"S": f"again-{n}"}}}} for n in range(100)]
+
+    def least():
+        return min(cpu_of(lambda: client.transact_write_items(TransactItems=puts)) for _ in range(5))
+
+    few, many = least(), 20_000
+    for at in range(0, many, 25):
+        batch = [{"PutRequest": {"Item": {"id": {"S": f"i{n}"}}}} for n in range(at, at + 25)]
+        client.batch_write_item(RequestItems={"of-many": batch})
+    assert least() < 4 * max(few, 0.01)
+    assert client.describe_table(TableName="of-many")["Table"]["ItemCount"] == many + len(puts)
+
+
+def cpu_of(call):
+    """Seconds of a processor that the services take for it."""
+
+    def used():
+        return sum(sum(each.cpu_times()[:2]) for each in psutil.Process().children(recursive=True))
+
+    before = used()
+    call()
+    return used() - before
+
+
 def test_nothing_is_left_running_when_the_block_ends_or_breaks():
     before = children()
     with pytest.raises(ZeroDivisionError):

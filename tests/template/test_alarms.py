@@ -46,12 +46,14 @@ def dimensions(alarm):
     return {each["Name"]: each["Value"] for each in resolved(alarm["Dimensions"], STACK)}
 
 
-def emitted_by(name, template, monkeypatch, capsys, *batch):
+def emitted_by(name, template, monkeypatch, capsys, *batch, first=lambda telemetry: None):
     """What the function's telemetry writes for a batch, in the environment that the template gives it."""
     variables = resolved(template.function(name)["Environment"]["Variables"], STACK)
     for variable in ("POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"):
         monkeypatch.setenv(variable, variables[variable])
-    Telemetry(BRANCHES[name], variables["STACK_NAME"]).batch("request", *batch, 0.0)
+    telemetry = Telemetry(BRANCHES[name], variables["STACK_NAME"])
+    first(telemetry)
+    telemetry.batch("request", *batch, 0.0)
     return next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in line)
 
 
@@ -59,9 +61,10 @@ def emitted_by(name, template, monkeypatch, capsys, *batch):
 def test_every_function_has_each_alarm_wherever_it_is_deployed(name, metric, template):
     resource = template.document["Resources"][f"{name}{metric}Alarm"]
     alarm = resource["Properties"]
-    assert resource["Condition"] == (f"{name}ReadsAlone" if metric == "Silent" else f"{name}Deployed")
+    assert resource["Condition"] == f"{name}Deployed"
     assert (alarm["MetricName"], alarm["Namespace"]) == (NAMES.get(metric, metric), WATCHED[metric])
-    assert alarm["TreatMissingData"] == ("breaching" if metric == "Silent" else "notBreaching")
+    silent = {"Fn::If": [f"{name}ReadsAlone", "breaching", "notBreaching"]}
+    assert alarm["TreatMissingData"] == (silent if metric == "Silent" else "notBreaching")
     assert alarm["AlarmActions"]["Fn::If"][0] == "AlarmTopicGiven"
 
 
@@ -75,6 +78,8 @@ def test_there_are_no_other_alarms(template):
         "DriftErrorsAlarm",
         "IndexPurgeErrorsAlarm",
         "FeedFailedAlarm",
+        "DeriveRebuildDueAlarm",
+        "IndexRebuildDueAlarm",
     }
     more |= {f"{name}DeferredAlarm" for name in BRANCHES} | {f"Trunk{metric}Alarm" for metric in OF_THE_TRUNK}
     more |= {"DeferredErrorsAlarm"}
@@ -89,7 +94,10 @@ def test_the_mapping_of_a_further_table_is_watched_as_the_first_one_is(which, me
     assert own["Condition"] == f"DeriveHas{which}"
     assert dimensions(own["Properties"]) == {"EventSourceMappingUUID": {"Ref": f"Derive{which}Stream"}}
     differing = {key for key in first["Properties"] if first["Properties"][key] != own["Properties"][key]}
-    assert differing == {"AlarmDescription", "Dimensions"}
+    # The first table's mapping rests in the trunk; that of a further one never does.
+    watched = {"TreatMissingData"} if metric == "Silent" else set()
+    assert differing == {"AlarmDescription", "Dimensions"} | watched
+    assert own["Properties"]["TreatMissingData"] == ("breaching" if watched else "notBreaching")
     assert own["Properties"]["AlarmDescription"].startswith(f"derive, {which.lower()} table: ")
 
 
@@ -134,6 +142,16 @@ def test_a_stream_that_is_not_listed_triggers_an_alarm(name, template, monkeypat
     emitted = emitted_by(name, template, monkeypatch, capsys, [Unlisted("e", "e", {}, "")], [end])
     alarm = template.properties(f"{name}UnlistedStreamAlarm")
     assert emitted[alarm["MetricName"]] == [1]
+    assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
+
+
+@pytest.mark.parametrize("name", ["Derive", "Index"])
+def test_a_rebuild_that_is_due_triggers_an_alarm(name, template, monkeypatch, capsys):
+    emitted = emitted_by(name, template, monkeypatch, capsys, [], [], first=Telemetry.rebuild_due)
+    alarm = template.properties(f"{name}RebuildDueAlarm")
+    assert emitted[alarm["MetricName"]] == [1]
+    assert (alarm["Namespace"], alarm["TreatMissingData"]) == ("Distributary", "notBreaching")
+    assert template.document["Resources"][f"{name}RebuildDueAlarm"]["Condition"] == f"{name}Deployed"
     assert dimensions(alarm) == {dimension: emitted[dimension] for dimension in dimensions(alarm)}
 
 

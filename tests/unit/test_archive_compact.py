@@ -279,10 +279,13 @@ DAMAGES = {
     "truncated": (cut, r":\d: the file is damaged: Compressed file ended"),
     "emptied": (lambda _: b"", r": the file is empty"),
     "not compressed": (gzip.decompress, ":1: the file is damaged: Not a gzipped file"),
-    "no JSON": (second_line(b"{"), ":2: this is no line of an archive: JSONDecodeError"),
-    "no line": (second_line(b"{}"), ":2: this is no line of an archive: KeyError"),
-    "no object": (second_line(b"[]"), ":2: this is no line of an archive: TypeError"),
-    "no old image": (second_line(json.dumps(GOOD).encode()), ":2: .*the images are not those of its EventName"),
+    "no JSON": (second_line(b"{"), ":2: this is no line of an archive: it is no JSON: unexpected end of data"),
+    "no line": (second_line(b"{}"), ":2: this is no line of an archive: it has no 'Metadata'$"),
+    "no object": (second_line(b"[]"), ":2: this is no line of an archive: something in it has another type$"),
+    "no old image": (
+        second_line(json.dumps(GOOD).encode()),
+        ":2: this is no line of an archive: the images are not those of its EventName$",
+    ),
     "no number": (second_line(json.dumps(GOOD).replace('"N": "1"', '"N": "x"').encode()), ":2: .*invalid literal"),
 }
 

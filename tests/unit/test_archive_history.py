@@ -1,5 +1,6 @@
 """An item as it was at a moment, from an archive that holds its changes in no order and more than once."""
 
+import gzip
 import random
 
 import pytest
@@ -87,3 +88,27 @@ def test_a_second_generation_follows_the_first_whatever_its_numbers():
 def test_a_table_without_an_archive_is_named():
     with pytest.raises(ConfigError, match=r"s3://archive/users/AWSDynamoDB/data: there is no archive of users"):
         life(Archive(Bucket(S3("archive"), "archive", ""), "users"), KEY, at(0))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"nonsense\n", "this is no line of an archive: it is no JSON: "),
+        (b'{"Keys":{"user_id":{"S":"u-1"}}}\n', "this is no line of an archive: it has no 'Metadata'"),
+    ],
+    ids=["no JSON", "no change"],
+)
+def test_a_damaged_line_is_named_wherever_it_is(line, says):
+    archive = lived()
+    s3 = archive.place.s3
+    name = sorted(s3.state)[1]
+    whole = gzip.decompress(s3.state[name])
+    s3.state[name] = gzip.compress(whole + line)
+    number = len(whole.splitlines()) + 1
+    with pytest.raises(ConfigError, match=rf"{name}:{number}: {says}"):
+        life(archive, KEY, at(9000))
+
+
+def test_a_key_of_another_table_is_refused():
+    with pytest.raises(ConfigError, match=r"\.json\.gz:1: the key of users is user_id, and id was given"):
+        life(lived(), {"id": {"S": "u-1"}}, at(9000))

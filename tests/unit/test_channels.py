@@ -204,3 +204,40 @@ def test_an_entry_that_is_refused_inside_an_answer_is_refused(code, meaning):
     with pytest.raises(meaning) as caught:
         sender.send(MESSAGE)
     assert "ada@" not in str(caught.value)
+
+
+EVENT = "0123456789abcdef0123456789abcdef"
+
+
+def test_ses_tags_a_message_with_the_event_that_it_is_about():
+    channel, service = connected(Ses, {"MessageId": "m-1"})
+    channel.send(replace(MESSAGE, event=EVENT))
+    tags = service.asked[0][1]["EmailTags"]
+    assert {each["Name"]: each["Value"] for each in tags} == {"distributary_event": EVENT, "kind": "welcome"}
+
+
+@pytest.mark.parametrize("event", ["", "a b", "ä", "x" * 257])
+def test_an_event_that_ses_would_refuse_as_a_tag_is_left_out(event):
+    channel, service = connected(Ses, {"MessageId": "m-1"})
+    channel.send(replace(MESSAGE, event=event, tags={}))
+    assert "EmailTags" not in service.asked[0][1]
+
+
+def test_a_tag_of_the_rule_with_the_same_name_is_the_rules():
+    channel, service = connected(Ses, {"MessageId": "m-1"})
+    channel.send(replace(MESSAGE, event=EVENT, tags={"distributary_event": "own"}))
+    assert service.asked[0][1]["EmailTags"] == [{"Name": "distributary_event", "Value": "own"}]
+
+
+def test_a_topic_gets_the_event_as_an_attribute():
+    channel, service = connected(Topic, {"MessageId": "m-1"})
+    channel.send(replace(MESSAGE, event=EVENT))
+    attribute = {"DataType": "String", "StringValue": EVENT}
+    assert service.asked[0][1]["MessageAttributes"] == {"distributary_event": attribute}
+
+
+def test_an_event_on_the_bus_names_the_change():
+    channel, service = connected(EventBridge, {"Entries": [{"EventId": "e-1"}]})
+    channel.send(replace(MESSAGE, event=EVENT))
+    (entry,) = service.asked[0][1]["Entries"]
+    assert json.loads(entry["Detail"])["event"] == EVENT

@@ -13,6 +13,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.errors import ConfigError, Unavailable
 from distributary.feed import part as parts
+from distributary.feed.invoke import body_of
 from distributary.feed.part import OTHERS, Feeding
 from distributary.feed.settings import FeedSettings
 from distributary.feed.task import Task
@@ -374,6 +375,15 @@ def test_an_archive_says_which_items_to_read_and_for_which_changes(world):
     assert items(answers) == 0
 
 
+def test_an_archive_of_another_key_is_named_before_an_item_is_given(world):
+    world.s3 = archives.bucket([[change(1, user="u")]])
+    stream = "arn:aws:dynamodb:eu-west-1:123456789012:table/users/stream/2026-11-20T09:12:44.017"
+    world.feeding = replace(world.feeding, settings=replace(world.feeding.settings, derive_streams={stream: 0}))
+    task = Task(function="derive", table="users", keys=("pk", "sk"), archive="s3://archive")
+    with pytest.raises(ConfigError, match=r"\.json\.gz:1: its key is user_id: this is another table's"):
+        world.run(task)
+
+
 class Swept:
     """A function whose sweep has so many pages; `broken` answers are lost behind the page, by their place."""
 
@@ -425,3 +435,17 @@ def test_a_sweep_removes_what_a_view_left_that_is_declared_no_more(world):
         answers, _ = world.run(replace(TASK, sweep=part, segments=2))
         assert all(not each["swept"]["left"] for each in answers)
     assert world.town.service.state["derived"].keys() & {("SALES#mon", "TOTAL")} == set()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"Records": [{"dynamodb": {"NewImage": {"n": {"N": "1"}, "t": {"S": "\u20ac \u2028"}, "b": {"B": "AP8="}}}}]},
+        {"Records": [{"n": 10**30, "f": 1795815955.0, "e": 1e22}]},
+        {"distributary": {"reconcile": [{"key": {"id": {"S": "a"}}}]}},
+        {"distributary": {"replay": [{"n": float("inf")}]}},
+    ],
+    ids=["records", "a number of 31 digits", "a command", "infinity"],
+)
+def test_the_text_of_an_event_is_read_as_the_event(event):
+    assert json.loads(body_of(event)) == event

@@ -10,7 +10,7 @@ from distributary.consumer.sweep import NOTHING, Done
 from distributary.errors import Unavailable
 from distributary.index import Entity, Field, Index
 from distributary.index.described import described, history
-from distributary.index.doctor import examine
+from distributary.index.doctor import examine, examine_declarations
 from distributary.index.factory import build, rebuilder, reconciler
 from distributary.index.opensearch.bindings import IndexBindings, read
 from distributary.index.opensearch.bulk_errors import Refused
@@ -305,3 +305,61 @@ def test_whatever_a_document_depends_on_is_described(other):
 def test_what_means_the_same_is_described_alike():
     full = replace(OLD, since=1, fields={name: Field(mapping=each, of=name) for name, each in FIELDS.items()})
     assert of(full) == of(OLD)
+
+
+def test_the_generic_doctor_names_each_index_that_needs_a_rebuild(engine):
+    Function(engine, OLD).batch()
+    function = Function(engine, NEW)
+    (found,) = examine_declarations(function.declarations(), "--stack shop")
+    assert (found.check, found.level) == ("declarations", Level.FAULT)
+    assert "documents of index 'users' were written under another declaration (" in found.found
+    assert "user.of.where" in found.found
+    assert found.fix == "distributary rebuild index --view users --stack shop"
+    function.rebuilt()
+    (found,) = examine_declarations(function.declarations(), "--stack shop")
+    assert found.level is Level.OK
+    assert "of all 1 indexes" in found.found
+
+
+def repair(engine):
+    found = history(engine, [NEW], 0)
+    found.repaired(found.written())
+
+
+def test_a_repair_that_left_nothing_different_ends_what_was_due(engine):
+    Function(engine, OLD).batch()
+    assert Function(engine, NEW).says()
+    repair(engine)
+    assert engine.kept() == of(NEW)
+    assert not Function(engine, NEW).says()
+
+
+def test_a_repair_to_what_no_function_has_written_under_is_not_noted(engine):
+    """The functions write what is deployed, whatever the folder of the command declares."""
+    Function(engine, OLD).batch()
+    repair(engine)
+    assert engine.kept() == of(OLD)
+
+
+def test_a_version_that_began_during_a_repair_stays_due(engine):
+    Function(engine, OTHER).batch()
+    Function(engine, NEW).batch()
+    found = history(engine, [NEW], 0)
+    seen = found.written()
+    Function(engine, OLD).batch()
+    found.repaired(seen)
+    assert engine.kept() == of(OTHER, OLD)
+    assert Function(engine, NEW).says()
+
+
+def repairing():
+    engine = written()
+    Function(engine, NEW).batch()
+    return engine
+
+
+def test_another_version_s_first_batch_and_a_repair_s_note_into_each_other():
+    for outer, inner in ((first_of(OLD), repair), (repair, first_of(OLD))):
+        for engine in interleavings(repairing, outer, inner):
+            assert of(OLD)[0] in engine.kept()
+            assert Function(engine, OLD).says()

@@ -461,6 +461,8 @@ def test_a_conflict_is_one_object_with_both_sides_their_result_and_the_rule(worl
         world.carry(US, since=0)
         world.carry(EU, since=0)
     (body,) = objects(world)
+    assert body["events"], "it names the change that met it"
+    assert set(body["events"]) <= {each["eventID"] for region in (US, EU) for each in world.tables.records_of(region)}
     assert "sentinel" not in "".join(world.s3.state)
     assert (body["rule"], body["key"]) == ("rule", {"id": text("x")})
     assert {side["region"]: side["item"]["value"] for side in body["sides"]} == {

@@ -207,6 +207,8 @@ def test_a_conflict_is_one_object_with_both_sides_winner_and_rule(world):
     (body,) = [json.loads(each) for each in world.s3.state.values()]
     (name,) = world.s3.state
     assert name.startswith("conflicts/")
+    assert body["events"], "it names the change that met it"
+    assert set(body["events"]) <= {each["eventID"] for region in (US, EU) for each in world.tables.records_of(region)}
     assert "sentinel" not in name
     assert body["rule"] == "rule"
     assert body["key"] == {"id": {"S": "x"}}

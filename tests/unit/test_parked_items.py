@@ -67,6 +67,16 @@ def test_objects_of_0_1_and_records_that_are_no_change_are_read(s3):
     assert parked.find({"user_id": {"S": "u-2"}}).cause == "no change"
 
 
+@pytest.mark.parametrize("wrong", [b"nonsense", b"[1]", b"{}", b"[" * 100_000], ids=["text", "list", "empty", "deep"])
+@pytest.mark.parametrize("unread", [False, True], ids=["of an item", "of none"])
+def test_an_object_that_is_no_parked_change_ends_no_verification(s3, wrong, unread):
+    park(s3, Undecodable("e-1", "", {}, "no keys") if unread else change(1))
+    (name,) = s3.state
+    s3.state[name] = wrong
+    found = listed(s3).find(KEY)
+    assert (found is None) if unread else found.cause.startswith("the object is no parked change: ")
+
+
 def test_a_bucket_that_cannot_be_read_is_named_with_what_to_do(s3, monkeypatch):
     with pytest.raises(ConfigError, match="--parking other: NoSuchBucket; correct its name, or allow s3:ListBucket"):
         ParkedItems.of(s3, "other", "derive", "users")

@@ -45,6 +45,7 @@ GOOD = {
         **EVERYWHERE,
         "CLAIM_TABLE": "claims",
         "CLAIM_DAYS": "30",
+        "PARKING_DAYS": "60",
         "MAX_AGE_SECONDS": "3600",
         "EVENT_NAMES": "INSERT,MODIFY",
         "SEND_RATE": "14",
@@ -94,6 +95,7 @@ BAD = {
     "MARKER_DAYS": ["0", "1", "3651"],
     "CLAIM_TABLE": ["a"],
     "CLAIM_DAYS": ["0", "1", "x"],
+    "PARKING_DAYS": ["0", "3651", "x"],
     "MAX_AGE_SECONDS": ["59", "86401", "1h"],
     "SENDER": ["hello", "Hello <hello@example.com>", "a@b@c", "a b@example.com", "a@example.com\r\nBcc: x@y.zz"],
     "EVENT_NAMES": ["insert", "INSERT, MODIFY", "UPDATE", ","],
@@ -120,6 +122,7 @@ BAD = {
 }
 
 OPTIONAL = {
+    "PARKING_DAYS",
     "STREAMS",
     "SOURCES",
     "RECONCILE_READ_UNITS",
@@ -251,3 +254,12 @@ def test_replicate_refuses_to_write_onto_its_own_source(changed, refused):
         return
     with pytest.raises(ConfigError, match="users' in us-east-1 is the source itself"):
         ReplicateSettings.load(environment)
+
+
+@pytest.mark.parametrize(
+    ("claims", "parking", "kept"), [("30", "30", 31), ("30", "29", 30), ("90", "30", 90), ("2", "", 2)]
+)
+def test_a_claim_outlives_the_parked_record_that_it_guards(claims, parking, kept):
+    """A record is parked up to a day after its claim was made: for so long the stream delivers it."""
+    given = {**GOOD[WelcomeSettings], "CLAIM_DAYS": claims, "PARKING_DAYS": parking}
+    assert WelcomeSettings.load(given).claims_kept_days == kept

@@ -6,7 +6,7 @@ import pytest
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
-from distributary.consumer.telemetry import Telemetry
+from distributary.consumer.telemetry import NAMED, Telemetry
 from distributary.errors import Rejected, Unavailable
 from distributary.stream.change import Undecodable
 from tests.fakes.streaming import CREATED
@@ -145,3 +145,25 @@ def test_no_line_holds_an_item_s_content(batch):
     metrics, logs = batch(some(2), [PARKED, FAILED])
     assert "secret" not in json.dumps([metrics, logs])
     assert "attribute 'email'" in json.dumps(logs)
+
+
+def test_each_other_cause_names_the_first_changes_that_have_it(batch):
+    _, logs = batch(some(NAMED + 3), [FAILED] * (NAMED + 3))
+    (line,) = logs
+    assert line["event_ids"] == [each.event_id for each in some(NAMED)]
+    assert line["changes"] == NAMED + 3
+
+
+def test_a_command_has_no_ids_of_events(capsys, service):
+    Telemetry("derive").commanded("Reconciled", "request-1", [FAILED])
+    (line,) = [json.loads(each) for each in capsys.readouterr().out.splitlines() if "_aws" not in each]
+    assert "event_ids" not in line
+
+
+def test_at_the_level_debug_each_change_has_a_line_with_its_id(batch, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
+    _, logs = batch(some(2), [APPLIED, SUPERSEDED])
+    assert [(line["event_id"], line["outcome"]) for line in logs] == [
+        (f"{0:032x}", "Applied"),
+        (f"{1:032x}", "Superseded"),
+    ]

@@ -1,6 +1,7 @@
 """`distributary verify derive`, put together as an operator runs it, over fakes."""
 
 import sys
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -157,9 +158,20 @@ def test_the_least_and_the_most_of_each_option_are_taken(service, monkeypatch, c
 
 def test_a_full_export_is_read_in_place_of_the_scan(service, monkeypatch, tmp_path):
     declare(monkeypatch, ALL, BY_STATUS)
-    exported(tmp_path, service.state["users"].values())
+    exported(tmp_path, service.state["users"].values(), tableArn="arn:aws:dynamodb:us-east-1:123456789012:table/users")
     scans, scan = [], service.scan
     monkeypatch.setattr(service, "scan", lambda **given: scans.append(given["TableName"]) or scan(**given))
     report = run(options(export=str(tmp_path)))
     assert (report.equal, report["items"]) == (True, len(USERS))
     assert set(scans) == {"derived", "ledger"}
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_an_export_of_another_table_is_refused_before_anything_is_compared(service, monkeypatch, tmp_path, repair):
+    """Its items have the same key attributes: each would be taken for one of this table's."""
+    declare(monkeypatch, ALL, BY_STATUS)
+    exported(tmp_path, service.state["users"].values())
+    kept = deepcopy(service.state["derived"])
+    with pytest.raises(ConfigError, match=r"manifest-summary\.json: the export is of ProductCatalog, not of users"):
+        run(options(export=str(tmp_path), repair=repair))
+    assert service.state["derived"] == kept

@@ -338,3 +338,10 @@ def test_a_message_of_which_nobody_knows_is_counted(capsys):
     )
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [each["Unknown"] for each in metrics] == [[1]]
+
+
+def test_a_message_names_the_change_that_it_is_about():
+    office, new = Office(), change(0, new=user())
+    branch = office.branch()
+    plans = [branch._plan(rule, new) for rule in branch.rules]
+    assert [plan.message.event for plan in plans] == [new.event_id]

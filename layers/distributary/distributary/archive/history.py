@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from distributary.archive.line import key_text
+from distributary.errors import ConfigError
 from distributary.readers.archive import Archive, ArchivedChange, Position
 from distributary.stream.codec import Typed
 from distributary.verify.progress import Progress, silent
@@ -65,12 +66,20 @@ def life(archive: Archive, keys: Mapping[str, Typed], moment: int, progress: Pro
 
 
 def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) -> Iterator[ArchivedChange]:
-    """A line is only read as JSON if it may be of the item: most are of others."""
+    """A line is only read as a change if it may be of the item, or is the first of its object: most are of others."""
     text = key_text(keys)
     wanted, sought = json.loads(text), b'"Keys":' + text
     for name in archive.objects():
         for number, line in archive.lines(name):
-            if sought in line and (change := archive.read(name, number, line)).keys == wanted:
+            if number > 1 and sought not in line:
+                archive.check(name, number, line)
+                continue
+            change = archive.read(name, number, line)
+            if change.keys.keys() != wanted.keys():
+                own, given = ", ".join(change.keys), ", ".join(wanted)
+                where = f"{archive.place.shown(name)}:{number}"
+                raise ConfigError(f"{where}: the key of {archive.table} is {own}, and {given} was given")
+            if change.keys == wanted:
                 yield change
         progress("objects", 1)
 

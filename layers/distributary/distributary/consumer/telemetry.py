@@ -1,7 +1,8 @@
 """Metrics and log lines of a batch. The metrics add up, and no log line contains an item's data."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from logging import DEBUG
 from operator import attrgetter
 from threading import Lock
 from typing import Any
@@ -11,6 +12,9 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from distributary.consumer.outcome import Outcome, Status
 from distributary.stream.change import Change, Origin, Undecodable, Unlisted
+
+NAMED = 20
+"""Of the changes with one cause, those whose ids the log has."""
 
 _DUE = {
     "derive": "`distributary doctor --derive`, which names what to run",
@@ -80,7 +84,10 @@ class Telemetry:
         self._logger.set_correlation_id(request_id)
         if counts[Status.PARKED]:
             self._parked(entries, ends)
-        self._causes({end: many for end, many in tally.items() if end.status is not Status.PARKED})
+        if any(end.cause for end in tally):
+            self._causes({end: many for end, many in tally.items() if end.status is not Status.PARKED}, entries, ends)
+        if self._logger.log_level <= DEBUG:
+            self._each(entries, ends)
 
     def _parked(self, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome]) -> None:
         for entry, end in zip(entries, ends, strict=True):
@@ -94,7 +101,7 @@ class Telemetry:
         self._metrics.add_metric(name=metric, unit=MetricUnit.Count, value=len(ends))
         self._metrics.flush_metrics()
         self._logger.set_correlation_id(request_id)
-        self._causes(Counter(ends))
+        self._causes(Counter(ends), (), ())
 
     def fed(self, done: int, backlog: int, age: float, left: Sequence[Outcome] = ()) -> None:
         """Fed and DeferredBacklog (counts of changes) and DeferredAge (seconds since the oldest of these was made) of
@@ -104,12 +111,28 @@ class Telemetry:
         self._metrics.add_metric(name="DeferredBacklog", unit=MetricUnit.Count, value=backlog)
         self._metrics.add_metric(name="DeferredAge", unit=MetricUnit.Seconds, value=age)
         self._metrics.flush_metrics()
-        self._causes(Counter(left))
+        self._causes(Counter(left), (), ())
 
-    def _causes(self, tally: Mapping[Outcome, int]) -> None:
+    def _causes(
+        self,
+        tally: Mapping[Outcome, int],
+        entries: Sequence[Change | Undecodable | Unlisted],
+        ends: Sequence[Outcome],
+    ) -> None:
+        """A line for each cause, with the ids of the first changes that have it: a command's entries have none."""
+        first: defaultdict[tuple[Status, str], list[str]] = defaultdict(list)
+        for entry, end in zip(entries, ends, strict=True):
+            if end.cause and len(named := first[end.status, end.cause]) < NAMED:
+                named.append(entry.event_id)
         for (status, cause), many in _sums(tally, "status", "cause").items():
             if cause:
-                self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause)
+                ids: dict[str, Any] = {"event_ids": told} if (told := first.get((status, cause))) else {}
+                self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause, **ids)
+
+    def _each(self, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome]) -> None:
+        """With LogLevel=DEBUG, a line for each change: for a test environment."""
+        for entry, end in zip(entries, ends, strict=True):
+            self._logger.debug("change", branch=self.branch, event_id=entry.event_id, outcome=end.status.value)
 
     def purge(self, counts: Mapping[str, int]) -> None:
         """Purged and PurgeConflicts (counts) of one run over all indexes, with the same dimensions as a batch."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from distributary.consumer.backoff import backoff
+from distributary.consumer.backoff import FIRST_SECONDS, LONGEST_SECONDS, backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Entry, Key, RecordedContribution, Row, typed_key
 from distributary.derive.format import UNFINISHED, WRITTEN, check_derived_row, marked
@@ -16,6 +16,9 @@ from distributary.dynamodb import table_reader
 from distributary.dynamodb.requests import batch_get
 from distributary.stream import version as versions
 from distributary.stream.codec import Typed
+
+MOST_AHEAD = 16
+"""So many writers of one row at once find their turn in the longest pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,10 @@ class LedgerTables:
             row["expires_at"] = {"N": str(last + self.days * 86_400)}
         return row
 
-    def pause(self, tries: int, deadline: Deadline) -> None:
-        """See `backoff`."""
-        backoff(deadline, tries, sleep=self.sleep, jitter=self.jitter)
+    def pause(self, tries: int, deadline: Deadline, seconds: float = 0.0) -> None:
+        """See `backoff`. An attempt took so many `seconds`: who waits for less than that meets the same one again."""
+        first, longest = max(FIRST_SECONDS, seconds), max(LONGEST_SECONDS, MOST_AHEAD * seconds)
+        backoff(deadline, tries, first, longest, sleep=self.sleep, jitter=self.jitter)
 
     def _get(self, table: str, keys: Sequence[Row], deadline: Deadline) -> list[Row]:
         what = "ledger BatchGetItem"

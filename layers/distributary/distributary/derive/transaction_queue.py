@@ -38,15 +38,18 @@ from distributary.stream.codec import Typed
 from distributary.stream.struct import Struct
 
 TRIES = 12
-"""Of one transaction that finds its rows busy or changed; with full jitter about 6 s, then the changes fail."""
+"""Of one transaction that finds its rows busy or changed; with full jitter about 6 s, or longer if a transaction takes
+more than 125 ms. Then the changes fail."""
 
 
 class Job(Struct, frozen=True):
-    """Cases to be written together, after `tries` attempts; `fresh`: everything is read again for it."""
+    """Cases to be written together, after `tries` attempts, of which the last took so many `seconds`; `fresh`:
+    everything is read again for it."""
 
     cases: list[PendingEntry]
     tries: int = 0
     fresh: bool = False
+    seconds: float = 0.0
 
 
 Touched = Mapping[Key, Sequence[PendingEntry]]
@@ -91,6 +94,7 @@ class TransactionQueue:
         self._rows: dict[Key, Row] = {}
         self._ends: dict[str, Outcome] = {}
         self._jobs: deque[Job] = deque()
+        self._begun = 0.0
 
     def run(self, transactions: Sequence[list[PendingEntry]]) -> dict[str, Outcome]:
         """An outcome for each entry, by id."""
@@ -100,7 +104,8 @@ class TransactionQueue:
             try:
                 self._deadline.check()
                 if job.tries:
-                    self._tables.pause(job.tries, self._deadline)
+                    self._tables.pause(job.tries, self._deadline, job.seconds)
+                self._begun = self._deadline.clock()
                 self._attempt(job)
             except DistributaryError as error:
                 self._end(job.cases, outcomes.failed(error))
@@ -271,7 +276,9 @@ class TransactionQueue:
             self._divide(Job(suspected, job.tries), Rejected(f"ledger TransactWriteItems: {causes}"))
         if contended:
             late = Unavailable("ledger TransactWriteItems: rows were busy or changed at every try")
-            self._again(contended, job.tries, late, divide=bool(found.busy))
+            self._again(
+                contended, job.tries, late, divide=not found.busy.isdisjoint(case.entry.id for case in contended)
+            )
         if innocent:
             tries = job.tries if len(innocent) < len(job.cases) or found.overtaken else job.tries + 1
             self._jobs.appendleft(Job(innocent, tries))
@@ -294,13 +301,14 @@ class TransactionQueue:
         return again
 
     def _again(self, cases: list[PendingEntry], tries: int, error: Unavailable, divide: bool = True) -> None:
-        """Later, and smaller from the second time on: an entry that is always busy delays no other."""
+        """Later. Those with a busy row of their own are halved from the second time on: an entry that is always busy
+        delays no other. Those of a busy group stay together, since each half would write the same group."""
         if tries + 1 >= TRIES:
             self._end(cases, outcomes.failed(error))
-        elif divide and tries:
-            self._jobs.extend(Job(half, tries + 1) for half in halves(cases))
-        else:
-            self._jobs.append(Job(cases, tries + 1))
+            return
+        seconds = self._deadline.clock() - self._begun
+        divided = halves(cases) if divide and tries else [cases]
+        self._jobs.extend(Job(each, tries + 1, seconds=seconds) for each in divided)
 
 
 def _touched(cases: Sequence[PendingEntry]) -> dict[Key, list[PendingEntry]]:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -55,8 +56,7 @@ def deployed(client: Any, branch: str, arn: str) -> Invoke:
     """Invokes a branch's function on AWS with a client of Lambda, and waits for it."""
 
     def invoke(event: Mapping[str, Any]) -> Any:
-        body = json.dumps(event, ensure_ascii=False).encode()
-        answer = client.invoke(FunctionName=arn, Payload=body)
+        answer = client.invoke(FunctionName=arn, Payload=body_of(event))
         payload = json.loads(answer["Payload"].read() or b"null")
         if answer.get("FunctionError"):
             kind, message = payload.get("errorType", "error"), payload.get("errorMessage", "see its log")
@@ -66,6 +66,15 @@ def deployed(client: Any, branch: str, arn: str) -> Invoke:
         return payload
 
     return invoke
+
+
+def body_of(event: Mapping[str, Any]) -> bytes:
+    """An event as Lambda takes it. The records of a first fill are ours, and msgspec writes them in a fifth of the
+    time; what was parked may hold what it does not write, or not write alike."""
+    if "Records" in event:
+        with suppress(TypeError, ValueError, RecursionError):
+            return msgspec.json.encode(event)
+    return json.dumps(event, ensure_ascii=False).encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Feeding:
             if task.first_fill:
                 raise ConfigError("an archive holds changes, not items: leave out the first fill")
             archive = Archive(place(task.archive, lambda: self.clients("s3", read_seconds=READ_SECONDS)), task.table)
-            return Archived(archive, task.begin, task.end, limit)
+            return Archived(archive, task.keys, task.begin, task.end, limit)
         return Scan(self.clients("dynamodb", region, read_seconds=READ_SECONDS), _table(task, target), limit)
 
     def _bucket(self) -> Bucket:

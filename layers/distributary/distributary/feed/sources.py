@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from distributary.dynamodb.requests import TableClient
 from distributary.dynamodb.table_reader import cursors
+from distributary.errors import ConfigError
 from distributary.feed.snapshot import Table
 from distributary.readers import full_export, incremental_export
 from distributary.readers.archive import Archive, ArchivedChange
@@ -77,9 +78,11 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Archived:
-    """The changes of an archive from `begin` to before `end`, in microseconds; None is where it begins or ends."""
+    """The changes of an archive from `begin` to before `end`, in microseconds; None is where it begins or ends. `keys`:
+    the attributes of the table's key."""
 
     archive: Archive
+    keys: tuple[str, ...]
     begin: int | None
     end: int | None
     limit: int
@@ -96,6 +99,9 @@ class Archived:
     def _given(self, name: str) -> Iterator[Any]:
         for line_number, line in self.archive.lines(name):
             change = self.archive.read(name, line_number, line)
+            if set(change.keys) != set(self.keys):
+                where = f"{self.archive.place.shown(name)}:{line_number}"
+                raise ConfigError(f"{where}: its key is {', '.join(change.keys)}: this is another table's")
             if (self.begin is None or change.micros >= self.begin) and (self.end is None or change.micros < self.end):
                 yield entry_of(change)
 

@@ -1,6 +1,6 @@
 """Examines an index and the access to it, before and while the function is attached. Changes nothing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -13,10 +13,11 @@ from distributary.index.opensearch import bindings
 from distributary.index.opensearch.bulk_errors import Refused, of_item
 from distributary.index.opensearch.security import NEEDS, Needs, Roles, denied, function_needs
 from distributary.index.validation import check, whole
-from distributary.stream.described import changes
+from distributary.stream.described import changes, written_in
 from distributary.verify.finding import Finding, Level, fault, ok, unknown
 
 _API = "/_plugins/_security/api/"
+_DECLARATIONS = "declarations"
 _SECONDS = 10.0
 _NEVER = {"if_seq_no": 2**62, "if_primary_term": 1}
 """No document has this sequence number, so the write fails: who may not write is refused before."""
@@ -42,6 +43,19 @@ def examine(
         yield from _mapped(client, role, needs, [index.physical(generation) for index in indexes])
 
 
+def examine_declarations(told: Mapping[str, Any], place: str) -> Iterator[Finding]:
+    """Whether all documents are as the function's indexes are declared, by what the function itself knows. `told`: what
+    it answers to `declarations`; `place`: the option that names its stack or table in a command."""
+    found = changes(written_in(told), told["declared"])
+    for name, fields in found.changed.items():
+        was = f"documents of index '{name}' were written under another declaration ({', '.join(fields)})"
+        yield fault(_DECLARATIONS, was, f"distributary rebuild index --view {name} {place}")
+    if not found.changed:
+        yield ok(
+            _DECLARATIONS, f"the documents of all {len(told['declared'])} indexes were written as they are declared"
+        )
+
+
 def _readable(client: Any, name: str) -> Finding:
     try:
         found = bindings.read(client, [name])[name]
@@ -63,11 +77,11 @@ def _written_under(client: Any, declared: Sequence[Index], generation: int) -> F
     ((name, place),) = found.indexes.items()
     if fields := changes(found.written(), {name: place.declared}).changed.get(name):
         return fault(
-            "declarations",
+            _DECLARATIONS,
             f"'{place.physical}' holds documents that were written under other declarations: {', '.join(fields)}",
             f"deploy these declarations, then run `distributary rebuild index --view {name}`",
         )
-    return ok("declarations", f"the documents of '{place.physical}' were written under these declarations")
+    return ok(_DECLARATIONS, f"the documents of '{place.physical}' were written under these declarations")
 
 
 def _writable(client: Any, alias: str) -> Finding:

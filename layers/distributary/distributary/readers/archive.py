@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from distributary.errors import ConfigError
 from distributary.readers.archive_layout import ENDING, HOUR, SECOND, data_prefix, hour_of
-from distributary.readers.lines import lines
+from distributary.readers.lines import fault_of, lines
 from distributary.readers.place import Place
 
 _WHAT = "line of an archive"
@@ -82,6 +84,10 @@ class Archive:
         first = None if begin is None else begin - begin % HOUR
         return [name for hour, name in hours if (first is None or hour >= first) and (end is None or hour < end)]
 
+    def names_from(self, moment: int) -> list[str]:
+        """Of the objects that may hold changes of this moment (microseconds) or later; none if nothing is archived."""
+        return [name for hour, name in self._listed() if hour >= moment - moment % HOUR]
+
     def check_begun(self, moment: int) -> None:
         """Raises ConfigError for a moment (microseconds) before the first hour: what happened then is in no archive."""
         begun = self._hours()[0][0]
@@ -109,7 +115,16 @@ class Archive:
                 event=metadata.get("EventID", {}).get("S", ""),
             )
         except MALFORMED as error:
-            raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {error!r:.200}") from None
+            raise ConfigError(f"{self.place.shown(name)}:{number}: this is no {_WHAT}: {fault_of(error)}") from None
+
+    def check(self, name: str, number: int, line: bytes) -> None:
+        """Of a line that is passed over. Raises ConfigError that names it if it is no JSON."""
+        try:
+            msgspec.json.decode(line, type=msgspec.Raw)
+        except msgspec.DecodeError as error:
+            raise ConfigError(
+                f"{self.place.shown(name)}:{number}: this is no {_WHAT}: it is no JSON: {error}"
+            ) from None
 
     def changes(self) -> Iterator[ArchivedChange]:
         """Every change, as often as it was archived, in no order. Raises as `objects`, `lines` and `read` do."""
@@ -117,14 +132,17 @@ class Archive:
             for number, line in self.lines(name):
                 yield self.read(name, number, line)
 
-    def _hours(self) -> list[tuple[int, str]]:
+    def _listed(self) -> list[tuple[int, str]]:
         if not self._found:
             prefix = data_prefix(self.table)
             for name in self.place.names(prefix):
                 hour = hour_of(name.removeprefix(prefix))
                 if hour is not None and name.endswith(ENDING):
                     self._found.append((hour, name))
-        if not self._found:
+        return self._found
+
+    def _hours(self) -> list[tuple[int, str]]:
+        if not self._listed():
             raise ConfigError(
                 f"{self.place.shown(data_prefix(self.table))}: there is no archive of {self.table}: correct the "
                 f"address or the table's name"

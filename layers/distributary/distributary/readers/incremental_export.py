@@ -44,7 +44,7 @@ def _change(line: Any, keys: Sequence[str]) -> NetChange:
     found, old, new = line["Keys"], line.get("OldImage"), line.get("NewImage")
     for part in (found, *(each for each in (old, new) if each is not None)):
         if not isinstance(part, dict):
-            raise TypeError("Keys, OldImage or NewImage is no object")
+            raise ValueError("Keys, OldImage or NewImage is no object")
     if keys and set(found) != set(keys):
         raise ValueError(f"its key is {', '.join(found)}: this is another table's")
     for image in (old, new):

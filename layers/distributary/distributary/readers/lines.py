@@ -89,5 +89,19 @@ def parsed(
         try:
             found = read(json.loads(line))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ConfigError(f"{place.shown(name)}:{number}: the line is no {what}: {error!r:.200}") from None
+            raise ConfigError(f"{place.shown(name)}:{number}: the line is no {what}: {fault_of(error)}") from None
         yield found
+
+
+def fault_of(error: Exception) -> str:
+    """What is wrong with a line or entry of which reading raised this."""
+    match error:
+        case json.JSONDecodeError():
+            return f"it is no JSON: {error}"[:200]
+        case RecursionError():
+            return "it is nested too deep"
+        case KeyError():
+            return f"it has no {error}"[:200]
+        case AttributeError() | TypeError():
+            return "something in it has another type"
+    return str(error)[:200]

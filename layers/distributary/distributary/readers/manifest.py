@@ -14,7 +14,7 @@ from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
 from distributary.errors import ConfigError, Unavailable
-from distributary.readers.lines import Expected
+from distributary.readers.lines import Expected, fault_of
 from distributary.readers.place import Place
 
 SUMMARY, FILES = "manifest-summary", "manifest-files"
@@ -117,12 +117,12 @@ def _file(place: Place, folder: str, entry: Mapping[str, Any]) -> DataFile:
     try:
         key, count, md5 = entry["dataFileS3Key"], entry["itemCount"], entry["md5Checksum"]
         if not (isinstance(key, str) and isinstance(count, int) and isinstance(md5, str)):
-            raise TypeError("a value has the wrong type")
+            raise ValueError("a value has the wrong type")
         parent = posixpath.basename(posixpath.dirname(posixpath.dirname(key)))
         base = posixpath.basename(key)
         if posixpath.basename(posixpath.dirname(key)) != "data" or not base:
             raise ValueError("dataFileS3Key names no file of a folder 'data'")
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{place.shown(folder + FILES)}.json: an entry is no data file: {error!r}") from None
+        raise ConfigError(f"{place.shown(folder + FILES)}.json: an entry is no data file: {fault_of(error)}") from None
     above = "../" if parent == "AWSDynamoDB" else ""
     return DataFile(posixpath.normpath(f"{folder}{above}data/{base}"), Expected(count, md5))

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from distributary.consumer import parking
 from distributary.consumer.aws import AwsError, code_of
 from distributary.readers import given_up
+from distributary.readers.archive import MALFORMED
+from distributary.readers.lines import fault_of
 from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
@@ -173,22 +175,12 @@ class Bucket:
             self.remove(change.place)
 
     def _parked(self, branch: str, place: Place) -> Parked:
+        content = self._content(place)
         try:
-            found = parking.read(self._content(place))
-        except ValueError as error:
-            return Parked(branch, place, f"the object is no JSON: {error}", None, None, None, False, None)
-        return Parked(
-            branch,
-            place,
-            found["cause"],
-            found["table"],
-            found["key"],
-            found["version"],
-            bool(found["expired"]),
-            found["record"],
-            found.get("detail", ""),
-            datetime.fromisoformat(found["first"]) if "first" in found else None,
-        )
+            return _of_parked(branch, place, parking.read(content))
+        except MALFORMED as error:
+            cause = f"the object is no parked change: {fault_of(error)}"
+            return Parked(branch, place, cause, None, None, None, False, None)
 
     def _batch(self, place: Place, branches: Sequence[str]) -> Iterator[Parked]:
         """Lambda's object holds the whole invocation: who was invoked, why it ended, and the event as text."""
@@ -207,6 +199,12 @@ class Bucket:
         for record in records:
             yield _of_record(branch, place, cause, record, function.streams)
 
+    def json(self, place: Place) -> dict[str, Any]:
+        """An object that is JSON; empty if it is none, or was removed."""
+        with suppress(_Gone):
+            return self._json(place)
+        return {}
+
     def _json(self, place: Place) -> dict[str, Any]:
         found = given_up.parsed(self._content(place))
         return found if isinstance(found, dict) else {}
@@ -220,6 +218,24 @@ class Bucket:
                 raise
             raise _Gone from None
         return body
+
+
+def _of_parked(branch: str, place: Place, found: Mapping[str, Any]) -> Parked:
+    """Raises one of MALFORMED."""
+    if not (isinstance(found["key"], dict | None) and isinstance(found["version"], str | None)):
+        raise ValueError("its key or version is none")
+    return Parked(
+        branch,
+        place,
+        str(found["cause"]),
+        found["table"],
+        found["key"],
+        found["version"],
+        bool(found["expired"]),
+        found["record"],
+        str(found.get("detail", "")),
+        datetime.fromisoformat(found["first"]) if "first" in found else None,
+    )
 
 
 def prefixes(branches: Sequence[str]) -> list[str]:

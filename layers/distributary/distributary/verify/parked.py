@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from distributary.consumer.aws import AwsError, code_of
 from distributary.consumer.parking import PREFIX, UNREAD, read
 from distributary.errors import ConfigError, Rejected
+from distributary.readers.archive import MALFORMED
+from distributary.readers.lines import fault_of
 from distributary.stream.codec import Typed
 from distributary.stream.keys import item_digest, table_of
 
@@ -54,8 +56,8 @@ class ParkedItems:
             raise ConfigError(_refused(self.bucket, error)) from None
         try:
             cause = str(read(content).get("cause", ""))
-        except ValueError:
-            cause = "the object is no JSON"
+        except MALFORMED as error:
+            cause = f"the object is no parked change: {fault_of(error)}"
         return ParkedObject(f"s3://{self.bucket}/{name}", cause)
 
 
@@ -85,7 +87,7 @@ def _digest(s3: Any, bucket: str, key: str, table: str) -> str:
         record = read(content)["record"]
         named = table_of(record.get("eventSourceARN", "")) in ("", table)
         return item_digest(table, record["dynamodb"]["Keys"]) if named else ""
-    except (Rejected, ValueError, LookupError, TypeError, AttributeError):
+    except (Rejected, LookupError, *MALFORMED):
         return ""
 
 

@@ -91,10 +91,11 @@ class WelcomeBranch:
 
     def _sending(self, rule: Rule, change: Change, item: Image) -> Sending:
         position = str(versions.position_of(change.version))
-        claims, others = _claims(rule, change, position)
+        claims, others = claim_ids(rule, change, position)
         age = self.max_age_seconds if rule.max_age_seconds is None else rule.max_age_seconds
         late = change.created is not None and self.now() - change.created > age
-        return Sending(rule, compose(rule, item, claims[0]), claims, others, position, late)
+        message = replace(compose(rule, item, claims[0]), event=change.event_id)
+        return Sending(rule, message, claims, others, position, late)
 
     def _serve_all(self, plan: Sequence[Sending | Outcome], deadline: Deadline) -> Outcome:
         return outcomes.combine(self._serve(each, deadline) if isinstance(each, Sending) else each for each in plan)
@@ -197,9 +198,9 @@ class WelcomeBranch:
         return APPLIED
 
 
-def _claims(rule: Rule, change: Change, position: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """See `Sending`. The first is the rule's own. The others are those of the other value of `again`, so that a change
-    of it sends nothing twice, and those of version 0.1, which name no table."""
+def claim_ids(rule: Rule, change: Change, position: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The `claims` and `others` of a `Sending`. The first is the rule's own. The others are those of the other value of
+    `again`, so that a change of it sends nothing twice, and those of version 0.1, which name no table."""
     key, table = identity(change.keys.raw), escape(table_of(change.source))
     once = [bounded(text, CLAIM_ID_BYTES) for text in (f"{rule.claim_id}|{table}|{key}", f"{rule.name}|{key}")]
     each = [

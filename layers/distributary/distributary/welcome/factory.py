@@ -35,7 +35,7 @@ def build(
     connections = Connections(settings, cache(lambda service: Later(partial(once, service))))
     return WelcomeBranch(
         rules,
-        Claims(dynamodb, settings.claim_table, settings.claim_days, now),
+        Claims(dynamodb, settings.claim_table, settings.claims_kept_days, now),
         {channel: channel.connect(connections) for channel in {rule.channel for rule in rules}},
         pace or Pace(settings.send_rate / settings.concurrency),
         parallel,

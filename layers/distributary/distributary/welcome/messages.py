@@ -81,6 +81,7 @@ class Message(Struct, frozen=True):
         stored: The name of the provider's template, or None. With a template, the three texts are empty.
         values: The values that fill the texts or the template, by attribute.
         tags: The rule's tags.
+        event: The id of the change that it is about, for `distributary trace`; empty outside the function.
     """
 
     id: str
@@ -92,6 +93,7 @@ class Message(Struct, frozen=True):
     stored: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    event: str = ""
 
 
 class Limits(Struct, frozen=True):

@@ -34,13 +34,14 @@ def _calling_codes(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WelcomeSettings(StreamSettings):
-    """The claim of a rule with `again="each"` is kept for `claim_days`; a record older than
+    """The claim of a rule with `again="each"` is kept for `claims_kept_days`; a record older than
     `max_age_seconds` sends nothing. `send_rate` is messages per second, of all execution environments together, of
     which there are `concurrency` at most; `event_names` are what the mapping lets through. Text messages go to
     phone numbers that begin with one of `sms_calling_codes`, such as "+49" or "+1242", and to no others."""
 
     claim_table: str = setting("CLAIM_TABLE", table_name)
     claim_days: int = setting("CLAIM_DAYS", whole(STREAM_DAYS + 1, 3650))
+    parking_days: int = setting("PARKING_DAYS", Optional(whole(1, 3650), 0))
     max_age_seconds: int = setting("MAX_AGE_SECONDS", whole(60, 86_400))
     event_names: frozenset[Kind] = setting("EVENT_NAMES", _kinds)
     send_rate: float = setting("SEND_RATE", _rate)
@@ -51,6 +52,17 @@ class WelcomeSettings(StreamSettings):
     topic_arn: str = setting("TOPIC_ARN", Optional(_topic))
     sms_calling_codes: tuple[str, ...] = setting("SMS_CALLING_CODES", Optional(_calling_codes, ()))
     event_bus: str = setting("EVENT_BUS", Optional(_bus))
+
+    @property
+    def claims_kept_days(self) -> int:
+        """See `claims_kept_days`."""
+        return claims_kept_days(self.claim_days, self.parking_days)
+
+
+def claims_kept_days(claim_days: int, parking_days: int) -> int:
+    """As long as asked, and as long as the record may be parked: a redrive without the claim could send it again. Its
+    stream delivers it for a day, so it is parked up to a day after the claim was made. 0 `parking_days`: not known."""
+    return max(claim_days, parking_days + STREAM_DAYS if parking_days else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

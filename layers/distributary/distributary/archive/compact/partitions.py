@@ -15,6 +15,7 @@ import orjson
 
 from distributary.errors import ConfigError
 from distributary.readers.archive import MALFORMED, Archive, Position, placed
+from distributary.readers.lines import fault_of
 
 WAYS = 64
 """Files at a time, and how many a file is divided into that is too large."""
@@ -52,7 +53,7 @@ def entries(archive: Archive, name: str, window: Window) -> Iterator[Entry]:
             (at, micros), key = placed(found), orjson.dumps(found["Keys"])
         except MALFORMED as error:
             where = f"{archive.place.shown(name)}:{number}"
-            raise ConfigError(f"{where}: this is no line of an archive: {error!r:.200}") from None
+            raise ConfigError(f"{where}: this is no line of an archive: {fault_of(error)}") from None
         if window.begin <= micros < window.end:
             yield Entry(key, at, micros, line.rstrip(b"\n"))
 

@@ -71,11 +71,15 @@ def run(options: Options) -> Report:
         verify = _assembled(options, client, chosen, others, keys, report_progress)
         known = TableFormat(verify.scan.tables, (*chosen, *others))
         prepare(known, verify.scan, table_of(table_arn(options.table)), options.repair)
-        pages = full_export.pages(options.export, lambda: _client(options, "s3"), keys) if options.export else None
-        report = verify.run(pages)
+        report = verify.run(_exported(options, keys) if options.export else None)
         if options.repair:
             known.record(chosen)
         return report
+
+
+def _exported(options: Options, keys: tuple[str, ...]) -> Iterator[list[full_export.Item]]:
+    name = table_of(table_arn(options.table))
+    return full_export.pages(str(options.export), lambda: _client(options, "s3"), keys, name)
 
 
 def _check(options: Options) -> None:

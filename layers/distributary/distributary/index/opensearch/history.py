@@ -51,6 +51,16 @@ class History(Struct, frozen=True):
         """All documents of these indexes are as declared now. Raises as `check`."""
         self._rewritten(lambda name, before: [self.indexes[name].declared] if name in names else before)
 
+    def repaired(self, seen: Mapping[str, Sequence[Description]]) -> None:
+        """All documents of these indexes are as declared now, if functions write them under these declarations and no
+        other one was noted since `seen`, which `written` said before a repair began. Raises as `check`."""
+
+        def content(name: str, before: list[Description]) -> Sequence[Description]:
+            now = self.indexes[name].declared
+            return [now] if now in before and before == seen.get(name) else before
+
+        self._rewritten(content)
+
     def written(self) -> dict[str, list[Description]]:
         """What is kept of each index; nothing writes. Raises as `check`."""
         found = self._read()

@@ -9,6 +9,7 @@ from botocore.config import Config
 from distributary.consumer.aws import AwsError, why_no_client
 from distributary.dynamodb.key_schema import key_names
 from distributary.errors import ConfigError
+from distributary.index.described import history
 from distributary.index.opensearch.connect import connect
 from distributary.index.opensearch.target import Declared, load
 from distributary.index.verify.comparison import Comparator
@@ -58,6 +59,7 @@ def build(
         raise ConfigError(faults)
     comparator = Comparator(Declared.of(indexes, search, generation), search, dynamodb, options.table, keys)
     verify = Verify(comparator, options.segments, options.pause, repair, progress)
+    verify.history = history(search, indexes, generation)
     if options.parking:
         verify.parked = ParkedItems.of(client("s3", options), options.parking, "index", options.table)
     return verify

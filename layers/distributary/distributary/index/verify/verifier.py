@@ -13,6 +13,7 @@ from distributary.dynamodb import table_reader
 from distributary.dynamodb.requests import Item
 from distributary.errors import Unavailable
 from distributary.index.opensearch import reader, schema
+from distributary.index.opensearch.history import History
 from distributary.index.opensearch.reader import Document
 from distributary.index.verify.comparison import Comparator, Comparison, Finding, Subject
 from distributary.index.verify.report import IndexReport
@@ -32,7 +33,7 @@ _REPAIR_SECONDS = 60.0
 @dataclass(slots=True)
 class Verify:
     """One run. `segments` of both scans go side by side; `pause` in seconds, longer than the stream's lag; `parked`
-    tells whose changes are parked."""
+    tells whose changes are parked. A repair that leaves no difference is noted in the `history`."""
 
     comparator: Comparator
     segments: int = 4
@@ -41,6 +42,7 @@ class Verify:
     progress: Progress = silent
     sleep: Callable[[float], None] = time.sleep
     parked: ParkedItems = NOTHING_LISTED
+    history: History | None = None
     report: IndexReport = field(default_factory=IndexReport)
     _suspects: list[Subject] = field(default_factory=list)
     _strangers: dict[str, Subject] = field(default_factory=dict)
@@ -52,10 +54,13 @@ class Verify:
         search, physical = self.comparator.search, self.comparator.declared.physical
         reader.asked("format", lambda: schema.require_format(search, physical))
         reader.refresh(search, physical)
+        written = self.history.written() if self.history is not None else {}
         self._side_by_side(self._documents)
         self._side_by_side(self._items)
         self._settle()
         self._second_scan()
+        if self.repair and self.history is not None and not self.report.status:
+            self.history.repaired(written)
         return self.report
 
     def _side_by_side(self, work: Callable[[int], None]) -> None:

@@ -1,7 +1,7 @@
 """Conflicts between regions, kept in S3 with both sides, the winner and the rule, one object per conflict."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from distributary.consumer.aws import AwsError, classify
@@ -39,8 +39,11 @@ class Conflicts(Struct, frozen=True):
     count: Callable[[], None]
     table: str = ""
 
-    def record(self, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side) -> None:
-        """Before the winner is written, so that none is lost. Raises Rejected or Unavailable."""
+    def record(
+        self, key: Mapping[str, Typed], sides: tuple[Side, Side], winner: Side, events: Sequence[str] = ()
+    ) -> None:
+        """Before the winner is written, so that none is lost. `events`: ids of the changes that met it, the last time
+        that it was met. Raises Rejected or Unavailable."""
         if not self.bucket:
             return
         parties = sorted((side.as_json() for side in sides), key=canonical.text)
@@ -50,6 +53,7 @@ class Conflicts(Struct, frozen=True):
             "rule": self.rule,
             "sides": parties,
             "winner": winner.as_json(),
+            "events": list(events),
         }
         try:
             self.s3.put_object(

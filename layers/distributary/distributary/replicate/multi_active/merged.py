@@ -54,7 +54,7 @@ class MergingBranch:
 
         def one(places: list[int]) -> list[Outcome]:
             try:
-                item = self._item(changes[places[0]].keys.raw, deadline)
+                item = self._item(changes[places[0]].keys.raw, deadline, [changes[place] for place in places])
                 return item.apply([edits[place] for place in places])
             except Rejected as error:
                 if len(places) == 1:
@@ -69,12 +69,13 @@ class MergingBranch:
         what its rows show that no function has read; whether anything was written. By the stream's second a row shows
         nothing, unless nothing is known yet or a record of its region tells an earlier write. Raises Rejected or
         Unavailable."""
-        return self._item(key, deadline).reconcile(changes)
+        return self._item(key, deadline, changes).reconcile(changes)
 
-    def _item(self, keys: Row, deadline: Deadline) -> "_Item":
+    def _item(self, keys: Row, deadline: Deadline, changes: Sequence[Change]) -> "_Item":
         """Raises Rejected for a key that is none."""
         home, *others = (MergedReplica.of(rows, keys) for rows in self.regions)
-        return _Item(self, self.edits.lattice, home, tuple(others), deadline)
+        events = tuple(change.event_id for change in changes)
+        return _Item(self, self.edits.lattice, home, tuple(others), deadline, events)
 
 
 class Look(NamedTuple):
@@ -86,13 +87,14 @@ class Look(NamedTuple):
 
 
 class _Item(Struct):
-    """One item, in all regions. `wrote`: whether anything was written, anywhere."""
+    """One item, in all regions. `events`: ids of its changes. `wrote`: whether anything was written, anywhere."""
 
     branch: MergingBranch
     lattice: Lattice
     home: MergedReplica
     others: tuple[MergedReplica, ...]
     deadline: Deadline
+    events: tuple[str, ...]
     wrote: bool = False
 
     def apply(self, edits: Sequence[Edit]) -> list[Outcome]:
@@ -283,7 +285,7 @@ class _Item(Struct):
 
     def _record(self, a: MergeState, b: MergeState, winner: MergeState) -> None:
         one, other, result = (self._side(known) for known in (a, b, winner))
-        self.branch.conflicts.record(self.home.key, (one, other), result)
+        self.branch.conflicts.record(self.home.key, (one, other), result, self.events)
 
     def _side(self, known: MergeState) -> Side:
         newest = self.lattice.newest(known)

@@ -60,14 +60,14 @@ class MultiActiveBranch:
         """Every region gets the greatest state that any of them knows, or that these records of the item tell, the
         oldest first; whether anything was written. None if a row tells no time, and there are no records: then nothing
         was. Raises Rejected or Unavailable."""
-        return self.item(key, deadline).reconcile(changes)
+        return self.item(key, deadline, changes).reconcile(changes)
 
-    def item(self, keys: Mapping[str, Typed], deadline: Deadline) -> "Item":
+    def item(self, keys: Mapping[str, Typed], deadline: Deadline, changes: Sequence[Change] = ()) -> "Item":
         """Raises Rejected for a key that is none."""
         key = {name: for_client(typed, name) for name, typed in keys.items()}
         id = bounded(f"multi-active/{identity(keys)}", TOMBSTONE_ID_BYTES)
         home, *others = (Replica(rows, self.stamps, key, id, deadline) for rows in self.regions)
-        return Item(self, home, tuple(others), deadline)
+        return Item(self, home, tuple(others), deadline, tuple(change.event_id for change in changes))
 
     def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """One item's. After a failed one the others fail as well, for it will come again before them."""
@@ -80,18 +80,20 @@ class MultiActiveBranch:
     def _outcome(self, change: Change, deadline: Deadline) -> Outcome:
         try:
             deadline.check()
-            return APPLIED if self.item(change.keys.raw, deadline).carry(change) else SUPERSEDED
+            return APPLIED if self.item(change.keys.raw, deadline, [change]).carry(change) else SUPERSEDED
         except (Rejected, Unavailable) as error:
             return outcomes.of(error)
 
 
 class Item(Struct, frozen=True):
-    """One item in all regions. Its methods return whether anything was written, anywhere."""
+    """One item in all regions. `events`: ids of the changes that it is about. Its methods return whether anything was
+    written, anywhere."""
 
     branch: MultiActiveBranch
     home: "Replica"
     others: tuple["Replica", ...]
     deadline: Deadline
+    events: tuple[str, ...] = ()
 
     def carry(self, change: Change) -> bool:
         """An application's edit to all regions; nothing of what a replicator wrote."""
@@ -280,7 +282,8 @@ class Item(Struct, frozen=True):
         return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
 
     def _clash(self, loser: State, winner: State) -> None:
-        self.branch.conflicts.record(self.home.key, (_side(loser), _side(winner)), _side(winner))
+        sides = _side(loser), _side(winner)
+        self.branch.conflicts.record(self.home.key, sides, sides[1], self.events)
 
 
 def _side(state: State) -> Side:

@@ -17,9 +17,9 @@ _MAY_BE_THERE = {"InternalFailure", "InternalException"}
 
 class EventBridge(Struct, frozen=True):
     """An event on the bus of the setting `WelcomeEventBus`, with source `distributary.welcome` and the rule's name as
-    detail type. Its detail has `id`, `rule`, `values`, `subject`, `text`, `html` and `template`. An event may come
-    twice, with the same `id` (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html). The
-    channel has no recipients."""
+    detail type. Its detail has `id`, `event`, `rule`, `values`, `subject`, `text`, `html` and `template`. An event may
+    come twice, with the same `id` (https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html).
+    The channel has no recipients."""
 
     recipient: ClassVar[re.Pattern[str] | None] = None
     templates: ClassVar[bool] = True
@@ -37,7 +37,13 @@ class EventBridge(Struct, frozen=True):
     def send(self, message: Message) -> str:
         """See `Channel`. A refused entry comes back with an answer of 200."""
         texts = {"subject": message.subject, "text": message.text, "html": message.html, "template": message.stored}
-        detail = {"id": message.id, "rule": message.rule, "values": dict(message.values), **texts}
+        detail = {
+            "id": message.id,
+            "event": message.event,
+            "rule": message.rule,
+            "values": dict(message.values),
+            **texts,
+        }
         entry = {
             "EventBusName": self.bus,
             "Source": SOURCE,

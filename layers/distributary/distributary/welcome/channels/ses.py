@@ -15,6 +15,12 @@ _NEVER = {"MessageRejected", "BadRequestException"}
 _OF_DEPLOYMENT = re.compile(r"not verified|template\b.*does not exist|configuration set", re.IGNORECASE)
 """What a refusal says that is no fault of the message: an identity that is not verified, a template that is missing."""
 
+EVENT_TAG = "distributary_event"
+"""The tag with the id of the change. SES takes 50, and a rule has at most 49."""
+
+_TAG = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""A value of a tag: https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_MessageTag.html"""
+
 
 class Ses(Struct, frozen=True):
     """An e-mail through SES v2, with subject, text and HTML, or with a stored template
@@ -54,9 +60,15 @@ class Ses(Struct, frozen=True):
             request["ReplyToAddresses"] = [self.reply_to]
         if self.configuration_set:
             request["ConfigurationSetName"] = self.configuration_set
-        if message.tags:
-            request["EmailTags"] = [{"Name": name, "Value": value} for name, value in message.tags.items()]
+        if tags := _tags(message):
+            request["EmailTags"] = [{"Name": name, "Value": value} for name, value in tags.items()]
         return request
+
+
+def _tags(message: Message) -> dict[str, str]:
+    """The rule's, and the event's id if SES takes it, as it takes those of streams."""
+    own = {EVENT_TAG: message.event} if _TAG.fullmatch(message.event) else {}
+    return {**own, **message.tags}
 
 
 def _content(message: Message) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from distributary.welcome.messages import PHONE, Message
 
 _NEVER = {"InvalidParameter", "InvalidParameterValue", "ParameterValueInvalid", "OptedOut", "ValidationException"}
 _SUBJECT_CHARACTERS = 100
+EVENT = "distributary_event"
+"""The attribute with the id of the change."""
+
 _ASCII = re.compile(r"[^\x20-\x7e]")
 
 
@@ -35,9 +38,10 @@ class Topic(Struct, frozen=True):
     def send(self, message: Message) -> str:
         """See `Channel`. A subject there is at most 100 printable ASCII characters: others become `?`."""
         subject = _ASCII.sub("?", message.subject).strip()[:_SUBJECT_CHARACTERS]
-        return _published(
-            self.client, TopicArn=self.arn, Message=message.text, **({"Subject": subject} if subject else {})
-        )
+        more: dict[str, Any] = {"Subject": subject} if subject else {}
+        if message.event:
+            more["MessageAttributes"] = {EVENT: {"DataType": "String", "StringValue": message.event}}
+        return _published(self.client, TopicArn=self.arn, Message=message.text, **more)
 
 
 _NO_PHONES = ("+800", "+808", "+870", "+878", "+881", "+882", "+883", "+888", "+979", "+991")

@@ -1,0 +1,1 @@
+"""What `distributary costs` says a table's traffic costs each month, in each branch and view."""

@@ -1,0 +1,153 @@
+"""`distributary costs`: what a table's traffic costs each month, by branch and view."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli import project as projects
+from cli.deployed import reported
+from cli.errors import UsageFault
+from cli.monthly import branches
+from cli.monthly.branches import Monthly
+from cli.monthly.prices import FILE, Prices, read
+from cli.monthly.traffic import Said, Traffic, traffic
+from cli.monthly.views import Habits
+from cli.options import Json, SourceRegion, StackEndpoint, checked_endpoint, pairs
+from cli.stack import clients
+from distributary.derive.described import described
+from distributary.verify.report import printable
+
+_USUAL_REGION = "us-east-1"
+
+
+def costs(
+    context: typer.Context,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The source table.")],
+    function: Annotated[list[str], typer.Option(help="Only this function; may be repeated.")] = [],
+    writes: Annotated[
+        float | None, typer.Option(min=0, metavar="N", help="Changes a second (default: its metrics).")
+    ] = None,
+    updates: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of changes, those of items that exist.")
+    ] = None,
+    deletes: Annotated[
+        float | None, typer.Option(min=0, max=1, metavar="SHARE", help="Of changes, those that delete.")
+    ] = None,
+    items: Annotated[int | None, typer.Option(min=1, help="That the table holds.")] = None,
+    item_size: Annotated[int | None, typer.Option(min=1, metavar="BYTES", help="Of an item, on average.")] = None,
+    batch: Annotated[float | None, typer.Option(min=1, metavar="N", help="Changes of an invocation.")] = None,
+    distinct: Annotated[float | None, typer.Option(min=1, metavar="N", help="Different items of these.")] = None,
+    inside: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of changes, those that a view is about.")
+    ] = 1.0,
+    touched: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of updates, those that change what a view shows.")
+    ] = 1.0,
+    moved: Annotated[
+        float, typer.Option(min=0, max=1, metavar="SHARE", help="Of updates, those that move a row or change a group.")
+    ] = 0.0,
+    reordered: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Of updates, those that change `by`, `min`, `max` or `distinct`."
+        ),
+    ] = 0.0,
+    groups: Annotated[
+        list[str], typer.Option(metavar="VIEW=N", help="How many groups a view has; may be repeated.")
+    ] = [],
+    members: Annotated[int, typer.Option(min=1, help="Members that an item has in a view with `each`.")] = 1,
+    milliseconds: Annotated[float | None, typer.Option(min=1, help="Of an invocation.")] = None,
+    prices: Annotated[
+        Path, typer.Option(metavar="FILE", help="Prices of your own, in the form of prices.toml.")
+    ] = FILE,
+    endpoint_url: StackEndpoint = None,
+    region: SourceRegion = None,
+    json: Json = None,
+) -> int:
+    """Print what the declared branches and views take in a month: units, requests, Lambda, S3, OpenSearch, dollars.
+
+    Reads the table's own metrics of the last two weeks, or what the options say. It changes nothing.
+    """
+    reach = clients(checked_endpoint(endpoint_url), region)
+    said = Said(writes, updates, deletes, items, item_size, batch, distinct)
+    found = traffic(table, said, reach, datetime.now(UTC))
+    where = region or (reach("dynamodb").meta.region_name if said.needs_table else _USUAL_REGION)
+    habits = Habits(inside, touched, moved, reordered, groups=_groups(groups), members=members)
+    chosen = _chosen(function)
+    rows = [row for name in chosen for row in _rows(context, name, found, habits, milliseconds)]
+    priced = read(prices, where)
+    report: dict[str, Any] = {"table": table, "traffic": found.line(), "region": where}
+    report |= {"prices_as_of": priced and priced.as_of, "parts": [row.as_json(priced) for row in rows]}
+    return reported(report, _lines(table, found, rows, priced, where), json, 0)
+
+
+def _chosen(given: list[str]) -> list[str]:
+    if unknown := sorted(set(given) - set(projects.FUNCTIONS)):
+        raise UsageFault(f"--function {unknown[0]}: give {', '.join(projects.FUNCTIONS)}")
+    return given or list(projects.FUNCTIONS)
+
+
+def _groups(given: list[str]) -> dict[str, int]:
+    found = pairs("--groups", given, "VIEW=N")
+    if wrong := next((name for name, many in found.items() if not many.isdecimal() or int(many) < 1), None):
+        raise UsageFault(f"--groups {wrong}={found[wrong]}: give a whole number of groups")
+    return {name: int(many) for name, many in found.items()}
+
+
+def _rows(
+    context: typer.Context, function: str, found: Traffic, habits: Habits, milliseconds: float | None
+) -> list[Monthly]:
+    """Of one function's declarations. archive has none, and its invocations are its files."""
+    if function == "archive":
+        return branches.of_archive(found)
+    with projects.declarations(projects.find(context.obj), function) as declared:
+        made = _declared(function, declared, found, habits)
+    return [*made, branches.of_lambda(function, found, milliseconds)] if made else []
+
+
+def _declared(function: str, declared: Any, found: Traffic, habits: Habits) -> list[Monthly]:
+    match function:
+        case "derive":
+            return branches.of_derive({view.name: described(view) for view in declared}, found, habits)
+        case "index":
+            return branches.of_index([source.declared.name for source in declared], found)
+        case "welcome":
+            return branches.of_welcome([rule.name for rule in declared], found)
+    if declared is not None and type(declared).__name__ != "Mirror":
+        return [Monthly("replicate", "regions", why="for tables of several regions there is no estimate")]
+    return branches.of_mirror(found)
+
+
+def _lines(table: str, found: Traffic, rows: Sequence[Monthly], prices: Prices | None, where: str) -> Iterator[str]:
+    yield f"{table}: {found.line()}"
+    for row in rows:
+        figures = ", ".join(_figure(name, value) for name, value in row.figures().items())
+        cost = f"${row.dollars(prices):,.2f}" if prices and not row.why else ""
+        yield printable(f"{row.branch:<10} {row.part:<20} {cost:>12}  {row.why or figures or 'nothing'}")
+    if prices is None:
+        yield f"no prices of {where}: add it to {FILE.name}, or give --prices"
+    else:
+        total = sum(row.dollars(prices) for row in rows)
+        yield f"{'a month':<31} ${total:>11,.2f}  prices of {where}, as of {prices.as_of}; without storage of tables"
+
+
+_NAMES = {
+    "writes": "write units",
+    "reads": "read units",
+    "requests": "requests to DynamoDB",
+    "gb_seconds": "GB-seconds",
+    "invocations": "invocations",
+    "puts": "PUT requests to S3",
+    "stored_gb": "GB into S3",
+    "search_gb": "GB to OpenSearch",
+    "search_lines": "lines of bulk requests",
+    "out_gb": "GB to another region",
+    "mails": "messages",
+}
+
+
+def _figure(name: str, value: float) -> str:
+    return f"{value:,.2f} {_NAMES[name]}" if name.endswith("_gb") else f"{value:,.0f} {_NAMES[name]}"

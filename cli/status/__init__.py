@@ -1,0 +1,1 @@
+"""What `distributary status` shows of a deployed stack, and how it is read."""

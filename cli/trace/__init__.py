@@ -1,0 +1,1 @@
+"""What `distributary trace` gathers about one change, or about all changes of one item."""
