@@ -13,16 +13,21 @@ from cli.status import metrics, parked
 from cli.status.declared import declarations
 from cli.status.metrics import Series, of_lambda, own
 from cli.status.row import Row, attention, readable, well, worth_knowing
+from cli.trunk import rows as branches_of_trunk
 from distributary.consumer.outcome import Status
 from distributary.consumer.streams import UNLISTED
 from distributary.replicate.verify.drift import table_here
 from distributary.stream.keys import table_of
+from distributary.trunk.breaker import State
 
 RECENT = timedelta(minutes=15)
 """How far back the lag is looked for."""
 
 DRIFT_HOURS = 26
 """How far back the last comparison is looked for: the schedule may be once a day."""
+
+DEFERRED_SECONDS = 900
+"""What is deferred for longer raises an alarm as well."""
 
 MOST_FAILED = 0.1
 """The share of changes that may fail, as the alarm has it."""
@@ -81,12 +86,25 @@ def rows(look: Look) -> list[Row]:
             check = f"{section.__name__} {branch}"
             found += readable(check, _of(section, look, check, function))
     found += readable("parked", lambda: parked.rows(look.stack))
+    found += readable("deferred", lambda: deferred(look))
     found += readable("drift", lambda: drift(look))
     return found + readable("declarations", lambda: declared(look))
 
 
 def _of(section: Any, look: Look, check: str, function: Function) -> Callable[[], Iterator[Row]]:
     return lambda: section(look, check, function)
+
+
+def deferred(look: Look) -> Iterator[Row]:
+    """Of each branch of the trunk: whether it is called, and what waits for it."""
+    for row in branches_of_trunk(look.stack, lambda: look.now) if look.stack.trunk is not None else ():
+        said = f"{row['branch']}: {row['state']}, {row['deferred']} changes are deferred"
+        if row["state"] == State.PAUSED:
+            yield attention("deferred", said, f"`distributary resume {row['branch']}` gives it these changes", **row)
+        elif row["state"] == State.OPEN or row["oldest"] > DEFERRED_SECONDS:
+            yield attention("deferred", said, "the log of the function 'deferred' names what is left", **row)
+        else:
+            yield well("deferred", said, **row)
 
 
 def stack(look: Look) -> Iterator[Row]:

@@ -3,6 +3,7 @@
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import boto3
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from cli.feed.deployment import version_of, wait_for_others
 from cli.main import main
 from cli.stack import Stack
+from cli.status.sections import Look, deferred
 from cli.trunk import rows
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import APPLIED, IGNORED
@@ -134,6 +136,22 @@ def test_the_rows_of_a_status_are_those_of_the_trunk_and_of_what_is_left(town):
         ("archive", "closed", 2, 3600),
     ]
     assert found[0]["since"] == datetime.fromtimestamp(CREATED + 60, UTC).isoformat()
+
+
+def test_the_screen_of_a_stack_says_what_waits_and_why(town):
+    town.give_up(stream_record(1))
+    assert run("parked", "redrive") == 0
+    town.breakers.pause("archive")
+    at = datetime.fromtimestamp(CREATED, UTC)
+    found = list(deferred(Look(town.stack, at + timedelta(minutes=1), Path())))
+    assert [(each.level.name, each.values["state"]) for each in found] == [
+        ("OK", "closed"),
+        ("OK", "closed"),
+        ("FAULT", "paused"),
+    ]
+    assert found[2].fix == "`distributary resume archive` gives it these changes"
+    late = list(deferred(Look(town.stack, at + timedelta(minutes=16), Path())))
+    assert {each.level.name for each in late} == {"FAULT"}
 
 
 def test_what_lambda_gave_up_of_the_trunk_is_listed_and_given_to_each_branch(town, capsys):
