@@ -62,6 +62,7 @@ app.command()(replaying.replay)
 app.add_typer(parking.app, name="parked")
 app.command()(trunk.pause)
 app.command()(trunk.resume)
+app.command()(trunk.deferred)
 
 
 def _version(wanted: bool) -> None:

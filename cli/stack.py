@@ -113,6 +113,11 @@ class Function:
         return variables
 
     @property
+    def log_group(self) -> str:
+        """Empty for a function of this machine."""
+        return str(self._configuration.get("LoggingConfig", {}).get("LogGroup", ""))
+
+    @property
     def carries(self) -> tuple[str, ...]:
         """The branches of a trunk."""
         return tuple(filter(None, self.environment.get("TRUNK_BRANCHES", "").split(",")))
@@ -122,11 +127,6 @@ class Function:
         """The functions that write the branch's sink: itself, and the trunk if that carries it."""
         carried = self.trunk is not None and self.branch in self.trunk.carries
         return (self, self.trunk) if carried and self.trunk is not None else (self,)
-
-    @property
-    def log_group(self) -> str:
-        """Empty for a function of this machine."""
-        return str(self._configuration.get("LoggingConfig", {}).get("LogGroup", ""))
 
     @property
     def timeout(self) -> int:

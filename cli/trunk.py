@@ -6,15 +6,19 @@ from typing import Annotated, Any
 
 import typer
 
+from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.options import Declared, Parameters, SourceTable, StackEndpoint, StackName, StackRegion
+from cli.options import Declared, Json, Parameters, SourceTable, StackEndpoint, StackName, StackRegion
 from cli.stack import TRUNK, Stack
 from cli.target import HERE, Where, stack_of
 from distributary.errors import ConfigError
 from distributary.feed.redrive import UNREADABLE, Result
 from distributary.readers.parked import BRANCHES, Bucket, Place
-from distributary.trunk.breaker import Breakers
+from distributary.trunk.breaker import Breakers, State
 from distributary.trunk.deferred import Store, entry_again
+
+LONG_SECONDS = 900
+"""What is deferred for longer needs attention: it raises an alarm as well."""
 
 Branch = Annotated[str, typer.Argument(metavar="BRANCH", help=f"{', '.join(BRANCHES)}.")]
 
@@ -55,6 +59,27 @@ def resume(
     changes, _ = _store(found).backlog(branch, datetime.now(UTC))
     print(f"{branch} is resumed: it gets its changes again, and {changes} that were deferred, from within a minute on")
     return 0
+
+
+def deferred(
+    context: typer.Context,
+    stack: StackName = None,
+    table: SourceTable = None,
+    endpoint_url: StackEndpoint = None,
+    region: StackRegion = None,
+    json: Json = None,
+    parameter: Parameters = [],
+    declared: Declared = [],
+) -> int:
+    """Show which branches of the trunk are called, and what is deferred of them."""
+    found = rows(stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared)))
+    lines = [
+        f"{row['branch']:<10} {row['state']:<8} {row['since'] or '-':<26} {row['deferred']:>9} deferred"
+        + (f", the oldest {row['oldest']} s old" if row["deferred"] else "")
+        for row in found
+    ]
+    attention = any(row["oldest"] > LONG_SECONDS or row["state"] != State.CLOSED for row in found)
+    return reported({"branches": found}, lines or ["the stack has no trunk"], json, int(attention))
 
 
 def rows(stack: Stack, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> list[dict[str, Any]]:

@@ -22,8 +22,10 @@ PERMISSIONS = {
     "GetObject": "s3:GetObject and s3:GetObjectVersion",
     "DescribeTable": "dynamodb:DescribeTable",
     "GetItem": "dynamodb:GetItem",
+    "BatchGetItem": "dynamodb:BatchGetItem",
+    "ListObjectsV2": "s3:ListBucket",
 }
-"""What each call of `distributary status` needs: reading alone."""
+"""What each call of `distributary status` needs: reading alone. The last two are for a stack with a trunk."""
 
 TRACED = {
     "DescribeStacks": "cloudformation:DescribeStacks",

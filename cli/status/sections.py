@@ -7,13 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cli import trunk
 from cli.errors import DeclarationFaults, UsageFault
 from cli.stack import Function, Stack
 from cli.status import metrics, parked
 from cli.status.declared import declarations
 from cli.status.metrics import Series, of_lambda, own
 from cli.status.row import Row, attention, readable, well, worth_knowing
-from cli.trunk import rows as branches_of_trunk
 from distributary.consumer.outcome import Status
 from distributary.consumer.streams import UNLISTED
 from distributary.replicate.verify.drift import table_here
@@ -25,9 +25,6 @@ RECENT = timedelta(minutes=15)
 
 DRIFT_HOURS = 26
 """How far back the last comparison is looked for: the schedule may be once a day."""
-
-DEFERRED_SECONDS = 900
-"""What is deferred for longer raises an alarm as well."""
 
 MOST_FAILED = 0.1
 """The share of changes that may fail, as the alarm has it."""
@@ -85,26 +82,16 @@ def rows(look: Look) -> list[Row]:
         for branch, function in look.stack.functions.items():
             check = f"{section.__name__} {branch}"
             found += readable(check, _of(section, look, check, function))
+    if (reader := look.stack.trunk) is not None:
+        found += readable("mappings trunk", _of(mappings, look, "mappings trunk", reader))
+        found += readable("trunk", lambda: branches_of_trunk(look))
     found += readable("parked", lambda: parked.rows(look.stack))
-    found += readable("deferred", lambda: deferred(look))
     found += readable("drift", lambda: drift(look))
     return found + readable("declarations", lambda: declared(look))
 
 
 def _of(section: Any, look: Look, check: str, function: Function) -> Callable[[], Iterator[Row]]:
     return lambda: section(look, check, function)
-
-
-def deferred(look: Look) -> Iterator[Row]:
-    """Of each branch of the trunk: whether it is called, and what waits for it."""
-    for row in branches_of_trunk(look.stack, lambda: look.now) if look.stack.trunk is not None else ():
-        said = f"{row['branch']}: {row['state']}, {row['deferred']} changes are deferred"
-        if row["state"] == State.PAUSED:
-            yield attention("deferred", said, f"`distributary resume {row['branch']}` gives it these changes", **row)
-        elif row["state"] == State.OPEN or row["oldest"] > DEFERRED_SECONDS:
-            yield attention("deferred", said, "the log of the function 'deferred' names what is left", **row)
-        else:
-            yield well("deferred", said, **row)
 
 
 def stack(look: Look) -> Iterator[Row]:
@@ -154,6 +141,8 @@ def mappings(look: Look, check: str, function: Function) -> Iterator[Row]:
         page = f"see docs/alarms.md#silentalarm; the mapping is {each['UUID']}"
         if state == "Enabled" and result in _RESULTS:
             yield well(check, said, **values)
+        elif state == "Disabled" and len(function.writers) > 1:
+            yield well(check, f"{said}; the trunk reads for it", **values)
         elif state in ("Disabled", "Disabling", "Deleting"):
             yield attention(check, said, page, **values)
         elif result not in _RESULTS:
@@ -162,6 +151,23 @@ def mappings(look: Look, check: str, function: Function) -> Iterator[Row]:
             yield worth_knowing(check, said, **values)
     if not found:
         yield attention(check, "there is no mapping: nothing is read", "deploy the stack again")
+
+
+def branches_of_trunk(look: Look) -> Iterator[Row]:
+    """Whether the trunk calls each of its branches, and what is deferred of it."""
+    for each in trunk.rows(look.stack, lambda: look.now):
+        since = f" since {each['since']}" if each["since"] else ""
+        waits = f"{each['deferred']:,} deferred" + (
+            f", the oldest for {each['oldest']:,} s" if each["deferred"] else ""
+        )
+        check, said = f"trunk {each['branch']}", f"{each['state']}{since}; {waits}"
+        if each["state"] == State.CLOSED and each["oldest"] <= trunk.LONG_SECONDS:
+            yield well(check, said, **each)
+        elif each["state"] == State.PAUSED:
+            fix = f"run `distributary resume {each['branch']} --stack {look.stack.name}` once it may be called again"
+            yield attention(check, said, fix, **each)
+        else:
+            yield attention(check, said, "see docs/alarms.md#deferredalarm", **each)
 
 
 def lag(look: Look, check: str, function: Function) -> Iterator[Row]:

@@ -156,6 +156,36 @@ def test_a_function_without_a_mapping_needs_attention(town):
     assert (code, rows["mappings welcome"]["level"]) == (1, "fault")
 
 
+@pytest.fixture
+def trunked(town):
+    """`derive` and `archive` are in a trunk."""
+    town.seen.carries = ("derive", "archive")
+    town.seen.mappings |= {"trunk": [town.seen.mapping()], "derive": [town.seen.mapping(State="Disabled")]}
+    return town
+
+
+def test_the_branches_of_a_trunk_are_shown_and_their_own_mappings_may_rest(trunked):
+    code, rows = trunked.rows()
+    assert {rows[each]["level"] for each in ("mappings trunk", "mappings derive", "trunk derive", "trunk archive")} == {
+        "ok"
+    }
+    assert rows["trunk derive"]["found"] == "closed; 0 deferred"
+    assert "trunk index" not in rows
+    assert code == 0
+
+
+def test_a_branch_that_is_paused_needs_attention(trunked):
+    trunked.seen.claims["archive"] = {
+        "id": {"S": "archive"},
+        "state": {"S": "paused"},
+        "since": {"N": "1795000000"},
+        "item": {"S": ""},
+    }
+    code, rows = trunked.rows()
+    assert (code, rows["trunk archive"]["level"]) == (1, "fault")
+    assert "distributary resume archive --stack shop" in rows["trunk archive"]["fix"]
+
+
 def test_an_alarm_names_its_page(town):
     town.seen.alarms["shop-DeriveParkedAlarm-1"] = "ALARM"
     code, rows = town.rows()
@@ -225,17 +255,28 @@ def test_declarations_of_the_project_are_compared_with_the_deployed(town, source
     assert said in out
 
 
+OF_S3 = {
+    "ListObjectVersions": "list_object_versions",
+    "ListObjectsV2": "list_objects_v2",
+    "GetObject": "get_object",
+}
+
+
 @pytest.mark.parametrize("operation", sorted(PERMISSIONS))
-def test_a_missing_permission_is_a_row_that_names_it(town, operation, monkeypatch):
+def test_a_missing_permission_is_a_row_that_names_it(trunked, operation, monkeypatch):
+    town = trunked
     town.park("derive", "a cause")
-    if operation in ("ListObjectVersions", "GetObject"):
+    if operation in OF_S3:
         refused = Refusing(town.s3, operation)
         monkeypatch.setattr(town.seen, "s3", refused)
     town.seen.denied.add(operation)
     code, rows = town.rows()
     unread = [row for row in rows.values() if row["level"] == "unknown"]
     assert unread
-    assert {row["found"] for row in unread} == {f"the permission {PERMISSIONS[operation]} is missing"}
+    said = f"the permission {PERMISSIONS[operation]} is missing"
+    if operation == "BatchGetItem":
+        said = "breaker BatchGetItem: AccessDenied; grant the function's role this action (a command: your own role)"
+    assert {row["found"] for row in unread} == {said}
     assert code == (2 if operation in ("DescribeStacks", "ListObjectVersions", "GetObject") else 1)
 
 
@@ -246,7 +287,7 @@ class Refusing:
         self._s3, self._operation = s3, operation
 
     def __getattr__(self, name):
-        if name == {"ListObjectVersions": "list_object_versions", "GetObject": "get_object"}[self._operation]:
+        if name == OF_S3[self._operation]:
 
             def refuse(**_):
                 raise refusal(self._operation, "AccessDenied", "not authorized", 403)
@@ -255,10 +296,10 @@ class Refusing:
         return getattr(self._s3, name)
 
 
-def test_everything_that_it_asks_for_is_a_permission_to_read(town):
-    town.status()
-    assert town.seen.called <= PERMISSIONS.keys()
-    assert all(operation.startswith(("Get", "List", "Describe")) for operation in PERMISSIONS)
+def test_everything_that_it_asks_for_is_a_permission_to_read(trunked):
+    trunked.status()
+    assert trunked.seen.called <= PERMISSIONS.keys()
+    assert all(operation.startswith(("Get", "List", "Describe", "BatchGet")) for operation in PERMISSIONS)
 
 
 def test_what_could_not_be_read_ends_with_2_and_a_fault_beside_it_with_1(town):

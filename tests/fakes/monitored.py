@@ -61,7 +61,7 @@ class Monitored:
         self.alarms = {"shop-DeriveParkedAlarm-1": "OK", "shop-DeriveFailedAlarm-2": "OK"}
         self.series: dict[tuple[str, str, str], list[tuple[datetime, float]]] = {}
         self.ledger: dict[str, Any] | None = None
-        self.requested = 0
+        self.requested, self.carries = 0, tuple[str, ...]()
         self.claims: dict[str, Any] = {}
         self.logs: dict[str, list[tuple[datetime, str]]] = {}
         self._clients = {name: Checked(name, answers, self.denied) for name, answers in self._answers().items()}
@@ -104,6 +104,9 @@ class Monitored:
             raise refusal("DescribeStacks", "ValidationError", f"Stack with id {StackName} does not exist")
         outputs = {"ParkingBucketName": self.bucket}
         outputs |= {f"{branch.capitalize()}FunctionArn": f"{ACCOUNT}:{branch}" for branch in self.branches}
+        if self.carries:
+            outputs |= {"TrunkFunctionArn": f"{ACCOUNT}:trunk", "BreakerTableName": "breakers"}
+            outputs["DeferredBucketName"] = self.bucket
         if "replicate" in self.branches:
             outputs["DriftFunctionArn"] = f"{ACCOUNT}:drift"
         given = {"Generation": self.generation, "IteratorAgeAlarmMilliseconds": "60000"}
@@ -128,7 +131,7 @@ class Monitored:
     def _configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName.endswith(":live")
         variables = {"STREAMS": f"{STREAM}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
-        variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims"}
+        variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims", "TRUNK_BRANCHES": ",".join(self.carries)}
         group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
         return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
 

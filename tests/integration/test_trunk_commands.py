@@ -3,7 +3,6 @@
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import boto3
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from cli.feed.deployment import version_of, wait_for_others
 from cli.main import main
 from cli.stack import Stack
-from cli.status.sections import Look, deferred
 from cli.trunk import rows
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import APPLIED, IGNORED
@@ -122,7 +120,7 @@ def test_a_pause_of_a_branch_that_keeps_failing_stays_until_it_is_resumed(town):
     assert town.breakers.read()["archive"].state is State.PAUSED
 
 
-def test_the_rows_of_a_status_are_those_of_the_trunk_and_of_what_is_left(town):
+def test_the_rows_are_those_of_the_trunk_and_of_what_is_left(town):
     town.give_up(stream_record(1), stream_record(2, user="b"))
     assert run("parked", "redrive") == 0
     town.breakers.move("derive", CLOSED, Row(State.OPEN, CREATED + 60.0))
@@ -138,20 +136,27 @@ def test_the_rows_of_a_status_are_those_of_the_trunk_and_of_what_is_left(town):
     assert found[0]["since"] == datetime.fromtimestamp(CREATED + 60, UTC).isoformat()
 
 
-def test_the_screen_of_a_stack_says_what_waits_and_why(town):
-    town.give_up(stream_record(1))
+def test_the_status_is_1_while_a_branch_rests_or_something_waits_for_long(town, capsys):
+    fresh = stream_record(1)
+    fresh["dynamodb"]["ApproximateCreationDateTime"] = int(datetime.now(UTC).timestamp()) - 60
+    town.give_up(fresh)
     assert run("parked", "redrive") == 0
-    town.breakers.pause("archive")
-    at = datetime.fromtimestamp(CREATED, UTC)
-    found = list(deferred(Look(town.stack, at + timedelta(minutes=1), Path())))
-    assert [(each.level.name, each.values["state"]) for each in found] == [
-        ("OK", "closed"),
-        ("OK", "closed"),
-        ("FAULT", "paused"),
+    capsys.readouterr()
+    assert run("deferred") == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        ["derive", "closed"],
+        ["welcome", "closed"],
+        ["archive", "closed"],
     ]
-    assert found[2].fix == "`distributary resume archive` gives it these changes"
-    late = list(deferred(Look(town.stack, at + timedelta(minutes=16), Path())))
-    assert {each.level.name for each in late} == {"FAULT"}
+    town.breakers.pause("archive")
+    assert run("deferred", "--json", "-") == 1
+    found = json.loads(capsys.readouterr().out)["branches"]
+    assert [(each["branch"], each["state"], each["deferred"]) for each in found][2] == ("archive", "paused", 1)
+    town.breakers.resume("archive")
+    town.breakers.move("archive", town.breakers.read()["archive"], CLOSED)
+    town.give_up(stream_record(0))
+    assert run("parked", "redrive") == 0
+    assert run("deferred") == (1 if datetime.now(UTC).timestamp() - 900 > CREATED else 0)
 
 
 def test_what_lambda_gave_up_of_the_trunk_is_listed_and_given_to_each_branch(town, capsys):

@@ -27,6 +27,7 @@ VARIANTS = {
     "neither": {"OpenSearchService": "none", "TargetRoleArn": "arn:aws:iam::444455556666:role/target"},
     "all tables": {f"Derive{each}SourceArn": STREAM for each in MORE}
     | {"Feed": "true", "ReplicaRegion": "a-b-1,c-d-2"},
+    "a trunk": {"TrunkSourceArn": STREAM},
 }
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/aws-services-cloudwatch-metrics.html
 OF_AWS = {
@@ -155,9 +156,10 @@ def emitted(capsys, monkeypatch):
             telemetry.rebuild_due()
         if branch == "replicate":
             telemetry.count("Conflicts")
-        ends = [Outcome(Status.FAILED, "", metric=UNLISTED)]
+        ends = [Outcome(Status.FAILED, "", metric=UNLISTED), Outcome(Status.DEFERRED)]
         ends += [Outcome(Status.PARKED, "", metric=UNKNOWN)] if branch == "welcome" else []
         telemetry.batch("request", [change(place) for place in range(len(ends))], ends, 0.0)
+        telemetry.fed(1, 2, 3.0)
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "drift")
     publish(MirrorReport(), "shop")
     lines = [json.loads(each) for each in capsys.readouterr().out.splitlines() if "CloudWatchMetrics" in each]
@@ -171,7 +173,8 @@ def emitted(capsys, monkeypatch):
 
 def test_every_own_metric_is_emitted_with_these_dimensions(template, scope, capsys, monkeypatch):
     known = emitted(capsys, monkeypatch)
-    own = [metric for _, metric in metrics(body(template, scope(set(BRANCHES)))) if metric[0] == "Distributary"]
+    shown = body(template, scope(BRANCHES, TrunkSourceArn=STREAM))
+    own = [metric for _, metric in metrics(shown) if metric[0] == "Distributary"]
     named = {(each[1], frozenset(zip(each[2:-1:2], each[3:-1:2], strict=True))) for each in own}
     assert named - known == set()
     assert {name for name, _ in known - named} == {"Received"}, "all others are shown; it is their sum"
