@@ -180,8 +180,16 @@ class Trunked(World):
         """The scheduled function, until there is nothing to do any more. Runs may overlap."""
         random = Random(f"feeder {self.seed}")
         while not self.settled():
+            if not self.disturbed and self.rests():
+                self.commanded(lambda: self.breakers().resume(self.name))
             self.scheduler.spawn("feeder", self.run_of_feeder)
             self.scheduler.wait(self.settled, random.choice((60.0, 60.0, HOUR)))
+
+    def rests(self) -> bool:
+        """Whether the branch is paused: after the last resume, by a request for a pause that was given up and took
+        effect late. The operator sees it in the status, and resumes once more."""
+        row = self.rows.state["breakers"].get((self.name,))
+        return row is not None and row["state"] == {"S": State.PAUSED}
 
     def settled(self) -> bool:
         """Whether nothing comes any more, and all that came was given."""
