@@ -22,7 +22,7 @@ from distributary.derive.factory import build, rebuilder, reconciler
 from distributary.derive.settings import DeriveSettings
 from distributary.derive.verify import command
 from distributary.errors import ConfigError
-from distributary.feed.redrive import Redrive
+from distributary.feed.redrive import Giving
 from distributary.index import Index
 from distributary.index.factory import build as build_index
 from distributary.replicate import Mirror
@@ -409,10 +409,9 @@ def test_a_redrive_asks_for_each_table_by_itself():
         return SimpleNamespace(branch="derive", table=table, item=id, version="1", entry=lambda: {"key": key})
 
     function = SimpleNamespace(sources=dict.fromkeys(("orders", "customers")))
-    bucket = SimpleNamespace(functions={"derive": function})
-    steps = Redrive(bucket, lambda branch, table: Feed(table), None, None)
     changes = [parked("orders", "a"), parked("customers", "a"), parked("orders", "b"), parked("users", "a")]
-    ends = [end.status for end in steps._reconciled("derive", changes)]
+    giving = Giving({"derive": function}, lambda branch, table: Feed(table), even_if_old=False)
+    ends = [end.status for end in giving.give("derive", changes)]
     assert ends == ["orders", "customers", "orders", "Failed"]
     assert asked == [("orders", ["a", "b"]), ("customers", ["a"])]
 
