@@ -139,7 +139,7 @@ class _Item(Struct):
 
     def _is_gone(self, here: Look, edit: Edit | None = None) -> bool:
         """Whether this region's application deleted what it wrote. A row tells no position, and by the stream's second
-        no time: it may have been taken for an earlier one, which a delete covers. Then that may be why there is none."""
+        no time: it may have been taken for an earlier one, which a delete covers. That may be why there is none."""
         deleted = self.lattice.deleted(here.stored.known)
         tied = edit is not None and deleted is not None and deleted.time == edit.at.time
         explained = tied if self.branch.edits.rule.by else deleted is not None
