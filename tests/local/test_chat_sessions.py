@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,11 @@ def test_a_difference_of_any_kind_is_named(result):
 def test_an_unknown_example_is_refused_with_the_names_that_exist(capsys):
     assert examples.main(["chats"]) == 2
     assert "there is no example 'chats': make example NAME=..., with one of chat_sessions" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("wrong", "status"), [([], 0), (["rows: a: should be None, is {}"], 1)])
+def test_make_example_ends_with_status_1_for_a_difference(monkeypatch, capsys, result, wrong, status):
+    monkeypatch.setattr(examples, "embedded", nullcontext)
+    monkeypatch.setattr(examples, "run", lambda *_: examples.Result(result.made, wrong))
+    assert examples.main(["chat_sessions"]) == status
+    assert capsys.readouterr().out.splitlines()[-1] == f"{len(wrong)} differences"
