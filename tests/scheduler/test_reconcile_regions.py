@@ -202,3 +202,8 @@ def test_lost_changes_are_made_good_by_their_records_in_whole_items_at_random(pa
 @parts(2)
 def test_lost_changes_are_made_good_by_their_records_in_merged_items_at_random(part):
     play(partial(regions_reconciled, Merging), cut(seeds(60), part))
+
+
+def test_an_item_put_again_in_the_second_of_its_delete_is_not_taken_for_gone():
+    """Another region's row had replaced it before its own record came, and the delete before it removed that row."""
+    play(partial(regions_reconciled, Merging), [3_000_126])

@@ -183,6 +183,17 @@ def test_an_open_branch_is_probed_and_nothing_more_is_sent_while_it_fails():
     assert (found.state, found.done, found.backlog) == (State.CLOSED, 9, 0)
 
 
+@pytest.mark.parametrize("branch", ["derive", "archive"])
+def test_a_branch_that_parks_all_it_is_probed_with_answers(branch):
+    """Else messages that are too old by now, and nothing else, would keep it open for ever."""
+    fed = Fed(branch, items=Items(PARKED), ledger=None if branch == "derive" else Ledger(PARKED))
+    fed.defer(*map(record, range(2)))
+    fed.breakers().move(branch, fed.breakers().read()[branch], Row(State.OPEN, 1.0))
+    found = fed.feed()
+    assert (found.state, found.parked, found.backlog) == (State.CLOSED, 2, 0)
+    assert len(fed.parking.bodies()) == 2
+
+
 def test_an_open_branch_without_a_backlog_is_tried_with_what_comes_next():
     fed = Fed()
     fed.breakers().move("derive", CLOSED, Row(State.OPEN, 1.0))

@@ -11,7 +11,7 @@ from typing import Any
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.consumer.outcome import Outcome
+from distributary.consumer.outcome import Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.errors import ConfigError, DistributaryError, Rejected, Unavailable
@@ -113,11 +113,12 @@ class Feeder:
         return places[at:] + places[:at]
 
     def _answers(self, branch: str, places: Sequence[Place]) -> bool:
-        """Whether the branch takes a change of one of three objects: one whose changes fail for good says nothing."""
+        """Whether the branch takes or parks a change of one of three objects: one whose changes fail for good says
+        nothing."""
         chosen = dict.fromkeys((places[0], places[-1], places[len(places) // 2]))
         for place in list(chosen)[:PROBES]:
             changes = self.store.read(branch, place)[:PROBE_CHANGES]
-            if any(end.done for end in self._given(branch, changes, ONCE)):
+            if any(end.status != Status.FAILED for end in self._given(branch, changes, ONCE)):
                 return True
         return False
 

@@ -136,24 +136,26 @@ class _Item(Struct):
         """Whether records tell what the application made here. If the item is gone, all of it was deleted since,
         whether a record says so or not. An item that the rule fails on, and that is another one by now, tells nothing.
         """
-        told, gone = False, bool(changes) and self._is_gone((yield from self._look(self.home)))
+        told, here = False, (yield from self._look(self.home)) if changes else None
         for change in changes:
             try:
                 edit = self.branch.edits.edit(change)
                 known = (yield from self._absorb([edit])) if edit else MergeState()
-                if edit and gone and edit.after is not None:
+                if edit and here is not None and self._is_gone(here, edit) and edit.after is not None:
                     yield from self._absorb([self.branch.edits.deletion(edit, known)])
                 told |= edit is not None
             except Rejected:
-                if gone or change.new is None:
+                if change.new is None or (here is not None and self._is_gone(here)):
                     raise
         return told
 
-    def _is_gone(self, here: Look) -> bool:
-        """Whether this region's application deleted what it wrote. Where a row tells no time, it may have been taken
-        for an earlier one, which a delete covers: then that may be why there is none."""
-        unexplained = self.branch.edits.rule.by or self.lattice.deleted(here.stored.known) is None
-        return here.row is None and bool(unexplained)
+    def _is_gone(self, here: Look, edit: Edit | None = None) -> bool:
+        """Whether this region's application deleted what it wrote. A row tells no position, and by the stream's second
+        no time: it may have been taken for an earlier one, which a delete covers. That may be why there is none."""
+        deleted = self.lattice.deleted(here.stored.known)
+        tied = edit is not None and deleted is not None and deleted.time == edit.at.time
+        explained = tied if self.branch.edits.rule.by else deleted is not None
+        return here.row is None and not explained
 
     def _look(self, site: MergedReplica) -> Steps[Look]:
         self.deadline.check()
