@@ -186,7 +186,8 @@ def test_without_another_look_a_stalled_reconcile_undoes_a_newer_one(monkeypatch
     known, first = Item._known, {}
 
     def once(item, *seen):
-        return first.setdefault(id(item), known(item, *seen))
+        found = yield from known(item, *seen)
+        return first.setdefault(id(item), found)
 
     monkeypatch.setattr(Item, "_known", once)
     with pytest.raises(AssertionError, match="replay with"):
