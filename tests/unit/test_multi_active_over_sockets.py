@@ -3,17 +3,20 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from distributary.consumer.deadline import Deadline
+from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.client import DynamoDBClient
 from distributary.replicate import by_attribute, last_writer
+from distributary.replicate.multi_active.conditional_rows import TRIES
 from distributary.stream.records import decode
 from tests.fakes import s3
+from tests.fakes.answers import refusal
 from tests.fakes.dynamodb_server import HARMLESS, PASSING, serving
 from tests.unit.edited_regions import AP, EU, US, World
 
@@ -193,3 +196,28 @@ def test_a_conflict_that_can_not_be_recorded_fails_its_change_alone(rule, server
     assert world.conflicts == 4
     world.settle()
     assert world.values() == [{**dict.fromkeys(ITEMS[:4], "eu"), "other": "alone"}] * 2
+
+
+class Overtaken:
+    """A client of tables into which another writer is always faster."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, operation):
+        return getattr(self._client, operation)
+
+    def put_item(self, **_):
+        raise refusal("PutItem", "ConditionalCheckFailedException", "overtaken")
+
+
+def test_before_each_further_try_of_what_others_overtake_is_a_longer_pause():
+    world, pauses = World(RULES["whole"]), []
+    world.put(US, 1, "a")
+    world.wrap = lambda client, _: Overtaken(client)
+    branch = replace(world.branch(US), wait=pauses.append)
+    (end,) = branch.apply(decode({"Records": world.tables.records_of(US)}, 0), FOREVER)
+    assert end == (Status.FAILED, f"{EU}: the item is written to faster than it can be merged", "", "")
+    longest = [0.02 * 2**tried for tried in range(1, TRIES)]
+    assert len(pauses) == TRIES - 1
+    assert all(0 < pause <= min(most, 2.0) for pause, most in zip(pauses, longest, strict=True))
