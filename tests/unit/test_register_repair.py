@@ -79,7 +79,7 @@ def test_of_two_repairs_that_saw_one_row_the_second_does_nothing(register):
 
 
 @pytest.mark.parametrize(("first", "second"), [(put(0, "kept"), delete(0)), (delete(0), put(0, "kept"))])
-def test_of_two_repairs_that_disagree_the_second_writes_neither_row_nor_tombstone(register, first, second):
+def test_of_two_repairs_that_disagree_the_second_writes_no_row_or_tombstone(register, first, second):
     """One of them has seen an item that the other has not."""
     register.write([put(5, "stale")], FOREVER)
     seen = dict(row(register))
