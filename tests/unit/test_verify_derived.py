@@ -90,7 +90,7 @@ class World(Followed):
     def mended(self) -> None:
         """One run repairs, the next finds nothing."""
         first = self.verify(repair=True)
-        assert first["differences"] > 0
+        assert first["repaired"] == first["differences"] > 0
         assert self.verify().counts.get("differences", 0) == 0, self.verify().samples
 
 
