@@ -30,12 +30,14 @@ _PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Downstream:
-    """Rows of derived tables, documents of indexes, the events that rules sent, and the changes in an archive."""
+    """Rows of derived tables, documents of indexes, the events that rules sent, an archive's changes, and the items
+    of a replica."""
 
     rows: Rows = field(default_factory=dict)
     documents: Rows = field(default_factory=dict)
     messages: Rows = field(default_factory=dict)
     changes: Rows = field(default_factory=dict)
+    replicated: Rows = field(default_factory=dict)
 
     def kinds(self) -> dict[str, Rows]:
         """All of them, by the name of their kind."""
@@ -72,13 +74,25 @@ def scanned(client: Any, table: str) -> Iterator[dict[str, Any]]:
 
 
 def rows(client: Any, table: str) -> Rows:
-    """A derived table's rows that readers see."""
-    read, found = TypeDeserializer().deserialize, Rows()
+    """A derived table's rows that readers see, without the attributes that are null."""
+    found = Rows()
     for item in scanned(client, table):
-        row = {name: read(value) for name, value in item.items() if not name.startswith(_HIDDEN)}
+        row = {name: value for name, value in _shown(item).items() if value is not None}
         if not row["pk"].startswith(_BESIDE):
             found[f"{row.pop('pk')} / {row.pop('sk')}"] = row
     return found
+
+
+def replica(client: Any, table: str, keys: Sequence[str]) -> Rows:
+    """A replica's items."""
+    items = [_shown(item) for item in scanned(client, table)]
+    return {" / ".join((table, *(str(item[name]) for name in keys))): item for item in items}
+
+
+def _shown(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not Distributary's own."""
+    read = TypeDeserializer().deserialize
+    return {name: read(value) for name, value in item.items() if not name.startswith(_HIDDEN)}
 
 
 def documents(endpoint: str, index: str, named: Sequence[str]) -> Rows:

@@ -21,6 +21,7 @@ from local.errors import LocalError
 from local.esm.mapping import Delivering, Joined
 from local.function_logs import LogFiles
 from local.stack import Project, Stack
+from local.template import TableSpec
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -108,7 +109,7 @@ def run(example: Example, endpoints: Endpoints, artifacts: Path, console: Consol
             project, own = Project(ROOT, artifacts, tier.declared, tier.stack), {**common, **tier.parameters}
             stack = held.enter_context(Stack(project, aws, own, LogFiles(artifacts / "logs" / tier.stack)))
             read = [_derived_stream(client, tier.over)] if tier.over else streams
-            attached.append((stack, _attached(stack, read, tier.functions)))
+            attached.append((stack, _attached(stack, example.tables[0], read, tier.functions)))
         journal = example.write(aws, calls)
         for _, mappings in attached:
             _drain(mappings)
@@ -121,11 +122,15 @@ def run(example: Example, endpoints: Endpoints, artifacts: Path, console: Consol
     return Result(made, [*wrong, *example.expected(tables, journal).differences(made)])
 
 
-def _attached(stack: Stack, streams: Sequence[str], functions: Sequence[str]) -> dict[str, Delivering]:
-    """By function. Each is made with all of its streams before the first delivers."""
+def _attached(
+    stack: Stack, table: Mapping[str, Any], streams: Sequence[str], functions: Sequence[str]
+) -> dict[str, Delivering]:
+    """By function. Each is made with all of its streams before the first delivers. A replica is one of `table`."""
     stack.prepare(functions)
     if "index" in functions:
         stack.apply_index()
+    if "replicate" in functions:
+        stack.create_replica(TableSpec(table["TableName"], table["KeySchema"], table["AttributeDefinitions"]))
     read = {name: stack.readable(name, streams) for name in functions}
     for name, own in read.items():
         stack.function(name, *own)
@@ -133,16 +138,23 @@ def _attached(stack: Stack, streams: Sequence[str], functions: Sequence[str]) ->
 
 
 def _made(example: Example, aws: Aws, endpoints: Endpoints, bus: Bus, stacks: Sequence[Stack]) -> Downstream:
-    rows, documents, changes = downstream.Rows(), downstream.Rows(), downstream.Rows()
+    rows, documents, changes, replica = (downstream.Rows() for _ in range(4))
     for tier, stack in zip(example.tiers, stacks, strict=True):
         if "derive" in tier.functions:
             rows |= downstream.rows(aws.client("dynamodb"), f"{tier.stack}-DerivedTable")
         if "archive" in tier.functions and example.archived:
             bucket = stack.spec("archive").environment["ARCHIVE_BUCKET"]
             changes |= downstream.changes(aws.client("s3"), bucket, example.names[0], example.archived)
+        if "replicate" in tier.functions:
+            replica |= _replica(example, aws, stack.spec("replicate").environment)
     for index in example.indexes:
         documents |= downstream.documents(endpoints.opensearch, index, example.document_name)
-    return Downstream(rows, documents, bus.messages(), changes)
+    return Downstream(rows, documents, bus.messages(), changes, replica)
+
+
+def _replica(example: Example, aws: Aws, settings: Mapping[str, str]) -> downstream.Rows:
+    keys = [str(each["AttributeName"]) for each in example.tables[0]["KeySchema"]]
+    return downstream.replica(aws.client("dynamodb", settings["REPLICA_REGION"]), settings["REPLICA_TABLE"], keys)
 
 
 def _derived_stream(client: Any, stack: str) -> str:
