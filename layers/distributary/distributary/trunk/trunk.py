@@ -58,8 +58,8 @@ class Untried(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Limb:
-    """A branch of the trunk. `after` in seconds: so long it is tried at a batch, and a change that fails and is older is
-    deferred, so that it holds up no other branch. `streams` binds the stream in the branch's own sink."""
+    """A branch of the trunk. `after` in seconds: so long it is tried at a batch, and a change that fails and is older
+    is deferred, so that it holds up no other branch. `streams` binds the stream in the branch's own sink."""
 
     branch: Branch
     parking: Parking
