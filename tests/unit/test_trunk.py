@@ -127,6 +127,42 @@ def test_a_branch_that_fails_too_long_is_called_no_more_and_the_others_go_on():
     assert len(up.seen) == 6
 
 
+class Folds:
+    """A branch that asks its sink for the newest change of each item alone; the sink takes these users."""
+
+    def __init__(self, *taken):
+        self.taken = taken
+
+    def apply(self, changes, deadline):
+        newest = {change.keys["user_id"]: change for change in changes}
+        ends = {True: APPLIED, False: FAILED}
+        return [
+            ends[user in self.taken] if newest[user] is change else outcomes.SUPERSEDED
+            for change in changes
+            for user in [change.keys["user_id"]]
+        ]
+
+
+def bursts(*users):
+    """Two changes of each."""
+    return event(*(stream_record(at, user=user, new={"name": {"S": "x"}}) for at, user in enumerate([*users] * 2)))
+
+
+def test_what_a_newer_change_of_the_batch_supersedes_does_not_show_that_the_sink_answers():
+    bench = Bench({"derive": Ledger(APPLIED), "index": Folds()})
+    assert distribute(bursts("a", "b"), Context(), bench.trunk()) == failed_at(2)
+    assert bench.state("index") == "failing"
+    bench.clock.now += AFTER + 1
+    assert distribute(bursts("a", "b"), Context(), bench.trunk()) == NOTHING
+    assert bench.state("index") == "open"
+
+
+def test_a_branch_that_takes_another_item_of_the_batch_works():
+    bench = Bench({"index": Folds("c")})
+    distribute(bursts("a", "b", "c"), Context(), bench.trunk())
+    assert bench.state("index") == "closed"
+
+
 class Watches:
     """Notes how long the branch and its clients may take."""
 

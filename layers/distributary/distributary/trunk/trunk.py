@@ -180,8 +180,11 @@ def _bound(change: Change, of: Callable[[str], int]) -> Entry:
 
 
 def _seen(entries: Sequence[Entry], ends: Sequence[Outcome]) -> Seen:
-    failed = [e for e, end in zip(entries, ends, strict=True) if end.status is Status.FAILED and isinstance(e, Change)]
-    return Seen(any(end.status in _TAKEN for end in ends), frozenset(map(_item, failed)))
+    """Of an item that fails, the sink has said nothing: an older change of the same batch is superseded without it."""
+    changes = [(entry, end) for entry, end in zip(entries, ends, strict=True) if isinstance(entry, Change)]
+    failing = frozenset(_item(change) for change, end in changes if end.status is Status.FAILED)
+    taken = (change for change, end in changes if end.status in _TAKEN)
+    return Seen(any(not failing or _item(change) not in failing for change in taken), failing)
 
 
 def _item(change: Change) -> str:
