@@ -194,6 +194,14 @@ def test_a_branch_that_parks_all_it_is_probed_with_answers(branch):
     assert len(fed.parking.bodies()) == 2
 
 
+def test_a_change_that_is_parked_beside_one_that_fails_says_nothing():
+    """It may be parked without a look at the sink, and the trunk's next batch would wait for one that is down."""
+    fed = Fed(items=Items(FAILED, **{"u-0": PARKED}))
+    fed.store.put("derive", [entry_of("derive", change(at, user=f"u-{at}")) for at in range(2)])
+    fed.breakers().move("derive", fed.breakers().read()["derive"], Row(State.OPEN, 1.0))
+    assert (fed.feed().state, list(fed.parking.bodies())) == (State.OPEN, [])
+
+
 def test_an_open_branch_without_a_backlog_is_tried_with_what_comes_next():
     fed = Fed()
     fed.breakers().move("derive", CLOSED, Row(State.OPEN, 1.0))
