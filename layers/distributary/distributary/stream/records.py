@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.stream import dynamodb_stream, sliced
+from distributary.stream import dynamodb_stream, kinesis, sliced
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.dynamodb_stream import GenerationOf
 from distributary.stream.stream_event import Record, StreamEvent
 
-_DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode}
+_DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode, kinesis.EVENT_SOURCE: kinesis.decode}
 
 
 def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecodable | Unlisted]:
