@@ -84,7 +84,8 @@ class Deployed:
 
     def _mapping(self, name: str) -> Iterator[str]:
         wanted = resolved(self.template.mapping(name), self.parameters)
-        source, enabled, _ = (wanted.pop(each) for each in ("Stream", "Enabled", "MetricsConfig"))
+        stream, enabled, _ = (wanted.pop(each) for each in ("Stream", "Enabled", "MetricsConfig"))
+        source = self._evaluated(stream)
         wanted |= {
             "EventSourceArn": source,
             **({"State": "Enabled"} if self._evaluated(enabled) else {}),
