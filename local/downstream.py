@@ -108,11 +108,11 @@ def documents(endpoint: str, index: str, named: Sequence[str]) -> Rows:
     return found
 
 
-def changes(s3: Any, bucket: str, table: str, named: Callable[[ArchivedChange], str]) -> Rows:
-    """What is archived of a table, each change once: by its name, how many there are."""
+def changes(s3: Any, bucket: str, table: str, named: Callable[[ArchivedChange], str | None]) -> Rows:
+    """What is archived of a table, each change once: by its name, how many there are. None is not shown."""
     found = Archive(place(f"s3://{bucket}", lambda: s3), table).changes()
     once = {(json.dumps(change.keys, sort_keys=True), change.at): named(change) for change in found}
-    return {name: {"times": many} for name, many in Counter(once.values()).items()}
+    return {name: {"times": many} for name, many in Counter(once.values()).items() if name is not None}
 
 
 class Bus:
