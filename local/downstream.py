@@ -2,6 +2,7 @@
 send them."""
 
 import json
+import re
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ Rows = dict[str, dict[str, Any]]
 is."""
 
 SHOWN = 8
+_CAPITALS = re.compile(r"[A-Z][A-Z-]{2,}").fullmatch
 _KEYS = {"rows": ("pk", "sk"), "changes": ("change",)}
 """What is shown of a name, in columns of their own."""
 
@@ -57,7 +59,7 @@ class Downstream:
         for what, found in self.kinds().items():
             kinds: dict[str, Rows] = {}
             for name, shown in sorted(found.items()):
-                kinds.setdefault(name.replace("#", " ").split(" ")[0], {})[name] = shown
+                kinds.setdefault(_kind(what, name), {})[name] = shown
             for kind, things in kinds.items():
                 _show(f"{what}: {kind} ({len(things)})", things, console)
 
@@ -108,11 +110,11 @@ def documents(endpoint: str, index: str, named: Sequence[str]) -> Rows:
     return found
 
 
-def changes(s3: Any, bucket: str, table: str, named: Callable[[ArchivedChange], str]) -> Rows:
-    """What is archived of a table, each change once: by its name, how many there are."""
+def changes(s3: Any, bucket: str, table: str, named: Callable[[ArchivedChange], str | None]) -> Rows:
+    """What is archived of a table, each change once: by its name, how many there are. None is not shown."""
     found = Archive(place(f"s3://{bucket}", lambda: s3), table).changes()
     once = {(json.dumps(change.keys, sort_keys=True), change.at): named(change) for change in found}
-    return {name: {"times": many} for name, many in Counter(once.values()).items()}
+    return {name: {"times": many} for name, many in Counter(once.values()).items() if name is not None}
 
 
 class Bus:
@@ -143,6 +145,12 @@ class Bus:
         for (rule, values), times in sent.items():
             rows |= message(rule, dict(values), times)
         return rows
+
+
+def _kind(what: str, name: str) -> str:
+    """The first word of a name; of a row, also that of its sort key, if it is one of capitals."""
+    first, *more = [re.split("[# ]", part, maxsplit=1)[0] for part in name.split(" / ")]
+    return f"{first} / {more[0]}" if what == "rows" and more and _CAPITALS(more[0]) else first
 
 
 def _show(title: str, things: Rows, console: Console) -> None:

