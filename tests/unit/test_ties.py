@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytest
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer.consume import consume
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Status
 from distributary.consumer.parallel import Parallel
@@ -21,12 +22,16 @@ from distributary.index.reconcile import IndexReconciler
 from distributary.replicate.factory import reconciler as of_replica
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.trunk.factory import build as build_trunk
+from distributary.trunk.settings import TrunkSettings
 from distributary.welcome.branch import occasion
 from tests.fakes.built import DERIVED, derive, mirror
-from tests.fakes.kinesis import MICROS
+from tests.fakes.kinesis import MICROS, delivered, written
 from tests.fakes.opensearch import OpenSearch
+from tests.unit.branches import Context
 from tests.unit.index_settings import clients, settings
-from tests.unit.records import change
+from tests.unit.records import change, stream_record
+from tests.unit.trunks import counts, deployment
 from tests.world import World
 
 USER = Entity(name="user", keys=("user_id",), attributes=("name", "city", "until"))
@@ -207,3 +212,30 @@ def test_two_events_of_one_moment_are_two_messages():
     assert len({occasion(each) for each in at_once}) == 2
     assert occasion(at_once[0]) == occasion(at_once[0]._replace(event_id="again"))
     assert occasion(first) == str(versions.position_of(first.version))
+
+
+@pytest.mark.parametrize("answer", [APPLIED, outcomes.failed(Unavailable("busy"))])
+def test_a_function_settles_ties_before_it_answers(answer, capsys):
+    both, record = Answering(answer), delivered(written(stream_record(1), "users", MICROS), 7)
+    found = consume({"Records": [record]}, Context(), deployment(both, "derive", reconciler=both))
+    failed = [{"itemIdentifier": record["kinesis"]["sequenceNumber"]}] if answer is not APPLIED else []
+    assert found == {"batchItemFailures": failed}
+    counted = counts(capsys)["derive"]
+    assert (counted["Tied"], counted["Received"]) == (1, 1)
+    assert counted[answer.status.value] == 1
+
+
+def test_a_branch_in_the_trunk_settles_its_ties_as_its_own_function_does():
+    settings = TrunkSettings(
+        parking_bucket="parking",
+        generation=0,
+        branches=("derive", "archive"),
+        deferred_bucket="deferred",
+        breaker_table="breakers",
+        defer_after_seconds=60,
+        event_names=frozenset(),
+    )
+    both = Answering(APPLIED)
+    deployed = {"derive": deployment(both, "derive", reconciler=both), "archive": deployment(both, "archive")}
+    trunk = build_trunk(settings, deployed.__getitem__, lambda *_, **__: None)
+    assert [limb.branch for limb in trunk.limbs] == [Settling(both, both), both]
