@@ -12,6 +12,8 @@ from distributary.derive.verify.group_diff import GroupFinding
 from distributary.derive.verify.item_verifier import Comparator, Subject
 from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan, look_at_groups
+from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.version import KEPT
 from tests.fakes.answers import refusal
 from tests.fakes.serial import Serial
@@ -117,3 +119,45 @@ def test_a_group_that_is_to_be_built_anew_is_not_written_as_it_is(town: Town, pr
     assert not town.repair.group(broken)
     assert town.derived[at]["users"] == {"N": "7"}
     assert town.repair.group(found)
+
+
+def looked(world: World, user: str, view: str) -> Any:
+    """What a verification finds of one item in one view."""
+    comparator = Comparator("users", world.branch.views, world.tables, 0, 5.0, lambda _: None)
+    found = comparator.look([Subject({"user_id": {"S": user}})]).findings
+    return next(each for each in found if each.want.view.name == view)
+
+
+def test_an_item_that_was_counted_wrongly_moves_its_group_by_the_difference() -> None:
+    """Its name is counted already, and stays so."""
+    world = World([replace(SUMS, sum={"total": "total"}, distinct={"names": "name"})])
+    for name in ("u-1", "u-2"):
+        world.put(name, **user(name, total="3"))
+    world.put("u-1", deliver=False, **user("u-1", total="5"))
+    assert Repair(world.tables, world.register).item(looked(world, "u-1", "sums"), {}) == APPLIED
+    row = world.derived["SUM", "a#b"]
+    assert (row["total"], row["users"], row["names"]) == ({"N": "8"}, {"N": "2"}, {"N": "2"})
+    assert world.verify().equal
+
+
+@pytest.mark.parametrize("version", [True, False], ids=["with a version", "without one"])
+def test_a_row_of_the_item_under_another_key_goes_and_its_version_stays(version: bool) -> None:
+    """As an earlier declaration left it, or another program."""
+    world = World([replace(SHOWN, on_expiry="remove")])
+    world.put("u-1", **user("Ada"))
+    first = world.derived[PAIR]
+    world.put("u-1", **user("Grace"))
+    newest, other = world.derived[PAIR], ("USER#u-1", "EARLIER")
+    world.derived[PAIR] = {**first, "name": {"S": "wrong"}}
+    world.derived[other] = {**newest, "sk": {"S": "EARLIER"}}
+    if not version:
+        del world.derived[other][REPLICA_VERSION]
+    comparator = Comparator("users", world.branch.views, world.tables, 0, 5.0, lambda _: None)
+    subject = Subject({"user_id": {"S": "u-1"}}, frozenset({("profile", other)}))
+    (found,) = comparator.look([subject]).findings
+    repair = Repair(world.tables, world.register)
+    assert repair.item(found, repair.tombstones([found])) == APPLIED
+    assert world.derived[PAIR]["name"] == {"S": "Grace"}
+    assert other not in world.derived
+    kept = world.derived[PAIR][REPLICA_VERSION]["S"]
+    assert versions.from_text(kept) == versions.from_text((newest if version else first)[REPLICA_VERSION]["S"])
