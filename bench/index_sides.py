@@ -140,12 +140,12 @@ def _powertools(url: str, reader: str) -> Handler:
 HANDLERS: dict[str, Callable[[str, str], Handler]] = {OURS: _ours, POWERTOOLS: _powertools}
 
 
-def installed(folder: Path) -> Path:
+def installed(folder: Path, packages: str = "npm") -> Path:
     """The locked packages in this folder. Raises Missing where there is no npm."""
     for tool in ("npm", "node"):
         if not shutil.which(tool):
-            raise Missing(f"`{tool}` is not on the PATH: no comparison with {NPM}")
-    shutil.copytree(HERE / "npm", folder, dirs_exist_ok=True)
+            raise Missing(f"`{tool}` is not on the PATH: no comparison with packages of npm")
+    shutil.copytree(HERE / packages, folder, dirs_exist_ok=True)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:
