@@ -7,11 +7,12 @@ from pathlib import Path
 
 from bench.bytes import BATCHES, ROUNDS, dollars, paid, run
 from bench.harness import Row, paired, row
-from bench.index_sides import Missing, installed
 from bench.lambda_sides import TRUNK_BRANCHES
 from bench.orders import SIZES, body
+from local import node
+from local.errors import LocalError
 
-FOLDER = Path(__file__).parents[1] / ".bench" / "pipelines"
+PACKAGES = Path(__file__).parent / "pipelines"
 FOUR = len(TRUNK_BRANCHES)
 FUNCTIONS = "four functions, each with its own mapping"
 PIPELINES = "npm aws-lambda-stream 1.0.0, four pipelines on one mapping"
@@ -21,8 +22,8 @@ def rows() -> list[Row]:
     """What writing costs is the same on all sides, and is left out: each branch reads five attributes."""
     found = [each for size in SIZES for each in (*(_time(size, many) for many in BATCHES), _cost(size))]
     try:
-        there = installed(FOLDER, "pipelines")
-    except Missing as error:
+        there = node.installed(PACKAGES, "pipelines")
+    except LocalError as error:
         print(f"no pipelines beside the trunk: {error}", file=sys.stderr)
         return found
     return found + [each for size in SIZES for each in _against_pipelines(there, size)]

@@ -14,6 +14,7 @@ from distributary.readers.parked import BRANCHES, RECONCILED, Parked, Place
 from distributary.replicate.multi_active import conflicts
 from distributary.stream.codec import Typed
 from distributary.stream.keys import escape, identity, item_digest, table_of
+from distributary.stream.kinesis import plain
 from distributary.trunk.deferred import Store, entry_again
 
 _OPEN = "attribute_exists(id) AND (#state <> :sending OR #lease < :now)"
@@ -42,6 +43,7 @@ class Item:
     def is_of(self, record: Any) -> bool:
         """Whether a stream record is about it; one that names no table is told by its key."""
         try:
+            record = plain(record)
             table, keys = table_of(record.get("eventSourceARN", "")), record["dynamodb"]["Keys"]
             return table in ("", self.table) and identity(keys) == identity(self.keys)
         except (AttributeError, LookupError, TypeError, ValueError, Rejected):

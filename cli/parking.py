@@ -5,6 +5,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -180,7 +181,7 @@ def redrive(
             lambda name, table: _feed(found.function(name), table),
             lambda: datetime.now(UTC),
             lambda: found.claim_days,
-            lambda n: told("changes", n),
+            partial(told, "changes"),
             Pace(rate).take,
             even_if_old,
         )

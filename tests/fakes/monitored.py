@@ -63,6 +63,7 @@ class Monitored:
         self.ledger: dict[str, Any] | None = None
         self.strangers, self.is_global = list[dict[str, Any]](), False
         self.requested, self.carries = 0, tuple[str, ...]()
+        self.listed, self.destinations = STREAM, dict[str, str]()
         self.claims: dict[str, Any] = {}
         self.logs: dict[str, list[tuple[datetime, str]]] = {}
         self._clients = {name: Checked(name, answers, self.denied) for name, answers in self._answers().items()}
@@ -94,6 +95,7 @@ class Monitored:
             "cloudwatch": {"get_metric_data": self._data, "describe_alarms": self._alarms},
             "dynamodb": {
                 "describe_table": self._table,
+                "describe_kinesis_streaming_destination": self._destinations,
                 "get_item": self._item,
                 "batch_get_item": self._items,
             },
@@ -131,7 +133,7 @@ class Monitored:
 
     def _configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName.endswith(":live")
-        variables = {"STREAMS": f"{STREAM}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
+        variables = {"STREAMS": f"{self.listed}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
         variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims", "TRUNK_BRANCHES": ",".join(self.carries)}
         group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
         return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
@@ -176,6 +178,11 @@ class Monitored:
         return {
             "Table": {**regions, "LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}
         }
+
+    def _destinations(self, *, TableName: str) -> Any:
+        assert TableName == "users"
+        found = [{"StreamArn": arn, "DestinationStatus": state} for arn, state in self.destinations.items()]
+        return {"TableName": TableName, "KinesisDataStreamDestinations": found}
 
     def _items(self, *, RequestItems: Any) -> Any:
         ((table, asked),) = RequestItems.items()

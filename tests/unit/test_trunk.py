@@ -148,7 +148,7 @@ def bursts(*users):
     return event(*(stream_record(at, user=user, new={"name": {"S": "x"}}) for at, user in enumerate([*users] * 2)))
 
 
-def test_what_a_newer_change_of_the_batch_supersedes_does_not_show_that_the_sink_answers():
+def test_a_superseded_change_does_not_show_that_the_sink_answers():
     bench = Bench({"derive": Ledger(APPLIED), "index": Folds()})
     assert distribute(bursts("a", "b"), Context(), bench.trunk()) == failed_at(2)
     assert bench.state("index") == "failing"
