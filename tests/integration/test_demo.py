@@ -49,7 +49,7 @@ def test_what_was_to_go_wrong_went_wrong(report):
     assert {line["branch"] for line in alone if not line["parked"]} == {"multi-active"}
 
 
-def test_a_search_engine_that_is_down_defers_index_and_welcome_sends_all_that_is_deferred(report):
+def test_a_search_engine_that_is_down_defers_index(report):
     deferred = {line["branch"]: line["deferred"] for line in report["branches"]}
     assert deferred["trunk index"] >= IN_TRUNK.changes // 2
     assert deferred["trunk welcome"] > 0
