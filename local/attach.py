@@ -124,12 +124,7 @@ def _mappings(stack: Stack, order: Order) -> dict[str, Delivering]:
 
 def _trunk(stack: Stack, order: Order, console: Console) -> dict[str, Delivering]:
     """One mapping for all functions, which themselves take what was deferred."""
-    stream = order.table.stream_arn
-    stack.join(stream, order.functions)
-    for name in order.functions:
-        stack.function(name, stream)
-    mapping = stack.attach(stream, [TRUNK], order.source)[TRUNK]
-    return {TRUNK: Trunk.of(stack, mapping, order.functions, partial(say, console))}
+    return {TRUNK: Trunk.attach(stack, order.table.stream_arn, order.functions, partial(say, console), order.source)}
 
 
 @dataclass(frozen=True, slots=True)
