@@ -61,6 +61,7 @@ class Monitored:
         self.alarms = {"shop-DeriveParkedAlarm-1": "OK", "shop-DeriveFailedAlarm-2": "OK"}
         self.series: dict[tuple[str, str, str], list[tuple[datetime, float]]] = {}
         self.ledger: dict[str, Any] | None = None
+        self.strangers, self.is_global = list[dict[str, Any]](), False
         self.requested, self.carries = 0, tuple[str, ...]()
         self.listed, self.destinations = STREAM, dict[str, str]()
         self.claims: dict[str, Any] = {}
@@ -137,7 +138,15 @@ class Monitored:
         group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
         return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
 
-    def _mappings(self, *, FunctionName: str) -> Any:
+    def _mappings(self, *, FunctionName: str = "", EventSourceArn: str = "") -> Any:
+        if EventSourceArn:
+            own = [
+                {**each, "FunctionArn": f"{ACCOUNT}:shop-{branch}:live"}
+                for branch, found in self.mappings.items()
+                for each in found
+            ]
+            read = [each for each in (*own, *self.strangers) if each["EventSourceArn"] == EventSourceArn]
+            return {"EventSourceMappings": read}
         *_, branch, alias = FunctionName.split(":")
         assert alias == "live"
         return {"EventSourceMappings": self.mappings[branch]}
@@ -164,8 +173,11 @@ class Monitored:
         return {"Id": query["Id"], "Timestamps": list(periods), "Values": [fold(each) for each in periods.values()]}
 
     def _table(self, *, TableName: str) -> Any:
-        assert TableName == "users"
-        return {"Table": {"LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}}
+        assert TableName in ("users", TABLE)
+        regions = {"Replicas": [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]} if self.is_global else {}
+        return {
+            "Table": {**regions, "LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}
+        }
 
     def _destinations(self, *, TableName: str) -> Any:
         assert TableName == "users"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from examples.shop import sql as shop_sql
 from local.stack import Project, Stack
-from tests.local import shop_sql
 
 ROOT = Path(__file__).parents[2]
 SHOP = ROOT / "examples/shop"
@@ -209,7 +209,7 @@ def test_every_row_is_what_sql_makes_of_the_items(aws, sources):
     client, causes = aws.client("dynamodb"), Causes()
     own = {"DerivedTableStream": "true", **BATCHES}
     with (
-        Stack(project("shop", SHOP), aws, own, causes) as shop,
+        Stack(project("shop", SHOP / "derive"), aws, own, causes) as shop,
         Stack(project("shop-tiers", SHOP / "tiers"), aws, BATCHES, causes) as tiers,
     ):
         shop.function("derive", *sources)

@@ -53,6 +53,18 @@ def test_three_readers_of_a_stream_are_refused_and_the_trunk_is_named(names, tem
     assert len(refused(template, **sources(*names), TrunkSourceArn=arn("orders"))) == 2
 
 
+@pytest.mark.parametrize("nth", ["Second", "Third", "Fourth"])
+@pytest.mark.parametrize("names", list(itertools.combinations([name for name in BRANCHES if name != "Derive"], 2)))
+def test_a_further_table_of_derive_has_two_readers_as_well(names, nth, template):
+    further = {**sources("Derive", stream="orders"), f"Derive{nth}SourceArn": arn("users")}
+    (cause,) = refused(template, **further, **sources(*names))
+    assert f"Derive{nth}SourceArn" in cause
+    assert "TrunkSourceArn" in cause
+    assert refused(template, **further, **sources(*names), TrunkSourceArn=arn("users")) == []
+    assert refused(template, **further, **sources(names[0])) == []
+    assert refused(template, **further, **sources(*names, stream="visits")) == []
+
+
 @pytest.mark.parametrize("names", list(itertools.combinations(BRANCHES, 2)))
 def test_two_readers_of_a_stream_need_no_trunk(names, template):
     assert refused(template, **sources(*names)) == []
