@@ -2,7 +2,7 @@
 
 import json as text
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -162,19 +162,19 @@ def redrive(
 
     derive, index and replicate read each item as it is now, and set it right. welcome and archive take the record
     itself: a message is sent under its claim, and not if its rule says that it is too old. What Lambda gave up of the
-    trunk is deferred to each of its branches, which get it within a minute.
+    trunk is deferred to each of its branches, which get it within a minute, whichever of them is redriven.
     """
     if on_aws:
         _check_on_aws(branch, key, since, even_if_old, run)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    chosen = _Chosen(found, branch, cause, key, since)
+    chosen = _Chosen(found, _with_trunk(found, branch), cause, key, since)
     if dry_run:
         many = sum(1 for _ in chosen)
         print(f"{many} changes would be redriven")
         return 0
     if on_aws:
         task = Task(function=branch[0], parked=True, cause=cause, rate=rate / concurrency)
-        return _redriven_on_aws(found, task, run, concurrency, json)
+        return _redriven_on_aws(found, chosen, task, (run, concurrency), json)
     with progress({"changes": 0}, command="redrive") as told:
         steps = Redrive(
             chosen.bucket,
@@ -195,6 +195,12 @@ def redrive(
             file=sys.stderr,
         )
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
+
+
+def _with_trunk(stack: Stack, branches: list[str]) -> list[str]:
+    """And the trunk, if it carries one of them: what Lambda gave up of it is theirs, too."""
+    carried = stack.trunk.carries if stack.trunk is not None else ()
+    return list(dict.fromkeys([*branches, TRUNK])) if set(branches) & set(carried) else branches
 
 
 def _apart(chosen: Iterable[Parked], of_trunk: dict[Place, None]) -> Iterator[Parked]:
@@ -221,12 +227,17 @@ def _check_on_aws(branches: list[str], key: str | None, since: float | None, eve
             raise UsageFault(f"{option}: leave it out, or --on-aws; a run on AWS redrives what is parked by --cause")
 
 
-def _redriven_on_aws(stack: Stack, task: Task, run: str, at_once: int, json: str | None) -> int:
+def _redriven_on_aws(stack: Stack, chosen: _Chosen, task: Task, run: tuple[str, int], json: str | None) -> int:
+    """`run`: its name, and how many parts at once. What Lambda gave up of the trunk is deferred before: a run on AWS
+    reads what is the branch's own alone."""
+    result, (name, at_once) = Result(), run
     with progress({"parts": 0}, command="redrive") as told:
         machine = machine_of(stack, lambda n: told("parts", n))
-        found = machine.run(name_of(task, run), task, {"concurrency": at_once, "tolerated": 0})
-    left = Counter({(task.function, end.cause): many for end, many in found.ends.items() if not end.done})
-    result = Result(found.items - found.left, left)
+        of_trunk = dict.fromkeys(change.place for change in chosen if change.branch == TRUNK)
+        deferred_again(stack, chosen.bucket, list(of_trunk), result)
+        found = machine.run(name_of(task, name), task, {"concurrency": at_once, "tolerated": 0})
+    result.done += found.items - found.left
+    result.left.update({(task.function, end.cause): many for end, many in found.ends.items() if not end.done})
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 

@@ -68,7 +68,7 @@ def test_a_ledger_row_that_ttl_took_is_not_missing(world):
     assert world.derived == {}
 
 
-def test_members_that_are_all_that_ttl_left_of_a_closed_group_are_no_difference(world):
+def test_members_that_ttl_left_of_a_closed_group_are_no_difference(world):
     world.now = TTL + 8 * DAY
     for key in [key for key in world.derived if not key[0].startswith("%")]:
         del world.derived[key]
