@@ -84,6 +84,7 @@ lock: $(VENV)/.developed ## Writes the lock files anew from the .in files
 	$(LOCK) requirements/develop.in -o requirements/develop.txt
 	$(LOCK) requirements/oldest-sdk.in -o requirements/oldest-sdk.txt
 	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
+	$(LOCK) -c requirements/develop.txt requirements/browser.in -o requirements/browser.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/local.in -o requirements/local.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/operate.in -o requirements/operate.txt
 	$(LOCK) -c requirements/develop.txt layers/distributary/requirements.in -o layers/distributary/requirements.txt

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,6 +16,8 @@ from cli import project as projects
 from cli.errors import DeclarationFaults, UsageFault
 from cli.options import (
     LOCAL_REGION,
+    AllowWrites,
+    ConsolePort,
     Declared,
     Parameters,
     Port,
@@ -90,6 +92,11 @@ def attach(
     stack_name: Annotated[
         str, typer.Option(metavar="NAME", help="What the names of the functions' own tables and buckets begin with.")
     ] = "distributary",
+    console: Annotated[
+        bool, typer.Option("--console", help="Also serve a web page that shows what becomes of each change.")
+    ] = False,
+    console_port: ConsolePort = None,
+    allow_writes: AllowWrites = False,
 ) -> int:
     """Drive functions from an existing table's stream."""
     from local.attach import Order
@@ -100,6 +107,10 @@ def attach(
         raise UsageFault(f"there is no function '{unknown[0]}': name one or several of {', '.join(projects.FUNCTIONS)}")
     if trunk and "," in table:
         raise UsageFault("--trunk reads the stream of one table: leave out the others, or --trunk")
+    if console and until_drained:
+        raise UsageFault("--console shows pages until you end it: leave out --until-drained, or --console")
+    if not console and (console_port or allow_writes):
+        raise UsageFault("--console-port and --allow-writes are for the console: give --console as well")
     endpoint = checked_endpoint(endpoint_url)
     parameters = local_parameters(parameter)
     found = here(context, declared)
@@ -107,7 +118,8 @@ def attach(
     source = Aws.of_user(endpoint, region)
     (described, spec), *more = _tables(source, table)
     also = tuple(each for each, _ in more)
-    check = partial(_faults, found, (described, *also))
+    lock = threading.Lock()
+    check = partial(faults_of, lock, found, (described, *also))
     if faults := [fault for function in functions for fault in check(function)]:
         raise DeclarationFaults(faults)
     beside = os.environ.get("AWS_ENDPOINT_URL")
@@ -124,12 +136,25 @@ def attach(
         also=also,
         trunk=trunk,
     )
-    return drive(
-        order,
-        replace(local_project(found), stack=_checked_name(stack_name)),
-        Console(width=max(130, Console().width)),
-        check,
+    project = replace(local_project(found), stack=_checked_name(stack_name))
+    screen = Console(width=max(130, Console().width))
+    if not console:
+        return drive(order, project, screen, check)
+    from cli.console.attached import Declarations
+    from cli.console.watching import Watching
+
+    declarations = Declarations(partial(declared_by, found, order.tables), lock)
+    writable = source.endpoint is not None or allow_writes
+    watching = Watching(
+        order.functions, order.tables, source, project.outbox, declarations, screen, console_port, writable
     )
+    return drive(order, project, screen, check, watching)
+
+
+def declared_by(found: projects.Found, tables: Sequence["Table"], function: str) -> Any:
+    """A function's declarations, checked. Raises DeclarationFaults."""
+    with projects.declarations(found, function, tables[0].keys, tables[0].name) as declared:
+        return declared
 
 
 def _checked_name(stack: str) -> str:
@@ -146,9 +171,10 @@ def _tables(source: "Aws", given: str) -> list[tuple["Table", "TableSpec"]]:
     return [source_table(source, name) for name in table_names(given)]
 
 
-def _faults(found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:
-    """Of a function's declarations, held against each of its tables."""
-    faults = [fault for each in tables for fault in projects.faults(found, function, each.keys, each.name)]
+def faults_of(lock: threading.Lock, found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:
+    """Of a function's declarations, held against each of its tables. `lock`: one thread at a time may import them."""
+    with lock:
+        faults = [fault for each in tables for fault in projects.faults(found, function, each.keys, each.name)]
     return list(dict.fromkeys(faults))
 
 

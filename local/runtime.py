@@ -22,16 +22,26 @@ SLOW_STARTS = 3
 a busy machine, and Lambda tries again as well:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
 Log = Callable[[str, str], None]
+Environment = Mapping[str, str]
+Through = Callable[[str, Environment], Environment]
+"""Of a function and its environment, the one that its processes get: it may reach services another way."""
+
+
+def as_given(_: str, environment: Environment) -> Environment:
+    """The environment itself."""
+    return environment
 
 
 class Function:
     """A deployed function: as many warm processes as invocations ever ran at the same time."""
 
-    def __init__(self, spec: FunctionSpec, built: Built, environment: Mapping[str, str], log: Log) -> None:
+    def __init__(
+        self, spec: FunctionSpec, built: Built, environment: Environment, log: Log, through: Through = as_given
+    ) -> None:
         self.spec = spec
         self.metrics = Metrics()
         self._built = built
-        self._environment = {**environment, **spec.environment}
+        self._environment = through(spec.name, {**environment, **spec.environment})
         self._log = log
         self._lock = threading.Lock()
         self._idle: list[_Process] = []

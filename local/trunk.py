@@ -12,7 +12,7 @@ from distributary.trunk.factory import feeder
 from distributary.trunk.feeder import Fed, Feeder
 from distributary.trunk.settings import DeferredSettings
 from local.build import TRUNK
-from local.esm.mapping import Delivering
+from local.esm.mapping import Delivering, EventSourceMapping
 from local.esm.tally import Tally
 from local.lambda_client import LambdaClient
 from local.stack import Stack
@@ -52,6 +52,11 @@ class Trunk:
     def tally(self) -> Tally:
         """Of the mapping."""
         return self.mapping.tally
+
+    @property
+    def parts(self) -> tuple[EventSourceMapping, ...]:
+        """Of the mapping."""
+        return self.mapping.parts
 
     def stop(self, seconds: float = 5.0) -> None:
         """See `EventSourceMapping`."""

@@ -14,6 +14,7 @@ from local.esm.lane import Delivery, PartitionWorker
 from local.esm.progress import Progress, Ticket
 from local.esm.records import Record, lambda_record
 from local.esm.shards import ShardReader, missing, permanent
+from local.esm.watching import Position
 
 Transform = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -61,6 +62,12 @@ class ShardPoller:
         """Whether the shard is closed and everything in it is done."""
         with self._lock:
             return self._ended and not self._rewinds and self.progress.outstanding == 0
+
+    def position(self) -> Position:
+        """How far it is."""
+        progress = self.progress
+        shard, finished = self.place.shard_id, self.finished()
+        return Position(shard, progress.checkpoint, progress.outstanding, progress.oldest, finished)
 
     def caught_up(self, since: float, seconds: float) -> bool:
         """Whether polls of an open shard found nothing for so long, the last of them after `since`, and nothing is in
@@ -129,14 +136,18 @@ class ShardPoller:
         if self._polling.transform:
             events = self._polling.transform(events)
         parts: list[list[tuple[Record, Ticket]]] = [[] for _ in self.workers]
-        filtered = []
+        filtered, left_out = [], []
         for event in events:
-            ticket = self.progress.read(_sequence(event))
+            created = float(event["dynamodb"].get("ApproximateCreationDateTime") or 0)
+            ticket = self.progress.read(_sequence(event), created)
             if not filters.passes(event, self._delivery.settings.patterns):
                 filtered.append(ticket)
+                left_out.append(event)
                 continue
             record = Record.of(event)
             parts[zlib.crc32(record.item.encode()) % len(parts)].append((record, ticket))
+        read = [record for part in parts for record, _ in part]
+        self._delivery.watcher.read(self.place.shard_id, read, left_out)
         for worker, entries in zip(self.workers, parts, strict=True):
             if entries:
                 worker.put(entries)
