@@ -3,7 +3,7 @@
 import json as text
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -48,7 +48,7 @@ Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this it
 Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
 
 
-class _Chosen:
+class Chosen:
     """The changes that the options choose."""
 
     def __init__(self, stack: Stack, branches: list[str], cause: str, key: str | None, since: float | None) -> None:
@@ -96,7 +96,7 @@ def listed(
     """Count what is parked, by branch and cause."""
     groups: dict[tuple[str, str], list[datetime]] = defaultdict(list)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    for change in _Chosen(found, branch, cause, key, since):
+    for change in Chosen(found, branch, cause, key, since):
         groups[change.branch, change.cause].append(change.place.when)
     largest = sorted(groups.items(), key=lambda group: -len(group[1]))
     rows = [
@@ -127,7 +127,7 @@ def show(
 ) -> int:
     """Print parked changes whole, one JSON object a line."""
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    for number, change in enumerate(_Chosen(found, branch, cause, key, since)):
+    for number, change in enumerate(Chosen(found, branch, cause, key, since)):
         if number == limit:
             break
         print(text.dumps(_shown(change), ensure_ascii=True))
@@ -166,7 +166,7 @@ def redrive(
     if on_aws:
         _check_on_aws(branch, key, since, even_if_old, run)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    chosen = _Chosen(found, branch, cause, key, since)
+    chosen = Chosen(found, branch, cause, key, since)
     if dry_run:
         many = sum(1 for _ in chosen)
         print(f"{many} changes would be redriven")
@@ -175,18 +175,7 @@ def redrive(
         task = Task(function=branch[0], parked=True, cause=cause, rate=rate / concurrency)
         return _redriven_on_aws(found, task, run, concurrency, json)
     with progress({"changes": 0}, command="redrive") as told:
-        steps = Redrive(
-            chosen.bucket,
-            lambda name, table: _feed(found.function(name), table),
-            lambda: datetime.now(UTC),
-            lambda: found.claim_days,
-            lambda n: told("changes", n),
-            Pace(rate).take,
-            even_if_old,
-        )
-        of_trunk: dict[Place, None] = {}
-        result = steps.run(_apart(chosen, of_trunk))
-        deferred_again(found, chosen.bucket, list(of_trunk), result)
+        result = redriven(found, chosen, lambda n: told("changes", n), rate, even_if_old)
     if result.unclaimed:
         print(
             f"{result.unclaimed} of welcome were made longer ago than claims of rules that send again are kept "
@@ -194,6 +183,26 @@ def redrive(
             file=sys.stderr,
         )
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
+
+
+def redriven(
+    stack: Stack, chosen: Chosen, told: Callable[[int], None], rate: float, even_if_old: bool = False
+) -> Result:
+    """Gives the changes to their functions again, so many a second; `told` gets how many were dealt with. Raises as
+    `Redrive.run`."""
+    steps = Redrive(
+        chosen.bucket,
+        lambda name, table: _feed(stack.function(name), table),
+        lambda: datetime.now(UTC),
+        lambda: stack.claim_days,
+        told,
+        Pace(rate).take,
+        even_if_old,
+    )
+    of_trunk: dict[Place, None] = {}
+    result = steps.run(_apart(chosen, of_trunk))
+    deferred_again(stack, chosen.bucket, list(of_trunk), result)
+    return result
 
 
 def _apart(chosen: Iterable[Parked], of_trunk: dict[Place, None]) -> Iterator[Parked]:
@@ -248,7 +257,7 @@ def delete(
     if not (branch or cause or key):
         raise UsageFault("say what to delete: give --branch, --cause or --key")
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    chosen = _Chosen(found, branch, cause, key, since)
+    chosen = Chosen(found, branch, cause, key, since)
     own = {change.place for change in chosen if not change.place.name.startswith(given_up.PREFIX)}
     for place in () if dry_run else own:
         chosen.bucket.remove(place)

@@ -142,13 +142,23 @@ def attach(
         return drive(order, project, screen, check)
     from cli.console.attached import Declarations
     from cli.console.watching import Watching
+    from local.recording.recorded import recording
 
     declarations = Declarations(partial(declared_by, found, order.tables), lock)
     writable = source.endpoint is not None or allow_writes
-    watching = Watching(
-        order.functions, order.tables, source, project.outbox, declarations, screen, console_port, writable
-    )
-    return drive(order, project, screen, check, watching)
+    with recording() as recorded:
+        watching = Watching(
+            order.functions,
+            order.tables,
+            source,
+            project.outbox,
+            declarations,
+            screen,
+            recorded,
+            console_port,
+            writable,
+        )
+        return drive(order, project, screen, check, watching)
 
 
 def declared_by(found: projects.Found, tables: Sequence["Table"], function: str) -> Any:

@@ -16,6 +16,7 @@ from distributary.stream import records
 from distributary.stream.change import Change, Undecodable, Unlisted
 from local.aws import Aws
 from local.esm.mapping import Delivering
+from local.recording.recorded import Recorded
 from local.stack import Stack
 
 
@@ -53,9 +54,11 @@ class Attached:
     stack: Stack
     mappings: Mapping[str, Delivering]
     outbox: Path
+    recorded: Recorded
     writable: bool
     generation: int = 0
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+    _types: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
 
     @cached_property
     def deployed(self) -> deployed.Stack:
@@ -67,12 +70,27 @@ class Attached:
         """The ARNs that are read."""
         return tuple(table.stream_arn for table in self.tables)
 
+    def clients(self, service: str, region: str | None = None, **_: Any) -> Any:
+        """A client for what the functions keep; see `consumer.aws.Clients`."""
+        name = f"{service} {region or ''}"
+        if name not in self._clients:
+            self._clients[name] = self.stack.aws.client(service, region)
+        return self._clients[name]
+
+    def clients_with(self, search: Callable[..., Any]) -> Callable[..., Any]:
+        """As `clients`, with a client of OpenSearch as `search` makes it."""
+
+        def made(service: str, region: str | None = None, **options: Any) -> Any:
+            return search(service, region, **options) if service == "opensearch" else self.clients(service, region)
+
+        return made
+
     @property
     def dynamodb(self) -> Any:
         """A client for the source tables."""
-        if "dynamodb" not in self._clients:
-            self._clients["dynamodb"] = self.source.client("dynamodb")
-        return self._clients["dynamodb"]
+        if "source" not in self._clients:
+            self._clients["source"] = self.source.client("dynamodb")
+        return self._clients["source"]
 
     def table(self, name: str) -> Table:
         """One of the source tables. Raises LookupError."""
@@ -80,6 +98,13 @@ class Attached:
         if found is None:
             raise LookupError(f"'{name}' is not attached: there are {', '.join(each.name for each in self.tables)}")
         return found
+
+    def key_types(self, table: Table) -> Mapping[str, str]:
+        """S, N or B, by the name of a key attribute."""
+        if table.name not in self._types:
+            described = self.dynamodb.describe_table(TableName=table.name)["Table"]["AttributeDefinitions"]
+            self._types[table.name] = {each["AttributeName"]: each["AttributeType"] for each in described}
+        return {name: self._types[table.name][name] for name in table.keys}
 
     def environment(self, function: str) -> Mapping[str, str]:
         """Of a function as it runs."""

@@ -18,7 +18,10 @@ def summary(attached: Attached) -> dict[str, Any]:
     return {
         "version": attached.history.version,
         "now": now,
-        "tables": [{"name": table.name, "keys": list(table.keys)} for table in attached.tables],
+        "tables": [
+            {"name": table.name, "keys": list(table.keys), "types": attached.key_types(table)}
+            for table in attached.tables
+        ],
         "writable": attached.writable,
         "history": attached.history.size(),
         "shards": _shards(attached, now),

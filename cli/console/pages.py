@@ -4,21 +4,40 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cli.console import lanes, record
+from cli.console import contents, kept, lanes, life, parked, record, requests
 from cli.console.attached import Attached
 from cli.console.history import Seen
+from cli.console.mails import Mails
+from cli.console.parked import Redrives
 from cli.console.server import Answer
 
 PAGE = 100
 """Changes of one page."""
 
 
-def reads(attached: Attached) -> dict[str, Answer]:
+def reads(attached: Attached, mails: Mails, redrives: Redrives) -> dict[str, Answer]:
     """What only looks."""
     return {
         "/summary": lambda _: lanes.summary(attached),
         "/changes": lambda asked: _changes(attached, asked),
         "/change": lambda asked: record.record(attached, _seen(attached, asked)),
+        "/key": lambda asked: life.life(attached, mails, *life.key_of(attached, asked)),
+        "/kept": lambda asked: {"kept": list(kept.kept(attached, *life.key_of(attached, asked)))},
+        "/parked": lambda _: {**parked.groups(attached), "redrive": redrives.state()},
+        "/redrive": lambda _: redrives.state(),
+        "/contents": lambda _: contents.declared(attached),
+        "/rows": lambda asked: contents.rows(attached, asked),
+        "/group": lambda asked: contents.group(attached, asked),
+        "/documents": lambda asked: contents.search(attached, asked),
+        "/requests": lambda asked: requests.requests(attached, _seen(attached, asked), asked.get("all") == "yes"),
+    }
+
+
+def writes(attached: Attached, redrives: Redrives) -> dict[str, Answer]:
+    """What does something."""
+    return {
+        "/reconcile": lambda asked: parked.reconcile(attached, asked),
+        "/redrive": redrives.start,
     }
 
 

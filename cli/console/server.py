@@ -39,17 +39,19 @@ def application(
     reads: Mapping[str, Answer],
     writes: Mapping[str, Answer],
     news: Callable[[], Any],
+    mail: Callable[[Request], Any],
     token: str,
     hosts: list[str],
 ) -> Starlette:
     """`reads` and `writes` by path below /api: GET and POST. `news` is asked again and again, and sent when it has
-    another `version`."""
+    another `version`. `mail` answers for the frame of a mail."""
     routes: list[BaseRoute] = [
         Route(f"/api{path}", _endpoint(answer, _of_query), methods=["GET"]) for path, answer in reads.items()
     ]
     routes += [Route(f"/api{path}", _endpoint(answer, _of_body), methods=["POST"]) for path, answer in writes.items()]
     routes += [
         Route("/api/events", partial(_events, news=news), methods=["GET"]),
+        Route("/mail/{name}", mail, methods=["GET"]),
         Mount("/", StaticFiles(directory=STATIC, html=True)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, hosts=hosts)])

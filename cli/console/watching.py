@@ -10,6 +10,8 @@ from starlette.applications import Starlette
 from cli.console import lanes, pages
 from cli.console.attached import Attached, Declarations
 from cli.console.history import History
+from cli.console.mails import Mails
+from cli.console.parked import Redrives
 from cli.console.recorder import MappingWatcher, Recorder
 from cli.console.server import application
 from cli.console.serving import served
@@ -17,6 +19,7 @@ from distributary.feed.snapshot import Table
 from local.attach_report import say
 from local.aws import Aws
 from local.esm.mapping import Delivering
+from local.recording.recorded import Recorded
 from local.runtime import Environment
 from local.stack import Stack
 
@@ -34,12 +37,13 @@ class Watching:
         outbox: Path,
         declared: Declarations,
         console: Console,
+        recorded: Recorded,
         port: int | None = None,
         writable: bool = False,
     ) -> None:
         self._functions, self._tables, self._source = tuple(functions), tuple(tables), source
         self._outbox, self._declared, self._console, self._port = outbox, declared, console, port
-        self._writable = writable
+        self._writable, self._recorded = writable, recorded
         self._history = History()
         self._recorder = Recorder(self._history)
 
@@ -51,9 +55,9 @@ class Watching:
         """See `Spectator`."""
         return self._recorder.watcher(function)
 
-    def through(self, function: str, environment: Environment) -> Environment:  # noqa: ARG002
-        """See `Spectator`."""
-        return environment
+    def through(self, function: str, environment: Environment) -> Environment:
+        """See `Spectator`. Requests pass the proxy."""
+        return self._recorded.through(function, environment)
 
     def restarted(self, function: str) -> None:
         """See `Spectator`."""
@@ -72,11 +76,16 @@ class Watching:
             stack=stack,
             mappings=mappings,
             outbox=self._outbox,
+            recorded=self._recorded,
             writable=self._writable,
         )
 
+        self._recorded.crash = lambda function: stack.function(function).kill()
+
         def made(token: str, hosts: list[str]) -> Starlette:
-            return application(pages.reads(attached), {}, lambda: lanes.summary(attached), token, hosts)
+            mails, redrives = Mails(), Redrives(attached)
+            reads, writes = pages.reads(attached, mails, redrives), pages.writes(attached, redrives)
+            return application(reads, writes, lambda: lanes.summary(attached), mails.endpoint, token, hosts)
 
         with served(made, self._port) as link:
             say(self._console, f"console: {link}")

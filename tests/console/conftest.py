@@ -21,11 +21,14 @@ from cli.console.watching import Watching
 from cli.running import declared_by, faults_of
 from local.attach import Order, attach, source_table
 from local.aws import Aws
+from local.emulators import embedded
+from local.recording.recorded import recording
 from local.reload import Reload
 from local.stack import Project
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
+OUTBOX = ROOT / ".build" / "test-console" / "outbox"
 SECONDS = 90
 
 
@@ -59,9 +62,13 @@ class Shop:
         order = Order(described, spec, FUNCTIONS, self.aws, None, False, False, False, parameters)
         lock = threading.Lock()
         declared = Declarations(partial(declared_by, found, [described]), lock)
-        watching = Watching(FUNCTIONS, [described], self.aws, project.outbox, declared, self.screen, None, True)
+        check = partial(faults_of, lock, found, [described])
         try:
-            attach(order, project, self.screen, partial(faults_of, lock, found, [described]), watching)
+            with recording() as recorded:
+                watching = Watching(
+                    FUNCTIONS, [described], self.aws, project.outbox, declared, self.screen, recorded, None, True
+                )
+                attach(order, project, self.screen, check, watching)
         except BaseException as error:
             self.ended = error
             raise
@@ -118,13 +125,19 @@ class Shop:
             time.sleep(0.1)
 
 
-@pytest.fixture(scope="module")
-def shop(emulators, tmp_path_factory):
+@pytest.fixture(scope="session")
+def endpoints():
+    with embedded(outbox=OUTBOX) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def shop(endpoints, tmp_path_factory):
     """Declarations are copies, which a test may change: see `local.reload`."""
     folder = tmp_path_factory.mktemp("declared") / "shop"
     shutil.copytree(Path(__file__).parent / "shop", folder)
     declared = {name: folder / name for name in ("derive", "index", "welcome", "replicate")}
-    running, look = Shop(emulators, declared), Reload.look
+    running, look = Shop(endpoints, declared), Reload.look
 
     def interrupted(self):
         look(self)
@@ -135,7 +148,6 @@ def shop(emulators, tmp_path_factory):
     thread = threading.Thread(target=running.run)
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as end:
         patch.setattr(Reload, "look", interrupted)
-        end.callback(running.dynamodb.delete_table, TableName="shop")
         end.callback(thread.join)
         end.callback(running.stopping.set)
         thread.start()

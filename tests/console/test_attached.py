@@ -53,7 +53,7 @@ def test_filters_let_through_what_they_name(shop):
     shop.change("PRODUCT%23x", index="Applied")
     shop.change("ORDER%234", derive="Applied")
     assert {each["entities"][0] for each in shop.ask("/changes?entity=product")["changes"]} == {"product"}
-    assert shop.ask("/changes?entity=product&kind=REMOVE")["changes"] == []
+    assert shop.ask("/changes?entity=product&kind=REMOVE&key=PRODUCT%23x")["changes"] == []
     applied = shop.ask("/changes?branch=index&outcome=Applied")["changes"]
     assert {each["fates"]["index"]["outcome"] for each in applied} == {"Applied"}
 
@@ -91,3 +91,24 @@ def test_the_lines_for_the_console_do_not_fill_the_log_files(shop):
     shop.change("ORDER%236", derive="Applied")
     log = ROOT / ".build" / "test-console" / "logs" / "derive.log"
     assert '"message":"change"' not in (log.read_text() if log.exists() else "")
+
+
+def test_a_changes_requests_have_their_conditions_and_answers(shop):
+    shop.order(7)
+    found = shop.change("ORDER%237", derive="Applied", replicate="Applied")
+    issued = shop.ask(f"/requests?event={found['event']}")["requests"]
+    derive = [each for each in issued if each["function"] == "derive"]
+    conditions = [call["condition"] for each in derive for call in each["calls"] if call["condition"]]
+    assert conditions
+    assert {each["status"] for each in derive} == {200}
+    assert any("Tombstone" in call["table"] for each in derive for call in each["calls"])
+    assert any(each["region"] == "eu-west-1" for each in issued if each["function"] == "replicate")
+    everything = shop.ask(f"/requests?event={found['event']}&all=yes")["requests"]
+    assert len(everything) >= len(issued)
+
+
+def test_a_parked_changes_requests_show_where_it_was_parked(shop):
+    shop.order(8, {"S": "a lot"})
+    found = shop.change("ORDER%238", derive="Parked")
+    issued = shop.ask(f"/requests?event={found['event']}")["requests"]
+    assert any(each["operation"].startswith("PUT /") and "/parked/derive/" in each["operation"] for each in issued)

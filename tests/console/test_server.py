@@ -4,6 +4,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from cli.console.guard import MOST_BYTES
+from cli.console.mails import Mails
 from cli.console.server import STATIC, application
 from cli.errors import DeclarationFaults
 from distributary.errors import ConfigError
@@ -33,7 +34,7 @@ def client(done):
         "/wrong": raising(ConfigError("correct it")),
     }
     writes = {"/do": lambda asked: done.append(asked) or {"said": "done"}}
-    app = application(reads, writes, lambda: {"version": 1}, TOKEN, [HOST])
+    app = application(reads, writes, lambda: {"version": 1}, Mails().endpoint, TOKEN, [HOST])
     return TestClient(app, base_url=f"http://{HOST}", headers={"Authorization": f"Bearer {TOKEN}"})
 
 

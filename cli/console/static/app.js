@@ -1,11 +1,14 @@
 // The frame of all pages: which page the address names, and what the server tells.
 import { get, listen, takeToken } from "./api.js";
 import { fault, fill, h } from "./dom.js";
+import * as contents from "./contents.js";
+import * as key from "./key.js";
+import * as parked from "./parked.js";
 import * as record from "./record.js";
 import * as stream from "./stream.js";
 
-const PAGES = { stream, record };
-const LISTED = ["stream"];
+const PAGES = { stream, record, key, parked, contents };
+const LISTED = ["stream", "key", "parked", "contents"];
 
 const main = document.getElementById("main");
 const state = document.getElementById("state");

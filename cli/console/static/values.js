@@ -36,3 +36,15 @@ function cut(text) {
 export function pathText(path) {
   return path.map((part, at) => (typeof part === "number" ? `[${part}]` : at ? `.${part}` : part)).join("");
 }
+
+/** The address of a key's page; `key` is DynamoDB JSON as text. */
+export function keyAddress(table, key) {
+  return `#/key/${encodeURIComponent(table)}/${encodeURIComponent(key)}`;
+}
+
+/** An item, a row or a document as a table of its attributes; plain values are documents'. */
+export function attributes(label, content) {
+  const names = Object.keys(content).sort();
+  const row = (name) => h("tr", {}, h("th", { scope: "row", class: "code" }, name), h("td", {}, typed(content[name])));
+  return h("table", { class: "attributes", "aria-label": label }, h("tbody", {}, names.map(row)));
+}

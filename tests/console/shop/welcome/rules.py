@@ -9,6 +9,8 @@ CUSTOMER = Entity(
     where=key_prefix("sk", "PROFILE"),
 )
 
+PAGE = "<h1 style='color: teal'>Welcome, {{name}}</h1><p>Good to have you.</p><script>parent.hacked = 1</script>"
+
 RULES = [
     Rule(
         name="welcome",
@@ -16,7 +18,7 @@ RULES = [
         to="email",
         locale="language",
         content={
-            "en": Content("Welcome, {{name}}", "Hello {{name}}, good to have you."),
+            "en": Content("Welcome, {{name}}", "Hello {{name}}, good to have you.", PAGE),
             "de": Content("Willkommen, {{name}}", "Hallo {{name}}, schön, dass Sie da sind."),
         },
     ),

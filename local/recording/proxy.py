@@ -1,0 +1,137 @@
+"""The proxy's own process: `SECRET=... python -m local.recording.proxy`.
+
+It says where it takes orders, one JSON object a line. Each function has a port of its own for each service, so that a
+request's function is known. A function that is to crash is named on standard output, and waits for its end.
+"""
+
+import asyncio
+import hmac
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+from local.emulators import HOST
+from local.recording import http
+from local.recording.faults import Fault, Faults, refusal
+from local.recording.http import Message
+from local.recording.ring import Exchange, Ring
+
+_BROKEN = (ConnectionError, asyncio.IncompleteReadError, OSError, ValueError)
+
+
+@dataclass(slots=True)
+class Proxy:
+    """All functions' requests pass it."""
+
+    secret: str
+    ring: Ring = field(default_factory=Ring)
+    faults: Faults = field(default_factory=Faults)
+    _numbers: Any = field(default_factory=lambda: count(1))
+    _servers: list[asyncio.Server] = field(default_factory=list)
+
+    async def serve(self) -> None:
+        """Until it is cancelled; says first where it takes orders."""
+        server = await asyncio.start_server(self._ordered, HOST, 0)
+        print(server.sockets[0].getsockname()[1], flush=True)
+        async with server:
+            await server.serve_forever()
+
+    async def _ordered(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One order."""
+        with suppress(*_BROKEN):
+            order = json.loads(await reader.readline())
+            if hmac.compare_digest(str(order.get("secret", "")).encode(), self.secret.encode()):
+                writer.write(json.dumps(await self._done(order)).encode() + b"\n")
+                await writer.drain()
+        writer.close()
+
+    async def _done(self, order: Mapping[str, Any]) -> Any:
+        match order["do"]:
+            case "listen":
+                return await self._listen(order["function"], order["upstream"])
+            case "requests":
+                words = [[word.encode() for word in group] for group in order["words"]]
+                spans = [(begin, end) for begin, end in order["spans"]]
+                found = self.ring.find(order["functions"], spans, words, order["limit"])
+                return [each.as_json() for each in found]
+            case "fault":
+                self.faults.add(Fault(**order["fault"]))
+            case "clear":
+                self.faults.clear(order["function"])
+        return [each.as_json() for each in self.faults.due()]
+
+    async def _listen(self, function: str, upstream: str) -> int:
+        """A port for a function's requests to a service."""
+        place = urlsplit(upstream)
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(*_BROKEN):
+                await self._carried(function, (place.hostname or HOST, place.port or 80), reader, writer)
+            writer.close()
+
+        server = await asyncio.start_server(connected, HOST, 0, limit=http.MOST_HEAD, backlog=1024)
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def _carried(
+        self, function: str, place: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """One connection's requests, each answered before the next. A connection to the service that ended while it was
+        idle is made anew: to the function it would look as if its request had been cut off."""
+        there, away = await asyncio.open_connection(*place, limit=http.MOST_HEAD)
+        try:
+            while (asked := await http.request(reader, writer)) is not None:
+                if there.at_eof():
+                    away.close()
+                    there, away = await asyncio.open_connection(*place, limit=http.MOST_HEAD)
+                began, fault = time.time(), self.faults.of(function, asked)
+                answered = await self._exchanged(asked, fault, there, away)
+                done = "" if fault is None else fault.kind
+                exchange = Exchange(next(self._numbers), function, asked, answered, began, time.time(), done)
+                self.ring.add(exchange)
+                if fault is not None and fault.kind.startswith("crash"):
+                    await self._crash(function, reader)
+                    return
+                if answered is None:
+                    return
+                writer.write(answered.raw)
+                await writer.drain()
+                if answered.last:
+                    return
+        finally:
+            away.close()
+
+    async def _exchanged(
+        self, asked: Message, fault: Fault | None, there: asyncio.StreamReader, away: asyncio.StreamWriter
+    ) -> Message | None:
+        """What the service answers, if it is asked."""
+        if fault is not None and fault.kind in ("throttle", "busy"):
+            return refusal(fault)
+        if fault is not None and fault.kind == "crash before":
+            return None
+        if fault is not None and fault.kind == "slow":
+            await asyncio.sleep(fault.milliseconds / 1000)
+        away.write(asked.raw)
+        return await http.answer(there, asked)
+
+    async def _crash(self, function: str, reader: asyncio.StreamReader) -> None:
+        """Names the function, and holds its request until it is gone."""
+        print(json.dumps({"crash": function}), flush=True)
+        await reader.read()
+
+
+def main() -> int:
+    """Runs until its parent goes."""
+    asyncio.run(Proxy(os.environ["SECRET"]).serve())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
