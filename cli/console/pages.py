@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cli.console import contents, kept, lanes, life, parked, record, requests
+from cli.console import contents, kept, lanes, life, parked, record, requests, trying
 from cli.console.attached import Attached
 from cli.console.history import Seen
 from cli.console.mails import Mails
@@ -29,6 +29,7 @@ def reads(attached: Attached, mails: Mails, redrives: Redrives) -> dict[str, Ans
         "/rows": lambda asked: contents.rows(attached, asked),
         "/group": lambda asked: contents.group(attached, asked),
         "/documents": lambda asked: contents.search(attached, asked),
+        "/try": lambda _: trying.possible(attached),
         "/requests": lambda asked: requests.requests(attached, _seen(attached, asked), asked.get("all") == "yes"),
     }
 
@@ -38,6 +39,13 @@ def writes(attached: Attached, redrives: Redrives) -> dict[str, Answer]:
     return {
         "/reconcile": lambda asked: parked.reconcile(attached, asked),
         "/redrive": redrives.start,
+        "/try/rewind": lambda asked: trying.rewind(attached, asked),
+        "/try/duplicate": lambda asked: trying.duplicate(attached, _seen(attached, asked)),
+        "/try/fault": lambda asked: trying.fault(attached, asked),
+        "/try/clear": lambda asked: trying.clear(attached, asked),
+        "/try/put": lambda asked: trying.put(attached, asked),
+        "/try/delete": lambda asked: trying.delete(attached, asked),
+        "/try/check": lambda _: trying.converged(attached),
     }
 
 

@@ -6,9 +6,10 @@ import * as key from "./key.js";
 import * as parked from "./parked.js";
 import * as record from "./record.js";
 import * as stream from "./stream.js";
+import * as trying from "./try.js";
 
-const PAGES = { stream, record, key, parked, contents };
-const LISTED = ["stream", "key", "parked", "contents"];
+const PAGES = { stream, record, key, parked, contents, try: trying };
+const LISTED = ["stream", "key", "parked", "contents", "try"];
 
 const main = document.getElementById("main");
 const state = document.getElementById("state");

@@ -104,7 +104,10 @@ function side(label, entries) {
 }
 
 function itemNow(found) {
+  const keys = JSON.stringify(found.keys);
+  const edit = `#/try/${encodeURIComponent(found.table)}/${encodeURIComponent(keys)}`;
   return h("section", { "aria-label": "The item now" }, h("h2", {}, "The item now"),
+    h("p", {}, h("a", { href: edit }, found.item ? "Edit or delete it" : "Write it")),
     found.item ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The item" },
       attributes("The item", found.item)) : h("p", {}, "There is no such item."));
 }

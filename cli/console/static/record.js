@@ -1,6 +1,6 @@
 // A change: what it did to its item, whom it concerns and why, and what became of it.
-import { get } from "./api.js";
-import { badge, fault, fill, h, many, moment, table } from "./dom.js";
+import { get, post } from "./api.js";
+import { action, badge, fault, fill, h, many, moment, table } from "./dom.js";
 import { keyAddress, keyText, pathText, typed } from "./values.js";
 
 export const TITLE = "Record";
@@ -61,7 +61,8 @@ function heading(found) {
       fact("Table", found.table), fact("Made", moment(found.created)), fact("Event id", code(found.event)),
       fact("Sequence number", code(found.sequence)), fact("Version", code(found.version || "none")),
       found.expired ? fact("Deleted by", "DynamoDB's TTL") : null),
-    h("p", {}, h("a", { href: keyAddress(found.table, found.key) }, "The life of this key")),
+    h("p", {}, h("a", { href: keyAddress(found.table, found.key) }, "The life of this key"), " ",
+      action("Deliver it once more", async () => (await post("/try/duplicate", { event: found.event })).said)),
     found.unreadable ? h("p", { class: "fault" }, `This record is no change: ${found.unreadable}`) : null,
   ];
 }
