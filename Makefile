@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-node test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
+.PHONY: help install demo test test-rest test-node test-browser test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -38,15 +38,22 @@ demo: $(VENV)/.installed ## A real stream through the real functions; every bran
 	@$(BIN)/python -m cli demo $(if $(CHANGES),--changes $(CHANGES))
 
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
-	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy and not node"
+	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy and not node and not browser"
 
 test-rest: $(VENV)/.developed ## All the tests that `make test` leaves out and that need only Python
-	$(TESTED) -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy and not node"
+	$(TESTED) -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy and not node and not browser"
 
 test-all: test test-rest test-node ## All of these three
 
 test-node: $(VENV)/.developed ## The tests that need Node 20 or newer, and npm: the reader's policies, decided by a simulator of IAM
 	$(TESTED) -n 0 -m node
+
+.build/browser/.installed: requirements/browser.txt
+	@$(PIP) --require-hashes --upgrade --target .build/browser -r requirements/browser.txt
+	@touch $@
+
+test-browser: $(VENV)/.developed .build/browser/.installed ## The console in a real browser: Chromium, and axe-core from npm
+	PYTHONPATH=.build/browser $(TESTED) -n 0 -m browser tests/console
 
 test-opensearch: $(VENV)/.developed ## The index contract on a real OpenSearch node (OPENSEARCH_URL, or Java and Maven Central)
 	$(BIN)/python tests/opensearch_node.py $(BIN)/python -m pytest -m opensearch

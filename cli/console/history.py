@@ -67,7 +67,6 @@ class Seen:
     number: int
     event: str
     kind: str
-    key: str
     source: str
     shard: str
     created: float
@@ -75,6 +74,15 @@ class Seen:
     record: bytes
     fates: dict[str, Fate] = field(default_factory=dict)
     entities: tuple[str, ...] | None = None
+    _key: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The item's key as JSON. It is made when it is first asked for: most changes are never looked at."""
+        if self._key is None:
+            keys = (self.event_record().get("dynamodb") or {}).get("Keys")
+            self._key = json.dumps(keys, sort_keys=True, ensure_ascii=False)
+        return self._key
 
     @property
     def size(self) -> int:
@@ -139,7 +147,6 @@ class History:
             number=self._read,
             event=event,
             kind=str(record.get("eventName", "")),
-            key=json.dumps(body.get("Keys"), sort_keys=True, ensure_ascii=False),
             source=str(record.get("eventSourceARN", "")),
             shard=shard,
             created=float(body.get("ApproximateCreationDateTime") or 0),
@@ -153,18 +160,21 @@ class History:
             self._bytes -= self._seen.popitem(last=False)[1].size
         return seen
 
-    def note(self, branch: str, event: str, outcome: str, cause: str | None = None) -> None:
-        """A function said what became of a change, or the cause of such an outcome."""
+    def caused(self, branch: str, events: Sequence[str], outcome: str, cause: str) -> None:
+        """A function said why changes have such an outcome."""
         with self._lock:
             self._version += 1
-            if (seen := self._seen.get(event)) is None:
-                return
-            fate = seen.fates.setdefault(branch, Fate())
-            if cause is not None:
+            for fate in self._fates(branch, events):
                 fate.causes[outcome] = cause
-            else:
+
+    def noted(self, branch: str, events: Sequence[str], outcome: str) -> None:
+        """A function said what became of changes."""
+        step = Step(self._now(), outcome.lower())
+        with self._lock:
+            self._version += 1
+            for fate in self._fates(branch, events):
                 fate.outcome = outcome
-                fate.steps.append(Step(self._now(), outcome.lower()))
+                fate.steps.append(step)
 
     def delivered(self, branch: str, events: Sequence[str], began: float, ended: float) -> None:
         """A batch of these changes was given to a function."""

@@ -11,7 +11,7 @@ from local.esm.watching import Delivered
 
 class Recorder:
     """Takes the lines of functions' logs, and gives each mapping its watcher. With LogLevel=DEBUG a function's log has
-    a line for each change, which names its outcome."""
+    the ids of all changes, by their outcomes."""
 
     def __init__(self, history: History) -> None:
         self.history = history
@@ -21,18 +21,17 @@ class Recorder:
         return MappingWatcher(self.history, function)
 
     def line(self, line: str) -> bool:
-        """Whether the line was for us alone: one for each change would fill the log files."""
+        """Whether the line was for us alone: they would fill the log files."""
         if '"event_id' not in line:
             return False
         try:
             entry = json.loads(line)
             branch, message = str(entry["branch"]), str(entry["message"])
-            if message == "change":
-                self.history.note(branch, str(entry["event_id"]), str(entry["outcome"]))
+            if message == "changes":
+                self.history.noted(branch, [str(each) for each in entry["event_ids"]], str(entry["outcome"]))
                 return True
             events = [entry["event_id"]] if "event_id" in entry else entry["event_ids"]
-            for event in events:
-                self.history.note(branch, str(event), message.capitalize(), str(entry["cause"]))
+            self.history.caused(branch, [str(each) for each in events], message.capitalize(), str(entry["cause"]))
         except (ValueError, LookupError, TypeError, AttributeError):
             return False
         return False

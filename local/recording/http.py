@@ -1,7 +1,5 @@
-"""HTTP/1.1 messages as bytes: read whole from a stream, and passed on as they are."""
+"""HTTP/1.1 messages as bytes: found whole in what has arrived, and passed on as they are."""
 
-import asyncio
-import gzip
 import re
 import zlib
 from dataclasses import dataclass
@@ -11,14 +9,17 @@ MOST_HEAD = 1 << 16
 MOST_TEXT = 1 << 20
 """Of a compressed body, bytes that are looked at."""
 
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked", re.IGNORECASE)
-_EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
+_LENGTH = b"\r\ncontent-length:"
+_CHUNKED = b"\r\ntransfer-encoding: chunked"
+_EXPECT = b"\r\nexpect: 100-continue"
+_END = b"\r\n\r\n"
 _TARGET = re.compile(rb"\r\nx-amz-target:[ \t]*[^\r.]*\.([A-Za-z]+)", re.IGNORECASE)
 _SCOPE = re.compile(rb"Credential=[^/\s]+/[0-9]{8}/([a-z0-9-]+)/([a-z0-9-]+)/")
-_GZIP = re.compile(rb"\r\ncontent-encoding:[ \t]*gzip", re.IGNORECASE)
-_LAST = re.compile(rb"\r\nconnection:[ \t]*close", re.IGNORECASE)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Malformed(Exception):
+    """What arrived is no HTTP/1.1."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Message:
     @property
     def last(self) -> bool:
         """Whether the connection ends with it."""
-        return bool(_LAST.search(self.head)) or self.head.startswith(b"HTTP/1.0")
+        return b"\r\nconnection: close" in self.head.lower() or self.head.startswith(b"HTTP/1.0")
 
     @property
     def status(self) -> int:
@@ -69,66 +70,113 @@ class Message:
     @cached_property
     def text(self) -> bytes:
         """The body without its compression, at most MOST_TEXT bytes of a compressed one."""
-        body = _unchunked(self.body) if _CHUNKED.search(self.head) else self.body
-        if not _GZIP.search(self.head):
+        low = self.head.lower()
+        body = _unchunked(self.body) if _CHUNKED in low else self.body
+        if b"\r\ncontent-encoding: gzip" not in low:
             return body
         try:
             return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(body, MOST_TEXT)
-        except (zlib.error, gzip.BadGzipFile):
+        except zlib.error:
             return body
 
 
-async def request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Message | None:
-    """The next one; None if there is none. A client that waits for leave to send its body gets it here."""
-    head = await _head(reader)
-    if head is None:
-        return None
-    if _EXPECT.search(head):
-        head = _EXPECT.sub(b"", head)
-        writer.write(CONTINUE)
-    return Message(head, await _body(reader, head))
+class Arriving:
+    """Bytes of one side of a connection, from which messages are taken."""
 
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._told_to_go_on = False
 
-async def answer(reader: asyncio.StreamReader, asked: Message) -> Message | None:
-    """To a request; None if the connection ended before."""
-    while True:
-        head = await _head(reader)
-        if head is None:
+    def add(self, data: bytes) -> None:
+        """More of them."""
+        self._bytes += data
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left."""
+        return not self._bytes
+
+    def waits(self) -> bool:
+        """Whether the client waits for leave to send the body of a request; once for each."""
+        head = bytes(self._bytes[: self._bytes.find(_END) + 4]).lower() if not self._told_to_go_on else b""
+        waiting = _EXPECT in head
+        self._told_to_go_on = self._told_to_go_on or waiting
+        return waiting
+
+    def request(self) -> Message | None:
+        """The first one, once it is whole. Raises Malformed."""
+        found = self._head()
+        if found is None:
             return None
-        if not head.startswith((b"HTTP/1.1 1", b"HTTP/1.0 1")):
-            break
-    status = int(head.split(b" ", 2)[1])
-    if asked.head.startswith(b"HEAD ") or status in (204, 304):
-        return Message(head, b"")
-    if _LENGTH.search(head) or _CHUNKED.search(head):
-        return Message(head, await _body(reader, head))
-    return Message(head.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"), await reader.read())
+        head, low = found
+        body = self._body(len(head), low)
+        if body is None:
+            return None
+        self._take(len(head) + len(body))
+        if _EXPECT in low:
+            at = low.find(_EXPECT)
+            head = head[:at] + head[at + len(_EXPECT) :]
+        return Message(head, body)
 
+    def answer(self, asked: Message, ended: bool) -> Message | None:
+        """To a request, once it is whole; `ended`: nothing more comes. Raises Malformed."""
+        while (found := self._head()) is not None and found[0][9:10] == b"1":
+            self._take(len(found[0]))
+        if found is None:
+            return None
+        head, low = found
+        if asked.head.startswith(b"HEAD ") or head[9:12] in (b"204", b"304"):
+            body: bytes | None = b""
+        elif _LENGTH in low or _CHUNKED in low:
+            body = self._body(len(head), low)
+        else:
+            body = bytes(self._bytes[len(head) :]) if ended else None
+        if body is None:
+            return None
+        self._take(len(head) + len(body))
+        sized = _LENGTH in low or _CHUNKED in low or not body
+        return Message(head if sized else head[:-2] + b"connection: close\r\n\r\n", body)
 
-async def _head(reader: asyncio.StreamReader) -> bytes | None:
-    try:
-        return await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError):
+    def _head(self) -> tuple[bytes, bytes] | None:
+        end = self._bytes.find(_END)
+        if end < 0:
+            if len(self._bytes) > MOST_HEAD:
+                raise Malformed("a head without an end")
+            return None
+        head = bytes(self._bytes[: end + 4])
+        return head, head.lower()
+
+    def _body(self, begin: int, low: bytes) -> bytes | None:
+        if _CHUNKED in low:
+            end = self._end_of_chunks(begin)
+        else:
+            at = low.find(_LENGTH)
+            end = begin if at < 0 else begin + _number(low[at + len(_LENGTH) : low.index(b"\r\n", at + 2)], 10)
+        return bytes(self._bytes[begin:end]) if end is not None and len(self._bytes) >= end else None
+
+    def _end_of_chunks(self, at: int) -> int | None:
+        """Behind the last one and its trailers."""
+        while (line := self._bytes.find(b"\r\n", at)) >= 0:
+            many = _number(bytes(self._bytes[at:line]).partition(b";")[0], 16)
+            at = line + 2
+            if many:
+                at += many + 2
+                continue
+            while (end := self._bytes.find(b"\r\n", at)) > at:
+                at = end + 2
+            return None if end < 0 else end + 2
         return None
 
-
-async def _body(reader: asyncio.StreamReader, head: bytes) -> bytes:
-    if _CHUNKED.search(head):
-        return await _chunks(reader)
-    length = _LENGTH.search(head)
-    return await reader.readexactly(int(length[1])) if length and length[1] != b"0" else b""
+    def _take(self, many: int) -> None:
+        del self._bytes[:many]
+        self._told_to_go_on = False
 
 
-async def _chunks(reader: asyncio.StreamReader) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        size = await reader.readuntil(b"\r\n")
-        many = int(size.partition(b";")[0], 16)
-        parts += [size, await reader.readexactly(many + 2)] if many else [size]
-        if not many:
-            while (line := await reader.readuntil(b"\r\n")) != b"\r\n":
-                parts.append(line)
-            return b"".join([*parts, b"\r\n"])
+def _number(text: bytes, base: int) -> int:
+    try:
+        return int(text, base)
+    except ValueError:
+        raise Malformed("a length that is no number") from None
 
 
 def _unchunked(body: bytes) -> bytes:

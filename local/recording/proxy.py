@@ -18,8 +18,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.emulators import HOST
-from local.recording import http
-from local.recording.faults import Fault, Faults, refusal
+from local.recording.carried import Client
+from local.recording.faults import Fault, Faults
 from local.recording.http import Message
 from local.recording.ring import Exchange, Ring
 
@@ -71,60 +71,18 @@ class Proxy:
         """A port for a function's requests to a service."""
         place = urlsplit(upstream)
 
-        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(*_BROKEN):
-                await self._carried(function, (place.hostname or HOST, place.port or 80), reader, writer)
-            writer.close()
+        def done(asked: Message, answered: Message | None, began: float, fault: str) -> None:
+            self.ring.add(Exchange(next(self._numbers), function, asked, answered, began, time.time(), fault))
 
-        server = await asyncio.start_server(connected, HOST, 0, limit=http.MOST_HEAD, backlog=1024)
+        def crash() -> None:
+            print(json.dumps({"crash": function}), flush=True)
+
+        def client() -> Client:
+            return Client(function, (place.hostname or HOST, place.port or 80), self.faults, done, crash)
+
+        server = await asyncio.get_running_loop().create_server(client, HOST, 0, backlog=1024)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
-
-    async def _carried(
-        self, function: str, place: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        """One connection's requests, each answered before the next. A connection to the service that ended while it was
-        idle is made anew: to the function it would look as if its request had been cut off."""
-        there, away = await asyncio.open_connection(*place, limit=http.MOST_HEAD)
-        try:
-            while (asked := await http.request(reader, writer)) is not None:
-                if there.at_eof():
-                    away.close()
-                    there, away = await asyncio.open_connection(*place, limit=http.MOST_HEAD)
-                began, fault = time.time(), self.faults.of(function, asked)
-                answered = await self._exchanged(asked, fault, there, away)
-                done = "" if fault is None else fault.kind
-                exchange = Exchange(next(self._numbers), function, asked, answered, began, time.time(), done)
-                self.ring.add(exchange)
-                if fault is not None and fault.kind.startswith("crash"):
-                    await self._crash(function, reader)
-                    return
-                if answered is None:
-                    return
-                writer.write(answered.raw)
-                await writer.drain()
-                if answered.last:
-                    return
-        finally:
-            away.close()
-
-    async def _exchanged(
-        self, asked: Message, fault: Fault | None, there: asyncio.StreamReader, away: asyncio.StreamWriter
-    ) -> Message | None:
-        """What the service answers, if it is asked."""
-        if fault is not None and fault.kind in ("throttle", "busy"):
-            return refusal(fault)
-        if fault is not None and fault.kind == "crash before":
-            return None
-        if fault is not None and fault.kind == "slow":
-            await asyncio.sleep(fault.milliseconds / 1000)
-        away.write(asked.raw)
-        return await http.answer(there, asked)
-
-    async def _crash(self, function: str, reader: asyncio.StreamReader) -> None:
-        """Names the function, and holds its request until it is gone."""
-        print(json.dumps({"crash": function}), flush=True)
-        await reader.read()
 
 
 def main() -> int:

@@ -90,7 +90,7 @@ def test_the_lines_for_the_console_do_not_fill_the_log_files(shop):
     shop.order(6)
     shop.change("ORDER%236", derive="Applied")
     log = ROOT / ".build" / "test-console" / "logs" / "derive.log"
-    assert '"message":"change"' not in (log.read_text() if log.exists() else "")
+    assert '"message":"changes"' not in (log.read_text() if log.exists() else "")
 
 
 def test_a_changes_requests_have_their_conditions_and_answers(shop):

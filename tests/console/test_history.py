@@ -33,9 +33,9 @@ def test_a_change_that_two_branches_read_is_one_change():
 def test_each_branch_has_its_own_outcome_and_cause():
     history = History()
     read(history, 1)
-    history.note("derive", "e1", "Parked", "no number")
-    history.note("derive", "e1", "Parked")
-    history.note("index", "e1", "Applied")
+    history.caused("derive", ["e1"], "Parked", "no number")
+    history.noted("derive", ["e1"], "Parked")
+    history.noted("index", ["e1"], "Applied")
     fates = history.page(None, 10)[0][0]["fates"]
     assert (fates["derive"]["outcome"], fates["derive"]["cause"]) == ("Parked", "no number")
     assert (fates["index"]["outcome"], fates["index"]["cause"]) == ("Applied", "")
@@ -44,9 +44,9 @@ def test_each_branch_has_its_own_outcome_and_cause():
 def test_the_cause_of_an_earlier_delivery_is_not_that_of_a_later_outcome():
     history = History()
     read(history, 1)
-    history.note("derive", "e1", "Failed", "throttled")
-    history.note("derive", "e1", "Failed")
-    history.note("derive", "e1", "Applied")
+    history.caused("derive", ["e1"], "Failed", "throttled")
+    history.noted("derive", ["e1"], "Failed")
+    history.noted("derive", ["e1"], "Applied")
     fate = history.page(None, 10)[0][0]["fates"]["derive"]
     assert (fate["outcome"], fate["cause"]) == ("Applied", "")
     assert [step["what"] for step in fate["steps"]] == ["failed", "applied"]
@@ -109,7 +109,7 @@ def test_one_change_larger_than_all_memory_is_still_shown():
 def test_what_is_said_of_a_forgotten_change_is_no_error():
     history = History(changes=1)
     read(history, 1, 2)
-    history.note("derive", "e1", "Applied")
+    history.noted("derive", ["e1"], "Applied")
     history.delivered("derive", ["e1"], 1.0, 2.0)
     history.ended("derive", ["e1"], "done")
     assert events(history.page(None, 10)) == ["e2"]
@@ -120,8 +120,8 @@ def test_a_change_delivered_for_ever_keeps_its_last_steps():
     read(history, 1)
     for number in range(100):
         history.delivered("derive", ["e1"], number, number)
-        history.note("derive", "e1", "Failed", f"cause {number}")
-        history.note("derive", "e1", "Failed")
+        history.caused("derive", ["e1"], "Failed", f"cause {number}")
+        history.noted("derive", ["e1"], "Failed")
     fate = history.find("e1").fates["derive"]
     assert (len(fate.steps), len(fate.invocations), fate.deliveries) == (STEPS, STEPS, 100)
     assert fate.cause == "cause 99"
@@ -130,7 +130,7 @@ def test_a_change_delivered_for_ever_keeps_its_last_steps():
 def test_a_rewound_change_waits_again_and_keeps_its_outcome():
     history = History()
     read(history, 1)
-    history.note("derive", "e1", "Applied")
+    history.noted("derive", ["e1"], "Applied")
     history.ended("derive", ["e1"], "done")
     read(history, 1)
     fate = history.find("e1").fates["derive"]
@@ -147,7 +147,7 @@ def test_a_million_changes_take_no_more_memory_than_the_first_ones():
             event = {**record(0), "eventID": f"e{number}"}
             history.read("derive", "shard", event, encoded, False)
             history.delivered("derive", [f"e{number}"], 1.0, 2.0)
-            history.note("derive", f"e{number}", "Applied")
+            history.noted("derive", [f"e{number}"], "Applied")
             history.ended("derive", [f"e{number}"], "done")
 
     pass_on(0, 20_000)

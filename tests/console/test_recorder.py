@@ -31,9 +31,9 @@ def fate(recorder, event):
     return recorder.history.find(event).fates["derive"]
 
 
-def test_a_line_for_each_change_is_the_consoles_alone():
+def test_lines_with_outcomes_are_the_consoles_alone():
     recorder, _, _ = recording(1)
-    assert recorder.line(line(message="change", event_id="e1", outcome="Applied"))
+    assert recorder.line(line(message="changes", event_ids=["e1"], outcome="Applied"))
     assert fate(recorder, "e1").outcome == "Applied"
 
 
@@ -41,8 +41,8 @@ def test_lines_with_causes_go_to_the_log_as_well():
     recorder, _, _ = recording(1, 2)
     assert not recorder.line(line(message="parked", event_id="e1", cause="no number"))
     assert not recorder.line(line(message="failed", event_ids=["e2"], changes=1, cause="throttled"))
-    recorder.line(line(message="change", event_id="e1", outcome="Parked"))
-    recorder.line(line(message="change", event_id="e2", outcome="Failed"))
+    recorder.line(line(message="changes", event_ids=["e1"], outcome="Parked"))
+    recorder.line(line(message="changes", event_ids=["e2"], outcome="Failed"))
     assert [fate(recorder, each).cause for each in ("e1", "e2")] == ["no number", "throttled"]
 
 
@@ -54,7 +54,7 @@ def test_lines_that_a_function_wrote_itself_change_nothing():
         '{"event_id": "e1", "branch": null, "message": ["x"]}',
         '["event_id"]',
         '{"event_ids": 5, "branch": "derive", "message": "failed", "cause": "x"}',
-        line(message="change", event_id="e1"),
+        line(message="changes", event_ids=["e1"]),
     ):
         assert not recorder.line(said), said
     assert fate(recorder, "e1").outcome == ""
