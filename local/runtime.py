@@ -24,7 +24,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
 Log = Callable[[str, str], None]
 Environment = Mapping[str, str]
 Through = Callable[[str, Environment], Environment]
-"""Of a function and its environment, the one that its processes get: it may reach services another way."""
+"""Of a function and its environment, the one that a new process gets: it may reach services another way."""
 
 
 def as_given(_: str, environment: Environment) -> Environment:
@@ -41,7 +41,7 @@ class Function:
         self.spec = spec
         self.metrics = Metrics()
         self._built = built
-        self._environment = through(spec.name, {**environment, **spec.environment})
+        self._environment, self._through = {**environment, **spec.environment}, through
         self._log = log
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
@@ -85,6 +85,12 @@ class Function:
         for process in old:
             process.close()
 
+    def renew(self) -> None:
+        """Later invocations run in new processes, of the same build."""
+        with self._lock:
+            built = replace(self._built)
+        self.restart(built)
+
     def kill(self) -> int:
         """Ends every process that is in the middle of an invocation; how many these were."""
         with self._lock:
@@ -114,7 +120,8 @@ class Function:
                     self._busy.add(process)
                     return process
                 process.close()
-            process = _Process(self.spec, self._built, self._environment)
+            environment = self._through(self.spec.name, self._environment)
+            process = _Process(self.spec, self._built, environment)
             self._busy.add(process)
             return process
 

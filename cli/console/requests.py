@@ -28,7 +28,7 @@ def requests(attached: Attached, seen: Seen, everything: bool) -> dict[str, Any]
     for function, spans in runs.items():
         around = [(begin - MARGIN, end + MARGIN) for begin, end in spans]
         found += attached.recorded.requests([function], around, words) if spans else []
-    ordered = sorted(found, key=lambda each: each["number"])
+    ordered = sorted(found, key=lambda each: each["began"])
     return {"requests": [{**each, "calls": list(calls(each)), "error": error_of(each)} for each in ordered]}
 
 

@@ -56,7 +56,7 @@ class Watching:
         return self._recorder.watcher(function)
 
     def through(self, function: str, environment: Environment) -> Environment:
-        """See `Spectator`. Requests pass the proxy."""
+        """See `Spectator`. Requests are written down."""
         return self._recorded.through(function, environment)
 
     def restarted(self, function: str) -> None:
@@ -81,6 +81,7 @@ class Watching:
         )
 
         self._recorded.crash = lambda function: stack.function(function).kill()
+        self._recorded.renew = lambda function: stack.function(function).renew()
 
         def made(token: str, hosts: list[str]) -> Starlette:
             mails, redrives = Mails(), Redrives(attached)

@@ -1,1 +1,1 @@
-"""A proxy between functions and the services that they call: it remembers their requests, and causes faults."""
+"""What functions request of services: written down in their processes. A proxy between them causes faults."""

@@ -4,25 +4,21 @@ Protocols in place of streams: a stream wakes a task several times for each requ
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from local.recording.faults import Fault, Faults, refusal
 from local.recording.http import CONTINUE, Arriving, Malformed, Message
 
-Done = Callable[[Message, Message | None, float, str], None]
-"""Takes a request, its answer, when it began, and the fault that was caused."""
-
 
 class Client(asyncio.Protocol):
     """The function's side. `crash` is called for a function that is to end, which then gets no answer."""
 
-    def __init__(self, function: str, place: tuple[str, int], faults: Faults, done: Done, crash: Callable[[], None]):
-        self._function, self._place, self._faults, self._done, self._crash = function, place, faults, done, crash
+    def __init__(self, function: str, place: tuple[str, int], faults: Faults, crash: Callable[[], None]):
+        self._function, self._place, self._faults, self._crash = function, place, faults, crash
         self._arriving = Arriving()
         self._asked: Message | None = None
-        self._began, self._fault = 0.0, ""
+        self._fault = ""
         self._service: Service | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -55,7 +51,7 @@ class Client(asyncio.Protocol):
             self._transport.abort()
             return
         fault = self._faults.of(self._function, asked)
-        self._asked, self._began, self._fault = asked, time.time(), fault.kind if fault is not None else ""
+        self._asked, self._fault = asked, fault.kind if fault is not None else ""
         self._begin(asked, fault)
 
     def _begin(self, asked: Message, fault: Fault | None) -> None:
@@ -91,14 +87,13 @@ class Client(asyncio.Protocol):
         asked, self._asked = self._asked, None
         if asked is None:
             return
-        self._done(asked, answer, self._began, self._fault)
         if self._fault.startswith("crash"):
             self._asked = asked  # nothing more is done for it
             self._crash()
         elif answer is None:
             self._transport.close()
         else:
-            self._transport.write(answer.raw)
+            self._transport.write((answer.marked(self._fault) if self._fault else answer).raw)
             if answer.last:
                 self._transport.close()
             self._next()

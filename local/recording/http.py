@@ -15,6 +15,8 @@ _EXPECT = b"\r\nexpect: 100-continue"
 _END = b"\r\n\r\n"
 _TARGET = re.compile(rb"\r\nx-amz-target:[ \t]*[^\r.]*\.([A-Za-z]+)", re.IGNORECASE)
 _SCOPE = re.compile(rb"Credential=[^/\s]+/[0-9]{8}/([a-z0-9-]+)/([a-z0-9-]+)/")
+FAULT = b"distributary-fault"
+_FAULT = re.compile(rb"\r\n" + FAULT + rb": ([a-z ]+)")
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -66,6 +68,17 @@ class Message:
         """That a request is signed for; empty if it is not signed."""
         scope = _SCOPE.search(self.head)
         return scope[2].decode() if scope else ""
+
+    @property
+    def fault(self) -> str:
+        """Of an answer, the fault that the proxy caused; empty if none."""
+        found = _FAULT.search(self.head)
+        return found[1].decode() if found else ""
+
+    def marked(self, fault: str) -> "Message":
+        """With the name of the fault that was caused."""
+        first, _, rest = self.head.partition(b"\r\n")
+        return Message(first + b"\r\n" + FAULT + b": " + fault.encode() + b"\r\n" + rest, self.body)
 
     @cached_property
     def text(self) -> bytes:

@@ -9,31 +9,25 @@ import hmac
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
 from local.emulators import HOST
 from local.recording.carried import Client
 from local.recording.faults import Fault, Faults
-from local.recording.http import Message
-from local.recording.ring import Exchange, Ring
 
 _BROKEN = (ConnectionError, asyncio.IncompleteReadError, OSError, ValueError)
 
 
 @dataclass(slots=True)
 class Proxy:
-    """All functions' requests pass it."""
+    """Requests of functions that a fault is to come for pass it."""
 
     secret: str
-    ring: Ring = field(default_factory=Ring)
     faults: Faults = field(default_factory=Faults)
-    _numbers: Any = field(default_factory=lambda: count(1))
     _servers: list[asyncio.Server] = field(default_factory=list)
 
     async def serve(self) -> None:
@@ -56,11 +50,6 @@ class Proxy:
         match order["do"]:
             case "listen":
                 return await self._listen(order["function"], order["upstream"])
-            case "requests":
-                words = [[word.encode() for word in group] for group in order["words"]]
-                spans = [(begin, end) for begin, end in order["spans"]]
-                found = self.ring.find(order["functions"], spans, words, order["limit"])
-                return [each.as_json() for each in found]
             case "fault":
                 self.faults.add(Fault(**order["fault"]))
             case "clear":
@@ -71,14 +60,11 @@ class Proxy:
         """A port for a function's requests to a service."""
         place = urlsplit(upstream)
 
-        def done(asked: Message, answered: Message | None, began: float, fault: str) -> None:
-            self.ring.add(Exchange(next(self._numbers), function, asked, answered, began, time.time(), fault))
-
         def crash() -> None:
             print(json.dumps({"crash": function}), flush=True)
 
         def client() -> Client:
-            return Client(function, (place.hostname or HOST, place.port or 80), self.faults, done, crash)
+            return Client(function, (place.hostname or HOST, place.port or 80), self.faults, crash)
 
         server = await asyncio.get_running_loop().create_server(client, HOST, 0, backlog=1024)
         self._servers.append(server)

@@ -1,4 +1,4 @@
-"""Starts the proxy, sends functions through it, and asks it what they requested."""
+"""Has functions' processes write down their requests, and sends them through the proxy while a fault is to come."""
 
 import json
 import secrets
@@ -7,15 +7,20 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.emulators import HOST
 from local.errors import LocalError
 from local.processes import TETHER, Child
+from local.recording import pieces
 from local.recording.faults import KINDS, Fault
+from local.recording.tap import VARIABLE
 
 SERVICES = ("AWS_ENDPOINT_URL", "OPENSEARCH_ENDPOINT")
 """Variables of a function's environment that name a service's address."""
@@ -24,30 +29,54 @@ SECONDS = 10.0
 LIMIT = 200
 """Requests that are shown at once."""
 
+PROCESSES = 16
+"""Of all functions, those whose requests are remembered; each has at most 8 MB on the disk."""
+
 
 class Recorded:
-    """Requests that functions make while the block of `recording` runs. `crash`: ends what a function is doing."""
+    """Requests that functions make while the block of `recording` runs. `crash` ends what a function is doing, and
+    `renew` has a function's later invocations run in new processes."""
 
-    def __init__(self, port: int, secret: str) -> None:
-        self._port, self._secret = port, secret
+    def __init__(self, home: Path, port: int, secret: str) -> None:
+        self._home, self._port, self._secret = home, port, secret
+        self._lock = threading.Lock()
+        self._numbers = count(1)
+        self._processes: deque[tuple[str, Path]] = deque()
+        self._through_proxy: set[str] = set()
         self.crash: Callable[[str], object] = lambda _: None
+        self.renew: Callable[[str], object] = lambda _: None
 
     def through(self, function: str, environment: Mapping[str, str]) -> dict[str, str]:
-        """The environment with which a function's requests pass the proxy. A service behind TLS is asked as before."""
+        """The environment of a new process of a function. What it says to a service behind TLS is not written down,
+        and passes no proxy."""
         found = dict(environment)
-        for name in SERVICES:
-            if found.get(name, "").startswith("http://"):
-                port = self._ask({"do": "listen", "function": function, "upstream": found[name]})
-                found[name] = f"http://{HOST}:{port}"
-        return found
+        plain = [name for name in SERVICES if found.get(name, "").startswith("http://")]
+        for name in plain if function in self._through_proxy else ():
+            port = self._ask({"do": "listen", "function": function, "upstream": found[name]})
+            found[name] = f"http://{HOST}:{port}"
+        ports = {str(urlsplit(found[name]).port or 80) for name in plain}
+        return {**found, VARIABLE: f"{self._path(function)}:{','.join(sorted(ports))}"} if ports else found
+
+    def _path(self, function: str) -> Path:
+        """Of a new process. Those of the oldest processes are forgotten."""
+        with self._lock:
+            path = self._home / f"{function}-{next(self._numbers)}"
+            self._processes.append((function, path))
+            while len(self._processes) > PROCESSES:
+                _, old = self._processes.popleft()
+                for turn in "01":
+                    Path(f"{old}.{turn}").unlink(missing_ok=True)
+            return path
 
     def requests(
-        self, functions: Sequence[str], spans: Sequence[Sequence[float]], words: Sequence[Sequence[str]] = ()
+        self, functions: Sequence[str], spans: Sequence[tuple[float, float]], words: Sequence[Sequence[str]] = ()
     ) -> list[dict[str, Any]]:
-        """See `Ring.find`. Raises LocalError."""
-        order = {"do": "requests", "functions": list(functions), "spans": list(spans), "words": list(words)}
-        found: list[dict[str, Any]] = self._ask({**order, "limit": LIMIT})
-        return found
+        """See `pieces.find`."""
+        with self._lock:
+            processes = [each for each in self._processes if each[0] in functions]
+        found = [exchange for function, path in processes for exchange in pieces.of_process(function, path)]
+        found.sort(key=lambda each: each.began)
+        return pieces.find(found, spans, [[word.encode() for word in group] for group in words], LIMIT)
 
     def fault(self, fault: Fault) -> list[dict[str, Any]]:
         """Causes a fault, and answers all that have not happened yet. Raises LocalError for one that is none."""
@@ -56,17 +85,25 @@ class Recorded:
         if not (1 <= fault.left <= 10_000 and 0 <= fault.milliseconds <= 60_000):
             raise LocalError("give a fault 1 to 10,000 requests, and at most 60,000 milliseconds")
         found: list[dict[str, Any]] = self._ask({"do": "fault", "fault": fault.as_json()})
+        if fault.function not in self._through_proxy:
+            self._through_proxy.add(fault.function)
+            self.renew(fault.function)
         return found
 
     def clear(self, function: str) -> list[dict[str, Any]]:
         """Takes a function's faults back; the others that have not happened yet."""
-        found: list[dict[str, Any]] = self._ask({"do": "clear", "function": function})
-        return found
+        return self._direct(self._ask({"do": "clear", "function": function}))
 
     def faults(self) -> list[dict[str, Any]]:
         """Those that have not happened yet."""
-        found: list[dict[str, Any]] = self._ask({"do": "faults"})
-        return found
+        return self._direct(self._ask({"do": "faults"}))
+
+    def _direct(self, due: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Functions that no fault is to come for ask their services again without the proxy."""
+        for function in self._through_proxy - {each["function"] for each in due}:
+            self._through_proxy.discard(function)
+            self.renew(function)
+        return due
 
     def _ask(self, order: Mapping[str, Any]) -> Any:
         try:
@@ -75,7 +112,7 @@ class Recorded:
                 with connection.makefile("rb") as answer:
                     return json.loads(answer.readline())
         except (OSError, ValueError) as error:
-            raise LocalError(f"the proxy that records requests does not answer: {error}") from None
+            raise LocalError(f"the proxy that causes faults does not answer: {error}") from None
 
     def listen(self, output: Any) -> None:
         """Carries out what the proxy says, until it ends."""
@@ -85,7 +122,8 @@ class Recorded:
 
 @contextmanager
 def recording() -> Iterator[Recorded]:
-    """The proxy, in a process of its own while the block runs. LocalError if it does not come up."""
+    """The proxy, in a process of its own, and a folder for what is written down, while the block runs. LocalError if
+    the proxy does not come up."""
     secret, root = secrets.token_urlsafe(32), str(Path(__file__).resolve().parents[2])
     with tempfile.TemporaryDirectory(prefix="distributary-") as home:
         command = [sys.executable, str(TETHER), ":".join([root, *sys.path]), "local.recording.proxy"]
@@ -93,8 +131,8 @@ def recording() -> Iterator[Recorded]:
         try:
             said = child.output.readline().decode(errors="replace").strip()
             if not said.isdigit():
-                raise LocalError(f"the proxy that records requests did not come up: {said or 'it said nothing'}")
-            recorded = Recorded(int(said), secret)
+                raise LocalError(f"the proxy that causes faults did not come up: {said or 'it said nothing'}")
+            recorded = Recorded(Path(home), int(said), secret)
             threading.Thread(target=recorded.listen, args=(child.output,), daemon=True, name="recorded").start()
             yield recorded
         finally:
