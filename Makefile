@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rest test-node test-browser test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
+.PHONY: help install demo example test test-rest test-node test-browser test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -36,6 +36,9 @@ install: $(VENV)/.installed ## The `distributary` command, in .venv/bin
 
 demo: $(VENV)/.installed ## A real stream through the real functions; every branch reconciled (CHANGES=1000)
 	@$(BIN)/python -m cli demo $(if $(CHANGES),--changes $(CHANGES))
+
+example: $(VENV)/.installed ## An example's writer and the functions on its table, compared and shown (NAME=chat_sessions)
+	@$(BIN)/python -m local.examples $(NAME)
 
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
 	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy and not node and not browser"

@@ -6,6 +6,7 @@ import boto3
 import pytest
 
 from distributary.consumer.deadline import FOREVER
+from distributary.dynamodb.steps import finish
 from distributary.replicate.declarations import MultiActive, last_writer
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.lww import Stamps
@@ -55,11 +56,11 @@ def edit(at, region=US):
 
 
 def merged(site, state):
-    return site.merge(site.home, state)
+    return finish(site.merge(site.home, state))
 
 
 def row(site):
-    return site.home.rows.row(KEY)
+    return finish(site.home.rows.row(KEY))
 
 
 def test_a_row_of_every_type_is_overwritten_only_if_it_is_as_it_was_seen(site):
@@ -94,19 +95,19 @@ OTHERWISE = {
 def test_a_row_whose_attribute_differs_within_its_type_is_not_as_it_was_seen(site, name):
     site.home.rows.client.put_item(TableName=site.home.rows.table, Item=EVERY_TYPE)
     seen = {**EVERY_TYPE, name: OTHERWISE[name]}
-    assert not site.home.rows.put(KEY, EVERY_TYPE, seen)
+    assert not finish(site.home.rows.put(KEY, EVERY_TYPE, seen))
 
 
 def test_a_tombstone_that_moved_is_not_overwritten_by_an_earlier_decision(site):
     assert merged(site, edit(2).deletion())
-    seen = site.home.look()
+    seen = finish(site.home.look())
     assert merged(site, edit(4).deletion())
-    assert site.home.write(edit(3).deletion(), seen) is None
-    assert site.home.tombstone() == edit(4).deletion()
+    assert finish(site.home.write(edit(3).deletion(), seen)) is None
+    assert finish(site.home.tombstone()) == edit(4).deletion()
 
 
 @pytest.mark.parametrize("name", sorted(set(EVERY_TYPE) - set(KEY)))
 def test_a_row_whose_attribute_differs_is_not_as_it_was_seen(site, name):
     site.home.rows.client.put_item(TableName=site.home.rows.table, Item=EVERY_TYPE)
     seen = {**EVERY_TYPE, name: {"S": "another"}}
-    assert not site.home.rows.put(KEY, EVERY_TYPE, seen)
+    assert not finish(site.home.rows.put(KEY, EVERY_TYPE, seen))

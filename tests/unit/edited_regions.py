@@ -1,6 +1,7 @@
 """Regions that an application edits, call by call, and their functions, which carry what is new when they are told."""
 
 import random
+from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.replicate.declarations import MultiActive, check
@@ -25,6 +26,7 @@ class World:
         self.declared = check(MultiActive(regions=regions, rule=rule, deletes=deletes))
         self.tables, self.s3 = Regions(regions, random.Random(0)), S3("parking")
         self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
+        self.parallel: Any = Serial()
 
     def branch(self, region):
         """As app.py puts it together."""
@@ -34,7 +36,7 @@ class World:
         tables = {each: (f"items@{each}", f"tombstones@{each}") for each in regions}
         clients = dict.fromkeys(regions, client)
         return between(
-            self.declared, clients, tables, 7, REPLICA_VERSION, conflicts, Serial(), lambda: 0.0, lambda _: None
+            self.declared, clients, tables, 7, REPLICA_VERSION, conflicts, self.parallel, lambda: 0.0, lambda _: None
         )
 
     def count(self):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from distributary.dynamodb.steps import finish
 from distributary.replicate import last_writer
 from distributary.replicate.multi_active.conditional_rows import Rows, as_seen
 from distributary.replicate.multi_active.lww import LEAST, UNKNOWN, read_stamp, stamp
@@ -31,32 +32,32 @@ def rows():
 
 
 def test_a_row_that_was_not_there_is_put_only_where_there_is_none(rows):
-    assert rows.put(KEY, {**KEY, "a": {"S": "1"}}, None)
-    assert not rows.put(KEY, {**KEY, "a": {"S": "2"}}, None)
-    assert rows.row(KEY)["a"] == {"S": "1"}
+    assert finish(rows.put(KEY, {**KEY, "a": {"S": "1"}}, None))
+    assert not finish(rows.put(KEY, {**KEY, "a": {"S": "2"}}, None))
+    assert finish(rows.row(KEY))["a"] == {"S": "1"}
 
 
 def test_what_is_kept_is_written_only_as_it_was_seen(rows):
     first, second = ({"revision": {"S": each}} for each in "12")
-    assert rows.keep("x", first, {}, deleted=False)
-    assert not rows.keep("x", second, {}, deleted=False)
-    assert not rows.keep("x", second, second, deleted=False)
-    assert rows.keep("x", second, first, deleted=False)
+    assert finish(rows.keep("x", first, {}, deleted=False))
+    assert not finish(rows.keep("x", second, {}, deleted=False))
+    assert not finish(rows.keep("x", second, second, deleted=False))
+    assert finish(rows.keep("x", second, first, deleted=False))
 
 
 def test_only_what_is_kept_of_a_deleted_item_expires(rows):
-    rows.keep("live", {}, {}, deleted=False)
-    rows.keep("gone", {}, {}, deleted=True)
-    assert "expires_at" not in rows.kept("live")
-    assert rows.kept("gone")["expires_at"] == {"N": str(7 * 86_400)}
+    finish(rows.keep("live", {}, {}, deleted=False))
+    finish(rows.keep("gone", {}, {}, deleted=True))
+    assert "expires_at" not in finish(rows.kept("live"))
+    assert finish(rows.kept("gone"))["expires_at"] == {"N": str(7 * 86_400)}
 
 
 def test_a_look_reads_by_itself_what_a_batch_left_unprocessed(rows):
-    rows.put(KEY, {**KEY, "a": {"S": "1"}}, None)
-    rows.keep("x", {"revision": {"S": "1"}}, {}, deleted=False)
+    finish(rows.put(KEY, {**KEY, "a": {"S": "1"}}, None))
+    finish(rows.keep("x", {"revision": {"S": "1"}}, {}, deleted=False))
     left = Rows(Leaving(rows.client), EU, "items", "kept", "_v", 7, lambda: 0.0)
-    assert left.look(KEY, "x") == rows.look(KEY, "x")
-    assert left.look(KEY, "x")[0]["a"] == {"S": "1"}
+    assert finish(left.look(KEY, "x")) == finish(rows.look(KEY, "x"))
+    assert finish(left.look(KEY, "x"))[0]["a"] == {"S": "1"}
 
 
 def test_the_condition_on_a_row_of_many_attributes_stays_in_dynamodbs_limit():
@@ -79,11 +80,11 @@ class TestWholeItems:
     def test_a_greater_tombstone_that_came_since_the_look_is_not_replaced(self, world):
         replica = world.branch(US).item(KEY, FOREVER).home
         first, second, third = (self.state(world, at).deletion(by=US) for at in (1, 2, 3))
-        assert replica.write(first, replica.look())
-        seen = replica.look()
-        assert replica.write(third, replica.look())
-        assert replica.write(second, seen) is None
-        assert replica.tombstone() == third
+        assert finish(replica.write(first, finish(replica.look())))
+        seen = finish(replica.look())
+        assert finish(replica.write(third, finish(replica.look())))
+        assert finish(replica.write(second, seen)) is None
+        assert finish(replica.tombstone()) == third
 
     def test_a_copied_row_comes_after_what_is_known_unless_it_is_that(self, world):
         dead = world.branch(US).stamps.row({**KEY, "at": {"N": "1"}}, US, 10, certain=True).deletion(by=US)

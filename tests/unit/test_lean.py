@@ -288,11 +288,13 @@ def test_an_attribute_s_own_bytes_are_sent_as_they_are():
 def test_a_replica_in_several_regions_is_written_by_it(monkeypatch, rule):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    settings = ReplicateSettings.load({**ENVIRONMENT, **environment("rows")})
-    regions = ("us-east-1", AWAY)
+    regions = ("us-east-1", AWAY, "ap-south-1")
+    given = {**ENVIRONMENT, **environment("rows"), "REPLICA_REGION": ",".join(regions[1:])}
+    settings = ReplicateSettings.load(given)
     branch = build(MultiActive(regions=regions, rule=rule), settings, lean_clients, Parallel(1), lambda: None)
     rows = [each.rows for each in (branch.home, *branch.others)] if hasattr(branch, "home") else branch.regions
     assert [(type(each.client), each.client.region) for each in rows] == [(DynamoDBClient, each) for each in regions]
+    assert [each.client.connections for each in rows] == [100, 350, 350]
 
 
 def test_behind_a_proxy_it_is_boto3(monkeypatch):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distributary.consumer.outcome import Status
+from distributary.dynamodb.steps import finish
 from distributary.errors import ConfigError
 from distributary.replicate import by_attribute
 from distributary.replicate.multi_active.conditional_rows import Rows
@@ -32,18 +33,18 @@ def merge_table(name="x"):
 @given(data=st.data())
 def test_a_state_is_read_as_it_was_written(rules, data):
     table, known = merge_table(), data.draw(states(rules))[-1]
-    written = table.replace(table.read(), known)
-    assert table.read() == written
+    written = finish(table.replace(finish(table.read()), known))
+    assert finish(table.read()) == written
     assert written.known == known
 
 
 def test_a_state_of_a_later_format_is_refused_with_what_to_do():
     table = merge_table()
-    table.replace(table.read(), MergeState())
+    finish(table.replace(finish(table.read()), MergeState()))
     (kept,) = table.rows.client.state["kept"].values()
     kept["format"] = {"N": "2"}
     with pytest.raises(ConfigError, match="deploy that release again"):
-        table.read()
+        finish(table.read())
 
 
 def test_a_later_format_fails_the_change_and_parks_nothing():
@@ -75,11 +76,11 @@ def test_a_state_of_release_0_1_goes_on_as_it_was():
     key = ("merged/items/id=S:x",)
     body = [None, wholes, cells, values, {US: "20", EU: "30"}, ["30", "digest of EU's content"]]
     table.rows.client.state["kept"][key] = {"id": {"S": key[0]}, **in_format_0(body)}
-    stored = table.read()
+    stored = finish(table.read())
     assert Lattice((US, EU)).value(stored.known) == {"a": {"S": "of us"}, "b": {"S": "of eu"}}
     assert stored.known.has_read(EU, "digest of EU's content")
     assert stored.known.versions == {US: 20, EU: 30}
-    assert table.replace(stored, stored.known).known == table.read().known == stored.known
+    assert finish(table.replace(stored, stored.known)).known == finish(table.read()).known == stored.known
 
 
 def test_a_delete_of_release_0_1_still_covers_what_it_covered():
@@ -87,7 +88,7 @@ def test_a_delete_of_release_0_1_still_covers_what_it_covered():
     key = ("merged/items/id=S:x",)
     body = [stamp(5, US, 20, True), [], [], [], {US: "20", EU: "10"}, ["20", ""]]
     table.rows.client.state["kept"][key] = {"id": {"S": key[0]}, **in_format_0(body)}
-    known = table.read().known
+    known = finish(table.read()).known
     late = BY_ATTRIBUTE[EU].found(EU, Shown({"a": {"S": "late"}}), known, 11)
     assert Lattice((US, EU)).value(late) is None
 
@@ -95,8 +96,8 @@ def test_a_delete_of_release_0_1_still_covers_what_it_covered():
 def test_merge_states_of_long_keys_have_short_ids_of_their_own():
     tables = [merge_table("k" * 1500 + end) for end in "ab"]
     for each in tables:
-        assert each.read().revision is None
-        each.replace(each.read(), MergeState())
-        assert each.read().revision is not None
+        assert finish(each.read()).revision is None
+        finish(each.replace(finish(each.read()), MergeState()))
+        assert finish(each.read()).revision is not None
     assert len({each.id for each in tables}) == 2
     assert max(len(each.id) for each in tables) <= 1024

@@ -1,13 +1,9 @@
 """An item's changes are served in order, and every change of a batch keeps its place."""
 
-from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, Status
-from distributary.consumer.parallel import Parallel
 from distributary.consumer.per_item import per_item
 from distributary.errors import Unavailable
 from tests.unit.records import change
-
-AMPLE = Deadline(float("inf"))
 
 
 def changes(*users):
@@ -21,22 +17,15 @@ def test_an_item_s_changes_are_served_together_and_in_order():
         served.append(places)
         return [APPLIED if place % 2 else IGNORED for place in places]
 
-    ends = per_item(batch, [0, 1, 2, 4], serve, Parallel(1), AMPLE)
+    ends = per_item(batch, [0, 1, 2, 4], lambda groups: [*map(serve, groups)])
     assert sorted(served) == [[0, 2], [1, 4]]
     assert ends == {0: IGNORED, 1: APPLIED, 2: IGNORED, 4: IGNORED}
 
 
 def test_what_stops_one_item_fails_its_changes_and_no_other():
-    def serve(places):
-        if 0 in places:
-            raise Unavailable("busy")
-        return [APPLIED] * len(places)
+    def serve(groups):
+        return [Unavailable("busy") if 0 in places else [APPLIED] * len(places) for places in groups]
 
-    ends = per_item(changes("a", "b", "a"), range(3), serve, Parallel(2), AMPLE)
+    ends = per_item(changes("a", "b", "a"), range(3), serve)
     assert [ends[at].status for at in range(3)] == [Status.FAILED, Status.APPLIED, Status.FAILED]
     assert ends[0].cause == "busy"
-
-
-def test_after_the_deadline_no_item_is_begun():
-    ends = per_item(changes("a", "b"), range(2), lambda places: [APPLIED], Parallel(2), Deadline(0.0))
-    assert {end.status for end in ends.values()} == {Status.FAILED}

@@ -112,3 +112,11 @@ def test_a_delete_that_leaves_a_newer_row_is_superseded_at_the_same_cost(client,
 def test_a_delete_that_spares_a_row_without_a_version_is_applied(client, register):
     client.put_item(TableName="rows", Item={"pk": {"S": "a"}})
     assert register.write([replace(delete("a", 5), spares_unversioned=True)], FOREVER) == [APPLIED]
+    assert len(client.state["rows"]) == 1
+
+
+def test_a_repair_is_one_write_and_one_read_and_a_removal_three_writes(client, register):
+    register.repair(put("a", 1), {}, "")
+    assert (client.write_units, client.read_units) == (1, 1.0)
+    register.repair(delete("a", 0), client.state["rows"]["a",], "")
+    assert (client.write_units, client.read_units, client.state["rows"]) == (4, 1.0, {})

@@ -119,3 +119,9 @@ def test_throttled_writes_are_tried_again_without_holding_up_the_others(server, 
     ends = register(server).write([put(n, 1) for n in range(100)], FOREVER)
     assert [end.status for end in ends].count(Status.FAILED) <= 4
     assert len(rows(table)) >= 96
+
+
+def test_writes_whose_turn_comes_after_the_deadline_fail_and_write_nothing(server, table):
+    ends = register(server).write([put(1, 1), delete(2, 1)], Deadline(time.monotonic() - 60))
+    assert [end.status for end in ends] == [Status.FAILED] * 2
+    assert table.calls == {}

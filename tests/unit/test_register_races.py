@@ -14,7 +14,7 @@ from tests.fakes.faults import Faults, throttled
 from tests.fakes.serial import Serial
 from tests.replaced import replace
 
-KEY = {"pk": {"S": "a"}}
+KEY, OTHER = {"pk": {"S": "a"}}, {"pk": {"S": "b"}}
 NOW, DAY = 1000.0, 86_400
 
 
@@ -85,6 +85,39 @@ def test_a_delete_that_is_delivered_again_is_superseded(service):
     assert register(service).write([delete(5)], FOREVER) == [SUPERSEDED]
 
 
+def test_a_put_that_is_delivered_again_is_superseded(service):
+    assert register(service).write([put(5)], FOREVER) == [APPLIED]
+    assert register(service).write([put(5)], FOREVER) == [SUPERSEDED]
+
+
+def test_a_put_that_fails_is_never_superseded_by_its_tombstone(service):
+    """It may still take effect, after this look: another delivery has to look again."""
+    register(service).write([delete(9)], FOREVER)
+    (end,) = failing(service, "put_item").write([put(5)], FOREVER)
+    assert end.status is Status.FAILED
+
+
+def test_a_delete_is_applied_beside_a_put_that_cannot_look_for_its_tombstone(service):
+    ends = failing(service, "batch_get_item").write([put(5), replace(delete(5), id="b", key=OTHER)], FOREVER)
+    assert [end.status for end in ends] == [Status.FAILED, Status.APPLIED]
+
+
+def test_a_put_is_applied_beside_a_delete_if_present_that_cannot_read_its_row(service):
+    faults = Faults()
+    faults.when(lambda name, request: name == "batch_get_item" and "rows" in request["RequestItems"], throttled)
+    unread = replace(delete(5), id="b", key=OTHER, if_present=True)
+    ends = register(faults(service, dynamodb)).write([put(5), unread], FOREVER)
+    assert [end.status for end in ends] == [Status.APPLIED, Status.FAILED]
+
+
+@pytest.mark.parametrize("if_present", [False, True])
+@pytest.mark.parametrize("older", [{}, {REPLICA_VERSION: {"S": versions.to_text(4)}}], ids=["no version", "older"])
+def test_a_delete_takes_a_row_that_is_older_or_has_no_version(service, if_present, older):
+    service.put_item(TableName="rows", Item={**KEY, **older})
+    assert register(service).write([replace(delete(5), if_present=if_present)], FOREVER) == [APPLIED]
+    assert row(service) is None
+
+
 def test_a_delete_if_present_that_finds_its_own_version_is_superseded(service):
     register(service).write([put(5)], FOREVER)
     assert register(service).write([replace(delete(5), if_present=True)], FOREVER) == [SUPERSEDED]
@@ -96,8 +129,13 @@ def test_a_delete_if_present_that_cannot_read_its_row_fails_and_writes_nothing(s
     assert (end.status, tombstone(service)) == (Status.FAILED, None)
 
 
+def test_of_a_rows_writes_in_one_batch_the_newest_counts_in_any_order(service):
+    assert register(service).write([put(1), put(3, "newest"), put(2)], FOREVER) == [SUPERSEDED, APPLIED, SUPERSEDED]
+    assert row(service)["text"] == {"S": "newest"}
+
+
 def test_deletes_are_written_before_puts():
-    other = replace(put(3), id="b", key={"pk": {"S": "b"}})
+    other = replace(put(3), id="b", key=OTHER)
     assert newest([other, put(1), delete(2)]) == [2, 0]
 
 

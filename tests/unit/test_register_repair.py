@@ -78,6 +78,24 @@ def test_of_two_repairs_that_saw_one_row_the_second_does_nothing(register):
     assert row(register)["text"] == {"S": "one"}
 
 
+@pytest.mark.parametrize(("first", "second"), [(put(0, "kept"), delete(0)), (delete(0), put(0, "kept"))])
+def test_of_two_repairs_that_disagree_the_second_writes_no_row_or_tombstone(register, first, second):
+    """One of them has seen an item that the other has not."""
+    register.write([put(5, "stale")], FOREVER)
+    seen = dict(row(register))
+    assert register.repair(first, seen, "")
+    after = row(register), tombstone(register)
+    assert not register.repair(second, seen, "")
+    assert (row(register), tombstone(register)) == after
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_repair_of_a_missing_row_leaves_the_one_that_came_meanwhile(register, version):
+    register.write([put(5, "came")], FOREVER)
+    assert not register.repair(put(version, "missing"), {}, "")
+    assert row(register)["text"] == {"S": "came"}
+
+
 def test_a_repair_that_finds_no_row_to_remove_writes_nothing(register):
     assert not register.repair(delete(0), {}, "")
     assert register.client.calls == {}

@@ -10,6 +10,7 @@ from itertools import permutations
 import pytest
 
 from distributary.consumer.deadline import FOREVER
+from distributary.dynamodb.steps import finish
 from distributary.replicate.declarations import MultiActive, last_writer
 from distributary.replicate.multi_active.conditional_rows import Rows
 from distributary.replicate.multi_active.lww import Stamps
@@ -67,7 +68,7 @@ def merging(tables, states, wrap, lives):
     branch = MultiActiveBranch(DECLARED, (rows,), READING, None, Serial(), lambda _: None)
     item = branch.item(KEY, FOREVER)
     for state in states:
-        item.merge(item.home, state)
+        finish(item.merge(item.home, state))
 
 
 def every_order(programs, crashes):

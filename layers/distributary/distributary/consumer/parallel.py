@@ -1,7 +1,7 @@
 """Many calls at once over pooled connections, each with its own end."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from distributary.consumer.deadline import Deadline
@@ -37,3 +37,7 @@ class Parallel:
                 return error
 
         return list(self._executor.map(one, tasks))
+
+    def begin(self, call: Callable[[], Result]) -> Future[Result]:
+        """Runs a call that nobody waits for at once."""
+        return self._executor.submit(call)

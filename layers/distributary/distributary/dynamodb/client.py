@@ -10,6 +10,7 @@ import json
 import os
 import random
 import ssl
+import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -312,6 +313,24 @@ def carry_out(
     One loop carries them out if each client is a `DynamoDBClient`. Others take one after the other, and do in the
     threads of `parallel` what it does together.
     """
-    if all(isinstance(each, DynamoDBClient) for each in clients):
+    if _all_ours(clients):
         return Loop(deadline).run(steps)
     return [finish(each, parallel, deadline) for each in steps]
+
+
+def carry_out_apart(
+    clients: Sequence[Any],
+    steps: Sequence[Steps[Result]],
+    parallel: Parallel,
+    deadline: Deadline,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Result | DistributaryError]:
+    """As `carry_out`, of steps that do nothing `Together`: those over other clients have a thread of `parallel` each,
+    and so has what any of them does `Aside`."""
+    if _all_ours(clients):
+        return Loop(deadline, parallel=parallel).run(steps)
+    return parallel.run(lambda each: finish(each, sleep=sleep), steps, deadline)
+
+
+def _all_ours(clients: Sequence[Any]) -> bool:
+    return all(isinstance(each, DynamoDBClient) for each in clients)

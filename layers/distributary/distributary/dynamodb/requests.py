@@ -104,6 +104,14 @@ def called(operation: Operation, what: str, **arguments: Any) -> Any:
         raise _unreadable(error, what) from error
 
 
+def called_steps(client: Any, operation: str, what: str, **arguments: Any) -> Steps[Any]:
+    """`called` as steps; `operation` is the name of the client's method."""
+    try:
+        return (yield Call(client, operation, arguments))
+    except AwsError as error:
+        raise _unreadable(error, what) from error
+
+
 def _unreadable(error: Exception, what: str) -> Unavailable:
     return Unavailable(str(classify(error, what)), str(error))
 
@@ -143,10 +151,8 @@ def batch_get_steps(
     while left:
         deadline.check()
         batch, left = left[:BATCH_GET_KEYS], left[BATCH_GET_KEYS:]
-        try:
-            answer = yield Call(client, "batch_get_item", {"RequestItems": {table: {"Keys": batch, **options}}})
-        except AwsError as error:
-            raise _unreadable(error, what) from error
+        asked = {table: {"Keys": batch, **options}}
+        answer = yield from called_steps(client, "batch_get_item", what, RequestItems=asked)
         found += _of_the_table(answer["Responses"], [])
         unprocessed = _of_the_table(answer.get("UnprocessedKeys") or {}, {"Keys": []})["Keys"]
         if unprocessed:

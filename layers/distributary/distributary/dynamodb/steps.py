@@ -16,7 +16,7 @@ from distributary.consumer.parallel import Parallel
 
 Result = TypeVar("Result")
 Steps = Generator[Any, Any, Result]
-"""Yields `Call`, `Pause` and `Together`, and is sent what becomes of them."""
+"""Yields `Call`, `Pause`, `Aside` and `Together`, and is sent what becomes of them."""
 
 
 class Call(NamedTuple):
@@ -31,6 +31,12 @@ class Pause(NamedTuple):
     """So many seconds. Answered by None."""
 
     seconds: float
+
+
+class Aside(NamedTuple):
+    """A blocking call of something else than DynamoDB. Answered by what it returns or raises."""
+
+    call: Callable[[], Any]
 
 
 class Together(NamedTuple):
@@ -54,6 +60,8 @@ def finish(
                 return getattr(client, operation)(**arguments)
             case Pause(seconds):
                 return sleep(seconds)
+            case Aside(call):
+                return call()
             case Together(several) if parallel is not None and deadline is not None:
                 return parallel.run(lambda each: finish(each, parallel, deadline, sleep), several, deadline)
         raise TypeError(f"{wanted!r} can not be done here")

@@ -25,9 +25,11 @@ from botocore.exceptions import (
 )
 
 from distributary.consumer.deadline import Deadline
+from distributary.consumer.parallel import Parallel
+from distributary.dynamodb.asides import Asides
 from distributary.dynamodb.connection import Address, Connection, Phase
 from distributary.dynamodb.response import Response
-from distributary.dynamodb.steps import Call, Pause, Steps, Together
+from distributary.dynamodb.steps import Aside, Call, Pause, Steps, Together
 from distributary.errors import DistributaryError, Unavailable
 from distributary.stream.struct import Struct, field
 
@@ -124,12 +126,17 @@ class _Lane(Struct):
 
 class Loop:
     """Carries steps out. `deadline`: no steps begin after it, and no call is tried again. Those that have begun make
-    their calls until two thirds of its reserve are over; then what is under way is given up."""
+    their calls until two thirds of its reserve are over; then what is under way is given up. What steps do `Aside` is
+    done in the threads of `parallel`."""
 
     def __init__(
-        self, deadline: Deadline, selector: Callable[[], selectors.BaseSelector] = selectors.DefaultSelector
+        self,
+        deadline: Deadline,
+        selector: Callable[[], selectors.BaseSelector] = selectors.DefaultSelector,
+        parallel: Parallel | None = None,
     ) -> None:
-        self._deadline, self._selectors = deadline, selector
+        self._deadline, self._selectors, self._parallel = deadline, selector, parallel
+        self._asides: Asides | None = None
         self._given_up = time.monotonic() + deadline.into_reserve().left()
         self._later: deque[_Task] = deque()
         self._lanes: dict[int, _Lane] = {}
@@ -161,12 +168,15 @@ class Loop:
                 break
             self._start(self._later.popleft())
             self._drain()
-        idle = not self._active and not self._pauses
+        idle = not self._active and not self._pauses and not self._asides
         wait = 0.0 if idle or (self._later and not self._is_full()) else self._until_something_is_due()
         ready = self._selector.select(wait)
         now = time.monotonic()
         for key, _ in ready:
-            self._proceed(key.data, now)
+            if key.data is None:
+                self._take_asides()
+            else:
+                self._proceed(key.data, now)
         while self._pauses and self._pauses[0][0] <= now:
             self._advance(heapq.heappop(self._pauses)[2], None, None)
         if now >= self._patience:
@@ -221,12 +231,26 @@ class Loop:
                 self._advance(task, None, error)
             case Pause(seconds) | Retry(seconds):
                 heapq.heappush(self._pauses, (time.monotonic() + seconds, next(self._number), task))
+            case Aside(call) if self._parallel is not None:
+                if self._asides is None:
+                    self._asides = Asides(self._parallel, self._selector)
+                self._asides.begin(call, task)
             case Together(several):
                 together = self._begin(several, task)
                 if not several:
                     self._advance(task, together.results, None)
             case _:
                 raise TypeError(f"{wanted!r} can not be done here")
+
+    def _take_asides(self) -> None:
+        assert self._asides is not None
+        for task, future in self._asides.ended():
+            try:
+                answer = future.result()
+            except Exception as raised:  # noqa: BLE001  (it rises in the steps)
+                self._advance(task, None, raised)
+            else:
+                self._advance(task, answer, None)
 
     def _ended(self, task: _Task, result: Any) -> None:
         if isinstance(result, Exception) and not isinstance(result, DistributaryError):
@@ -352,6 +376,8 @@ class Loop:
         self._patience = min((each.expires for each in self._active.values()), default=float("inf"))
 
     def _end(self) -> None:
+        if self._asides is not None:
+            self._asides.close()
         for connection in self._active:
             connection.close()
         for lane in self._lanes.values():

@@ -45,9 +45,10 @@ def build(
         return _mirror(declared, settings, clients, parallel, now)
     here = settings.source_region
     regions = here, *peers_of(declared, here, settings.replica_regions, settings.target_role)
+    connections = {region: CALLS if region == here else REQUESTS // (len(regions) - 1) for region in regions}
     return between(
         declared,
-        {region: clients("dynamodb", region, connections=CALLS) for region in regions},
+        {region: clients("dynamodb", region, connections=many) for region, many in connections.items()},
         dict.fromkeys(regions, (settings.replica_table, settings.tombstone_table)),
         settings.tombstone_days,
         settings.version_attribute,

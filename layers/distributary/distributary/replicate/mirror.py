@@ -21,9 +21,10 @@ CALLS = 100
 """At once through threads, since each crosses to another region."""
 
 REQUESTS = 700
-"""At once through one thread, each over its own connection, of which a batch opens only as many as it has changes. A
-function may have 1,024 open files (https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), of which
-`CALLS` may be connections to the tombstones, and as many to S3."""
+"""At once to all other regions, through one thread, each over its own connection, of which a batch opens only as many
+as it has changes. A function may have 1,024 open files
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html), of which `CALLS` may be connections to tables
+in its own region, and as many to S3."""
 
 
 class MirrorBranch(Struct, frozen=True):

@@ -72,7 +72,7 @@ class WelcomeBranch:
         def serve(group: list[int]) -> list[Outcome]:
             return [self._serve_all(planned[at], deadline) for at in group]
 
-        served = per_item(changes, places, serve, self.parallel, deadline)
+        served = per_item(changes, places, lambda groups: self.parallel.run(serve, groups, deadline))
         return [
             served[at] if at in served else outcomes.combine(each for each in plan if isinstance(each, Outcome))
             for at, plan in enumerate(planned)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from distributary.dynamodb.requests import ItemClient, Operation, called, conditional_write
+from distributary.dynamodb.requests import ItemClient, called_steps, conditional_steps
+from distributary.dynamodb.steps import Steps
 from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.stream.codec import Typed
 from distributary.stream.format import FORMAT_ATTRIBUTE, check_format, format_of
@@ -38,50 +39,53 @@ class Rows:
     days: int
     now: Callable[[], float] = time.time
 
-    def look(self, key: Row, id: str) -> tuple[Row | None, Row | None]:
+    def look(self, key: Row, id: str) -> Steps[tuple[Row | None, Row | None]]:
         """The row and what is kept of it, in one request; together they are no snapshot. Raises Unavailable."""
         asked = {self.table: key, self.beside: {"id": {"S": id}}}
         wanted: Any = {table: {"Keys": [each], "ConsistentRead": True} for table, each in asked.items()}
-        answer = called(self.client.batch_get_item, f"{self.region}: BatchGetItem", RequestItems=wanted)
+        what = f"{self.region}: BatchGetItem"
+        answer = yield from called_steps(self.client, "batch_get_item", what, RequestItems=wanted)
         found, left = answer["Responses"], answer.get("UnprocessedKeys", {})
-        row, kept = (
-            self._read(table, each) if table in left else next(iter(found.get(table, [])), None)
-            for table, each in asked.items()
-        )
+        row, kept = (next(iter(found.get(table, [])), None) for table in asked)
+        if self.table in left:
+            row = yield from self._read(self.table, key)
+        if self.beside in left:
+            kept = yield from self._read(self.beside, asked[self.beside])
         return row, self._checked(kept)
 
-    def row(self, key: Row) -> Row | None:
+    def row(self, key: Row) -> Steps[Row | None]:
         """The row. Raises Unavailable."""
         return self._read(self.table, key)
 
-    def kept(self, id: str) -> Row | None:
+    def kept(self, id: str) -> Steps[Row | None]:
         """What is kept. Raises Unavailable, and ConfigError if a later release wrote it."""
-        return self._checked(self._read(self.beside, {"id": {"S": id}}))
+        return self._checked((yield from self._read(self.beside, {"id": {"S": id}})))
 
-    def put(self, key: Row, item: Row, seen: Row | None) -> bool:
+    def put(self, key: Row, item: Row, seen: Row | None) -> Steps[bool]:
         """Whether the row was written; not if something else is there than was `seen`. Raises Rejected, Unavailable."""
-        return self._conditionally(self.client.put_item, self.table, as_seen(key, seen, self.attribute), Item=item)
+        return self._conditionally("put_item", self.table, as_seen(key, seen, self.attribute), Item=item)
 
-    def delete(self, key: Row, seen: Row) -> bool:
+    def delete(self, key: Row, seen: Row) -> Steps[bool]:
         """Whether it was deleted; see `put`."""
-        return self._conditionally(self.client.delete_item, self.table, as_seen(key, seen, self.attribute), Key=key)
+        return self._conditionally("delete_item", self.table, as_seen(key, seen, self.attribute), Key=key)
 
-    def keep(self, id: str, content: Mapping[str, Any], seen: Row, deleted: bool) -> bool:
+    def keep(self, id: str, content: Mapping[str, Any], seen: Row, deleted: bool) -> Steps[bool]:
         """Whether `content` is kept now; not if its attributes in `seen`, all if there are none, are others by now.
         What is kept of a `deleted` item expires. Raises Rejected or Unavailable."""
         item = {"id": {"S": id}, **content, FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
         if deleted:
             item["expires_at"] = {"N": str(int(self.now()) + self.days * 86_400)}
         condition = equal(seen) if seen else absent("id")
-        return self._conditionally(self.client.put_item, self.beside, condition, Item=item)
+        return self._conditionally("put_item", self.beside, condition, Item=item)
 
     def contended(self) -> Unavailable:
         """To be raised when other writers were faster at each try."""
         return Unavailable(f"{self.region}: the item is written to faster than it can be merged")
 
-    def _read(self, table: str, key: Row) -> Row | None:
+    def _read(self, table: str, key: Row) -> Steps[Row | None]:
         asked = {"TableName": table, "Key": key, "ConsistentRead": True}
-        found: Row | None = called(self.client.get_item, f"{self.region}: GetItem", **asked).get("Item")
+        answer = yield from called_steps(self.client, "get_item", f"{self.region}: GetItem", **asked)
+        found: Row | None = answer.get("Item")
         return found
 
     def _checked(self, kept: Row | None) -> Row | None:
@@ -89,16 +93,18 @@ class Rows:
             check_format(f"{self.region}: an item in table {self.beside}", format_of(kept), FORMAT)
         return kept
 
-    def _conditionally(self, operation: Operation, table: str, condition: Mapping[str, Any], **arguments: Any) -> bool:
-        return conditional_write(operation, f"{self.region}: write", TableName=table, **condition, **arguments).held
+    def _conditionally(self, operation: str, table: str, condition: Mapping[str, Any], **arguments: Any) -> Steps[bool]:
+        what = f"{self.region}: write"
+        met = yield from conditional_steps(self.client, operation, what, TableName=table, **condition, **arguments)
+        return met.held
 
 
-def all_of(sites: Iterable[_Site], write: Callable[[_Site], bool]) -> bool:
+def all_of(sites: Iterable[_Site], write: Callable[[_Site], Steps[bool]]) -> Steps[bool]:
     """Whether anything was written to any of these regions. Raises what kept it from one, once all were tried."""
     wrote, errors = False, []
     for site in sites:
         try:
-            wrote |= write(site)
+            wrote |= yield from write(site)
         except DistributaryError as error:
             errors.append(error)
     if errors:

@@ -5,6 +5,7 @@ import zlib
 from functools import cache
 from typing import Any
 
+from distributary.dynamodb.steps import Steps
 from distributary.replicate.multi_active.conditional_rows import Row, Rows
 from distributary.replicate.multi_active.crdt import (
     MergeState,
@@ -51,23 +52,24 @@ class MergedReplica(Struct, frozen=True):
         """Where it is."""
         return self.rows.region
 
-    def look(self) -> tuple[Row | None, Stored]:
+    def look(self) -> Steps[tuple[Row | None, Stored]]:
         """The row and its merge state; 1 read unit per 4 KB of each."""
-        row, kept = self.rows.look(self.key, self.id)
+        row, kept = yield from self.rows.look(self.key, self.id)
         return row, self._stored(kept)
 
-    def read(self) -> Stored:
+    def read(self) -> Steps[Stored]:
         """The merge state; 1 read unit per 4 KB."""
-        return self._stored(self.rows.kept(self.id))
+        return self._stored((yield from self.rows.kept(self.id)))
 
-    def replace(self, stood: Stored, known: MergeState) -> Stored | None:
+    def replace(self, stood: Stored, known: MergeState) -> Steps[Stored | None]:
         """Written on condition that what is stored is as it was read; None if not."""
         body = _written(known)
         revision = canonical.digest(body)
         content = {"revision": {"S": revision}, "state": {"B": zlib.compress(body.encode())}}
         seen = {} if stood.revision is None else {"revision": {"S": stood.revision}}
         gone = all(part.sibling is None for part in known.parts.values())
-        return Stored(known, revision) if self.rows.keep(self.id, content, seen, gone) else None
+        kept = yield from self.rows.keep(self.id, content, seen, gone)
+        return Stored(known, revision) if kept else None
 
     def _stored(self, kept: Row | None) -> Stored:
         if kept is None:

@@ -7,15 +7,17 @@ the same in every other region. Whoever changed a merge state then brings its ro
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.per_item import per_item
-from distributary.errors import Rejected
+from distributary.consumer.per_item import Groups, per_item
+from distributary.dynamodb.client import carry_out_apart
+from distributary.dynamodb.steps import Aside, Steps, finish
+from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Rows, all_of
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.crdt import Lattice, MergeState
@@ -52,16 +54,23 @@ class MergingBranch:
             except Rejected as error:
                 ends[place] = outcomes.parked(error)
 
-        def one(places: list[int]) -> list[Outcome]:
+        def one(places: list[int]) -> Steps[list[Outcome]]:
             try:
                 item = self._item(changes[places[0]].keys.raw, deadline, [changes[place] for place in places])
-                return item.apply([edits[place] for place in places])
+                return (yield from item.apply([edits[place] for place in places]))
             except Rejected as error:
                 if len(places) == 1:
                     return [outcomes.parked(error)]
-                return [end for place in places for end in one([place])]
+            ends = []
+            for place in places:
+                ends += yield from one([place])
+            return ends
 
-        served = per_item(changes, edits, one, self.parallel, deadline)
+        def merged(groups: Groups) -> list[list[Outcome] | DistributaryError]:
+            clients = [rows.client for rows in self.regions]
+            return carry_out_apart(clients, [one(places) for places in groups], self.parallel, deadline)
+
+        served = per_item(changes, edits, merged)
         return [served.get(place, end) for place, end in enumerate(ends)]
 
     def reconcile(self, key: Row, deadline: Deadline, changes: Sequence[Change] = ()) -> bool:
@@ -69,7 +78,7 @@ class MergingBranch:
         what its rows show that no function has read; whether anything was written. By the stream's second a row shows
         nothing, unless nothing is known yet or a record of its region tells an earlier write. Raises Rejected or
         Unavailable."""
-        return self._item(key, deadline, changes).reconcile(changes)
+        return finish(self._item(key, deadline, changes).reconcile(changes))
 
     def _item(self, keys: Row, deadline: Deadline, changes: Sequence[Change]) -> "_Item":
         """Raises Rejected for a key that is none."""
@@ -87,7 +96,8 @@ class Look(NamedTuple):
 
 
 class _Item(Struct):
-    """One item, in all regions. `events`: ids of its changes. `wrote`: whether anything was written, anywhere."""
+    """One item, in all regions; what reads or writes is steps. `events`: ids of its changes. `wrote`: whether anything
+    was written, anywhere."""
 
     branch: MergingBranch
     lattice: Lattice
@@ -97,91 +107,99 @@ class _Item(Struct):
     events: tuple[str, ...]
     wrote: bool = False
 
-    def apply(self, edits: Sequence[Edit]) -> list[Outcome]:
+    def apply(self, edits: Sequence[Edit]) -> Steps[list[Outcome]]:
         """An outcome per edit: the newest is applied if anything was written. What cannot be shown is not stored
         either, or no later change of the item would come through."""
-        known = self._absorb(sorted(edits, key=lambda edit: edit.position))
-        all_of(self.others, lambda site: self._push(site, known))
+        known = yield from self._absorb(sorted(edits, key=lambda edit: edit.position))
+        yield from all_of(self.others, lambda site: self._push(site, known))
         ends = [SUPERSEDED] * len(edits)
         if self.wrote:
             ends[max(range(len(edits)), key=lambda at: edits[at].position)] = APPLIED
         return ends
 
-    def reconcile(self, changes: Sequence[Change]) -> bool:
+    def reconcile(self, changes: Sequence[Change]) -> Steps[bool]:
         """See `MergingBranch.reconcile`."""
-        told = self._absorb_told(changes)
+        told = yield from self._absorb_told(changes)
         join, rule = self.lattice.join, self.branch.edits.rule
-        looks = {site.region: (site, self._look(site)) for site in (self.home, *self.others)}
+        looks = {}
+        for site in (self.home, *self.others):
+            looks[site.region] = site, (yield from self._look(site))
         known = reduce(join, (seen.stored.known for _, seen in looks.values()))
         nothing = all(seen.stored.revision is None for _, seen in looks.values())
         for region, (site, seen) in looks.items():
             if rule.by or nothing or (told and site is self.home):
-                seen = self._read_row(site, known, seen)
+                seen = yield from self._read_row(site, known, seen)
                 looks[region], known = (site, seen), join(known, seen.stored.known)
-        return all_of(looks.values(), lambda each: self._push(each[0], known, each[1]))
+        return (yield from all_of(looks.values(), lambda each: self._push(each[0], known, each[1])))
 
-    def _absorb_told(self, changes: Sequence[Change]) -> bool:
+    def _absorb_told(self, changes: Sequence[Change]) -> Steps[bool]:
         """Whether records tell what the application made here. If the item is gone, all of it was deleted since,
         whether a record says so or not. An item that the rule fails on, and that is another one by now, tells nothing.
         """
-        told, gone = False, bool(changes) and self._is_gone(self._look(self.home))
+        told, here = False, (yield from self._look(self.home)) if changes else None
         for change in changes:
             try:
                 edit = self.branch.edits.edit(change)
-                known = self._absorb([edit]) if edit else MergeState()
-                if edit and gone and edit.after is not None:
-                    self._absorb([self.branch.edits.deletion(edit, known)])
+                known = (yield from self._absorb([edit])) if edit else MergeState()
+                if edit and here is not None and self._is_gone(here, edit) and edit.after is not None:
+                    yield from self._absorb([self.branch.edits.deletion(edit, known)])
                 told |= edit is not None
             except Rejected:
-                if gone or change.new is None:
+                if change.new is None or (here is not None and self._is_gone(here)):
                     raise
         return told
 
-    def _is_gone(self, here: Look) -> bool:
-        """Whether this region's application deleted what it wrote. Where a row tells no time, it may have been taken
-        for an earlier one, which a delete covers: then that may be why there is none."""
-        unexplained = self.branch.edits.rule.by or self.lattice.deleted(here.stored.known) is None
-        return here.row is None and bool(unexplained)
+    def _is_gone(self, here: Look, edit: Edit | None = None) -> bool:
+        """Whether this region's application deleted what it wrote. A row tells no position, and by the stream's second
+        no time: it may have been taken for an earlier one, which a delete covers. That may be why there is none."""
+        deleted = self.lattice.deleted(here.stored.known)
+        tied = edit is not None and deleted is not None and deleted.time == edit.at.time
+        explained = tied if self.branch.edits.rule.by else deleted is not None
+        return here.row is None and not explained
 
-    def _look(self, site: MergedReplica) -> Look:
+    def _look(self, site: MergedReplica) -> Steps[Look]:
         self.deadline.check()
-        return Look(*site.look())
+        return Look(*(yield from site.look()))
 
-    def _absorb(self, edits: Sequence[Edit]) -> MergeState:
+    def _absorb(self, edits: Sequence[Edit]) -> Steps[MergeState]:
         """The merge state of this region with the edits."""
         for _ in range(TRIES):
             self.deadline.check()
-            stored = self.home.read()
-            merged = self._replace_state(self.home, Look(None, stored), reduce(self._learned, edits, stored.known))
+            stored = yield from self.home.read()
+            known = stored.known
+            for edit in edits:
+                known = yield from self._learned(known, edit)
+            merged = yield from self._replace_state(self.home, Look(None, stored), known)
             if merged is not None:
-                return self._settle(self.home, Look(self.home.rows.row(self.home.key), merged.stored)).known
+                row = yield from self.home.rows.row(self.home.key)
+                return (yield from self._settle(self.home, Look(row, merged.stored))).known
         raise self.home.rows.contended()
 
-    def _learned(self, known: MergeState, edit: Edit) -> MergeState:
+    def _learned(self, known: MergeState, edit: Edit) -> Steps[MergeState]:
         rules = self.branch.edits
         learned = rules.learned(edit, known)
         self.lattice.check(learned)
         if rules.overlooks(edit, known):
-            self._record(known, rules.learned(edit, MergeState()), learned)
+            yield self._record(known, rules.learned(edit, MergeState()), learned)
         return learned
 
-    def _push(self, site: MergedReplica, known: MergeState, seen: Look | None = None) -> bool:
+    def _push(self, site: MergedReplica, known: MergeState, seen: Look | None = None) -> Steps[bool]:
         """Joins what is known into the merge state of a region, which is tried first as it was `seen`."""
         for attempt in range(TRIES):
-            here = seen if seen and not attempt else self._look(site)
+            here = seen if seen and not attempt else (yield from self._look(site))
             stood = here.stored.known
             joined = self.lattice.join(stood, known)
             if joined != stood:
                 self.lattice.check(joined)
                 if self.lattice.clash(stood, known):
-                    self._record(stood, known, joined)
-            merged = self._replace_state(site, here, joined)
+                    yield self._record(stood, known, joined)
+            merged = yield from self._replace_state(site, here, joined)
             if merged is not None:
-                self._settle(site, merged)
+                yield from self._settle(site, merged)
                 return self.wrote
         raise site.rows.contended()
 
-    def _read_row(self, site: MergedReplica, known: MergeState, seen: Look) -> Look:
+    def _read_row(self, site: MergedReplica, known: MergeState, seen: Look) -> Steps[Look]:
         """A region's merge state with what its row shows. The row is read after the merge state that it is added to: an
         older row would bring back what is replaced."""
         if self._unread(site, self._shown(seen.row), seen.stored) is None:
@@ -189,28 +207,28 @@ class _Item(Struct):
         stored = seen.stored
         for _ in range(TRIES):
             self.deadline.check()
-            row = site.rows.row(site.key)
+            row = yield from site.rows.row(site.key)
             shown = self._unread(site, self._shown(row), stored)
             if shown is None:
                 return Look(row, stored)
             position = self.lattice.join(known, stored.known).versions.get(site.region, -1) + 1
             found = self.branch.edits.found(site.region, shown, stored.known, position)
             self.lattice.check(found)
-            merged = self._replace_state(site, Look(row, stored), found)
+            merged = yield from self._replace_state(site, Look(row, stored), found)
             if merged is not None:
                 return merged
-            stored = site.read()
+            stored = yield from site.read()
         raise site.rows.contended()
 
-    def _replace_state(self, site: MergedReplica, seen: Look, known: MergeState) -> Look | None:
+    def _replace_state(self, site: MergedReplica, seen: Look, known: MergeState) -> Steps[Look | None]:
         """The look with this merge state, which is written if it is another one; None if what is stored has moved."""
         if known == seen.stored.known:
             return seen
-        written = site.replace(seen.stored, known)
+        written = yield from site.replace(seen.stored, known)
         self.wrote |= written is not None
         return None if written is None else Look(seen.row, written, row_is_newer=False)
 
-    def _settle(self, site: MergedReplica, seen: Look) -> Stored:
+    def _settle(self, site: MergedReplica, seen: Look) -> Steps[Stored]:
         """Leaves the row as the merge state shows it, or as an application wrote it if no function has read that yet.
 
         A row is replaced only by a merge state that was read after it, or a function that is late would put back what a
@@ -225,15 +243,15 @@ class _Item(Struct):
             if settled and row_is_newer:
                 return stored
             if settled:
-                seen = Look(site.rows.row(site.key), stored)
+                seen = Look((yield from site.rows.row(site.key)), stored)
             elif row_is_newer:
-                seen = Look(row, site.read(), row_is_newer=False)
+                seen = Look(row, (yield from site.read()), row_is_newer=False)
             else:
-                if self._replace_row(site, row, wanted, stored.known):
+                if (yield from self._replace_row(site, row, wanted, stored.known)):
                     self.wrote = True
-                    if site.read().revision == stored.revision:
+                    if (yield from site.read()).revision == stored.revision:
                         return stored
-                seen = self._look(site)
+                seen = yield from self._look(site)
         raise site.rows.contended()
 
     def _wanted(self, known: MergeState) -> dict[str, Any] | None:
@@ -267,25 +285,26 @@ class _Item(Struct):
         rest = (attribute, *self.home.key)
         return own and shown.content == {name: each for name, each in (wanted or {}).items() if name not in rest}
 
-    def _replace_row(self, site: MergedReplica, row: Row | None, wanted: Row | None, known: MergeState) -> bool:
+    def _replace_row(self, site: MergedReplica, row: Row | None, wanted: Row | None, known: MergeState) -> Steps[bool]:
         """Whether the row was replaced. One that is deleted is marked first: by the mark, its record shows that a
         replicator deleted it."""
         if wanted is not None:
-            return site.rows.put(site.key, {name: for_client(typed, name) for name, typed in wanted.items()}, row)
+            shows = {name: for_client(typed, name) for name, typed in wanted.items()}
+            return (yield from site.rows.put(site.key, shows, row))
         shown, dead = self._shown(row), self.lattice.deleted(known)
         assert row is not None
         assert dead is not None
         if not (shown and shown.at and shown.at.dead):
             marks = self.branch.edits.marks
             marked = {**row, marks.attribute: {"S": marks.text(marks.plain(row), dead)}}
-            if not site.rows.put(site.key, marked, row):
+            if not (yield from site.rows.put(site.key, marked, row)):
                 return False
             row = marked
-        return site.rows.delete(site.key, row)
+        return (yield from site.rows.delete(site.key, row))
 
-    def _record(self, a: MergeState, b: MergeState, winner: MergeState) -> None:
+    def _record(self, a: MergeState, b: MergeState, winner: MergeState) -> Aside:
         one, other, result = (self._side(known) for known in (a, b, winner))
-        self.branch.conflicts.record(self.home.key, (one, other), result, self.events)
+        return Aside(partial(self.branch.conflicts.record, self.home.key, (one, other), result, self.events))
 
     def _side(self, known: MergeState) -> Side:
         newest = self.lattice.newest(known)

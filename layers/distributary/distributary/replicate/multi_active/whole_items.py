@@ -10,17 +10,20 @@ shows what it replaced, and its region's function brings it back.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.backoff import backoff
+from distributary.consumer.backoff import backoff_seconds
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
 from distributary.consumer.parallel import Parallel
-from distributary.consumer.per_item import per_item
-from distributary.errors import Rejected, Unavailable
+from distributary.consumer.per_item import Groups, per_item
+from distributary.dynamodb.client import carry_out_apart
+from distributary.dynamodb.steps import Aside, Pause, Steps, finish
+from distributary.errors import DistributaryError, Rejected, Unavailable
 from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Rows, all_of
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
@@ -49,18 +52,20 @@ class MultiActiveBranch:
 
     def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
         """See `consume.Branch`. An item's changes are carried one after the other."""
+        clients = [rows.client for rows in self.regions]
 
-        def one(group: list[int]) -> list[Outcome]:
-            return self._in_order([changes[at] for at in group], deadline)
+        def carried(groups: Groups) -> list[list[Outcome] | DistributaryError]:
+            steps = [self._in_order([changes[at] for at in group], deadline) for group in groups]
+            return carry_out_apart(clients, steps, self.parallel, deadline, self.wait)
 
-        ends = per_item(changes, range(len(changes)), one, self.parallel, deadline)
+        ends = per_item(changes, range(len(changes)), carried)
         return [ends[at] for at in range(len(changes))]
 
     def reconcile(self, key: Mapping[str, Typed], deadline: Deadline, changes: Sequence[Change] = ()) -> bool | None:
         """Every region gets the greatest state that any of them knows, or that these records of the item tell, the
         oldest first; whether anything was written. None if a row tells no time, and there are no records: then nothing
         was. Raises Rejected or Unavailable."""
-        return self.item(key, deadline, changes).reconcile(changes)
+        return finish(self.item(key, deadline, changes).reconcile(changes), sleep=self.wait)
 
     def item(self, keys: Mapping[str, Typed], deadline: Deadline, changes: Sequence[Change] = ()) -> "Item":
         """Raises Rejected for a key that is none."""
@@ -69,25 +74,26 @@ class MultiActiveBranch:
         home, *others = (Replica(rows, self.stamps, key, id, deadline) for rows in self.regions)
         return Item(self, home, tuple(others), deadline, tuple(change.event_id for change in changes))
 
-    def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:
+    def _in_order(self, changes: Sequence[Change], deadline: Deadline) -> Steps[list[Outcome]]:
         """One item's. After a failed one the others fail as well, for it will come again before them."""
         ends: list[Outcome] = []
         for change in changes:
             stuck = ends and ends[-1].status is Status.FAILED
-            ends.append(ends[-1] if stuck else self._outcome(change, deadline))
+            ends.append(ends[-1] if stuck else (yield from self._outcome(change, deadline)))
         return ends
 
-    def _outcome(self, change: Change, deadline: Deadline) -> Outcome:
+    def _outcome(self, change: Change, deadline: Deadline) -> Steps[Outcome]:
         try:
             deadline.check()
-            return APPLIED if self.item(change.keys.raw, deadline, [change]).carry(change) else SUPERSEDED
+            wrote = yield from self.item(change.keys.raw, deadline, [change]).carry(change)
+            return APPLIED if wrote else SUPERSEDED
         except (Rejected, Unavailable) as error:
             return outcomes.of(error)
 
 
 class Item(Struct, frozen=True):
-    """One item in all regions. `events`: ids of the changes that it is about. Its methods return whether anything was
-    written, anywhere."""
+    """One item in all regions. `events`: ids of the changes that it is about. Its methods are steps, and return whether
+    anything was written, anywhere."""
 
     branch: MultiActiveBranch
     home: "Replica"
@@ -95,69 +101,76 @@ class Item(Struct, frozen=True):
     deadline: Deadline
     events: tuple[str, ...] = ()
 
-    def carry(self, change: Change) -> bool:
+    def carry(self, change: Change) -> Steps[bool]:
         """An application's edit to all regions; nothing of what a replicator wrote."""
         old = self._old(change)
-        new = self._made(change, old)
-        if new is None or new.deleted or self.home.is_untimed(new):
-            return new is not None and self._spread(old, new)
+        new = yield from self._made(change, old)
+        if new is None:
+            return False
+        if new.deleted or self.home.is_untimed(new):
+            return (yield from self._spread(old, new))
         if old is not None and old.outranks(new):
-            self._clash(new, old)
-            return self.merge(self.home, old)
-        tombstone = self.home.tombstone() if old is None else None
-        if tombstone is not None and not new.outranks(tombstone) and self.home.delete_if_older(tombstone):
+            yield self._clash(new, old)
+            return (yield from self.merge(self.home, old))
+        tombstone = (yield from self.home.tombstone()) if old is None else None
+        if tombstone is not None and not new.outranks(tombstone) and (yield from self.home.delete_if_older(tombstone)):
             return True
         if rewritten(change, self.branch.stamps.attribute) and new.stamped:
             return False
-        return self._push(old, new)
+        return (yield from self._push(old, new))
 
-    def reconcile(self, changes: Sequence[Change]) -> bool | None:
+    def reconcile(self, changes: Sequence[Change]) -> Steps[bool | None]:
         """See `MultiActiveBranch.reconcile`. This region is read last, and if any has moved, all are read again: so of
         two rows that tell no position, the one that was read earlier never replaces the other."""
         wrote, ends = False, list[bool | None]()
 
-        def write(each: tuple[Replica, Look]) -> bool:
-            ends.append(self._write(each[0], greatest, each[1], replaced))
+        def write(each: tuple[Replica, Look]) -> Steps[bool]:
+            ends.append((yield from self._write(each[0], greatest, each[1], replaced)))
             return bool(ends[-1])
 
-        for attempt in self._tries():
-            looks = [(site, site.look()) for site in (*self.others, self.home)]
-            told = list(self._told(changes, looks[-1][1]))
+        for attempt in range(TRIES):
+            yield from self._turn(attempt)
+            looks = []
+            for site in (*self.others, self.home):
+                looks.append((site, (yield from site.look())))
+            told = yield from self._told(changes, looks[-1][1])
             sites = self._judged(looks, told)
             if len(sites) < len(looks) and not changes:
                 return None
             if not attempt:
-                self._record_undone(told)
-            known = self._known(sites, told, max((each.version for each in changes), default=0))
+                yield from self._record_undone(told)
+            known = yield from self._known(sites, told, max((each.version for each in changes), default=0))
             if known is None:
                 continue
             if not known:
                 return wrote
             greatest = max(known, key=lambda state: state.order)
             if told and greatest.deleted and self.home.is_unread(looks[-1][1].state, told[-1].made):
-                wrote |= self.merge(self.home, told[-1].made)
+                wrote |= yield from self.merge(self.home, told[-1].made)
                 continue
             replaced = [each.old for each in told if each.made == greatest]
             ends.clear()
-            wrote |= all_of(sites, write)
+            wrote |= yield from all_of(sites, write)
             if None not in ends:
                 return wrote
         raise self.home.rows.contended()
 
-    def _told(self, changes: Sequence[Change], here: "Look") -> Iterator["Told"]:
+    def _told(self, changes: Sequence[Change], here: "Look") -> Steps[list["Told"]]:
         """What records tell that was made here, and of what. If the item is gone, all of it was deleted since. An item
         that the rule fails on, and that is another one by now, tells nothing."""
+        told: list[Told] = []
         for change in changes:
             gone = self._is_gone(here, change)
             try:
                 old = self._old(change)
-                made = self._made(change, old)
+                made = yield from self._made(change, old)
             except Rejected:
                 if gone or change.new is None:
                     raise
                 continue
             if made is not None:
-                yield Told(made.deletion(by=self.home.region) if gone and not made.deleted else made, old)
+                told.append(Told(made.deletion(by=self.home.region) if gone and not made.deleted else made, old))
+        return told
 
     def _is_gone(self, here: "Look", change: Change) -> bool:
         """Whether the application deleted what the change made. A row that told no time may have been overwritten
@@ -172,12 +185,12 @@ class Item(Struct, frozen=True):
         edited = any(not each.made.stamped or each.made.deleted for each in told)
         return [(site, seen) for site, seen in looks if edited or seen.state is None or not site.is_untimed(seen.state)]
 
-    def _record_undone(self, told: Sequence["Told"]) -> None:
+    def _record_undone(self, told: Sequence["Told"]) -> Steps[None]:
         for each in told:
             if each.undone is not None:
-                self._clash(each.made, each.undone)
+                yield self._clash(each.made, each.undone)
 
-    def _known(self, looks: "Looks", told: Sequence["Told"], floor: int) -> list[State] | None:
+    def _known(self, looks: "Looks", told: Sequence["Told"], floor: int) -> Steps[list[State] | None]:
         """All states that rows, tombstones and records tell. An application's row tells no position. It is placed
         behind what was read before it: this region's was read last, another region's is read again. None if that one
         has changed meanwhile."""
@@ -190,7 +203,7 @@ class Item(Struct, frozen=True):
             if not row.stamped and site is self.home:
                 stated.append(self._here(row, stated, [each.made for each in told], floor))
             elif not row.stamped:
-                now = site.state()
+                now = yield from site.state()
                 if now is None or now.digest != row.digest:
                     return None
                 stated.append(row.copied(stated))
@@ -204,86 +217,88 @@ class Item(Struct, frozen=True):
             row = replace(row, time=last.time if same else tick(0, last.time))
         return next((each for each in told if each.is_edit(row)), row.copied(known, floor))
 
-    def merge(self, site: "Replica", state: State, replaced: Sequence[State | None] = ()) -> bool:
+    def merge(self, site: "Replica", state: State, replaced: Sequence[State | None] = ()) -> Steps[bool]:
         """A state into one region. `replaced`: what an edit was made on top of, if conflicts count."""
-        for _ in self._tries():
-            written = self._write(site, state, site.look(), replaced)
+        for attempt in range(TRIES):
+            yield from self._turn(attempt)
+            seen = yield from site.look()
+            written = yield from self._write(site, state, seen, replaced)
             if written is not None:
                 return written
         raise site.rows.contended()
 
-    def _write(self, site: "Replica", state: State, seen: "Look", replaced: Sequence[State | None]) -> bool | None:
+    def _write(
+        self, site: "Replica", state: State, seen: "Look", replaced: Sequence[State | None]
+    ) -> Steps[bool | None]:
         """See `Replica.write`. A conflict is recorded before: `state` replaces another region's, and was made without
         knowing it. A row that tells no time is none yet: its own region's function judges it."""
         found = seen.greatest
         other = found is not None and found.region != self.home.region and not self.home.is_untimed(found)
         if found and other and state.outranks(found) and any(found.outranks(old) for old in replaced):
-            self._clash(found, state)
-        return site.write(state, seen)
+            yield self._clash(found, state)
+        return (yield from site.write(state, seen))
 
-    def _tries(self) -> Iterator[int]:
-        """Of what other writers may overtake, with a pause before each but the first."""
-        for attempt in range(TRIES):
-            self.deadline.check()
-            if attempt:
-                backoff(self.deadline, attempt, first=0.02, sleep=self.branch.wait)
-            yield attempt
+    def _turn(self, attempt: int) -> Steps[None]:
+        """Before each of the `TRIES` of what other writers may overtake: a pause, but for the first."""
+        self.deadline.check()
+        if attempt:
+            yield Pause(backoff_seconds(self.deadline, attempt, first=0.02))
 
-    def _spread(self, old: State | None, new: State) -> bool:
+    def _spread(self, old: State | None, new: State) -> Steps[bool]:
         """Into this region first, which then knows the time that the edit was given, and into the others."""
-        wrote = self.merge(self.home, new)
-        return self._push(old, new) or wrote
+        wrote = yield from self.merge(self.home, new)
+        return (yield from self._push(old, new)) or wrote
 
-    def _push(self, old: State | None, new: State) -> bool:
+    def _push(self, old: State | None, new: State) -> Steps[bool]:
         """Into every other region that can be reached, with the conflicts that the edit has there."""
         return all_of(self.others, lambda site: self.merge(site, new, replaced=(old,)))
 
     def _old(self, change: Change) -> State | None:
         return self._read(change.old, change.version - 1) if change.old else None
 
-    def _made(self, change: Change, old: State | None) -> State | None:
+    def _made(self, change: Change, old: State | None) -> Steps[State | None]:
         """What an application made of `old`, or a replicator's row; None for a replicator's delete."""
         if change.new is None:
-            return self._deletion(change, old)
+            return (yield from self._deletion(change, old))
         new = self._read(change.new, change.version, certain=True)
         if not self.home.is_untimed(new) or change.origin is Origin.SNAPSHOT:
             return new
-        return replace(new, time=self._second(change, old))
+        return replace(new, time=(yield from self._second(change, old)))
 
     def _read(self, image: Image, position: int, certain: bool = False) -> State:
         item = {name: for_client(typed, name) for name, typed in image.raw.items()}
         return self.branch.stamps.row(item, self.home.region, position, certain)
 
-    def _second(self, change: Change, old: State | None) -> Time:
+    def _second(self, change: Change, old: State | None) -> Steps[Time]:
         """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
         own: what was made of it is here, or else was overtaken by another region's. In whatever generation they come,
         records of one stream are ordered by their positions."""
         if old is not None and old.stamped:
             return tick(change.creation_time(), old.time)
-        last = self.home.look().greatest
+        last = (yield from self.home.look()).greatest
         if last is None or last.region != self.home.region:
             return tick(change.creation_time(), None)
         at, mine = position_of(last.position), position_of(change.version)
         return last.time if at == mine else tick(change.creation_time(), last.time if at < mine else None)
 
-    def _deletion(self, change: Change, old: State | None) -> State | None:
+    def _deletion(self, change: Change, old: State | None) -> Steps[State | None]:
         """What an application's delete says; None for a replicator's, by whose tombstone it is known. An own tombstone
         was left when the same record was delivered before."""
         if old is None:
             raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
         declared, stamps, region = self.branch.declared, self.branch.stamps, self.home.region
-        found = self.home.tombstone()
+        found = yield from self.home.tombstone()
         if found is not None and not self.home.is_untimed(old) and found.outranks(old):
             return found if found.by == region else None
         if stamps.rule.by_stream:
-            at = self._second(change, old), rank(region, declared.regions), change.version
+            at = (yield from self._second(change, old)), rank(region, declared.regions), change.version
             return State(*at, old.digest, True, region, stamped=True, by=region)
         win = declared.deletes == "win"
         return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
 
-    def _clash(self, loser: State, winner: State) -> None:
+    def _clash(self, loser: State, winner: State) -> Aside:
         sides = _side(loser), _side(winner)
-        self.branch.conflicts.record(self.home.key, sides, sides[1], self.events)
+        return Aside(partial(self.branch.conflicts.record, self.home.key, sides, sides[1], self.events))
 
 
 def _side(state: State) -> Side:
@@ -342,20 +357,20 @@ class Replica(Struct, frozen=True):
         """Where it is."""
         return self.rows.region
 
-    def look(self) -> Look:
+    def look(self) -> Steps[Look]:
         """Row and tombstone; the order of writes makes up for their being no snapshot."""
-        row, kept = self.rows.look(self.key, self.id)
+        row, kept = yield from self.rows.look(self.key, self.id)
         return Look(row, self._state(row), kept, self._tombstone(kept))
 
-    def state(self) -> State | None:
+    def state(self) -> Steps[State | None]:
         """What the row is; 1 read unit per 4 KB."""
-        return self._state(self.rows.row(self.key))
+        return self._state((yield from self.rows.row(self.key)))
 
-    def tombstone(self) -> State | None:
+    def tombstone(self) -> Steps[State | None]:
         """1 read unit."""
-        return self._tombstone(self.rows.kept(self.id))
+        return self._tombstone((yield from self.rows.kept(self.id)))
 
-    def write(self, state: State, seen: Look) -> bool | None:
+    def write(self, state: State, seen: Look) -> Steps[bool | None]:
         """Whether `state` won over what was `seen`, and is here now; None if that has moved: look again. A copy of this
         very edit whose position was not known gets it, or else an earlier edit that comes late would win over the copy;
         so does the copy's tombstone."""
@@ -363,28 +378,28 @@ class Replica(Struct, frozen=True):
             state = state.deletion(by=seen.tombstone.by)
         if not (state.outranks(seen.greatest) or state.places(seen.greatest)):
             if seen.row is not None and seen.tombstone is not None:
-                if self.is_unread(seen.state, state) and not self._put(state, seen):
+                if self.is_unread(seen.state, state) and not (yield from self._put(state, seen)):
                     return None
-                self.delete_if_older(seen.tombstone)
+                yield from self.delete_if_older(seen.tombstone)
             return False
-        if not (self._entomb(state, seen) if state.deleted else self._put(state, seen)):
+        if not (yield from self._entomb(state, seen) if state.deleted else self._put(state, seen)):
             return None
-        dead = state if state.deleted else self.tombstone()
+        dead = state if state.deleted else (yield from self.tombstone())
         if dead is None or not (state.deleted or dead.outranks(state)):
             return True
-        self.delete_if_older(dead)
+        yield from self.delete_if_older(dead)
         return state.deleted
 
-    def delete_if_older(self, tombstone: State) -> bool:
+    def delete_if_older(self, tombstone: State) -> Steps[bool]:
         """Takes away the row if it is less than its tombstone; whether there was one. An edit whose time only its
         record tells is left to its own region's function."""
         for _ in range(TRIES):
             self.deadline.check()
-            row = self.rows.row(self.key)
+            row = yield from self.rows.row(self.key)
             state = self._state(row)
             if row is None or state is None or not tombstone.outranks(state) or self.is_untimed(state):
                 return False
-            if self.rows.delete(self.key, row):
+            if (yield from self.rows.delete(self.key, row)):
                 return True
         raise self.rows.contended()
 
@@ -406,9 +421,9 @@ class Replica(Struct, frozen=True):
             return None
         return replace(read_stamp(kept["state"]["M"], self.stamps.regions, True), by=kept["by"]["S"])
 
-    def _put(self, state: State, seen: Look) -> bool:
+    def _put(self, state: State, seen: Look) -> Steps[bool]:
         return self.rows.put(self.key, {**(state.item or {}), self.stamps.attribute: {"M": stamp(state)}}, seen.row)
 
-    def _entomb(self, state: State, seen: Look) -> bool:
+    def _entomb(self, state: State, seen: Look) -> Steps[bool]:
         content = {"state": {"M": stamp(state)}, "by": {"S": state.by or state.region}}
         return self.rows.keep(self.id, content, {"state": seen.kept["state"]} if seen.kept else {}, deleted=True)
