@@ -12,9 +12,10 @@ from local.recording.http import CONTINUE, Arriving, Malformed, Message
 
 
 class Client(asyncio.Protocol):
-    """The function's side. `crash` is called for a function that is to end, which then gets no answer."""
+    """The function's side. `crash` is called with the fault and the request for a function that is to end, which then
+    gets no answer."""
 
-    def __init__(self, function: str, place: tuple[str, int], faults: Faults, crash: Callable[[], None]):
+    def __init__(self, function: str, place: tuple[str, int], faults: Faults, crash: Callable[[str, Message], None]):
         self._function, self._place, self._faults, self._crash = function, place, faults, crash
         self._arriving = Arriving()
         self._asked: Message | None = None
@@ -89,7 +90,7 @@ class Client(asyncio.Protocol):
             return
         if self._fault.startswith("crash"):
             self._asked = asked  # nothing more is done for it
-            self._crash()
+            self._crash(self._fault, asked)
         elif answer is None:
             self._transport.close()
         else:

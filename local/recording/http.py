@@ -1,5 +1,6 @@
 """HTTP/1.1 messages as bytes: found whole in what has arrived, and passed on as they are."""
 
+import hashlib
 import re
 import zlib
 from dataclasses import dataclass
@@ -74,6 +75,11 @@ class Message:
         """Of an answer, the fault that the proxy caused; empty if none."""
         found = _FAULT.search(self.head)
         return found[1].decode() if found else ""
+
+    @property
+    def digest(self) -> str:
+        """By which processes that have both seen a message know it."""
+        return hashlib.sha256(self.raw).hexdigest()
 
     def marked(self, fault: str) -> "Message":
         """With the name of the fault that was caused."""

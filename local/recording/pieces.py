@@ -28,13 +28,15 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request of a function and its answer, None if there was none; times in epoch seconds."""
+    """A request of a function and its answer, None if there was none; times in epoch seconds. `crash`: the fault that
+    ended the function before it had an answer."""
 
     function: str
     asked: Message
     answered: Message | None
     began: float
     ended: float
+    crash: str = ""
 
     def mentions(self, groups: Groups) -> bool:
         """Whether the request, or its answer, has all words of one of these groups."""
@@ -53,7 +55,7 @@ class Exchange:
             "request": _shown(self.asked.text),
             "status": self.answered.status if self.answered else 0,
             "answer": _shown(self.answered.text) if self.answered else "",
-            "fault": self.answered.fault if self.answered else "",
+            "fault": self.answered.fault if self.answered else self.crash,
         }
 
 

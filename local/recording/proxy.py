@@ -9,6 +9,7 @@ import hmac
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 from local.emulators import HOST
 from local.recording.carried import Client
 from local.recording.faults import Fault, Faults
+from local.recording.http import Message
 
 _BROKEN = (ConnectionError, asyncio.IncompleteReadError, OSError, ValueError)
 
@@ -60,8 +62,9 @@ class Proxy:
         """A port for a function's requests to a service."""
         place = urlsplit(upstream)
 
-        def crash() -> None:
-            print(json.dumps({"crash": function}), flush=True)
+        def crash(fault: str, asked: Message) -> None:
+            said = {"crash": function, "fault": fault, "request": asked.digest, "at": time.time()}
+            print(json.dumps(said), flush=True)
 
         def client() -> Client:
             return Client(function, (place.hostname or HOST, place.port or 80), self.faults, crash)

@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from local.errors import LocalError
 from local.processes import TETHER, Child
 from local.recording import pieces
 from local.recording.faults import KINDS, Fault
+from local.recording.pieces import Exchange
 from local.recording.tap import VARIABLE
 
 SERVICES = ("AWS_ENDPOINT_URL", "OPENSEARCH_ENDPOINT")
@@ -32,6 +34,9 @@ LIMIT = 200
 PROCESSES = 16
 """Of all functions, those whose requests are remembered; each has at most 8 MB on the disk."""
 
+CRASHES = 100
+"""Faults that ended a function, and that its requests can name."""
+
 
 class Recorded:
     """Requests that functions make while the block of `recording` runs. `crash` ends what a function is doing, and
@@ -43,6 +48,8 @@ class Recorded:
         self._numbers = count(1)
         self._processes: deque[tuple[str, Path]] = deque()
         self._through_proxy: set[str] = set()
+        self._faulting = threading.Lock()
+        self._crashes: deque[dict[str, Any]] = deque(maxlen=CRASHES)
         self.crash: Callable[[str], object] = lambda _: None
         self.renew: Callable[[str], object] = lambda _: None
 
@@ -75,8 +82,18 @@ class Recorded:
         with self._lock:
             processes = [each for each in self._processes if each[0] in functions]
         found = [exchange for function, path in processes for exchange in pieces.of_process(function, path)]
-        found.sort(key=lambda each: each.began)
+        found = sorted(map(self._crashed, found), key=lambda each: each.began)
         return pieces.find(found, spans, [[word.encode() for word in group] for group in words], LIMIT)
+
+    def _crashed(self, exchange: Exchange) -> Exchange:
+        """With the fault that left it without an answer, if one did."""
+        if exchange.answered is not None or not self._crashes:
+            return exchange
+        digest = exchange.asked.digest
+        faults = (
+            each["fault"] for each in list(self._crashes) if each["request"] == digest and each["at"] >= exchange.began
+        )
+        return replace(exchange, crash=next(faults, ""))
 
     def fault(self, fault: Fault) -> list[dict[str, Any]]:
         """Causes a fault, and answers all that have not happened yet. Raises LocalError for one that is none."""
@@ -84,25 +101,28 @@ class Recorded:
             raise LocalError(f"there is no fault '{fault.kind}': give one of {', '.join(KINDS)}")
         if not (1 <= fault.left <= 10_000 and 0 <= fault.milliseconds <= 60_000):
             raise LocalError("give a fault 1 to 10,000 requests, and at most 60,000 milliseconds")
-        found: list[dict[str, Any]] = self._ask({"do": "fault", "fault": fault.as_json()})
-        if fault.function not in self._through_proxy:
-            self._through_proxy.add(fault.function)
-            self.renew(fault.function)
+        with self._faulting:
+            found: list[dict[str, Any]] = self._ask({"do": "fault", "fault": fault.as_json()})
+            if fault.function not in self._through_proxy:
+                self._through_proxy.add(fault.function)
+                self.renew(fault.function)
         return found
 
     def clear(self, function: str) -> list[dict[str, Any]]:
         """Takes a function's faults back; the others that have not happened yet."""
-        return self._direct(self._ask({"do": "clear", "function": function}))
+        return self._due({"do": "clear", "function": function})
 
     def faults(self) -> list[dict[str, Any]]:
         """Those that have not happened yet."""
-        return self._direct(self._ask({"do": "faults"}))
+        return self._due({"do": "faults"})
 
-    def _direct(self, due: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _due(self, order: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Functions that no fault is to come for ask their services again without the proxy."""
-        for function in self._through_proxy - {each["function"] for each in due}:
-            self._through_proxy.discard(function)
-            self.renew(function)
+        with self._faulting:
+            due: list[dict[str, Any]] = self._ask(order)
+            for function in self._through_proxy - {each["function"] for each in due}:
+                self._through_proxy.discard(function)
+                self.renew(function)
         return due
 
     def _ask(self, order: Mapping[str, Any]) -> Any:
@@ -117,7 +137,9 @@ class Recorded:
     def listen(self, output: Any) -> None:
         """Carries out what the proxy says, until it ends."""
         for line in output:
-            self.crash(json.loads(line)["crash"])
+            said = json.loads(line)
+            self._crashes.append(said)
+            self.crash(said["crash"])
 
 
 @contextmanager

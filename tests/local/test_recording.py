@@ -123,6 +123,7 @@ def call(service, recorded, tmp_path):
         assert environment["X"] == "y"
         command = [sys.executable, "-I", "-S", str(TETHER), str(tmp_path), "caller", *requests]
         process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        run.running.append(process)
         try:
             said, _ = process.stdout.read(), process.wait(20)
         finally:
@@ -131,6 +132,7 @@ def call(service, recorded, tmp_path):
         assert not check or process.returncode == 0
         return said.splitlines()
 
+    run.running = []
     return run
 
 
@@ -266,6 +268,39 @@ def test_a_function_is_ended_before_or_after_its_nth_request(connect, service, r
         post(connection)
     assert ended.wait(10)
     assert len(service.got) == arrived
+
+
+def test_a_request_that_a_crash_left_without_an_answer_names_the_crash(call, service, recorded):
+    doomed = threading.Event()
+    recorded.crash = lambda _: doomed.set()
+    recorded.fault(Fault("derive", "crash before", 1))
+    threading.Thread(target=lambda: doomed.wait(20) and [child.kill() for child in call.running], daemon=True).start()
+    call("derive", signed("{}"), check=False)
+    (crashed,) = recorded.requests(["derive"], ALWAYS)
+    assert (crashed["fault"], crashed["status"]) == ("crash before", 0)
+    service.silent = True
+    call("derive", signed("{}"), check=False)
+    assert [each["fault"] for each in recorded.requests(["derive"], ALWAYS)] == ["crash before", ""]
+
+
+@pytest.mark.parametrize("first", ["faults", "fault"])
+def test_a_look_at_the_faults_beside_a_new_one_does_not_take_it_back(service, recorded, first):
+    asked, other = recorded._ask, []
+    other_call = (lambda: recorded.fault(Fault("derive", "throttle", 1))) if first == "faults" else recorded.faults
+
+    def ask(order):
+        answer = asked(order)
+        if order["do"] == first and not other:
+            other.append(threading.Thread(target=other_call))
+            other[0].start()
+            other[0].join(0.5)
+        return answer
+
+    recorded._ask = ask
+    recorded.faults() if first == "faults" else recorded.fault(Fault("derive", "throttle", 1))
+    other[0].join(10)
+    place = f"http://127.0.0.1:{service.server_port}"
+    assert recorded.through("derive", {"AWS_ENDPOINT_URL": place})["AWS_ENDPOINT_URL"] != place
 
 
 def test_only_functions_that_a_fault_is_to_come_for_pass_the_proxy(service, recorded):
