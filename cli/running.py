@@ -4,6 +4,7 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from cli import project as projects
+from cli.console.command import start_page
 from cli.errors import DeclarationFaults, UsageFault
 from cli.options import (
     LOCAL_REGION,
@@ -36,19 +38,29 @@ if TYPE_CHECKING:
     from local.template import TableSpec
 
 
-def up(context: typer.Context, port: Port = None, opensearch_port: SearchPort = None) -> int:
+def up(
+    context: typer.Context,
+    port: Port = None,
+    opensearch_port: SearchPort = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="Also serve a web page that attaches functions, and shows each change.")
+    ] = False,
+    console_port: ConsolePort = None,
+) -> int:
     """Start embedded AWS and OpenSearch until interrupted."""
     from local.aws import Aws
     from local.emulators import Ports, embedded
 
+    if console_port and not console:
+        raise UsageFault("--console-port is for the console: give --console as well")
     outbox = _outbox(context)
-    with embedded(Ports(port, opensearch_port), outbox=outbox) as endpoints:
+    with embedded(Ports(port, opensearch_port), outbox=outbox) as endpoints, ExitStack() as ending:
+        aws, search = Aws.at_emulator(endpoints.aws, LOCAL_REGION), {"OPENSEARCH_ENDPOINT": endpoints.opensearch}
+        if console:
+            print(f"console: {ending.enter_context(start_page(context, aws, search, console_port))}")
         print(f"AWS at {endpoints.aws}, OpenSearch at {endpoints.opensearch}; Ctrl-C ends both.")
         print(f"Mail that is sent there is written to {outbox}/. In another shell:\n")
-        exports = {
-            **Aws.at_emulator(endpoints.aws, LOCAL_REGION).environment(),
-            "OPENSEARCH_ENDPOINT": endpoints.opensearch,
-        }
+        exports = {**aws.environment(), **search}
         print("\n".join(f"export {name}={value}" for name, value in exports.items()), flush=True)
         try:
             threading.Event().wait()

@@ -16,6 +16,7 @@ def summary(attached: Attached) -> dict[str, Any]:
     """All that the page shows beside the changes themselves; ages in seconds."""
     now = time.time()
     return {
+        "kind": "attached",
         "version": attached.history.version,
         "now": now,
         "tables": [

@@ -25,6 +25,7 @@ from local.emulators import embedded
 from local.recording.recorded import recording
 from local.reload import Reload
 from local.stack import Project
+from tests.console.browser import chromium
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
@@ -152,3 +153,13 @@ def shop(endpoints, tmp_path_factory):
         end.callback(running.stopping.set)
         thread.start()
         yield running
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        yield running
+        running.close()

@@ -5,11 +5,14 @@ import * as contents from "./contents.js";
 import * as key from "./key.js";
 import * as parked from "./parked.js";
 import * as record from "./record.js";
+import * as start from "./start.js";
 import * as stream from "./stream.js";
 import * as trying from "./try.js";
 
-const PAGES = { stream, record, key, parked, contents, try: trying };
-const LISTED = ["stream", "key", "parked", "contents", "try"];
+const PAGES = { start, stream, record, key, parked, contents, try: trying };
+
+/** Pages by what the console is beside: services alone, or attached functions. The first one is opened first. */
+const LISTED = { start: ["start"], attached: ["stream", "key", "parked", "contents", "try"] };
 
 const main = document.getElementById("main");
 const state = document.getElementById("state");
@@ -19,23 +22,25 @@ let opened = 0;
 
 function address() {
   const [name, ...rest] = location.hash.replace(/^#\//, "").split("/");
-  return { name: PAGES[name] ? name : "stream", rest: rest.map(decodeURIComponent) };
+  return { name, rest: rest.map(decodeURIComponent) };
 }
 
-function listPages(name) {
+function listPages(kind, name) {
   const item = (each) =>
     h("li", {}, h("a", { href: `#/${each}`, "aria-current": each === name ? "page" : false }, PAGES[each].TITLE));
-  fill(document.getElementById("pages"), LISTED.map(item));
+  fill(document.getElementById("pages"), LISTED[kind].map(item));
 }
 
 async function open(moved) {
   const turn = ++opened;
-  const { name, rest } = address();
-  listPages(name);
-  document.title = `${PAGES[name].TITLE} – Distributary console`;
-  const root = h("div", { class: `page page-${name}` });
+  const { name: wanted, rest } = address();
+  const root = h("div", { class: "page" });
+  let name = "stream";
   try {
     summary = summary || (await get("/summary"));
+    name = PAGES[wanted] && (summary.kind === "start") === (wanted === "start") ? wanted : LISTED[summary.kind][0];
+    listPages(summary.kind, name);
+    document.title = `${PAGES[name].TITLE} – Distributary console`;
     const page = await PAGES[name].show(root, rest, summary);
     if (turn !== opened) return;
     current = page || { update() {} };
