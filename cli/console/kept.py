@@ -136,6 +136,7 @@ def _of_index(branch: IndexBranch, search: Any, table: Table, keys: Keys, item: 
     change = Change.snapshot(keys, item, version, source=table_arn(table.name))
     actions, rejections = branch.plan(change)
     found = documents(branch, search, [keys])
+    names = {each.declared.write_alias(branch.generation): each.declared.name for each in branch.sources}
     for place in sorted({*actions, *found}):
         alias, id = place
         planned = orjson.loads(actions[place].lines.splitlines()[1]) if place in actions else {}
@@ -144,7 +145,7 @@ def _of_index(branch: IndexBranch, search: Any, table: Table, keys: Keys, item: 
         held = {} if seen is None or is_marker(seen.body) else dict(seen.body)
         problems = [] if held == due else ["missing" if not held else "dead" if not due else "different"]
         shown, wanted = ([(id, held)] if held else []), ([(id, due)] if due else [])
-        yield _holding("index", f"alias '{alias}'", problems, shown, wanted)
+        yield _holding("index", f"index '{names.get(alias, alias)}' ({alias})", problems, shown, wanted)
     for rejected in rejections:
         yield _holding("index", "index", [], [], [], str(rejected))
 

@@ -25,7 +25,7 @@ from local.emulators import embedded
 from local.recording.recorded import recording
 from local.reload import Reload
 from local.stack import Project
-from tests.console.browser import chromium
+from tests.console.browser import Missing, axe, chromium
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
@@ -159,7 +159,11 @@ def shop(endpoints, tmp_path_factory):
 def browser():
     from playwright.sync_api import sync_playwright
 
+    try:
+        path, _ = chromium(), axe()
+    except Missing as error:
+        pytest.exit(f"the console's tests in a browser cannot run: {error}", returncode=2)
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield running
         running.close()

@@ -44,7 +44,8 @@ def test_a_document_is_shown_with_its_index(shop):
     shop.put("PRODUCT#pot", "PRODUCT", title={"S": "Pot"}, price={"N": "3"})
     shop.change("PRODUCT%23pot", index="Applied")
     found = holdings(shop, key("PRODUCT#pot", "PRODUCT"))
-    (document,) = [each for (branch, _), each in found.items() if branch == "index"]
+    ((_, name), document), *others = [each for each in found.items() if each[0][0] == "index"]
+    assert (name[:16], others) == ("index 'products'", [])
     assert document["state"] == "right"
     assert document["held"][0]["content"]["title"] == "Pot"
 
