@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from cli import project as projects
-from cli.console.attached import Declarations
+from cli.console.downstream import Declarations
 from cli.console.watching import Watching
 from cli.running import declared_by, faults_of
 from local.attach import Order, attach, source_table

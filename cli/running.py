@@ -152,7 +152,7 @@ def attach(
     screen = Console(width=max(130, Console().width))
     if not console:
         return drive(order, project, screen, check)
-    from cli.console.attached import Declarations
+    from cli.console.downstream import Declarations
     from cli.console.watching import Watching
     from local.recording.recorded import recording
 

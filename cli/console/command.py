@@ -3,13 +3,15 @@
 import os
 import threading
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
 from cli.options import LOCAL_REGION, ConsolePort, Source, SourceRegion, checked_endpoint
+from cli.stack import Clients, Stack, clients
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,29 +20,65 @@ if TYPE_CHECKING:
 
 
 def console(
-    context: typer.Context, endpoint_url: Source = None, region: SourceRegion = None, console_port: ConsolePort = None
+    context: typer.Context,
+    stack: Annotated[
+        str | None, typer.Option(help="A deployed stack, which is only read (default: embedded services that run).")
+    ] = None,
+    endpoint_url: Source = None,
+    region: SourceRegion = None,
+    console_port: ConsolePort = None,
+    allow_writes: Annotated[
+        bool, typer.Option("--allow-writes", help="With --stack: let the page redrive and reconcile.")
+    ] = False,
 ) -> int:
-    """Serve a web page that attaches functions to a table of running embedded services, and shows each change.
+    """Serve a web page: of a deployed stack, or of embedded services, where it attaches functions to a table.
 
     It ends with Ctrl-C, and what it attached ends with it.
     """
-    from local.aws import Aws
-
+    if allow_writes and stack is None:
+        raise UsageFault("--allow-writes is for a deployed stack: give --stack NAME as well")
     endpoint = checked_endpoint(endpoint_url)
-    if endpoint is None:
+    if stack is not None:
+        page = stack_page(context, stack, endpoint, region, console_port, allow_writes)
+    elif endpoint is not None:
+        page = _of_services(context, endpoint, region, console_port)
+    else:
         raise UsageFault(
-            "start `distributary up`, and set AWS_ENDPOINT_URL as it prints; "
+            "give --stack NAME, or start `distributary up`, and set AWS_ENDPOINT_URL as it prints; "
             "for a table on AWS use `distributary attach TABLE FUNCTION --console`"
         )
-    search = os.environ.get("OPENSEARCH_ENDPOINT")
-    aws = Aws.of_user(endpoint, region or os.environ.get("AWS_REGION") or LOCAL_REGION)
-    with start_page(context, aws, {"OPENSEARCH_ENDPOINT": search} if search else {}, console_port) as link:
+    with page as link:
         print(f"console: {link}", flush=True)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
             print("stopped")
     return 0
+
+
+def _of_services(
+    context: typer.Context, endpoint: str, region: str | None, port: int | None
+) -> AbstractContextManager[str]:
+    from local.aws import Aws
+
+    search = os.environ.get("OPENSEARCH_ENDPOINT")
+    aws = Aws.of_user(endpoint, region or os.environ.get("AWS_REGION") or LOCAL_REGION)
+    return start_page(context, aws, {"OPENSEARCH_ENDPOINT": search} if search else {}, port)
+
+
+def stack_page(
+    context: typer.Context, name: str, endpoint: str | None, region: str | None, port: int | None, acts: bool
+) -> AbstractContextManager[str]:
+    """The link to the page of a deployed stack. Raises ConfigError if there is none, and UsageFault outside a
+    project."""
+    from cli.console.operated import Operated
+    from cli.console.pages import operated
+
+    @cache
+    def reach(other: str | None) -> Clients:
+        return clients(endpoint, other or region)
+
+    return operated(Operated.of(Stack.find(name, reach(None)), reach, context.obj, acts), port)
 
 
 def start_page(

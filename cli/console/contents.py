@@ -6,7 +6,7 @@ from typing import Any
 
 from opensearchpy.exceptions import OpenSearchException
 
-from cli.console.attached import Attached
+from cli.console.downstream import Downstream
 from cli.console.kept import derive, index
 from distributary.derive.declarations import Aggregate, Ranked
 from distributary.derive.delta import RecordedContribution
@@ -23,7 +23,7 @@ LOOKED = 5000
 """Rows of a table that are read for one page, at most."""
 
 
-def declared(attached: Attached) -> dict[str, Any]:
+def declared(attached: Downstream) -> dict[str, Any]:
     """What there is to look at: views with their write units by kind of change, and indexes with their fields."""
     views = attached.declared("derive") if "derive" in attached.functions else ()
     sources = attached.declared("index") if "index" in attached.functions else ()
@@ -47,7 +47,7 @@ def _index(given: Any) -> dict[str, Any]:
     return {"name": given.name, "entity": given.of.name, "fields": sorted(given.declared())}
 
 
-def rows(attached: Attached, asked: Mapping[str, Any]) -> dict[str, Any]:
+def rows(attached: Downstream, asked: Mapping[str, Any]) -> dict[str, Any]:
     """A page of a view's rows, and the cursor of the next one, empty behind the last. Raises LookupError, ValueError
     and Unavailable."""
     _, branch = derive(attached)
@@ -62,7 +62,7 @@ def rows(attached: Attached, asked: Mapping[str, Any]) -> dict[str, Any]:
     return {"rows": found, "cursor": json.dumps(after) if after else ""}
 
 
-def group(attached: Attached, asked: Mapping[str, Any]) -> dict[str, Any]:
+def group(attached: Downstream, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The items that the ledger counts in one group, each with what it adds. `more`: not all of the ledger was read.
     Raises as `rows`."""
     _, branch = derive(attached)
@@ -86,7 +86,7 @@ def _members(view: View, key: tuple[str, str], page: list[Any]) -> Iterator[dict
             yield {"table": table, "key": owner[1], "adds": amounts}
 
 
-def search(attached: Attached, asked: Mapping[str, Any]) -> dict[str, Any]:
+def search(attached: Downstream, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Documents of an index that a query finds (https://docs.opensearch.org/latest/query-dsl/full-text/query-string/);
     the first ones without a query. Raises LookupError and Unavailable."""
     client, branches = index(attached)

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from cli.console.attached import Attached
+from cli.console.downstream import Downstream
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.derive.branch import DeriveBranch
@@ -41,14 +41,14 @@ Holding = dict[str, Any]
 lists of `place` and `content` (DynamoDB JSON, but for documents of an index, which are plain JSON)."""
 
 
-def item_of(attached: Attached, table: Table, keys: Keys) -> Item | None:
+def item_of(attached: Downstream, table: Table, keys: Keys) -> Item | None:
     """The item as it is now, read consistently."""
     answer = attached.dynamodb.get_item(TableName=table.name, Key=dict(keys), ConsistentRead=True)
     found: Item | None = answer.get("Item")
     return found
 
 
-def kept(attached: Attached, table: Table, keys: Keys) -> Iterator[Holding]:
+def kept(attached: Downstream, table: Table, keys: Keys) -> Iterator[Holding]:
     """Of each branch that keeps state. Raises ConfigError, Unavailable and DeclarationFaults."""
     item = item_of(attached, table, keys)
     if "derive" in attached.functions:
@@ -59,14 +59,14 @@ def kept(attached: Attached, table: Table, keys: Keys) -> Iterator[Holding]:
         yield from _replicas(attached, table, keys)
 
 
-def derive(attached: Attached) -> tuple[DeriveSettings, DeriveBranch]:
+def derive(attached: Downstream) -> tuple[DeriveSettings, DeriveBranch]:
     """The branch as its function builds it. Raises ConfigError and DeclarationFaults."""
     settings = DeriveSettings.load(attached.environment("derive"))
     views = [view.declared for view in attached.declared("derive")]
     return settings, build_derive(views, settings, attached.clients, Parallel(1))
 
 
-def index(attached: Attached) -> tuple[Any, list[IndexBranch]]:
+def index(attached: Downstream) -> tuple[Any, list[IndexBranch]]:
     """A client of the search engine, and the branch of each generation, as the function builds them. Raises as
     `derive`."""
     settings = IndexSettings.load(attached.environment("index"))
@@ -88,7 +88,7 @@ def _holding(branch: str, name: str, problems: Sequence[str], held: Any, due: An
     }
 
 
-def _rows(attached: Attached, table: Table, keys: Keys, item: Item | None) -> Iterator[Holding]:
+def _rows(attached: Downstream, table: Table, keys: Keys, item: Item | None) -> Iterator[Holding]:
     settings, branch = derive(attached)
     reading = tuple(
         view for view in branch.views if any(each.reads(table_arn(table.name)) for each in entities(view.declared))
@@ -125,7 +125,7 @@ def _amounts(amounts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: {"N": str(amount)} for name, amount in amounts.items()}
 
 
-def _documents(attached: Attached, table: Table, keys: Keys, item: Item | None) -> Iterator[Holding]:
+def _documents(attached: Downstream, table: Table, keys: Keys, item: Item | None) -> Iterator[Holding]:
     search, branches = index(attached)
     for branch in branches:
         yield from _of_index(branch, search, table, keys, item)
@@ -150,7 +150,7 @@ def _of_index(branch: IndexBranch, search: Any, table: Table, keys: Keys, item: 
         yield _holding("index", "index", [], [], [], str(rejected))
 
 
-def _replicas(attached: Attached, table: Table, keys: Keys) -> Iterator[Holding]:
+def _replicas(attached: Downstream, table: Table, keys: Keys) -> Iterator[Holding]:
     settings = ReplicateSettings.load(attached.environment("replicate"))
     branch = build_replicate(attached.declared("replicate"), settings, attached.clients, Parallel(1), lambda: None)
     if not isinstance(branch, MirrorBranch):

@@ -19,10 +19,9 @@ def summary(attached: Attached) -> dict[str, Any]:
         "kind": "attached",
         "version": attached.history.version,
         "now": now,
-        "tables": [
-            {"name": table.name, "keys": list(table.keys), "types": attached.key_types(table)}
-            for table in attached.tables
-        ],
+        "tables": attached.shown_tables(),
+        "branches": list(attached.functions),
+        "acts": True,
         "writable": attached.writable,
         "history": attached.history.size(),
         "shards": _shards(attached, now),

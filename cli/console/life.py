@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.console import kept, parked
-from cli.console.attached import Attached
+from cli.console.downstream import Downstream
 from cli.console.history import Seen
 from cli.console.mails import Mails
 from distributary.consumer import parking
@@ -25,7 +25,7 @@ CHANGES = 200
 """Of an item, the newest ones that are shown."""
 
 
-def life(attached: Attached, mails: Mails, table: Table, keys: Keys) -> dict[str, Any]:
+def life(attached: Downstream, mails: Mails, table: Table, keys: Keys) -> dict[str, Any]:
     """Plain values; the item in DynamoDB JSON. Raises Unavailable and DeclarationFaults."""
     text = json.dumps(keys, sort_keys=True, ensure_ascii=False)
 
@@ -44,7 +44,7 @@ def life(attached: Attached, mails: Mails, table: Table, keys: Keys) -> dict[str
     }
 
 
-def _parked(attached: Attached, table: Table, keys: Keys) -> Iterator[Any]:
+def _parked(attached: Downstream, table: Table, keys: Keys) -> Iterator[Any]:
     """By the names of the objects, which have the item's digest."""
     deployed = attached.deployed
     bucket = Bucket(deployed.clients("s3"), deployed.output("ParkingBucketName"), deployed.functions)
@@ -54,7 +54,7 @@ def _parked(attached: Attached, table: Table, keys: Keys) -> Iterator[Any]:
 
 
 def _messages(
-    attached: Attached, mails: Mails, table: Table, keys: Keys, changes: list[dict[str, Any]]
+    attached: Downstream, mails: Mails, table: Table, keys: Keys, changes: list[dict[str, Any]]
 ) -> Iterator[dict[str, Any]]:
     """By the claims that the rules make for the item and its remembered changes."""
     ids: dict[str, str] = {}
@@ -76,7 +76,7 @@ def _messages(
         }
 
 
-def _asked(attached: Attached, table: Table, keys: Keys, changes: list[dict[str, Any]]) -> Iterator[Change]:
+def _asked(attached: Downstream, table: Table, keys: Keys, changes: list[dict[str, Any]]) -> Iterator[Change]:
     """The item itself, and its changes."""
     yield Change.snapshot(keys, None, 0, source=table_arn(table.name))
     for each in changes:
@@ -86,7 +86,7 @@ def _asked(attached: Attached, table: Table, keys: Keys, changes: list[dict[str,
             yield entry
 
 
-def key_of(attached: Attached, asked: Mapping[str, Any]) -> tuple[Table, Keys]:
+def key_of(attached: Downstream, asked: Mapping[str, Any]) -> tuple[Table, Keys]:
     """The table and the whole key that a request names. Raises LookupError, ValueError and Rejected."""
     table = attached.table(str(asked.get("table", "")))
     given = asked.get("key", "")

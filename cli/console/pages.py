@@ -1,44 +1,70 @@
 """What the console's server answers, put together for attached functions."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from starlette.applications import Starlette
 
 from cli.console import contents, kept, lanes, life, parked, record, requests, trying
 from cli.console.attached import Attached
+from cli.console.downstream import Downstream
 from cli.console.history import Seen
 from cli.console.mails import Mails
+from cli.console.operated import Operated
 from cli.console.parked import Redrives
-from cli.console.server import Answer
+from cli.console.server import Answer, application
+from cli.console.serving import served
 
 PAGE = 100
 """Changes of one page."""
 
 
 def reads(attached: Attached, mails: Mails, redrives: Redrives) -> dict[str, Answer]:
-    """What only looks."""
+    """What only looks, beside attached functions."""
     return {
+        **_downstream(attached, mails, redrives),
         "/summary": lambda _: lanes.summary(attached),
         "/changes": lambda asked: _changes(attached, asked),
         "/change": lambda asked: record.record(attached, _seen(attached, asked)),
-        "/key": lambda asked: life.life(attached, mails, *life.key_of(attached, asked)),
-        "/kept": lambda asked: {"kept": list(kept.kept(attached, *life.key_of(attached, asked)))},
-        "/parked": lambda _: {**parked.groups(attached), "redrive": redrives.state()},
-        "/redrive": lambda _: redrives.state(),
-        "/contents": lambda _: contents.declared(attached),
-        "/rows": lambda asked: contents.rows(attached, asked),
-        "/group": lambda asked: contents.group(attached, asked),
-        "/documents": lambda asked: contents.search(attached, asked),
         "/try": lambda _: trying.possible(attached),
         "/requests": lambda asked: requests.requests(attached, _seen(attached, asked), asked.get("all") == "yes"),
     }
 
 
-def writes(attached: Attached, redrives: Redrives) -> dict[str, Answer]:
-    """What does something."""
+def reads_of_stack(operated: Operated, mails: Mails, redrives: Redrives) -> dict[str, Answer]:
+    """What only looks, at a deployed stack."""
     return {
-        "/reconcile": lambda asked: parked.reconcile(attached, asked),
-        "/redrive": redrives.start,
+        **_downstream(operated, mails, redrives),
+        "/summary": lambda _: operated.summary(),
+        "/status": operated.status,
+        "/trace": operated.trace,
+    }
+
+
+def _downstream(downstream: Downstream, mails: Mails, redrives: Redrives) -> dict[str, Answer]:
+    return {
+        "/key": lambda asked: life.life(downstream, mails, *life.key_of(downstream, asked)),
+        "/kept": lambda asked: {"kept": list(kept.kept(downstream, *life.key_of(downstream, asked)))},
+        "/parked": lambda _: {**parked.groups(downstream), "redrive": redrives.state()},
+        "/redrive": lambda _: redrives.state(),
+        "/contents": lambda _: contents.declared(downstream),
+        "/rows": lambda asked: contents.rows(downstream, asked),
+        "/group": lambda asked: contents.group(downstream, asked),
+        "/documents": lambda asked: contents.search(downstream, asked),
+    }
+
+
+def acts(downstream: Downstream, redrives: Redrives) -> dict[str, Answer]:
+    """What has functions write."""
+    return {"/reconcile": lambda asked: parked.reconcile(downstream, asked), "/redrive": redrives.start}
+
+
+def writes(attached: Attached, redrives: Redrives) -> dict[str, Answer]:
+    """What does something beside attached functions."""
+    return {
+        **acts(attached, redrives),
         "/try/rewind": lambda asked: trying.rewind(attached, asked),
         "/try/duplicate": lambda asked: trying.duplicate(attached, _seen(attached, asked)),
         "/try/fault": lambda asked: trying.fault(attached, asked),
@@ -76,3 +102,16 @@ def _seen(attached: Attached, asked: Mapping[str, Any]) -> Seen:
         kept = attached.history.size()["kept"]
         raise LookupError(f"the change {json.dumps(event)} is not among the last {kept} that the console remembers")
     return seen
+
+
+@contextmanager
+def operated(stack: Operated, port: int | None = None) -> Iterator[str]:
+    """The link to the pages of a deployed stack, while the block runs. Raises LocalError if the port is taken."""
+
+    def made(token: str, hosts: list[str]) -> Starlette:
+        mails, redrives = Mails(), Redrives(stack)
+        writes = acts(stack, redrives) if stack.acts else {}
+        return application(reads_of_stack(stack, mails, redrives), writes, stack.summary, mails.endpoint, token, hosts)
+
+    with served(made, port) as link:
+        yield link

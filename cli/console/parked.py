@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cli.console.attached import Attached
+from cli.console.downstream import Downstream
 from cli.parking import Chosen, redriven
 from distributary.feed.invoke import Feed
 from distributary.readers.parked import RECONCILED, Parked
@@ -20,7 +20,7 @@ NAMED = 50
 RATE = 200.0
 
 
-def groups(attached: Attached) -> dict[str, Any]:
+def groups(attached: Downstream) -> dict[str, Any]:
     """By branch and cause, the largest first. `more`: whether there is more than was looked at."""
     found: dict[tuple[str, str], list[Parked]] = defaultdict(list)
     many = 0
@@ -63,7 +63,7 @@ def shown(change: Parked) -> dict[str, Any]:
 class Redrives:
     """One redrive at a time, in a thread of its own; `state` is for the page, which asks again and again."""
 
-    attached: Attached
+    attached: Downstream
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _state: dict[str, Any] = field(default_factory=lambda: {"running": False})
 
@@ -101,7 +101,7 @@ class Redrives:
             self._state = {"running": False, "dealt": self._state["dealt"], **result}
 
 
-def reconcile(attached: Attached, asked: Mapping[str, Any]) -> dict[str, Any]:
+def reconcile(attached: Downstream, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Has a branch set one item right from what the table holds now; its outcome. Raises ValueError, Unavailable."""
     branch, table = str(asked["branch"]), attached.table(str(asked["table"]))
     if branch not in RECONCILED or branch not in attached.functions:

@@ -8,7 +8,8 @@ from rich.console import Console
 from starlette.applications import Starlette
 
 from cli.console import lanes, pages
-from cli.console.attached import Attached, Declarations
+from cli.console.attached import Attached
+from cli.console.downstream import Declarations
 from cli.console.history import History
 from cli.console.mails import Mails
 from cli.console.parked import Redrives

@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,15 +17,20 @@ import pytest
 from rich.console import Console
 
 from cli import project as projects
-from cli.console.attached import Declarations
+from cli.console.downstream import Declarations
+from cli.console.operated import Operated
+from cli.console.pages import operated
 from cli.console.watching import Watching
 from cli.running import declared_by, faults_of
+from cli.target import as_deployed
 from local.attach import Order, attach, source_table
 from local.aws import Aws
 from local.emulators import embedded
+from local.function_logs import LogFiles
 from local.recording.recorded import recording
 from local.reload import Reload
 from local.stack import Project
+from local.stack import Stack as LocalStack
 from tests.console.browser import Missing, axe, chromium
 
 ROOT = Path(__file__).parents[2]
@@ -167,3 +173,21 @@ def browser():
         running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def stack_link(shop):
+    """The console of a stack: the shop's functions again, as commands see those of a deployed stack."""
+    described, _ = source_table(shop.aws, "shop")
+    project = Project(ROOT, ROOT / ".build" / "test-console", shop.declared, "console")
+    parameters = {"OpenSearchEndpoint": shop.endpoints.opensearch, "OpenSearchService": "none"}
+    with LocalStack(project, shop.aws, parameters, LogFiles(project.artifacts / "stack-logs")) as local:
+        found = as_deployed(local, [described.stream_arn], shop.aws)
+        reach = lambda region: lambda service: shop.aws.client(service, region)  # noqa: E731
+        stack = replace(Operated.of(found, reach, ROOT, True), declared=shop_declarations(shop, described))
+        with operated(stack) as link:
+            yield link
+
+
+def shop_declarations(shop, described):
+    return Declarations(partial(declared_by, projects.find(ROOT, shop.declared), [described]), threading.Lock())

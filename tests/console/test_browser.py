@@ -27,7 +27,8 @@ def opened(browser, shop):
     """Opens a page of the console as its link does; what the browser complains about fails the test."""
     contexts, complaints = [], []
 
-    def open_page(route="", **options):
+    def open_page(route="", link="", **options):
+        link = link or shop.link
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
         context.set_default_timeout(SECONDS)
         contexts.append(context)
@@ -35,8 +36,8 @@ def opened(browser, shop):
         page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
-        page.on("request", lambda asked: None if asked.url.startswith(shop.link[:22]) else complaints.append(asked.url))
-        page.goto(shop.link)
+        page.on("request", lambda asked: None if asked.url.startswith(link[:22]) else complaints.append(asked.url))
+        page.goto(link)
         page.get_by_text("live", exact=True).wait_for()
         if route:
             page.evaluate("route => { location.hash = route }", route)
@@ -287,3 +288,41 @@ def test_a_groups_items_and_a_search_are_shown(opened, filled):
     page.get_by_role("searchbox").fill("title:urn")
     page.get_by_role("searchbox").press("Enter")
     page.get_by_text("1 document found.").wait_for()
+
+
+def of_stack():
+    return {
+        "stack": ("#/stack", "need attention"),
+        "trace": ("#/trace", "It reads the archive"),
+        "key": (key_route("CUSTOMER#rita", "ORDER#81"), "cannot take the item"),
+        "parked": ("#/parked", "only numbers add up"),
+        "view": ("#/contents/view/sales", "CUSTOMER#rita / SALES"),
+    }
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", list(of_stack()))
+def test_pages_of_a_stack_load_fit_and_have_nothing_serious(opened, filled, stack_link, name, scheme):
+    route, text = of_stack()[name]
+    page = opened(route, stack_link, color_scheme=scheme, viewport={"width": 360, "height": 700})
+    page.locator("main").get_by_text(text).first.wait_for()
+    assert page.locator("h1").count() == 1
+    wide, seen = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+    assert wide <= seen
+    page.evaluate(axe())
+    found = page.evaluate("async () => (await axe.run()).violations")
+    assert [each["id"] for each in found if each["impact"] in ("serious", "critical")] == []
+
+
+def test_a_change_of_a_stack_is_traced_from_its_parked_item(opened, filled, stack_link):
+    page = opened("#/parked", stack_link)
+    row = page.locator("tr", has_text="ORDER#81")
+    row.get_by_role("link", name="its change").first.click()
+    page.get_by_role("heading", name="Trace a change or an item").wait_for()
+    page.locator("div[aria-label=Steps] tbody tr").get_by_text("only numbers add up").first.wait_for()
+
+
+def test_an_address_of_another_kind_of_console_opens_its_first_page(opened, stack_link):
+    page = opened("#/try", stack_link)
+    page.get_by_role("heading", name="Stack this machine").wait_for()
+    opened("#/stack").get_by_role("heading", name="Stream of shop").wait_for()

@@ -163,7 +163,10 @@ class Monitored:
 
     def _table(self, *, TableName: str) -> Any:
         assert TableName == "users"
-        return {"Table": {"LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}}
+        keys = [{"AttributeName": "user_id", "KeyType": "HASH"}]
+        types = [{"AttributeName": "user_id", "AttributeType": "S"}]
+        stream = {"LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}
+        return {"Table": {"KeySchema": keys, "AttributeDefinitions": types, **stream}}
 
     def _items(self, *, RequestItems: Any) -> Any:
         ((table, asked),) = RequestItems.items()

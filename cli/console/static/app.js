@@ -5,14 +5,24 @@ import * as contents from "./contents.js";
 import * as key from "./key.js";
 import * as parked from "./parked.js";
 import * as record from "./record.js";
+import * as stack from "./stack.js";
 import * as start from "./start.js";
 import * as stream from "./stream.js";
+import * as trace from "./trace.js";
 import * as trying from "./try.js";
 
-const PAGES = { start, stream, record, key, parked, contents, try: trying };
+const PAGES = { start, stream, record, key, parked, contents, try: trying, stack, trace };
 
-/** Pages by what the console is beside: services alone, or attached functions. The first one is opened first. */
-const LISTED = { start: ["start"], attached: ["stream", "key", "parked", "contents", "try"] };
+/** Pages by what the console shows: services alone, attached functions, a deployed stack. The first one opens first. */
+const LISTED = {
+  start: ["start"],
+  attached: ["stream", "key", "parked", "contents", "try"],
+  stack: ["stack", "trace", "key", "parked", "contents"],
+};
+
+function isPage(kind, name) {
+  return LISTED[kind].includes(name) || (kind === "attached" && name === "record");
+}
 
 const main = document.getElementById("main");
 const state = document.getElementById("state");
@@ -38,7 +48,7 @@ async function open(moved) {
   let name = "stream";
   try {
     summary = summary || (await get("/summary"));
-    name = PAGES[wanted] && (summary.kind === "start") === (wanted === "start") ? wanted : LISTED[summary.kind][0];
+    name = isPage(summary.kind, wanted) ? wanted : LISTED[summary.kind][0];
     listPages(summary.kind, name);
     document.title = `${PAGES[name].TITLE} – Distributary console`;
     const page = await PAGES[name].show(root, rest, summary);

@@ -37,7 +37,9 @@ function choose(summary) {
 class Key {
   constructor(root, name, key, summary) {
     this.query = { table: name, key };
-    this.branches = summary.lanes.map((lane) => lane.branch);
+    this.branches = summary.branches;
+    this.kind = summary.kind;
+    this.acts = summary.acts;
     this.text = "";
     this.next = 0;
     this.held = h("div");
@@ -60,8 +62,9 @@ class Key {
     const text = JSON.stringify(found);
     if (text === this.text) return;
     this.text = text;
-    fill(this.found, itemNow(found), parkedOf(found, this), messages(found));
-    fill(this.life, h("h2", {}, "Its life"), lifeTable(found, this.branches));
+    fill(this.found, itemNow(found, this.kind), parkedOf(found, this), messages(found));
+    fill(this.life, h("h2", {}, "Its life"),
+      this.kind === "stack" ? traceLink(this.query.key) : lifeTable(found, this.branches));
     await this.look().catch((error) => fill(this.held, fault(error)));
   }
 
@@ -85,7 +88,7 @@ class Key {
       each.problems.length ? h("ul", { class: "why" }, each.problems.map((problem) => h("li", {}, problem))) : null,
       h("div", { class: "sides" }, each.held.length || each.state !== "right" ? side("Holds", each.held) : null,
         each.state === "right" ? null : side("Should hold", each.due)),
-      each.state === "differs" && RECONCILED.includes(each.branch) ? this.reconcile(each.branch) : null);
+      this.acts && each.state === "differs" && RECONCILED.includes(each.branch) ? this.reconcile(each.branch) : null);
   }
 
   reconcile(branch) {
@@ -103,11 +106,15 @@ function side(label, entries) {
   return h("div", { class: "side" }, h("h4", {}, label), shown.length ? shown : h("p", { class: "absent" }, "nothing"));
 }
 
-function itemNow(found) {
+function traceLink(key) {
+  return h("p", {}, h("a", { href: `#/trace/${encodeURIComponent(key)}` }, "Trace its changes"));
+}
+
+function itemNow(found, kind) {
   const keys = JSON.stringify(found.keys);
   const edit = `#/try/${encodeURIComponent(found.table)}/${encodeURIComponent(keys)}`;
   return h("section", { "aria-label": "The item now" }, h("h2", {}, "The item now"),
-    h("p", {}, h("a", { href: edit }, found.item ? "Edit or delete it" : "Write it")),
+    kind === "attached" ? h("p", {}, h("a", { href: edit }, found.item ? "Edit or delete it" : "Write it")) : null,
     found.item ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "The item" },
       attributes("The item", found.item)) : h("p", {}, "There is no such item."));
 }
@@ -118,7 +125,7 @@ function parkedOf(found, page) {
       each.detail ? h("p", { class: "quiet" }, each.detail) : null,
       h("p", { class: "quiet" }, "parked ", moment(each.when))));
   return h("section", { "aria-label": "Parked" }, h("h2", {}, "Parked"),
-    entries.length ? [h("ul", { class: "lanes" }, entries), h("p", {}, redriveOf(page))]
+    entries.length ? [h("ul", { class: "lanes" }, entries), page.acts ? h("p", {}, redriveOf(page)) : null]
       : h("p", { class: "quiet" }, "Nothing is parked."));
 }
 

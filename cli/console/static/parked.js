@@ -7,14 +7,16 @@ import { keyAddress, keyText } from "./values.js";
 export const TITLE = "Parked";
 const PAUSE = 2000;
 
-export async function show(root) {
-  const page = new Parked(root);
+export async function show(root, _, summary) {
+  const page = new Parked(root, summary);
   await page.load();
   return page;
 }
 
 class Parked {
-  constructor(root) {
+  constructor(root, summary) {
+    this.acts = summary.acts;
+    this.changes = summary.kind === "stack" ? "trace" : "record";
     this.groups = h("div");
     this.said = h("p", { class: "quiet", role: "status" });
     this.text = "";
@@ -50,10 +52,10 @@ class Parked {
     });
     const rows = group.items.map((item) =>
       h("tr", {}, h("td", {}, moment(item.when)), h("td", {}, keyLink(item)),
-        h("td", {}, item.event ? h("a", { href: `#/record/${encodeURIComponent(item.event)}` }, "its change") : "")));
+        h("td", {}, item.event ? h("a", { href: `#/${this.changes}/${encodeURIComponent(item.event)}` }, "its change") : "")));
     return h("section", { "aria-label": group.cause },
       h("h2", {}, badge("parked"), ` ${group.changes} in ${group.branch}: `, group.cause),
-      h("p", {}, redrive, " ", told),
+      this.acts ? h("p", {}, redrive, " ", told) : null,
       table(`Parked in ${group.branch}`, ["Parked", "Key", "Change"], h("tbody", {}, rows)));
   }
 }
