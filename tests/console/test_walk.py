@@ -129,7 +129,7 @@ def test_a_new_user_gets_a_parked_item_into_all_branches_in_three_minutes(walk):
     sales = page.locator("li.lane", has_text="view 'sales'")
     sales.get_by_text("as it should be", exact=True).wait_for()
     sales.get_by_text("12.5").first.wait_for()
-    for place in ("index: index 'orders'", "replicate: table"):
+    for place in ("index 'orders'", "replicate: table"):
         page.locator("li.lane", has_text=place).get_by_text("as it should be", exact=True).wait_for()
     page.get_by_text("Thank you, vera").first.wait_for()
     assert page.locator(".holdings .badge.failed, .holdings .badge.parked").count() == 0

@@ -83,8 +83,9 @@ class Key {
   holding(each) {
     const kind = { right: "applied", differs: "failed", rejected: "parked" }[each.state];
     const words = { right: each.held.length ? "as it should be" : "nothing, as it should be", differs: "differs", rejected: "cannot take the item" }[each.state];
+    const title = each.name.startsWith(`${each.branch} `) ? each.name : `${each.branch}: ${each.name}`;
     return h("li", { class: "lane" },
-      h("h3", {}, `${each.branch}: ${each.name} `, h("span", { class: `badge ${kind}` }, words)),
+      h("h3", {}, `${title} `, h("span", { class: `badge ${kind}` }, words)),
       each.problems.length ? h("ul", { class: "why" }, each.problems.map((problem) => h("li", {}, problem))) : null,
       h("div", { class: "sides" }, each.held.length || each.state !== "right" ? side("Holds", each.held) : null,
         each.state === "right" ? null : side("Should hold", each.due)),
