@@ -210,17 +210,18 @@ def test_a_table_that_a_function_cannot_read_besides_is_refused(at_the_emulator,
 
 
 def test_a_changed_declaration_restarts_the_function(attached):
-    attached.table.put("a", colour={"S": "red"})
-    attached.until(lambda: attached.row("a"))
-    assert "shade" not in attached.row("a")
+    """The derived table is that of the other tests: no other has rows of these ids."""
+    attached.table.put("before", colour={"S": "red"})
+    attached.until(lambda: attached.row("before"))
+    assert "shade" not in attached.row("before")
     views = attached.shop / "functions/derive/views.py"
     views.write_text(VIEWS % ", rename={'nothing': 'shade'}")
     attached.until(lambda: "functions/derive/views.py: view 'mine'" in attached.said)
-    attached.table.put("b", colour={"S": "green"})
-    attached.until(lambda: attached.row("b"))
-    assert attached.row("b")["colour"] == {"S": "green"}, "the old declaration still runs"
+    attached.table.put("meanwhile", colour={"S": "green"})
+    attached.until(lambda: attached.row("meanwhile"))
+    assert attached.row("meanwhile")["colour"] == {"S": "green"}, "the old declaration still runs"
     views.write_text(VIEWS % ", compute={'shade': lambda item: item['colour'].upper()}")
     attached.until(lambda: "derive: restarted with the changed declarations" in attached.said)
-    attached.table.put("c", colour={"S": "blue"})
-    attached.until(lambda: attached.row("c"))
-    assert attached.row("c")["shade"] == {"S": "BLUE"}
+    attached.table.put("after", colour={"S": "blue"})
+    attached.until(lambda: attached.row("after"))
+    assert attached.row("after")["shade"] == {"S": "BLUE"}

@@ -116,22 +116,22 @@ def attached(shop, table, aws, monkeypatch):
 
 
 def test_a_paused_branch_is_given_its_changes_when_it_is_resumed(attached, table, aws, at_the_emulator, shop, capsys):
-    table.put("a", colour={"S": "red"})
+    table.put("early", colour={"S": "red"})
     attached.until(lambda: "distributary-DerivedTable" in aws.client("dynamodb").list_tables()["TableNames"])
-    attached.until(lambda: row(aws, "a"))
+    attached.until(lambda: row(aws, "early"))
     command = ["--project", str(shop)]
     here = ["--table", table.name]
     assert main([*command, "pause", "derive", *here]) == 0
     time.sleep(6)
     objects = archived(aws)
-    table.put("a", colour={"S": "blue"})
+    table.put("early", colour={"S": "blue"})
     table.put("late", colour={"S": "green"})
     attached.until(lambda: archived(aws) > objects)
     attached.until(lambda: deferred(aws))
     assert row(aws, "late") is None
-    assert row(aws, "a")["colour"] == {"S": "red"}
+    assert row(aws, "early")["colour"] == {"S": "red"}
     assert main([*command, "resume", "derive", *here]) == 0
-    attached.until(lambda: row(aws, "late") and row(aws, "a")["colour"] == {"S": "blue"})
+    attached.until(lambda: row(aws, "late") and row(aws, "early")["colour"] == {"S": "blue"})
     attached.until(lambda: not deferred(aws))
     assert "derive is resumed" in capsys.readouterr().out
 
