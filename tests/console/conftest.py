@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from cli.console.operated import Operated
 from cli.console.pages import operated
 from cli.console.watching import Watching
 from cli.running import declared_by, faults_of
+from cli.stack import Stack as CliStack
+from cli.status.sections import Look
 from cli.target import as_deployed
 from local.attach import Order, attach, source_table
 from local.aws import Aws
@@ -32,6 +35,8 @@ from local.reload import Reload
 from local.stack import Project
 from local.stack import Stack as LocalStack
 from tests.console.browser import Missing, axe, chromium
+from tests.fakes.monitored import Monitored
+from tests.fakes.s3 import Versioned
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
@@ -175,6 +180,18 @@ def browser():
         running.close()
 
 
+class AtHome(Operated):
+    """Its state is that of a fake stack: what runs on this machine has neither CloudFormation nor CloudWatch."""
+
+    def _look(self):
+        seen = Monitored(Versioned("parking"), "parking", *self.functions)
+        seen.alarms["shop-DeriveParkedAlarm-1"] = "ALARM"
+        now = datetime.now(UTC)
+        for name, many in (("Received", 7.0), ("Applied", 6.0), ("Parked", 1.0)):
+            seen.measured("derive", name, (now - timedelta(minutes=6), many))
+        return Look(CliStack.find("shop", seen.clients), now, ROOT)
+
+
 @pytest.fixture(scope="session")
 def stack_link(shop):
     """The console of a stack: the shop's functions again, as commands see those of a deployed stack."""
@@ -184,7 +201,7 @@ def stack_link(shop):
     with LocalStack(project, shop.aws, parameters, LogFiles(project.artifacts / "stack-logs")) as local:
         found = as_deployed(local, [described.stream_arn], shop.aws)
         reach = lambda region: lambda service: shop.aws.client(service, region)  # noqa: E731
-        stack = replace(Operated.of(found, reach, ROOT, True), declared=shop_declarations(shop, described))
+        stack = replace(AtHome.of(found, reach, ROOT, True), declared=shop_declarations(shop, described))
         with operated(stack) as link:
             yield link
 
