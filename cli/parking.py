@@ -258,13 +258,17 @@ def delete(
         raise UsageFault("say what to delete: give --branch, --cause or --key")
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     chosen = Chosen(found, branch, cause, key, since)
+    many = deleted(chosen.bucket, chosen, dry_run)
+    print(f"{many} {'would be ' if dry_run else ''}deleted; batches that Lambda gave up are left to their lifecycle")
+    return 0
+
+
+def deleted(bucket: Bucket, chosen: Iterable[Parked], dry_run: bool = False) -> int:
+    """Removes what functions parked, and leaves batches that Lambda gave up; how many it were."""
     own = {change.place for change in chosen if not change.place.name.startswith(given_up.PREFIX)}
     for place in () if dry_run else own:
-        chosen.bucket.remove(place)
-    print(
-        f"{len(own)} {'would be ' if dry_run else ''}deleted; batches that Lambda gave up are left to their lifecycle"
-    )
-    return 0
+        bucket.remove(place)
+    return len(own)
 
 
 def _at(time: datetime) -> str:

@@ -28,7 +28,7 @@ def console(
     region: SourceRegion = None,
     console_port: ConsolePort = None,
     allow_writes: Annotated[
-        bool, typer.Option("--allow-writes", help="With --stack: let the page redrive and reconcile.")
+        bool, typer.Option("--allow-writes", help="With --stack: let the page redrive, reconcile and forget.")
     ] = False,
 ) -> int:
     """Serve a web page: of a deployed stack, or of embedded services, where it attaches functions to a table.

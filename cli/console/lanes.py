@@ -16,8 +16,8 @@ def summary(attached: Attached) -> dict[str, Any]:
     """All that the page shows beside the changes themselves; ages in seconds."""
     now = time.time()
     return {
-        "kind": "attached",
         "version": attached.history.version,
+        "kind": "attached",
         "now": now,
         "tables": attached.shown_tables(),
         "branches": list(attached.functions),

@@ -57,8 +57,12 @@ def _downstream(downstream: Downstream, mails: Mails, redrives: Redrives) -> dic
 
 
 def acts(downstream: Downstream, redrives: Redrives) -> dict[str, Answer]:
-    """What has functions write."""
-    return {"/reconcile": lambda asked: parked.reconcile(downstream, asked), "/redrive": redrives.start}
+    """What has functions write, or deletes what they parked."""
+    return {
+        "/reconcile": lambda asked: parked.reconcile(downstream, asked),
+        "/redrive": redrives.start,
+        "/forget": lambda asked: parked.forget(downstream, asked),
+    }
 
 
 def writes(attached: Attached, redrives: Redrives) -> dict[str, Answer]:

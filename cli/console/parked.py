@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.console.downstream import Downstream
-from cli.parking import Chosen, redriven
+from cli.parking import Chosen, deleted, redriven
 from distributary.feed.invoke import Feed
 from distributary.readers.parked import RECONCILED, Parked
 
@@ -109,3 +109,15 @@ def reconcile(attached: Downstream, asked: Mapping[str, Any]) -> dict[str, Any]:
     function = attached.deployed.function(branch)
     (end,) = Feed(function.invoke, table=function.named(table.name)).reconcile([{"key": asked["key"]}])
     return {"status": end.status, "cause": end.cause}
+
+
+def forget(attached: Downstream, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Deletes parked changes of a `key` (DynamoDB JSON) that the page has `seen`: pairs of object and time. One that
+    was parked since stays. Raises ValueError and UsageFault."""
+    seen = {(str(name), float(when)) for name, when in asked.get("seen") or ()}
+    if not asked.get("key") or not seen:
+        raise ValueError("give a key, and what is parked of it as you have seen it")
+    chosen = Chosen(attached.deployed, list(attached.functions), "", str(asked["key"]), None)
+    found = (each for each in chosen if (each.place.name, each.place.when.timestamp()) in seen)
+    many = deleted(chosen.bucket, found)
+    return {"said": f"{many} forgotten"}

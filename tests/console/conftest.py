@@ -119,15 +119,26 @@ class Shop:
         self.put(f"CUSTOMER#{customer}", f"ORDER#{number}", total=total, **given)
 
     def change(self, text, **fates):
-        """The newest change whose key contains a text, once its branches say so."""
+        """The newest change whose key contains a text, once its branches say so and have answered."""
         found = []
 
         def met():
             found[:] = self.ask(f"/changes?key={text}")["changes"]
-            return found and all(found[0]["fates"].get(name, {}).get("outcome") == end for name, end in fates.items())
+            told = found[0]["fates"] if found else {}
+            return found and all(
+                told.get(name, {}).get("outcome") == end and told[name]["deliveries"] for name, end in fates.items()
+            )
 
         self.until(met, lambda: str(found[:1]))
         return found[0]
+
+    def rest(self):
+        """Waits until nothing is under way: a fault that is caused then is met by what comes next."""
+        self.until(
+            lambda: (
+                not any(each["outstanding"] for shard in self.ask("/summary")["shards"] for each in shard["readers"])
+            )
+        )
 
     def until(self, met, told=lambda: ""):
         by = time.monotonic() + SECONDS

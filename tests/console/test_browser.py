@@ -326,3 +326,12 @@ def test_an_address_of_another_kind_of_console_opens_its_first_page(opened, stac
     page = opened("#/try", stack_link)
     page.get_by_role("heading", name="Stack this machine").wait_for()
     opened("#/stack").get_by_role("heading", name="Stream of shop").wait_for()
+
+
+def test_what_is_parked_is_forgotten_with_a_second_press(opened, shop):
+    shop.order(96, {"S": "a lot"}, "zoe")
+    shop.change("ORDER%2396", derive="Parked")
+    page = opened(key_route("CUSTOMER#zoe", "ORDER#96"))
+    page.get_by_text("Forget it instead").click()
+    page.get_by_role("button", name="Forget what is parked").click()
+    page.get_by_text("Nothing is parked.").wait_for()

@@ -148,3 +148,22 @@ def test_what_is_no_key_of_the_table_is_refused_in_a_sentence(shop):
 def test_branches_that_keep_no_state_are_not_reconciled(shop):
     asked_for = {"branch": "welcome", "table": "shop", "key": key("x", "y")}
     assert shop.refused("/reconcile", asked_for)[1].startswith("welcome does not reconcile items")
+
+
+def test_what_is_parked_and_was_seen_is_forgotten_and_nothing_else(shop):
+    shop.order(95, {"S": "a lot"}, "yan")
+    shop.change("ORDER%2395", derive="Parked")
+    keys = key("CUSTOMER#yan", "ORDER#95")
+    (first,) = shop.ask(asked("/key", keys))["parked"]
+    shop.order(95, {"S": "a lot more"}, "yan")
+    shop.until(lambda: len(shop.ask(asked("/key", keys))["parked"]) == 2)
+    given = {"key": json.dumps(keys), "seen": [[first["object"], first["when"]]]}
+    assert shop.ask("/forget", given)["said"] == "1 forgotten"
+    (left,) = shop.ask(asked("/key", keys))["parked"]
+    assert left["object"] != first["object"]
+    assert shop.ask("/forget", given)["said"] == "0 forgotten"
+    given["seen"] = [[left["object"], left["when"] - 1]]
+    assert shop.ask("/forget", given)["said"] == "0 forgotten"
+    assert shop.refused("/forget", {"key": json.dumps(keys)})[0] == 400
+    given["seen"] = [[left["object"], left["when"]]]
+    assert shop.ask("/forget", given)["said"] == "1 forgotten"

@@ -60,7 +60,9 @@ async function open(moved) {
     fill(root, h("h1", {}, PAGES[name].TITLE), fault(error));
   }
   fill(main, root);
-  if (moved) main.focus();
+  if (!moved) return;
+  main.focus({ preventScroll: true });
+  scrollTo(0, 0);
 }
 
 function told(found) {

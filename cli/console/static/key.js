@@ -126,7 +126,8 @@ function parkedOf(found, page) {
       each.detail ? h("p", { class: "quiet" }, each.detail) : null,
       h("p", { class: "quiet" }, "parked ", moment(each.when))));
   return h("section", { "aria-label": "Parked" }, h("h2", {}, "Parked"),
-    entries.length ? [h("ul", { class: "lanes" }, entries), page.acts ? h("p", {}, redriveOf(page)) : null]
+    entries.length ? [h("ul", { class: "lanes" }, entries), page.acts ? h("p", {}, redriveOf(page)) : null,
+      page.acts ? forgetOf(found, page) : null]
       : h("p", { class: "quiet" }, "Nothing is parked."));
 }
 
@@ -138,6 +139,17 @@ function redriveOf(page) {
     page.load().catch(() => {});
     return end;
   });
+}
+
+function forgetOf(found, page) {
+  const seen = found.parked.map((each) => [each.object, each.when]);
+  const forget = action("Forget what is parked", async () => {
+    const end = await post("/forget", { key: page.query.key, seen });
+    page.load().catch(() => {});
+    return end.said;
+  });
+  return h("details", {}, h("summary", {}, "Forget it instead"),
+    h("p", { class: "note" }, "No branch gets a change that is forgotten. Redrive it, unless you know that it is not needed."), forget);
 }
 
 /** Waits for the redrive that runs, and says what it did. */
