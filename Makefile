@@ -48,7 +48,7 @@ test-rest: $(VENV)/.developed ## All the tests that `make test` leaves out and t
 
 test-all: test test-rest test-node ## All of these three
 
-test-node: $(VENV)/.developed ## The tests that need Node 20 or newer, and npm: the reader's policies, decided by a simulator of IAM
+test-node: $(VENV)/.developed ## The tests that need Node 20 or newer, and npm: policies, decided by a simulator of IAM, and examples
 	$(TESTED) -n 0 -m node
 
 .build/browser/.installed: requirements/browser.txt

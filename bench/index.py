@@ -19,7 +19,6 @@ from tests.opensearch_node import Node, NoNode, node
 
 ROUNDS = 7
 NOTE_BYTES = 700
-FOLDER = Path(__file__).resolve().parents[1] / ".bench" / "npm"
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_ACCESS_KEY_ID": "test",
@@ -36,7 +35,7 @@ def rows() -> list[Row]:
         own = None if os.environ.get("OPENSEARCH_URL") else stack.enter_context(_node())
         url = own.url if own else os.environ["OPENSEARCH_URL"]
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
-        folder = installed(FOLDER)
+        folder = installed()
         return [
             row
             for at, workload in enumerate((UNIFORM, ZIPF))

@@ -6,7 +6,6 @@ Each has a process of its own, as in Lambda, which is told one event a line and 
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.lambda_sides import Handler, Runtime, as_in_lambda
+from local import node
+from local.errors import LocalError
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -140,17 +141,12 @@ def _powertools(url: str, reader: str) -> Handler:
 HANDLERS: dict[str, Callable[[str, str], Handler]] = {OURS: _ours, POWERTOOLS: _powertools}
 
 
-def installed(folder: Path) -> Path:
-    """The locked packages in this folder. Raises Missing where there is no npm."""
-    for tool in ("npm", "node"):
-        if not shutil.which(tool):
-            raise Missing(f"`{tool}` is not on the PATH: no comparison with {NPM}")
-    shutil.copytree(HERE / "npm", folder, dirs_exist_ok=True)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        raise Missing(f"npm ci: {done.stderr.strip()[-300:]}")
-    return folder
+def installed() -> Path:
+    """A folder with the locked packages. Raises Missing where there is no npm."""
+    try:
+        return node.installed(HERE / "npm", "bench")
+    except LocalError as error:
+        raise Missing(f"no comparison with {NPM}: {error}") from None
 
 
 def main(name: str, url: str, reader: str) -> None:

@@ -6,13 +6,14 @@ from typing import Annotated
 
 import typer
 
-from cli.erasure import Bucket, ClaimTable, Found, Item
+from cli.erasure import Bucket, ClaimTable, DeferredBucket, Found, Item
 from cli.item_key import is_key_of
 from cli.options import DryRun, StackEndpoint, StackRegion, bucket_name, checked_endpoint, key_of
 from cli.stack import Stack, clients
 from distributary.errors import ConfigError
+from distributary.trunk.deferred import Store
 
-_OUTPUTS = ("ParkingBucketName", "ClaimTableName")
+_OUTPUTS = ("ParkingBucketName", "ClaimTableName", "DeferredBucketName")
 
 
 def erase(
@@ -23,22 +24,30 @@ def erase(
         str | None, typer.Option(metavar="BUCKET", callback=bucket_name, help="The parking bucket.")
     ] = None,
     claim_table: Annotated[str | None, typer.Option(help="The table of claims, if welcome is deployed.")] = None,
+    deferred: Annotated[
+        str | None,
+        typer.Option(metavar="BUCKET", callback=bucket_name, help="The deferred bucket, if there is a trunk."),
+    ] = None,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
     dry_run: DryRun = False,
 ) -> int:
-    """Remove one item's parked changes, recorded conflicts and claims."""
+    """Remove one item's parked and deferred changes, recorded conflicts and claims."""
     item, client = Item(table.rpartition("/")[2], key_of(key)), clients(checked_endpoint(endpoint_url), region)
     if stack is not None:
         found = Stack.find(stack, client).outputs
-        parking, claim_table = parking or found.get(_OUTPUTS[0]), claim_table or found.get(_OUTPUTS[1])
-    if not parking and not claim_table:
-        raise ConfigError("give --stack, or --parking and --claim-table")
+        parking, claim_table, deferred = (
+            given or found.get(name) for given, name in zip((parking, claim_table, deferred), _OUTPUTS, strict=True)
+        )
+    if not parking and not claim_table and not deferred:
+        raise ConfigError("give --stack, or --parking, --claim-table and --deferred")
     known = is_key_of(client("dynamodb"), table, item.keys)
 
     def places() -> Iterator[Found]:
         if parking:
             yield from Bucket(client("s3"), parking).find(item)
+        if deferred:
+            yield from DeferredBucket(Store(client("s3"), deferred)).find(item)
         if claim_table:
             yield from ClaimTable(client("dynamodb"), claim_table, time.time()).find(item)
 

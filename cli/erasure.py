@@ -1,7 +1,7 @@
 """What a stack keeps of one item beside its tables: found by the item's key, and removed."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,9 +10,12 @@ from botocore.exceptions import ClientError
 from distributary.consumer import parking
 from distributary.errors import Rejected
 from distributary.readers import given_up
+from distributary.readers.parked import BRANCHES, RECONCILED, Parked, Place
 from distributary.replicate.multi_active import conflicts
 from distributary.stream.codec import Typed
 from distributary.stream.keys import escape, identity, item_digest, table_of
+from distributary.stream.kinesis import plain
+from distributary.trunk.deferred import Store, entry_again
 
 _OPEN = "attribute_exists(id) AND (#state <> :sending OR #lease < :now)"
 """A claim under which no invocation sends right now."""
@@ -40,16 +43,51 @@ class Item:
     def is_of(self, record: Any) -> bool:
         """Whether a stream record is about it; one that names no table is told by its key."""
         try:
+            record = plain(record)
             table, keys = table_of(record.get("eventSourceARN", "")), record["dynamodb"]["Keys"]
             return table in ("", self.table) and identity(keys) == identity(self.keys)
         except (AttributeError, LookupError, TypeError, ValueError, Rejected):
             return False
+
+    def is_changed_by(self, change: Parked) -> bool:
+        """Whether a deferred change is of it."""
+        return change.table == self.table and change.item == identity(self.keys)
 
     def has_claim(self, id: str) -> bool:
         """Whether a claim's id is of it. Claims of release 0.1 name no table: `rule|key` or `rule|key|position`."""
         _, *parts = id.split("|")
         key = identity(self.keys)
         return parts[:1] == [key] or parts[:2] == [escape(self.table), key]
+
+
+@dataclass(frozen=True, slots=True)
+class DeferredBucket:
+    """What the trunk deferred. A branch that is an item's state has to take its change, or it would keep what it has of
+    the item; the change goes then. Others never get theirs."""
+
+    store: Store
+
+    def find(self, item: Item) -> Iterator[Found]:
+        """A `Found` for each object that holds a change of the item."""
+        for branch in BRANCHES:
+            for place in self.store.places(branch):
+                changes = self.store.read(branch, place)
+                if any(map(item.is_changed_by, changes)):
+                    yield self._found(branch, place, changes, item)
+
+    def _found(self, branch: str, place: Place, changes: Sequence[Parked], item: Item) -> Found:
+        where = f"s3://{self.store.bucket}/{place.name}"
+        if branch in RECONCILED:
+            return Found(f"{where}: {branch} has yet to take it", lambda: False)
+        rest = [change for change in changes if not item.is_changed_by(change)]
+
+        def remove() -> bool:
+            if rest:
+                self.store.put(branch, [entry_again(branch, change) for change in rest])
+            self.store.remove(place)
+            return True
+
+        return Found(f"{where}: {len(changes) - len(rest)} of {len(changes)} changes", remove)
 
 
 @dataclass(frozen=True, slots=True)

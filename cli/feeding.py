@@ -1,6 +1,7 @@
 """Commands that give a deployed function what its source table holds."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -128,7 +129,7 @@ def backfill(
                 Giver(Feed(target.invoke, table=target.named(source.table.name)), source.table, tuple(only)),
                 Part(kept, source.table.name) if len(sources) > 1 else kept,
                 first_fill,
-                lambda n: told("items", n),
+                partial(told, "items"),
                 pace.take,
             )
             result.merge(steps.run(segments))

@@ -2,9 +2,10 @@
 
 import json as text
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -161,21 +162,21 @@ def redrive(
 
     derive, index and replicate read each item as it is now, and set it right. welcome and archive take the record
     itself: a message is sent under its claim, and not if its rule says that it is too old. What Lambda gave up of the
-    trunk is deferred to each of its branches, which get it within a minute.
+    trunk is deferred to each of its branches, which get it within a minute, whichever of them is redriven.
     """
     if on_aws:
         _check_on_aws(branch, key, since, even_if_old, run)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    chosen = Chosen(found, branch, cause, key, since)
+    chosen = Chosen(found, with_trunk(found, branch), cause, key, since)
     if dry_run:
         many = sum(1 for _ in chosen)
         print(f"{many} changes would be redriven")
         return 0
     if on_aws:
         task = Task(function=branch[0], parked=True, cause=cause, rate=rate / concurrency)
-        return _redriven_on_aws(found, task, run, concurrency, json)
+        return _redriven_on_aws(found, chosen, task, (run, concurrency), json)
     with progress({"changes": 0}, command="redrive") as told:
-        result = redriven(found, chosen, lambda n: told("changes", n), rate, even_if_old)
+        result = redriven(found, chosen, partial(told, "changes"), rate, even_if_old)
     if result.unclaimed:
         print(
             f"{result.unclaimed} of welcome were made longer ago than claims of rules that send again are kept "
@@ -186,10 +187,10 @@ def redrive(
 
 
 def redriven(
-    stack: Stack, chosen: Chosen, told: Callable[[int], None], rate: float, even_if_old: bool = False
+    stack: Stack, chosen: Chosen, told: Callable[[int, str], None], rate: float, even_if_old: bool = False
 ) -> Result:
-    """Gives the changes to their functions again, so many a second; `told` gets how many were dealt with. Raises as
-    `Redrive.run`."""
+    """Gives the changes to their functions again, so many a second; `told` gets how many were dealt with, and why some
+    are left. Raises as `Redrive.run`."""
     steps = Redrive(
         chosen.bucket,
         lambda name, table: _feed(stack.function(name), table),
@@ -203,6 +204,12 @@ def redriven(
     result = steps.run(_apart(chosen, of_trunk))
     deferred_again(stack, chosen.bucket, list(of_trunk), result)
     return result
+
+
+def with_trunk(stack: Stack, branches: list[str]) -> list[str]:
+    """And the trunk, if it carries one of them: what Lambda gave up of it is theirs, too."""
+    carried = stack.trunk.carries if stack.trunk is not None else ()
+    return list(dict.fromkeys([*branches, TRUNK])) if set(branches) & set(carried) else branches
 
 
 def _apart(chosen: Iterable[Parked], of_trunk: dict[Place, None]) -> Iterator[Parked]:
@@ -229,12 +236,17 @@ def _check_on_aws(branches: list[str], key: str | None, since: float | None, eve
             raise UsageFault(f"{option}: leave it out, or --on-aws; a run on AWS redrives what is parked by --cause")
 
 
-def _redriven_on_aws(stack: Stack, task: Task, run: str, at_once: int, json: str | None) -> int:
+def _redriven_on_aws(stack: Stack, chosen: Chosen, task: Task, run: tuple[str, int], json: str | None) -> int:
+    """`run`: its name, and how many parts at once. What Lambda gave up of the trunk is deferred before: a run on AWS
+    reads what is the branch's own alone."""
+    result, (name, at_once) = Result(), run
     with progress({"parts": 0}, command="redrive") as told:
         machine = machine_of(stack, lambda n: told("parts", n))
-        found = machine.run(name_of(task, run), task, {"concurrency": at_once, "tolerated": 0})
-    left = Counter({(task.function, end.cause): many for end, many in found.ends.items() if not end.done})
-    result = Result(found.items - found.left, left)
+        of_trunk = dict.fromkeys(change.place for change in chosen if change.branch == TRUNK)
+        deferred_again(stack, chosen.bucket, list(of_trunk), result)
+        found = machine.run(name_of(task, name), task, {"concurrency": at_once, "tolerated": 0})
+    result.done += found.items - found.left
+    result.left.update({(task.function, end.cause): many for end, many in found.ends.items() if not end.done})
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 

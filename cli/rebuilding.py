@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,7 +38,7 @@ from distributary.feed.give import Giver
 from distributary.feed.invoke import Feed
 from distributary.feed.sources import Scan
 from distributary.feed.task import Task
-from distributary.verify.progress import Progress, progress
+from distributary.verify.progress import Progress, ProgressWithCause, progress
 from distributary.verify.report import printable
 
 REBUILT = ("derive", "index")
@@ -229,14 +230,14 @@ class _Run:
         found = self.told["declared"].get(view, {})
         return {str(found.get("of.table", "")), *([str(found.get("right.table", ""))] if "right" in found else [])}
 
-    def _fill(self, source: Scan, state: State, into: Result, report_progress: Progress) -> None:
+    def _fill(self, source: Scan, state: State, into: Result, report_progress: ProgressWithCause) -> None:
         """Every item of a table set right."""
         name, table = "items", self.target.named(source.table.name)
         filling = Backfill(
             source,
             Giver(Feed(self.target.invoke, table=table), source.table, self._of(source.table.name)),
             Part(state, f"{name}/{table}" if table else name),
-            told=lambda n: report_progress("items", n),
+            told=partial(report_progress, "items"),
             wait=Pace(self.rate).take,
         )
         into.merge(filling.run(self.segments))

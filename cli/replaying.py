@@ -1,6 +1,7 @@
 """The command that gives an event branch what the archive holds."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -76,7 +77,7 @@ def replay(
         many = sum(1 for name in objects for _ in steps.changes(name))
         return reported({"records": many}, [f"{many:,} records of {len(objects):,} objects would be replayed"], json, 0)
     with progress({"objects": len(objects)}, command="replay") as told:
-        result = replace(steps, told=lambda n: told("objects", n)).run()
+        result = replace(steps, told=partial(told, "objects")).run()
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 

@@ -99,6 +99,12 @@ def attach(
     trunk: Annotated[
         bool, typer.Option("--trunk", help="One function reads the stream for all of them, as with TrunkSourceArn.")
     ] = False,
+    kinesis: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Read the Kinesis data stream of this name, which the table writes its changes into."
+        ),
+    ] = "",
     parameter: Parameters = [],
     declared: Declared = [],
     stack_name: Annotated[
@@ -128,7 +134,7 @@ def attach(
     found = here(context, declared)
     projects.check(found, functions)
     source = Aws.of_user(endpoint, region)
-    (described, spec), *more = _tables(source, table)
+    (described, spec), *more = _tables(source, table, kinesis)
     also = tuple(each for each, _ in more)
     lock = threading.Lock()
     check = partial(faults_of, lock, found, (described, *also))
@@ -186,11 +192,11 @@ def _checked_name(stack: str) -> str:
     return stack
 
 
-def _tables(source: "Aws", given: str) -> list[tuple["Table", "TableSpec"]]:
+def _tables(source: "Aws", given: str, kinesis: str) -> list[tuple["Table", "TableSpec"]]:
     """Those that are named, each once. Raises LocalError as `source_table` does."""
     from local.attach import source_table
 
-    return [source_table(source, name) for name in table_names(given)]
+    return [source_table(source, name, kinesis) for name in table_names(given)]
 
 
 def faults_of(lock: threading.Lock, found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:

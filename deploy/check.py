@@ -22,7 +22,7 @@ from local.errors import LocalError
 
 ROOT = Path(__file__).parents[1]
 SAM = Path(sys.executable).with_name("sam")
-STACK, RESTRICTED = "distributary-check", "distributary-restricted"
+STACK, RESTRICTED, ON_KINESIS = "distributary-check", "distributary-restricted", "distributary-kinesis"
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 GENERATION = 3
 READERS = 2
@@ -69,6 +69,12 @@ def source(aws: Aws) -> str:
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
     )
     return str(table["TableDescription"]["LatestStreamArn"])
+
+
+def data_stream(aws: Aws, stream: str) -> str:
+    """Makes a Kinesis data stream beside a table's stream, and gives how it is written as a function's source."""
+    aws.client("kinesis").create_stream(StreamName="changes", ShardCount=1)
+    return f"{stream.partition('/stream/')[0]}/stream/kinesis/changes"
 
 
 def parameters(stream: str, search: str, *branches: str) -> dict[str, Any]:
@@ -222,6 +228,10 @@ def check(aws: Aws, built: Path, search: str) -> None:
         given["VpcFunctions"] = where
         timed(f"sam deploy, VPC and keys, {where}", functools.partial(deploy, there, built, given, RESTRICTED))
         timed("the stack is as template.yaml says", functools.partial(compare, aws, given, RESTRICTED))
+    kinesis = {"TrunkSourceArn": "", "KinesisReading": "shared"}
+    given = {**parameters(data_stream(aws, stream), search, *BRANCHES), **kinesis}
+    timed("sam deploy, a Kinesis data stream", functools.partial(deploy, there, built, given, ON_KINESIS))
+    timed("the stack is as template.yaml says", functools.partial(compare, aws, given, ON_KINESIS))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
 

@@ -83,12 +83,14 @@ class Deployed:
             yield f"{name}Function: has {len(actual.get('Layers', []))} layers, not 1"
 
     def _mapping(self, name: str) -> Iterator[str]:
-        wanted = resolved(self.template.mapping(name), self.parameters)
-        source, enabled, _ = (wanted.pop(each) for each in ("Stream", "Enabled", "MetricsConfig"))
+        mapping = self.template.mapping(name)
+        source, filters = (self._evaluated(mapping.pop(each)) for each in ("Stream", "FilterCriteria"))
+        wanted = resolved(mapping, self.parameters)
+        enabled, _ = (wanted.pop(each) for each in ("Enabled", "MetricsConfig"))
         wanted |= {
             "EventSourceArn": source,
             **({"State": "Enabled"} if self._evaluated(enabled) else {}),
-            "FilterCriteria": self._evaluated(self.template.mapping(name)["FilterCriteria"]),
+            "FilterCriteria": filters,
             "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{self.ids['ParkingBucket']}"}},
         }
         lambda_ = self.aws.client("lambda")

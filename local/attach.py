@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from distributary.feed.snapshot import Table
+from distributary.stream.kinesis import data_stream_of
 from local.attach_report import (
     MadeReport,
     Watch,
@@ -221,18 +223,38 @@ def _folders(order: Order, project: Project) -> dict[str, list[Path]]:
     }
 
 
-def source_table(source: Aws, name: str) -> tuple[Table, TableSpec]:
-    """A table with its stream, and its key. Raises LocalError with the command that enables a stream, if the table has
-    no stream with both images."""
+def source_table(source: Aws, name: str, kinesis: str = "") -> tuple[Table, TableSpec]:
+    """A table with its stream, or with the Kinesis data stream of this name, and its key. Raises LocalError with the
+    command that enables it, if the table has no stream with both images, or does not write into the data stream."""
     with said_in_one_line(f"the table {name}"):
-        found = source.client("dynamodb", attempts=3).describe_table(TableName=name)["Table"]
+        client = source.client("dynamodb", attempts=3)
+        found = client.describe_table(TableName=name)["Table"]
+        named = client.describe_kinesis_streaming_destination(TableName=name) if kinesis else {}
     stream = found.get("StreamSpecification") or {}
-    if not stream.get("StreamEnabled") or stream.get("StreamViewType") != "NEW_AND_OLD_IMAGES":
+    if kinesis:
+        arn = f"{found['TableArn']}/stream/kinesis/{kinesis}"
+        _check_destination(source, name, arn, named["KinesisDataStreamDestinations"])
+    elif stream.get("StreamEnabled") and stream.get("StreamViewType") == "NEW_AND_OLD_IMAGES":
+        arn = found["LatestStreamArn"]
+    else:
         raise LocalError(_how_to_enable(source, name, bool(stream.get("StreamEnabled"))))
     keys = sorted(found["KeySchema"], key=lambda each: each["KeyType"])
     names = tuple(each["AttributeName"] for each in keys)
     attributes = tuple(each for each in found["AttributeDefinitions"] if each["AttributeName"] in names)
-    return Table(name, names, found["LatestStreamArn"], source.region), TableSpec(name, tuple(keys), attributes)
+    return Table(name, names, arn, source.region), TableSpec(name, tuple(keys), attributes)
+
+
+def _check_destination(source: Aws, name: str, arn: str, destinations: Sequence[Mapping[str, Any]]) -> None:
+    data_stream = data_stream_of(arn)
+    if not any(
+        each["StreamArn"] == data_stream and each["DestinationStatus"] in ("ACTIVE", "UPDATING")
+        for each in destinations
+    ):
+        place = f" --endpoint-url {source.endpoint}" if source.endpoint else ""
+        raise LocalError(
+            f"{name} does not write into {data_stream}: aws dynamodb enable-kinesis-streaming-destination --region "
+            f"{source.region}{place} --table-name {name} --stream-arn {data_stream}"
+        )
 
 
 def _how_to_enable(source: Aws, name: str, has_other: bool) -> str:

@@ -92,16 +92,16 @@ def _declared(made: Path, declared: Path, below: str) -> Path:
     """A built function with these files over its own, in a folder beside it that is named by what they hold."""
     if not declared.is_dir():
         raise LocalError(f"there is no folder {declared}: correct --declared")
-    files, own = _files(declared), made / below
+    files, own = files_below(declared), made / below
     if not any((own / file.relative_to(declared)).exists() for file in files):
-        named = ", ".join(file.name for file in _files(own))
+        named = ", ".join(file.name for file in files_below(own))
         raise LocalError(f"{declared} has no file that takes the place of one of {made.name}'s: these are {named}")
-    digest = _digest(files, declared)
+    digest = digest_of(files, declared)
 
     def command(artifacts: Path) -> list[str]:
         return ["sh", "-ec", _OVER, str(made), str(declared.resolve()), str(artifacts), str(artifacts / below)]
 
-    return _fresh(made.with_name(f"{made.name}-{digest[:12]}"), _digest(_files(made), made) + digest, command)
+    return fresh(made.with_name(f"{made.name}-{digest[:12]}"), digest_of(files_below(made), made) + digest, command)
 
 
 def _made(source: Source, target: Path) -> Path:
@@ -110,7 +110,7 @@ def _made(source: Source, target: Path) -> Path:
         variables = [f"ARTIFACTS_DIR={artifacts}", f"PYTHON={sys.executable}", "PLATFORM="]
         return ["make", "--silent", "-C", folder, f"build-{source.logical_id}", *variables]
 
-    return _fresh(target, _digest(_files(source.folder), source.folder), command)
+    return fresh(target, digest_of(files_below(source.folder), source.folder), command)
 
 
 def _runtime(target: Path) -> Path:
@@ -119,10 +119,10 @@ def _runtime(target: Path) -> Path:
         place = ["--only-binary=:all:", "--target", str(artifacts), "--requirement", str(_RUNTIME_LOCK)]
         return [sys.executable, "-m", "pip", "install", *quiet, *place]
 
-    return _fresh(target, _digest([_RUNTIME_LOCK], _RUNTIME_LOCK.parent), command)
+    return fresh(target, digest_of([_RUNTIME_LOCK], _RUNTIME_LOCK.parent), command)
 
 
-def _fresh(target: Path, stamp: str, command: Callable[[Path], Sequence[str]]) -> Path:
+def fresh(target: Path, stamp: str, command: Callable[[Path], Sequence[str]]) -> Path:
     """The target, made anew beside itself and moved into place unless its stamp says that nothing changed."""
     stamp_file = _stamp(target)
     if target.is_dir() and stamp_file.exists() and stamp_file.read_text() == stamp:
@@ -152,12 +152,14 @@ def _run(command: Sequence[str]) -> None:
         raise LocalError(f"the build failed: {cause} (to see all of it: {' '.join(command)})")
 
 
-def _files(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
+    """All files in a folder, but for what Python compiled."""
     found = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return sorted(found)
 
 
-def _digest(files: Iterable[Path], folder: Path) -> str:
+def digest_of(files: Iterable[Path], folder: Path) -> str:
+    """Of these files of a folder, their contents, and this Python."""
     digest = hashlib.sha256(f"{sys.executable} {sys.version}".encode())
     for file in files:
         digest.update(f"\0{file.relative_to(folder)}\0".encode())

@@ -1,9 +1,10 @@
-"""ministack, run as it is but for five faults of its DynamoDB.
+"""ministack, run as it is but for six faults of its DynamoDB.
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
 would overwrite any content. It finds an item by a number in its key only in one spelling of that number. It knows
 no table by its ARN. Its TTL deletes without a stream record. And it counts the items of a table anew at each write, so
-that a write takes the longer the more there are. Its distributed maps are those of `map_runs.py`. With
+that a write takes the longer the more there are. What it writes into a Kinesis data stream is not what AWS
+writes. Its distributed maps are those of `map_runs.py`. With
 OUTBOX in its environment, it writes each mail that it takes into that folder.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 from ministack import app
 from ministack.services import dynamodb, ses, ses_v2
 
-from local import expiry, map_runs, outbox
+from local import expiry, map_runs, outbox, streaming_destination
 
 _comparable = dynamodb._ddb_comparable
 _key_value = dynamodb._extract_key_val
@@ -87,6 +88,7 @@ if __name__ == "__main__":
     count_when_asked()
     expiry.install()
     map_runs.install()
+    streaming_destination.install()
     if folder := os.environ.get("OUTBOX"):
         for service in (ses, ses_v2):
             outbox.install(service, ses._sent_emails, Path(folder))

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from distributary.feed.snapshot import Table
+from distributary.stream.kinesis import data_stream_of
 from local import storage
 from local.aws import Aws, said_in_one_line
 from local.backfill import Target, backfill
 from local.build import TRUNK, Built, build
 from local.emulators import Endpoints, Ports, embedded
 from local.errors import LocalError
+from local.esm.data_stream import DataStream
 from local.esm.lane import Backoff
 from local.esm.mapping import EventSourceMapping, Hooks, Stream
 from local.esm.settings import MappingSettings
@@ -173,7 +175,8 @@ class Stack:
     ) -> dict[str, EventSourceMapping]:
         """Starts the functions' event source mappings on a stream at `source` (default: where the storage is)."""
         place = source or self.aws
-        stream = Stream(stream_arn, place.region, place.client("dynamodbstreams"))
+        client = DataStream(place.client("kinesis")) if data_stream_of(stream_arn) else place.client("dynamodbstreams")
+        stream = Stream(stream_arn, place.region, client)
         attached = {}
         for name in names:
             function = self.function(name, stream_arn)

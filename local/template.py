@@ -97,16 +97,15 @@ class Template:
         """The parameter that names the function's stream. Raises LocalError if there is none."""
         _, declared = self._function(name)
         for event in (declared["Properties"].get("Events") or {}).values():
-            stream = event["Properties"].get("Stream")
-            if isinstance(stream, dict) and "Ref" in stream:
-                return str(stream["Ref"])
+            if parameter := _named(event["Properties"].get("Stream")):
+                return parameter
         raise LocalError(f"{name} has no event source whose Stream is a parameter: correct template.yaml")
 
     def source_parameters(self, name: str) -> tuple[str, ...]:
         """The parameters that name the function's streams, its first one first. Raises LocalError if there is none."""
         alias = {"Ref": f"{self._function(name)[0]}.Alias"}
         mappings = [each["Properties"] for each in self._of_type("AWS::Lambda::EventSourceMapping").values()]
-        more = [str(each["EventSourceArn"]["Ref"]) for each in mappings if each["FunctionName"] == alias]
+        more = [_named(each["EventSourceArn"]) for each in mappings if each["FunctionName"] == alias]
         return self.source_parameter(name), *more
 
     def function(self, name: str, parameters: Mapping[str, str], region: str) -> FunctionSpec:
@@ -171,6 +170,14 @@ class Template:
     def _merged(self, declared: Tree) -> Tree:
         shared = (self._tree.get("Globals") or {}).get("Function") or {}
         return _merge(shared, declared["Properties"])
+
+
+def _named(stream: Any) -> str:
+    """The parameter that holds a mapping's stream, also where it may name a Kinesis data stream instead; empty for
+    anything else."""
+    if isinstance(stream, dict) and "Fn::If" in stream:
+        stream = stream["Fn::If"][-1]
+    return str(stream["Ref"]) if isinstance(stream, dict) and "Ref" in stream else ""
 
 
 def samconfig_parameters(path: Path, environment: str = "local") -> dict[str, str]:

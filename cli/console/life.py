@@ -13,11 +13,10 @@ from distributary.consumer.deadline import FOREVER
 from distributary.dynamodb.requests import batch_get
 from distributary.feed.snapshot import Table
 from distributary.readers.parked import Bucket
-from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, item_digest, table_arn, table_of
-from distributary.welcome.branch import claim_ids
+from distributary.welcome.branch import claim_ids, occasion
 from local import outbox
 
 Keys = Mapping[str, Typed]
@@ -61,7 +60,7 @@ def _messages(
     for change in _asked(attached, table, keys, changes):
         for rule in attached.declared("welcome"):
             if rule.of.reads(change.source):
-                own, others = claim_ids(rule, change, str(versions.position_of(change.version)))
+                own, others = claim_ids(rule, change, occasion(change))
                 ids |= dict.fromkeys((*own, *others), rule.name)
     claims = attached.environment("welcome")["CLAIM_TABLE"]
     wanted = [{"id": {"S": id}} for id in ids]

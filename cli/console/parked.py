@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.console.downstream import Downstream
-from cli.parking import Chosen, deleted, redriven
+from cli.parking import Chosen, deleted, redriven, with_trunk
 from distributary.feed.invoke import Feed
 from distributary.readers.parked import RECONCILED, Parked
 
@@ -75,8 +75,9 @@ class Redrives:
     def start(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Redrives what is parked for a `branch` with a `cause`, or of a `key` (DynamoDB JSON). Raises ValueError if
         one runs, UsageFault and ConfigError."""
+        deployed = self.attached.deployed
         branches = [str(asked["branch"])] if asked.get("branch") else list(self.attached.functions)
-        chosen = Chosen(self.attached.deployed, branches, str(asked.get("cause", "")), asked.get("key"), None)
+        chosen = Chosen(deployed, with_trunk(deployed, branches), str(asked.get("cause", "")), asked.get("key"), None)
         with self._lock:
             if self._state["running"]:
                 raise ValueError("a redrive is running: wait until it has ended")
@@ -92,7 +93,7 @@ class Redrives:
         except Exception as error:  # noqa: BLE001  the page shows it
             self._end({"error": " ".join(f"{error}".split())})
 
-    def _told(self, many: int) -> None:
+    def _told(self, many: int, cause: str = "") -> None:  # noqa: ARG002  what is left says why at the end
         with self._lock:
             self._state["dealt"] += many
 

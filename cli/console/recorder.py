@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cli.console.history import History
+from distributary.stream import kinesis
 from local.esm.records import Record
 from local.esm.watching import Delivered
 
@@ -46,9 +47,11 @@ class MappingWatcher:
     def read(self, shard: str, records: Sequence[Record], filtered: Sequence[Mapping[str, Any]]) -> None:
         """See `Watcher`."""
         for record in records:
-            self._history.read(self._function, shard, record.event, record.encoded, False)
+            event = _plain(record.event)
+            encoded = record.encoded if event is record.event else None
+            self._history.read(self._function, shard, event, encoded, False)
         for event in filtered:
-            self._history.read(self._function, shard, event, None, True)
+            self._history.read(self._function, shard, _plain(event), None, True)
 
     def delivered(self, delivered: Delivered) -> None:
         """See `Watcher`."""
@@ -66,4 +69,10 @@ class MappingWatcher:
 
 
 def _events(records: Sequence[Record]) -> list[str]:
-    return [str(record.event.get("eventID", "")) for record in records]
+    return [str(_plain(record.event).get("eventID", "")) for record in records]
+
+
+def _plain(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As a table's own stream has it: functions' logs name a change of a data stream by the id that it has there."""
+    found: Mapping[str, Any] = kinesis.plain(event) if "kinesis" in event else event
+    return found

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from distributary.errors import ConfigError
 from distributary.feed.give import Giver
-from distributary.feed.invoke import Ended
+from distributary.feed.invoke import Ended, cause_of
 from distributary.feed.sources import Scan
 
 
@@ -165,14 +165,14 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """`first_fill` gives whole items, which an empty branch takes as they are; otherwise keys are reconciled. `wait`
-    keeps to a rate."""
+    """`first_fill` gives whole items, which an empty branch takes as they are; otherwise keys are reconciled. `told`
+    is called with how many items were given, and why one of them is not done. `wait` keeps to a rate."""
 
     source: Scan
     giver: Giver
     state: Reached
     first_fill: bool = False
-    told: Callable[[int], None] = lambda _: None
+    told: Callable[[int, str], None] = lambda *_: None
     wait: Callable[[int], None] = lambda _: None
 
     def run(self, segments: int) -> Result:
@@ -200,7 +200,7 @@ class Backfill:
                 return
             left = [entry["key"] for entry, end in zip(items, ends, strict=True) if not end.done]
             self.state.reached(segment, after, left)
-            self.told(len(items))
+            self.told(len(items), cause_of(ends))
 
     def _again(self, segment: int, result: Result) -> bool:
         """What earlier runs passed over; whether none of it failed. A first fill passes over nothing."""

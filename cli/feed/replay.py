@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.feed.backfill import State
-from distributary.feed.invoke import Ended, Feed, packed
+from distributary.feed.invoke import Ended, Feed, cause_of, packed
 from distributary.readers.archive import Archive, ArchivedChange
 from distributary.stream.keys import identity
 
@@ -55,7 +55,7 @@ class Replay:
     feed: Feed
     state: State
     even_if_old: bool = False
-    told: Callable[[int], None] = lambda _: None
+    told: Callable[[int, str], None] = lambda *_: None
     wait: Callable[[int], None] = lambda _: None
 
     def objects(self) -> list[str]:
@@ -77,12 +77,11 @@ class Replay:
         result = Result()
         for name in self.objects():
             done, left = self.state.begun(name)[1], self.state.left(name)
-            if not done or left:
-                self._object(name, left if done else None, result)
-            self.told(1)
+            ends = self._object(name, left if done else None, result) if not done or left else []
+            self.told(1, cause_of(ends))
         return result
 
-    def _object(self, name: str, only: list[str] | None, result: Result) -> None:
+    def _object(self, name: str, only: list[str] | None, result: Result) -> list[Ended]:
         ends: list[Ended] = []
         changes = [change for change in self.changes(name) if only is None or _id(change) in only]
         for records in packed([change.record() for change in changes]):
@@ -92,6 +91,7 @@ class Replay:
         if not any(end.status == "Failed" for end in ends):
             self.state.reached(name, None)
             self.state.settled(name, [_id(each) for each, end in zip(changes, ends, strict=True) if not end.done])
+        return ends
 
 
 def _id(change: ArchivedChange) -> str:

@@ -18,6 +18,7 @@ from distributary.consumer.outcome import Status
 from distributary.consumer.streams import UNLISTED
 from distributary.replicate.verify.drift import table_here
 from distributary.stream.keys import table_of
+from distributary.stream.kinesis import data_stream_of
 from distributary.trunk.breaker import State
 
 RECENT = timedelta(minutes=15)
@@ -220,6 +221,9 @@ def outcomes(look: Look, check: str, function: Function) -> Iterator[Row]:
 def streams(look: Look, check: str, function: Function) -> Iterator[Row]:
     """Whether the tables still have the streams that a function lists, and under which generation."""
     for table, stream in function.sources.items():
+        if data_stream_of(stream):
+            yield _data_stream(look, check, function, table, stream)
+            continue
         described = look.stack.clients("dynamodb").describe_table(
             TableName=table_here(_table_arn(stream), function.arn)
         )
@@ -239,6 +243,19 @@ def streams(look: Look, check: str, function: Function) -> Iterator[Row]:
     earlier = [stream for stream in function.streams if stream not in function.sources.values()]
     if earlier:
         yield well(check, f"{len(earlier)} earlier streams are listed", earlier=earlier)
+
+
+def _data_stream(look: Look, check: str, function: Function, table: str, source: str) -> Row:
+    """Whether the table writes into the data stream that a function lists."""
+    client, data_stream = look.stack.clients("dynamodb"), data_stream_of(source)
+    asked = client.describe_kinesis_streaming_destination(TableName=table_here(_table_arn(source), function.arn))
+    states = {each["StreamArn"]: each["DestinationStatus"] for each in asked["KinesisDataStreamDestinations"]}
+    state, generation = states.get(data_stream, "off"), function.streams.get(source)
+    said = f"{table}: generation {generation}, Kinesis {data_stream.rpartition('/')[2]}"
+    values = {"table": table, "stream": source, "generation": generation, "destination": state}
+    if state in ("ACTIVE", "UPDATING"):
+        return well(check, said, **values)
+    return attention(check, f"{said}; the table writes nothing into it: {state}", "see docs/kinesis.md", **values)
 
 
 def _table_arn(stream: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from distributary.errors import Rejected
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, item_digest, table_of
+from distributary.stream.kinesis import plain
 from distributary.verify.report import printable
 
 
@@ -59,6 +60,7 @@ class Sought:
         """Whether a record as a stream delivers it is sought; it is then kept."""
         if not isinstance(record, Mapping):
             return False
+        record = plain(record)
         event = str(record.get("eventID", ""))
         if self.event == event or self._is_of_item(record):
             self.records.setdefault(event, record)

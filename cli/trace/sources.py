@@ -19,11 +19,10 @@ from distributary.readers.archive import Archive
 from distributary.readers.archive_layout import SECOND
 from distributary.readers.parked import Bucket, Parked
 from distributary.replicate.multi_active import conflicts as conflicting
-from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.keys import bounded, escape, table_of
 from distributary.stream.records import decode
-from distributary.welcome.branch import claim_ids
+from distributary.welcome.branch import claim_ids, occasion
 
 LOGGED = 20
 """Events of an item that are looked for in the logs: a pattern of CloudWatch's has at most 1,024 characters."""
@@ -120,7 +119,7 @@ def _claims(rules: Any, sought: Sought) -> Iterator[tuple[str, tuple[str, str]]]
     for event, record in sought.records.items():
         (change,) = decode({"Records": [record]}, 0)
         if isinstance(change, Change):
-            position = str(versions.position_of(change.version))
+            position = occasion(change)
             for rule in rules:
                 if rule.of.reads(change.source):
                     for id in (each for ids in claim_ids(rule, change, position) for each in ids):

@@ -9,7 +9,7 @@ from local.examples import Example, Tier
 HERE = Path(__file__).parent
 
 EXAMPLE = Example(
-    table=TABLE,
+    tables=(TABLE,),
     tiers=(
         Tier("chat", {"derive": HERE / "derive", "index": HERE / "index", "welcome": HERE / "welcome"}),
         Tier("chat-greeting", {"welcome": HERE / "greeting"}, over="chat"),

@@ -1,16 +1,15 @@
 """What should be downstream, by plain Python over the table's items and the callers' journal, without declarations."""
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any
 
 from examples.chat_sessions.workload import Journal
 from local.downstream import Downstream, Rows, message
+from local.examples import Tables
 
 
-def expected(items: Sequence[dict[str, Any]], journal: Journal) -> Downstream:
-    """`items`: of the source table, in DynamoDB JSON."""
-    records = [{name: value["S"] for name, value in item.items()} for item in items]
+def expected(tables: Tables, journal: Journal) -> Downstream:
+    """See `Example`."""
+    records = [{name: value["S"] for name, value in item.items()} for item in tables["chat_session"]]
     return Downstream(_rows(records), _documents(records), _messages(records, journal))
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from examples.chat_sessions.writer import ChatError, ChatSessions
+from local.aws import Aws
 
 CALLERS = 4
 USERS = tuple(f"user-{n}" for n in range(8))
@@ -39,9 +39,9 @@ class Clock:
             return BEGIN + self._looks * timedelta(minutes=17)
 
 
-def run(client: Any, calls: int, seed: int = 1) -> Journal:
+def run(aws: Aws, calls: int, seed: int = 1) -> Journal:
     """Makes so many calls, by several callers who share users and characters."""
-    chats, journal = ChatSessions(client, Clock()), Journal()
+    chats, journal = ChatSessions(aws.client("dynamodb"), Clock()), Journal()
     with ThreadPoolExecutor(CALLERS) as pool:
         work = [pool.submit(_caller, chats, journal, calls // CALLERS, f"{seed}/{n}") for n in range(CALLERS)]
         for each in work:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from distributary.stream.kinesis import data_stream_of
 from local.errors import LocalError
 from local.esm.records import Record, event_of
 
@@ -44,6 +45,7 @@ def invocation_record(discard: Discard, place: Place, now: datetime.datetime) ->
     if discard.function_error:
         response["functionError"] = discard.function_error
     first, last = discard.records[0], discard.records[-1]
+    data_stream = data_stream_of(place.stream_arn)
     return {
         "requestContext": {
             "requestId": discard.request_id,
@@ -54,14 +56,14 @@ def invocation_record(discard: Discard, place: Place, now: datetime.datetime) ->
         **({"responseContext": response} if discard.invocations else {}),
         "version": "1.0",
         "timestamp": _stamp(now, "milliseconds"),
-        "DDBStreamBatchInfo": {
+        "KinesisBatchInfo" if data_stream else "DDBStreamBatchInfo": {
             "shardId": place.shard_id,
             "startSequenceNumber": first.identifier,
             "endSequenceNumber": last.identifier,
             "approximateArrivalOfFirstRecord": _arrival(first),
             "approximateArrivalOfLastRecord": _arrival(last),
             "batchSize": len(discard.records),
-            "streamArn": place.stream_arn,
+            "streamArn": data_stream or place.stream_arn,
         },
     }
 

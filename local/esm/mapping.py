@@ -25,7 +25,8 @@ _DISCOVERY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A DynamoDB stream, and a client of `dynamodbstreams` that reads it."""
+    """A DynamoDB stream, and a client of `dynamodbstreams` that reads it; or a Kinesis data stream as a function's
+    source, and a `DataStream`."""
 
     arn: str
     region: str

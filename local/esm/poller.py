@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.esm import filters
+from local.esm import data_stream, filters
 from local.esm.destination import Place
 from local.esm.lane import Delivery, PartitionWorker
 from local.esm.progress import Progress, Ticket
@@ -131,16 +131,21 @@ class ShardPoller:
         self._missing = False
         return records
 
+    def _event(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        if "Data" in record:
+            place = self.place
+            return data_stream.lambda_record(record, place.stream_arn, self._polling.region, place.shard_id)
+        return lambda_record(record, self.place.stream_arn, self._polling.region)
+
     def _dispatch(self, records: list[dict[str, Any]]) -> None:
-        events = [lambda_record(each, self.place.stream_arn, self._polling.region) for each in records]
+        events = [self._event(each) for each in records]
         if self._polling.transform:
             events = self._polling.transform(events)
         parts: list[list[tuple[Record, Ticket]]] = [[] for _ in self.workers]
         filtered, left_out = [], []
         for event in events:
-            created = float(event["dynamodb"].get("ApproximateCreationDateTime") or 0)
-            ticket = self.progress.read(_sequence(event), created)
-            if not filters.passes(event, self._delivery.settings.patterns):
+            ticket = self.progress.read(_sequence(event), _created(event))
+            if not filters.passes(data_stream.filterable(event), self._delivery.settings.patterns):
                 filtered.append(ticket)
                 left_out.append(event)
                 continue
@@ -156,4 +161,11 @@ class ShardPoller:
 
 
 def _sequence(event: Mapping[str, Any]) -> str:
-    return str(event["dynamodb"]["SequenceNumber"])
+    return str(event["kinesis"]["sequenceNumber"] if "kinesis" in event else event["dynamodb"]["SequenceNumber"])
+
+
+def _created(event: Mapping[str, Any]) -> float:
+    """In epoch seconds, 0 if it is not known."""
+    if "kinesis" in event:
+        return float(event["kinesis"]["approximateArrivalTimestamp"])
+    return float(event["dynamodb"].get("ApproximateCreationDateTime") or 0)

@@ -28,15 +28,27 @@ class Record:
     @classmethod
     def of(cls, event: Mapping[str, Any]) -> "Record":
         """From a record in Lambda's form, which may be malformed on purpose."""
+        if "kinesis" in event:
+            return cls._of_kinesis(event, event["kinesis"])
         body = event.get("dynamodb") or {}
         snapshot = "distributary" in event
         return cls(
             event=event,
-            encoded=json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode(),
+            encoded=_encoded(event),
             identifier=str(event.get("eventID") if snapshot else body.get("SequenceNumber", "")),
             item=json.dumps(body.get("Keys"), sort_keys=True),
             created=float(body.get("ApproximateCreationDateTime") or 0),
         )
+
+    @classmethod
+    def _of_kinesis(cls, event: Mapping[str, Any], carried: Mapping[str, Any]) -> "Record":
+        """Lambda keeps those of one partition key together, and takes the time of arrival for a record's age."""
+        created = float(carried["approximateArrivalTimestamp"])
+        return cls(event, _encoded(event), carried["sequenceNumber"], carried["partitionKey"], created)
+
+
+def _encoded(event: Mapping[str, Any]) -> bytes:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def lambda_record(record: Mapping[str, Any], stream_arn: str, region: str) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from local.esm.data_stream import sequence_of
+
 _PAGE = 1000
 _PERMANENT = {
     "AccessDeniedException",
@@ -97,7 +99,7 @@ class ShardReader:
         self.ended = self._iterator is None
         records: list[dict[str, Any]] = page["Records"]
         if records:
-            self._after = records[-1]["dynamodb"]["SequenceNumber"]
+            self._after = sequence_of(records[-1])
         return records
 
     def _fresh_iterator(self) -> str:

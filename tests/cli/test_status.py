@@ -19,7 +19,7 @@ from distributary.errors import Rejected
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.dynamodb import DynamoDB
-from tests.fakes.monitored import STREAM, Monitored
+from tests.fakes.monitored import STREAM, TABLE, Monitored
 from tests.fakes.s3 import Versioned
 from tests.unit.records import change
 
@@ -234,6 +234,18 @@ def test_another_stream_of_the_table_is_seen_before_a_change_fails(town):
     code, rows = town.rows()
     assert code == 1
     assert town.seen.latest in rows["streams derive"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("state", "level"), [("ACTIVE", "ok"), ("UPDATING", "ok"), ("DISABLED", "fault"), (None, "fault")]
+)
+def test_a_table_that_writes_nothing_into_its_data_stream_is_seen(town, state, level):
+    town.seen.listed = f"{TABLE}/stream/kinesis/changes"
+    data_stream = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"
+    town.seen.destinations = {data_stream: state} if state else {}
+    row = town.rows()[1]["streams derive"]
+    assert row["level"] == level
+    assert "users: generation 3, Kinesis changes" in row["found"]
 
 
 def test_a_stream_without_old_images_needs_attention(town):

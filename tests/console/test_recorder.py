@@ -1,10 +1,12 @@
 """What mappings and logs say, as the history has it."""
 
 import json
+from datetime import UTC, datetime
 
 from cli.console.history import History
 from cli.console.recorder import Recorder
 from local.esm.batches import Batch, Decision
+from local.esm.data_stream import lambda_record
 from local.esm.records import Record
 from local.esm.watching import Delivered
 from local.runtime_api import Answer
@@ -84,3 +86,40 @@ def test_filtered_and_discarded_records_say_so():
     watcher.read("shard", [], [record(2).event])
     watcher.ended("shard", (), records)
     assert (fate(recorder, "e1").end, fate(recorder, "e2").end) == ("discarded", "filtered")
+
+
+def carried(data):
+    """A record of a data stream, as a mapping reads it."""
+    source = "arn:aws:dynamodb:eu-west-1:1:table/users/stream/kinesis/changes"
+    read = {
+        "PartitionKey": "p",
+        "SequenceNumber": "77",
+        "Data": json.dumps(data).encode(),
+        "ApproximateArrivalTimestamp": datetime.fromtimestamp(6, UTC),
+    }
+    return lambda_record(read, source, "eu-west-1", "shard")
+
+
+def test_a_change_of_a_data_stream_is_shown_as_one_of_the_tables_own():
+    created = {
+        "ApproximateCreationDateTime": 1_700_000_000_000_000,
+        "ApproximateCreationDateTimePrecision": "MICROSECOND",
+    }
+    body = {"Keys": {"id": {"S": "a"}}, "NewImage": {"id": {"S": "a"}}, **created}
+    event = carried({"eventID": "e1", "eventName": "INSERT", "tableName": "users", "dynamodb": body})
+    recorder, watcher, _ = recording()
+    batch = [Record.of(event)]
+    watcher.read("shard", batch, [])
+    watcher.delivered(Delivered("shard", Batch(tuple(batch)), Answer("r", {}), Decision(done=tuple(batch)), 1.0, 2.0))
+    recorder.line(line(message="changes", event_ids=["e1"], outcome="Applied"))
+    watcher.ended("shard", batch, [])
+    seen = recorder.history.find("e1")
+    assert (seen.kind, json.loads(seen.key), seen.created) == ("INSERT", {"id": {"S": "a"}}, 1_700_000_000.0)
+    found = fate(recorder, "e1")
+    assert (found.deliveries, found.outcome, found.end) == (1, "Applied", "done")
+
+
+def test_what_a_data_stream_carries_and_is_no_change_is_shown_as_it_came():
+    recorder, watcher, _ = recording()
+    watcher.read("shard", [], [carried(["no change"])])
+    assert recorder.history.find("shard:77").fates["derive"].end == "filtered"

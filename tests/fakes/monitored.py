@@ -61,7 +61,9 @@ class Monitored:
         self.alarms = {"shop-DeriveParkedAlarm-1": "OK", "shop-DeriveFailedAlarm-2": "OK"}
         self.series: dict[tuple[str, str, str], list[tuple[datetime, float]]] = {}
         self.ledger: dict[str, Any] | None = None
+        self.strangers, self.is_global = list[dict[str, Any]](), False
         self.requested, self.carries = 0, tuple[str, ...]()
+        self.listed, self.destinations = STREAM, dict[str, str]()
         self.claims: dict[str, Any] = {}
         self.logs: dict[str, list[tuple[datetime, str]]] = {}
         self._clients = {name: Checked(name, answers, self.denied) for name, answers in self._answers().items()}
@@ -93,6 +95,7 @@ class Monitored:
             "cloudwatch": {"get_metric_data": self._data, "describe_alarms": self._alarms},
             "dynamodb": {
                 "describe_table": self._table,
+                "describe_kinesis_streaming_destination": self._destinations,
                 "get_item": self._item,
                 "batch_get_item": self._items,
             },
@@ -130,12 +133,20 @@ class Monitored:
 
     def _configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName.endswith(":live")
-        variables = {"STREAMS": f"{STREAM}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
+        variables = {"STREAMS": f"{self.listed}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
         variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims", "TRUNK_BRANCHES": ",".join(self.carries)}
         group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
         return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
 
-    def _mappings(self, *, FunctionName: str) -> Any:
+    def _mappings(self, *, FunctionName: str = "", EventSourceArn: str = "") -> Any:
+        if EventSourceArn:
+            own = [
+                {**each, "FunctionArn": f"{ACCOUNT}:shop-{branch}:live"}
+                for branch, found in self.mappings.items()
+                for each in found
+            ]
+            read = [each for each in (*own, *self.strangers) if each["EventSourceArn"] == EventSourceArn]
+            return {"EventSourceMappings": read}
         *_, branch, alias = FunctionName.split(":")
         assert alias == "live"
         return {"EventSourceMappings": self.mappings[branch]}
@@ -162,11 +173,17 @@ class Monitored:
         return {"Id": query["Id"], "Timestamps": list(periods), "Values": [fold(each) for each in periods.values()]}
 
     def _table(self, *, TableName: str) -> Any:
-        assert TableName == "users"
+        assert TableName in ("users", TABLE)
+        regions = {"Replicas": [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]} if self.is_global else {}
         keys = [{"AttributeName": "user_id", "KeyType": "HASH"}]
         types = [{"AttributeName": "user_id", "AttributeType": "S"}]
         stream = {"LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}
-        return {"Table": {"KeySchema": keys, "AttributeDefinitions": types, **stream}}
+        return {"Table": {**regions, **stream, "KeySchema": keys, "AttributeDefinitions": types}}
+
+    def _destinations(self, *, TableName: str) -> Any:
+        assert TableName == "users"
+        found = [{"StreamArn": arn, "DestinationStatus": state} for arn, state in self.destinations.items()]
+        return {"TableName": TableName, "KinesisDataStreamDestinations": found}
 
     def _items(self, *, RequestItems: Any) -> Any:
         ((table, asked),) = RequestItems.items()

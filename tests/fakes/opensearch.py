@@ -186,7 +186,8 @@ class OpenSearch:
         docs = self.state["docs"][alias["index"]]
         floor = docs[id][0] + (header["version_type"] == "external") if id in docs else 0
         if id in docs and header["version"] < floor:
-            return _refused(id, 409, "version_conflict_engine_exception")
+            stated = f"current version [{docs[id][0]}] is higher or equal to the one provided [{header['version']}]"
+            return _refused(id, 409, "version_conflict_engine_exception", f"[{id}]: version conflict, {stated}")
         status = 200 if id in docs else 201
         docs[id] = [header["version"], source]
         self._writes[alias["index"], id] += 1
@@ -270,9 +271,9 @@ def _needed(query: Mapping[str, Any]) -> set[str]:
     return {each["exists"]["field"] for each in query.get("bool", {}).get("filter", [])}
 
 
-def _refused(id: str, status: int, kind: str) -> dict[str, Any]:
+def _refused(id: str, status: int, kind: str, said: str = "") -> dict[str, Any]:
     strict = "mapping set to strict, dynamic introduction of [x] within [_doc] is not allowed"
-    reason = strict if kind == "strict_dynamic_mapping_exception" else kind
+    reason = said or (strict if kind == "strict_dynamic_mapping_exception" else kind)
     return {"_id": id, "status": status, "error": {"type": kind, "reason": reason}}
 
 

@@ -44,7 +44,7 @@ class S3:
         """At most `page_keys` keys; what was put later was modified later.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html"""
         self._check(Bucket, "ListObjectsV2")
-        modified = {key: at for at, key in enumerate(self.state)}
+        modified = {key: datetime.fromtimestamp(at, UTC) for at, key in enumerate(self.state)}
         keys = [key for key in sorted(self.state) if key.startswith(Prefix) and key > ContinuationToken]
         page = keys[: self.page_keys]
         more = {"NextContinuationToken": page[-1]} if len(keys) > len(page) else {}

@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 
 from cli.main import main
+from distributary.stream.kinesis import data_stream_of, plain
 from local.attach import source_table
 from local.aws import Aws
 from local.emulators import Endpoints
@@ -98,7 +100,13 @@ def masked(text: str) -> str:
 
 def _item(record) -> str:
     """The id of the item that a record is about."""
-    return record["dynamodb"]["Keys"]["id"]["S"]
+    return plain(record)["dynamodb"]["Keys"]["id"]["S"]
+
+
+def disordered(records):
+    """As Kinesis brings them: in any order, and some of them twice."""
+    random = Random(len(records))
+    return random.sample([*records, *random.sample(records, len(records) // 4)], len(records) + len(records) // 4)
 
 
 @dataclass
@@ -172,13 +180,21 @@ class Town:
             (self.folder / "functions" / function).mkdir(parents=True, exist_ok=True)
             (self.folder / "functions" / function / names[function]).write_text(text)
 
+    @property
+    def declared(self):
+        return {each: self.folder / "functions" / each for each in ("derive", "index", "replicate")}
+
+    @property
+    def given(self):
+        """The template's parameters."""
+        replica = {"ReplicaTableName": "orders-replica", "ReplicaRegion": REPLICA_REGION}
+        return {"OpenSearchEndpoint": self.endpoints.opensearch, **replica}
+
     def deploy(self, *functions):
         """What `sam deploy` does: the functions' code is the project's, and they read the stream."""
         if not hasattr(self, "stack"):
-            declared = {each: self.folder / "functions" / each for each in ("derive", "index", "replicate")}
-            given = {"OpenSearchEndpoint": self.endpoints.opensearch, "ReplicaRegion": REPLICA_REGION}
-            given |= {"ReplicaTableName": "orders-replica"}
-            self.stack = Stack(Project(ROOT, declared=declared), self.aws, given, LogFiles(self.folder / "logs"))
+            project = Project(ROOT, declared=self.declared)
+            self.stack = Stack(project, self.aws, self.given, LogFiles(self.folder / "logs"))
             self.source, self.spec = source_table(self.aws, "orders")
             self.monkeypatch.setattr("cli.target.clients", lambda *_: self._clients())
             self.monkeypatch.setattr("cli.declared.clients", lambda *_: self._clients())
@@ -195,9 +211,39 @@ class Town:
             if each not in self.mappings:
                 self.attach(each)
 
+    def redeploy(self, kinesis, generation, earlier):
+        """`derive` on another source, with a generation of its own. The new mapping runs before the old one ends."""
+        old, before = self.stack, self.mappings.pop("derive")
+        given = {**self.given, "Generation": generation, "EarlierStreams": earlier}
+        self.stack = Stack(Project(ROOT, declared=self.declared), self.aws, given, LogFiles(self.folder / "logs"))
+        self.source, self.spec = source_table(self.aws, "orders", kinesis)
+        self.attach("derive")
+        before.stop()
+        old.close()
+
+    def make_data_stream(self):
+        self.aws.client("kinesis").create_stream(StreamName="orders-changes", ShardCount=1)
+
+    def write_into_data_stream(self):
+        found = self.aws.client("kinesis").describe_stream(StreamName="orders-changes")["StreamDescription"]
+        precision = {"ApproximateCreationDateTimePrecision": "MICROSECOND"}
+        self.dynamodb.enable_kinesis_streaming_destination(
+            TableName="orders", StreamArn=found["StreamARN"], EnableKinesisStreamingConfiguration=precision
+        )
+
+    def catch_up(self, seconds=300):
+        """Until `derive` has read what has been written by now: what comes by one shard, it reads in its order."""
+        mark = f"mark-{time.monotonic_ns()}"
+        self.put(mark)
+        until, key = time.monotonic() + seconds, {"pk": {"S": "OPEN"}, "sk": {"S": mark}}
+        while not self.dynamodb.get_item(TableName=self.words["DERIVED"], Key=key, ConsistentRead=True).get("Item"):
+            assert time.monotonic() < until, "derive does not catch up"
+            time.sleep(0.05)
+
     def attach(self, function):
         """From the oldest record that the stream still has."""
-        hooks = Hooks(transform=lambda events: [each for each in events if _item(each) not in self.lost])
+        shuffled = disordered if data_stream_of(self.source.stream_arn) else list
+        hooks = Hooks(transform=lambda events: shuffled([each for each in events if _item(each) not in self.lost]))
         attached = self.stack.attach(self.source.stream_arn, [function], hooks=hooks)
         self.mappings[function] = attached[function]
 

@@ -141,6 +141,13 @@ def test_a_run_that_is_over_still_says_what_its_branch_refused(town, tmp_path):
     assert [run(town, "--state", state), run(town, "--state", state)] == [1, 1]
 
 
+def test_its_progress_tells_why_an_item_was_refused(town, monkeypatch, capsys):
+    monkeypatch.setattr("distributary.verify.progress.SECONDS", 0)
+    town.service.put_item(TableName="orders", Item={**order(1), "total": {"S": "much"}})
+    assert run(town) == 1
+    assert capsys.readouterr().err.splitlines()[-1].partition("; not done: ")[2]
+
+
 def test_a_rerun_no_longer_counts_what_was_set_right(town, tmp_path, capsys):
     for n in (1, 7):
         town.service.put_item(TableName="orders", Item={**order(n), "total": {"S": "much"}})

@@ -1,5 +1,7 @@
 """`distributary replay`: welcome gets archived changes again, by a window of time and by key."""
 
+import gzip
+
 import pytest
 
 from cli.main import main
@@ -149,3 +151,24 @@ def test_a_function_that_replays_nothing_says_so(town, capsys):
     town.functions.functions["welcome"] = town.deployment(False)
     assert town.run() == 2
     assert "welcome replays no records" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda whole: whole[:-20], ":2: the file is damaged: Compressed file ended"),
+        (lambda whole: gzip.compress(gzip.decompress(whole) + b"nonsense\n"), ":3: this is no line of an archive: "),
+        (lambda _: b"", ": the file is empty"),
+    ],
+    ids=["truncated", "no JSON", "empty"],
+)
+def test_a_damaged_object_is_named_and_once_it_is_whole_again_all_are_replayed(town, tmp_path, capsys, damage, says):
+    s3, state = town.archive.place.s3, str(tmp_path / "state.json")
+    name = sorted(s3.state)[0]
+    whole = s3.state[name]
+    s3.state[name] = damage(whole)
+    assert [town.run("--dry-run"), town.run("--state", state)] == [2, 2]
+    assert capsys.readouterr().err.count(f"{name}{says}") == 2
+    s3.state[name] = whole
+    assert town.run("--state", state) == 0
+    assert set(town.seen()) == set(ALL)

@@ -1,12 +1,13 @@
 """docs/runbooks/: each page's commands, in their order, with the real functions on emulated services."""
 
 import os
+import time
 
 import pytest
 
 from local.emulators import embedded
 from tests.docs.pages import DOCS, blocks
-from tests.integration.runbook import KEY, OPEN, SALES, STREAM, Town, views
+from tests.integration.runbook import KEY, OPEN, SALES, STREAM, Step, Town, views
 
 ITEMS = 100
 POISON = int(os.environ.get("RUNBOOK_POISON", "200"))
@@ -100,6 +101,45 @@ def test_an_outage_of_30_hours(town):
 
     hands = {"aws lambda list-event-source-mappings": lambda: None, "aws lambda update-event-source-mapping": resume}
     town.follow("outage", hands, {})
+
+
+def test_from_the_stream_to_kinesis_and_back(town):
+    """With the application at work all the while, and Kinesis in disorder; sums would show what is lost or doubled."""
+    town.dynamodb.create_table(TableName="orders", **KEY, **STREAM)
+    town.declare(derive=views(OPEN, SALES))
+    town.deploy("derive")
+    town.fill(ITEMS)
+    town.write_on()
+    sources = [town.source.stream_arn]
+
+    def deploy():
+        if len(sources) == 1:
+            town.redeploy("orders-changes", "1", f"{sources[0]}=0")
+        else:
+            town.write_on()
+            town.dynamodb.update_table(TableName="orders", StreamSpecification={"StreamEnabled": False})
+            town.dynamodb.update_table(TableName="orders", **STREAM)
+            town.catch_up()
+            town.redeploy("", "2", f"{sources[0]}=0,{sources[1]}=1")
+        sources.append(town.source.stream_arn)
+
+    def rest():
+        town.rest()
+        town.drain()
+
+    hands = {
+        "aws kinesis create-stream": town.make_data_stream,
+        "aws dynamodb enable-kinesis-streaming-destination": town.write_into_data_stream,
+        "aws dynamodb describe-kinesis-streaming-destination": town.catch_up,
+        "sam deploy": deploy,
+        "distributary verify derive": rest,
+    }
+    town.follow("kinesis", hands, {})
+    assert len(set(sources)) == 3
+    tables = "--derived-table DERIVED --ledger-table LEDGER --tombstone-table TOMBSTONES"
+    time.sleep(0.5)
+    rest()
+    town.run(Step(f"distributary verify derive orders --generation 2 {tables}", ""), 0)
 
 
 def test_a_poison_storm(town):

@@ -3,6 +3,7 @@
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -16,7 +17,7 @@ from distributary.consumer.outcome import APPLIED, IGNORED
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.replay import LATE
-from distributary.feed.invoke import Feed, deployed
+from distributary.feed.invoke import Ended, Feed, deployed
 from distributary.readers.parked import BRANCHES
 from distributary.trunk.breaker import CLOSED, Breakers, Row, State
 from distributary.trunk.deferred import Store
@@ -173,6 +174,45 @@ def test_what_lambda_gave_up_of_the_trunk_is_listed_and_given_to_each_branch(tow
     assert {each.version // 10**40 for each in town.asked} == {3}
     assert [dict(each.record) for each in town.archive.seen] == records
     assert town.objects() == []
+
+
+@pytest.mark.parametrize(("branch", "reached"), [("derive", True), ("index", False)])
+def test_a_redrive_of_a_branch_reaches_what_lambda_gave_up_of_its_trunk(branch, reached, town, capsys):
+    town.give_up(stream_record(1))
+    assert run("parked", "redrive", "--branch", branch, "--dry-run") == 0
+    assert capsys.readouterr().out == f"{int(reached)} changes would be redriven\n"
+    assert run("parked", "redrive", "--branch", branch) == 0
+    assert ("aws/lambda/batch" in town.objects()) is not reached
+    assert len(town.objects()) == (3 if reached else 1)
+
+
+def test_a_redrive_on_aws_defers_what_lambda_gave_up_of_the_trunk_first(town, capsys, monkeypatch):
+    began = []
+
+    class Machine:
+        def run(self, name, task, given):
+            began.append((task.function, task.cause, town.objects()))
+            return SimpleNamespace(items=5, left=1, ends={Ended("Failed", "no answer"): 1, Ended("Applied"): 4})
+
+    monkeypatch.setattr("cli.parking.machine_of", lambda stack, told: Machine())
+    town.give_up(stream_record(1), stream_record(2, user="b"))
+    town.give_up(stream_record(3), name="index")
+    assert run("parked", "redrive", "--on-aws", "--branch", "derive", "--json", "-") == 1
+    ((function, _, objects),) = began
+    assert function == "derive"
+    assert {name.split("/")[1] for name in objects} == {"derive", "welcome", "archive"}
+    assert json.loads(capsys.readouterr().out)["redriven"] == 7
+    assert town.feed()["derive"].done == 3
+
+
+def test_a_redrive_on_aws_of_a_cause_leaves_the_trunk_what_has_another(town, monkeypatch):
+    machine = SimpleNamespace(run=lambda *_: SimpleNamespace(items=0, left=0, ends={}))
+    monkeypatch.setattr("cli.parking.machine_of", lambda stack, told: machine)
+    town.give_up(stream_record(1))
+    assert run("parked", "redrive", "--on-aws", "--branch", "derive", "--cause", "only numbers") == 0
+    assert town.objects() == ["aws/lambda/batch"]
+    assert run("parked", "redrive", "--on-aws", "--branch", "derive", "--cause", "RetryAttemptsExhausted") == 0
+    assert "aws/lambda/batch" not in town.objects()
 
 
 def test_a_given_up_batch_that_is_deferred_twice_is_the_same_objects(town, monkeypatch):

@@ -193,7 +193,10 @@ def test_a_difference_of_any_kind_is_named(result):
 
 def test_an_unknown_example_is_refused_with_the_names_that_exist(capsys):
     assert examples.main(["chats"]) == 2
-    assert "there is no example 'chats': make example NAME=..., with one of chat_sessions" in capsys.readouterr().err
+    names = ", ".join(sorted(each.parent.name for each in HERE.parent.glob("*/example.py")))
+    said = f"there is no example 'chats': make example NAME=..., with one of {names}\n"
+    assert "chat_sessions" in names
+    assert capsys.readouterr().err == said
 
 
 @pytest.mark.parametrize(("wrong", "status"), [([], 0), (["rows: a: should be None, is {}"], 1)])

@@ -1,7 +1,6 @@
 """IAM's decisions, by a simulator that others wrote. It runs on Node, with the packages locked in `npm`."""
 
 import json
-import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from local.node import installed
+
 ROOT = Path(__file__).parents[2]
 LOCKED = Path(__file__).parent / "npm"
-INSTALL = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
 
 Request = Mapping[str, Any]
 Simulator = Callable[[Sequence[Request]], list[bool]]
@@ -26,11 +26,7 @@ def root() -> Path:
 def allowed() -> Simulator:
     """Whether each request is allowed: `policy`, `action`, `resource`, `context`, and for a resource of another
     account `principal`, `resourcePolicy` and `owner`."""
-    missing = [tool for tool in ("node", "npm") if not shutil.which(tool)]
-    assert not missing, f"{' and '.join(missing)} must be on the PATH: install Node 20 or newer"
-    folder = ROOT / ".build" / "policies"
-    shutil.copytree(LOCKED, folder, dirs_exist_ok=True)
-    subprocess.run(INSTALL, cwd=folder, check=True)
+    folder = installed(LOCKED, "policies")
 
     def decide(requests: Sequence[Request]) -> list[bool]:
         command = ["node", "simulate.mjs"]

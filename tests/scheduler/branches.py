@@ -13,6 +13,7 @@ from tests.scheduler.expiring import ExpiringWorld
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.joined import JoinedWorld
+from tests.scheduler.kinesis import KinesisIndex, KinesisJoined, KinesisMirror, KinesisViews
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
@@ -126,6 +127,8 @@ BRANCHES: dict[str, Make] = {
     "derive-filled": partial(streamed, FilledViews, SAFE),
     "derive-keeping": partial(reconciled, KeepingViews, SAFE),
     "derive-shuffled": scheduled,
+    "derive-kinesis": partial(streamed, KinesisViews, SAFE),
+    "derive-joined-kinesis": partial(streamed, KinesisJoined, SAFE),
     "derive-stepped": stepped,
     "derive-expiring": partial(streamed, ExpiringWorld, SAFE),
     "derive-expiring-repaired": partial(repaired, ExpiringWorld, SAFE),
@@ -137,12 +140,14 @@ BRANCHES: dict[str, Make] = {
     "index-filled": partial(streamed, FilledIndex, (*SAFE, late)),
     "index-reconciled": partial(reconciled, IndexWorld, (*SAFE, late)),
     "index-rebuilt": partial(rebuilt, RandomRebuiltIndex, (*SAFE, late)),
+    "index-kinesis": partial(streamed, KinesisIndex, (*SAFE, late)),
     "index-trunked": partial(trunked, TrunkedIndex, (*SAFE, late)),
     "reindex": partial(streamed, ReindexWorld, (*SAFE, late)),
     "merged-reconciled": partial(regions_reconciled, Merging),
     "mirror": partial(streamed, MirrorWorld, SAFE),
     "mirror-filled": partial(streamed, FilledMirror, SAFE),
     "mirror-trunked": partial(trunked, TrunkedMirror, SAFE),
+    "mirror-kinesis": partial(streamed, KinesisMirror, SAFE),
     "mirror-repaired": partial(repaired, MirrorWorld, SAFE),
     "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
     "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),

@@ -49,7 +49,7 @@ class Derived(World):
 
     def reconcile(self, requests: Sequence[Reconcile]) -> list[Outcome]:
         """See `World`."""
-        return reconciler(self.branch(), lambda: SOURCE, 0)(requests, self.deadline())
+        return reconciler(self.branch(), lambda *_: SOURCE, 0)(requests, self.deadline())
 
 
 class DeriveWorld(Derived):

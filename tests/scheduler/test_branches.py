@@ -16,6 +16,10 @@ SAMPLE = {
     "derive": 60,
     "derive-joined": 60,
     "reindex": 60,
+    "derive-kinesis": 40,
+    "derive-joined-kinesis": 20,
+    "index-kinesis": 60,
+    "mirror-kinesis": 60,
 }
 
 

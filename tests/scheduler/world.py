@@ -235,13 +235,17 @@ class World:
         self.scheduler.wait(lambda: invocation.ended)
         return not invocation.crashed and invocation.result is None
 
+    def carried(self, number: int) -> Sequence[Record]:
+        """What a shard holds by now, in its order: those of its items."""
+        own = {name for at, name in enumerate(self.names) if at % self.plan.shards == number}
+        return [record for record in self.records if record["dynamodb"]["Keys"]["id"]["S"] in own]
+
     def _shard(self, number: int) -> Shard:
         """Items are spread over the shards by name."""
         plan, random = self.plan, Random(f"shard {number} {self.seed}")
-        own = {name for at, name in enumerate(self.names) if at % plan.shards == number}
 
-        def records() -> list[Record]:
-            return [record for record in self.records if record["dynamodb"]["Keys"]["id"]["S"] in own]
+        def records() -> Sequence[Record]:
+            return self.carried(number)
 
         def loses(record: Record) -> bool:
             open_ = not self.settled_from or record in self.records[: self.settled_from]

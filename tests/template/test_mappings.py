@@ -79,7 +79,9 @@ def test_a_failing_record_is_given_up_before_the_stream_forgets_it(mapping, temp
 @pytest.mark.parametrize("name", [*(name for name in BRANCHES if name != "Welcome"), "Trunk"])
 def test_a_branch_sees_every_kind_of_change(name, template):
     (one,) = template.mapping(name)["FilterCriteria"]["Filters"]
-    assert json.loads(one["Pattern"]) == {"eventName": ["INSERT", "MODIFY", "REMOVE"]}
+    condition, _, of_stream = one["Pattern"]["Fn::If"]
+    assert condition == f"{name}OnKinesis"
+    assert json.loads(of_stream) == {"eventName": ["INSERT", "MODIFY", "REMOVE"]}
 
 
 def test_welcome_sees_what_its_parameter_names(root, template):
@@ -100,19 +102,27 @@ def test_a_function_is_deployed_only_if_its_source_is_given(name, template):
     resources = template.document["Resources"]
     own = [resources[f"{name}{part}"] for part in ("Function", "Role", "Logs")]
     assert all(each["Condition"] == condition for each in own)
-    assert template.mapping(name)["Stream"] == {"Ref": source}
+    condition, _, stream = template.mapping(name)["Stream"]["Fn::If"]
+    assert (condition, stream) == (f"{name}OnKinesis", {"Ref": source})
 
 
 @pytest.mark.parametrize("which", MORE)
 def test_a_further_table_of_derive_is_read_as_the_first_one_is(which, template):
     own = template.document["Resources"][f"Derive{which}Stream"]
-    expected = template.mapping("Derive") | {"Enabled": True}
-    del expected["Stream"]
-    given = {"EventSourceArn": {"Ref": f"Derive{which}SourceArn"}, "FunctionName": {"Ref": "DeriveFunction.Alias"}}
+    expected = _of_further_table(template.mapping("Derive"), which) | {"Enabled": True}
+    given = {"EventSourceArn": expected.pop("Stream"), "FunctionName": {"Ref": "DeriveFunction.Alias"}}
     destination = {"OnFailure": {"Destination": expected["DestinationConfig"]["OnFailure"]["Destination"]}}
     assert own["Properties"] == {**expected, **given, "DestinationConfig": destination}
     assert own["Type"] == "AWS::Lambda::EventSourceMapping"
     assert own["Condition"] == f"DeriveHas{which}"
+
+
+def _of_further_table(mapping, which):
+    """The first table's mapping, with the further one's parameter, conditions and consumer."""
+    text = json.dumps(mapping)
+    for part in ("SourceArn", "OnKinesis", "FansOut", "Consumer"):
+        text = text.replace(f"Derive{part}", f"Derive{which}{part}")
+    return json.loads(text)
 
 
 @pytest.mark.parametrize("which", MORE)

@@ -77,7 +77,7 @@ def test_keys_are_used_only_through_the_services_that_hold_the_data(template):
         assert statement["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert sources["Resource"] == {"Ref": "KmsKeyArns"}
     through = [each["Fn::Sub"].partition(".")[0] for each in sources["Condition"]["StringLike"]["kms:ViaService"]]
-    assert through == ["dynamodb", "s3", "secretsmanager", "sns", "ssm"]
+    assert through == ["dynamodb", "kinesis", "s3", "secretsmanager", "sns", "ssm"]
     archives = template.properties("ArchiveKeyPolicy")["PolicyDocument"]["Statement"]
     assert [each["Resource"] for each in (*buckets, *archives)] == [{"Ref": "ParkingKeyArn"}, {"Ref": "ArchiveKeyArn"}]
     for bucket in (*buckets, *archives):

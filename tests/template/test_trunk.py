@@ -53,6 +53,18 @@ def test_three_readers_of_a_stream_are_refused_and_the_trunk_is_named(names, tem
     assert len(refused(template, **sources(*names), TrunkSourceArn=arn("orders"))) == 2
 
 
+@pytest.mark.parametrize("nth", ["Second", "Third", "Fourth"])
+@pytest.mark.parametrize("names", list(itertools.combinations([name for name in BRANCHES if name != "Derive"], 2)))
+def test_a_further_table_of_derive_has_two_readers_as_well(names, nth, template):
+    further = {**sources("Derive", stream="orders"), f"Derive{nth}SourceArn": arn("users")}
+    (cause,) = refused(template, **further, **sources(*names))
+    assert f"Derive{nth}SourceArn" in cause
+    assert "TrunkSourceArn" in cause
+    assert refused(template, **further, **sources(*names), TrunkSourceArn=arn("users")) == []
+    assert refused(template, **further, **sources(names[0])) == []
+    assert refused(template, **further, **sources(*names, stream="visits")) == []
+
+
 @pytest.mark.parametrize("names", list(itertools.combinations(BRANCHES, 2)))
 def test_two_readers_of_a_stream_need_no_trunk(names, template):
     assert refused(template, **sources(*names)) == []
@@ -126,9 +138,13 @@ def test_the_feeder_knows_every_function_that_is_deployed(template, root):
     }
 
 
+READS = ("ReadStream", "ReadDataStream", "WriteLogs")
+
+
 def statements(template, role):
     (policy,) = template.properties(role)["Policies"]
-    return {each["Sid"]: each for each in policy["PolicyDocument"]["Statement"]}
+    found = [each.get("Fn::If", [each, each])[1] for each in policy["PolicyDocument"]["Statement"]]
+    return {each["Sid"]: each for each in found}
 
 
 def test_the_trunk_is_allowed_what_its_branches_are_and_no_more(template):
@@ -139,7 +155,7 @@ def test_the_trunk_is_allowed_what_its_branches_are_and_no_more(template):
         len(role["ManagedPolicyArns"]) <= 10
     )  # of a role (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html)
     own = statements(template, "TrunkRole")
-    assert {sid: listed(each["Action"]) for sid, each in own.items() if sid not in ("ReadStream", "WriteLogs")} == {
+    assert {sid: listed(each["Action"]) for sid, each in own.items() if sid not in READS} == {
         "ParkForWelcome": ["s3:PutObject"],
         "DeferChanges": ["s3:PutObject"],
         "MoveBreakers": ["dynamodb:BatchGetItem", "dynamodb:DeleteItem", "dynamodb:PutItem"],
@@ -214,5 +230,5 @@ def test_what_stays_deferred_raises_an_alarm_and_so_does_silence(name, template)
 def test_nothing_of_the_trunk_is_deployed_without_its_source(template):
     for kind in ("Trunk", "Deferred"):
         own = {name: each for name, each in template.document["Resources"].items() if name.startswith(kind)}
-        state = ("DeferredBucket", "DeferredBucketPolicy")
+        state = ("DeferredBucket", "DeferredBucketPolicy", "TrunkConsumer")
         assert {each.get("Condition") for name, each in own.items() if name not in state} == {"TrunkDeployed"}

@@ -286,6 +286,10 @@ DAMAGES = {
         second_line(json.dumps(GOOD).encode()),
         ":2: this is no line of an archive: the images are not those of its EventName$",
     ),
+    "another key": (
+        lambda content: gzip.compress(gzip.decompress(content).replace(b'"Keys":{"user_id"', b'"Keys":{"id"')),
+        r":1: the key is id, and at s3://archive/\S*\.gz:1 it is user_id: a window is of one table: ",
+    ),
     "no number": (second_line(json.dumps(GOOD).replace('"N": "1"', '"N": "x"').encode()), ":2: .*invalid literal"),
 }
 

@@ -112,3 +112,11 @@ def test_a_damaged_line_is_named_wherever_it_is(line, says):
 def test_a_key_of_another_table_is_refused():
     with pytest.raises(ConfigError, match=r"\.json\.gz:1: the key of users is user_id, and id was given"):
         life(lived(), {"id": {"S": "u-1"}}, at(9000))
+
+
+def test_a_life_has_every_change_of_one_moment():
+    """Kinesis gives changes no position but their time."""
+    first = change(1, "MODIFY", old=visits(1), new=visits(2))
+    other = change(2, "MODIFY", old=visits(2), new={**visits(2), "name": {"S": "Ada"}})._replace(version=first.version)
+    events = life(archived([[first, other], [other, first]]), KEY, at(0)).events
+    assert sorted(each.attributes for each in events) == [("name",), ("visits",)]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import sys
 from dataclasses import replace
 
@@ -194,6 +195,14 @@ def test_a_branch_that_parks_all_it_is_probed_with_answers(branch):
     assert len(fed.parking.bodies()) == 2
 
 
+def test_a_change_that_is_parked_beside_one_that_fails_says_nothing():
+    """It may be parked without a look at the sink, and the trunk's next batch would wait for one that is down."""
+    fed = Fed(items=Items(FAILED, **{"u-0": PARKED}))
+    fed.store.put("derive", [entry_of("derive", change(at, user=f"u-{at}")) for at in range(2)])
+    fed.breakers().move("derive", fed.breakers().read()["derive"], Row(State.OPEN, 1.0))
+    assert (fed.feed().state, list(fed.parking.bodies())) == (State.OPEN, [])
+
+
 def test_an_open_branch_without_a_backlog_is_tried_with_what_comes_next():
     fed = Fed()
     fed.breakers().move("derive", CLOSED, Row(State.OPEN, 1.0))
@@ -294,6 +303,7 @@ def test_a_foreign_object_in_the_bucket_is_an_error_and_other_branches_are_fed()
     with pytest.raises(ConfigError, match=r"notes\.txt: this object is none"):
         feed_all(both, told.append, FOREVER)
     assert [(each.branch, each.done, each.backlog) for each in told] == [("index", 1, 0)]
+    assert changes_in("deferred/derive/" + f"{1:040d}-{2:040d}-7-1700000000-0123456789ab.json.gz") == 7
     assert changes_in("deferred/derive/" + f"{1:040d}-{2:040d}-7-0123456789ab.json.gz") == 7
 
 
@@ -322,6 +332,55 @@ def test_the_age_is_that_of_the_oldest_change_however_often_it_failed():
     fed.defer(record(5), record(2))
     fed.clock.now = CREATED + 7200
     assert fed.feed().age == 7200
+
+
+def made_at(place, seconds):
+    found = record(place)
+    found["dynamodb"]["ApproximateCreationDateTime"] = seconds
+    return found
+
+
+def test_the_age_is_by_the_time_of_the_changes_not_by_their_sequence_numbers(monkeypatch):
+    """Shards number their records each by itself. No object is read for it."""
+    fed = Fed(items=Items(FAILED))
+    fed.defer(made_at(1, CREATED + 60), made_at(5, CREATED - 600), made_at(9, CREATED))
+    fed.clock.now = CREATED + 100
+    fed.breakers().pause("derive")
+    monkeypatch.setattr(fed.s3, "get_object", None, raising=False)
+    found = fed.feed()
+    assert (found.backlog, found.age) == (3, 700)
+
+
+def test_the_age_of_several_changes_in_an_object_is_that_of_the_oldest():
+    fed = Fed(items=Items(FAILED))
+    changes = [replace_created(change(at), CREATED + 30 - 10 * at) for at in range(3)]
+    fed.store.put("derive", [entry_of("derive", each) for each in changes])
+    fed.clock.now = CREATED + 100
+    assert fed.feed().age == 90
+
+
+def test_a_change_without_a_time_is_as_old_as_its_object():
+    fed = Fed(items=Items(FAILED))
+    timeless = record(1)
+    del timeless["dynamodb"]["ApproximateCreationDateTime"]
+    fed.defer(timeless)
+    (place,) = fed.store.places("derive")
+    fed.clock.now = place.when.timestamp() + 50
+    assert fed.feed().age == 50
+
+
+def test_an_object_whose_name_tells_no_time_is_read_for_it():
+    """As 0.2 before its first release wrote them."""
+    fed = Fed(items=Items(FAILED))
+    fed.defer(made_at(1, CREATED - 600))
+    (name,) = list(fed.s3.state)
+    fed.s3.state[re.sub(r"-[0-9]{10}-", "-", name)] = fed.s3.state.pop(name)
+    fed.clock.now = CREATED + 100
+    assert (fed.feed().age, fed.feed().backlog) == (700, 1)
+
+
+def replace_created(found, seconds):
+    return found._replace(created=seconds)
 
 
 def folder(root, branch, text, **modules):

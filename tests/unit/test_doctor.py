@@ -9,6 +9,7 @@ import pytest
 from distributary.replicate.doctor import checks, checkup, other_account, probes
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify import stream_readers
 from distributary.verify.finding import Finding, Level, status
 from tests.fakes.answers import refusal
 from tests.fakes.dynamodb import DynamoDB
@@ -112,22 +113,26 @@ CASES = {
         checks.keys(table(keys=[("a", "S"), ("b", "S")]), table(keys=[("b", "S"), ("a", "S")])),
         "fault",
     ),
-    "no reader": (checks.readers(HERE, [], None), "ok"),
-    "two readers": (checks.readers(HERE, [mapping("a"), mapping("b")], None), "ok"),
-    "two readers, one of them ours": (checks.readers(HERE, [mapping("a"), mapping("r")], "r"), "ok"),
+    "no reader": (stream_readers.judged(HERE, [], None), "ok"),
+    "two readers": (stream_readers.judged(HERE, [mapping("a"), mapping("b")], None), "ok"),
+    "two readers, one of them ours": (stream_readers.judged(HERE, [mapping("a"), mapping("r")], "r"), "ok"),
     "two aliases, one of them ours": (
-        checks.readers(HERE, [mapping("a:live"), mapping("r:live")], mapping("r")["FunctionArn"]),
+        stream_readers.judged(HERE, [mapping("a:live"), mapping("r:live")], mapping("r")["FunctionArn"]),
         "ok",
     ),
-    "two aliases before us": (checks.readers(HERE, [mapping("a:live"), mapping("b:live")], "r"), "fault"),
-    "two readers before us": (checks.readers(HERE, [mapping("a"), mapping("b")], "r"), "fault"),
+    "two aliases before us": (stream_readers.judged(HERE, [mapping("a:live"), mapping("b:live")], "r"), "fault"),
+    "two readers before us": (stream_readers.judged(HERE, [mapping("a"), mapping("b")], "r"), "fault"),
     "two readers and one that the trunk carries": (
-        checks.readers(HERE, [mapping("a"), mapping("t"), {**mapping("r"), "State": "Disabled"}], "r"),
+        stream_readers.judged(HERE, [mapping("a"), mapping("t"), {**mapping("r"), "State": "Disabled"}], "r"),
         "ok",
     ),
-    "three readers": (checks.readers(HERE, [mapping("a"), mapping("b"), mapping("c")], None), "fault"),
-    "a global table's one reader": (checks.readers(GLOBAL, [mapping("a")], None), "ok"),
-    "a global table's second": (checks.readers(GLOBAL, [mapping("a")], "r"), "fault"),
+    "three readers": (stream_readers.judged(HERE, [mapping("a"), mapping("b"), mapping("c")], None), "fault"),
+    "two mappings of one function and another": (
+        stream_readers.judged(HERE, [mapping("a:live"), mapping("a:old"), mapping("b")], None),
+        "fault",
+    ),
+    "a global table's one reader": (stream_readers.judged(GLOBAL, [mapping("a")], None), "ok"),
+    "a global table's second": (stream_readers.judged(GLOBAL, [mapping("a")], "r"), "fault"),
     "two tables": (checks.not_global(HERE, THERE), "ok"),
     "a stamp, a mark, and nothing": (checks.marked(HERE, REPLICA_VERSION, [STAMPED, MARKED, {}]), "ok"),
     "a version where regions are all written": (checks.marked(HERE, REPLICA_VERSION, [version()]), "fault"),

@@ -87,6 +87,7 @@ def _one(entry, made):
 BOTH = "profile+ active+"
 WHAT_HAPPENS = {
     "insert": ([BOTH], ["+"], ["+"], (["Applied"], ["ada@example.com"])),
+    "kinesis": ([BOTH, "profile+"], ["+", "+"], ["+", "+"], (["Applied", "Ignored"], ["ada@example.com"])),
     "modify": (["profile+"], ["+"], ["+"], (["Ignored"], [])),
     "remove": (["profile- active-"], ["-"], ["-"], (["Ignored"], [])),
     "ttl-expiry": (["profile- active-"], ["-"], ["-"], (["Ignored"], [])),
@@ -168,7 +169,16 @@ def test_an_event_of_no_stream_is_refused(name):
         entries(name)
 
 
-@pytest.mark.parametrize("name", WHAT_HAPPENS)
+def test_the_sample_of_kinesis_looks_as_lambda_delivers_it():
+    for record in read("kinesis")["Records"]:
+        number = record["kinesis"]["sequenceNumber"]
+        assert re.fullmatch(r"\d{56}", number)
+        assert record["eventID"] == f"shardId-000000000000:{number}"
+        assert record["eventSourceARN"] == "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"
+        assert (record["eventSource"], record["eventVersion"]) == ("aws:kinesis", "1.0")
+
+
+@pytest.mark.parametrize("name", sorted(WHAT_HAPPENS.keys() - {"kinesis"}))
 def test_a_sample_event_looks_as_lambda_delivers_it(name):
     records = read(name)["Records"]
     assert len({record["eventID"] for record in records}) == len(records)

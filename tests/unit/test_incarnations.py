@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from distributary.derive import Top
 from distributary.derive.delta import is_member
 from distributary.stream.codec import decode_item
-from tests.unit.test_verify_derived import DECLARED, World, kinds, user
+from tests.unit.test_verify_derived import DECLARED, USER, World, kinds, user
 
 
 @pytest.fixture
@@ -99,3 +100,34 @@ def test_what_ttl_left_is_counted_as_the_ledger_and_its_members_say() -> None:
     world.derived.pop(next(key for key in members_of(world, "sums", "name") if "u-1" in key[1]))
     world.mended()
     assert shown(world)["SUM", "a#b"]["names"] == 1
+
+
+def test_a_group_that_was_built_anew_needs_no_second_look(world: World) -> None:
+    """Its least and its greatest are found among the members of the incarnation that it shows."""
+    world.derived.pop(members_of(world, "sums", "total")[0])
+    world.mended()
+    world.pauses.clear()
+    assert (world.verify().equal, world.pauses) == (True, [])
+
+
+def test_members_behind_rows_of_their_own_are_built_anew() -> None:
+    """The group's row shows none of them."""
+    ranked = Top(name="ranked", n=2, of=USER, pk="R", sk="{status}#", by="total", rows=True, keep=("name",))
+    world = World([ranked])
+    for n in range(5):
+        world.put(f"u-{n}", **user("ab"[n % 2], total=str(n)))
+    right = shown(world)
+    world.derived.pop(members_of(world, "ranked", "rank")[-1])
+    assert kinds(world.verify(), "ranked") == {"stale", "missing"}
+    world.mended()
+    assert shown(world) == right
+
+
+def test_members_whose_group_cannot_be_told_are_reported_and_stay(world: World) -> None:
+    member = members_of(world, "sums", "name")[0]
+    strange = "%msums|name|no such group", member[1]
+    world.derived[strange] = {**world.derived[member], "pk": {"S": strange[0]}}
+    for repair in (False, True):
+        report = world.verify(repair=repair)
+        assert [each["where"] for each in report.samples["differences"]] == [f"members {strange[0]}"]
+    assert strange in world.derived

@@ -110,6 +110,9 @@ def test_a_value_that_fits_is_written_exactly(type, value, text):
         ({"type": "knn_vector", "dimension": 1}, SECRET),
         ({"type": "object", "properties": {"n": {"type": "long"}}}, {"n": DIGITS}),
         ({"type": "nested", "properties": {}}, [SECRET]),
+        ({"type": "flat_object"}, SECRET),
+        ({"type": "flat_object"}, True),
+        ({"type": "flat_object"}, [{"a": SECRET}, Decimal(1)]),
     ],
     ids=named,
 )
@@ -300,6 +303,12 @@ def orjson_line(document):
 @pytest.mark.parametrize("raw", ["{", "NaN", deep(2_000), '{"n":1e999999999}'])
 def test_a_value_that_cannot_be_written_is_a_null_if_the_field_says_so(source, raw):
     found = source(mapping={"type": "object", "properties": {"n": {"type": "long"}}}, json=True, on_error="null")
+    assert found.document(Image(encode_item({"id": "a", "raw": raw}))) == {"raw": None}
+
+
+@pytest.mark.parametrize("raw", ["5", '"text"', "[1]", "true"])
+def test_json_that_is_no_object_is_a_null_in_a_flat_object(source, raw):
+    found = source(mapping={"type": "flat_object"}, json=True, on_error="null")
     assert found.document(Image(encode_item({"id": "a", "raw": raw}))) == {"raw": None}
 
 

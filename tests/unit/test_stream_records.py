@@ -242,7 +242,7 @@ def test_what_is_no_stream_event_is_a_wrong_deployment(nothing):
         stream_records.decode(nothing, 0)
 
 
-@pytest.mark.parametrize("source", ["aws:sqs", "aws:kinesis", "", None, [], {}])
+@pytest.mark.parametrize("source", ["aws:sqs", "aws:kafka", "", None, [], {}])
 def test_another_service_s_event_is_a_wrong_deployment(source):
     with pytest.raises(ConfigError, match="supported: aws:dynamodb"):
         stream_records.decode(event({**stream_record(), "eventSource": source}), 0)

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from distributary.consumer import outcome as outcomes
+from distributary.consumer.deadline import governing
 from distributary.consumer.outcome import APPLIED, IGNORED, Status
 from distributary.consumer.streams import Streams
 from distributary.errors import ConfigError, ForeignStream, Rejected, Unavailable
@@ -124,6 +125,59 @@ def test_a_branch_that_fails_too_long_is_called_no_more_and_the_others_go_on():
     assert len(down.seen) == called
     assert [change.item for change in bench.deferred("index")] == [f"user_id=S:u-{at}" for at in range(4)]
     assert len(up.seen) == 6
+
+
+class Folds:
+    """A branch that asks its sink for the newest change of each item alone; the sink takes these users."""
+
+    def __init__(self, *taken):
+        self.taken = taken
+
+    def apply(self, changes, deadline):
+        newest = {change.keys["user_id"]: change for change in changes}
+        ends = {True: APPLIED, False: FAILED}
+        return [
+            ends[user in self.taken] if newest[user] is change else outcomes.SUPERSEDED
+            for change in changes
+            for user in [change.keys["user_id"]]
+        ]
+
+
+def bursts(*users):
+    """Two changes of each."""
+    return event(*(stream_record(at, user=user, new={"name": {"S": "x"}}) for at, user in enumerate([*users] * 2)))
+
+
+def test_a_superseded_change_does_not_show_that_the_sink_answers():
+    bench = Bench({"derive": Ledger(APPLIED), "index": Folds()})
+    assert distribute(bursts("a", "b"), Context(), bench.trunk()) == failed_at(2)
+    assert bench.state("index") == "failing"
+    bench.clock.now += AFTER + 1
+    assert distribute(bursts("a", "b"), Context(), bench.trunk()) == NOTHING
+    assert bench.state("index") == "open"
+
+
+def test_a_branch_that_takes_another_item_of_the_batch_works():
+    bench = Bench({"index": Folds("c")})
+    distribute(bursts("a", "b", "c"), Context(), bench.trunk())
+    assert bench.state("index") == "closed"
+
+
+class Watches:
+    """Notes how long the branch and its clients may take."""
+
+    def apply(self, changes, deadline):
+        self.left, self.governing = deadline.left(), governing().left()
+        return [APPLIED] * len(changes)
+
+
+@pytest.mark.parametrize(("remaining", "most"), [(600.0, AFTER), (20.0, 17.0)])
+def test_a_branch_takes_no_more_of_a_batch_than_it_may_fail(remaining, most):
+    """A sink that is down is tried for as long as there is time, and the other branches' next batch waits for that."""
+    branch = Watches()
+    distribute(batch(0), Context(remaining), Bench({"index": branch}).trunk())
+    assert most - 1 < branch.left <= most
+    assert most - 1 < branch.governing <= most
 
 
 def test_what_is_deferred_twice_is_one_object():

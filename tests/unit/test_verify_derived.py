@@ -24,6 +24,7 @@ from distributary.dynamodb.versioned_table import Register
 from distributary.errors import Rejected
 from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
+from distributary.verify.recheck import LOOKS
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
 from tests.fakes.exports import exported
@@ -89,7 +90,7 @@ class World(Followed):
     def mended(self) -> None:
         """One run repairs, the next finds nothing."""
         first = self.verify(repair=True)
-        assert first["differences"] > 0
+        assert first["repaired"] == first["differences"] > 0
         assert self.verify().counts.get("differences", 0) == 0, self.verify().samples
 
 
@@ -164,6 +165,8 @@ def test_another_programs_row_under_a_groups_key_is_replaced_as_it_was_seen(worl
         assert not repair.group(found)
         assert world.derived.get(at) == meanwhile
     world.derived[at] = seen
+    report = world.verify()
+    assert (kinds(report, "sums"), report.samples.keys()) == ({"stale"}, {"differences"})
     assert repair.group(found)
     assert world.derived[at].keys() == ours.keys()
 
@@ -246,9 +249,11 @@ class Busy:
 
 def test_a_group_that_changes_at_each_look_is_no_difference_and_not_repaired(world: World) -> None:
     tables = LedgerTables(Busy(world), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
-    comparator = Comparator("users", VIEWS, tables, 0, 5.0, lambda _: None)
+    pauses: list[float] = []
+    comparator = Comparator("users", VIEWS, tables, 0, 5.0, pauses.append)
     repair = Repair(world.tables, world.register)
     report = Verify(comparator, Scan(tables, Serial(), 2), ("user_id",), repair=repair).run()
+    assert pauses == [0, *[5.0] * (LOOKS - 1)], "it waits before each look but the first"
     assert report["differences"] == 0, report.samples
     assert {"view": "sums", "item": "SUM | c"} in report.samples["moving"]
     assert world.verify().equal
@@ -306,6 +311,15 @@ def test_a_row_of_no_view_is_reported_apart(world: World) -> None:
     report = world.verify(repair=True)
     assert (report.equal, report.samples["unknown"]) == (True, [{"where": "MINE | 1"}])
     assert ("MINE", "1") in world.derived
+
+
+def test_members_of_a_view_that_is_not_declared_are_reported_apart(world: World) -> None:
+    (member, *_) = [key for key in world.derived if key[0].startswith("%msums|")]
+    other = member[0].replace("%msums|", "%mothers|"), member[1]
+    world.derived[other] = {**world.derived[member], "pk": {"S": other[0]}}
+    report = world.verify(repair=True)
+    assert report.samples == {"unknown": [{"where": other[0]}]}
+    assert other in world.derived
 
 
 class Interrupting:
@@ -418,6 +432,24 @@ def test_a_group_that_came_and_went_during_a_look_is_not_left_behind(world: Worl
     Verify(comparator, Scan(tables, Serial(), 2), ("user_id",), repair=repair).run()
     assert not steps
     assert world.verify().equal, world.verify().samples
+
+
+@pytest.mark.parametrize("becomes", [None, "2"])
+def test_members_without_a_group_that_change_during_a_look_are_no_difference(world: World, becomes: Any) -> None:
+    """`becomes`: how many items have the member's value then; None: it goes."""
+    (member, *_) = [key for key in world.derived if key[0].startswith("%msums|")]
+    orphan = "%msums|name|SUM|gone", member[1]
+    world.derived[orphan] = row = {**world.derived[member], "pk": {"S": orphan[0]}}
+
+    def change() -> None:
+        world.derived.pop(orphan)
+        world.derived.update({orphan: {**row, "items": {"N": becomes}}} if becomes else {})
+
+    steps = [("query", "derived", change)]
+    tables = LedgerTables(Between(world, steps), "ledger", "derived", 7, lambda: 1000.0, lambda _: None)
+    comparator = Comparator("users", VIEWS, tables, 0, 5.0, lambda _: None)
+    report = Verify(comparator, Scan(tables, Serial(), 2), ("user_id",)).run()
+    assert (report.equal, steps) == (True, [])
 
 
 def test_an_item_whose_values_look_like_keys_is_told_by_its_rows(world: World) -> None:

@@ -68,6 +68,17 @@ def test_a_ledger_row_that_ttl_took_is_not_missing(world):
     assert world.derived == {}
 
 
+def test_members_that_ttl_left_of_a_closed_group_are_no_difference(world):
+    world.now = TTL + 8 * DAY
+    for key in [key for key in world.derived if not key[0].startswith("%")]:
+        del world.derived[key]
+    world.service.state["ledger"].clear()
+    before = dict(world.derived)
+    assert before
+    assert world.verify(repair=True).equal
+    assert world.derived == before
+
+
 def test_a_change_that_was_lost_is_repaired_in_open_groups_alone(world):
     world.now = TTL - HOUR
     world.event("u", 0, 7, deliver=False)

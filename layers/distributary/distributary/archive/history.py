@@ -49,11 +49,11 @@ def life(archive: Archive, keys: Mapping[str, Typed], moment: int, progress: Pro
     are none, a moment before the archive begins, a damaged object or line; Unavailable where S3 breaks off.
     """
     archive.check_begun(moment)
-    events: dict[Position, Event] = {}
+    events: dict[tuple[Position, str], Event] = {}
     before: ArchivedChange | None = None
     after: ArchivedChange | None = None
     for change in _changes(archive, keys, progress):
-        events[change.at] = _event(change)
+        events[change.at, change.event] = _event(change)
         if change.micros <= moment and (before is None or change.at > before.at):
             before = change
         if change.micros > moment and (after is None or change.at < after.at):

@@ -18,6 +18,7 @@ from distributary.consumer.stack import in_one_piece
 from distributary.consumer.streams import UNLISTED, Bind, Streams, bound_nowhere
 from distributary.consumer.sweep import Rebuilder
 from distributary.consumer.telemetry import Telemetry
+from distributary.consumer.ties import settling
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.stream import records as stream_records
 from distributary.stream.change import Change, Undecodable, Unlisted
@@ -94,7 +95,7 @@ def _batch(event: Any, deployed: Deployment, deadline: Deadline, context: Contex
     if isinstance(event, StreamEvent) and event.decoded:
         deployed.telemetry.count("EventsDecoded")
     entries = stream_records.decode(event, deployed.streams.of_batch())
-    ends = applied(entries, deployed.branch, deadline)
+    ends = applied(entries, settling(deployed.branch, deployed.reconciler), deadline)
     ends = park(entries, ends, deployed.parking, deadline.into_reserve())
     deployed.telemetry.batch(context.aws_request_id, entries, ends, time.time())
     return response(entries, ends)

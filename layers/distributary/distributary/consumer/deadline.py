@@ -44,6 +44,10 @@ class Deadline:
             return self
         return Deadline(self.ends - self.left() * (of - 1) / of, self.reserve, self.clock)
 
+    def within(self, seconds: float) -> "Deadline":
+        """So many seconds from now, if that is earlier."""
+        return Deadline(min(self.ends, self.clock() + seconds), self.reserve, self.clock)
+
     def into_reserve(self) -> "Deadline":
         """Two thirds of the reserve later: for parking what the branch has given up on."""
         return Deadline(self.ends + self.reserve * 2 / 3, 0.0, self.clock)

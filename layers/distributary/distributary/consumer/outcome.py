@@ -32,6 +32,8 @@ class Outcome(NamedTuple):
 APPLIED = Outcome(Status.APPLIED)
 SUPERSEDED = Outcome(Status.SUPERSEDED)
 IGNORED = Outcome(Status.IGNORED)
+TIED = Outcome(Status.SUPERSEDED, metric="Tied")
+"""What exists has the change's very version, which is a time, and other content; see `consumer.ties`."""
 
 
 def parked(error: DistributaryError) -> Outcome:

@@ -8,7 +8,7 @@ orders, and says which step is there for what.
 from collections.abc import Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome, Status
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, TIED, Outcome, Status
 from distributary.derive.delta import Key, Row
 from distributary.derive.join_calls import JoinCalls, Refused, end_of
 from distributary.derive.join_fan_out import freshened
@@ -130,9 +130,11 @@ def _end(task: LeftTask, error: DistributaryError, found: LeftRow, ends: dict[st
 
 
 def _ended(task: LeftTask, found: LeftRow, ends: dict[str, Outcome], looks: list[Look]) -> bool:
-    """Whether nothing is to be written. What another process wrote and did not look at again is looked at here."""
+    """Whether nothing is to be written. What another process wrote and did not look at again is looked at here. A row
+    does not say what its left item was: one of the same moment is tied, whatever it was."""
     if found.version >= task.change.version:
-        ends[task.id] = SUPERSEDED
+        tied = found.version == task.change.version and versions.is_time(found.version)
+        ends[task.id] = TIED if tied else SUPERSEDED
         if found.foreign_key != NO_KEY:
             looks.append(Look(task, found.foreign_key, found.held, found.shown))
         return True

@@ -9,7 +9,7 @@ in any case: it may make up for a change that was lost for good.
 from collections.abc import Sequence
 from typing import Any
 
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Outcome
 from distributary.derive.delta import EXPIRY
 from distributary.derive.join_calls import JoinCalls, end_of
 from distributary.derive.join_fan_out import fanned_out
@@ -59,10 +59,17 @@ def _fanned(calls: JoinCalls, join: JoinView, task: RightTask, found: Stored | D
     if isinstance(found, DistributaryError):
         raise found
     owes = versions.from_text(found.row.since) in task.folded
+    lost = TIED if _ties(task.change, found) else SUPERSEDED
     if not owes and not (found.moved and task.anew):
-        return APPLIED if found.moved else SUPERSEDED
+        return APPLIED if found.moved else lost
     wrote = yield from fanned_out(calls, join, task.change, found.row)
-    return APPLIED if found.moved or wrote else SUPERSEDED
+    return lost if lost is TIED else APPLIED if found.moved or wrote else SUPERSEDED
+
+
+def _ties(change: RightChange, found: Stored) -> bool:
+    """Whether what is stored is of the same moment, and of other content."""
+    same_moment = versions.is_time(change.version) and versions.from_text(found.row.version) == change.version
+    return not found.moved and same_moment and found.row.digest != digest_of(change.content)
 
 
 def _stored(calls: JoinCalls, join: JoinView, change: RightChange) -> Steps[Stored]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import SUPERSEDED, Outcome, Status
+from distributary.consumer.outcome import SUPERSEDED, TIED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.derive.contribution import entry_id
 from distributary.derive.join_calls import JoinCalls, end_of
@@ -21,6 +21,7 @@ from distributary.dynamodb.client import carry_out
 from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.dynamodb.steps import Steps
 from distributary.errors import DistributaryError, Rejected
+from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.keys import item_identity, table_of
 from distributary.stream.struct import Struct
@@ -65,7 +66,7 @@ def _batch(calls: JoinCalls, join: JoinView, changes: Sequence[Change], ends: En
     yield from _lefts(calls, join, changes, lefts, ends)
     found = yield from fanned_all(calls, join, tasks, stored)
     for places, end in zip(folded.values(), found, strict=True):
-        _share(join, end, places, ends)
+        _share(join, end, places, rights, ends)
 
 
 def _lefts(
@@ -89,7 +90,7 @@ def _lefts(
         except DistributaryError as error:
             found = {task.id: end_of(error) for task in hundred}
         for task in hundred:
-            _share(join, found[task.id], folded[task.id], ends)
+            _share(join, found[task.id], folded[task.id], lefts, ends)
 
 
 def _folded(sides: Mapping[int, Side], name: Callable[[int], str]) -> dict[str, list[int]]:
@@ -100,12 +101,17 @@ def _folded(sides: Mapping[int, Side], name: Callable[[int], str]) -> dict[str, 
     return folded
 
 
-def _share(join: JoinView, end: Outcome, places: Sequence[int], ends: Ends) -> None:
+def _share(join: JoinView, end: Outcome, places: Sequence[int], sides: Mapping[int, Side], ends: Ends) -> None:
     """What becomes of the changes that were folded into the last one: if that fails, all of them come again. An older
     one may be one that a dead process has written and not finished, which its own version alone tells."""
     for place in places:
         alone = place != places[-1] and end.status is not Status.FAILED
-        ends[place].append(SUPERSEDED if alone else _of_view(join, end))
+        ends[place].append(_folded_end(sides[place], sides[places[-1]]) if alone else _of_view(join, end))
+
+
+def _folded_end(side: LeftChange | RightChange, last: LeftChange | RightChange) -> Outcome:
+    tied = side.version == last.version and versions.is_time(side.version) and side.content != last.content
+    return TIED if tied else SUPERSEDED
 
 
 def left_id(join: JoinView, change: Change) -> str:

@@ -21,15 +21,16 @@ from collections.abc import Mapping, Sequence
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import IGNORED, SUPERSEDED, Outcome, Status
+from distributary.consumer.outcome import IGNORED, SUPERSEDED, TIED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Entry, RecordedContribution, Row
 from distributary.derive.format import check_ledger_row
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transaction_queue import TransactionQueue
-from distributary.derive.transactions import PendingEntry, lanes, overtaken
+from distributary.derive.transactions import PendingEntry, end_of_overtaken, lanes, overtaken
 from distributary.dynamodb.requests import BATCH_GET_KEYS
 from distributary.errors import ConfigError, DistributaryError
+from distributary.stream import version as versions
 from distributary.stream.struct import Struct
 
 
@@ -51,7 +52,7 @@ class Ledger(Struct, frozen=True):
             if isinstance(row, DistributaryError):
                 ends[entry.id] = outcomes.failed(row)
             elif overtaken(entry, row):
-                ends[entry.id] = SUPERSEDED
+                ends[entry.id] = end_of_overtaken(entry, row, self.tables.now())
             elif entry.id not in binding and RecordedContribution.read(row) == RecordedContribution():
                 ends[entry.id] = IGNORED
             else:
@@ -60,8 +61,8 @@ class Ledger(Struct, frozen=True):
         ends |= dict.fromkeys(late, IGNORED)
         cases = [case for case in cases if case.entry.id not in late]
         ends |= self._settle(lanes(cases), deadline)
-        chosen = set(map(id, newest))
-        return [_of_folded(ends[entry.id], id(entry) in chosen) for entry in entries]
+        chosen = {entry.id: entry for entry in newest}
+        return [_of_folded(ends[entry.id], entry, chosen[entry.id]) for entry in entries]
 
     def _settle(self, planned: Sequence[list[list[PendingEntry]]], deadline: Deadline) -> dict[str, Outcome]:
         ends: dict[str, Outcome] = {}
@@ -92,10 +93,14 @@ def _known(rows: Mapping[str, Row], id: str) -> Row | DistributaryError:
         return error
 
 
-def _of_folded(end: Outcome, newest: bool) -> Outcome:
+def _of_folded(end: Outcome, entry: Entry, newest: Entry) -> Outcome:
     """What becomes of an entry if the newest of its item ends so. If that failed, all of them come again: alone, an
     insert that is spare would be ignored, and the version of a delete before it never written."""
-    return end if newest or end.status is Status.FAILED else SUPERSEDED
+    if entry is newest or end.status is Status.FAILED:
+        return end
+    same_moment = entry.version == newest.version and versions.is_time(entry.version)
+    alike = (entry.contribution, entry.mark) == (newest.contribution, newest.mark)
+    return TIED if same_moment and not alike else SUPERSEDED
 
 
 def _newest(entries: Sequence[Entry]) -> list[Entry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.consumer.outcome import APPLIED, Outcome
 from distributary.derive.delta import (
     Edge,
     GroupDelta,
@@ -28,6 +28,7 @@ from distributary.derive.transactions import (
     Action,
     CancellationResult,
     PendingEntry,
+    end_of_overtaken,
     halves,
     is_busy,
     overtaken,
@@ -294,7 +295,7 @@ class TransactionQueue:
             if row.get("version", {}).get("S") == case.read:
                 again.append(case)
             elif overtaken(case.entry, row):
-                self._end([case], SUPERSEDED)
+                self._end([case], end_of_overtaken(case.entry, row, self._tables.now()))
             else:
                 entry = case.whole.entry if case.whole else case.entry
                 again.append(PendingEntry.of(entry, row, self._tables.now()))

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.outcome import SUPERSEDED, TIED, Outcome
 from distributary.derive.delta import (
     Contribution,
     Delta,
@@ -19,7 +20,7 @@ from distributary.derive.delta import (
     size_of,
 )
 from distributary.derive.expiry import closed
-from distributary.derive.format import UNFINISHED
+from distributary.derive.format import UNFINISHED, mark_of
 from distributary.stream import version as versions
 from distributary.stream.struct import Struct, field, replace
 
@@ -125,6 +126,14 @@ def overtaken(entry: Entry, row: Row) -> bool:
         return False
     seen = versions.from_text(row["version"]["S"])
     return seen > entry.version or (seen == entry.version and not row.items() >= UNFINISHED.items())
+
+
+def end_of_overtaken(entry: Entry, row: Row, now: float) -> Outcome:
+    """Of an entry that is overtaken: tied if the ledger has seen its very version with another contribution."""
+    if entry.revision or not versions.is_time(entry.version) or versions.from_text(row["version"]["S"]) > entry.version:
+        return SUPERSEDED
+    alike = not PendingEntry.of(entry, row, now).keys and mark_of(row) == entry.mark
+    return SUPERSEDED if alike else TIED
 
 
 class Action(Struct, frozen=True):

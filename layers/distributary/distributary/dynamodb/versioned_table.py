@@ -14,13 +14,14 @@ from typing import Any
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER, Deadline
-from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, Outcome
+from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED, TIED, Outcome
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.client import carry_out
 from distributary.dynamodb.requests import BATCH_GET_KEYS, ItemClient, Met, batch_get_steps, conditional_steps
 from distributary.dynamodb.steps import Steps, Together, finish
 from distributary.dynamodb.tombstones import Tombstones
-from distributary.errors import DistributaryError
+from distributary.errors import DistributaryError, Rejected
+from distributary.stream import canonical
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.codec import Typed
@@ -107,7 +108,8 @@ class Register(Struct, frozen=True):
         ends: list[Outcome] = []
         for hundred, found in zip(hundreds, written, strict=True):
             ends += found if isinstance(found, list) else [outcomes.of(found)] * len(hundred)
-        result = [SUPERSEDED] * len(writes)
+        chosen = {writes[place].id: writes[place] for place in places}
+        result = [_folded(write, chosen[write.id]) for write in writes]
         for place, end in zip(places, ends, strict=True):
             result[place] = end
         return result
@@ -190,24 +192,41 @@ class Register(Struct, frozen=True):
     def _finds(self, task: Write, row: Mapping[str, Typed] | None) -> Outcome | None:
         """None if there is a row that the delete is newer than."""
         version = row.get(self.version_attribute) if row is not None else None
+        if row is None:
+            return IGNORED
         newer = version is not None and versions.from_text(version["S"]) >= task.version
-        return IGNORED if row is None else SUPERSEDED if newer else None
+        return self._lost(task, row) if newer else None
 
     def _put(self, write: Write) -> Steps[Outcome]:
+        news = True
         if write.expires_at is not None:
-            yield from self.tombstones.put_steps(write.id, write.version, write.expires_at)
-        text = {"S": write.text}
+            news = yield from self.tombstones.put_steps(write.id, write.version, write.expires_at)
+        text, may_tie = {"S": write.text}, versions.is_time(write.version)
         row = {**(write.row or {}), self.version_attribute: text}
+        shown = {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"} if may_tie else {}
         values = {":v": text}
-        met = yield from self._write_if("put_item", "row PutItem", _OLDER, Item=row, ExpressionAttributeValues=values)
-        return APPLIED if met.held else SUPERSEDED
+        met = yield from self._write_if(
+            "put_item", "row PutItem", _OLDER, Item=row, ExpressionAttributeValues=values, **shown
+        )
+        if may_tie and not news:
+            return TIED  # its own tombstone from an earlier delivery, or that of a delete at the same moment
+        return APPLIED if met.held else self._lost(write, met.item)
 
     def _delete(self, write: Write) -> Steps[Outcome]:
         news = yield from self.tombstones.put_steps(write.id, write.version)
         text = versions.to_text(write.version)
         met = yield from self._remove(write.key, text, _OLDER_VERSION if write.spares_unversioned else _OLDER)
         left = not met.held and (not write.spares_unversioned or self.version_attribute in met.item)
-        return APPLIED if news and not left else SUPERSEDED
+        return APPLIED if news and not left else self._lost(write, met.item)
+
+    def _lost(self, write: Write, row: Mapping[str, Typed]) -> Outcome:
+        """Of a write that the row, empty if none is known, is not older than."""
+        there = row.get(self.version_attribute, {}).get("S")
+        if not versions.is_time(write.version) or versions.version_in(there) != write.version:
+            return SUPERSEDED
+        content = {name: typed for name, typed in row.items() if name != self.version_attribute}
+        alike = _alike(write.row, content) and versions.mark_in(there) == write.mark
+        return SUPERSEDED if alike else TIED
 
     def _remove(self, key: Mapping[str, Typed], version: str, condition: str) -> Steps[Met]:
         """Without an item in the answer, a failed `_OLDER_VERSION` does not say whether there is a row."""
@@ -245,12 +264,35 @@ class Register(Struct, frozen=True):
             for i in puts:
                 ends[i] = outcomes.of(error)
         for i in puts:
-            if found.get(tasks[i].id, "") > tasks[i].text:
-                outranked.append((i, found[tasks[i].id]))
+            tombstone = found.get(tasks[i].id, "")
+            if tasks[i].expires_at is None and _ties(tasks[i], tombstone):
+                ends[i] = TIED
+            if tombstone > tasks[i].text:
+                outranked.append((i, tombstone))
         backs = yield Together([self._remove(tasks[i].key, version, _OLDER_VERSION) for i, version in outranked])
         for (i, _), back in zip(outranked, backs, strict=True):
-            ends[i] = SUPERSEDED if isinstance(back, Met) else outcomes.of(back)
+            lost = TIED if _ties(tasks[i], found[tasks[i].id]) else SUPERSEDED
+            ends[i] = lost if isinstance(back, Met) else outcomes.of(back)
         return ends
+
+
+def _folded(write: Write, chosen: Write) -> Outcome:
+    """Of a write that another of the same row takes the place of within the batch."""
+    same_moment = write.version == chosen.version and versions.is_time(write.version)
+    return TIED if same_moment and (write.row, write.mark) != (chosen.row, chosen.mark) else SUPERSEDED
+
+
+def _ties(task: Write, tombstone: str) -> bool:
+    """Whether a delete, or a repair, left a tombstone of the moment at which the row was put."""
+    return versions.is_time(task.version) and versions.version_in(tombstone) == task.version
+
+
+def _alike(wanted: Mapping[str, Typed] | None, row: Mapping[str, Typed]) -> bool:
+    """Whether a row is as it is wanted, whatever the order of its sets and the spelling of its numbers."""
+    try:
+        return wanted is not None and canonical.image(wanted) == canonical.image(row)
+    except Rejected:
+        return False
 
 
 def _was_put(task: Write, first: Outcome | DistributaryError) -> bool:

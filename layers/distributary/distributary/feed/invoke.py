@@ -45,6 +45,11 @@ class Ended:
         return self.status in ("Applied", "Superseded", "Ignored")
 
 
+def cause_of(ends: Sequence[Ended]) -> str:
+    """Why the last of them that is not done is not; empty if all are."""
+    return next((end.cause or end.status for end in reversed(ends) if not end.done), "")
+
+
 class Invoke(Protocol):
     """Gives a function an event."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.errors import Unavailable
-from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, packed
+from distributary.feed.invoke import EVENT_KEYS, Ended, Feed, cause_of, packed
 from distributary.readers.given_up import PREFIX
 from distributary.readers.parked import REPLAYED, WITH_RECORDS, Bucket, Function, Parked, Place
 from distributary.stream.keys import table_of
@@ -74,14 +74,15 @@ class Giving:
 @dataclass(frozen=True, slots=True)
 class Redrive:
     """`feeds` by branch and table; `claim_days`: for how long welcome remembers what it sent again; `told` is called
-    with how many changes have been dealt with; `wait` keeps to a rate, and is called with how many come next. What
-    fails when the deadline has passed was not tried often enough: it has no history of that."""
+    with how many changes have been dealt with, and why one of them stays; `wait` keeps to a rate, and is called with
+    how many come next. What fails when the deadline has passed was not tried often enough: it has no history of
+    that."""
 
     bucket: Bucket
     feeds: Callable[[str, str], Feed]
     now: Callable[[], datetime]
     claim_days: Callable[[], int] = lambda: 0
-    told: Callable[[int], None] = lambda _: None
+    told: Callable[[int, str], None] = lambda *_: None
     wait: Callable[[int], None] = lambda _: None
     even_if_old: bool = False
     deadline: Deadline = FOREVER
@@ -121,7 +122,7 @@ class Redrive:
             elif self._was_tried(own):
                 end = ends[batch.index(own[0])]
                 self.bucket.keep(own[0], end.cause or end.status, self.now().isoformat(timespec="seconds"))
-        self.told(len(batch))
+        self.told(len(batch), cause_of(ends))
 
     def _was_tried(self, own: Sequence[Parked]) -> bool:
         """Whether this is one of our objects, and its change was given to its function."""

@@ -10,7 +10,7 @@ import orjson
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import SUPERSEDED, Outcome
+from distributary.consumer.outcome import SUPERSEDED, TIED, Outcome
 from distributary.errors import DistributaryError, Rejected
 from distributary.index.document import DELETED_AT, Source
 from distributary.index.opensearch.bulk import Action, Bulk
@@ -62,7 +62,7 @@ class IndexBranch:
             for place, action in actions.items():
                 earlier = newest.get(place)
                 if earlier is not None and change.version <= earlier[0]:
-                    ends[at].append(SUPERSEDED)
+                    ends[at].append(_folded(change.version, action, earlier))
                     continue
                 if earlier is not None:
                     ends[earlier[1]].append(SUPERSEDED)
@@ -103,16 +103,23 @@ class IndexBranch:
         if not holds and not source.concerned(change):
             return (alias, ""), None, False
         place = source.place(change.keys)
-        before = _before(alias, source.declared.pipeline if holds else None)
+        may_tie = versions.is_time(change.version)
+        before = _before(alias, source.declared.pipeline if holds else None, "external" if may_tie else "external_gte")
         header = b'%b%b,"version":%d}}\n' % (before, _line(place)[1:-2], versions.to_external(change.version))
         body = source.document(change.new) if holds and change.new else {DELETED_AT: int(self.now())}
-        return (alias, place["_id"]), Action(place["_id"], header + _line(body)), holds
+        return (alias, place["_id"]), Action(place["_id"], header + _line(body), may_tie), holds
+
+
+def _folded(version: int, action: Action, chosen: tuple[int, int, Action]) -> Outcome:
+    """Of a change that another of the batch comes before at the same place."""
+    tied = action.may_tie and version == chosen[0] and action.lines != chosen[2].lines
+    return TIED if tied else SUPERSEDED
 
 
 @lru_cache(maxsize=64)
-def _before(alias: str, pipeline: str | None) -> bytes:
+def _before(alias: str, pipeline: str | None, version_type: str) -> bytes:
     """The header's line before the members of a place and the version: the same for many documents."""
-    header: dict[str, Any] = {"_index": alias, "version_type": "external_gte", "require_alias": True}
+    header: dict[str, Any] = {"_index": alias, "version_type": version_type, "require_alias": True}
     if pipeline is not None:
         header["pipeline"] = pipeline
     return b'{"index":' + _line(header)[:-2] + b","

@@ -48,7 +48,7 @@ def writer(name: str, mapping: Mapping[str, Any]) -> Writer:
     kind = mapping.get("type", "object")
     if kind == "knn_vector":
         return _vector(name, mapping)
-    if kind in ("object", "nested"):
+    if kind in ("object", "nested", "flat_object"):
         return _object(name, mapping) if mapping.get("enabled", True) else plain
     if kind in _WHOLE:
         return _each(_whole(name, kind))

@@ -17,6 +17,7 @@ from distributary.stream import version as versions
 from distributary.stream.change import Change
 from distributary.stream.codec import Typed
 from distributary.stream.keys import identity, table_of
+from distributary.stream.kinesis import plain
 from distributary.stream.records import decode
 
 BRANCHES = ("derive", "index", "welcome", "replicate", "archive")
@@ -197,7 +198,7 @@ class Bucket:
             cause = f"{cause}; the object holds no records"
             yield Parked(branch, place, cause, None, None, None, False, None)
         for record in records:
-            yield _of_record(branch, place, cause, record, function.streams)
+            yield _of_record(branch, place, cause, plain(record), function.streams)
 
     def json(self, place: Place) -> dict[str, Any]:
         """An object that is JSON; empty if it is none, or was removed."""

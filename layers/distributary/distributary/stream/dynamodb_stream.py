@@ -40,7 +40,7 @@ def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | U
         return _change(record, source, generation_of(source))
     except Unavailable as error:
         foreign = isinstance(error, ForeignStream)
-        return Unlisted(_event_id(record), identifier_of(record), record, str(error), foreign)
+        return Unlisted(event_id(record), identifier_of(record), record, str(error), foreign)
     except ConfigError:
         raise
     except DistributaryError as error:
@@ -169,14 +169,14 @@ def identifier_of(record: Any) -> str:
         return ""
 
 
-def _event_id(record: Any) -> str:
+def event_id(record: Any) -> str:
     """The record's, or a digest that stands for it."""
-    event_id = record.get("eventID") if isinstance(record, Mapping) else None
-    return event_id if is_id(event_id) else _digest(record)
+    named = record.get("eventID") if isinstance(record, Mapping) else None
+    return named if is_id(named) else _digest(record)
 
 
 def _undecodable(record: Any, cause: str, detail: str) -> Undecodable:
-    return Undecodable(_event_id(record), identifier_of(record), record, cause, detail)
+    return Undecodable(event_id(record), identifier_of(record), record, cause, detail)
 
 
 def _digest(record: Any) -> str:

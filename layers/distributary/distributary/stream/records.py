@@ -1,15 +1,19 @@
 """Lambda event in, changes out."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from distributary.errors import ConfigError
-from distributary.stream import dynamodb_stream, sliced
+from distributary.stream import dynamodb_stream, kinesis, sliced
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.dynamodb_stream import GenerationOf
 from distributary.stream.stream_event import Record, StreamEvent
 
-_DECODERS = {dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode}
+Decoder = Callable[[Any, GenerationOf], Change | Undecodable | Unlisted]
+_DECODERS: dict[str, Decoder] = {
+    dynamodb_stream.EVENT_SOURCE: dynamodb_stream.decode,
+    kinesis.EVENT_SOURCE: kinesis.decode,
+}
 
 
 def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecodable | Unlisted]:
@@ -28,11 +32,17 @@ def decode(event: Any, generation: int | GenerationOf) -> list[Change | Undecoda
     named = [
         str(record["eventSource"]) for record in records if isinstance(record, Mapping) and "eventSource" in record
     ]
-    decoder = next((_DECODERS[source] for source in named if source in _DECODERS), None)
-    if decoder is None:
+    usual = next((_DECODERS[source] for source in named if source in _DECODERS), None)
+    if usual is None:
         raise ConfigError(f"eventSource {named[:1]} is not supported; supported: {', '.join(_DECODERS)}")
     generation_of = _by_stream(generation)
-    return [decoder(record, generation_of) for record in records]
+    return [_decoder(record, usual)(record, generation_of) for record in records]
+
+
+def _decoder(record: Any, usual: Decoder) -> Decoder:
+    """By the record's own source; what names none that is known is judged as the others are."""
+    source = record.get("eventSource") if isinstance(record, Mapping) else None
+    return _DECODERS.get(source, usual) if isinstance(source, str) else usual
 
 
 def _of_slices(

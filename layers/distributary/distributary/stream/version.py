@@ -11,6 +11,10 @@ TEXT_LENGTH = GENERATION_DIGITS + POSITION_DIGITS
 SNAPSHOT_POSITION = 0
 """Where a scanned or exported item stands: every streamed change of its generation wins over it."""
 
+FIRST_TIME, LAST_TIME = 10**15, 10**17
+"""Positions from here to before there are times in microseconds, from the year 2001 on: 16 or 17 digits. A stream's
+sequence numbers have at least 21."""
+
 REVISION_MARK = "~"
 RETIRED = "-"
 """The revision of a repair's tombstone: it sorts before every random one."""
@@ -27,7 +31,8 @@ def of(generation: int, position: int) -> int:
     """The version of a change: `generation * 10**40 + position`.
 
     `position` is the stream record's SequenceNumber as an integer (21 to 40 digits,
-    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html).
+    https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html); of a Kinesis data
+    stream, the time of the change in microseconds since the epoch.
     """
     if not 0 <= generation < GENERATIONS:
         raise ValueError(f"generation {generation} is outside 0..{GENERATIONS - 1}")
@@ -39,6 +44,12 @@ def of(generation: int, position: int) -> int:
 def position_of(version: int) -> int:
     """The position alone: the same in every generation."""
     return version % POSITIONS
+
+
+def is_time(version: int) -> bool:
+    """Whether the position is a time. Two changes of an item may then have one version: nothing tells their order, and
+    what is right is read from the item."""
+    return FIRST_TIME <= position_of(version) < LAST_TIME
 
 
 def generation_of(version: int) -> int:

@@ -1,8 +1,8 @@
 """Changes that a branch is to get later, in S3: one object for those of a batch.
 
-`deferred/<branch>/<least>-<greatest>-<n>-<digest>.json.gz`, by the least and the greatest sequence number of its `n`
-changes. What is deferred twice is one object; what was cut otherwise is another one, and a branch takes a change that
-comes twice.
+`deferred/<branch>/<least>-<greatest>-<n>-<oldest>-<digest>.json.gz`, by the least and the greatest sequence number of
+its `n` changes, and the epoch second in which the oldest of them was made; 0 if one of them does not tell. What is
+deferred twice is one object; what was cut otherwise is another one, and a branch takes a change that comes twice.
 """
 
 import gzip
@@ -31,7 +31,7 @@ from distributary.stream.struct import Struct
 PREFIX = "deferred"
 FORMAT = 1
 _LEVEL = 6
-_NAME = re.compile(r"[0-9]{40}-[0-9]{40}-([0-9]+)-[0-9a-f]{12}\.json\.gz")
+_NAME = re.compile(r"[0-9]{40}-[0-9]{40}-([0-9]+)(?:-([0-9]{10}))?-[0-9a-f]{12}\.json\.gz")
 
 Entries = Sequence[Mapping[str, Any]]
 """Changes as an object holds them: `table`, `key`, `version` (text), `expired`, `record`."""
@@ -130,12 +130,18 @@ class Store(Struct, frozen=True):
         return [_parked(branch, place, each) for each in found["changes"]]
 
     def backlog(self, branch: str, now: datetime) -> tuple[int, float]:
-        """How many changes there are, and for how many seconds the first of them has been made. Raises as `read`."""
+        """How many changes there are, and for how many seconds the oldest of them has been made. Raises as `read`."""
         places = list(self.places(branch))
         if not places:
             return 0, 0.0
-        made = min((change.since for change in self.read(branch, places[0])), default=now)
-        return sum(changes_in(place.name) for place in places), max(0.0, (now - made).total_seconds())
+        made = min(self._oldest(branch, place) for place in places)
+        return sum(changes_in(place.name) for place in places), max(0.0, now.timestamp() - made)
+
+    def _oldest(self, branch: str, place: Place) -> float:
+        """When the oldest change of an object was made, in epoch seconds."""
+        if seconds := _named(place.name)[1]:
+            return float(seconds)
+        return min((change.since for change in self.read(branch, place)), default=place.when).timestamp()
 
     def remove(self, place: Place) -> None:
         """Raises AwsError."""
@@ -147,10 +153,15 @@ _GONE = {"NoSuchKey", "404"}
 
 def changes_in(name: str) -> int:
     """How many changes an object holds, by its name. Raises ConfigError for a name that is none of ours."""
+    return _named(name)[0]
+
+
+def _named(name: str) -> tuple[int, int]:
+    """How many changes, and the second of the oldest; 0 if the name does not tell it."""
     found = _NAME.fullmatch(name.rpartition("/")[2])
     if found is None:
         raise ConfigError(f"{name}: this object is none of Distributary's; remove it from the bucket")
-    return int(found[1])
+    return int(found[1]), int(found[2] or 0)
 
 
 def _name(branch: str, entries: Entries, body: bytes) -> str:
@@ -158,7 +169,13 @@ def _name(branch: str, entries: Entries, body: bytes) -> str:
     digest = hashlib.sha256(body).hexdigest()[:12]
     digits = versions.POSITION_DIGITS
     span = f"{min(positions):0{digits}d}-{max(positions):0{digits}d}"
-    return f"{PREFIX}/{branch}/{span}-{len(entries)}-{digest}.json.gz"
+    return f"{PREFIX}/{branch}/{span}-{len(entries)}-{min(map(_made, entries)):010d}-{digest}.json.gz"
+
+
+def _made(entry: Mapping[str, Any]) -> int:
+    """The epoch second in which its record says that it was made; 0 if it says none."""
+    seconds = (entry["record"].get("dynamodb") or {}).get("ApproximateCreationDateTime")
+    return int(seconds) if isinstance(seconds, int | float) and 0 < seconds < 10**10 else 0
 
 
 def _parked(branch: str, place: Place, entry: Mapping[str, Any]) -> Parked:

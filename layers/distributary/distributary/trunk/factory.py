@@ -9,6 +9,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
+from distributary.consumer.ties import settling
 from distributary.feed.invoke import Feed, Invoke
 from distributary.trunk.breaker import Breakers
 from distributary.trunk.deferred import Deferral, Store
@@ -37,7 +38,7 @@ def build(
     def limb(branch: str) -> Limb:
         deployed = _always(settings, clients, telemetry(branch)) if branch == DEFERRING else runtime(branch)
         return Limb(
-            deployed.branch,
+            settling(deployed.branch, deployed.reconciler),
             deployed.parking,
             deployed.telemetry,
             deployed.streams,

@@ -113,12 +113,13 @@ class Feeder:
         return places[at:] + places[:at]
 
     def _answers(self, branch: str, places: Sequence[Place]) -> bool:
-        """Whether the branch takes or parks a change of one of three objects: one whose changes fail for good says
-        nothing."""
+        """Whether the branch takes a change of one of three objects, or parks all of one: an object whose changes fail
+        for good says nothing, nor does a change that is parked beside those."""
         chosen = dict.fromkeys((places[0], places[-1], places[len(places) // 2]))
         for place in list(chosen)[:PROBES]:
             changes = self.store.read(branch, place)[:PROBE_CHANGES]
-            if any(end.status != Status.FAILED for end in self._given(branch, changes, ONCE)):
+            ends = self._given(branch, changes, ONCE)
+            if any(end.done for end in ends) or (ends and all(end.status != Status.FAILED for end in ends)):
                 return True
         return False
 

@@ -58,8 +58,8 @@ class Untried(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Limb:
-    """A branch of the trunk. `after` in seconds: a change that fails and is older is deferred, so that it holds up no
-    other branch. `streams` binds the stream in the branch's own sink."""
+    """A branch of the trunk. `after` in seconds: so long it is tried at a batch, and a change that fails and is older
+    is deferred, so that it holds up no other branch. `streams` binds the stream in the branch's own sink."""
 
     branch: Branch
     parking: Parking
@@ -81,11 +81,15 @@ class Limb:
         elif row.defers:
             ends = applied(entries, Untried(PAUSED if row.state is State.PAUSED else OPEN), deadline)
         else:
-            ends = _tried(self._of_own_stream(entries), self.branch, deadline)
+            ends = self._called(entries, deadline.within(self.after))
             row = breakers.note(self.name, row, _seen(entries, ends))
             ends = [self._late(entry, end, row) for entry, end in zip(entries, ends, strict=True)]
         reserve = deadline.into_reserve()
         return park(entries, self.deferral.keep(entries, ends, reserve), self.parking, reserve)
+
+    def _called(self, entries: Sequence[Entry], deadline: Deadline) -> list[Outcome]:
+        with deadline.governs():
+            return _tried(self._of_own_stream(entries), self.branch, deadline)
 
     def _of_own_stream(self, entries: Sequence[Entry]) -> list[Entry]:
         """Changes of a stream that the branch's sink has bound otherwise, or cannot be asked about, are unlisted."""
@@ -176,8 +180,11 @@ def _bound(change: Change, of: Callable[[str], int]) -> Entry:
 
 
 def _seen(entries: Sequence[Entry], ends: Sequence[Outcome]) -> Seen:
-    failed = [e for e, end in zip(entries, ends, strict=True) if end.status is Status.FAILED and isinstance(e, Change)]
-    return Seen(any(end.status in _TAKEN for end in ends), frozenset(map(_item, failed)))
+    """Of an item that fails, the sink has said nothing: an older change of the same batch is superseded without it."""
+    changes = [(entry, end) for entry, end in zip(entries, ends, strict=True) if isinstance(entry, Change)]
+    failing = frozenset(_item(change) for change, end in changes if end.status is Status.FAILED)
+    taken = (change for change, end in changes if end.status in _TAKEN)
+    return Seen(any(not failing or _item(change) not in failing for change in taken), failing)
 
 
 def _item(change: Change) -> str:

@@ -12,6 +12,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.per_item import per_item
 from distributary.consumer.replay import LATE
 from distributary.errors import DistributaryError, Rejected, Unavailable
+from distributary.stream import canonical
 from distributary.stream import version as versions
 from distributary.stream.change import Change, Image, Origin
 from distributary.stream.dynamodb_stream import table_of
@@ -90,7 +91,7 @@ class WelcomeBranch:
             return outcomes.parked(_named(rule, error))
 
     def _sending(self, rule: Rule, change: Change, item: Image) -> Sending:
-        position = str(versions.position_of(change.version))
+        position = occasion(change)
         claims, others = claim_ids(rule, change, position)
         age = self.max_age_seconds if rule.max_age_seconds is None else rule.max_age_seconds
         late = change.created is not None and self.now() - change.created > age
@@ -196,6 +197,16 @@ class WelcomeBranch:
         self.pace.accepted()
         self.claims.confirm(id, owner, message_id)
         return APPLIED
+
+
+def occasion(change: Change) -> str:
+    """The `position` of a `Sending`: that of the change in its item's history. Two changes may have one time; then what
+    they changed tells them apart, and a record that comes twice is one change."""
+    position = str(versions.position_of(change.version))
+    if not versions.is_time(change.version):
+        return position
+    images = [None if image is None else image.raw for image in (change.old, change.new)]
+    return f"{position}.{canonical.digest(change.kind, *images)}"
 
 
 def claim_ids(rule: Rule, change: Change, position: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

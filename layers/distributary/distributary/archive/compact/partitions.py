@@ -5,11 +5,11 @@ the last one, so that the memory it takes depends on the items of a file, never 
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, KeysView
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
@@ -44,9 +44,29 @@ class Window:
     end: int
 
 
-def entries(archive: Archive, name: str, window: Window) -> Iterator[Entry]:
+class KeyNames:
+    """The attributes of the keys of a window, which are one table's."""
+
+    def __init__(self) -> None:
+        self._names: KeysView[str] = {}.keys()
+        self._where = ""
+
+    def check(self, keys: dict[str, Any], where: str) -> None:
+        """Raises ConfigError for an item of a table with another key: a file that was copied there, or a table that was
+        made anew under its name."""
+        if not self._where:
+            self._names, self._where = keys.keys(), where
+        if keys.keys() != self._names:
+            own, other = ", ".join(keys), ", ".join(self._names)
+            raise ConfigError(
+                f"{where}: the key is {own}, and at {self._where} it is {other}: a window is of one table: move the "
+                f"objects of the other one away, or choose a window that ends before it, or begins after it"
+            )
+
+
+def entries(archive: Archive, name: str, window: Window, names: KeyNames) -> Iterator[Entry]:
     """The changes of an object that are of the window. Raises ConfigError that names a line which is none of an
-    archive's, and as `readers.lines` does."""
+    archive's or has another key than the window's `names`, and as `readers.lines` does."""
     for number, line in archive.lines(name):
         try:
             found = orjson.loads(line)
@@ -55,6 +75,7 @@ def entries(archive: Archive, name: str, window: Window) -> Iterator[Entry]:
             where = f"{archive.place.shown(name)}:{number}"
             raise ConfigError(f"{where}: this is no line of an archive: {fault_of(error)}") from None
         if window.begin <= micros < window.end:
+            names.check(found["Keys"], f"{archive.place.shown(name)}:{number}")
             yield Entry(key, at, micros, line.rstrip(b"\n"))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributary.archive.compact.net import net_changes
 from distributary.archive.compact.output import ExportWriter, Sink
-from distributary.archive.compact.partitions import Partitions, Window, entries, read
+from distributary.archive.compact.partitions import KeyNames, Partitions, Window, entries, read
 from distributary.errors import ConfigError
 from distributary.readers.archive import Archive, shown_time
 from distributary.readers.archive_layout import SECOND
@@ -51,12 +51,12 @@ def compact(
     within the archive, and for a damaged object or line, which it names; Unavailable where S3 breaks off.
     """
     started = now()
-    objects = planned(archive, window, started)
+    objects, names = planned(archive, window, started), KeyNames()
     with tempfile.TemporaryDirectory(prefix="distributary-", dir=temporary) as folder:
         with Partitions(Path(folder) / "parts") as parts:
             count = 0
             for name in objects:
-                for entry in entries(archive, name, window):
+                for entry in entries(archive, name, window, names):
                     parts.add(entry)
                     count += 1
                 progress("objects", 1)

@@ -27,10 +27,12 @@ _STOPPED = End(outcomes.failed(Unavailable("bulk: stopped before the function's 
 
 
 class Action(Struct, frozen=True):
-    """One document to index: its id and its two lines of NDJSON."""
+    """One document to index: its id and its two lines of NDJSON. `may_tie`: its version is a time, so that what has the
+    same version may be another change."""
 
     id: str
     lines: bytes
+    may_tie: bool = False
 
 
 class Bulk:
@@ -91,7 +93,7 @@ class Bulk:
             return self._refused(actions, error, deadline)
         except DistributaryError as error:
             return [End(outcomes.failed(error))] * len(actions)
-        return [of_item(next(iter(item.values()))) for item in items]
+        return [of_item(next(iter(item.values())), action.may_tie) for action, item in zip(actions, items, strict=True)]
 
     def _refused(self, actions: Sequence[Action], error: Refused, deadline: Deadline) -> list[End]:
         """A faulty header fails a request as a whole, and so does its size: the culprit is looked for by halves."""

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from distributary.consumer import outcome as outcomes
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Outcome
 from distributary.errors import Rejected, Unavailable
 from distributary.stream.struct import Struct
 
@@ -85,13 +85,27 @@ class End(Struct, frozen=True):
 _WRITTEN, _OVERTAKEN = End(APPLIED), End(SUPERSEDED)
 
 
-def of_item(item: dict[str, Any]) -> End:
-    """`item`: a member of a bulk answer, with its status and perhaps an error."""
+_CONFLICT = re.compile(r"current version \[(\d+)\] is higher or equal to the one provided \[(\d+)\]")
+_REPAIRS = 6
+"""By how much repairs raise a document's version, at most, between two changes: each by one microsecond."""
+
+
+def of_item(item: dict[str, Any], may_tie: bool = False) -> End:
+    """`item`: a member of a bulk answer, with its status and perhaps an error. With `may_tie`, a document of the same
+    version may be another change's."""
     if item["status"] in (200, 201):
         return _WRITTEN
     error = item.get("error") or {}
     said = error if isinstance(error, dict) else {"type": "", "reason": str(error)}
+    if may_tie and item["status"] == 409:
+        return End(TIED) if _ties(str(said.get("reason", ""))) else _OVERTAKEN
     return end(int(item["status"]), str(said.get("type", "")), str(said.get("reason", "")), str(said))
+
+
+def _ties(reason: str) -> bool:
+    """Whether a conflict is one of equal versions. What does not say so may be one."""
+    found = _CONFLICT.search(reason)
+    return found is None or int(found[1]) - int(found[2]) <= _REPAIRS
 
 
 def end(status: int, kind: str, reason: str, detail: str = "") -> End:

@@ -10,15 +10,10 @@ from distributary.replicate.verify.tables import key_of, shown
 from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.version import version_in
 from distributary.verify.finding import Finding, fault, note, ok, unknown
+from distributary.verify.stream_readers import function_name, is_live, replicas
 
 Table = Mapping[str, Any]
 """DescribeTable's `Table`."""
-
-READERS, READERS_OF_A_GLOBAL_TABLE = 2, 1
-"""https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html"""
-
-_RESTING = ("Disabled", "Disabling", "Deleting")
-"""States of a mapping that delivers nothing any more."""
 
 SKEW_SECONDS = 60.0
 """Signatures fail at five minutes (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html)."""
@@ -48,40 +43,16 @@ def keys(source: Table, replica: Table) -> Finding:
     return ok("keys", f"{shown(one)} on both sides")
 
 
-def _function(named: str) -> str:
-    """A function's name, of its name or its ARN, each with or without an alias."""
-    parts = named.split(":")
-    return parts[6] if parts[0] == "arn" else parts[0]
-
-
-def readers(source: Table, mappings: Sequence[Mapping[str, Any]], function: str | None) -> Finding:
-    """So many event source mappings as the stream serves, the one of `function` among them. A disabled one reads
-    nothing, as that of a function which the trunk carries."""
-    most = READERS_OF_A_GLOBAL_TABLE if _replicas(source) else READERS
-    resting = {_function(str(each["FunctionArn"])) for each in mappings if each.get("State") in _RESTING}
-    names = sorted({_function(str(each["FunctionArn"])) for each in mappings if each.get("State") not in _RESTING})
-    wanted = {*names, *([_function(function)] if function else [])} - (resting - {*names})
-    found = f"{len(names)} of {most} event source mappings are taken: {', '.join(names) or 'none'}"
-    if len(wanted) > most:
-        return fault(
-            "readers",
-            found + (f"; with {function} there would be {len(wanted)}" if len(wanted) > len(names) else ""),
-            "give the stream as the stack's TrunkSourceArn, and one function reads it for all of them; or detach a "
-            "function, or feed the others through Kinesis Data Streams; shards are throttled beyond that",
-        )
-    return ok("readers", f"{found}; readers of other accounts and other programs are not seen from here")
-
-
 def not_global(source: Table, replica: Table) -> Finding:
     """DynamoDB does not itself replicate one to the other."""
     if source["TableArn"] == replica["TableArn"]:
         return fault("global table", "source and replica are one table", "name another table or region")
     region = str(replica["TableArn"]).split(":")[3]
-    own = {each.get("RegionName") for each in _replicas(source)}
+    own = {each.get("RegionName") for each in replicas(source)}
     if region in own and source["TableName"] == replica["TableName"]:
         fix = "choose another table: what DynamoDB replicates already, replicate would write twice"
         return fault("global table", f"the replica is the source's own global table replica in {region}", fix)
-    if _replicas(replica):
+    if replicas(replica):
         fix = "its other regions receive every row that replicate writes: make sure that this is meant"
         return note("global table", "the replica is itself a global table", fix)
     return ok("global table", "the two tables have nothing to do with each other")
@@ -98,12 +69,12 @@ class Reader:
     @property
     def function(self) -> str:
         """The name of its function."""
-        return _function(str(self.mapping["FunctionArn"]))
+        return function_name(str(self.mapping["FunctionArn"]))
 
     @property
     def disabled(self) -> bool:
         """Whether it delivers nothing any more."""
-        return self.mapping.get("State") in _RESTING
+        return not is_live(self.mapping)
 
     def carries_to(self, table: Table) -> bool:
         """Whether its function is a mirror into this table."""
@@ -221,7 +192,3 @@ def _versioned(row: Mapping[str, Any], attribute: str) -> bool:
 def _ours(typed: Any) -> bool:
     """A stamp (a map) or a mark (text), see `states` and `merging.marks`."""
     return {"time", "region", "digest"} <= set(typed.get("M", ())) or typed.get("S", "").startswith(("live.", "gone."))
-
-
-def _replicas(table: Table) -> Sequence[Mapping[str, Any]]:
-    return table.get("Replicas") or ()

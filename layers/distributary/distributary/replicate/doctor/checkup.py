@@ -15,6 +15,7 @@ from distributary.errors import ConfigError
 from distributary.replicate.doctor import checks, other_account, probes
 from distributary.replicate.verify.tables import Place, described
 from distributary.stream.change import REPLICA_VERSION
+from distributary.verify import stream_readers
 from distributary.verify.finding import Finding, unknown
 
 SAMPLE = 100
@@ -114,14 +115,7 @@ def _tombstones(patient: Patient) -> Iterator[Finding]:
 def _readers(patient: Patient, source: dict[str, Any]) -> Finding:
     if not source.get("LatestStreamArn"):
         return unknown("readers", "the source has no stream", "enable it first")
-    try:
-        pages = patient.source.client("lambda").get_paginator("list_event_source_mappings")
-        found = pages.paginate(EventSourceArn=source["LatestStreamArn"])
-        mappings = [each for page in found for each in page["EventSourceMappings"] if each.get("State") != "Deleting"]
-    except AwsError as error:
-        fix = "allow lambda:ListEventSourceMappings to these credentials"
-        return unknown("readers", f"the event source mappings cannot be listed: {code_of(error)}", fix)
-    return checks.readers(source, mappings, patient.function)
+    return stream_readers.examine(patient.source.client("lambda"), source, source["LatestStreamArn"], patient.function)
 
 
 def _opposite(patient: Patient, source: dict[str, Any], replica: dict[str, Any]) -> Finding:

@@ -108,7 +108,7 @@ def database(tables):
     found = sqlite3.connect(":memory:")
     for name, function in AGGREGATES.items():
         found.create_aggregate(name, 1, function)
-    found.create_aggregate("listed", 2, Listed)
+    found.create_aggregate("listed", 2, _Listed)
     found.create_collation("decimal", lambda one, other: int(EXACT.compare(Decimal(one), Decimal(other))))
     found.create_function("decimal_mul", 2, lambda one, other: text(EXACT.multiply(Decimal(one), Decimal(other))))
     found.create_function("decimal_less", 2, lambda one, other: Decimal(one) < Decimal(other))
@@ -149,7 +149,7 @@ def text(number):
     return format(number.normalize(EXACT), "f")
 
 
-class Collected:
+class _Collected:
     """Decimals in SQLite, whose own numbers would round: named as SQLite's decimal extension names them."""
 
     def __init__(self):
@@ -166,27 +166,27 @@ class Collected:
         return total
 
 
-class Sum(Collected):
+class _Sum(_Collected):
     def finalize(self):
         return text(self.total())
 
 
-class Average(Collected):
+class _Average(_Collected):
     def finalize(self):
         return text(QUOTIENT.divide(self.total(), Decimal(len(self.numbers)))) if self.numbers else None
 
 
-class Least(Collected):
+class _Least(_Collected):
     def finalize(self):
         return text(min(self.numbers)) if self.numbers else None
 
 
-class Greatest(Collected):
+class _Greatest(_Collected):
     def finalize(self):
         return text(max(self.numbers)) if self.numbers else None
 
 
-class Listed:
+class _Listed:
     """JSON objects, in the order of their places, as a JSON array."""
 
     def __init__(self):
@@ -199,4 +199,4 @@ class Listed:
         return json.dumps([self.entries[place] for place in sorted(self.entries)])
 
 
-AGGREGATES = {"decimal_sum": Sum, "decimal_avg": Average, "decimal_min": Least, "decimal_max": Greatest}
+AGGREGATES = {"decimal_sum": _Sum, "decimal_avg": _Average, "decimal_min": _Least, "decimal_max": _Greatest}

@@ -1,0 +1,26 @@
+"""How many read each stream of a deployed stack."""
+
+from collections.abc import Iterator
+
+from cli.stack import Stack
+from distributary.consumer.aws import AwsError, code_of
+from distributary.stream.keys import table_of
+from distributary.verify import stream_readers
+from distributary.verify.finding import Finding, unknown
+
+
+def examine(stack: Stack) -> Iterator[Finding]:
+    """A finding for each stream that a function of the stack reads, or the trunk for it."""
+    streams = [stream for function in stack.functions.values() for stream in function.sources.values()]
+    for stream in dict.fromkeys(streams):
+        yield _examined(stack, stream)
+
+
+def _examined(stack: Stack, stream: str) -> Finding:
+    check = f"readers of {table_of(stream)}"
+    try:
+        table = stack.clients("dynamodb").describe_table(TableName=stream.partition("/stream/")[0])["Table"]
+    except AwsError as error:
+        fix = "allow dynamodb:DescribeTable to these credentials: the stream of a global table serves one reader only"
+        return unknown(check, f"the table cannot be looked up: {code_of(error)}", fix)
+    return stream_readers.examine(stack.clients("lambda"), table, stream, None, check)

@@ -1,0 +1,5 @@
+"""All orders, in another region."""
+
+from distributary.replicate import Mirror
+
+REPLICA = Mirror()

@@ -1,0 +1,108 @@
+"""`distributary doctor --stack`: how many read each stream of a stack, and how many it serves."""
+
+import json
+
+import pytest
+
+from cli.main import main
+from tests.fakes.monitored import BRANCHES, STREAM, Monitored
+from tests.fakes.s3 import Versioned
+from tests.fakes.stack import ACCOUNT
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    found = Monitored(Versioned("parking"), "parking")
+    monkeypatch.setattr("cli.target.clients", lambda endpoint, region: found.clients)
+    return found
+
+
+def keep(seen, *branches):
+    """All others' mappings are disabled, as the trunk's branches' are."""
+    for branch in BRANCHES:
+        seen.mappings[branch] = [seen.mapping(State="Enabled" if branch in branches else "Disabled")]
+
+
+def stranger(name, **more):
+    return {"EventSourceArn": STREAM, "FunctionArn": f"{ACCOUNT}:{name}", "State": "Enabled", **more}
+
+
+def examined(capsys):
+    status = main(["doctor", "--stack", "shop", "--json"])
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    return status, findings
+
+
+def test_three_functions_on_a_stream_are_a_fault_and_the_trunk_is_the_way_out(seen, capsys):
+    keep(seen, "derive", "index", "archive")
+    status, (finding,) = examined(capsys)
+    assert (status, finding["check"]) == (1, "readers of users")
+    assert "3 of 2 event source mappings are taken: shop-archive, shop-derive, shop-index" in finding["found"]
+    assert "TrunkSourceArn" in finding["fix"]
+
+
+def test_the_trunk_and_one_other_are_as_many_as_a_stream_serves(seen, capsys):
+    keep(seen)
+    seen.carries = BRANCHES
+    seen.mappings["trunk"] = [seen.mapping()]
+    assert examined(capsys)[0] == 0
+    seen.strangers = [stranger("another")]
+    status, (finding,) = examined(capsys)
+    assert (status, finding["level"]) == (0, "ok")
+    assert "2 of 2 event source mappings are taken: another, shop-trunk" in finding["found"]
+    seen.strangers.append(stranger("third"))
+    assert examined(capsys)[0] == 1
+
+
+def test_a_global_table_serves_the_trunk_alone(seen, capsys):
+    keep(seen)
+    seen.is_global, seen.carries = True, BRANCHES
+    seen.mappings["trunk"] = [seen.mapping()]
+    assert examined(capsys)[0] == 0
+    seen.mappings["welcome"] = [seen.mapping()]
+    status, (finding,) = examined(capsys)
+    assert (status, finding["level"]) == (1, "fault")
+    assert "2 of 1" in finding["found"]
+    assert "a global table serves one" in finding["fix"]
+
+
+@pytest.mark.parametrize(
+    ("denied", "level", "missing"),
+    [
+        ("ListEventSourceMappings", "unknown", "lambda:ListEventSourceMappings"),
+        ("DescribeTable", "unknown", "dynamodb:DescribeTable"),
+    ],
+)
+def test_what_may_not_be_looked_up_is_unknown(denied, level, missing, seen, capsys):
+    keep(seen, "derive")
+    seen.denied.add(denied)
+    status, (finding,) = examined(capsys)
+    assert (status, finding["level"]) == (2, level)
+    assert missing in finding["fix"]
+
+
+def test_each_stream_of_the_stack_is_examined_once(seen, capsys, monkeypatch):
+    keep(seen, "derive")
+    other = STREAM.replace("users", "orders")
+    configuration = seen._configuration
+
+    def several(*, FunctionName):
+        found = configuration(FunctionName=FunctionName)
+        if ":derive:" in FunctionName:
+            found["Environment"]["Variables"]["SOURCES"] = f"{STREAM},{other}"
+        return found
+
+    monkeypatch.setitem(seen.clients("lambda")._answers, "get_function_configuration", several)
+    monkeypatch.setitem(seen.clients("dynamodb")._answers, "describe_table", lambda TableName: {"Table": {}})
+    seen.strangers = [{**stranger(name), "EventSourceArn": other} for name in ("a", "b", "c")]
+    status, findings = examined(capsys)
+    assert status == 1
+    assert [(each["check"], each["level"]) for each in findings] == [
+        ("readers of users", "ok"),
+        ("readers of orders", "fault"),
+    ]
+
+
+def test_a_table_beside_the_stack_is_wrong_usage(seen, capsys):
+    assert main(["doctor", "users", "--stack", "shop"]) == 2
+    assert "--stack" in capsys.readouterr().err
