@@ -8,7 +8,20 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "layers/distributary")]
 
-from bench import archive, backfill, bytes, consume, derive, footprint, index, lag, replicate, welcome  # noqa: E402
+from bench import (  # noqa: E402
+    archive,
+    backfill,
+    bytes,
+    consume,
+    derive,
+    footprint,
+    index,
+    lag,
+    outage,
+    replicate,
+    trunk,
+    welcome,
+)
 from bench.harness import Row, publish  # noqa: E402
 from bench.index_sides import Missing  # noqa: E402
 
@@ -25,11 +38,13 @@ def _of_index() -> list[Row]:
 SECTIONS: list[tuple[str, Callable[[], list[Row]]]] = [
     ("index", _of_index),
     ("bytes", bytes.rows),
+    ("trunk", trunk.rows),
     ("consume", consume.rows),
     ("derive", derive.rows),
     ("footprint", footprint.rows),
     ("replicate", replicate.rows),
     ("lag", lag.rows),
+    ("outage", outage.rows),
     ("welcome", welcome.rows),
     ("archive", archive.rows),
     ("backfill", backfill.rows),

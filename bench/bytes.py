@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench.harness import Row, paired, row
@@ -37,25 +38,30 @@ def rows() -> list[Row]:
 
 
 def _time(peer: str, size: str, records: int) -> Row:
-    ours, theirs = paired(lambda: _run("ours", size, records)["us"], lambda: _run(peer, size, records)["us"], ROUNDS)
+    ours, theirs = paired(lambda: run("ours", size, records)["us"], lambda: run(peer, size, records)["us"], ROUNDS)
     workload = f"batches of {records:,} records of {size}, both images, five attributes read"
     target = TARGETS[peer][size] if records == BATCHES[0] else None
     return row("bytes", workload, "CPU per record, bytes to bytes", "us", ours, theirs, _name(peer), target)
 
 
 def _memory() -> Row:
-    ours, theirs = paired(lambda: _run("ours", *SIX_MB)["mb"], lambda: _run("plain", *SIX_MB)["mb"], ROUNDS)
+    ours, theirs = paired(lambda: run("ours", *SIX_MB)["mb"], lambda: run("plain", *SIX_MB)["mb"], ROUNDS)
     return row("bytes", "a batch of 6 MB", "memory beside the event", "MB", ours, theirs, _name("plain"), MEMORY_TARGET)
 
 
 def _cost(peer: str, size: str) -> Row:
-    ours, theirs = paired(lambda: _dollars("ours", size), lambda: _dollars(peer, size), ROUNDS)
+    ours, theirs = paired(lambda: dollars("ours", size), lambda: dollars(peer, size), ROUNDS)
     workload = f"batches of {BATCHES[0]:,} records of {size}, at the least memory that holds one"
     return row("bytes", workload, "cost per million changes", "USD", ours, theirs, _name(peer), 1.0)
 
 
-def _dollars(side: str, size: str) -> float:
-    found = _run(side, size, BATCHES[0])
+def dollars(side: str, size: str) -> float:
+    """Per million changes, at the least memory that holds a batch."""
+    return paid(run(side, size, BATCHES[0]))
+
+
+def paid(found: Mapping[str, float]) -> float:
+    """For what `run` found."""
     memory = max(LEAST_MB, math.ceil(found["peak"]))
     seconds = found["us"] * max(1.0, FULL_CPU_MB / memory)
     return seconds * memory / 1024 * GB_SECOND + 1e6 / BATCHES[0] * REQUEST
@@ -65,7 +71,8 @@ def _name(peer: str) -> str:
     return (SIDES[peer].__doc__ or peer).rstrip(".")
 
 
-def _run(side: str, size: str, records: int) -> dict[str, float]:
+def run(side: str, size: str, records: int) -> dict[str, float]:
+    """What `lambda_sides.measure` finds of a side, in a process of its own."""
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "layers/distributary")]),

@@ -148,8 +148,8 @@ def _user(number: int) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Prints each pair, and the best of each side: changes a second, and seconds of CPU, which say more on a machine that
-    does other work as well. 1 if the console costs more than a tenth of the changes a second."""
+    """Prints each pair, and the best of each side: changes a second, and seconds of CPU, which say more on a busy
+    machine. 1 if the console costs more than a tenth of the changes a second."""
     changes, pairs, *given = [*sys.argv[1:], *("4000", "5")[len(sys.argv) - 1 :]]
     functions = tuple(given) or FUNCTIONS
     best, least = {True: 0.0, False: 0.0}, {True: float("inf"), False: float("inf")}
@@ -164,9 +164,8 @@ def main() -> int:
                 print(f"pair {pair + 1}: {which}: {each_second:.0f} changes a second, {cpu:.1f} s of CPU", flush=True)
     share = best[True] / best[False]
     print(f"best: {best[False]:.0f} a second alone, {best[True]:.0f} with the console: {share:.1%}")
-    print(
-        f"least: {least[False]:.1f} s of CPU alone, {least[True]:.1f} with the console: {least[False] / least[True]:.1%}"
-    )
+    ratio = least[False] / least[True]
+    print(f"least: {least[False]:.1f} s of CPU alone, {least[True]:.1f} with the console: {ratio:.1%}")
     return 0 if share >= 0.9 else 1
 
 

@@ -28,30 +28,61 @@ _FAR = 4_000_000_000_000
 """Milliseconds since the epoch: the invocation's end."""
 
 
+TRUNK_BRANCHES = ("derive", "index", "replicate", "archive")
+
+
+class Reader:
+    """A branch that reads five attributes."""
+
+    def apply(self, changes: Sequence[Any], deadline: Any) -> list[Any]:  # noqa: ARG002
+        """All applied."""
+        from distributary.consumer.outcome import APPLIED
+
+        for change in changes:
+            new = change.new
+            assert new is not None
+            for name in READ:
+                new[name]
+        return [APPLIED] * len(changes)
+
+
 def ours() -> Handler:
     """A branch that reads five attributes, as a function of Distributary puts it together."""
     from distributary.consumer.consume import Deployment, consume
-    from distributary.consumer.deadline import Deadline
-    from distributary.consumer.outcome import APPLIED, Outcome
     from distributary.consumer.parallel import Parallel
     from distributary.consumer.parking import Parking
     from distributary.consumer.streams import Streams
     from distributary.consumer.telemetry import Telemetry
-    from distributary.stream.change import Change
-
-    class Reader:
-        def apply(self, changes: Sequence[Change], deadline: Deadline) -> list[Outcome]:  # noqa: ARG002
-            for change in changes:
-                new = change.new
-                assert new is not None
-                for name in READ:
-                    new[name]
-            return [APPLIED] * len(changes)
 
     parking = Parking(None, "bench", "bench", Parallel(1))
     deployed = Deployment(Reader(), parking, Telemetry("bench"), Streams(0))
     as_in_lambda(lambda: deployed)
     return lambda event, context: consume(event, context, deployed)
+
+
+def trunk() -> Handler:
+    """Four such branches in one trunk, none of which rests."""
+    from distributary.consumer.parallel import Parallel
+    from distributary.consumer.parking import Parking
+    from distributary.consumer.streams import Streams
+    from distributary.consumer.telemetry import Telemetry
+    from distributary.trunk.breaker import READ_SECONDS, Breakers
+    from distributary.trunk.deferred import Deferral, Store
+    from distributary.trunk.trunk import Limb, Trunk, distribute
+
+    class NoRows:
+        def batch_get_item(self, **_: Any) -> Any:
+            return {"Responses": {}, "UnprocessedKeys": {}}
+
+    def limb(name: str) -> Limb:
+        parking, deferral = Parking(None, "bench", name, Parallel(1)), Deferral(Store(None, "bench"), name)
+        return Limb(Reader(), parking, Telemetry(name), Streams(0), deferral, READ_SECONDS)
+
+    client: Any = NoRows()
+    breakers = Breakers(client, "breakers", TRUNK_BRANCHES)
+    made = Trunk(tuple(map(limb, TRUNK_BRANCHES)), Streams(0), breakers, Parallel(len(TRUNK_BRANCHES)))
+    as_in_lambda(lambda: made)
+    return lambda event, context: distribute(event, context, made)
 
 
 def as_in_lambda(runtime: Callable[[], object]) -> None:
@@ -108,7 +139,7 @@ def plain() -> Handler:
     return handler
 
 
-SIDES = {"ours": ours, "each time": each_time, "once": once, "plain": plain}
+SIDES = {"ours": ours, "trunk": trunk, "each time": each_time, "once": once, "plain": plain}
 
 
 class Client:

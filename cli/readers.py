@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from cli.stack import Stack
 from distributary.consumer.aws import AwsError, code_of
 from distributary.stream.keys import table_of
+from distributary.stream.kinesis import data_stream_of
 from distributary.verify import stream_readers
-from distributary.verify.finding import Finding, unknown
+from distributary.verify.finding import Finding, ok, unknown
 
 
 def examine(stack: Stack) -> Iterator[Finding]:
@@ -18,6 +19,8 @@ def examine(stack: Stack) -> Iterator[Finding]:
 
 def _examined(stack: Stack, stream: str) -> Finding:
     check = f"readers of {table_of(stream)}"
+    if data_stream := data_stream_of(stream):
+        return ok(check, f"{data_stream} serves as many as its throughput allows")
     try:
         table = stack.clients("dynamodb").describe_table(TableName=stream.partition("/stream/")[0])["Table"]
     except AwsError as error:

@@ -131,13 +131,9 @@ def _mappings(stack: Stack, order: Order, spectator: Spectator) -> dict[str, Del
 
 def _trunk(stack: Stack, order: Order, console: Console, spectator: Spectator) -> dict[str, Delivering]:
     """One mapping for all functions, which themselves take what was deferred."""
-    stream = order.table.stream_arn
-    stack.join(stream, order.functions)
-    for name in order.functions:
-        stack.function(name, stream)
-    hooks = Hooks(watcher=spectator.watcher(TRUNK))
-    mapping = stack.attach(stream, [TRUNK], order.source, hooks)[TRUNK]
-    return {TRUNK: Trunk.of(stack, mapping, order.functions, partial(say, console))}
+    hooks, stream = Hooks(watcher=spectator.watcher(TRUNK)), order.table.stream_arn
+    told = partial(say, console)
+    return {TRUNK: Trunk.attach(stack, stream, order.functions, told, order.source, hooks)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
-"""The trunk on this machine: one mapping for several functions, and what feeds them what was deferred."""
+"""The trunk on this machine: one mapping for several functions, and what feeds each what was deferred."""
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,8 +13,9 @@ from distributary.feed.invoke import deployed
 from distributary.trunk.factory import feeder
 from distributary.trunk.feeder import Fed, Feeder
 from distributary.trunk.settings import DeferredSettings
+from local.aws import Aws
 from local.build import TRUNK
-from local.esm.mapping import Delivering, EventSourceMapping
+from local.esm.mapping import EventSourceMapping, Hooks
 from local.esm.tally import Tally
 from local.lambda_client import LambdaClient
 from local.stack import Stack
@@ -23,19 +26,34 @@ FEED_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Trunk:
-    """The trunk's mapping, and a thread that feeds its branches. It is drained once nothing is deferred."""
+    """The trunk's mapping, and a thread that feeds each of its branches: one that waits for a sink holds up no other.
+    It is drained once nothing is deferred."""
 
-    mapping: Delivering
+    mapping: EventSourceMapping
     feeder: Feeder
     told: Callable[[str], None]
     parked: int = 0
+    fed: Counter[str] = field(default_factory=Counter)
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _threads: list[threading.Thread] = field(default_factory=list)
     _said: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def of(cls, stack: Stack, mapping: Delivering, names: Sequence[str], told: Callable[[str], None]) -> "Trunk":
-        """Feeds these functions from now on; `told` takes lines for the user."""
+    def attach(
+        cls,
+        stack: Stack,
+        stream_arn: str,
+        names: Sequence[str],
+        told: Callable[[str], None],
+        source: Aws | None = None,
+        hooks: Hooks | None = None,
+    ) -> "Trunk":
+        """Reads the stream for these functions, and feeds them, from now on; `told` takes lines for the user."""
+        stack.join(stream_arn, names)
+        for name in names:
+            stack.function(name, stream_arn)
+        mapping = stack.attach(stream_arn, [TRUNK], source, hooks)[TRUNK]
         settings = DeferredSettings.load(stack.spec("deferred").environment)
         client = LambdaClient(stack.function)
         feeding = feeder(
@@ -44,9 +62,15 @@ class Trunk:
             lambda branch, arn: deployed(client, branch, arn.removesuffix(":live")),
         )
         found = cls(mapping, feeding, told)
-        found._thread = threading.Thread(target=found._feed, args=(tuple(names),), name="feeder", daemon=True)
-        found._thread.start()
+        found.feed(names)
         return found
+
+    def feed(self, names: Sequence[str]) -> None:
+        """Feeds these functions until it is stopped."""
+        for name in names:
+            thread = threading.Thread(target=self._feed, args=(name,), name=f"feeder-{name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     @property
     def tally(self) -> Tally:
@@ -62,8 +86,9 @@ class Trunk:
         """See `EventSourceMapping`."""
         self.mapping.stop(seconds)
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
+        until = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def drained(self, since: float, quiet_seconds: float = 1.0) -> bool:
         """Whether the mapping is, and everything that was deferred was taken."""
@@ -77,16 +102,17 @@ class Trunk:
         """See `EventSourceMapping`."""
         self.mapping.check()
 
-    def _feed(self, names: Sequence[str]) -> None:
+    def _feed(self, branch: str) -> None:
         while not self._stopping.wait(FEED_SECONDS):
-            for branch in names:
-                try:
-                    self._note(self.feeder.run(branch, Deadline.of(_Context())))
-                except (DistributaryError, *AwsError) as error:
-                    self._say(f"{branch}: deferred changes: {error}")
+            try:
+                self._note(self.feeder.run(branch, Deadline.of(_Context())))
+            except (DistributaryError, *AwsError) as error:
+                self._say(f"{branch}: deferred changes: {error}")
 
     def _note(self, fed: Fed) -> None:
-        self.parked += fed.parked
+        with self._lock:
+            self.parked += fed.parked
+            self.fed[fed.branch] += fed.done + fed.parked
         for cause, many in fed.left.items():
             self._say(f"{fed.branch}: deferred: left: {many}: {cause}")
         if fed.parked:
@@ -94,8 +120,10 @@ class Trunk:
 
     def _say(self, line: str) -> None:
         """Once: a run says it again and again."""
-        if line not in self._said:
+        with self._lock:
+            new = line not in self._said
             self._said.add(line)
+        if new:
             self.told(line)
 
 

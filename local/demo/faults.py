@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from local.demo.chaos import BusyProxy
 from local.esm.mapping import EventSourceMapping
@@ -31,11 +32,11 @@ class Faults:
     def run(self, stopping: threading.Event) -> None:
         """Waits for each moment and injects its fault; returns after the last one, or when it is stopped."""
         schedule: list[tuple[float, Callable[[], None]]] = [
-            *[(0.10 + 0.04 * i, self._killer(name)) for i, name in enumerate(_KILLED)],
-            (0.35, self._mark),
+            *[(0.10 + 0.04 * i, partial(self.kill, name)) for i, name in enumerate(_KILLED)],
+            (0.35, self.mark),
             (0.40, lambda: self._busy(429)),
             (0.50, lambda: self._busy(503)),
-            (0.60, self._rewind),
+            (0.60, self.rewind),
         ]
         for share, fault in schedule:
             while self._share_done() < share:
@@ -43,17 +44,14 @@ class Faults:
                     return
             fault()
 
-    def _killer(self, name: str) -> Callable[[], None]:
-        def kill() -> None:
-            """Waits for an invocation to run, and ends its process."""
-            until = time.monotonic() + PATIENCE_SECONDS
-            while time.monotonic() < until:
-                if killed := self._functions[name].kill():
-                    self.counts["kills"] += killed
-                    return
-                time.sleep(0.001)
-
-        return kill
+    def kill(self, name: str) -> None:
+        """Waits for an invocation to run, and ends its process."""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            if killed := self._functions[name].kill():
+                self.counts["kills"] += killed
+                return
+            time.sleep(0.001)
 
     def _busy(self, status: int) -> None:
         """Switches the proxy on for a while, and until a request has received the status."""
@@ -65,10 +63,11 @@ class Faults:
         self._proxy.status = None
         self.counts[f"answers {status}"] = self._proxy.answered[status]
 
-    def _mark(self) -> None:
+    def mark(self) -> None:
+        """Notes where each mapping is."""
         self._marks = {name: mapping.checkpoints() for name, mapping in self._mappings.items()}
 
-    def _rewind(self) -> None:
+    def rewind(self) -> None:
         """Moves each mapping back to where it was when it was marked, as after a crash of Lambda's poller."""
         for name, marks in self._marks.items():
             for shard, sequence in marks.items():

@@ -48,12 +48,15 @@ class Parked:
 
     def __init__(self, s3: Any, bucket: str, branch: str) -> None:
         self._images: dict[str, list[Any]] = {}
+        self._keys: set[str] = set()
         pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"parked/{branch}/")
         for found in (entry for page in pages for entry in page.get("Contents", [])):
             self._remember(json.loads(s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()))
 
     def _remember(self, parked: Item) -> None:
         body = parked["record"].get("dynamodb", {})
+        if "Keys" not in body and parked["key"] is not None:
+            self._keys.add(identity(parked["key"]))
         try:
             name, image = identity(body["Keys"]), body.get("NewImage")
             self._images.setdefault(name, []).append(decode_item(image) if image else None)
@@ -63,6 +66,10 @@ class Parked:
     def holds(self, keys: Item, image: Item) -> bool:
         """Whether this image of the item is parked."""
         return decode_item(image) in self._images.get(identity(keys), [])
+
+    def names(self, keys: Item) -> bool:
+        """Whether the item is parked as what was deferred: by its key, for the item that it is then."""
+        return identity(keys) in self._keys
 
     def mentions(self, keys: Item) -> bool:
         """Whether any change of the item is parked."""
@@ -105,6 +112,7 @@ def documents(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked)
             try:
                 document = source.document(change.new)
             except Rejected:
+                excused = excused or parked.names(change.keys.raw)
                 expected.unparked += [] if excused else [identity(change.keys.raw)]
             else:
                 expected.rows[name] = json.loads(orjson.dumps(document))
@@ -137,10 +145,11 @@ def rebuilt(before: Iterable[Item], changes: Iterable[ArchivedChange], key_names
 
 
 def _excuse(expected: Expectation, change: Change, parked: Parked, names: set[str]) -> None:
-    if change.new is not None and parked.holds(change.keys.raw, change.new.raw):
+    keys = change.keys.raw
+    if change.new is not None and (parked.holds(keys, change.new.raw) or parked.names(keys)):
         expected.excused |= names - set(expected.rows)
     else:
-        expected.unparked.append(identity(change.keys.raw))
+        expected.unparked.append(identity(keys))
 
 
 def row_name(row: Item) -> str:

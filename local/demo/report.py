@@ -1,7 +1,7 @@
 """The demo's report, with a line for each branch: a table for people, JSON for programs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-COUNTS = ("received", "applied", "superseded", "ignored", "parked", "failed")
+from local.demo.trunked import Outcome
+
+COUNTS = ("received", "applied", "superseded", "ignored", "parked", "failed", "deferred")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class BranchLine:
     ignored: int
     parked: int
     failed: int
+    deferred: int
     expected: int
     actual: int
     excused: int
@@ -36,7 +39,7 @@ class BranchLine:
     @property
     def conserved(self) -> bool:
         """Whether every received change has exactly one outcome."""
-        return self.received == self.applied + self.superseded + self.ignored + self.parked + self.failed
+        return self.received == sum(getattr(self, name) for name in COUNTS[1:])
 
     @property
     def reconciled(self) -> bool:
@@ -48,6 +51,40 @@ def percentile(samples: Sequence[float], share: float) -> float:
     """The nearest-rank percentile; 0 without samples."""
     ordered = sorted(samples)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+def of_trunk(outcome: Outcome) -> list[BranchLine]:
+    """A line for each branch of the trunk, which all have the lag of its one mapping."""
+    lags = [lag for samples in outcome.lags.values() for lag in samples]
+    return [
+        BranchLine(
+            branch=f"trunk {found.branch}",
+            **{name: outcome.counts[found.branch].get(name.capitalize(), 0) for name in COUNTS},
+            expected=found.expected,
+            actual=found.actual,
+            excused=found.excused,
+            differences=len(found.differences),
+            changes_per_second=round(outcome.counts[found.branch].get("Received", 0) / outcome.seconds, 1),
+            lag_p50=round(percentile(lags, 0.5), 1),
+            lag_p99=round(percentile(lags, 0.99), 1),
+        )
+        for found in outcome.found
+    ]
+
+
+def of_outage(outcome: Outcome) -> str:
+    """What the search engine's outage did to the trunk, in one line."""
+    calm, deferred = (percentile(outcome.lags.get(phase, []), 0.99) for phase in ("calm", "deferred"))
+    return (
+        f"The trunk deferred index {outcome.open_seconds:.0f} s after the search engine went down. The other branches' "
+        f"p99 lag was {calm:.1f} s before, {deferred:.1f} s while index was deferred. "
+        f"{outcome.fed['index']} of its changes were fed later."
+    )
+
+
+def injected(faults: Mapping[str, int]) -> str:
+    """The injected faults, in one line."""
+    return ", ".join(f"{name}: {count}" for name, count in sorted(faults.items()))
 
 
 def show(lines: Sequence[BranchLine], console: Console) -> None:

@@ -10,24 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boto3.dynamodb.types import TypeSerializer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from distributary.feed.snapshot import Table
-from distributary.readers.archive import Archive
-from distributary.readers.place import place
 from local.attach import source_table
 from local.aws import Aws
 from local.build import build
-from local.demo import oracle, reconcile, report
+from local.demo import reconcile, report
 from local.demo.chaos import BusyProxy, Poison
+from local.demo.compared import Source, compared
 from local.demo.faults import Faults
 from local.demo.memory import PeakMemory
-from local.demo.oracle import Parked
 from local.demo.pair import BRANCH, Pair
 from local.demo.reconcile import Reconciliation
 from local.demo.report import BranchLine, percentile
+from local.demo.trunked import Load, Outcome, town
+from local.demo.user_table import FUNCTIONS, POISON_EVERY, REGION, TABLE, UserTable, parameters
 from local.demo.workload import KEY_SCHEMA, STREAM, TTL_ATTRIBUTE, Workload
 from local.emulators import Endpoints, embedded
 from local.errors import LocalError
@@ -35,27 +34,28 @@ from local.esm.mapping import EventSourceMapping, Hooks
 from local.function_logs import LogFiles
 from local.stack import Project, Stack
 
-TABLE = "users"
-REGION, REPLICA_REGION = "us-east-1", "eu-west-1"
-FUNCTIONS = ("derive", "index", "welcome", "replicate", "archive")
 EXISTING = 500
-POISON_EVERY = 400
 PAIRED = 20
 """Each region of the pair makes one edit for so many changes of the source."""
 DRAIN_SECONDS = 240.0
+IN_TRUNK = Load(changes=120, each_second=40)
 
 
 def run(changes: int, seed: int, to: Path, console: Console) -> int:
     """Prints the table and writes the report. Returns 0 if every branch agrees with its source, else 1."""
     started = time.monotonic()
-    with PeakMemory() as memory, _bar(console) as bar, _world(seed, Steps(bar, console)) as world:
-        demo = Demo(world, Workload(world.put, world.delete, seed), changes, Steps(bar, console))
-        demo.prepare()
-        live = demo.live()
-        lines = demo.reconcile(live)
+    with PeakMemory() as memory, _bar(console) as bar:
+        step = Steps(bar, console)
+        with _world(seed, step) as world:
+            demo = Demo(world, Workload(world.users.put, world.users.delete, seed), changes, step)
+            demo.prepare()
+            live = demo.live()
+            lines = demo.reconcile(live)
+        trunk = _in_a_trunk(seed, step)
+        lines += report.of_trunk(trunk)
     seconds = time.monotonic() - started
     report.show(lines, console)
-    for found in demo.found:
+    for found in (*demo.found, *trunk.found):
         for difference in found.differences[: reconcile.SHOWN]:
             console.print(f"{found.branch}: {difference}", style="red", markup=False)
     differ = [line.branch for line in lines if not line.reconciled]
@@ -63,30 +63,28 @@ def run(changes: int, seed: int, to: Path, console: Console) -> int:
         f"{', '.join(differ)}: not as the source says" if differ else "Every branch is as the source says.",
         style="bold red" if differ else "bold green",
     )
-    console.print(f"Faults on purpose: {demo.injected(live)}.", markup=False)
+    faults = dict(Counter(live.faults) + Counter(trunk.faults))
+    console.print(f"Faults on purpose: {report.injected(faults)}.", markup=False)
+    console.print(report.of_outage(trunk), markup=False)
     console.print(f"{seconds:.0f} s, {memory.peak_mb:.0f} MB at most. The report is in {to}.", markup=False)
-    report.write(to, lines, seconds, memory.peak_mb, dict(live.faults))
+    report.write(to, lines, seconds, memory.peak_mb, faults)
     return 0 if all(line.reconciled for line in lines) else 1
+
+
+def _in_a_trunk(seed: int, step: "Steps") -> Outcome:
+    with step("the five functions in one trunk, the search engine down for a while", None), town(seed, IN_TRUNK) as it:
+        return it.run()
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The embedded services, the functions' stack, the source table's client, and the table of two regions."""
+    """The embedded services, the functions' stack, the source table, and the table of two regions."""
 
     endpoints: Endpoints
     stack: Stack
     proxy: BusyProxy
-    dynamodb: Any
+    users: UserTable
     pair: Pair
-
-    def put(self, item: Mapping[str, Any]) -> None:
-        """Makes one write of the application."""
-        serialize = TypeSerializer().serialize
-        self.dynamodb.put_item(TableName=TABLE, Item={name: serialize(value) for name, value in item.items()})
-
-    def delete(self, user_id: str) -> None:
-        """Makes one delete of the application, or of TTL."""
-        self.dynamodb.delete_item(TableName=TABLE, Key={"user_id": {"S": user_id}})
 
 
 class Steps:
@@ -116,17 +114,10 @@ def _world(seed: int, step: Steps) -> Iterator[World]:
             endpoints = held.enter_context(embedded())
             building.result()
         proxy = held.enter_context(BusyProxy(endpoints.opensearch).serving())
-        parameters = {
-            "OpenSearchEndpoint": proxy.url,
-            "OpenSearchService": "none",
-            "ReplicaTableName": f"{TABLE}-replica",
-            "ReplicaRegion": REPLICA_REGION,
-            "LogLevel": "INFO",
-        }
         aws, logs = Aws.at_emulator(endpoints.aws, REGION), LogFiles(project.artifacts / "logs")
-        stack = held.enter_context(Stack(project, aws, parameters, logs))
+        stack = held.enter_context(Stack(project, aws, parameters(proxy.url), logs))
         pair = held.enter_context(Pair.started(endpoints.aws, seed, lambda _, line: logs(BRANCH, line)))
-        yield World(endpoints, stack, proxy, aws.client("dynamodb"), pair)
+        yield World(endpoints, stack, proxy, UserTable(aws.client("dynamodb")), pair)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +141,14 @@ class Demo:
 
     def prepare(self) -> None:
         """Makes the tables, fills the source, and enables its stream."""
-        stack, dynamodb = self._world.stack, self._world.dynamodb
+        stack, users = self._world.stack, self._world.users
         with self._step(f"writing {EXISTING} users before the stream", None):
             self._world.pair.prepare()
-            dynamodb.create_table(TableName=TABLE, **KEY_SCHEMA)
+            users.dynamodb.create_table(TableName=TABLE, **KEY_SCHEMA)
             for item in self._workload.existing(EXISTING):
-                self._world.put(item)
-            self._existing = list(reconcile.scan(dynamodb, TABLE))
-            dynamodb.update_table(TableName=TABLE, StreamSpecification=STREAM)
+                users.put(item)
+            self._existing = list(reconcile.scan(users.dynamodb, TABLE))
+            users.dynamodb.update_table(TableName=TABLE, StreamSpecification=STREAM)
             self._table, spec = source_table(stack.aws, TABLE)
             stack.create_replica(spec)
             stack.apply_index()
@@ -208,40 +199,11 @@ class Demo:
     def reconcile(self, live: Live) -> list[BranchLine]:
         """The report's line for each branch."""
         with self._step("reconciling", None):
-            self.found = [*self._compare(), self._world.pair.reconcile()]
+            assert self._table is not None
+            source = Source(self._table, self._existing, self._workload.born)
+            world = self._world
+            self.found = [*compared(source, world.stack, world.endpoints), world.pair.reconcile()]
         return [self._line(found, live) for found in self.found]
-
-    def injected(self, live: Live) -> str:
-        """The injected faults, in one line."""
-        return ", ".join(f"{name}: {count}" for name, count in sorted(live.faults.items()))
-
-    def _compare(self) -> list[Reconciliation]:
-        stack, table, dynamodb = self._world.stack, self._table, self._world.dynamodb
-        assert table is not None
-        s3 = stack.aws.client("s3")
-        settings = {name: stack.function(name).spec.environment for name in FUNCTIONS}
-        parked = {name: Parked(s3, settings[name]["PARKING_BUCKET"], name) for name in FUNCTIONS}
-        source = list(reconcile.scan(dynamodb, TABLE))
-        derived = oracle.view_rows(reconcile.scan(dynamodb, settings["derive"]["DERIVED_TABLE"]))
-        replica_client = stack.aws.client("dynamodb", REPLICA_REGION)
-        replica = reconcile.scan(replica_client, settings["replicate"]["REPLICA_TABLE"])
-        replicas = oracle.rows_of(replica, lambda item: oracle.item_name(item, table.keys))
-        archive = Archive(place(f"s3://{settings['archive']['ARCHIVE_BUCKET']}", lambda: s3), TABLE)
-        documents = reconcile.search(self._world.endpoints.opensearch)
-        derive, index, replicate = parked["derive"], parked["index"], parked["replicate"]
-        return [
-            reconcile.compare("derive", oracle.derived(source, table.keys, derive), derived),
-            reconcile.compare("index", oracle.documents(source, table.keys, index), documents),
-            reconcile.greetings(
-                self._workload.born, reconcile.sent_messages(self._world.endpoints.aws), parked["welcome"]
-            ),
-            reconcile.compare("replicate", oracle.replicas(source, table.keys, replicate), replicas),
-            reconcile.compare(
-                "archive",
-                oracle.replicas(source, table.keys, parked["archive"]),
-                oracle.rebuilt(self._existing, archive.changes(), table.keys),
-            ),
-        ]
 
     def _line(self, found: Reconciliation, live: Live) -> BranchLine:
         pair = self._world.pair

@@ -41,14 +41,16 @@ class Users:
     alive: dict[str, dict[str, Any]] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     made: int = 0
+    standing: set[str] = field(default_factory=set)
+    """Those whom the table holds."""
+    _begun: list[Operation] = field(default_factory=list)
+    """What is left of a story that the last operations ended with."""
 
     def operations(self, many: int) -> Iterator[Operation]:
-        """At most `many` writes; fewer by less than one burst."""
-        count = 0
-        while count < many:
-            for operation in self._story()[: many - count]:
-                yield operation
-                count += 1
+        """The next `many` writes."""
+        for _ in range(many):
+            self._begun = self._begun or self._story()
+            yield self._begun.pop(0)
 
     def _story(self) -> list[Operation]:
         draw = self.rng.random()
@@ -134,26 +136,27 @@ class Workload:
             writer = self._writers[i % WRITERS]
             operation = writer._write(writer._new_id())
             if operation.item is not None:
+                writer.standing.add(operation.user_id)
                 yield operation.item
 
     def run(self, changes: int) -> None:
-        """Makes `changes` writes, each of which is one stream record. Raises the first error of any writer."""
+        """Makes `changes` writes, each of which is one stream record; the next call goes on from there. Raises the
+        first error of any writer."""
         shares = [changes // WRITERS + (w < changes % WRITERS) for w in range(WRITERS)]
         with ThreadPoolExecutor(WRITERS) as pool:
             for future in [pool.submit(self._write, *each) for each in zip(self._writers, shares, strict=True)]:
                 future.result()
 
     def _write(self, users: Users, many: int) -> None:
-        standing = set(users.alive)
         for operation in users.operations(many):
             if operation.item is None:
                 self._delete(operation.user_id)
-                standing.discard(operation.user_id)
+                users.standing.discard(operation.user_id)
             else:
                 self._put(operation.item)
-                if operation.user_id not in standing:
+                if operation.user_id not in users.standing:
                     self._greetable(operation)
-                standing.add(operation.user_id)
+                users.standing.add(operation.user_id)
             with self._lock:
                 self.done += 1
 

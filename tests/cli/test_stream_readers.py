@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cli.main import main
-from tests.fakes.monitored import BRANCHES, STREAM, Monitored
+from tests.fakes.monitored import BRANCHES, STREAM, TABLE, Monitored
 from tests.fakes.s3 import Versioned
 from tests.fakes.stack import ACCOUNT
 
@@ -101,6 +101,16 @@ def test_each_stream_of_the_stack_is_examined_once(seen, capsys, monkeypatch):
         ("readers of users", "ok"),
         ("readers of orders", "fault"),
     ]
+
+
+def test_a_kinesis_data_stream_serves_more_than_two(seen, capsys, monkeypatch):
+    keep(seen, *BRANCHES)
+    data = f"{TABLE}/stream/kinesis/changes"
+    environment = {"Environment": {"Variables": {"STREAMS": f"{data}=0", "SOURCES": data}}}
+    monkeypatch.setitem(seen.clients("lambda")._answers, "get_function_configuration", lambda FunctionName: environment)
+    status, (finding,) = examined(capsys)
+    assert (status, finding["check"], finding["level"]) == (0, "readers of users", "ok")
+    assert "stream/changes serves as many" in finding["found"]
 
 
 def test_a_table_beside_the_stack_is_wrong_usage(seen, capsys):

@@ -61,6 +61,7 @@ def test_a_further_table_of_derive_has_two_readers_as_well(names, nth, template)
     assert f"Derive{nth}SourceArn" in cause
     assert "TrunkSourceArn" in cause
     assert refused(template, **further, **sources(*names), TrunkSourceArn=arn("users")) == []
+    assert refused(template, **further, **sources(*names), KinesisReading="shared") == []
     assert refused(template, **further, **sources(names[0])) == []
     assert refused(template, **further, **sources(*names, stream="visits")) == []
 

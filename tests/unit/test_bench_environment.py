@@ -15,4 +15,4 @@ def test_replicate_s_settings_are_complete():
 
 @pytest.mark.parametrize("side", SIDES)
 def test_every_side_answers_the_bytes_of_an_event(side):
-    assert bytes._run(side, "0.9 KB", 5)["us"] > 0
+    assert bytes.run(side, "0.9 KB", 5)["us"] > 0
