@@ -131,9 +131,9 @@ def _mappings(stack: Stack, order: Order, spectator: Spectator) -> dict[str, Del
 
 def _trunk(stack: Stack, order: Order, console: Console, spectator: Spectator) -> dict[str, Delivering]:
     """One mapping for all functions, which themselves take what was deferred."""
-    hooks = Hooks(watcher=spectator.watcher(TRUNK))
+    hooks, stream = Hooks(watcher=spectator.watcher(TRUNK)), order.table.stream_arn
     told = partial(say, console)
-    return {TRUNK: Trunk.attach(stack, order.table.stream_arn, order.functions, told, order.source, hooks)}
+    return {TRUNK: Trunk.attach(stack, stream, order.functions, told, order.source, hooks)}
 
 
 @dataclass(frozen=True, slots=True)
