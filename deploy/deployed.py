@@ -71,13 +71,15 @@ class Deployed:
                 yield f"{where}: {setting} is {actual.get(setting)!r}, not {value!r}"
 
     def _function(self, name: str) -> Iterator[str]:
-        wanted = resolved(self.template.function(name), self.parameters)
+        declared = self.template.function(name)
         function = self.ids[f"{name}Function"]
         actual = self.aws.client("lambda").get_function_configuration(FunctionName=function, Qualifier=ALIAS)
         same = ("Runtime", "Architectures", "Handler", "MemorySize", "Timeout")
-        yield from self._expect(f"{name}Function", {setting: wanted[setting] for setting in same}, actual)
-        declared = self._evaluated(self.template.function(name)["Environment"]["Variables"])
-        variables = {variable: str(value) for variable, value in declared.items()}
+        wanted = resolved({setting: declared[setting] for setting in same}, self.parameters)
+        yield from self._expect(f"{name}Function", wanted, actual)
+        variables = {
+            variable: str(value) for variable, value in self._evaluated(declared["Environment"]["Variables"]).items()
+        }
         yield from self._expect(f"{name}Function variables", variables, actual["Environment"]["Variables"])
         if len(actual.get("Layers", [])) != 1:
             yield f"{name}Function: has {len(actual.get('Layers', []))} layers, not 1"

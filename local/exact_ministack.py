@@ -1,11 +1,11 @@
-"""ministack, run as it is but for six faults of its DynamoDB.
+"""ministack, run as it is but for six faults of its DynamoDB, and one of its CloudFormation.
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
 would overwrite any content. It finds an item by a number in its key only in one spelling of that number. It knows
 no table by its ARN. Its TTL deletes without a stream record. And it counts the items of a table anew at each write, so
 that a write takes the longer the more there are. What it writes into a Kinesis data stream is not what AWS
-writes. Its distributed maps are those of `map_runs.py`. With
-OUTBOX in its environment, it writes each mail that it takes into that folder.
+writes. Its CloudFormation takes each condition on a part of a parameter for true. Its distributed maps are those of
+`map_runs.py`. With OUTBOX in its environment, it writes each mail that it takes into that folder.
 """
 
 import os
@@ -14,9 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import dynamodb, ses, ses_v2
+from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
 from local import expiry, map_runs, outbox, streaming_destination
+from local.errors import LocalError
+from local.intrinsics import Scope, resolve
 
 _comparable = dynamodb._ddb_comparable
 _key_value = dynamodb._extract_key_val
@@ -57,6 +61,22 @@ def by_arn(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return run
 
 
+def evaluated(evaluate: Callable[..., dict[str, bool]]) -> Callable[..., dict[str, bool]]:
+    """The conditions of a template, with the functions that they may use
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/intrinsic-function-reference-conditions.html)."""
+
+    def run(template: Any, given: Any) -> dict[str, bool]:
+        conditions = template.get("Conditions") or {}
+        values = {name: str(each["Value"]) for name, each in given.items()}
+        scope = Scope(values, {}, conditions, get_region(), get_account_id(), "")
+        try:
+            return {name: bool(resolve(each, scope)) for name, each in conditions.items()}
+        except LocalError:
+            return evaluate(template, given)
+
+    return run
+
+
 def not_counted(table: Any) -> None:
     """In place of what counts all items of a table after each action of each write."""
 
@@ -89,6 +109,9 @@ if __name__ == "__main__":
     expiry.install()
     map_runs.install()
     streaming_destination.install()
+    exact = evaluated(engine._evaluate_conditions)
+    for module in (engine, changesets, handlers, stacks):
+        module._evaluate_conditions = exact
     if folder := os.environ.get("OUTBOX"):
         for service in (ses, ses_v2):
             outbox.install(service, ses._sent_emails, Path(folder))

@@ -55,7 +55,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """`tables`: arguments of CreateTable, by table. `write(aws, calls)` runs the writer, and returns its journal.
+    """`tables`: of each, the arguments of CreateTable. `write(aws, calls)` runs the writer, and returns its journal.
     `expected(tables, journal)` computes what should be downstream, without the functions' declarations.
     `document_name`: the fields that name a document. `archived` names a change in the archive of the first table, or
     leaves it out. Each tier comes after the one that it reads."""
@@ -96,30 +96,37 @@ def run(example: Example, endpoints: Endpoints, artifacts: Path, console: Consol
     aws = Aws.at_emulator(endpoints.aws, REGION)
     client, bus = aws.client("dynamodb"), Bus(aws, f"{example.tiers[0].stack}-events")
     streams = [client.create_table(**each)["TableDescription"]["LatestStreamArn"] for each in example.tables]
-    common = {
+    settings = {
         "OpenSearchEndpoint": endpoints.opensearch,
         "OpenSearchService": "none",
         "WelcomeEventBus": bus.name,
         "DerivedTableStream": "true",
     }
-    wrong = []
     with ExitStack() as held:
         attached = []
         for tier in example.tiers:
-            project, own = Project(ROOT, artifacts, tier.declared, tier.stack), {**common, **tier.parameters}
-            stack = held.enter_context(Stack(project, aws, own, LogFiles(artifacts / "logs" / tier.stack)))
+            stack = held.enter_context(_stack(tier, aws, settings, artifacts))
             read = [_derived_stream(client, tier.over)] if tier.over else streams
             attached.append((stack, _attached(stack, example.tables[0], read, tier.functions)))
         journal = example.write(aws, calls)
         for _, mappings in attached:
             _drain(mappings)
-        for stack, mappings in attached:
-            console.print(counts(stack, mappings))
-            names = [name for name, each in mappings.items() if went_wrong(stack, name, each)]
-            wrong += [f"{name} parked, failed or gave up a change: see {artifacts}/logs" for name in names]
+        wrong = [line for stack, mappings in attached for line in _faults(stack, mappings, artifacts, console)]
         made = _made(example, aws, endpoints, bus, [stack for stack, _ in attached])
     tables = {name: list(downstream.scanned(client, name)) for name in example.names}
     return Result(made, [*wrong, *example.expected(tables, journal).differences(made)])
+
+
+def _stack(tier: Tier, aws: Aws, settings: Mapping[str, str], artifacts: Path) -> Stack:
+    project, logs = Project(ROOT, artifacts, tier.declared, tier.stack), LogFiles(artifacts / "logs" / tier.stack)
+    return Stack(project, aws, {**settings, **tier.parameters}, logs)
+
+
+def _faults(stack: Stack, mappings: Mapping[str, Delivering], artifacts: Path, console: Console) -> list[str]:
+    """Prints what the functions of a stack counted; a line for each that parked, failed or gave up a change."""
+    console.print(counts(stack, mappings))
+    names = [name for name, each in mappings.items() if went_wrong(stack, name, each)]
+    return [f"{name} parked, failed or gave up a change: see {artifacts}/logs" for name in names]
 
 
 def _attached(

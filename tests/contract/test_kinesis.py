@@ -1,17 +1,23 @@
 """What holds of a table's stream holds of its changes in a Kinesis data stream: every promise of delivery, in its form.
 
-`test_delivery` shuffles, repeats and rewinds; here each record comes as DynamoDB writes it into a data stream.
+`test_delivery` shuffles, repeats and rewinds; here each record comes as DynamoDB writes it into a data stream. Crashes
+and outages are mended on either source, too.
 """
 
 import pytest
 
 from distributary.consumer.consume import consume
 from distributary.stream.kinesis import plain
-from tests.contract import lambda_service, test_delivery
+from tests.contract import lambda_service, test_crashes, test_delivery, test_outages
 from tests.contract.harness import deploy
 from tests.contract.histories import one_life
 from tests.contract.source import TABLES  # noqa: F401  (the promises' parameters)
+from tests.contract.test_crashes import (  # noqa: F401
+    test_a_crash_before_or_after_any_call_is_mended_by_redelivery,
+    test_a_crash_without_redelivery_is_repaired_by_the_items_next_changes,
+)
 from tests.contract.test_delivery import *  # noqa: F403  (the promises)
+from tests.contract.test_outages import test_an_outage_at_any_call_is_mended_by_redelivery  # noqa: F401
 from tests.fakes.kinesis import MICROS, delivered, source_of, written
 
 SOURCE = "users"
@@ -35,8 +41,8 @@ def by_kinesis(monkeypatch):
         failures = consume(event, lambda_service.Context(seconds), deployment)["batchItemFailures"]
         return failures[0]["itemIdentifier"] if failures else None
 
-    monkeypatch.setattr(test_delivery, "invoke", invoke)
-    monkeypatch.setattr(lambda_service, "invoke", invoke)
+    for module in (lambda_service, test_crashes, test_delivery, test_outages):
+        monkeypatch.setattr(module, "invoke", invoke)
 
 
 def test_what_fails_is_named_by_the_data_stream_s_own_number(harness, imagine):

@@ -19,7 +19,10 @@ PAIRS = (
 )
 
 
-@pytest.fixture(params=[each for each in HARNESSES if not each.agrees], ids=lambda harness: harness.name)
+PLAYED = [each for each in HARNESSES if not each.agrees]
+
+
+@pytest.fixture(params=PLAYED, ids=lambda harness: harness.name)
 def harness(request):
     return request.param
 
@@ -89,6 +92,12 @@ def test_a_zombie_and_its_successor_may_crash_too(harness, imagine, owners, pair
     check(harness, world, source, batches, found, owners)
 
 
+@pytest.mark.parametrize(
+    "harness",
+    [pytest.param(each, marks=pytest.mark.slow if each.name == "both" else ()) for each in PLAYED],
+    ids=lambda harness: harness.name,
+    indirect=True,
+)
 def test_three_at_once_on_an_item_that_is_born_again_end_where_the_source_is(harness, imagine, owners):
     source = one_life()
     mine = [record for record in source.records if source.user_of(record) == 2]

@@ -78,7 +78,7 @@ def test_feeding_and_a_live_write_into_each_of_the_others_calls(kind, actor):
     play_every(race(world, [neighbour, put(10), deliver, put(20), defer], [actor, feed], **more), deep(1))
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_runs_of_the_feeder_into_each_of_the_others_calls(kind, before):

@@ -12,9 +12,10 @@ from cli.trace.sought import Sought
 from distributary.errors import ForeignStream
 from distributary.feed.settings import Function
 from distributary.readers.parked import Bucket
+from distributary.stream import kinesis, version
 from distributary.stream import records as stream_records
-from distributary.stream import version
 from distributary.stream.change import Change, Kind, Origin, Undecodable, Unlisted
+from distributary.stream.raw_image import RawImage
 from tests.fakes.kinesis import MICROS, arn_of, delivered, source_of, written
 from tests.fakes.s3 import Versioned
 from tests.fakes.streaming import TTL
@@ -69,11 +70,28 @@ def test_a_failure_is_reported_by_the_sequence_number_of_kinesis():
 def test_the_record_of_a_change_reads_as_one_of_a_stream():
     """So that what is parked, deferred and archived is read again by one way, whichever source it came from."""
     found = decode_one(delivered(content(MICROS + 1, new=IMAGE), 7), 2)
-    again = decode_one(json.loads(json.dumps(found.record)), 2)
+    again = decode_one(json.loads(json.dumps(dict(found.record))), 2)
     assert again._replace(identifier="", record={}, keys={}, new={}, old={}) == found._replace(
         identifier="", record={}, keys={}, new={}, old={}
     )
     assert (again.keys.raw, again.new.raw, again.old) == (found.keys.raw, found.new.raw, found.old)
+
+
+@pytest.mark.parametrize("image", [{"name": {"S": "Ada"}}, {"no": {"N": "1"}, "m": {"M": {"ü": {"NULL": True}}}}, {}])
+@pytest.mark.parametrize("kind", ["INSERT", "MODIFY", "REMOVE"])
+def test_images_are_slices_that_say_the_same(kind, image, monkeypatch):
+    record = delivered(content(kind=kind, new=image, old=None if kind == "INSERT" else image), 7)
+    sliced = decode_one(record, 2)
+    monkeypatch.setattr(kinesis, "_of_slices", lambda *_: None)
+    whole = decode_one(record, 2)
+    assert sliced.keys.raw == whole.keys.raw
+    assert [each and dict(each.raw) for each in (sliced.new, sliced.old)] == [
+        each and dict(each.raw) for each in (whole.new, whole.old)
+    ]
+    assert dict(sliced.record) == whole.record
+    others = {"keys": None, "new": None, "old": None, "record": None}
+    assert sliced._replace(**others) == whole._replace(**others)
+    assert sliced.new is None or isinstance(sliced.new, RawImage)
 
 
 def test_binary_values_are_in_base64_twice():

@@ -88,7 +88,11 @@ def test_in_every_order_and_with_a_crash_anywhere_the_greatest_state_stands(hist
     assert every_order([[state] for state in history], crashes=1).nodes > 50
 
 
-@pytest.mark.parametrize("history", [each for each in HISTORIES if len(each) < 3] + HISTORIES[3:4], ids=str)
+@pytest.mark.parametrize(
+    "history",
+    [*(each for each in HISTORIES if len(each) < 3), pytest.param(HISTORIES[3], marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_a_stream_beside_its_own_rewind_ends_the_same(history):
     for again in permutations(history):
         every_order([history, list(again)], crashes=1)

@@ -11,10 +11,13 @@ import json
 import re
 import reprlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from distributary.errors import Rejected
-from distributary.stream import dynamodb_stream, version
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from distributary.errors import ConfigError, DistributaryError, Rejected
+from distributary.stream import dynamodb_stream, sliced, stream_event, version
 from distributary.stream.change import Change, Undecodable, Unlisted
 from distributary.stream.codec import Typed
 from distributary.stream.dynamodb_stream import GenerationOf
@@ -29,6 +32,27 @@ _PRECISIONS = {"MICROSECOND": 1, "MILLISECOND": 1000, None: 1000}
 _DATA_STREAM = re.compile(r"(arn:[^:]+):kinesis:([^:]+:[^:]+):stream/([A-Za-z0-9_.-]+)(/consumer/.+)?")
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _IMAGES = ("Keys", "NewImage", "OldImage")
+_BINARY = b'"B'
+"""In each text that has a binary value, or a set of them."""
+
+
+class _Body(Struct, gc=False):
+    Keys: Any = None
+    NewImage: Raw | UnsetType = UNSET
+    OldImage: Raw | UnsetType = UNSET
+    ApproximateCreationDateTime: Any = None
+    ApproximateCreationDateTimePrecision: Any = None
+
+
+class _Content(Struct, gc=False):
+    dynamodb: _Body
+    tableName: Annotated[str, Meta(pattern=f"^{_TABLE.pattern}$")]
+    eventID: Any = None
+    eventName: Any = None
+    userIdentity: Any = None
+
+
+_CONTENT = msgspec.json.Decoder(_Content)
 
 
 def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | Unlisted:
@@ -38,6 +62,9 @@ def decode(record: Any, generation_of: GenerationOf) -> Change | Undecodable | U
     what is parked, deferred or archived is read again in one way. Its `source` is as `source_of` writes it.
     """
     identifier = identifier_of(record)
+    found: Change | Undecodable | Unlisted | None = _of_slices(record, generation_of)
+    if found is not None:
+        return found._replace(identifier=identifier)  # type: ignore[union-attr]
     try:
         made = _stream_record(record)
     except Rejected as error:
@@ -56,6 +83,50 @@ def plain(record: Any) -> Any:
         return _stream_record(record)
     except Rejected:
         return record
+
+
+def _of_slices(record: Any, generation_of: GenerationOf) -> Change | None:
+    """A change whose images are slices of the record's data. None for what `_stream_record` has to judge, and for what
+    may have a binary value."""
+    try:
+        text = base64.b64decode(record["kinesis"]["data"], validate=True)
+        if _BINARY in text:
+            return None
+        content = _CONTENT.decode(text)
+        body = content.dynamodb
+        source = source_of(record["eventSourceARN"], content.tableName)
+        micros = _micros(body.ApproximateCreationDateTime, body.ApproximateCreationDateTimePrecision)
+        least = version.of(generation_of(source), 0)
+        images = body.Keys, body.NewImage, body.OldImage
+        made = stream_event.Record(
+            stream_event.Body(*images, str(micros), micros / MICROS),
+            content.eventID,
+            content.eventName,
+            dynamodb_stream.EVENT_SOURCE,
+            source,
+            content.userIdentity,
+        )
+        return sliced.change_of(made, least, stream_event.Received(_Later(record), 0))
+    except ConfigError:
+        raise
+    except (DistributaryError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
+        return None
+
+
+class _Later:
+    """A record that is made a stream's when somebody reads it; see `stream_event.Received`."""
+
+    __slots__ = ("_made", "_record")
+
+    def __init__(self, record: Any) -> None:
+        self._record = record
+        self._made: dict[str, Any] | None = None
+
+    def record(self, _: int) -> Any:
+        """As a DynamoDB stream would have it."""
+        if self._made is None:
+            self._made = _stream_record(self._record)
+        return self._made
 
 
 def source_of(data_stream: str, table: str) -> str:

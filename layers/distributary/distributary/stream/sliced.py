@@ -27,7 +27,7 @@ def changes(records: Sequence[Record], generation_of: GenerationOf, event: Strea
             if record.eventSourceARN != source:
                 least = version.of(generation_of(_text(record.eventSourceARN)), 0)
                 source = record.eventSourceARN
-            found.append(_change_of(record, least, Received(event, place)))
+            found.append(change_of(record, least, Received(event, place)))
         except ConfigError:
             raise
         except (DistributaryError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
@@ -35,7 +35,7 @@ def changes(records: Sequence[Record], generation_of: GenerationOf, event: Strea
     return found
 
 
-def _change_of(record: Record, least: int, received: Received) -> Change:
+def change_of(record: Record, least: int, received: Received) -> Change:
     """Raises an error for what may be no change: it accepts less than `dynamodb_stream.decode`, and makes the same."""
     body, kind = record.dynamodb, KINDS[record.eventName]
     keys, sequence, created = body.Keys, body.SequenceNumber, body.ApproximateCreationDateTime

@@ -1,7 +1,7 @@
 """A Lambda event of a stream whose images are not decoded yet: they stay slices of the bytes that Lambda sent."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -182,12 +182,19 @@ for _name in ("get", "keys", "values", "items", "pop", "popitem", "setdefault", 
     setattr(StreamEvent, _name, _reading(_name))
 
 
+class Recorded(Protocol):
+    """What has records that it decodes when they are asked for."""
+
+    def record(self, place: int) -> Any:
+        """One of them."""
+
+
 class Received(Mapping[str, Any]):
     """A record as it was received, decoded when it is read: that of a change that is parked, and no other."""
 
     __slots__ = ("_event", "_place")
 
-    def __init__(self, event: StreamEvent, place: int) -> None:
+    def __init__(self, event: Recorded, place: int) -> None:
         self._event, self._place = event, place
 
     def _record(self) -> Any:

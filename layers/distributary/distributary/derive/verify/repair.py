@@ -59,7 +59,7 @@ class Repair:
     def tombstones(self, findings: Iterable[Finding]) -> dict[str, str]:
         """Of the Register's rows, by `Write.id`. Read them before the look that the repair goes by. Raises
         Unavailable."""
-        ids = {write.id for each in findings for write, _ in _writes(each)}
+        ids = {write.id for each in findings for write, _, _ in _writes(each)}
         return self.register.tombstones.find(sorted(ids), FOREVER) if ids else {}
 
     def item(
@@ -75,8 +75,8 @@ class Repair:
             return self._contribution(finding, at_least, deadline)
         try:
             done = [
-                self.register.repair(write, seen, tombstones.get(write.id, ""), at_least)
-                for write, seen in _writes(finding)
+                self.register.repair(write, seen, tombstones.get(write.id, ""), max(at_least, newest))
+                for write, seen, newest in _writes(finding)
             ]
         except (Rejected, Unavailable) as error:
             return outcomes.of(error)
@@ -135,21 +135,25 @@ def needs_building(finding: GroupFinding) -> bool:
     return any(each.kind == "unfinished" or each.where.startswith("members ") for each in finding.problems)
 
 
-def _writes(finding: Finding) -> list[tuple[Write, Row]]:
+def _writes(finding: Finding) -> list[tuple[Write, Row, int]]:
     """What a versioned row should be, and the rows that the item has under other keys, gone; each with the row as it
-    was looked at. The row keeps the newest version of all: a change that is older than a row that moved stays older."""
+    was looked at, and the version that it has at least. The row keeps the newest version of all: a change that is older
+    than a row that moved stays older."""
     write = finding.want.write
     if write is None:
         return []
     own = row_key(write)
     if finding.want.outlives is not None:
         row = {name: typed for name, typed in finding.derived[own].items() if name != REPLICA_VERSION}
-        return [(replace(write, row=row, expires_at=expiry_of(row), mark=finding.want.outlives), finding.derived[own])]
+        marked_write = replace(write, row=row, expires_at=expiry_of(row), mark=finding.want.outlives)
+        return [(marked_write, finding.derived[own], 0)]
     others = [(key, row) for key, row in finding.derived.items() if row and key != own]
     kept = [row[REPLICA_VERSION]["S"] for _, row in others if REPLICA_VERSION in row]
-    newest = max([write.version, *map(versions.from_text, kept)])
-    dead = [(Write(row_id(finding.want.view, *key), typed_key(key), None, write.version), row) for key, row in others]
-    return [(replace(write, version=newest), finding.derived[own]), *dead]
+    newest = max(map(versions.from_text, kept), default=0)
+    dead = [
+        (Write(row_id(finding.want.view, *key), typed_key(key), None, write.version), row, 0) for key, row in others
+    ]
+    return [(write, finding.derived[own], newest), *dead]
 
 
 def _repair_delta(delta: Delta, recorded: RecordedContribution, entry: Entry, finding: Finding) -> Delta:
