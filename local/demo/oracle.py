@@ -19,6 +19,7 @@ from distributary.derive.format import STATE  # noqa: E402
 from distributary.derive.groups import REVISION  # noqa: E402
 from distributary.derive.view import Primitive  # noqa: E402
 from distributary.errors import Rejected  # noqa: E402
+from distributary.index import Index  # noqa: E402
 from distributary.index import check as check_indexes  # noqa: E402
 from distributary.index.declarations import of_generation  # noqa: E402
 from distributary.index.validation import whole  # noqa: E402
@@ -116,8 +117,15 @@ def documents(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked)
                 expected.unparked += [] if excused else [identity(change.keys.raw)]
             else:
                 expected.rows[name] = json.loads(orjson.dumps(document))
+                excused = excused or (parked.names(change.keys.raw) and not _fits(expected.rows[name], source.declared))
             expected.excused |= {name} if excused else set()
     return expected
+
+
+def _fits(document: Item, index: Index) -> bool:
+    """Whether the search engine takes the document's numbers."""
+    numbers = (name for name, mapping in index.fields.items() if mapping == {"type": "long"})
+    return all(isinstance(document.get(name, 0), int | float) for name in numbers)
 
 
 def replicas(items: Iterable[Item], key_names: tuple[str, ...], parked: Parked) -> Expectation:

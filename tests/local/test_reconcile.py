@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from local.demo.oracle import Expectation
+from local.demo.oracle import Expectation, documents
 from local.demo.pair import Edits, expected_items
 from local.demo.reconcile import compare, greetings
 
@@ -46,6 +46,18 @@ def test_a_message_to_someone_who_is_not_new_is_a_difference():
 def test_an_unsent_message_is_excused_only_if_its_change_is_parked():
     parked = SimpleNamespace(mentions=lambda keys: keys == {"user_id": {"S": "ada"}})
     assert greetings({"ada"}, Counter(), parked).excused == 1
+
+
+def user(visits):
+    return {"user_id": {"S": "ada"}, "email": {"S": "ada@example.com"}, "visits": visits}
+
+
+@pytest.mark.parametrize(("visits", "excused"), [({"S": "many"}, {"users/ada"}), ({"N": "7"}, set())])
+def test_a_deferred_item_that_is_parked_is_excused_if_its_document_is_refused(visits, excused):
+    """What was deferred is parked by its key, and the search engine refuses a text where the mapping has a number."""
+    parked = SimpleNamespace(holds=lambda keys, image: False, names=lambda keys: keys == {"user_id": {"S": "ada"}})
+    found = documents([user(visits)], ("user_id",), parked)
+    assert (list(found.rows), found.excused, found.unparked) == (["users/ada"], excused, [])
 
 
 class TestOfTwoRegionsThatAreWrittenToAtOnce:
