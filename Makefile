@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-ha
 	--no-emit-find-links --no-annotate --no-header --strip-extras --only-binary awslambdaric
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo example test test-rest test-node test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
+.PHONY: help install demo example test test-rest test-node test-browser test-all test-opensearch test-sdk lint format bench soak fuzz deploy-check lock docs clean
 
 help: ## What can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
@@ -41,15 +41,22 @@ example: $(VENV)/.installed ## An example's writer and the functions on its tabl
 	@$(BIN)/python -m local.examples $(NAME)
 
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
-	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy and not node"
+	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy and not node and not browser"
 
 test-rest: $(VENV)/.developed ## All the tests that `make test` leaves out and that need only Python
-	$(TESTED) -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy and not node"
+	$(TESTED) -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy and not node and not browser"
 
 test-all: test test-rest test-node ## All of these three
 
 test-node: $(VENV)/.developed ## The tests that need Node 20 or newer, and npm: policies, decided by a simulator of IAM, and examples
 	$(TESTED) -n 0 -m node
+
+.build/browser/.installed: requirements/browser.txt
+	@$(PIP) --require-hashes --upgrade --target .build/browser -r requirements/browser.txt
+	@touch $@
+
+test-browser: $(VENV)/.developed .build/browser/.installed ## The console in a real browser: Chromium, and axe-core from npm
+	PYTHONPATH=.build/browser $(TESTED) -n 0 -m browser tests/console
 
 test-opensearch: $(VENV)/.developed ## The index contract on a real OpenSearch node (OPENSEARCH_URL, or Java and Maven Central)
 	$(BIN)/python tests/opensearch_node.py $(BIN)/python -m pytest -m opensearch
@@ -87,6 +94,7 @@ lock: $(VENV)/.developed ## Writes the lock files anew from the .in files
 	$(LOCK) requirements/develop.in -o requirements/develop.txt
 	$(LOCK) requirements/oldest-sdk.in -o requirements/oldest-sdk.txt
 	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
+	$(LOCK) -c requirements/develop.txt requirements/browser.in -o requirements/browser.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/local.in -o requirements/local.txt
 	$(LOCK) -c requirements/develop.txt --excludes functions/index/excludes.txt requirements/operate.in -o requirements/operate.txt
 	$(LOCK) -c requirements/develop.txt layers/distributary/requirements.in -o layers/distributary/requirements.txt

@@ -26,6 +26,7 @@ from cli import (
     running,
     trunk,
 )
+from cli.console import command as console
 from cli.errors import DeclarationFaults, UsageFault
 from cli.monthly import command as monthly
 from cli.status import command as seeing
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 app.command()(running.up)
 app.command()(running.attach)
+app.command()(console.console)
 app.command()(invoking.invoke)
 app.command()(running.demo)
 app.command()(declared.views)

@@ -80,6 +80,10 @@ Declared = Annotated[
 ]
 Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for AWS (default: a free one).")]
 SearchPort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for OpenSearch (default: a free one).")]
+ConsolePort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port for the console (default: a free one).")]
+AllowWrites = Annotated[
+    bool, typer.Option("--allow-writes", help="Let the console write to a table on AWS; at an emulator it always may.")
+]
 Source = Annotated[str | None, typer.Option(help="Where the table is (default: AWS_ENDPOINT_URL, or else AWS).")]
 SourceRegion = Annotated[str | None, typer.Option(help="Of the table (default: AWS_REGION, or your profile's).")]
 Event = Annotated[str, typer.Option("-e", "--event", metavar="FILE|-", help="A stream event; - is standard input.")]

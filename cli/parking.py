@@ -3,7 +3,7 @@
 import json as text
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -49,7 +49,7 @@ Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this it
 Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
 
 
-class _Chosen:
+class Chosen:
     """The changes that the options choose."""
 
     def __init__(self, stack: Stack, branches: list[str], cause: str, key: str | None, since: float | None) -> None:
@@ -97,7 +97,7 @@ def listed(
     """Count what is parked, by branch and cause."""
     groups: dict[tuple[str, str], list[datetime]] = defaultdict(list)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    for change in _Chosen(found, branch, cause, key, since):
+    for change in Chosen(found, branch, cause, key, since):
         groups[change.branch, change.cause].append(change.place.when)
     largest = sorted(groups.items(), key=lambda group: -len(group[1]))
     rows = [
@@ -128,7 +128,7 @@ def show(
 ) -> int:
     """Print parked changes whole, one JSON object a line."""
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    for number, change in enumerate(_Chosen(found, branch, cause, key, since)):
+    for number, change in enumerate(Chosen(found, branch, cause, key, since)):
         if number == limit:
             break
         print(text.dumps(_shown(change), ensure_ascii=True))
@@ -167,7 +167,7 @@ def redrive(
     if on_aws:
         _check_on_aws(branch, key, since, even_if_old, run)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    chosen = _Chosen(found, _with_trunk(found, branch), cause, key, since)
+    chosen = Chosen(found, with_trunk(found, branch), cause, key, since)
     if dry_run:
         many = sum(1 for _ in chosen)
         print(f"{many} changes would be redriven")
@@ -176,18 +176,7 @@ def redrive(
         task = Task(function=branch[0], parked=True, cause=cause, rate=rate / concurrency)
         return _redriven_on_aws(found, chosen, task, (run, concurrency), json)
     with progress({"changes": 0}, command="redrive") as told:
-        steps = Redrive(
-            chosen.bucket,
-            lambda name, table: _feed(found.function(name), table),
-            lambda: datetime.now(UTC),
-            lambda: found.claim_days,
-            partial(told, "changes"),
-            Pace(rate).take,
-            even_if_old,
-        )
-        of_trunk: dict[Place, None] = {}
-        result = steps.run(_apart(chosen, of_trunk))
-        deferred_again(found, chosen.bucket, list(of_trunk), result)
+        result = redriven(found, chosen, partial(told, "changes"), rate, even_if_old)
     if result.unclaimed:
         print(
             f"{result.unclaimed} of welcome were made longer ago than claims of rules that send again are kept "
@@ -197,7 +186,27 @@ def redrive(
     return reported(result.as_json(), _lines(result), json, 1 if result.left else 0)
 
 
-def _with_trunk(stack: Stack, branches: list[str]) -> list[str]:
+def redriven(
+    stack: Stack, chosen: Chosen, told: Callable[[int, str], None], rate: float, even_if_old: bool = False
+) -> Result:
+    """Gives the changes to their functions again, so many a second; `told` gets how many were dealt with, and why some
+    are left. Raises as `Redrive.run`."""
+    steps = Redrive(
+        chosen.bucket,
+        lambda name, table: _feed(stack.function(name), table),
+        lambda: datetime.now(UTC),
+        lambda: stack.claim_days,
+        told,
+        Pace(rate).take,
+        even_if_old,
+    )
+    of_trunk: dict[Place, None] = {}
+    result = steps.run(_apart(chosen, of_trunk))
+    deferred_again(stack, chosen.bucket, list(of_trunk), result)
+    return result
+
+
+def with_trunk(stack: Stack, branches: list[str]) -> list[str]:
     """And the trunk, if it carries one of them: what Lambda gave up of it is theirs, too."""
     carried = stack.trunk.carries if stack.trunk is not None else ()
     return list(dict.fromkeys([*branches, TRUNK])) if set(branches) & set(carried) else branches
@@ -227,7 +236,7 @@ def _check_on_aws(branches: list[str], key: str | None, since: float | None, eve
             raise UsageFault(f"{option}: leave it out, or --on-aws; a run on AWS redrives what is parked by --cause")
 
 
-def _redriven_on_aws(stack: Stack, chosen: _Chosen, task: Task, run: tuple[str, int], json: str | None) -> int:
+def _redriven_on_aws(stack: Stack, chosen: Chosen, task: Task, run: tuple[str, int], json: str | None) -> int:
     """`run`: its name, and how many parts at once. What Lambda gave up of the trunk is deferred before: a run on AWS
     reads what is the branch's own alone."""
     result, (name, at_once) = Result(), run
@@ -260,14 +269,18 @@ def delete(
     if not (branch or cause or key):
         raise UsageFault("say what to delete: give --branch, --cause or --key")
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
-    chosen = _Chosen(found, branch, cause, key, since)
+    chosen = Chosen(found, branch, cause, key, since)
+    many = deleted(chosen.bucket, chosen, dry_run)
+    print(f"{many} {'would be ' if dry_run else ''}deleted; batches that Lambda gave up are left to their lifecycle")
+    return 0
+
+
+def deleted(bucket: Bucket, chosen: Iterable[Parked], dry_run: bool = False) -> int:
+    """Removes what functions parked, and leaves batches that Lambda gave up; how many it were."""
     own = {change.place for change in chosen if not change.place.name.startswith(given_up.PREFIX)}
     for place in () if dry_run else own:
-        chosen.bucket.remove(place)
-    print(
-        f"{len(own)} {'would be ' if dry_run else ''}deleted; batches that Lambda gave up are left to their lifecycle"
-    )
-    return 0
+        bucket.remove(place)
+    return len(own)
 
 
 def _at(time: datetime) -> str:

@@ -4,18 +4,22 @@ import os
 import re
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
 from cli import project as projects
+from cli.console.command import start_page
 from cli.errors import DeclarationFaults, UsageFault
 from cli.options import (
     LOCAL_REGION,
+    AllowWrites,
+    ConsolePort,
     Declared,
     Parameters,
     Port,
@@ -34,19 +38,29 @@ if TYPE_CHECKING:
     from local.template import TableSpec
 
 
-def up(context: typer.Context, port: Port = None, opensearch_port: SearchPort = None) -> int:
+def up(
+    context: typer.Context,
+    port: Port = None,
+    opensearch_port: SearchPort = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="Also serve a web page that attaches functions, and shows each change.")
+    ] = False,
+    console_port: ConsolePort = None,
+) -> int:
     """Start embedded AWS and OpenSearch until interrupted."""
     from local.aws import Aws
     from local.emulators import Ports, embedded
 
+    if console_port and not console:
+        raise UsageFault("--console-port is for the console: give --console as well")
     outbox = _outbox(context)
-    with embedded(Ports(port, opensearch_port), outbox=outbox) as endpoints:
+    with embedded(Ports(port, opensearch_port), outbox=outbox) as endpoints, ExitStack() as ending:
+        aws, search = Aws.at_emulator(endpoints.aws, LOCAL_REGION), {"OPENSEARCH_ENDPOINT": endpoints.opensearch}
+        if console:
+            print(f"console: {ending.enter_context(start_page(context, aws, search, console_port))}")
         print(f"AWS at {endpoints.aws}, OpenSearch at {endpoints.opensearch}; Ctrl-C ends both.")
         print(f"Mail that is sent there is written to {outbox}/. In another shell:\n")
-        exports = {
-            **Aws.at_emulator(endpoints.aws, LOCAL_REGION).environment(),
-            "OPENSEARCH_ENDPOINT": endpoints.opensearch,
-        }
+        exports = {**aws.environment(), **search}
         print("\n".join(f"export {name}={value}" for name, value in exports.items()), flush=True)
         try:
             threading.Event().wait()
@@ -96,6 +110,11 @@ def attach(
     stack_name: Annotated[
         str, typer.Option(metavar="NAME", help="What the names of the functions' own tables and buckets begin with.")
     ] = "distributary",
+    console: Annotated[
+        bool, typer.Option("--console", help="Also serve a web page that shows what becomes of each change.")
+    ] = False,
+    console_port: ConsolePort = None,
+    allow_writes: AllowWrites = False,
 ) -> int:
     """Drive functions from an existing table's stream."""
     from local.attach import Order
@@ -106,6 +125,10 @@ def attach(
         raise UsageFault(f"there is no function '{unknown[0]}': name one or several of {', '.join(projects.FUNCTIONS)}")
     if trunk and "," in table:
         raise UsageFault("--trunk reads the stream of one table: leave out the others, or --trunk")
+    if console and until_drained:
+        raise UsageFault("--console shows pages until you end it: leave out --until-drained, or --console")
+    if not console and (console_port or allow_writes):
+        raise UsageFault("--console-port and --allow-writes are for the console: give --console as well")
     endpoint = checked_endpoint(endpoint_url)
     parameters = local_parameters(parameter)
     found = here(context, declared)
@@ -113,7 +136,8 @@ def attach(
     source = Aws.of_user(endpoint, region)
     (described, spec), *more = _tables(source, table, kinesis)
     also = tuple(each for each, _ in more)
-    check = partial(_faults, found, (described, *also))
+    lock = threading.Lock()
+    check = partial(faults_of, lock, found, (described, *also))
     if faults := [fault for function in functions for fault in check(function)]:
         raise DeclarationFaults(faults)
     beside = os.environ.get("AWS_ENDPOINT_URL")
@@ -130,12 +154,35 @@ def attach(
         also=also,
         trunk=trunk,
     )
-    return drive(
-        order,
-        replace(local_project(found), stack=_checked_name(stack_name)),
-        Console(width=max(130, Console().width)),
-        check,
-    )
+    project = replace(local_project(found), stack=_checked_name(stack_name))
+    screen = Console(width=max(130, Console().width))
+    if not console:
+        return drive(order, project, screen, check)
+    from cli.console.downstream import Declarations
+    from cli.console.watching import Watching
+    from local.recording.recorded import recording
+
+    declarations = Declarations(partial(declared_by, found, order.tables), lock)
+    writable = source.endpoint is not None or allow_writes
+    with recording() as recorded:
+        watching = Watching(
+            order.functions,
+            order.tables,
+            source,
+            project.outbox,
+            declarations,
+            screen,
+            recorded,
+            console_port,
+            writable,
+        )
+        return drive(order, project, screen, check, watching)
+
+
+def declared_by(found: projects.Found, tables: Sequence["Table"], function: str) -> Any:
+    """A function's declarations, checked. Raises DeclarationFaults."""
+    with projects.declarations(found, function, tables[0].keys, tables[0].name) as declared:
+        return declared
 
 
 def _checked_name(stack: str) -> str:
@@ -152,9 +199,10 @@ def _tables(source: "Aws", given: str, kinesis: str) -> list[tuple["Table", "Tab
     return [source_table(source, name, kinesis) for name in table_names(given)]
 
 
-def _faults(found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:
-    """Of a function's declarations, held against each of its tables."""
-    faults = [fault for each in tables for fault in projects.faults(found, function, each.keys, each.name)]
+def faults_of(lock: threading.Lock, found: projects.Found, tables: Sequence["Table"], function: str) -> list[str]:
+    """Of a function's declarations, held against each of its tables. `lock`: one thread at a time may import them."""
+    with lock:
+        faults = [fault for each in tables for fault in projects.faults(found, function, each.keys, each.name)]
     return list(dict.fromkeys(faults))
 
 

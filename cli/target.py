@@ -60,11 +60,12 @@ def _here(context: typer.Context, where: Where, endpoint: str, table: str) -> St
     project = local_project(here(context, where.declared))
     parameters = local_parameters(where.parameters)
     local = context.with_resource(LocalStack(project, aws, parameters, LogFiles(project.artifacts / "logs")))
-    return _as_deployed(local, streams, aws)
+    return as_deployed(local, streams, aws)
 
 
-def _as_deployed(local: "LocalStack", streams: Sequence[str], aws: "Aws") -> Stack:
-    """A function that reads a single table reads the first one."""
+def as_deployed(local: "LocalStack", streams: Sequence[str], aws: "Aws") -> Stack:
+    """Functions of this machine as commands see those of a deployed stack. One that reads a single table reads the
+    first one."""
     from local.lambda_client import LambdaClient
 
     functions = LambdaClient(lambda name: local.function(name, *local.readable(name, streams)))

@@ -28,10 +28,11 @@ from local.attach_report import (
 )
 from local.aws import Aws, said_in_one_line
 from local.errors import LocalError
-from local.esm.mapping import Delivering, Joined
+from local.esm.mapping import Delivering, Hooks, Joined
 from local.function_logs import LogFiles
 from local.placement import place
 from local.reload import Check, Reload
+from local.spectator import ALONE, Spectator
 from local.stack import Project, Stack
 from local.template import TableSpec
 from local.trunk import TRUNK, Trunk
@@ -71,31 +72,33 @@ class Order:
         return tuple(table.stream_arn for table in self.tables)
 
 
-def attach(order: Order, project: Project, console: Console, check: Check) -> int:
+def attach(order: Order, project: Project, console: Console, check: Check, spectator: Spectator = ALONE) -> int:
     """Runs the functions until it is interrupted, or until the stream is drained or a function keeps failing, and
-    prints the counts. A function
-    whose declarations change is restarted if `check` finds no fault in them.
+    prints the counts. A function whose declarations change is restarted if `check` finds no fault in them.
 
     Returns 1 if a change was parked or failed, or if records were given up, else 0. Raises LocalError if a function
     cannot start.
     """
-    watch = Watch(LogFiles(project.artifacts / "logs"), console)
+    watch = Watch(LogFiles(project.artifacts / "logs"), console, spectator.line)
     kept = place(order.source, order.beside, order.embedded)
     say(console, kept.line)
-    with _stack(kept.at, order, project, watch) as stack:
+    with _stack(kept.at, order, project, watch, spectator) as stack:
         stack.prepare((*order.functions, *((TRUNK,) if order.trunk else ())))
         if "index" in order.functions:
             stack.apply_index()
         if "replicate" in order.functions:
             stack.create_replica(order.spec)
         made = [stack.made(name) for name in order.functions]
-        mappings = _trunk(stack, order, console) if order.trunk else _mappings(stack, order)
+        mappings = _trunk(stack, order, console, spectator) if order.trunk else _mappings(stack, order, spectator)
         say_places(stack, order.functions, order.streams, watch.files, console)
         report = MadeReport(made, partial(_received, stack, order.functions), console)
-        reload = Reload(stack, _folders(order, project), check, console)
+        reload = Reload(stack, _folders(order, project), check, console, restarted=spectator.restarted)
         run, left = _Run(order, kept.at is None, stack, mappings, watch, reload, report), ""
         try:
-            with Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True):
+            with (
+                spectator.beside(stack, mappings),
+                Live(console=console, get_renderable=lambda: shown(stack, mappings, watch), transient=True),
+            ):
                 say(console, f"attached to {', '.join(order.streams)}: {', '.join(mappings)}")
                 left = run.until_done()
         except KeyboardInterrupt:
@@ -114,17 +117,23 @@ def attach(order: Order, project: Project, console: Console, check: Check) -> in
         return 1 if left or wrong or any(each.parked for each in mappings.values() if isinstance(each, Trunk)) else 0
 
 
-def _mappings(stack: Stack, order: Order) -> dict[str, Delivering]:
+def _mappings(stack: Stack, order: Order, spectator: Spectator) -> dict[str, Delivering]:
     """By function. Each is made with all streams before the first delivers."""
     for name in order.functions:
         stack.function(name, *order.streams)
-    attached = [stack.attach(stream, order.functions, order.source) for stream in order.streams]
+    hooks = {name: Hooks(watcher=spectator.watcher(name)) for name in order.functions}
+    attached = [
+        {name: stack.attach(stream, [name], order.source, hooks[name])[name] for name in order.functions}
+        for stream in order.streams
+    ]
     return {name: Joined(tuple(each[name] for each in attached)) for name in order.functions}
 
 
-def _trunk(stack: Stack, order: Order, console: Console) -> dict[str, Delivering]:
+def _trunk(stack: Stack, order: Order, console: Console, spectator: Spectator) -> dict[str, Delivering]:
     """One mapping for all functions, which themselves take what was deferred."""
-    return {TRUNK: Trunk.attach(stack, order.table.stream_arn, order.functions, partial(say, console), order.source)}
+    hooks, stream = Hooks(watcher=spectator.watcher(TRUNK)), order.table.stream_arn
+    told = partial(say, console)
+    return {TRUNK: Trunk.attach(stack, stream, order.functions, told, order.source, hooks)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +262,11 @@ def _how_to_enable(source: Aws, name: str, has_other: bool) -> str:
     return f"{name} has no stream: {enable}"
 
 
-def _stack(at: Aws | None, order: Order, project: Project, watch: Watch) -> AbstractContextManager[Stack]:
+def _stack(
+    at: Aws | None, order: Order, project: Project, watch: Watch, spectator: Spectator
+) -> AbstractContextManager[Stack]:
+    parameters, through = {**order.parameters, **spectator.parameters}, spectator.through
     if at is None:
-        return Stack.start(project, order.parameters, order.source.region, log=watch, outbox=project.outbox)
-    return Stack(project, at, order.parameters, watch)
+        region, outbox = order.source.region, project.outbox
+        return Stack.start(project, parameters, region, log=watch, outbox=outbox, through=through)
+    return Stack(project, at, parameters, watch, through)

@@ -29,8 +29,9 @@ class Watch:
     """Writes the functions' log files, and prints causes as they happen. The cause of a parked change is always
     printed; that of failed changes only once for each function, because they are delivered again and again."""
 
-    def __init__(self, files: LogFiles, console: Console) -> None:
-        self.files, self._console = files, console
+    def __init__(self, files: LogFiles, console: Console, taken: Callable[[str], bool] = lambda _: False) -> None:
+        """`taken`: says of a line that it goes to nobody else."""
+        self.files, self._console, self._taken = files, console, taken
         self.causes: dict[str, str] = {}
         self._failures: set[tuple[str, str]] = set()
 
@@ -40,6 +41,8 @@ class Watch:
 
     def __call__(self, function: str, line: str) -> None:
         """Takes a line of a function's log."""
+        if self._taken(line):
+            return
         self.files(function, line)
         found = cause_in(line)
         if found is not None and found[0] in ("parked", "failed"):

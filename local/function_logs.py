@@ -5,10 +5,13 @@ import json
 import os
 import tempfile
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+SAMPLES = 10_000
+"""Of each metric, those that are kept."""
 
 
 class Output:
@@ -50,7 +53,7 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._samples: defaultdict[str, list[float]] = defaultdict(list)
+        self._samples: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=SAMPLES))
         self._branches: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
     def counts(self, branch: str = "") -> dict[str, int]:
@@ -60,7 +63,7 @@ class Metrics:
             return dict(self._branches[branch] if branch else self._counts)
 
     def samples(self, name: str) -> list[float]:
-        """Every value of a metric of another unit, such as Lag."""
+        """The last values of a metric of another unit, such as Lag."""
         with self._lock:
             return list(self._samples[name])
 

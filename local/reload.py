@@ -27,10 +27,12 @@ class Reload:
         check: Check,
         console: Console,
         seconds: float = 0.5,
+        restarted: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`folders`: by function, where its files are. `seconds`: between two looks."""
+        """`folders`: by function, where its files are. `seconds`: between two looks. `restarted` is told which function
+        was."""
         self._stack, self._folders, self._check, self._console = stack, folders, check, console
-        self._seconds, self._next = seconds, 0.0
+        self._seconds, self._next, self._restarted = seconds, 0.0, restarted
         self._running = {name: _files(paths) for name, paths in folders.items()}
         self._seen = dict(self._running)
 
@@ -58,6 +60,7 @@ class Reload:
         except LocalError as error:
             say(self._console, f"{name}: not restarted: {error}")
             return
+        self._restarted(name)
         say(self._console, f"{name}: restarted with the changed declarations")
 
 

@@ -22,16 +22,26 @@ SLOW_STARTS = 3
 a busy machine, and Lambda tries again as well:
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
 Log = Callable[[str, str], None]
+Environment = Mapping[str, str]
+Through = Callable[[str, Environment], Environment]
+"""Of a function and its environment, the one that a new process gets: it may reach services another way."""
+
+
+def as_given(_: str, environment: Environment) -> Environment:
+    """The environment itself."""
+    return environment
 
 
 class Function:
     """A deployed function: as many warm processes as invocations ever ran at the same time."""
 
-    def __init__(self, spec: FunctionSpec, built: Built, environment: Mapping[str, str], log: Log) -> None:
+    def __init__(
+        self, spec: FunctionSpec, built: Built, environment: Environment, log: Log, through: Through = as_given
+    ) -> None:
         self.spec = spec
         self.metrics = Metrics()
         self._built = built
-        self._environment = {**environment, **spec.environment}
+        self._environment, self._through = {**environment, **spec.environment}, through
         self._log = log
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
@@ -75,6 +85,12 @@ class Function:
         for process in old:
             process.close()
 
+    def renew(self) -> None:
+        """Later invocations run in new processes, of the same build."""
+        with self._lock:
+            built = replace(self._built)
+        self.restart(built)
+
     def kill(self) -> int:
         """Ends every process that is in the middle of an invocation; how many these were."""
         with self._lock:
@@ -104,7 +120,8 @@ class Function:
                     self._busy.add(process)
                     return process
                 process.close()
-            process = _Process(self.spec, self._built, self._environment)
+            environment = self._through(self.spec.name, self._environment)
+            process = _Process(self.spec, self._built, environment)
             self._busy.add(process)
             return process
 

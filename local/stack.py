@@ -24,7 +24,7 @@ from local.esm.settings import MappingSettings
 from local.function_logs import LogFiles, Output
 from local.made import Made
 from local.processes import Child
-from local.runtime import Function, Log, command
+from local.runtime import Function, Log, Through, as_given, command
 from local.runtime_api import Answer
 from local.template import STACK, FunctionSpec, Storage, TableSpec, Template, samconfig_parameters
 
@@ -60,12 +60,15 @@ class Project:
 class Stack:
     """Functions whose tables and buckets are at `storage`; they reach AWS there and nowhere else.
 
-    `parameters` are the template's, over those that samconfig.toml gives to `local`. `log` takes (function, line).
+    `parameters` are the template's, over those that samconfig.toml gives to `local`. `log` takes (function, line), and
+    `through` says which environment a function's processes get.
     """
 
-    def __init__(self, project: Project, storage_at: Aws, parameters: Mapping[str, str], log: Log) -> None:
+    def __init__(
+        self, project: Project, storage_at: Aws, parameters: Mapping[str, str], log: Log, through: Through = as_given
+    ) -> None:
         self.aws = storage_at
-        self._project, self._template, self._log = project, project.template, log
+        self._project, self._template, self._log, self._through = project, project.template, log, through
         self._parameters = {**project.parameters(), **parameters}
         self._functions: dict[str, Function] = {}
         self._mappings: list[EventSourceMapping] = []
@@ -82,6 +85,7 @@ class Stack:
         ports: Ports | None = None,
         log: Log | None = None,
         outbox: Path | None = None,
+        through: Through = as_given,
     ) -> Iterator["Stack"]:
         """With everything embedded in this run. Parameters may be made from the endpoints; the index is at the embedded
         OpenSearch unless they say otherwise. Logs go to .build/local/logs/<function>.log, sent mail to `outbox`."""
@@ -89,7 +93,7 @@ class Stack:
             given = parameters(endpoints) if callable(parameters) else parameters or {}
             found = {"OpenSearchEndpoint": endpoints.opensearch, "OpenSearchService": "none", **given}
             lines = log or LogFiles(project.artifacts / "logs")
-            with cls(project, Aws.at_emulator(endpoints.aws, region), found, lines) as stack:
+            with cls(project, Aws.at_emulator(endpoints.aws, region), found, lines, through) as stack:
                 yield stack
 
     def __enter__(self) -> "Stack":
@@ -133,7 +137,8 @@ class Stack:
         """A function, built and made when it is first asked for."""
         if name not in self._functions:
             spec = self.spec(name, *stream_arns)
-            self._functions[name] = Function(spec, self._built([name]), self.aws.environment(), self._log)
+            given = self.aws.environment()
+            self._functions[name] = Function(spec, self._built([name]), given, self._log, self._through)
         return self._functions[name]
 
     def restart(self, name: str) -> None:

@@ -77,6 +77,11 @@ class Trunk:
         """Of the mapping."""
         return self.mapping.tally
 
+    @property
+    def parts(self) -> tuple[EventSourceMapping, ...]:
+        """Of the mapping."""
+        return self.mapping.parts
+
     def stop(self, seconds: float = 5.0) -> None:
         """See `EventSourceMapping`."""
         self.mapping.stop(seconds)

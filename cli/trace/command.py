@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,15 +48,16 @@ def trace(
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     tables = tuple(table_names(table)) if table else sources.tables_of(found) if keys is not None else ()
     sought = Sought("" if keys is not None else what, keys, tables, datetime.now(UTC) - timedelta(hours=hours))
-    steps, unread = gathered(found, sought, context)
+    steps, unread = gathered(found, sought, context.obj)
     lines = [each.line() for each in steps] or [f"nothing was found in the last {hours:g} hours"]
     report = {"steps": [each.as_json() for each in steps], "unread": [each.as_json() for each in unread]}
     status = 2 if unread else 0 if steps else 1
     return reported(report, [*lines, *map(shown, unread)], json, status)
 
 
-def gathered(stack: Stack, sought: Sought, context: typer.Context) -> tuple[list[Step], list[Row]]:
-    """The steps by time, and what could not be read. Archive and parking come first: they tell an item's events."""
+def gathered(stack: Stack, sought: Sought, project: Path) -> tuple[list[Step], list[Row]]:
+    """The steps by time, and what could not be read. Archive and parking come first: they tell an item's events.
+    `project`: where the rules are declared."""
     steps, unread = list[Step](), list[Row]()
 
     def gather(check: str, read: Callable[[], Iterator[Step]]) -> None:
@@ -72,7 +74,7 @@ def gathered(stack: Stack, sought: Sought, context: typer.Context) -> tuple[list
     if "replicate" in stack.functions:
         gather("conflicts", lambda: sources.conflicts(stack, sought))
     if "welcome" in stack.functions:
-        gather("claims", lambda: sources.claims(stack, sought, context.obj))
+        gather("claims", lambda: sources.claims(stack, sought, project))
     for branch, function in stack.functions.items():
         gather(f"logs {branch}", lambda function=function: sources.logged(stack, sought, function))  # type: ignore[misc]
     return sorted(steps, key=lambda step: step.time), unread

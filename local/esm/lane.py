@@ -3,7 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,6 +17,7 @@ from local.esm.progress import Progress, Ticket
 from local.esm.records import Record, event_of
 from local.esm.settings import MappingSettings
 from local.esm.tally import Tally
+from local.esm.watching import Delivered, Nobody, Watcher
 from local.runtime_api import Answer, Throttled
 
 DESTINATION_ATTEMPTS = 10
@@ -56,6 +57,7 @@ class Delivery:
     clock: Clock
     backoff: Backoff
     checkpointed: Checkpointed | None
+    watcher: Watcher = field(default_factory=Nobody)
 
 
 class PartitionWorker:
@@ -122,6 +124,7 @@ class PartitionWorker:
         A function that cannot be invoked is tried again until the records are too old, and that uses up no retry:
         https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html
         """
+        began = self._delivery.clock.wall()
         try:
             answer = self._delivery.invoke(event_of(batch.records))
         except Throttled:
@@ -137,6 +140,8 @@ class PartitionWorker:
             retried=int(decision.retried),
             bisected=int(decision.bisected),
         )
+        ended = self._delivery.clock.wall()
+        self._delivery.watcher.delivered(Delivered(self._place.shard_id, batch, answer, decision, began, ended))
         discard = Discard(
             decision.discarded, batches.EXHAUSTED, batch.invocations + 1, answer.request_id, answer.function_error
         )
@@ -162,6 +167,7 @@ class PartitionWorker:
         self._delivery.tally.checkpointed(decision.done)
         if ended and self._delivery.checkpointed:
             self._delivery.checkpointed(self._place.shard_id, [record.event for record in ended])
+        self._delivery.watcher.ended(self._place.shard_id, decision.done, decision.discarded)
         self._progress.finish(finished)
 
     def _discarded(self, discard: Discard) -> bool:

@@ -4,7 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,6 +18,7 @@ from local.esm.poller import Polling, ShardPoller, Transform
 from local.esm.settings import MappingSettings
 from local.esm.shards import Shard, ShardReader, discover, permanent, readable
 from local.esm.tally import Tally
+from local.esm.watching import Nobody, Position, Watcher
 
 _DISCOVERY_SECONDS = 2.0
 
@@ -35,10 +36,11 @@ class Stream:
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """What tests and the demo put between: `transform` changes records between poller and batches, `checkpointed` is
-    called with the records that ended, by shard."""
+    called with the records that ended, by shard. `watcher`: see `Watcher`."""
 
     transform: Transform | None = None
     checkpointed: Checkpointed | None = None
+    watcher: Watcher = field(default_factory=Nobody)
 
 
 class Delivering(Protocol):
@@ -47,6 +49,10 @@ class Delivering(Protocol):
     @property
     def tally(self) -> Tally:
         """What was delivered."""
+
+    @property
+    def parts(self) -> tuple["EventSourceMapping", ...]:
+        """The mappings, one for each stream."""
 
     def stop(self, seconds: float = 5.0) -> None:
         """See `EventSourceMapping`."""
@@ -68,6 +74,11 @@ class Joined:
     def tally(self) -> Tally:
         """Of all of them."""
         return Tally.joined([each.tally for each in self.mappings])
+
+    @property
+    def parts(self) -> tuple["EventSourceMapping", ...]:
+        """All of them."""
+        return self.mappings
 
     def stop(self, seconds: float = 5.0) -> None:
         """All of them."""
@@ -104,7 +115,9 @@ class EventSourceMapping:
         self.tally = Tally()
         self._stream, self._function_arn, self._settings = stream, function_arn, settings
         self._clock = clock or Clock()
-        self._delivery = Delivery(invoke, settings, clients, self.tally, self._clock, backoff, hooks.checkpointed)
+        self._delivery = Delivery(
+            invoke, settings, clients, self.tally, self._clock, backoff, hooks.checkpointed, hooks.watcher
+        )
         self._polling = Polling(stream.region, hooks.transform)
         self._lock = threading.Lock()
         self._pollers: dict[str, ShardPoller] = {}
@@ -112,6 +125,11 @@ class EventSourceMapping:
         self._known: list[Shard] | None = None
         self._threads: list[threading.Thread] = []
         self._fault: BaseException | None = None
+
+    @property
+    def parts(self) -> tuple["EventSourceMapping", ...]:
+        """Itself."""
+        return (self,)
 
     def start(self) -> None:
         """Begins to deliver. LocalError if the stream cannot be read."""
@@ -129,6 +147,11 @@ class EventSourceMapping:
         for thread in list(self._threads):
             thread.join(max(0.0, until - time.monotonic()))
 
+    @property
+    def stream_arn(self) -> str:
+        """Of the stream that it delivers."""
+        return self._stream.arn
+
     def shards(self) -> list[str]:
         """The shards that are being read, or were."""
         with self._lock:
@@ -138,6 +161,11 @@ class EventSourceMapping:
         """The last sequence number of each shard up to which everything ended; None before the first."""
         with self._lock:
             return {shard_id: poller.progress.checkpoint for shard_id, poller in self._pollers.items()}
+
+    def positions(self) -> list[Position]:
+        """How far each shard is."""
+        with self._lock:
+            return [poller.position() for poller in self._pollers.values()]
 
     def outstanding(self) -> int:
         """How many records were read and have not ended."""

@@ -14,6 +14,7 @@ from local.esm.lane import Delivery, PartitionWorker
 from local.esm.progress import Progress, Ticket
 from local.esm.records import Record, lambda_record
 from local.esm.shards import ShardReader, missing, permanent
+from local.esm.watching import Position
 
 Transform = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 
@@ -61,6 +62,12 @@ class ShardPoller:
         """Whether the shard is closed and everything in it is done."""
         with self._lock:
             return self._ended and not self._rewinds and self.progress.outstanding == 0
+
+    def position(self) -> Position:
+        """How far it is."""
+        progress = self.progress
+        shard, finished = self.place.shard_id, self.finished()
+        return Position(shard, progress.checkpoint, progress.outstanding, progress.oldest, finished)
 
     def caught_up(self, since: float, seconds: float) -> bool:
         """Whether polls of an open shard found nothing for so long, the last of them after `since`, and nothing is in
@@ -135,14 +142,17 @@ class ShardPoller:
         if self._polling.transform:
             events = self._polling.transform(events)
         parts: list[list[tuple[Record, Ticket]]] = [[] for _ in self.workers]
-        filtered = []
+        filtered, left_out = [], []
         for event in events:
-            ticket = self.progress.read(_sequence(event))
+            ticket = self.progress.read(_sequence(event), _created(event))
             if not filters.passes(data_stream.filterable(event), self._delivery.settings.patterns):
                 filtered.append(ticket)
+                left_out.append(event)
                 continue
             record = Record.of(event)
             parts[zlib.crc32(record.item.encode()) % len(parts)].append((record, ticket))
+        read = [record for part in parts for record, _ in part]
+        self._delivery.watcher.read(self.place.shard_id, read, left_out)
         for worker, entries in zip(self.workers, parts, strict=True):
             if entries:
                 worker.put(entries)
@@ -152,3 +162,10 @@ class ShardPoller:
 
 def _sequence(event: Mapping[str, Any]) -> str:
     return str(event["kinesis"]["sequenceNumber"] if "kinesis" in event else event["dynamodb"]["SequenceNumber"])
+
+
+def _created(event: Mapping[str, Any]) -> float:
+    """In epoch seconds, 0 if it is not known."""
+    if "kinesis" in event:
+        return float(event["kinesis"]["approximateArrivalTimestamp"])
+    return float(event["dynamodb"].get("ApproximateCreationDateTime") or 0)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A record that was read and is not behind the checkpoint yet."""
+    """A record that was read and is not behind the checkpoint yet. `created`: in epoch seconds, 0 if unknown."""
 
     sequence: str
+    created: float = 0.0
     done: bool = False
 
 
@@ -34,9 +35,15 @@ class Progress:
         with self._lock:
             return len(self._open)
 
-    def read(self, sequence: str) -> Ticket:
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest record that is not done was made, in epoch seconds; None if all are done."""
+        with self._lock:
+            return self._open[0].created if self._open else None
+
+    def read(self, sequence: str, created: float = 0.0) -> Ticket:
         """A record was read."""
-        ticket = Ticket(sequence)
+        ticket = Ticket(sequence, created)
         with self._lock:
             self._open.append(ticket)
         return ticket

@@ -2,21 +2,24 @@
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from local.esm.records import Record
 
+LAGS = 100_000
+"""Samples that are kept: those of the last records."""
+
 
 class Tally:
     """What became of records (read, filtered, delivered, done, discarded) and of batches (invocations, errors, retried,
-    bisected, throttled), gaps, and the lag of each record: seconds from its creation (in whole seconds) to its
+    bisected, throttled), gaps, and the lag of the last records: seconds from its creation (in whole seconds) to its
     checkpoint."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._lags: list[float] = []
+        self._lags: deque[float] = deque(maxlen=LAGS)
         self._undelivered: list[str] = []
 
     @classmethod
@@ -59,6 +62,6 @@ class Tally:
             return {name: count for name, count in self._counts.items() if count}
 
     def lags(self) -> list[float]:
-        """A sample per record done."""
+        """A sample per record done, of the last `LAGS`."""
         with self._lock:
             return list(self._lags)

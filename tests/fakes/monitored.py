@@ -175,9 +175,10 @@ class Monitored:
     def _table(self, *, TableName: str) -> Any:
         assert TableName in ("users", TABLE)
         regions = {"Replicas": [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]} if self.is_global else {}
-        return {
-            "Table": {**regions, "LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}
-        }
+        keys = [{"AttributeName": "user_id", "KeyType": "HASH"}]
+        types = [{"AttributeName": "user_id", "AttributeType": "S"}]
+        stream = {"LatestStreamArn": self.latest, "StreamSpecification": {"StreamViewType": self.view}}
+        return {"Table": {**regions, **stream, "KeySchema": keys, "AttributeDefinitions": types}}
 
     def _destinations(self, *, TableName: str) -> Any:
         assert TableName == "users"

@@ -80,11 +80,11 @@ def attached(shop, table, aws, monkeypatch):
 
     def interrupted(self):
         look(self)
-        if stop.is_set():
+        if stop.is_set() and threading.current_thread() is thread:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Reload, "look", interrupted)
     thread = threading.Thread(target=running.run)
+    monkeypatch.setattr(Reload, "look", interrupted)
     with contextlib.ExitStack() as end:
         end.callback(thread.join)
         end.callback(stop.set)

@@ -6,7 +6,7 @@ import pytest
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.outcome import APPLIED, IGNORED, SUPERSEDED
-from distributary.consumer.telemetry import NAMED, Telemetry
+from distributary.consumer.telemetry import LISTED, NAMED, Telemetry
 from distributary.errors import Rejected, Unavailable
 from distributary.stream.change import Undecodable
 from tests.fakes.streaming import CREATED
@@ -160,10 +160,19 @@ def test_a_command_has_no_ids_of_events(capsys, service):
     assert "event_ids" not in line
 
 
-def test_at_the_level_debug_each_change_has_a_line_with_its_id(batch, monkeypatch):
+def test_at_the_level_debug_the_log_names_each_change_under_its_outcome(batch, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
-    _, logs = batch(some(2), [APPLIED, SUPERSEDED])
-    assert [(line["event_id"], line["outcome"]) for line in logs] == [
-        (f"{0:032x}", "Applied"),
-        (f"{1:032x}", "Superseded"),
+    _, logs = batch(some(3), [APPLIED, SUPERSEDED, APPLIED])
+    assert [(line["message"], line["outcome"], line["event_ids"]) for line in logs] == [
+        ("changes", "Applied", [f"{0:032x}", f"{2:032x}"]),
+        ("changes", "Superseded", [f"{1:032x}"]),
     ]
+
+
+def test_at_the_level_debug_no_line_is_longer_than_a_log_event_may_be(batch, monkeypatch):
+    monkeypatch.setenv("POWERTOOLS_LOG_LEVEL", "DEBUG")
+    many = some(2 * LISTED + 1)
+    _, logs = batch(many, [APPLIED] * len(many))
+    assert [len(line["event_ids"]) for line in logs] == [LISTED, LISTED, 1]
+    assert [id for line in logs for id in line["event_ids"]] == [each.event_id for each in many]
+    assert max(len(json.dumps(line)) for line in logs) < 256_000

@@ -16,6 +16,10 @@ from distributary.stream.change import Change, Origin, Undecodable, Unlisted
 NAMED = 20
 """Of the changes with one cause, those whose ids the log has."""
 
+LISTED = 1000
+"""Ids in a line of LogLevel=DEBUG: a log event has at most 256 KB, and an id about 40 bytes
+(https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html)."""
+
 _DUE = {
     "derive": "`distributary doctor --derive`, which names what to run",
     "index": "`distributary rebuild index`",
@@ -130,9 +134,15 @@ class Telemetry:
                 self._logger.warning(status.lower(), branch=self.branch, changes=many, cause=cause, **ids)
 
     def _each(self, entries: Sequence[Change | Undecodable | Unlisted], ends: Sequence[Outcome]) -> None:
-        """With LogLevel=DEBUG, a line for each change: for a test environment."""
+        """With LogLevel=DEBUG, the ids of all changes by their outcomes: for a test environment. A line for each change
+        would take longer than some changes do."""
+        ids: defaultdict[Status, list[str]] = defaultdict(list)
         for entry, end in zip(entries, ends, strict=True):
-            self._logger.debug("change", branch=self.branch, event_id=entry.event_id, outcome=end.status.value)
+            ids[end.status].append(entry.event_id)
+        for status, of_status in ids.items():
+            for at in range(0, len(of_status), LISTED):
+                some = of_status[at : at + LISTED]
+                self._logger.debug("changes", branch=self.branch, outcome=status.value, event_ids=some)
 
     def purge(self, counts: Mapping[str, int]) -> None:
         """Purged and PurgeConflicts (counts) of one run over all indexes, with the same dimensions as a batch."""

@@ -272,12 +272,13 @@ def table(views: Sequence[View]) -> str:
     """Which primitive each view uses, and the write units of one item's insert, update and delete alone, rows
     of at most 1 KB each; a group's are shared by up to 99 items of one transaction."""
     lines = [("view", "primitive", "insert", "update", "delete")]
-    lines += [(view.name, view.primitive, *_units(view)) for view in views]
+    lines += [(view.name, view.primitive, *units(view)) for view in views]
     widths = [max(len(line[at]) for line in lines) for at in range(5)]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
 
 
-def _units(view: View) -> tuple[str, str, str]:
+def units(view: View) -> tuple[str, str, str]:
+    """Write units of an insert, an update and a delete, as `table` shows them."""
     match view.declared:
         case Projection() if view.primitive is Primitive.REGISTER:
             return "1", "1", "2"
