@@ -73,9 +73,9 @@ def install(given: str) -> None:
             return sent
 
         def sendall(self, data: Any, *flags: int) -> None:
-            super().sendall(data, *flags)
-            if self.number:
+            if self.number:  # first: what is asked may end this process before it goes on
                 notebook.write(self.number, ASKED, bytes(data))
+            super().sendall(data, *flags)
 
         def recv(self, *given: int) -> bytes:
             data = super().recv(*given)

@@ -29,8 +29,9 @@ SAMPLES = [{"at": Decimal(1), "a": Decimal(1)}, {"at": Decimal(2), "b": Decimal(
 
 class Write(NamedTuple):
     """Of an application: its place among all writes, and what it changed and left. `late`: if they are delivered
-    in order, a write comes after what its own region wrote before it, and deleted before it unless deletes win; and by
-    the stream's second, a delete after what its own region wrote before it."""
+    in order, a write comes after what its own region wrote before it, and deleted before it unless deletes win; and a
+    delete after the own write that it takes away, by the stream's second after all that its own region wrote before
+    it."""
 
     place: tuple
     late: tuple
@@ -70,6 +71,9 @@ class Agreement:
             covered = new is not None and self._deletes == "lose"
             own = [w.late[0] for w in mine if w.whole is not None or covered]
             late = (max([place[0], *own]), *place[1:])
+        elif mark is None:
+            own = [w for w in self._writes.get(name, []) if w.region == region and w.whole is not None]
+            late = (max([place[0], *(w.late[0] for w in own[-1:])]), *place[1:])
         write = Write(place, late, region, parts if old else dict(now), new and now)
         self._writes.setdefault(name, []).append(write)
 

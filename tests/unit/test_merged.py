@@ -161,6 +161,20 @@ def test_an_item_that_is_deleted_and_made_again_begins_anew(world):
     assert world.items() == [{"at": number(2), "value": text("b"), "tags": {"SS": ["y"]}}] * 2
 
 
+@pytest.mark.parametrize("rule", [RULE, GREATER], ids=["attributes", "a rule of your own"])
+def test_a_region_s_delete_of_what_it_wrote_itself_stays_whatever_its_time_was(rule):
+    """It makes the item again with an earlier time than that of its first delete, which the stream's order corrects."""
+    world = World(rule)
+    world.put(US, 3, "a")
+    world.settle()
+    world.delete(US)
+    world.put(US, 2, "b")
+    world.update(US, 2, value=text("c"))
+    world.delete(US)
+    world.settle()
+    assert [item for item in world.items() if item is not None] == []
+
+
 def test_of_a_deleted_item_no_content_is_kept_and_what_is_kept_ends(world):
     world.put(US, 1, "sentinel", more=text("sentinel"))
     world.settle()
