@@ -60,7 +60,7 @@ def declare(monkeypatch, *views):
 
 def options(**more):
     tables = {"derived_table": "derived", "ledger_table": "ledger", "tombstone_table": "tombstones"}
-    return Options(table="users", segments=1, pause=0.0, **tables, **more)
+    return Options(**{"table": "users", "segments": 1, "pause": 0.0, **tables, **more})
 
 
 def status(service, views, place):
@@ -103,6 +103,47 @@ def test_a_view_that_is_not_declared_is_refused(service, monkeypatch):
     declare(monkeypatch, ALL)
     with pytest.raises(ConfigError, match="no view is called other"):
         run(options(view=("other",)))
+
+
+def test_a_view_of_another_table_is_refused_by_name(service, monkeypatch):
+    other = replace(BY_STATUS, of=replace(USER, table="elsewhere"))
+    declare(monkeypatch, ALL, other)
+    with pytest.raises(ConfigError, match="--view: view 'by-status' is of table 'elsewhere', not 'users'"):
+        run(options(view=("by-status",)))
+
+
+def test_a_table_that_no_view_is_of_is_refused_with_those_there_are(service, monkeypatch):
+    declare(monkeypatch, *(replace(view, of=replace(USER, table="elsewhere")) for view in (ALL, BY_STATUS)))
+    with pytest.raises(ConfigError, match=r"no view is of table 'users': views\.py names elsewhere"):
+        run(options())
+
+
+def test_keys_that_the_table_lacks_are_a_fault_of_the_declaration(service, monkeypatch):
+    wrong = Entity(name="user", keys=("id",), attributes=("status",))
+    declare(monkeypatch, replace(ALL, of=wrong))
+    with pytest.raises(ConfigError, match="view 'all', user: "):
+        run(options())
+
+
+def test_without_declarations_it_says_what_to_put_on_the_path(service, monkeypatch):
+    monkeypatch.delitem(sys.modules, "views", raising=False)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if "functions" not in each])
+    with pytest.raises(ConfigError, match=r"there is no views\.py on PYTHONPATH: add functions/derive to it"):
+        run(options())
+
+
+def test_a_module_that_views_py_lacks_is_named_as_python_does(service, monkeypatch, tmp_path):
+    (tmp_path / "views.py").write_text("import no_such_module\n")
+    monkeypatch.delitem(sys.modules, "views", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        run(options())
+
+
+def test_a_source_table_that_is_not_there_is_named(service, monkeypatch):
+    declare(monkeypatch, ALL)
+    with pytest.raises(ConfigError, match="nowhere"):
+        run(options(table="nowhere"))
 
 
 def test_each_table_that_is_not_there_is_named_with_its_option(service, monkeypatch):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.deadline import FOREVER
@@ -21,7 +22,7 @@ from distributary.derive.verify.scan import Scan, look_at_groups
 from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import Rejected
+from distributary.errors import DistributaryError, Rejected
 from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
 from distributary.verify.recheck import LOOKS
@@ -304,6 +305,20 @@ def test_an_item_with_a_parked_change_is_parked_neither_missing_nor_equal(world:
     assert {each["item"] for each in world.verify().samples["differences"]} == {"user_id=S:u-4"}
     assert world.verify(repair=True, parked=parked).equal
     assert world.verify(parked=parked).equal
+
+
+@pytest.mark.parametrize("table", ["users", "derived", "ledger"])
+def test_a_table_that_cannot_be_scanned_is_an_error_and_no_report(world: World, table: str) -> None:
+    scan = world.service.scan
+
+    def refusing(*, TableName: str, **more: Any) -> Any:
+        if TableName == table:
+            raise refusal("Scan", "AccessDeniedException", "no")
+        return scan(TableName=TableName, **more)
+
+    world.service.scan = refusing  # type: ignore[method-assign]
+    with pytest.raises((ClientError, DistributaryError), match=r"AccessDenied|no"):
+        world.verify()
 
 
 def test_a_row_of_no_view_is_reported_apart(world: World) -> None:
