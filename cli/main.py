@@ -37,7 +37,7 @@ from distributary.errors import ConfigError, DistributaryError
 from local.errors import LocalError
 
 app = typer.Typer(
-    help="Carries every change of a DynamoDB table onward: derived tables, OpenSearch, messages, replicas.",
+    help="Carries every change of a DynamoDB table onward: derived tables, OpenSearch, messages, replicas, an archive.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
