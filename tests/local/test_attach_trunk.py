@@ -145,6 +145,7 @@ def test_two_tables_are_not_read_by_one_trunk(at_the_emulator, shop, table, caps
     assert "--trunk reads the stream of one table" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_declarations_of_another_folder_are_those_of_the_branch_in_the_trunk(shop, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

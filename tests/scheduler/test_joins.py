@@ -267,7 +267,10 @@ GUARDS = [
 ]
 
 
-@pytest.mark.parametrize("name", RACES)
+LONG = ("TWO_PAGED", "FOLDED_EDIT", "DEAD_LEFT")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.slow if name in LONG else ()) for name in RACES])
 def test_every_order_ends_right(name):
     RACES[name].play()
 
