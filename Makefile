@@ -43,8 +43,11 @@ example: $(VENV)/.installed ## An example's writer and the functions on its tabl
 test: $(VENV)/.developed ## Tests on fakes, with samples of what is enumerated (3 minutes on 2 cores)
 	$(TESTED) -n 2 --dist worksteal --hypothesis-profile=sample -m "not slow and not emulator and not opensearch and not deploy and not node and not browser"
 
+REST = (slow or emulator or hypothesis) and not opensearch and not deploy and not node and not browser
+
 test-rest: $(VENV)/.developed ## All the tests that `make test` leaves out and that need only Python
-	$(TESTED) -n 2 --dist loadgroup -m "(slow or emulator or hypothesis) and not opensearch and not deploy and not node and not browser"
+	$(TESTED) -n 2 -m "$(REST)" --ignore tests/console
+	$(TESTED) -n 0 -m "$(REST)" tests/console
 
 test-all: test test-rest test-node ## All of these three
 

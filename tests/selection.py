@@ -36,13 +36,11 @@ def cut(every: Iterable[T], part: tuple[int, int]) -> Iterator[T]:
 
 
 def mark(items: Iterable[pytest.Item]) -> None:
-    """Adds the markers that follow from fixtures and from `sampled`. Files on services stay with one process."""
+    """Adds the markers that follow from fixtures and from `sampled`."""
     sampled: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if _emulated(item):
             item.add_marker("emulator")
-        if item.get_closest_marker("emulator"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
         if item.get_closest_marker("sampled"):
             sampled[_kind(item)].append(item)
     for alike in sampled.values():

@@ -1,4 +1,5 @@
 import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,13 @@ from local.aws import Aws
 from local.emulators import embedded
 from local.stack import Project, Stack
 
+ROOT = Path(__file__).parents[2]
 _names = itertools.count()
+
+
+def build_folder(name):
+    """The folder of this process for builds of functions whose declarations tests change."""
+    return ROOT / ".build" / f"{name}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 
 
 @pytest.fixture(scope="session")

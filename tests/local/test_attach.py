@@ -18,7 +18,7 @@ from local.aws import Aws
 from local.esm.tally import Tally
 from local.reload import Reload
 from local.stack import Project, Stack
-from tests.local.conftest import SourceTable
+from tests.local.conftest import SourceTable, build_folder
 
 ROOT = Path(__file__).parents[2]
 VIEWS = """from distributary.derive import Entity, Projection
@@ -53,7 +53,7 @@ class Attached:
         self.order = Order(*source_table(aws, table.name), ("derive",), aws, None, False, False, False, {})
 
     def run(self):
-        project, found = Project(self.shop, ROOT / ".build/test-attach"), projects.find(self.shop)
+        project, found = Project(self.shop, build_folder("test-attach")), projects.find(self.shop)
         attach(self.order, project, self.console, lambda name: projects.faults(found, name))
 
     @property
@@ -94,8 +94,8 @@ def attached(shop, table, aws, monkeypatch):
 
 def test_a_function_that_cannot_start_ends_attach_with_its_error(at_the_emulator, shop, table, capsys):
     (shop / "functions/derive/app.py").write_text("raise RuntimeError('no such luck')\n")
-    (shop / ".build").symlink_to(ROOT / ".build/test-attach-broken")
-    (ROOT / ".build/test-attach-broken").mkdir(parents=True, exist_ok=True)
+    (shop / ".build").symlink_to(build_folder("test-attach-broken"))
+    build_folder("test-attach-broken").mkdir(parents=True, exist_ok=True)
     table.put("a", colour={"S": "red"})
     assert main(["--project", str(shop), "attach", table.name, "derive"]) == 2
     said = capsys.readouterr().err
@@ -112,8 +112,8 @@ def test_a_function_that_keeps_failing_ends_until_drained_with_its_cause(
     broken = f"\n\ndef handler(event, context):\n    print({said_by_function!r})\n    raise RuntimeError\n"
     app = shop / "functions/derive/app.py"
     app.write_text(app.read_text() + broken)
-    (shop / ".build").symlink_to(ROOT / ".build/test-attach-broken")
-    (ROOT / ".build/test-attach-broken").mkdir(parents=True, exist_ok=True)
+    (shop / ".build").symlink_to(build_folder("test-attach-broken"))
+    build_folder("test-attach-broken").mkdir(parents=True, exist_ok=True)
     table.put("a", colour={"S": "red"})
     assert main(["--project", str(shop), "attach", table.name, "derive", "--until-drained"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
@@ -132,7 +132,7 @@ def test_what_gets_ahead_between_its_failures_is_not_stuck():
 def test_a_function_with_a_wrong_option_logs_file_line_and_option(shop, aws):
     (shop / "functions/derive/views.py").write_text(VIEWS % ", foo=1")
     said = []
-    with Stack(Project(shop, ROOT / ".build/test-attach-broken"), aws, {}, lambda *line: said.append(line)) as stack:
+    with Stack(Project(shop, build_folder("test-attach-broken")), aws, {}, lambda *line: said.append(line)) as stack:
         answer = stack.invoke("derive", {"Records": []})
     expected = "views.py:3: TypeError: Projection.__init__() got an unexpected keyword argument 'foo'"
     assert answer.error() == f"ConfigError: {expected}"
@@ -171,8 +171,8 @@ def two(shop, aws):
     """Two tables whose items have the same ids, the views over both, and the command that attaches derive to them."""
     orders, customers = SourceTable(aws), SourceTable(aws)
     (shop / "functions/derive/views.py").write_text(TWO.format(orders=orders.name, customers=customers.name))
-    (ROOT / ".build/test-attach").mkdir(parents=True, exist_ok=True)
-    (shop / ".build").symlink_to(ROOT / ".build/test-attach")
+    build_folder("test-attach").mkdir(parents=True, exist_ok=True)
+    (shop / ".build").symlink_to(build_folder("test-attach"))
     for n in range(12):
         orders.put(f"i{n}", total={"N": str(n)})
         customers.put(f"i{n}", name={"S": f"name {n}"})

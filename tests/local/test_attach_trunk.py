@@ -17,6 +17,7 @@ from local.aws import Aws
 from local.build import build
 from local.reload import Reload
 from local.stack import Project
+from tests.local.conftest import build_folder
 
 ROOT = Path(__file__).parents[2]
 VIEWS = """from distributary.derive import Entity, Projection
@@ -39,8 +40,8 @@ def shop(tmp_path):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "functions/derive/views.py").write_text(VIEWS)
     (tmp_path / "functions/welcome/rules.py").write_text(RULES)
-    (tmp_path / ".build").symlink_to(ROOT / ".build/test-attach-trunk")
-    (ROOT / ".build/test-attach-trunk").mkdir(parents=True, exist_ok=True)
+    (tmp_path / ".build").symlink_to(build_folder("test-attach-trunk"))
+    build_folder("test-attach-trunk").mkdir(parents=True, exist_ok=True)
     return tmp_path
 
 
@@ -87,7 +88,7 @@ class Attached:
         self._order = Order(*source_table(aws, table.name), functions, aws, None, False, False, False, {}, trunk=True)
 
     def run(self):
-        project, found = Project(self._shop, ROOT / ".build/test-attach-trunk"), projects.find(self._shop)
+        project, found = Project(self._shop, build_folder("test-attach-trunk")), projects.find(self._shop)
         attach(self._order, project, self.console, lambda name: projects.faults(found, name))
 
     def until(self, met):
@@ -150,6 +151,6 @@ def test_declarations_of_another_folder_are_those_of_the_branch_in_the_trunk(sho
     other = tmp_path / "other"
     other.mkdir()
     (other / "views.py").write_text(VIEWS.replace("MINE", "OTHER"))
-    built = build(Project(shop).template, ["trunk"], ROOT / ".build/test-attach-trunk", {"derive": other})
+    built = build(Project(shop).template, ["trunk"], build_folder("test-attach-trunk"), {"derive": other})
     assert "OTHER" in (built.functions["trunk"] / "derive" / "views.py").read_text()
     assert (built.functions["trunk"] / "app.py").exists()
