@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -88,7 +88,7 @@ class Feed:
     in seconds. Nothing is tried again after the deadline."""
 
     invoke: Invoke
-    sleep: Callable[[float], None] = field(default=time.sleep)
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
     deadline: Deadline = FOREVER
     table: str = ""
 

@@ -60,7 +60,7 @@ class Feeding:
     settings: FeedSettings
     clients: Clients
     now: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = lambda seconds: time.sleep(seconds)
     clock: Callable[[], float] = time.monotonic
 
     def answer(self, event: Any, deadline: Deadline) -> dict[str, Any]:
