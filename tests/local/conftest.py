@@ -1,9 +1,13 @@
+import io
 import itertools
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from local import examples
 from local.aws import Aws
 from local.emulators import embedded
 from local.stack import Project, Stack
@@ -15,6 +19,18 @@ _names = itertools.count()
 def build_folder(name):
     """The folder of this process for builds of functions whose declarations tests change."""
     return ROOT / ".build" / f"{name}-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+
+
+def run_example(example, endpoints, calls):
+    """What became of an example, and what its writer told of what it wrote."""
+    journals = []
+
+    def write(aws, calls):
+        journals.append(example.write(aws, calls))
+        return journals[0]
+
+    watched, screen = replace(example, write=write), Console(file=io.StringIO())
+    return examples.run(watched, endpoints, ROOT / ".build/test-examples", screen, calls), journals[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,11 @@
 """examples/agent_memory as `@mastra/dynamodb` writes it: all that is downstream is right."""
 
 import importlib.util
-import io
 import json
 from pathlib import Path
 
 import orjson
 import pytest
-from rich.console import Console
 
 from distributary.index import check as check_indexes
 from distributary.stream.change import Image
@@ -15,6 +13,7 @@ from distributary.stream.codec import encode_item
 from distributary.stream.dynamodb_stream import decode
 from distributary.welcome import check as check_rules
 from local import examples
+from tests.local.conftest import run_example
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples/agent_memory"
@@ -24,9 +23,7 @@ LONGEST = 32_766
 
 @pytest.mark.node
 def test_all_that_is_downstream_of_the_agents_is_right(endpoints):
-    result = examples.run(
-        examples.named("agent_memory"), endpoints, ROOT / ".build/test-examples", Console(file=io.StringIO()), 240
-    )
+    result, _ = run_example(examples.named("agent_memory"), endpoints, 240)
     made = result.made
     assert result.wrong == []
     assert {name.split("#")[0] for name in made.rows} == {"RESOURCE", "SCORER", "THREAD", "TITLED"}

@@ -1,7 +1,6 @@
 """examples/chat_sessions: its writer keeps its invariant with two callers, and all that is downstream is right."""
 
 import importlib.util
-import io
 import itertools
 import json
 from collections import Counter
@@ -9,7 +8,6 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from distributary.stream.dynamodb_stream import decode
 from distributary.welcome import check
@@ -17,6 +15,7 @@ from examples.chat_sessions.workload import Clock
 from examples.chat_sessions.writer import TABLE, ChatError, ChatSessions
 from local import examples
 from local.downstream import Downstream
+from tests.local.conftest import run_example
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples/chat_sessions"
@@ -166,9 +165,7 @@ def test_two_records_are_one_event_in_either_order(event, expected):
 
 @pytest.fixture(scope="module")
 def result(endpoints):
-    return examples.run(
-        examples.named("chat_sessions"), endpoints, ROOT / ".build/test-examples", Console(file=io.StringIO()), 200
-    )
+    return run_example(examples.named("chat_sessions"), endpoints, 200)[0]
 
 
 def test_all_that_is_downstream_of_the_chats_is_what_the_table_says(result):

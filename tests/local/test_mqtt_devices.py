@@ -1,26 +1,23 @@
 """examples/mqtt_devices: its writer writes as the broker does, and all that is downstream is right."""
 
-import io
 import itertools
 import json
 import urllib.request
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
-from rich.console import Console
 
 from distributary.readers.archive import Archive
 from distributary.readers.place import place
 from distributary.stream.dynamodb_stream import decode
-from examples.mqtt_devices import example, workload
+from examples.mqtt_devices import example
 from examples.mqtt_devices.writer import Client, connected, disconnected, item_of, published
-from local import examples
 from local.aws import Aws
 from tests.docs.pages import DOCS, blocks
 from tests.docs.test_athena import ATHENA
+from tests.local.conftest import run_example
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples/mqtt_devices"
@@ -97,15 +94,7 @@ def test_an_empty_payload_is_left_out_of_the_item():
 @pytest.fixture(scope="module")
 def ran(endpoints):
     """The run, and what its writer wrote."""
-    journals = []
-
-    def write(aws, calls):
-        journals.append(workload.run(aws, calls))
-        return journals[0]
-
-    replaced = replace(example.EXAMPLE, write=write)
-    found = examples.run(replaced, endpoints, ROOT / ".build/test-examples", Console(file=io.StringIO()), 300)
-    return found, journals[0]
+    return run_example(example.EXAMPLE, endpoints, 300)
 
 
 def test_all_that_is_downstream_of_the_devices_is_right(ran):

@@ -1,19 +1,16 @@
 """examples/s3_metadata: two workers leave the item of the object as it is, and all that is downstream is right."""
 
-import io
 import itertools
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from distributary.stream.dynamodb_stream import decode
 from examples.s3_metadata import example, workload
 from examples.s3_metadata.writer import TABLE, Audit, ObjectIndex, objects_of
-from local import examples
+from tests.local.conftest import run_example
 
 ROOT = Path(__file__).parents[2]
 EVENTS = ROOT / "examples/s3_metadata/events"
@@ -175,20 +172,7 @@ def test_the_sample_events_are_of_an_object_that_is_put_and_deleted():
 @pytest.fixture(scope="module")
 def ran(endpoints):
     """The run, and what its writer wrote."""
-    journals = []
-
-    def write(aws, calls):
-        journals.append(workload.run(aws, calls))
-        return journals[0]
-
-    found = examples.run(
-        replace(example.EXAMPLE, write=write),
-        endpoints,
-        ROOT / ".build/test-examples",
-        Console(file=io.StringIO()),
-        240,
-    )
-    return found, journals[0]
+    return run_example(example.EXAMPLE, endpoints, 240)
 
 
 def test_all_that_is_downstream_of_the_objects_is_what_s3_says(ran):

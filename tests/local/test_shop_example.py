@@ -1,17 +1,16 @@
 """examples/shop as ElectroDB writes it: all that is downstream is right."""
 
 import importlib.util
-import io
 import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from distributary.stream.dynamodb_stream import decode
 from distributary.welcome import check
 from examples.shop.writer import TABLES
 from local import examples
+from tests.local.conftest import run_example
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "examples/shop"
@@ -20,9 +19,7 @@ KINDS = {"BOUGHT", "BUYER", "CATEGORY", "CITY", "COUNTRY", "CUSTOMER", "MONTH", 
 
 @pytest.mark.node
 def test_all_that_is_downstream_of_the_shop_is_right(endpoints, aws):
-    result = examples.run(
-        examples.named("shop"), endpoints, ROOT / ".build/test-examples", Console(file=io.StringIO()), 200
-    )
+    result, _ = run_example(examples.named("shop"), endpoints, 200)
     client = aws.client("dynamodb")
     names = [each["TableName"] for each in TABLES]
     items = {name: client.scan(TableName=name)["Items"] for name in names}

@@ -3,7 +3,10 @@
 import random
 from typing import Any
 
+import pytest
+
 from distributary.consumer.deadline import Deadline
+from distributary.replicate import by_attribute, last_writer
 from distributary.replicate.declarations import MultiActive, check
 from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.conflicts import Conflicts
@@ -17,6 +20,13 @@ from tests.simulation.regions import Regions, request
 
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
 FOREVER = Deadline(float("inf"))
+RULES = {
+    "whole": last_writer("at", "seconds"),
+    "by second": last_writer(),
+    "merged": by_attribute("at", "seconds"),
+    "merged by second": by_attribute(),
+}
+ALL = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
 class World:

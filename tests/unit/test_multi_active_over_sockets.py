@@ -12,21 +12,13 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import Status
 from distributary.consumer.parallel import Parallel
 from distributary.dynamodb.client import DynamoDBClient
-from distributary.replicate import by_attribute, last_writer
 from distributary.replicate.multi_active.conditional_rows import TRIES
 from distributary.stream.records import decode
 from tests.fakes import s3
 from tests.fakes.answers import refusal
 from tests.fakes.dynamodb_server import HARMLESS, PASSING, serving
-from tests.unit.edited_regions import AP, EU, US, World
+from tests.unit.edited_regions import ALL, AP, EU, RULES, US, World
 
-RULES = {
-    "whole": last_writer("at", "seconds"),
-    "by second": last_writer(),
-    "merged": by_attribute("at", "seconds"),
-    "merged by second": by_attribute(),
-}
-ALL = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 CONFLICTING = pytest.mark.parametrize("rule", [RULES["whole"], RULES["merged"]], ids=["whole", "merged"])
 ITEMS = [f"i{n}" for n in range(12)]
 

@@ -7,23 +7,16 @@ from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
 from distributary.consumer.reconcile import Reconcile
 from distributary.dynamodb.read_budget import Pace
 from distributary.errors import ConfigError
-from distributary.replicate import by_attribute, custom, greatest, last_writer
+from distributary.replicate import custom, greatest
 from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.reconcile import NO_RECORD, UNTIMED, RegionsReconciler
 from distributary.stream import version as versions
 from tests.fakes.faults import Faults, throttled
 from tests.simulation.regions import request
 from tests.unit.branches import Context
-from tests.unit.edited_regions import AP, EU, FOREVER, US, World
+from tests.unit.edited_regions import ALL, AP, EU, FOREVER, RULES, US, World
 from tests.unit.test_reconcile_command import command, deployed
 
-RULES = {
-    "whole": last_writer("at", "seconds"),
-    "by second": last_writer(),
-    "merged": by_attribute("at", "seconds"),
-    "merged by second": by_attribute(),
-}
-ALL = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 KEY = {"id": {"S": "x"}}
 
 
