@@ -13,6 +13,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.ties import Settling, settling
 from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import reconciler as of_views
+from distributary.dynamodb.versioned_table import Write
 from distributary.errors import ConfigError, Rejected, Unavailable
 from distributary.index import Index
 from distributary.index.factory import build as build_index
@@ -22,6 +23,7 @@ from distributary.index.reconcile import IndexReconciler
 from distributary.replicate.factory import reconciler as of_replica
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.records import decode as stream_changes
 from distributary.trunk.factory import build as build_trunk
 from distributary.trunk.settings import TrunkSettings
 from distributary.welcome.branch import occasion
@@ -30,6 +32,7 @@ from tests.fakes.kinesis import MICROS, delivered, written
 from tests.fakes.opensearch import OpenSearch
 from tests.unit.branches import Context
 from tests.unit.index_settings import clients, settings
+from tests.unit.joined import LEFT, Shop
 from tests.unit.records import change, stream_record
 from tests.unit.trunks import counts, deployment
 from tests.world import World
@@ -40,6 +43,9 @@ VIEWS = [
     Projection(name="by-name", of=USER, pk="NAME#{name}", sk="{user_id}", keep=("city",)),
     Projection(name="fading", of=USER, pk="FADING#{user_id}", sk="ROW", keep=("name",), expires_at="until"),
     Aggregate(name="cities", of=USER, pk="CITY#{city}", sk="TOTAL", count="people"),
+    Projection(
+        name="locals", of=USER, pk="LOCAL#{user_id}", sk="ROW", keep=("name",), where=lambda u: u["city"] == "here"
+    ),
 ]
 INDEX = Index(name="people", of=USER, id="{user_id}", fields={"name": {"type": "keyword"}, "city": {"type": "keyword"}})
 FADES = {"until": {"N": "4102444800"}}
@@ -73,6 +79,12 @@ class Fading(Views):
     """Rows that the table's TTL may take have tombstones of their own."""
 
     names: ClassVar = ("fading",)
+
+
+class Chosen(Views):
+    """Rows of some items: a change of another one removes a row if there is one."""
+
+    names: ClassVar = ("locals",)
 
 
 class ByLedger(Views):
@@ -117,7 +129,7 @@ class Indexed(World):
         return [(hit["_id"], hit["_source"]) for hit in hits]
 
 
-WORLDS = (Views, ByRegister, Fading, ByLedger, Counted, Mirrored, Indexed)
+WORLDS = (Views, ByRegister, Fading, Chosen, ByLedger, Counted, Mirrored, Indexed)
 
 
 def put(name, city="here", **more):
@@ -172,6 +184,57 @@ def test_a_change_that_comes_twice_is_no_tie(make):
     assert world.deliver(made, made) == [APPLIED, SUPERSEDED]
     if make is Mirrored:
         assert world.deliver(made) == [SUPERSEDED]
+
+
+def test_a_put_of_the_moment_at_which_a_repair_removed_the_row_is_a_tie():
+    """The repair's tombstone outranks it: it may have seen the item of after that moment."""
+    world = Mirrored()
+    register, made = world.branch.branch.register, put("a")(world)._replace(version=versions.of(0, MICROS))
+    world.deliver(made)
+    (row,) = world.service.scan(TableName="replica")["Items"]
+    write = Write(world.branch.branch.plan(made).id, {"user_id": {"S": "u"}}, None, made.version)
+    assert register.repair(write, row, "", made.version)
+    assert world.branch.branch.apply([made], FOREVER) == [TIED]
+    assert world.service.scan(TableName="replica")["Items"] == []
+
+
+@pytest.mark.parametrize(("later", "end"), [(-1, SUPERSEDED), (0, TIED), (1, APPLIED)])
+def test_a_delete_where_there_is_a_row_is_a_tie_with_a_put_of_its_moment(later, end):
+    world = Mirrored()
+    made = put("a")(world)._replace(version=versions.of(0, MICROS))
+    world.deliver(made)
+    branch = world.branch.branch
+    gone_if_there = Write(branch.plan(made).id, {"user_id": {"S": "u"}}, None, made.version + later, if_present=True)
+    assert branch.register.write([gone_if_there], FOREVER) == [end]
+    assert len(world.service.scan(TableName="replica")["Items"]) == (end != APPLIED)
+
+
+def of_one_moment(shop, table):
+    """Two changes of an item of one of a join's tables."""
+    values = ({"name": "Ada"}, {"name": "Grace"}) if table == "customers" else ({"total": "1"}, {"total": "2"})
+    records = [shop.put(table, "x", customer_id="c1", **each) for each in values]
+    return [each._replace(version=versions.of(0, MICROS)) for each in stream_changes({"Records": records}, 0)]
+
+
+def test_two_contents_of_a_right_item_at_one_moment_are_a_tie():
+    shop = Shop(LEFT)
+    first, other = of_one_moment(shop, "customers")
+    ends = [shop.branch.apply([each], FOREVER) for each in (first, other, first, other)]
+    assert ends == [[APPLIED], [TIED], [SUPERSEDED], [TIED]]
+
+
+def test_any_two_changes_of_a_left_item_at_one_moment_are_a_tie():
+    """Its ledger row does not tell what the item was."""
+    shop = Shop(LEFT)
+    first, other = of_one_moment(shop, "orders")
+    assert [shop.branch.apply([each], FOREVER) for each in (first, other)] == [[APPLIED], [TIED]]
+
+
+@pytest.mark.parametrize("table", ["orders", "customers"])
+def test_of_two_changes_of_one_moment_in_a_batch_one_is_a_tie(table):
+    shop = Shop(LEFT)
+    ends = shop.branch.apply(of_one_moment(shop, table), FOREVER)
+    assert sorted(ends, key=str) == sorted([APPLIED, TIED], key=str)
 
 
 def test_a_stream_s_change_has_no_ties():
