@@ -45,13 +45,13 @@ def test_two_regions_of_one_endpoint_are_apart(endpoints):
     for region in ("us-east-1", "eu-west-1"):
         client = Aws.at_emulator(endpoints.aws, region).client("dynamodb")
         arn = client.create_table(
-            TableName=f"of-{region}",
+            TableName=f"apart-{region}",
             KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
             BillingMode="PAY_PER_REQUEST",
         )["TableDescription"]["TableArn"]
         assert f":{region}:" in arn
-        assert [name for name in table_names(client) if name.startswith("of-")] == [f"of-{region}"]
+        assert [name for name in table_names(client) if name.startswith("apart-")] == [f"apart-{region}"]
 
 
 def test_a_table_is_known_by_its_arn(endpoints):
