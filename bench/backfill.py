@@ -6,7 +6,6 @@ fakes, which count what each call takes.
 
 import contextlib
 import io
-import json
 import os
 import statistics
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import boto3
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 from boto3.dynamodb.types import TypeDeserializer
 from opensearchpy import OpenSearch, helpers
 
@@ -27,6 +27,7 @@ from bench.harness import Row, row
 from bench.transports import certificate, serving
 from cli.feed.backfill import Backfill, State
 from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.marshaller import StreamMarshaller
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
@@ -52,6 +53,8 @@ CALL_SECONDS = 0.005
 ITEMS, DOCUMENTS, COUNTED, ROUNDS, SEGMENTS = 1000, 4000, 10_000, 3, 4
 PAGE = 1000
 DESERIALIZER = TypeDeserializer()
+MARSHALLER = StreamMarshaller(LambdaMarshaller())
+"""Reads an event as the runtime of a deployed function does."""
 LOOP, WRITER, SINGLE, BULK = "a loop of put_item", "boto3's batch_writer", "a loop of index", "helpers.bulk"
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -133,7 +136,7 @@ class Environments:
             deployed = self._idle.pop()
         except IndexError:
             deployed = self._deploy()
-        answer = consume(json.loads(body_of(event)), Context(), deployed)
+        answer = consume(MARSHALLER.unmarshal_request(body_of(event)), Context(), deployed)
         self._idle.append(deployed)
         return answer
 

@@ -27,6 +27,8 @@ from tests.unit.records import ARN, event, stream_record
 from tests.unit.strategies import as_event, items
 
 SOURCE = "aws:dynamodb"
+FED = [{}, {"distributary": {"origin": "snapshot"}}, {"distributary": {"origin": "snapshot", "first_fill": True}}]
+"""What says of a record that it is a stream's, or what a table held, or that into an empty branch."""
 
 
 def read(body):
@@ -80,6 +82,25 @@ def test_slices_tell_what_the_whole_event_tells(pairs, escaped, indent):
 def typed(item):
     encoded = encode_item({name: value for name, value in item.items() if name != "user_id"})
     return {name: as_event(value) for name, value in encoded.items()}
+
+
+@given(st.lists(st.tuples(items, st.sampled_from(FED)), min_size=1, max_size=4))
+def test_the_slices_of_what_a_table_held_tell_what_the_whole_event_tells(given):
+    records = [stream_record(place, new=typed(new), **note) for place, (new, note) in enumerate(given)]
+    body = text(*records)
+    found, expected = of_slices(body), whole(body)
+    assert [told(entry) for entry in found] == [told(entry) for entry in expected]
+    assert [entry.first_fill for entry in found] == [entry.first_fill for entry in expected]
+    assert all(isinstance(entry.new, RawImage) for entry in found)
+
+
+def test_whether_a_record_is_of_a_first_fill_is_told_without_decoding_it():
+    def decodes(_):
+        raise AssertionError("a record was decoded")
+
+    body = text(*(stream_record(place, **note) for place, note in enumerate(FED)))
+    found = stream_records.decode(stream_event.read(body, SOURCE, decodes), 0)
+    assert [entry.first_fill for entry in found] == [False, False, True]
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -160,7 +181,10 @@ def test_an_image_that_is_none_is_judged_as_before(image, name):
         b"\xef\xbb\xbf" + text(stream_record()),
         text(stream_record()).replace(b"1795341600", b"NaN"),
         text(stream_record()).replace(b"1795341600", b"1e999"),
-        text(stream_record(distributary={"origin": "snapshot"})),
+        text(stream_record(distributary={"origin": "redrive"})),
+        text(stream_record(distributary={"origin": "snapshot", "first_fill": 1})),
+        text(stream_record(distributary={"origin": "snapshot", "more": True})),
+        text(stream_record(distributary=None)),
         text(stream_record(), stream_record(eventSource="aws:kinesis")),
         json.dumps({"Records": [], "source": SOURCE}).encode(),
         json.dumps({"Records": [1], "source": SOURCE}).encode(),

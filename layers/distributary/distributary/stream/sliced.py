@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from distributary.errors import ConfigError, DistributaryError
 from distributary.stream import version
 from distributary.stream.change import Change, Image, Kind, Origin
@@ -10,7 +12,7 @@ from distributary.stream.dynamodb_stream import KEY_TYPES, KINDS, GenerationOf, 
 from distributary.stream.raw_image import image_of
 from distributary.stream.stream_event import Received, Record, StreamEvent
 
-_REMOVE, _STREAM = Kind.REMOVE, Origin.STREAM
+_REMOVE, _STREAM, _SNAPSHOT = Kind.REMOVE, Origin.STREAM, Origin.SNAPSHOT
 _made = tuple.__new__
 """Makes a named tuple in half of the time of `_make`."""
 
@@ -27,7 +29,7 @@ def changes(records: Sequence[Record], generation_of: GenerationOf, event: Strea
             if record.eventSourceARN != source:
                 least = version.of(generation_of(_text(record.eventSourceARN)), 0)
                 source = record.eventSourceARN
-            found.append(change_of(record, least, Received(event, place)))
+            found.append(change_of(record, least, Received(event, place, record.distributary)))
         except ConfigError:
             raise
         except (DistributaryError, AttributeError, LookupError, TypeError, ValueError, RecursionError):
@@ -36,9 +38,11 @@ def changes(records: Sequence[Record], generation_of: GenerationOf, event: Strea
 
 
 def change_of(record: Record, least: int, received: Received) -> Change:
-    """Raises an error for what may be no change: it accepts less than `dynamodb_stream.decode`, and makes the same."""
+    """Raises an error for what may be no change: it accepts less than `dynamodb_stream.decode`, and makes the same.
+    A record with a note is a snapshot: see `stream_event.read`."""
     body, kind = record.dynamodb, KINDS[record.eventName]
     keys, sequence, created = body.Keys, body.SequenceNumber, body.ApproximateCreationDateTime
+    snapshot = record.distributary is not UNSET
     new = None if kind is _REMOVE else image_of(body.NewImage)
     if (new is None and kind is not _REMOVE) or not is_id(record.eventID):
         raise ValueError
@@ -49,12 +53,12 @@ def change_of(record: Record, least: int, received: Received) -> Change:
         Image(keys),
         image_of(body.OldImage),
         new,
-        least + position(sequence),
+        least + (version.SNAPSHOT_POSITION if snapshot else position(sequence)),
         None if created is None else seconds(created),
         record.eventSourceARN,
         kind is _REMOVE and expired(record.userIdentity),
-        _STREAM,
-        sequence,
+        _SNAPSHOT if snapshot else _STREAM,
+        record.eventID if snapshot else sequence,
         received,
     )
     return _made(Change, fields)

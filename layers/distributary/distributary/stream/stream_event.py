@@ -190,17 +190,20 @@ class Recorded(Protocol):
 
 
 class Received(Mapping[str, Any]):
-    """A record as it was received, decoded when it is read: that of a change that is parked, and no other."""
+    """A record as it was received, decoded when it is read: that of a change that is parked, and no other. `note` is
+    what it has by the name `distributary`, and tells without being decoded."""
 
-    __slots__ = ("_event", "_place")
+    __slots__ = ("_event", "_note", "_place")
 
-    def __init__(self, event: Recorded, place: int) -> None:
-        self._event, self._place = event, place
+    def __init__(self, event: Recorded, place: int, note: Any = UNSET) -> None:
+        self._event, self._place, self._note = event, place, note
 
     def _record(self) -> Any:
         return self._event.record(self._place)
 
     def __getitem__(self, name: str) -> Any:
+        if name == "distributary" and self._note is not UNSET:
+            return self._note
         return self._record()[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -214,7 +217,7 @@ def read(body: bytes, source: str, standard: Standard) -> StreamEvent | None:
     """The event if all its records are of the source, such as `aws:dynamodb`, and can be read so; None otherwise.
 
     None is also the answer for what only `standard` decodes, such as a number beyond a float's range, and for what no
-    stream sends: records that Distributary feeds itself, and its commands.
+    stream sends, but for snapshots: our commands, and records that are redriven.
     """
     if source.encode() not in body:
         return None
@@ -225,6 +228,15 @@ def read(body: bytes, source: str, standard: Standard) -> StreamEvent | None:
     records = envelope.Records
     if not records or envelope.distributary is not UNSET:
         return None
-    if any(record.eventSource != source or record.distributary is not UNSET for record in records):
+    if any(record.eventSource != source or not _as_sent(record.distributary) for record in records):
         return None
     return StreamEvent(body, records, standard)
+
+
+def _as_sent(note: Any) -> bool:
+    """Whether a stream sends such a record, or a backfill."""
+    if note is UNSET:
+        return True
+    if not isinstance(note, dict) or note.get("origin") != "snapshot":
+        return False
+    return len(note) == 1 or (len(note) == 2 and note.get("first_fill") is True)
