@@ -97,8 +97,14 @@ class Trunked(World):
 
     def put_down(self) -> None:
         """Puts the outage between the branch and its sink."""
-        sink = Sink(self.service, dynamodb, lambda: self.down, self.is_out)
+        sink = Sink(self.service, dynamodb, self.refuses, self.is_out)
         self.dynamodb = client(self.scheduler, sink)
+
+    def refuses(self) -> bool:
+        """Whether the sink is down for the actor that calls. A zombie never meets an outage: nobody would repeat what
+        fails in it; see `source.Mapping`."""
+        actor = self.scheduler.current
+        return self.down and not (actor is not None and actor.spared)
 
     def is_out(self, arguments: Any) -> bool:
         """Whether an outage is of this call: of every one that is not about the source, or only of those that are about
@@ -277,7 +283,7 @@ class TrunkedIndex(Trunked, IndexWorld):
 
     def put_down(self) -> None:
         """See `Trunked`."""
-        sink = Sink(self.engine, opensearch, lambda: self.down, lambda _: True)
+        sink = Sink(self.engine, opensearch, self.refuses, lambda _: True)
         self.search = self.scheduler.client(sink, opensearch)
 
 
@@ -288,7 +294,7 @@ class TrunkedArchive(Trunked, ArchiveWorld):
 
     def put_down(self) -> None:
         """See `Trunked`."""
-        sink = Sink(self.s3, s3, lambda: self.down, lambda _: True)
+        sink = Sink(self.s3, s3, self.refuses, lambda _: True)
         self.bucket = self.scheduler.client(sink, s3)
 
 

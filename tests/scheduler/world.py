@@ -138,8 +138,14 @@ class World:
         return next((at for at, end in enumerate(ends) if end.status is Status.FAILED), None)
 
     def deadline(self) -> Deadline:
-        """Of an invocation that begins now."""
-        return Deadline(self.scheduler.monotonic() + INVOCATION_SECONDS)
+        """Of an invocation that begins now. For a zombie it never comes: nobody would repeat what is left undone."""
+
+        def clock() -> float:
+            actor = self.scheduler.current
+            return began if actor is not None and actor.spared else self.scheduler.monotonic()
+
+        began = self.scheduler.monotonic()
+        return Deadline(began + INVOCATION_SECONDS, clock=clock)
 
     def application(self) -> None:
         """Writes at any time whatever it likes."""
