@@ -115,11 +115,13 @@ def _with_bytes(typed: Typed) -> dict[str, Any]:
 
 
 def typed_json(image: Mapping[str, Typed]) -> dict[str, Any]:
-    """An image as boto3 gives it, with its bytes in base64, as an event has it."""
+    """An image as boto3 gives it, with its bytes in base64, as an event has it. It shares what has no bytes."""
     return {name: _as_text(value) for name, value in image.items()}
 
 
-def _as_text(value: Typed) -> dict[str, Any]:
+def _as_text(value: Typed) -> Typed:
+    if "S" in value or "N" in value:
+        return value
     ((kind, content),) = value.items()
     if kind == "B":
         return {"B": base64.b64encode(content).decode()}
@@ -129,7 +131,7 @@ def _as_text(value: Typed) -> dict[str, Any]:
         return {"M": typed_json(content)}
     if kind == "L":
         return {"L": [_as_text(each) for each in content]}
-    return {kind: content}
+    return value
 
 
 def number_text(number: int | Decimal, where: str = "value") -> str:
