@@ -69,6 +69,41 @@ def test_a_lost_delete_spares_a_later_edit_that_it_never_saw(rule):
 
 
 @ALL
+def test_a_lost_delete_still_deletes_what_it_saw_after_a_later_delete(rule):
+    """The later one deleted another item that this region made meanwhile, of an earlier time."""
+    world = World(rule)
+    world.put(EU, 9, "a")
+    world.settle()
+    world.delete(US)
+    world.put(US, 1, "b")
+    world.delete(US)
+    world.carry(US, 2)
+    world.settle()
+    world.redrive(US, 1)
+    world.settle()
+    assert world.values() == [{}, {}]
+    assert world.redrive(US, 1) == [SUPERSEDED]
+
+
+def test_a_delete_whose_item_a_reconcile_found_gone_deletes_all_of_its_second():
+    """The reconcile does not know when it went: the delete's own record tells. Another region's edit of the same time,
+    which wins over the deleted one, goes as well where deletes win."""
+    world = World(RULES["whole"], deletes="win")
+    world.put(EU, 1795341600, "a")
+    world.delete(EU)
+    assert world.redrive(EU, 0) == [APPLIED]
+    world.put(US, 1795341600, "b")
+    world.carry(US)
+    assert world.values() == [{"x": "b"}] * 2
+    assert world.deliver(EU, 1) == ["Applied"]
+    world.settle()
+    assert world.values() == [{}, {}]
+    writes = world.tables.writes
+    world.deliver(EU, 1)
+    assert world.tables.writes == writes
+
+
+@ALL
 def test_an_edit_whose_item_is_gone_by_now_is_a_delete(rule):
     """Nobody knows of the delete, and what was remembered of the item has expired."""
     world = World(rule)

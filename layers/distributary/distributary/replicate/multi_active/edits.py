@@ -147,8 +147,8 @@ class Edits(Struct, frozen=True):
         holds within the region, whatever its writers' clocks say: the edit's time is put between those of the region's
         writes before and after it."""
         position, digest = edit.position, edit.digest
-        known = edit.after is not None and position == mine.revision.position
-        if position <= mine.floor or known:
+        known = position < mine.floor or position == mine.revision.position
+        if position == mine.floor or (known and edit.after is not None):
             return mine
         if position < mine.revision.position:
             return self._late(edit, mine)
@@ -167,12 +167,15 @@ class Edits(Struct, frozen=True):
         return NEVER if dead is None or dead.region != self.region or self.win else dead.time
 
     def _late(self, edit: Edit, mine: Part) -> Part:
-        """With an edit that comes after a later one of its region, whose image shows what became of its cells."""
+        """With an edit that comes after a later one of its region, whose image shows what became of its cells. Of what
+        the region wrote before a delete nothing is left, but an earlier delete may have seen later writes of others.
+        """
         position = edit.position
         at = edit.at if mine.sibling is None else self._timed(edit.at, min(edit.at.time, mine.sibling.at.time))
         if edit.after is None:
             kept = {name: written for name, written in mine.cells.items() if written.position > position}
-            return replace(mine, cells=kept, tombstone=self.lattice.latest((mine.tombstone, at)), floor=position)
+            dead, floor = self.lattice.latest((mine.tombstone, at)), max(mine.floor, position)
+            return replace(mine, cells=kept, tombstone=dead, floor=floor)
         if mine.sibling is None:
             return mine
         own = {name: at for name in edit.changed if name not in mine.cells or mine.cells[name].position < position}

@@ -283,17 +283,21 @@ class Item(Struct, frozen=True):
 
     def _deletion(self, change: Change, old: State | None) -> Steps[State | None]:
         """What an application's delete says; None for a replicator's, by whose tombstone it is known. An own tombstone
-        was left when the same record was delivered before."""
+        was left when the same record was delivered before, or by a reconcile that found the item gone, and did not know
+        when it went."""
         if old is None:
             raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
         declared, stamps, region = self.branch.declared, self.branch.stamps, self.home.region
         found = yield from self.home.tombstone()
+        win = declared.deletes == "win"
         if found is not None and not self.home.is_untimed(old) and found.outranks(old):
-            return found if found.by == region else None
+            if found.by != region:
+                return None
+            if not (win and found.deletes(old)):
+                return found
         if stamps.rule.by_stream:
             at = (yield from self._second(change, old)), rank(region, declared.regions), change.version
             return State(*at, old.digest, True, region, stamped=True, by=region)
-        win = declared.deletes == "win"
         return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
 
     def _clash(self, loser: State, winner: State) -> Aside:
