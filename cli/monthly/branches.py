@@ -5,9 +5,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cli.costs import Cost, Size
+from cli.monthly.batch import Habits
 from cli.monthly.prices import Prices
 from cli.monthly.traffic import MONTH, Traffic
-from cli.monthly.views import Habits, of_batch
+from cli.monthly.views import of_batch
 from distributary.stream.described import Description
 
 GB = 1e9
@@ -71,13 +72,13 @@ class Monthly:
         return {**said, "dollars": round(self.dollars(prices), 4)} if prices else said
 
 
-def of_derive(views: Mapping[str, Description], traffic: Traffic, habits: Habits) -> list[Monthly]:
-    """Each view, and a reader's Lambda."""
+def of_derive(views: Mapping[str, Description], table: str, traffic: Traffic, habits: Habits) -> list[Monthly]:
+    """Each view, also those of other tables."""
     found = []
     for name, description in views.items():
-        cost = of_batch(name, description, traffic, habits)
-        why = "" if cost else "for this kind of view there is no estimate"
-        found.append(_monthly("derive", name, cost or Cost(), traffic, why))
+        cost = of_batch(name, table, description, traffic, habits)
+        known = (cost, "") if isinstance(cost, Cost) else (Cost(), cost)
+        found.append(_monthly("derive", name, known[0], traffic, known[1]))
     return found
 
 

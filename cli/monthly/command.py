@@ -1,6 +1,6 @@
 """`distributary costs`: what a table's traffic costs each month, by branch and view."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,13 +11,14 @@ from cli import project as projects
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.monthly import branches
+from cli.monthly.batch import Habits
 from cli.monthly.branches import Monthly
 from cli.monthly.prices import FILE, Prices, read
 from cli.monthly.traffic import Said, Traffic, traffic
-from cli.monthly.views import Habits
 from cli.options import Json, SourceRegion, StackEndpoint, checked_endpoint, pairs
 from cli.stack import clients
 from distributary.derive.described import described
+from distributary.stream.described import Description
 from distributary.verify.report import printable
 
 _USUAL_REGION = "us-east-1"
@@ -59,6 +60,15 @@ def costs(
         list[str], typer.Option(metavar="VIEW=N", help="How many groups a view has; may be repeated.")
     ] = [],
     members: Annotated[int, typer.Option(min=1, help="Members that an item has in a view with `each`.")] = 1,
+    rows: Annotated[
+        list[str], typer.Option(metavar="VIEW=N", help="How many rows a right item has in a join; may be repeated.")
+    ] = [],
+    right: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, metavar="SHARE", help="Of changes, those of right items of a join, if both are here."
+        ),
+    ] = None,
     milliseconds: Annotated[float | None, typer.Option(min=1, help="Of an invocation.")] = None,
     prices: Annotated[
         Path, typer.Option(metavar="FILE", help="Prices of your own, in the form of prices.toml.")
@@ -75,13 +85,14 @@ def costs(
     said = Said(writes, updates, deletes, items, item_size, batch, distinct)
     found = traffic(table, said, reach, datetime.now(UTC))
     where = region or (reach("dynamodb").meta.region_name if said.needs_table else _USUAL_REGION)
-    habits = Habits(inside, touched, moved, reordered, groups=_groups(groups), members=members)
+    of_groups, of_rows = _numbers("groups", groups), _numbers("rows", rows)
+    habits = Habits(inside, touched, moved, reordered, groups=of_groups, members=members, rows=of_rows, right=right)
     chosen = _chosen(function)
-    rows = [row for name in chosen for row in _rows(context, name, found, habits, milliseconds)]
+    parts = [row for name in chosen for row in _parts(context, name, table, found, habits, milliseconds)]
     priced = read(prices, where)
     report: dict[str, Any] = {"table": table, "traffic": found.line(), "region": where}
-    report |= {"prices_as_of": priced and priced.as_of, "parts": [row.as_json(priced) for row in rows]}
-    return reported(report, _lines(table, found, rows, priced, where), json, 0)
+    report |= {"prices_as_of": priced and priced.as_of, "parts": [row.as_json(priced) for row in parts]}
+    return reported(report, _lines(table, found, parts, priced, where), json, 0)
 
 
 def _chosen(given: list[str]) -> list[str]:
@@ -90,28 +101,39 @@ def _chosen(given: list[str]) -> list[str]:
     return given or list(projects.FUNCTIONS)
 
 
-def _groups(given: list[str]) -> dict[str, int]:
-    found = pairs("--groups", given, "VIEW=N")
+def _numbers(option: str, given: list[str]) -> dict[str, int]:
+    found = pairs(f"--{option}", given, "VIEW=N")
     if wrong := next((name for name, many in found.items() if not many.isdecimal() or int(many) < 1), None):
-        raise UsageFault(f"--groups {wrong}={found[wrong]}: give a whole number of groups")
+        raise UsageFault(f"--{option} {wrong}={found[wrong]}: give a whole number of {option}")
     return {name: int(many) for name, many in found.items()}
 
 
-def _rows(
-    context: typer.Context, function: str, found: Traffic, habits: Habits, milliseconds: float | None
+def _check(option: str, given: Mapping[str, int], views: Mapping[str, Description], *, joins: bool) -> None:
+    """Raises UsageFault for a view that is not declared, or is not of this kind."""
+    names = sorted(name for name, each in views.items() if ("right" in each) is joins)
+    if unknown := sorted(given.keys() - set(names)):
+        kind = "Join" if joins else "view with groups"
+        raise UsageFault(f"--{option} {unknown[0]}: no {kind} has this name; there is {', '.join(names) or 'none'}")
+
+
+def _parts(
+    context: typer.Context, function: str, table: str, found: Traffic, habits: Habits, milliseconds: float | None
 ) -> list[Monthly]:
     """Of one function's declarations. archive has none, and its invocations are its files."""
     if function == "archive":
         return branches.of_archive(found)
     with projects.declarations(projects.find(context.obj), function) as declared:
-        made = _declared(function, declared, found, habits)
+        made = _declared(function, declared, table, found, habits)
     return [*made, branches.of_lambda(function, found, milliseconds)] if made else []
 
 
-def _declared(function: str, declared: Any, found: Traffic, habits: Habits) -> list[Monthly]:
+def _declared(function: str, declared: Any, table: str, found: Traffic, habits: Habits) -> list[Monthly]:
     match function:
         case "derive":
-            return branches.of_derive({view.name: described(view) for view in declared}, found, habits)
+            views = {view.name: described(view) for view in declared}
+            _check("groups", habits.groups or {}, views, joins=False)
+            _check("rows", habits.rows or {}, views, joins=True)
+            return branches.of_derive(views, table, found, habits)
         case "index":
             return branches.of_index([source.declared.name for source in declared], found)
         case "welcome":

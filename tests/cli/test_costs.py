@@ -58,16 +58,16 @@ def costs(tmp_path, monkeypatch, capsys):
     views.write_text(VIEWS)
     (tmp_path / "template.yaml").write_text("")
 
-    def run(*arguments, aws=None):
+    def run(*arguments, aws=None, table="orders"):
         monkeypatch.setattr(command, "clients", lambda endpoint, region: lambda service: aws)
-        code = main(["--project", str(tmp_path), "costs", "orders", "--function", "derive", *arguments])
+        code = main(["--project", str(tmp_path), "costs", table, "--function", "derive", *arguments])
         return code, capsys.readouterr()
 
     return run
 
 
-def parts(costs, *arguments, aws=None):
-    code, out = costs("--json", "-", *arguments, aws=aws)
+def parts(costs, *arguments, **more):
+    code, out = costs("--json", "-", *arguments, **more)
     assert code == 0, out.err
     report = json.loads(out.out)
     return report, {each["part"]: each for each in report["parts"]}
@@ -85,6 +85,20 @@ def test_a_larger_batch_shares_the_row_of_a_group(costs):
     shared = parts(costs, *BY_HAND, "--batch", "50", "--groups", "sales=5")[1]["sales"]["writes"]
     assert alone == pytest.approx(40 * MONTH)
     assert 20 * MONTH < shared < 24 * MONTH
+
+
+def test_a_join_costs_by_the_side_that_the_table_is_and_the_rows_that_show_it(costs, tmp_path):
+    both = "[Join(name='paid', of=ORDER, right=SHOP, on='store', pk='S#{store}', sk='{id}', keep_right=('city',))]"
+    sides = VIEWS.split("VIEWS")[0].replace("import ", "import Join, ").replace('"total")', '"total"), table="orders"')
+    store = 'SHOP = Entity(name="shop", keys=("id",), attributes=("city",), table="stores")\n'
+    (tmp_path / "functions" / "derive" / "views.py").write_text(f"{sides}{store}VIEWS = {both}")
+    edits = (*BY_HAND, "--updates", "1", "--batch", "1")
+    left = parts(costs, *edits)[1]["paid"]["writes"]
+    right = parts(costs, *edits, "--rows", "paid=50", table="stores")[1]["paid"]["writes"]
+    assert left == pytest.approx(10 * 6 * MONTH)
+    assert right == pytest.approx(10 * (1 + 50 * 2) * MONTH)
+    other = parts(costs, *edits, table="carts")[1]["paid"]
+    assert other["unknown"] == "it is about orders and stores"
 
 
 def test_the_tables_own_metrics_say_how_much_is_written(costs):
@@ -114,7 +128,14 @@ def test_a_table_that_nothing_wrote_to_says_what_to_give(costs):
 
 @pytest.mark.parametrize(
     "wrong",
-    [("--updates", "0.9", "--deletes", "0.2"), ("--groups", "sales=0"), ("--groups", "sales"), ("--function", "no")],
+    [
+        ("--updates", "0.9", "--deletes", "0.2"),
+        ("--groups", "sales=0"),
+        ("--groups", "sales"),
+        ("--groups", "salez=5"),
+        ("--rows", "sales=5"),
+        ("--function", "no"),
+    ],
 )
 def test_what_cannot_be_is_refused(costs, wrong):
     assert costs(*BY_HAND, *wrong)[0] == 2

@@ -5,8 +5,9 @@ import pytest
 from bench import workloads as bench
 from bench.workloads import BATCH, UNIFORM, Orders, Workload
 from cli.costs import Size
+from cli.monthly.batch import Habits
 from cli.monthly.traffic import Traffic
-from cli.monthly.views import Habits, of_batch
+from cli.monthly.views import of_batch
 from distributary.consumer.deadline import FOREVER
 from distributary.derive import Aggregate, Entity, Latest, Projection, Top
 from distributary.derive.described import described
@@ -106,7 +107,7 @@ def estimated(name, workload, counted):
         reordered = (1 - moved) / 2  # the amounts change, the customers do not
     leaving = 1.0 if name == "edges" else 0.0  # amounts rise: away from the least, and towards the first
     habits = Habits(moved=moved, reordered=reordered, leaving=leaving, groups={"v": groups(workload)})
-    return found, of_batch("v", described(view), traffic, habits).times(BATCHES)
+    return found, of_batch("v", "source", described(view), traffic, habits).times(BATCHES)
 
 
 @pytest.mark.parametrize(("name", "workload"), CASES)
