@@ -103,6 +103,46 @@ def test_an_edit_that_comes_again_stays_before_the_one_a_reconcile_read():
     assert (world.values(), world.tables.writes) == ([{"x": "c"}] * 2, writes)
 
 
+def copied(world):
+    """An item that was deleted and made again in one region, of which the other one has a copy from a repair, before
+    any record."""
+    world.put(EU, 1, "a")
+    world.delete(EU)
+    world.put(EU, 1, "b")
+    assert world.reconcile(US, Reconcile(KEY)) == [APPLIED]
+    assert world.values() == [{"x": "b"}] * 2
+
+
+@pytest.mark.parametrize("order", [("old", "delete", "new"), ("old", "new", "delete"), ("delete", "old", "new")])
+def test_the_delete_of_a_copy_is_known_beside_the_delete_of_an_older_edit(order):
+    """Nobody knows the copy's position until its edit's record comes."""
+    world = World(RULES["whole"])
+    copied(world)
+    world.delete(US)
+    gone = len(world.tables.records_of(US)) - 1
+    steps = {"old": (EU, 0, 1), "new": (EU, 2), "delete": (US, gone)}
+    for step in order:
+        world.deliver(*steps[step])
+    world.settle()
+    assert world.values() == [{}, {}]
+    writes = world.tables.writes
+    for step in order:
+        world.deliver(*steps[step])
+    assert world.tables.writes == writes
+
+
+def test_a_copy_that_a_replicator_deletes_comes_back_with_its_edits_record():
+    world = World(RULES["whole"])
+    copied(world)
+    world.deliver(EU, 1)
+    assert world.values() == [{}, {"x": "b"}]
+    world.carry(US)
+    assert world.values() == [{}, {"x": "b"}]
+    world.deliver(EU, 2)
+    world.settle()
+    assert world.values() == [{"x": "b"}] * 2
+
+
 @pytest.mark.parametrize(("edits", "left"), [(["b"], {"x": "a"}), ([], {})])
 def test_a_replicators_record_never_says_that_its_item_was_deleted(edits, left):
     """An edit of an earlier time may have replaced it, and brings it back; or the delete's own record says so."""

@@ -33,7 +33,8 @@ class State:
     A deletion comes right after the state that was deleted, and keeps its digest. `stamped`: the row said all this
     itself, a replicator wrote it; else the application did, in the table's own region. Only the record of an edit tells
     its position; what else is known of it (`certain` is False) is that nothing of its region lies between the two.
-    `by`: the region in which the application deleted it, if that is another one.
+    `by`: the region in which the application deleted it, if that is another one. `leaving`: a replicator deletes the
+    row, and has said so in it: see `Replica.delete_if_older`.
     """
 
     time: Time
@@ -46,6 +47,7 @@ class State:
     stamped: bool = field(compare=False, default=False)
     certain: bool = field(compare=False, default=True)
     by: str = field(compare=False, default="")
+    leaving: bool = field(compare=False, default=False)
 
     @property
     def order(self) -> tuple:
@@ -66,6 +68,15 @@ class State:
         if copy is None or not copy.stamped or copy.certain or not self.certain:
             return False
         return self._edit == copy._edit and self.position > copy.position
+
+    def with_copy(self, other: "State") -> "State":
+        """What stands for both deletions, where one is of a copy whose position nobody knew, and the other of another
+        edit of its region and time. The copy's stays, above the other, until the edit's own record `places` it."""
+        alike = (self.time, self.rank) == (other.time, other.rank) and self.certain is not other.certain
+        if not alike or self.digest == other.digest:
+            return self
+        copy, known = (other, self) if self.certain else (self, other)
+        return replace(copy, position=max(copy.position, known.position + 1))
 
     @property
     def _edit(self) -> tuple:
@@ -116,6 +127,15 @@ def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bo
     return State(time, rank(region, regions), position, digest, deleted, region, stamped=True, certain=certain)
 
 
+LEAVING = "leaving"
+"""Beside a stamp: a replicator is about to delete the row."""
+
+
+def leaving(stamped: Mapping[str, Typed]) -> dict[str, Typed]:
+    """A row's stamp, which says that a replicator deletes the row."""
+    return {**stamped, LEAVING: {"BOOL": True}}
+
+
 MALFORMED = (LookupError, TypeError, ValueError, AttributeError, Rejected)
 """What reading a stamp raises that none of ours wrote."""
 
@@ -143,6 +163,6 @@ class Stamps:
         except MALFORMED:
             found = None
         if found is not None and found.digest == digest:
-            return replace(found, item=content)
+            return replace(found, item=content, leaving=LEAVING in item[self.attribute]["M"])
         moment = self.rule.time(Image(content))
         return State(moment, rank(region, self.regions), position, digest, False, region, content, False, certain)

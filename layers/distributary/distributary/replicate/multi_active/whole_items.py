@@ -28,7 +28,7 @@ from distributary.replicate.declarations import MultiActive
 from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Rows, all_of
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.crdt import Time, end_of, rank, tick
-from distributary.replicate.multi_active.lww import Stamps, State, read_stamp, stamp
+from distributary.replicate.multi_active.lww import Stamps, State, leaving, read_stamp, stamp
 from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
@@ -290,15 +290,18 @@ class Item(Struct, frozen=True):
         return last.time if at == mine else tick(change.creation_time(), last.time if at < mine else None)
 
     def _deletion(self, change: Change, old: State | None) -> Steps[State | None]:
-        """What an application's delete says; None for a replicator's, by whose tombstone it is known. An own tombstone
+        """What an application's delete says; None for a replicator's, by whose tombstone it is known, or by the mark in
+        a copy whose position nobody knew, which no tombstone can be compared with. An own tombstone
         was left when the same record was delivered before, or by a reconcile that found the item gone, and did not know
         when it went."""
         if old is None:
             raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
         declared, stamps, region = self.branch.declared, self.branch.stamps, self.home.region
         found = yield from self.home.tombstone()
-        win = declared.deletes == "win"
-        if found is not None and not self.home.is_untimed(old) and found.outranks(old):
+        if old.leaving:
+            return None
+        win, copy = declared.deletes == "win", old.stamped and not old.certain
+        if found is not None and not copy and not self.home.is_untimed(old) and found.outranks(old):
             if found.by != region:
                 return None
             if not (win and found.deletes(old)):
@@ -388,7 +391,11 @@ class Replica(Struct, frozen=True):
         so does the copy's tombstone."""
         if seen.tombstone is not None and state.places(seen.tombstone):
             state = state.deletion(by=seen.tombstone.by)
-        if not (state.outranks(seen.greatest) or state.places(seen.greatest)):
+        raised = False
+        if seen.tombstone is not None and state.deleted:
+            state = state.with_copy(seen.tombstone)
+            raised = state.is_edit(seen.tombstone) and state.position > seen.tombstone.position and not state.certain
+        if not (raised or state.outranks(seen.greatest) or state.places(seen.greatest)):
             if seen.row is not None and seen.tombstone is not None:
                 if self.is_unread(seen.state, state) and not (yield from self._put(state, seen)):
                     return None
@@ -404,13 +411,19 @@ class Replica(Struct, frozen=True):
 
     def delete_if_older(self, tombstone: State) -> Steps[bool]:
         """Takes away the row if it is less than its tombstone; whether there was one. An edit whose time only its
-        record tells is left to its own region's function."""
+        record tells is left to its own region's function. A copy whose position nobody knew is marked before, for 1
+        write: no tombstone shows who deleted it."""
         for _ in range(TRIES):
             self.deadline.check()
             row = yield from self.rows.row(self.key)
             state = self._state(row)
             if row is None or state is None or not tombstone.outranks(state) or self.is_untimed(state):
                 return False
+            if state.stamped and not state.certain and not state.leaving:
+                marked = {**row, self.stamps.attribute: {"M": leaving(row[self.stamps.attribute]["M"])}}
+                if not (yield from self.rows.put(self.key, marked, row)):
+                    continue
+                row = marked
             if (yield from self.rows.delete(self.key, row)):
                 return True
         raise self.rows.contended()
