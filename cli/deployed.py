@@ -215,7 +215,7 @@ def doctor(
 ) -> int:
     """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing.
 
-    With --stack alone: whether a stream of the stack has more readers than it serves.
+    With --stack alone: whether a stream of the stack has more readers than it serves, or a data stream lacks changes.
     With --derive: whether the rows of derived tables were written as the views are declared.
     With --index: the same of documents.
     """
@@ -234,10 +234,10 @@ def doctor(
         told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
         return examined(list(derived.examine(told, _placed(stack, table))), as_json)
     if stack is not None and not table:
-        from cli import readers
+        from cli import data_streams, readers
 
-        where = Where(stack, None, endpoint_url, region, parameter, declared)
-        return examined(list(readers.examine(stack_of(context, where))), as_json)
+        found = stack_of(context, Where(stack, None, endpoint_url, region, parameter, declared))
+        return examined([*readers.examine(found), *data_streams.examine(found)], as_json)
     if stack is not None or parameter or declared:
         raise UsageFault(
             "--stack, --parameter and --declared are for --derive and --index: give one of them. --stack without TABLE "

@@ -9,6 +9,9 @@ from tests.fakes.monitored import BRANCHES, STREAM, TABLE, Monitored
 from tests.fakes.s3 import Versioned
 from tests.fakes.stack import ACCOUNT
 
+DATA_STREAM = "arn:aws:kinesis:eu-west-1:123456789012:stream/changes"
+SUMMARY = {"StreamDescriptionSummary": {"RetentionPeriodHours": 24}}
+
 
 @pytest.fixture
 def seen(monkeypatch):
@@ -103,14 +106,72 @@ def test_each_stream_of_the_stack_is_examined_once(seen, capsys, monkeypatch):
     ]
 
 
-def test_a_kinesis_data_stream_serves_more_than_two(seen, capsys, monkeypatch):
+@pytest.fixture
+def kinesis(seen):
+    """All functions read a data stream, which the table writes into."""
     keep(seen, *BRANCHES)
-    data = f"{TABLE}/stream/kinesis/changes"
-    environment = {"Environment": {"Variables": {"STREAMS": f"{data}=0", "SOURCES": data}}}
-    monkeypatch.setitem(seen.clients("lambda")._answers, "get_function_configuration", lambda FunctionName: environment)
-    status, (finding,) = examined(capsys)
-    assert (status, finding["check"], finding["level"]) == (0, "readers of users", "ok")
-    assert "stream/changes serves as many" in finding["found"]
+    seen.listed, seen.destinations = f"{TABLE}/stream/kinesis/changes", {DATA_STREAM: "ACTIVE"}
+    return seen
+
+
+def test_a_kinesis_data_stream_serves_more_than_two(kinesis, capsys):
+    status, findings = examined(capsys)
+    assert (status, {each["level"] for each in findings}) == (0, {"ok"})
+    assert [each["check"] for each in findings] == [
+        "readers of users",
+        "destination of users",
+        "retention of changes",
+    ]
+    assert "stream/changes serves as many" in findings[0]["found"]
+
+
+@pytest.mark.parametrize("destinations", [{}, {DATA_STREAM: "DISABLED"}])
+def test_a_data_stream_that_gets_no_changes_is_a_fault(kinesis, destinations, capsys, monkeypatch):
+    kinesis.destinations = {**destinations}
+    monkeypatch.setitem(kinesis.clients("kinesis")._answers, "describe_stream_summary", lambda StreamARN: SUMMARY)
+    status, (_, finding, _) = examined(capsys)
+    assert (status, finding["level"]) == (1, "fault")
+    assert "gets no changes" in finding["found"]
+    assert "docs/runbooks/kinesis.md" in finding["fix"]
+
+
+def test_times_in_milliseconds_are_told_with_what_they_cost(kinesis, capsys):
+    kinesis.precision = "MILLISECOND"
+    status, (_, finding, _) = examined(capsys)
+    assert (status, finding["level"]) == (0, "note")
+    assert "MICROSECOND" in finding["fix"]
+
+
+@pytest.mark.parametrize(
+    ("days", "forget"),
+    [
+        (7, []),
+        (8, ["derive", "index", "replicate"]),
+        (30, ["derive", "index", "welcome", "replicate"]),
+    ],
+)
+def test_what_comes_later_than_a_function_remembers_is_a_fault(days, forget, kinesis, capsys):
+    kinesis.retention_hours = days * 24
+    status, (_, _, *found) = examined(capsys)
+    assert status == bool(forget)
+    assert [
+        each["found"].split(" forgets")[0].rpartition(" ")[2] for each in found if each["level"] == "fault"
+    ] == forget
+    assert all(f"above {days}" in each["fix"] for each in found if each["level"] == "fault")
+
+
+@pytest.mark.parametrize(
+    ("denied", "missing"),
+    [
+        ("DescribeKinesisStreamingDestination", "dynamodb:DescribeKinesisStreamingDestination"),
+        ("DescribeStreamSummary", "kinesis:DescribeStreamSummary"),
+    ],
+)
+def test_what_may_not_be_looked_up_of_a_data_stream_is_unknown(denied, missing, kinesis, capsys):
+    kinesis.denied.add(denied)
+    status, findings = examined(capsys)
+    (finding,) = [each for each in findings if each["level"] == "unknown"]
+    assert (status, missing in finding["fix"]) == (2, True)
 
 
 def test_a_table_beside_the_stack_is_wrong_usage(seen, capsys):

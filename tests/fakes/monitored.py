@@ -64,6 +64,7 @@ class Monitored:
         self.strangers, self.is_global = list[dict[str, Any]](), False
         self.requested, self.carries = 0, tuple[str, ...]()
         self.listed, self.destinations = STREAM, dict[str, str]()
+        self.precision, self.retention_hours = "MICROSECOND", 24
         self.claims: dict[str, Any] = {}
         self.logs: dict[str, list[tuple[datetime, str]]] = {}
         self._clients = {name: Checked(name, answers, self.denied) for name, answers in self._answers().items()}
@@ -100,6 +101,7 @@ class Monitored:
                 "batch_get_item": self._items,
             },
             "logs": {"filter_log_events": self._lines},
+            "kinesis": {"describe_stream_summary": self._data_stream},
         }
 
     def _stacks(self, *, StackName: str) -> Any:
@@ -134,6 +136,7 @@ class Monitored:
     def _configuration(self, *, FunctionName: str) -> Any:
         assert FunctionName.endswith(":live")
         variables = {"STREAMS": f"{self.listed}=3", "SOURCES": "", "LEDGER_TABLE": "ledger"}
+        variables |= {"TOMBSTONE_DAYS": "8", "MARKER_DAYS": "8", "CLAIM_DAYS": "30"}
         variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims", "TRUNK_BRANCHES": ",".join(self.carries)}
         group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
         return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
@@ -181,9 +184,16 @@ class Monitored:
         return {"Table": {**regions, **stream, "KeySchema": keys, "AttributeDefinitions": types}}
 
     def _destinations(self, *, TableName: str) -> Any:
-        assert TableName == "users"
-        found = [{"StreamArn": arn, "DestinationStatus": state} for arn, state in self.destinations.items()]
+        assert TableName in ("users", TABLE)
+        precision = {"ApproximateCreationDateTimePrecision": self.precision}
+        found = [
+            {"StreamArn": arn, "DestinationStatus": state, **precision} for arn, state in self.destinations.items()
+        ]
         return {"TableName": TableName, "KinesisDataStreamDestinations": found}
+
+    def _data_stream(self, *, StreamARN: str) -> Any:
+        assert StreamARN in self.destinations
+        return {"StreamDescriptionSummary": {"RetentionPeriodHours": self.retention_hours}}
 
     def _items(self, *, RequestItems: Any) -> Any:
         ((table, asked),) = RequestItems.items()

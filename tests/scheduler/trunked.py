@@ -35,6 +35,7 @@ from tests.scheduler.choices import Choices
 from tests.scheduler.derive import DeriveWorld
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.mirror import MirrorWorld
+from tests.scheduler.scheduler import Actor
 from tests.scheduler.source import client
 from tests.scheduler.welcome import WelcomeWorld
 from tests.scheduler.world import SOURCE, Plan, World
@@ -47,6 +48,8 @@ PAUSES = (0.0, 0.0, 0.0, 1.0, 30.0, 900.0, 5 * HOUR)
 """Between two writes of the application."""
 
 ENVIRONMENTS = 2
+OVERLAPPING = 3
+"""Runs of the feeder: one begins each minute, and its timeout is three."""
 LAST_RUNS = 40
 
 
@@ -183,12 +186,17 @@ class Trunked(World):
             self.scheduler.sleep(1.0)
 
     def feeding(self) -> None:
-        """The scheduled function, until there is nothing to do any more. Runs may overlap."""
-        random = Random(f"feeder {self.seed}")
+        """The scheduled function, until there is nothing to do any more. Runs may overlap, but only as many as begin
+        within the function's timeout: with so many, no time passes until one ends."""
+        random, runs = Random(f"feeder {self.seed}"), list[Actor]()
         while not self.settled():
             if not self.disturbed and self.rests():
                 self.commanded(lambda: self.breakers().resume(self.name))
-            self.scheduler.spawn("feeder", self.run_of_feeder)
+            runs = [each for each in runs if not each.ended]
+            if len(runs) == OVERLAPPING:
+                self.scheduler.wait(lambda those=tuple(runs): any(each.ended for each in those))
+                continue
+            runs.append(self.scheduler.spawn("feeder", self.run_of_feeder))
             self.scheduler.wait(self.settled, random.choice((60.0, 60.0, HOUR)))
 
     def rests(self) -> bool:

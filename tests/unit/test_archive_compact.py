@@ -224,6 +224,28 @@ def test_there_is_no_file_for_items_that_the_window_lacks(tmp_path):
         assert len(list((tmp_path / "again").iterdir())) == 1
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (1, 0, 2)])
+@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize("ended", [False, True])
+def test_of_changes_with_one_position_the_images_tell_the_order(tmp_path, order, begun, ended):
+    """As two sources bring them; with a change before them, or after them."""
+    made = [change(1, "MODIFY", old=visits(at), new=visits(at + 1)) for at in (1, 2, 3)]
+    tied = [made[at]._replace(event_id=f"e{at}") for at in order]
+    before = [change(0, "MODIFY", old=visits(0), new=visits(1))] if begun else []
+    after = [change(9, "MODIFY", old=visits(4), new=visits(5))] if ended else []
+    (found,) = compacted(archived([[*after, *tied[1:]], [tied[0], *before], tied]), tmp_path)
+    assert (found.old["visits"]["N"], found.new["visits"]["N"]) == ("0" if begun else "1", "5" if ended else "4")
+
+
+def test_a_change_and_its_reverse_at_one_position_end_the_same_each_time(tmp_path):
+    there = change(1, "MODIFY", old=visits(1), new=visits(2))._replace(event_id="a")
+    back = change(1, "MODIFY", old=visits(2), new=visits(1))._replace(event_id="b")
+    found = [
+        compacted(archived([batch]), tmp_path / str(at))[0] for at, batch in enumerate([[there, back], [back, there]])
+    ]
+    assert [(each.old, each.new) for each in found] == [(there.old.raw, there.old.raw)] * 2
+
+
 def test_a_later_generation_comes_after_an_earlier_one(tmp_path):
     old = change(9, "MODIFY", old=visits(1), new=visits(2))
     new = change(0, "MODIFY", old=visits(2), new=visits(3), generation=1)

@@ -53,6 +53,14 @@ def test_an_item_is_shown_as_it_was_at_a_moment(seconds, number, seed):
     assert found.item == (None if number is None else {**KEY, **visits(number)})
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+@pytest.mark.parametrize(("seconds", "number"), [(19, 1), (20, 4)])
+def test_changes_of_one_position_are_in_the_order_that_their_images_tell(order, seconds, number):
+    made = [change(at, "MODIFY", old=visits(at), new=visits(at + 1)) for at in (1, 2, 3)]
+    tied = [made[at]._replace(version=made[0].version, created=CREATED + 20.0) for at in order]
+    assert life(archived([tied[:1], tied[1:], tied]), KEY, at(seconds)).item == {**KEY, **visits(number)}
+
+
 def test_a_life_has_each_change_once_with_what_it_changed():
     events = life(lived(), KEY, at(0)).events
     assert [(each.micros, each.kind, each.expired, each.attributes) for each in events] == [

@@ -1,5 +1,6 @@
 """Joins held against their two source tables, and set right."""
 
+import json
 import sys
 from types import SimpleNamespace
 
@@ -162,3 +163,52 @@ def test_the_command_compares_the_items_of_either_table(shop, table, monkeypatch
     report = command.run(command.Options(table=table, pause=0, segments=1, sources=both, **tables))
     assert report.equal, report.samples
     assert (report["items"], report["unknown"]) == (4 if table == "orders" else 3, 0)
+
+
+def misplaced(table, keys, told):
+    """A copy of one of these rows with another text wherever one stood, as if it were another item's: its key."""
+    found = next(key for key in keys if any(told[0] in part for part in key))
+    row = json.loads(json.dumps(table[found]).replace(*told))
+    key = tuple(part.replace(*told) for part in found)
+    table[key] = row
+    return key
+
+
+def strays(shop, table, keys, told, source):
+    key = misplaced(table, keys, told)
+    found = verified(shop, source)
+    assert found["differences"] >= 1, found.samples
+    set_right(shop, source)
+    return table.get(key)
+
+
+def test_a_row_that_no_item_explains_is_removed(shop):
+    assert strays(shop, shop.service.state["derived"], shop.rows(), ("o1", "o9"), "orders") is None
+
+
+def test_a_subscription_that_no_item_explains_is_removed(shop):
+    subscriptions = [key for key in shop.stored() if key[1] != RIGHT_ROW]
+    if subscriptions:
+        assert strays(shop, shop.service.state["derived"], subscriptions, ("o1", "o9"), "orders") is None
+
+
+def test_a_right_items_row_without_its_item_becomes_a_tombstone(shop):
+    rights = [key for key in shop.stored() if key[1] == RIGHT_ROW]
+    left = strays(shop, shop.service.state["derived"], rights, ("c2", "c9"), "customers")
+    assert "part" not in left
+
+
+def test_what_joins_of_no_declaration_stored_is_unknown_and_stays(shop):
+    key = misplaced(shop.service.state["derived"], shop.stored(), ("orders", "gone"))
+    for source in ("orders", "customers"):
+        report = verified(shop, source, repair=True)
+        assert (report["unknown"], report.equal) == (1, True)
+    assert key in shop.service.state["derived"]
+
+
+@pytest.mark.parametrize(("table", "items"), [("orders", 4), ("customers", 3)])
+def test_a_report_counts_what_it_read(shop, table, items):
+    report = verified(shop, table)
+    assert report["items"] == items
+    assert report["rows"] == len(shop.service.state["derived"])
+    assert report["ledger rows"] == len(shop.service.state["ledger"])

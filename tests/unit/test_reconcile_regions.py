@@ -85,6 +85,21 @@ def test_a_lost_delete_still_deletes_what_it_saw_after_a_later_delete(rule):
     assert world.redrive(US, 1) == [SUPERSEDED]
 
 
+@pytest.mark.parametrize(("edits", "left"), [(["b"], {"x": "a"}), ([], {})])
+def test_a_replicators_record_never_says_that_its_item_was_deleted(edits, left):
+    """An edit of an earlier time may have replaced it, and brings it back; or the delete's own record says so."""
+    world = World(RULES["whole"])
+    world.put(US, 9, "a")
+    world.carry(US)
+    for value in edits:
+        world.put(EU, 1, value)
+    world.delete(EU)
+    world.redrive(EU, 0)
+    world.carry(EU, 1)
+    world.settle()
+    assert world.values() == [left] * 2
+
+
 def test_a_delete_whose_item_a_reconcile_found_gone_deletes_all_of_its_second():
     """The reconcile does not know when it went: the delete's own record tells. Another region's edit of the same time,
     which wins over the deleted one, goes as well where deletes win."""

@@ -1,5 +1,6 @@
 """Verification finds what is wrong and nothing else, and a repair never wins over what is newer."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +23,7 @@ from distributary.derive.verify.scan import Scan, look_at_groups
 from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import DistributaryError, Rejected
+from distributary.errors import ConfigError, DistributaryError, Rejected
 from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
 from distributary.verify.recheck import LOOKS
@@ -118,6 +119,19 @@ def test_a_healthy_table_has_no_differences_and_costs_no_pause(world: World) -> 
     assert report.equal
     assert report.as_json() == {"equal": True, "counts": report.counts}
     assert (report["items"], world.pauses) == (6, [])
+
+
+def test_progress_tells_what_the_report_counts(world: World) -> None:
+    told: Counter[str] = Counter()
+    report = world.verify(progress=lambda what, number: told.update({what: number}))
+    assert {what: report[what] for what in told} == told
+    assert set(told) == {"items", "rows", "ledger rows", "groups"}
+    assert report["rows"] == len(world.derived)
+
+
+def test_an_item_without_the_tables_key_is_another_tables(world: World) -> None:
+    with pytest.raises(ConfigError, match="no user_id: the export is another table's"):
+        world.verify(export=[[{"order_id": {"S": "o-1"}}]])
 
 
 @pytest.mark.parametrize(

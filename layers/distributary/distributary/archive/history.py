@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from distributary.archive.line import key_text
+from distributary.archive.tied import in_order
 from distributary.errors import ConfigError
 from distributary.readers.archive import Archive, ArchivedChange, Position
 from distributary.stream.codec import Typed
@@ -44,25 +45,43 @@ class Life:
 def life(archive: Archive, keys: Mapping[str, Typed], moment: int, progress: Progress = silent) -> Life:
     """Of the item with these keys (DynamoDB JSON), at a moment in microseconds since the epoch.
 
-    A stream's times are whole seconds: changes of the moment's own second are included. Before the first archived
-    change, an item is what that change's old image says. All of the archive is read. Raises ConfigError for keys that
-    are none, a moment before the archive begins, a damaged object or line; Unavailable where S3 breaks off.
+    A stream's times are whole seconds: changes of the moment's own second are included. Changes from a Kinesis data
+    stream may have one position: then their images tell the order. Before the first archived change, an item is what
+    that change's old image says. All of the archive is read. Raises ConfigError for keys that are none, a moment before
+    the archive begins, a damaged object or line; Unavailable where S3 breaks off.
     """
     archive.check_begun(moment)
     events: dict[tuple[Position, str], Event] = {}
-    before: ArchivedChange | None = None
-    after: ArchivedChange | None = None
+    before, after = _Edge(latest=True), _Edge(latest=False)
     for change in _changes(archive, keys, progress):
         events[change.at, change.event] = _event(change)
-        if change.micros <= moment and (before is None or change.at > before.at):
-            before = change
-        if change.micros > moment and (after is None or change.at < after.at):
-            after = change
+        (before if change.micros <= moment else after).add(change)
     ordered = tuple(events[at] for at in sorted(events))
-    if before is None and after is None:
+    if not before.changes and not after.changes:
         return Life(State.UNKNOWN, None, ordered)
-    item = before.new if before is not None else after.old if after is not None else None
+    item = before.ordered()[-1].new if before.changes else after.ordered()[0].old
     return Life(State.ABSENT if item is None else State.EXISTS, item, ordered)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """The changes at the `latest` position, or else at the earliest one, by event id."""
+
+    latest: bool
+    changes: dict[str, ArchivedChange] = field(default_factory=dict)
+
+    def add(self, change: ArchivedChange) -> None:
+        """If it is there, or beyond."""
+        held = next(iter(self.changes.values()), change)
+        if change.at != held.at and (change.at > held.at) is not self.latest:
+            return
+        if change.at != held.at:
+            self.changes.clear()
+        self.changes[change.event] = change
+
+    def ordered(self) -> list[ArchivedChange]:
+        """As their images tell."""
+        return in_order(list(self.changes.values()), lambda each: (each.old, each.new), lambda each: each.event)
 
 
 def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) -> Iterator[ArchivedChange]:

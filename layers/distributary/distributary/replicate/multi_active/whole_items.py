@@ -115,7 +115,7 @@ class Item(Struct, frozen=True):
         tombstone = (yield from self.home.tombstone()) if old is None else None
         if tombstone is not None and not new.outranks(tombstone) and (yield from self.home.delete_if_older(tombstone)):
             return True
-        if rewritten(change, self.branch.stamps.attribute) and new.stamped:
+        if self._is_echo(change, new):
             return False
         return (yield from self._push(old, new))
 
@@ -156,8 +156,9 @@ class Item(Struct, frozen=True):
         raise self.home.rows.contended()
 
     def _told(self, changes: Sequence[Change], here: "Look") -> Steps[list["Told"]]:
-        """What records tell that was made here, and of what. If the item is gone, all of it was deleted since. An item
-        that the rule fails on, and that is another one by now, tells nothing."""
+        """What records tell that was made here, and of what. If the item is gone, all of it was deleted since: but for
+        what a replicator wrote, which an edit of an earlier time may have replaced before that was deleted. It tells
+        nothing then, nor does an item that the rule fails on, and that is another one by now."""
         told: list[Told] = []
         for change in changes:
             gone = self._is_gone(here, change)
@@ -168,9 +169,13 @@ class Item(Struct, frozen=True):
                 if gone or change.new is None:
                     raise
                 continue
-            if made is not None:
+            if made is not None and not (gone and self._is_echo(change, made)):
                 told.append(Told(made.deletion(by=self.home.region) if gone and not made.deleted else made, old))
         return told
+
+    def _is_echo(self, change: Change, made: State) -> bool:
+        """Whether a replicator wrote what the change made."""
+        return made.stamped and rewritten(change, self.branch.stamps.attribute)
 
     def _is_gone(self, here: "Look", change: Change) -> bool:
         """Whether the application deleted what the change made. A row that told no time may have been overwritten

@@ -1,0 +1,84 @@
+"""Whether the Kinesis data streams of a stack get every change, and keep records no longer than functions remember."""
+
+from collections.abc import Iterator, Mapping
+
+from cli.stack import Function, Stack
+from distributary.consumer.aws import AwsError, code_of
+from distributary.stream.keys import table_of
+from distributary.stream.kinesis import data_stream_of
+from distributary.verify.finding import Finding, fault, note, ok, unknown
+
+_TOMBSTONES = ("TombstoneDays", "its tombstones go")
+FORGETS = {
+    "derive": _TOMBSTONES,
+    "replicate": _TOMBSTONES,
+    "index": ("MarkerDays", "its markers of deleted items go"),
+    "welcome": ("ClaimDays", "its claims of rules that send again go"),
+}
+"""By function: the parameter with the days for which it can judge late changes, and what it forgets then."""
+
+
+def examine(stack: Stack) -> Iterator[Finding]:
+    """Findings for each data stream that a function of the stack reads, or the trunk for it."""
+    readers: dict[str, list[Function]] = {}
+    for function in stack.functions.values():
+        for source in function.sources.values():
+            if data_stream_of(source):
+                readers.setdefault(source, []).append(function)
+    for source, functions in readers.items():
+        yield _destination(stack, source)
+        yield from _retention(stack, source, functions)
+
+
+def _destination(stack: Stack, source: str) -> Finding:
+    """Whether the table writes into the data stream, with times that tell most changes apart."""
+    table, data_stream = table_of(source), data_stream_of(source)
+    check, enable = f"destination of {table}", "docs/runbooks/kinesis.md has the command that enables it"
+    try:
+        asked = stack.clients("dynamodb").describe_kinesis_streaming_destination(TableName=_table_arn(source))
+    except AwsError as error:
+        fix = "allow dynamodb:DescribeKinesisStreamingDestination to these credentials"
+        return unknown(check, f"it cannot be looked up: {code_of(error)}", fix)
+    found = {each["StreamArn"]: each for each in asked.get("KinesisDataStreamDestinations", [])}
+    state: Mapping[str, str] = found.get(data_stream, {})
+    if state.get("DestinationStatus") not in ("ACTIVE", "UPDATING"):
+        return fault(check, f"{data_stream} gets no changes: {state.get('DestinationStatus', 'never enabled')}", enable)
+    precision = state.get("ApproximateCreationDateTimePrecision", "MILLISECOND")
+    if precision != "MICROSECOND":
+        said = f"{data_stream} gets times in {precision.lower()}s: more changes have one time, and cost a read each"
+        return note(check, said, "update the destination to MICROSECOND, then run distributary verify with --repair")
+    return ok(check, f"{data_stream} gets every change, with its time in microseconds")
+
+
+def _retention(stack: Stack, source: str, functions: list[Function]) -> Iterator[Finding]:
+    """A record that comes later than a function remembers would bring back what was deleted since, or be sent again."""
+    data_stream = data_stream_of(source)
+    check = f"retention of {data_stream.rpartition('/')[2]}"
+    try:
+        asked = stack.clients("kinesis").describe_stream_summary(StreamARN=data_stream)
+    except AwsError as error:
+        fix = "allow kinesis:DescribeStreamSummary to these credentials"
+        yield unknown(check, f"it cannot be looked up: {code_of(error)}", fix)
+        return
+    hours = asked["StreamDescriptionSummary"]["RetentionPeriodHours"]
+    known = {each.branch: days for each in functions if (days := _days(stack, each))}
+    short = {branch: days for branch, days in known.items() if days * 24 <= hours}
+    for branch, days in short.items():
+        parameter, forgotten = FORGETS[branch]
+        said = f"records are kept for {hours} hours, and {branch} forgets before: {forgotten} after {days} days"
+        yield fault(check, said, f"deploy with {parameter} above {hours // 24}, or shorten the retention")
+    if not short:
+        yield ok(check, f"records are kept for {hours} hours; every function remembers deletes for longer")
+
+
+def _days(stack: Stack, function: Function) -> int:
+    """For which a function judges late changes; 0 if it needs no memory for that, or was deployed without saying it."""
+    if function.branch == "welcome":
+        return stack.claim_days
+    variable = {"TombstoneDays": "TOMBSTONE_DAYS", "MarkerDays": "MARKER_DAYS"}
+    parameter, _ = FORGETS.get(function.branch, ("", ""))
+    return int(function.environment.get(variable.get(parameter, ""), 0))
+
+
+def _table_arn(source: str) -> str:
+    return source.partition("/stream/")[0]
