@@ -95,3 +95,21 @@ def test_a_move_of_readers_begins_at_no_index_of_another_format(place):
     as_0_1_made_it(place)
     with pytest.raises(ConfigError, match="has format 1"):
         schema.require_format(place.search, Declared.of([place.index], place.search, 0).physical)
+
+
+def test_a_setting_that_can_change_is_changed_in_the_index_that_is_there(place):
+    name = place.index.physical(0)
+    for given in ({"refresh_interval": "7s"}, {"index": {"refresh_interval": "8s"}}):
+        done = schema.apply(place.search, place.index, 0, {"settings": given})
+        assert "found, and brought up to the declaration" in done
+        kept = place.search.indices.get_settings(index=name)[name]["settings"]["index"]
+        assert kept["refresh_interval"] == given.get("index", given)["refresh_interval"]
+
+
+def test_an_index_that_others_made_is_brought_to_the_format_if_its_fields_agree(place):
+    name, (field, *_) = place.index.physical(7), place.index.fields
+    properties = {field: place.index.mappings()[field]}
+    place.search.indices.create(index=name, body={"mappings": {"properties": properties}})
+    assert "brought from format 1" in schema.apply(place.search, place.index, 7)
+    assert place.search.indices.exists_alias(name=place.index.write_alias(7))
+    place.search.indices.delete(index=name)

@@ -249,6 +249,39 @@ def test_a_sum_over_what_is_no_number_is_parked_by_name():
     )
 
 
+def test_a_boolean_is_no_number_to_add_up():
+    (end,) = World(SALES).deliver(order(1, "u", total={"BOOL": True}))
+    assert (end.status, "'total' is bool, and only numbers add up" in end.cause) == (Status.PARKED, True)
+
+
+def test_an_item_without_the_attribute_is_in_no_average():
+    world = World(Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", average={"mean": "total"}))
+    world.deliver(order(1, "a", total={"N": "4"}), change(2, user="b", new={"day": {"S": "mon"}}))
+    assert world.rows() == {("ALL", "ALL"): {"n": 2, "mean": 4}}
+
+
+@pytest.mark.parametrize(
+    ("view", "says"),
+    [
+        (Latest(name="last", of=ORDER, pk="ALL", sk="ALL", by="day"), "by: "),
+        (Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", min={"least": "day"}), "'least': "),
+    ],
+)
+def test_a_value_that_is_too_long_to_be_sorted_by_is_named(view, says):
+    (end,) = World(view).deliver(order(1, "a", day={"S": "x" * 3000}))
+    assert (end.status, says in end.cause) == (Status.PARKED, True), end.cause
+
+
+def test_a_shard_whose_key_is_too_long_is_parked():
+    """The group's key itself may be as long as DynamoDB takes."""
+    day = "x" * (2048 - len("WIDE#"))
+    alone = Aggregate(name="wide", of=ORDER, pk="WIDE#{day}", sk="TOTAL", count="n")
+    for view, status in ((alone, Status.APPLIED), (replace(alone, shards=4), Status.PARKED)):
+        (end,) = World(view).deliver(order(1, "a", day={"S": day}))
+        assert end.status is status, end.cause
+    assert "the shard's key would have 2051 bytes, and may have 2048" in end.cause
+
+
 def test_an_empty_group_has_no_row_and_leaves_no_member():
     world = World(
         Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", min={"least": "total"}, distinct={"days": "day"})

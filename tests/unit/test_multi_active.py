@@ -417,7 +417,7 @@ class TestByTheStreamsSecond:
         (change,) = [each for each in decode({"Records": records}, 0) if each.new.raw["value"] == {"S": "c"}]
         old = again.home.stamps.row(change.old.raw, EU, change.version - 1)
         assert not old.stamped
-        assert finish(again._second(change, old)) == standing.time
+        assert finish(again._second(change, old, standing.digest)) == standing.time
 
     def test_an_edit_that_comes_again_in_a_raised_generation_is_no_later(self, world):
         for value in ("a", "b"):

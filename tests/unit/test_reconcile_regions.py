@@ -85,6 +85,24 @@ def test_a_lost_delete_still_deletes_what_it_saw_after_a_later_delete(rule):
     assert world.redrive(US, 1) == [SUPERSEDED]
 
 
+def test_an_edit_that_comes_again_stays_before_the_one_a_reconcile_read():
+    """All three are of one second. The row is the last of them, and told no time when the first was redriven."""
+    world = World(RULES["by second"])
+    world.put(EU, 1, "a")
+    world.put(EU, 1, "b")
+    world.deliver(EU, 1)
+    world.put(EU, 1, "c")
+    last = len(world.tables.records_of(EU)) - 1
+    assert world.redrive(EU, 0) == [APPLIED]
+    world.deliver(EU, 1)
+    world.deliver(EU, last)
+    world.settle()
+    assert world.values() == [{"x": "c"}] * 2
+    writes = world.tables.writes
+    world.deliver(EU, 0, 1, last)
+    assert (world.values(), world.tables.writes) == ([{"x": "c"}] * 2, writes)
+
+
 @pytest.mark.parametrize(("edits", "left"), [(["b"], {"x": "a"}), ([], {})])
 def test_a_replicators_record_never_says_that_its_item_was_deleted(edits, left):
     """An edit of an earlier time may have replaced it, and brings it back; or the delete's own record says so."""

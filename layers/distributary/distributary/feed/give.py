@@ -7,7 +7,7 @@ from typing import Any
 
 from distributary.errors import Unavailable
 from distributary.feed.invoke import Ended, Feed, packed
-from distributary.feed.snapshot import Table, snapshot_record
+from distributary.feed.snapshot import Table, snapshot_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Giver:
         """One end per item in DynamoDB JSON, which an empty branch takes as it is. Raises Unavailable if the function
         keeps failing one."""
         ends: list[Ended] = []
-        for records in packed([snapshot_record(image, self.table, self.now(), True) for image in images]):
-            done = self.feed.deliver(records)
+        for snapshots in packed([snapshot_text(image, self.table, self.now(), True) for image in images]):
+            done = self.feed.deliver(snapshots)
             ends += [Ended("Applied")] * done
-            if done < len(records):
+            if done < len(snapshots):
                 raise Unavailable("the function keeps failing one record: see its log")
         return ends

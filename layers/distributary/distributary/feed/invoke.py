@@ -14,7 +14,7 @@ from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.partial_response import first_failure
 from distributary.consumer.replay import LATE
 from distributary.errors import ConfigError, Unavailable
-from distributary.stream.dynamodb_stream import identifier_of
+from distributary.feed.snapshot import Snapshot
 
 TRIES = 6
 """What fails so often has failed; it stays where it is."""
@@ -74,8 +74,8 @@ def deployed(client: Any, branch: str, arn: str) -> Invoke:
 
 
 def body_of(event: Mapping[str, Any]) -> bytes:
-    """An event as Lambda takes it. The records of a first fill are ours, and msgspec writes them in a fifth of the
-    time; what was parked may hold what it does not write, or not write alike."""
+    """An event as Lambda takes it. The records of a first fill are text already; what was parked may hold what msgspec
+    does not write, or not write alike."""
     if "Records" in event:
         with suppress(TypeError, ValueError, RecursionError):
             return msgspec.json.encode(event)
@@ -138,15 +138,16 @@ class Feed:
             raise ConfigError("the function does not know the command: deploy the version of this command")
         return found
 
-    def deliver(self, records: Sequence[Mapping[str, Any]]) -> int:
-        """Records as a stream delivers them, until the function has dealt with all of them; how many it has when it
-        fails one for good."""
+    def deliver(self, snapshots: Sequence[Snapshot]) -> int:
+        """Items as a stream delivers its records, until the function has dealt with all of them; how many it has when
+        it fails one for good."""
         done, tried = 0, 0
-        while done < len(records):
-            answer = self.invoke({"Records": list(records[done:])})
-            at = first_failure([identifier_of(each) for each in records[done:]], answer)
+        while done < len(snapshots):
+            left = snapshots[done:]
+            answer = self.invoke({"Records": [msgspec.Raw(each.text) for each in left]})
+            at = first_failure([each.event_id for each in left], answer)
             if at is None:
-                return len(records)
+                return len(snapshots)
             done, tried = done + at, 0 if at else tried + 1
             if tried == TRIES or not self.deadline.left():
                 return done
@@ -172,6 +173,8 @@ def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[A
 def _weight(record: Any) -> int:
     """Bytes of its JSON, with spaces or without. A record that was parked may hold what msgspec does not write, such as
     a number of 30 digits."""
+    if isinstance(record, Snapshot):
+        return len(record.text)
     try:
         return len(msgspec.json.encode(record))
     except (TypeError, ValueError, RecursionError):

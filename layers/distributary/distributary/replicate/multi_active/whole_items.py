@@ -268,21 +268,24 @@ class Item(Struct, frozen=True):
         new = self._read(change.new, change.version, certain=True)
         if not self.home.is_untimed(new) or change.origin is Origin.SNAPSHOT:
             return new
-        return replace(new, time=(yield from self._second(change, old)))
+        return replace(new, time=(yield from self._second(change, old, new.digest)))
 
     def _read(self, image: Image, position: int, certain: bool = False) -> State:
         item = {name: for_client(typed, name) for name, typed in image.raw.items()}
         return self.branch.stamps.row(item, self.home.region, position, certain)
 
-    def _second(self, change: Change, old: State | None) -> Steps[Time]:
+    def _second(self, change: Change, old: State | None, digest: str) -> Steps[Time]:
         """The second of an edit, or right after what it replaced. What told no time, or is gone, was this region's
         own: what was made of it is here, or else was overtaken by another region's. In whatever generation they come,
-        records of one stream are ordered by their positions."""
+        records of one stream are ordered by their positions. What a reconcile read has none: it is this very edit
+        (`digest`), or a later one, since no edit has replaced it."""
         if old is not None and old.stamped:
             return tick(change.creation_time(), old.time)
         last = (yield from self.home.look()).greatest
         if last is None or last.region != self.home.region:
             return tick(change.creation_time(), None)
+        if not last.certain:
+            return last.time if last.stamped and last.digest == digest else tick(change.creation_time(), None)
         at, mine = position_of(last.position), position_of(change.version)
         return last.time if at == mine else tick(change.creation_time(), last.time if at < mine else None)
 
@@ -301,7 +304,7 @@ class Item(Struct, frozen=True):
             if not (win and found.deletes(old)):
                 return found
         if stamps.rule.by_stream:
-            at = (yield from self._second(change, old)), rank(region, declared.regions), change.version
+            at = (yield from self._second(change, old, old.digest)), rank(region, declared.regions), change.version
             return State(*at, old.digest, True, region, stamped=True, by=region)
         return old.deletion(end_of(stamps.rule.unit, change.creation_time()) if win else None, by=region)
 
