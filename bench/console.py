@@ -1,6 +1,6 @@
 """What the console costs `attach`: changes a second with and without it, over the same stream, in pairs.
 
-`python -m bench.console CHANGES PAIRS FUNCTION...`
+`python -m bench.console CHANGES PAIRS FUNCTION...`. A page is open all the time, and its own work is counted as well.
 """
 
 import io
@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from bench.console_page import opened
 from cli import project as projects
 from cli.console.downstream import Declarations
 from cli.console.watching import Watching
@@ -47,10 +48,12 @@ class Clock:
 
 
 class Timed:
-    """A spectator that another one sits behind, with the time of the first and the last record."""
+    """A spectator that another one sits behind, with the time of the first and the last record. `printed`: where the
+    console's link is, None without a console."""
 
-    def __init__(self, inner: Spectator) -> None:
-        self.clock, self._inner, self._lock = Clock(), inner, threading.Lock()
+    def __init__(self, inner: Spectator, printed: io.StringIO | None) -> None:
+        self.clock, self.loads, self._inner, self._lock = Clock(), 0, inner, threading.Lock()
+        self._printed = printed
         self.parameters: Mapping[str, str] = inner.parameters
         self.line, self.through, self.restarted = inner.line, inner.through, inner.restarted
 
@@ -58,9 +61,16 @@ class Timed:
         """See `Spectator`."""
         return _TimedWatcher(self.clock, self._lock, self._inner.watcher(function))
 
-    def beside(self, stack: Stack, mappings: Mapping[str, Delivering]) -> AbstractContextManager[object]:
+    @contextmanager
+    def beside(self, stack: Stack, mappings: Mapping[str, Delivering]) -> Iterator[None]:
         """See `Spectator`."""
-        return self._inner.beside(stack, mappings)
+        with self._inner.beside(stack, mappings):
+            if self._printed is None:
+                yield
+                return
+            with opened(self._printed.getvalue()) as page:
+                yield
+                self.loads = page.loads
 
 
 class _TimedWatcher:
@@ -98,7 +108,8 @@ def _console(found: projects.Found, order: Order, project: Project, screen: Cons
 def run(endpoints: Endpoints, functions: tuple[str, ...], name: str, with_console: bool) -> tuple[float, float]:
     """One attach over the whole stream, with tables of its own: changes that each function ended in a second, and
     seconds of CPU of everything that ran for it."""
-    aws, screen = Aws.at_emulator(endpoints.aws, "us-east-1"), Console(file=io.StringIO(), width=200)
+    aws, printed = Aws.at_emulator(endpoints.aws, "us-east-1"), io.StringIO()
+    screen = Console(file=printed, width=200)
     found = projects.find(ROOT)
     project = Project(ROOT, ROOT / ".build" / "bench-console", {}, name)
     described, spec = source_table(aws, TABLE)
@@ -108,9 +119,11 @@ def run(endpoints: Endpoints, functions: tuple[str, ...], name: str, with_consol
     beside = _console(found, order, project, screen) if with_console else nullcontext(ALONE)
     before = _cpu()
     with beside as spectator:
-        timed = Timed(spectator)
+        timed = Timed(spectator, printed if with_console else None)
         attach(order, project, screen, check, timed)
     clock = timed.clock
+    if with_console and not timed.loads:
+        raise RuntimeError("the page saw nothing")
     return clock.ended / len(functions) / (clock.last - clock.first), _cpu() - before
 
 

@@ -16,8 +16,8 @@ HARNESSES = ("both", "derive", "derive_ledger", "index", "replicate", "welcome")
 pytest.register_assert_rewrite(*(f"tests.contract.{each}" for each in HARNESSES))
 
 REPEATABLE = {"deadline": None, "derandomize": True, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("whole", max_examples=150, **REPEATABLE)
-settings.register_profile("sample", max_examples=40, **REPEATABLE)
+settings.register_profile("whole", max_examples=selection.WHOLE, **REPEATABLE)
+settings.register_profile("sample", max_examples=selection.SAMPLE, **REPEATABLE)
 settings.load_profile("whole")
 
 

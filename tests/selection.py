@@ -13,6 +13,10 @@ from itertools import islice
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
+
+WHOLE, SAMPLE = 150, 40
+"""Examples of a test of Hypothesis in `make test-rest`, and in `make test`."""
 
 SERVICES = {"emulators", "endpoints", "dynamodb_url"}
 """The fixtures that start emulated services."""
@@ -33,6 +37,11 @@ def cut(every: Iterable[T], part: tuple[int, int]) -> Iterator[T]:
     """Of the enumeration, the share of this part."""
     at, many = part
     return islice(every, at, None, many)
+
+
+def examples(many: int) -> int:
+    """Of a test of Hypothesis that needs another number than the others: so many in `make test-rest`."""
+    return max(1, many * settings.default.max_examples // WHOLE)  # type: ignore[union-attr]
 
 
 def mark(items: Iterable[pytest.Item]) -> None:

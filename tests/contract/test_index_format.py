@@ -106,7 +106,7 @@ def test_a_setting_that_can_change_is_changed_in_the_index_that_is_there(place):
         assert kept["refresh_interval"] == given.get("index", given)["refresh_interval"]
 
 
-def test_an_index_that_others_made_is_brought_to_the_format_if_its_fields_agree(place):
+def test_an_index_of_others_is_brought_to_the_format_if_its_fields_agree(place):
     name, (field, *_) = place.index.physical(7), place.index.fields
     properties = {field: place.index.mappings()[field]}
     place.search.indices.create(index=name, body={"mappings": {"properties": properties}})

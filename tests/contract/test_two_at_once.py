@@ -21,6 +21,9 @@ PAIRS = (
 
 PLAYED = [each for each in HARNESSES if not each.agrees]
 
+MORE = ("both", "derive-ledger")
+"""Of three at once, those that have the most orders, beside `derive`."""
+
 
 @pytest.fixture(params=PLAYED, ids=lambda harness: harness.name)
 def harness(request):
@@ -71,6 +74,7 @@ def check(harness, world, source, batches, found, owners):
         harness.check(world, source)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("pair", PAIRS, ids=str)
 def test_a_zombie_and_its_successor_end_where_the_source_is(harness, imagine, owners, pair):
     source = shortest()
@@ -82,7 +86,7 @@ def test_a_zombie_and_its_successor_end_where_the_source_is(harness, imagine, ow
     assert certain == []
 
 
-@pytest.mark.sampled(2)
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("pair", PAIRS[1:4], ids=str)
 def test_a_zombie_and_its_successor_may_crash_too(harness, imagine, owners, pair):
     source = shortest()
@@ -94,7 +98,7 @@ def test_a_zombie_and_its_successor_may_crash_too(harness, imagine, owners, pair
 
 @pytest.mark.parametrize(
     "harness",
-    [pytest.param(each, marks=pytest.mark.slow if each.name == "both" else ()) for each in PLAYED],
+    [pytest.param(each, marks=pytest.mark.slow if each.name in MORE else ()) for each in PLAYED],
     ids=lambda harness: harness.name,
     indirect=True,
 )

@@ -38,7 +38,7 @@ class Town:
 
     def __init__(self, endpoint, folder, capsys):
         self.aws, self.folder, self._capsys = Aws.at_emulator(endpoint, "eu-west-1"), folder, capsys
-        self.dynamodb = self.aws.client("dynamodb")
+        self.dynamodb, self.waited = self.aws.client("dynamodb"), []
         (folder / "views.py").write_text(VIEWS)
 
     def table(self, name, **more):
@@ -69,6 +69,7 @@ def endpoint():
 def town(endpoint, tmp_path, monkeypatch, capsys):
     """Its region keeps nothing of another test's."""
     found = Town(endpoint, tmp_path, capsys)
+    monkeypatch.setattr("cli.rebuilding.wait_for_others", found.waited.append)  # a minute
     for name, value in found.aws.environment().items():
         monkeypatch.setenv(name, value)
     for name in found.dynamodb.list_tables()["TableNames"]:
@@ -116,6 +117,7 @@ def test_a_declaration_that_was_not_rebuilt_is_reported_until_it_is(town):
         f"         fix: {command}\n",
     )
     assert town.run(*command.split()[1:])[0] == 0
+    assert [each.branch for each in town.waited] == ["derive"]
     assert town.run("doctor", "orders", "--derive")[0] == 0
     town.put("c")
     status, said = town.run("attach", "orders", "derive", "--until-drained")

@@ -123,6 +123,7 @@ def invoked(capsys, *arguments):
     return json.loads(said.out), said.err.splitlines()
 
 
+@pytest.mark.slow
 def test_invoke_says_outcomes_causes_and_the_rows_that_were_made(capsys):
     answer, said = invoked(capsys, "derive", "-e", "events/poison-record.json")
     assert answer == {"batchItemFailures": []}

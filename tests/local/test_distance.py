@@ -37,7 +37,7 @@ class Echo(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def upstream():
     server = LoopbackServer(Echo)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
@@ -99,8 +99,7 @@ def test_a_large_body_arrives_whole_and_its_pieces_do_not_wait_for_one_another(p
 
 def test_what_does_not_listen_is_a_broken_connection():
     with far("http://127.0.0.1:9", {"eu-west-1": 1}) as address:
-        client = Aws.at_emulator(address, "eu-west-1").client("dynamodb")
-        client.meta.config.retries["total_max_attempts"] = 1
+        client = Aws.at_emulator(address, "eu-west-1").client("dynamodb", attempts=1)
         with pytest.raises(BotoCoreError):
             client.list_tables()
 

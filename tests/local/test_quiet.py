@@ -3,6 +3,7 @@
 import pytest
 
 from local.errors import LocalError
+from local.esm import quiet
 from local.esm.quiet import wait_until_idle
 from local.esm.tally import Tally
 
@@ -43,7 +44,8 @@ def pair(slow):
 @pytest.mark.parametrize("slow", [0, 1, 3])
 @pytest.mark.parametrize("hops", [0, 1, 2, 5])
 @pytest.mark.parametrize("turned", [False, True])
-def test_nothing_is_under_way_or_unread_once_all_are_settled(slow, hops, turned):
+def test_nothing_is_under_way_or_unread_once_all_are_settled(slow, hops, turned, monkeypatch):
+    monkeypatch.setattr(quiet.time, "sleep", lambda _: None)
     one, other = pair(slow)
     (other if turned else one).begin(hops)
     wait_until_idle([one, other], 20)
@@ -55,4 +57,4 @@ def test_what_never_comes_to_rest_is_said():
     one, other = pair(0)
     one.begin(10**9)
     with pytest.raises(LocalError, match="come back for ever"):
-        wait_until_idle([one, other], 0.5)
+        wait_until_idle([one, other], 0.1)

@@ -113,6 +113,7 @@ class Play:
         self.acting(("worker", shard), lambda: self.mapping.deliver(shard))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("part", range(10))
 def test_an_items_changes_stay_in_order_in_every_schedule(part):
     for seed in range(part * 30, part * 30 + 30):

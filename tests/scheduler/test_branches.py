@@ -23,7 +23,7 @@ SAMPLE = {
 }
 
 
-@parts(2)
+@parts(3)
 @pytest.mark.parametrize("branch", SAMPLE)
 def test_whatever_happens_a_branch_ends_where_its_source_is(branch, part):
     play(BRANCHES[branch], cut(seeds(SAMPLE[branch]), part))

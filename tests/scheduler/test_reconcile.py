@@ -156,23 +156,23 @@ def test_a_write_that_takes_effect_after_its_changes_reconcile_is_superseded(kin
     play_every(race(world, before, [given_up], Faults(1, kinds=(late,)), **more), deep(2))
 
 
-@parts(2)
+@parts(3)
 def test_lost_changes_are_made_good_by_their_keys_in_views_at_random(part):
     play(partial(reconciled, DeriveWorld, SAFE), cut(seeds(150), part))
 
 
-@parts(2)
+@parts(3)
 def test_lost_changes_are_made_good_by_their_keys_in_an_index_at_random(part):
     play(partial(reconciled, IndexWorld, (*SAFE, late)), cut(seeds(150), part))
 
 
-@parts(2)
+@parts(3)
 def test_lost_changes_are_made_good_by_their_keys_in_a_mirror_at_random(part):
     play(partial(reconciled, MirrorWorld, SAFE), cut(seeds(100), part))
 
 
 @pytest.mark.parametrize("world", [KeepingMirror, KeepingViews], ids=["mirror", "views"])
-@parts(2)
+@parts(3)
 def test_what_ttl_took_is_kept_beside_reconciles_and_repairs_at_random(world, part):
     play(partial(reconciled, world, SAFE), cut(seeds(80), part))
 

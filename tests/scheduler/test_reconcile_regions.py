@@ -194,12 +194,12 @@ def test_without_another_look_a_stalled_reconcile_undoes_a_newer_one(monkeypatch
         play_every(partial(race, "whole", one_time, [of_the_first, newer], "d"), 1)
 
 
-@parts(2)
+@parts(3)
 def test_lost_changes_are_made_good_by_their_records_in_whole_items_at_random(part):
     play(partial(regions_reconciled, Mesh), cut(seeds(60), part))
 
 
-@parts(2)
+@parts(3)
 def test_lost_changes_are_made_good_by_their_records_in_merged_items_at_random(part):
     play(partial(regions_reconciled, Merging), cut(seeds(60), part))
 

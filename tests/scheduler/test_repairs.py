@@ -106,17 +106,17 @@ def test_without_its_condition_a_repair_of_a_mirror_would_undo_the_stream(monkey
         play_every(race(MirrorWorld, [put(10), deliver, put(20)], [editing, repair]), 1)
 
 
-@parts(2)
+@parts(3)
 def test_repairs_beside_the_stream_leave_views_right_at_random(part):
     play(partial(repaired, partial(DeriveWorld, kinds=("spread",)), ()), cut(seeds(80), part))
 
 
-@parts(2)
+@parts(3)
 def test_repairs_beside_the_streams_leave_regions_right_at_random(part):
     play(lambda seed, choices: Mesh(seed, choices, repairs=1), cut(seeds(60), part))
 
 
-@parts(2)
+@parts(3)
 def test_repairs_beside_the_streams_leave_merged_regions_right_at_random(part):
     play(lambda seed, choices: Merging(seed, choices, repairs=1, kinds=(), edits=3, regions=2), cut(seeds(100), part))
 

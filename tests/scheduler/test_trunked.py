@@ -60,6 +60,10 @@ BEFORE = {
     "two are deferred": [neighbour, put(10), defer, put(50), defer],
     "the branch is not called": [neighbour, put(10), deliver, put(20), defer, put(30), opened],
 }
+LONG = "the branch is not called"
+"""Of two runs of the feeder, those that have the most orders."""
+
+TWICE = [each for each in BEFORE if each != LONG]
 
 
 @pytest.mark.sampled(3)
@@ -78,8 +82,10 @@ def test_feeding_and_a_live_write_into_each_of_the_others_calls(kind, actor):
     play_every(race(world, [neighbour, put(10), deliver, put(20), defer], [actor, feed], **more), deep(1))
 
 
-@pytest.mark.sampled(2)
-@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    "before", [pytest.param(each, marks=pytest.mark.slow if each == LONG else ()) for each in BEFORE]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_two_runs_of_the_feeder_into_each_of_the_others_calls(kind, before):
     """One that takes long is still at work when the next begins."""
@@ -138,7 +144,7 @@ def test_what_a_run_leaves_of_an_object_is_given_by_another(actor):
 SAMPLE = {"derive": 40, "index": 60, "mirror": 60, "archive": 60, "welcome": 60}
 
 
-@parts(2)
+@parts(4)
 @pytest.mark.parametrize("branch", SAMPLE)
 def test_whatever_happens_a_branch_in_the_trunk_ends_where_its_source_is(branch, part):
     play(BRANCHES[f"{branch}-trunked"], cut(seeds(SAMPLE[branch]), part))

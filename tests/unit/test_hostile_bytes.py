@@ -12,6 +12,7 @@ from distributary.errors import Rejected
 from distributary.stream import records as stream_records
 from distributary.stream import stream_event
 from distributary.stream.change import Change
+from tests.selection import examples
 from tests.unit.hostile_bytes import check
 from tests.unit.records import event, stream_record
 
@@ -64,7 +65,7 @@ def body_of(new, old, kind="MODIFY", **style):
     )
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(images, images, st.sampled_from(["MODIFY", "REMOVE"]))
 def test_any_spelling_of_an_image_ends_as_without_us(new, old, kind):
     check(body_of(new, old, kind))
@@ -73,7 +74,7 @@ def test_any_spelling_of_an_image_ends_as_without_us(new, old, kind):
 BODY = body_of('"x": {"S": "\\u00e9"}, "y": {"N": "1"}', '"z": {"L": [{"M": {}}]}', ensure_ascii=False)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(st.integers(0, len(BODY)), st.integers(0, 3), st.binary(max_size=3)), min_size=1, max_size=3))
 def test_any_damage_to_an_event_s_bytes_ends_as_without_us(edits):
     body = BODY
@@ -82,14 +83,14 @@ def test_any_damage_to_an_event_s_bytes_ends_as_without_us(edits):
     check(body)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.integers(0, len(BODY)), st.integers(0, len(BODY)), st.integers(0, len(BODY)))
 def test_a_part_of_the_bytes_put_elsewhere_ends_as_without_us(start, end, place):
     """Duplicate names among them, and names of the envelope inside of images."""
     check(BODY[:place] + BODY[start:end] + BODY[place:])
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(images, images)
 def test_an_archive_line_of_bytes_says_what_the_decoded_one_says(new, old):
     lines_agree(body_of(new, old))

@@ -277,10 +277,8 @@ CASES = {
 
 CATCHING = (
     "a count too many, beside what changes nothing",
-    "a lost member, beside one that comes",
-    "a count too many, beside an edit",
-    "a member of nobody, and the last item leaves",
     "two that come",
+    "a member of nobody, and the last item leaves",
 )
 """Cases in which each guard is missed soon."""
 
@@ -294,6 +292,7 @@ def test_in_every_order_a_group_ends_right_and_shows_whole_figures(case):
     assert torn_views(found, damage) == []
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("case", CASES)
 def test_two_builders_at_once_end_the_same(case):
     begin, changes, damage = CASES[case]
@@ -302,6 +301,7 @@ def test_two_builders_at_once_end_the_same(case):
     assert torn_views(found, damage) == []
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("case", CASES)
 def test_what_a_builder_that_dies_leaves_is_ended_by_the_next(case):
     begin, changes, damage = CASES[case]

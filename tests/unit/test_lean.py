@@ -35,6 +35,7 @@ from distributary.errors import Rejected, Unavailable
 from distributary.replicate import MultiActive, by_attribute, last_writer
 from distributary.replicate.factory import build
 from distributary.replicate.settings import ReplicateSettings
+from tests.selection import examples
 
 CREDENTIALS = ReadOnlyCredentials("AKIDEXAMPLE", "secret", "session-token")
 PUT = {"TableName": "t", "Item": {"id": {"S": "é\n"}, "blob": {"B": b"\x00\xff"}}}
@@ -74,7 +75,7 @@ class Service:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
 
 @pytest.fixture
@@ -227,7 +228,7 @@ def test_a_connection_that_was_closed_while_the_function_slept_is_not_used(servi
     service.server.shutdown()
     service.server.server_close()
     other = ThreadingHTTPServer(service.server.server_address, service.server.RequestHandlerClass)
-    threading.Thread(target=other.serve_forever, daemon=True).start()
+    threading.Thread(target=other.serve_forever, args=(0.01,), daemon=True).start()
     try:
         assert client.put_item(**PUT) == {}
     finally:
@@ -260,7 +261,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.dictionaries(TEXTS, VALUES))
 def test_dynamodb_json_is_what_json_says_it_is(item):
     """Also what no text in UTF-8 may hold: the service has to refuse it."""

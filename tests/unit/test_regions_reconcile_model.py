@@ -350,7 +350,19 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+CATCHING = (
+    "an edit of an item that is gone",
+    "by the second, the other region's delete is greater",
+    "nobody knows of the two newest edits",
+    "nobody knows of the newest edit, and the one before comes late",
+    "the lost edit is undone by what it replaced",
+)
+"""Cases in which each guard is missed soon."""
+
+LONG = "the lost edit is undone, and its item deleted"
+
+
+@pytest.mark.parametrize("case", [pytest.param(each, marks=pytest.mark.slow if each == LONG else ()) for each in CASES])
 def test_in_every_order_both_regions_end_with_the_greatest_state(case):
     assert wrong(case) == []
 
@@ -358,4 +370,4 @@ def test_in_every_order_both_regions_end_with_the_greatest_state(case):
 @pytest.mark.parametrize("guard", [each.name for each in fields(Guards)])
 def test_without_each_guard_some_order_ends_wrong(guard):
     guards = replace(Guards(), **{guard: False})
-    assert any(wrong(case, guards) for case in CASES)
+    assert any(wrong(case, guards) for case in CATCHING)

@@ -31,7 +31,8 @@ from tests.unit.replica_tables import SCHEMAS, Service
 
 KEY = {"user_id": {"S": "u"}}
 PUT, DELETE = "put", "delete"
-HISTORIES = [[], [PUT], [DELETE], [PUT, DELETE], [DELETE, PUT], [PUT, PUT]]
+LONG = [PUT, DELETE]
+HISTORIES = [[], [PUT], [DELETE], LONG, [DELETE, PUT], [PUT, PUT]]
 
 
 def item(text):
@@ -121,7 +122,9 @@ def every_order(beginning, history, at_once=1, crashes=0):
 
 
 @pytest.mark.sampled(12)
-@pytest.mark.parametrize("history", HISTORIES, ids=str)
+@pytest.mark.parametrize(
+    "history", [pytest.param(each, marks=pytest.mark.slow if each == LONG else ()) for each in HISTORIES], ids=str
+)
 @pytest.mark.parametrize("beginning", BEGINNINGS)
 def test_in_every_order_beside_the_stream_the_replica_ends_as_the_source(beginning, history):
     every_order(beginning, history)

@@ -68,7 +68,7 @@ def merging(tables, states, wrap, lives):
     branch = MultiActiveBranch(DECLARED, (rows,), READING, None, Serial(), lambda _: None)
     item = branch.item(KEY, FOREVER)
     for state in states:
-        finish(item.merge(item.home, state))
+        finish(item.merge(item.home, state), sleep=lambda _: None)
 
 
 def every_order(programs, crashes):

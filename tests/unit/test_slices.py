@@ -21,6 +21,7 @@ from distributary.stream.predicates import key_prefix
 from tests.fakes.built import FAR, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.dynamodb_server import serving
+from tests.selection import examples
 from tests.unit.records import event, stream_record
 from tests.unit.strategies import as_event, items
 from tests.unit.test_hostile_bytes import body_of, images, once
@@ -66,7 +67,7 @@ def agrees(image, declared=WHOLE):
     return True
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(items)
 def test_an_items_slices_are_what_its_decoded_attributes_would_be(item):
     encoded = encode_item({name: value for name, value in item.items() if name != "user_id"})
@@ -74,7 +75,7 @@ def test_an_items_slices_are_what_its_decoded_attributes_would_be(item):
     assert agrees(image_of(json.dumps(event(record), **COMPACT).encode()))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(images)
 def test_any_spelling_is_carried_as_it_decodes_or_not_at_all(spelled):
     if (image := with_attributes(spelled)) is not None:
@@ -170,7 +171,7 @@ def regions():
         yield mirror(plain, replica_table="users"), plain
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.lists(st.tuples(items, st.sampled_from(["INSERT", "MODIFY", "REMOVE"])), min_size=1, max_size=5))
 def test_a_replica_of_text_has_what_a_replica_of_decoded_items_has(history):
     records = []

@@ -720,7 +720,7 @@ def test_a_host_that_accepts_no_connection_in_time_is_tried_again():
             each.close()
 
 
-def test_a_tls_alert_is_tried_as_often_as_boto3_tries_it():
+def test_a_tls_alert_is_tried_as_often_as_boto3_tries_it(monkeypatch):
     accepted = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -739,6 +739,7 @@ def test_a_tls_alert_is_tried_as_often_as_boto3_tries_it():
         ours = len(accepted)
         config = Config(retries={"mode": "standard", "total_max_attempts": 3})
         named = {"aws_access_key_id": "a", "aws_secret_access_key": "b", "config": config}
+        monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         with pytest.raises(SSLError):
             boto3.client("dynamodb", "eu-west-1", endpoint_url=url, **named).put_item(**put(1))
         assert ours == len(accepted) - ours == 3
