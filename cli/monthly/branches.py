@@ -5,10 +5,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from cli.costs import Cost, Size
+from cli.monthly import regions
 from cli.monthly.batch import Habits
 from cli.monthly.prices import Prices
 from cli.monthly.traffic import MONTH, Traffic
 from cli.monthly.views import of_batch
+from distributary.replicate.declarations import MultiActive
 from distributary.stream.described import Description
 
 GB = 1e9
@@ -102,6 +104,12 @@ def of_mirror(traffic: Traffic) -> list[Monthly]:
     cost = Cost(puts, puts * row.write + deletes * (1 + row.write), puts + puts / 100 + 2 * deletes)
     sent = puts * row.bytes * traffic.invocations * MONTH / GB
     return [_monthly("replicate", "mirror", cost, traffic, out_gb=sent)]
+
+
+def of_regions(declared: MultiActive, traffic: Traffic) -> list[Monthly]:
+    """Of the edits of this table, in all regions; the other regions' edits are in their own tables' costs."""
+    cost, sent = regions.of_batch(declared, traffic), regions.sent(declared, traffic)
+    return [_monthly("replicate", "regions", cost, traffic, out_gb=sent * traffic.invocations * MONTH / GB)]
 
 
 def of_archive(traffic: Traffic) -> list[Monthly]:

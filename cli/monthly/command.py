@@ -18,6 +18,7 @@ from cli.monthly.traffic import Said, Traffic, traffic
 from cli.options import Json, SourceRegion, StackEndpoint, checked_endpoint, pairs
 from cli.stack import clients
 from distributary.derive.described import described
+from distributary.replicate.declarations import MultiActive
 from distributary.stream.described import Description
 from distributary.verify.report import printable
 
@@ -138,8 +139,8 @@ def _declared(function: str, declared: Any, table: str, found: Traffic, habits: 
             return branches.of_index([source.declared.name for source in declared], found)
         case "welcome":
             return branches.of_welcome([rule.name for rule in declared], found)
-    if declared is not None and type(declared).__name__ != "Mirror":
-        return [Monthly("replicate", "regions", why="for tables of several regions there is no estimate")]
+    if isinstance(declared, MultiActive):
+        return branches.of_regions(declared, found)
     return branches.of_mirror(found)
 
 

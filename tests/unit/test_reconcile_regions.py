@@ -103,6 +103,23 @@ def test_an_edit_that_comes_again_stays_before_the_one_a_reconcile_read():
     assert (world.values(), world.tables.writes) == ([{"x": "c"}] * 2, writes)
 
 
+def test_a_lost_delete_spares_what_its_region_wrote_after_it_in_the_same_second():
+    """What it deleted was of that second as well, so the delete is right after it."""
+    world = World(RULES["by second"])
+    world.put(EU, 1, "a")
+    world.settle()
+    world.delete(US)
+    world.put(US, 1, "b")
+    lost, after = (len(world.tables.records_of(US)) - each for each in (2, 1))
+    world.deliver(US, after)
+    world.redrive(US, lost)
+    world.settle()
+    assert world.values() == [{"x": "b"}] * 2
+    writes = world.tables.writes
+    world.deliver(US, lost, after)
+    assert (world.values(), world.tables.writes) == ([{"x": "b"}] * 2, writes)
+
+
 def copied(world):
     """An item that was deleted and made again in one region, of which the other one has a copy from a repair, before
     any record."""

@@ -212,7 +212,16 @@ class Item(Struct, frozen=True):
                 if now is None or now.digest != row.digest:
                     return None
                 stated.append(row.copied(stated))
-        return stated
+        return [self._after(each, told) for each in stated]
+
+    def _after(self, state: State, told: Sequence["Told"]) -> State:
+        """By the stream's second, this region's edit comes after the deletes before it, though what they deleted may
+        have given them a later time."""
+        own = state.certain and not state.deleted and state.region == self.home.region
+        if not own or not self.branch.stamps.rule.by_stream:
+            return state
+        before = [each.made.time for each in told if each.made.deleted and each.made.position < state.position]
+        return replace(state, time=tick(0, max(before))) if before and max(before) >= state.time else state
 
     def _here(self, row: State, known: list[State], told: list[State], floor: int) -> State:
         """This region's row, which its application wrote: the edit that a record tells, or a later one."""
