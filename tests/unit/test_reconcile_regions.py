@@ -103,7 +103,7 @@ def test_an_edit_that_comes_again_stays_before_the_one_a_reconcile_read():
     assert (world.values(), world.tables.writes) == ([{"x": "c"}] * 2, writes)
 
 
-def test_a_lost_delete_spares_what_its_region_wrote_after_it_in_the_same_second():
+def test_a_lost_delete_spares_what_its_region_put_later_in_its_second():
     """What it deleted was of that second as well, so the delete is right after it."""
     world = World(RULES["by second"])
     world.put(EU, 1, "a")
