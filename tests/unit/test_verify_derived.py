@@ -154,6 +154,34 @@ def test_a_missing_a_stale_and_a_dead_row_are_found_and_repaired(world: World, k
         assert gone not in world.derived
 
 
+def test_an_items_entry_in_the_ledger_is_missing_stale_or_dead(world: World) -> None:
+    ledger, items = world.service.state["ledger"], world.service.state["users"]
+    id, other = (next(key for key in ledger if key[0].startswith("sums|") and key[0].endswith(each)) for each in "34")
+    row = ledger.pop(id)
+
+    def told() -> list[str]:
+        found = world.verify().samples["differences"]
+        return [each["kind"] for each in found if each["where"] == f"ledger {id[0]}"]
+
+    assert told() == ["missing"]
+    ledger[id] = {**ledger[other], "id": row["id"]}
+    assert told() == ["stale"]
+    ledger[id] = row
+    del items["u-3",]
+    assert told() == ["dead"]
+    world.mended()
+
+
+def test_a_row_that_its_ttl_may_have_taken_is_not_missing() -> None:
+    timed = Entity(name="user", keys=("user_id",), attributes=("when",))
+    world = World([Projection(name="p", of=timed, pk="P", sk="{user_id}", expires_at="when")])
+    for name, when in (("past", 1), ("coming", 4_000_000_000)):
+        world.put(name, when={"N": str(when)})
+        del world.derived["P", name]
+    differences = world.verify().samples["differences"]
+    assert [(each["kind"], each["where"]) for each in differences] == [("missing", "P | coming")]
+
+
 @pytest.mark.parametrize("key", [("SUM", "a#b"), ("NEWEST", "c"), ("BEST", "c")])
 def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World, key: Any) -> None:
     row = world.derived[key]
