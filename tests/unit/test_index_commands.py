@@ -6,7 +6,7 @@ import socketserver
 import threading
 
 import pytest
-from opensearchpy.exceptions import RequestError
+from opensearchpy.exceptions import RequestError, TransportError
 
 import indexes
 import purge
@@ -19,6 +19,7 @@ from distributary.index.opensearch.bindings import ID
 from distributary.index.opensearch.credentials import Unsigned
 from indexes import USERS
 from tests.fakes.opensearch import OpenSearch
+from tests.replaced import replace
 from tests.unit.branches import Context
 
 DAY = 86_400
@@ -76,6 +77,63 @@ def test_a_template_that_is_none_is_named(tmp_path, monkeypatch, text, fault):
         declared.template(USERS)
     (tmp_path / "users.json").unlink()
     assert declared.template(USERS) == {}
+
+
+SEVERAL = [USERS, replace(USERS, since=2), replace(USERS, name="people")]
+
+
+@pytest.mark.parametrize(
+    ("found", "name", "loaded"),
+    [(SEVERAL, "users", SEVERAL[:2]), (SEVERAL, "people", SEVERAL[2:]), (SEVERAL[:2], None, SEVERAL[:2])],
+)
+def test_the_declarations_of_one_index_are_loaded(found, name, loaded, monkeypatch):
+    monkeypatch.setattr(indexes, "INDEXES", found)
+    assert declared.load(name) == loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        (None, "--index is missing: indexes.py declares users, people"),
+        ("nobody", "no index is called 'nobody'; indexes.py declares users, people"),
+    ],
+)
+def test_an_index_that_is_not_named_or_not_declared_is_refused(name, fault, monkeypatch):
+    monkeypatch.setattr(indexes, "INDEXES", SEVERAL)
+    with pytest.raises(ConfigError, match=fault):
+        declared.load(name)
+
+
+def test_a_generation_before_the_first_declaration_has_none():
+    with pytest.raises(ConfigError, match="index 'users' has no declaration for generation 1"):
+        declared.of([replace(USERS, since=2)], 1)
+
+
+@pytest.mark.parametrize("missing", ["indexes", "what_it_imports"])
+def test_only_a_missing_indexes_py_is_said_to_be_missing(missing, monkeypatch):
+    def absent(_):
+        raise ModuleNotFoundError(missing, name=missing)
+
+    monkeypatch.setattr(declared, "import_module", absent)
+    with pytest.raises(ConfigError if missing == "indexes" else ModuleNotFoundError) as raised:
+        declared.load()
+    assert ("add functions/index to it" in str(raised.value)) is (missing == "indexes")
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ("bad gateway", "TransportError(400, 'kind')"),
+        ({"error": "denied"}, "TransportError(400, 'kind', 'denied')"),
+        ({"error": {"reason": "a", "root_cause": None, "caused_by": None}}, "400 kind: a"),
+        (
+            {"error": {"reason": "a", "root_cause": [{"reason": "b"}], "caused_by": {"reason": "c"}}},
+            "400 kind: a; b; c",
+        ),
+    ],
+)
+def test_a_refusal_is_one_line_with_each_reason_once(info, said):
+    assert declared._refusal(TransportError(400, "kind", info)) == said
 
 
 def test_a_refusal_names_the_index_and_opensearch_s_own_reason(node, monkeypatch, capsys):
