@@ -254,6 +254,20 @@ def test_a_boolean_is_no_number_to_add_up():
     assert (end.status, "'total' is bool, and only numbers add up" in end.cause) == (Status.PARKED, True)
 
 
+@pytest.mark.parametrize(
+    ("figures", "row"),
+    [
+        ({"count_where": {"large": lambda item: item["total"] > 3}}, {"n": 2, "large": 1}),
+        ({"sum_where": {"large": ("total", lambda item: item["total"] > 3)}}, {"n": 2, "large": 5}),
+    ],
+    ids=["count_where", "sum_where"],
+)
+def test_a_figure_of_some_items_alone_is_kept(figures, row):
+    world = World(Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", **figures))
+    world.deliver(order(1, "a", total={"N": "2"}), order(2, "b", total={"N": "5"}))
+    assert world.rows() == {("ALL", "ALL"): row}
+
+
 def test_an_item_without_the_attribute_is_in_no_average():
     world = World(Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", average={"mean": "total"}))
     world.deliver(order(1, "a", total={"N": "4"}), change(2, user="b", new={"day": {"S": "mon"}}))

@@ -9,8 +9,10 @@ from distributary.consumer.outcome import Status
 from distributary.derive import Earliest, Entity, Latest, Top, check, rows_of
 from distributary.derive.reader import DerivedTable
 from distributary.errors import ConfigError
+from tests.replaced import replace
 from tests.scheduler.branches import BRANCHES
 from tests.scheduler.runs import play
+from tests.unit.records import change
 from tests.unit.test_ledger import World, edit, gone, order
 
 ORDER = Entity(name="order", keys=("user_id",), attributes=("day", "total", "tags", "when"))
@@ -157,6 +159,19 @@ def test_an_entry_of_which_n_do_not_fit_into_a_row_is_parked():
         "view 'best': an entry of 'top' would have about 4016 bytes, and 100 fit into a row with 2968 each: "
         "keep less, lower n, or set rows=True"
     )
+
+
+def test_entries_that_are_rows_need_not_fit_into_one():
+    world = World(replace(RANKED, n=50, rename={"tags": "note"}))
+    (end,) = world.deliver(order(1, "a", tags={"S": "x" * 20_000}))
+    assert end.status is Status.APPLIED, end.cause
+    assert [len(entry["note"]) for entry in page(world, "ranked").rows] == [20_000]
+
+
+def test_an_item_without_a_value_to_be_ranked_by_is_no_entry():
+    world = World(BEST)
+    world.deliver(sold(1, "u-1", 5), change(2, user="u-2", new={"day": {"S": "mon"}}))
+    assert shown(world) == ["u-1"]
 
 
 def test_a_list_with_another_n_is_right_after_the_next_write_of_its_group():

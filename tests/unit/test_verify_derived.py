@@ -172,6 +172,23 @@ def test_an_items_entry_in_the_ledger_is_missing_stale_or_dead(world: World) -> 
     world.mended()
 
 
+def test_an_entry_that_is_a_row_of_its_own_is_missed_and_comes_back() -> None:
+    world = World([Top(name="ranked", n=2, of=USER, pk="R", sk="{status}", by="total", rows=True, keep=("name",))])
+    for n in range(3):
+        world.put(f"u-{n}", **user("a", "c", str(n)))
+
+    def entries() -> dict[str, Any]:
+        return {key[1]: (key, row["value"]) for key, row in world.derived.items() if key[0].startswith("%mranked|")}
+
+    before = {place: value for place, (_, value) in entries().items()}
+    assert len(before) == 3
+    for place in before:
+        del world.derived[entries()[place][0]]
+        assert kinds(world.verify(), "ranked") == {"missing", "stale"}
+        world.mended()
+        assert {each: value for each, (_, value) in entries().items()} == before
+
+
 def test_a_row_that_its_ttl_may_have_taken_is_not_missing() -> None:
     timed = Entity(name="user", keys=("user_id",), attributes=("when",))
     world = World([Projection(name="p", of=timed, pk="P", sk="{user_id}", expires_at="when")])
