@@ -237,6 +237,21 @@ def test_of_changes_with_one_position_the_images_tell_the_order(tmp_path, order,
     assert (found.old["visits"]["N"], found.new["visits"]["N"]) == ("0" if begun else "1", "5" if ended else "4")
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
+def test_a_detour_at_one_position_is_not_taken_for_the_end(tmp_path, order):
+    """1 to 2, 2 to 3, 3 to 2 and 2 to 4: the least id would follow the shorter way."""
+    ways = [("a", 1, 2), ("c", 2, 3), ("d", 3, 2), ("b", 2, 4)]
+    made = [change(1, "MODIFY", old=visits(old), new=visits(new))._replace(event_id=id) for id, old, new in ways]
+    (found,) = compacted(archived([[made[at] for at in order]]), tmp_path)
+    assert (found.old["visits"]["N"], found.new["visits"]["N"]) == ("1", "4")
+
+
+def test_more_changes_at_one_position_than_are_tried_in_all_orders_are_a_chain(tmp_path):
+    made = [change(1, "MODIFY", old=visits(at), new=visits(at + 1))._replace(event_id=f"e{9 - at}") for at in range(10)]
+    (found,) = compacted(archived([made[5:], made[:5]]), tmp_path)
+    assert (found.old["visits"]["N"], found.new["visits"]["N"]) == ("0", "10")
+
+
 def test_a_change_and_its_reverse_at_one_position_end_the_same_each_time(tmp_path):
     there = change(1, "MODIFY", old=visits(1), new=visits(2))._replace(event_id="a")
     back = change(1, "MODIFY", old=visits(2), new=visits(1))._replace(event_id="b")
