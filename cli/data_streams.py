@@ -4,18 +4,19 @@ from collections.abc import Iterator, Mapping
 
 from cli.stack import Function, Stack
 from distributary.consumer.aws import AwsError, code_of
-from distributary.stream.keys import table_of
+from distributary.stream.keys import table_arn_of, table_of
 from distributary.stream.kinesis import data_stream_of
 from distributary.verify.finding import Finding, fault, note, ok, unknown
 
-_TOMBSTONES = ("TombstoneDays", "its tombstones go")
+_TOMBSTONES = ("TombstoneDays", "TOMBSTONE_DAYS", "its tombstones go")
 FORGETS = {
     "derive": _TOMBSTONES,
     "replicate": _TOMBSTONES,
-    "index": ("MarkerDays", "its markers of deleted items go"),
-    "welcome": ("ClaimDays", "its claims of rules that send again go"),
+    "index": ("MarkerDays", "MARKER_DAYS", "its markers of deleted items go"),
+    "welcome": ("ClaimDays", "CLAIM_DAYS", "its claims of rules that send again go"),
 }
-"""By function: the parameter with the days for which it can judge late changes, and what it forgets then."""
+"""By function: the parameter and the variable with the days for which it can judge late changes, and what it forgets
+then."""
 
 
 def examine(stack: Stack) -> Iterator[Finding]:
@@ -30,17 +31,23 @@ def examine(stack: Stack) -> Iterator[Finding]:
         yield from _retention(stack, source, functions)
 
 
+def destination(stack: Stack, source: str, table: str) -> Mapping[str, str]:
+    """How a table writes into a data stream, as DynamoDB describes it; empty if it never did. `table`: its name, or
+    its ARN. Raises ClientError."""
+    asked = stack.clients("dynamodb").describe_kinesis_streaming_destination(TableName=table)
+    found = {each["StreamArn"]: each for each in asked["KinesisDataStreamDestinations"]}
+    return found.get(data_stream_of(source), {})
+
+
 def _destination(stack: Stack, source: str) -> Finding:
     """Whether the table writes into the data stream, with times that tell most changes apart."""
     table, data_stream = table_of(source), data_stream_of(source)
     check, enable = f"destination of {table}", "docs/runbooks/kinesis.md has the command that enables it"
     try:
-        asked = stack.clients("dynamodb").describe_kinesis_streaming_destination(TableName=_table_arn(source))
+        state = destination(stack, source, table_arn_of(source))
     except AwsError as error:
         fix = "allow dynamodb:DescribeKinesisStreamingDestination to these credentials"
         return unknown(check, f"it cannot be looked up: {code_of(error)}", fix)
-    found = {each["StreamArn"]: each for each in asked.get("KinesisDataStreamDestinations", [])}
-    state: Mapping[str, str] = found.get(data_stream, {})
     if state.get("DestinationStatus") not in ("ACTIVE", "UPDATING"):
         return fault(check, f"{data_stream} gets no changes: {state.get('DestinationStatus', 'never enabled')}", enable)
     precision = state.get("ApproximateCreationDateTimePrecision", "MILLISECOND")
@@ -64,7 +71,7 @@ def _retention(stack: Stack, source: str, functions: list[Function]) -> Iterator
     known = {each.branch: days for each in functions if (days := _days(stack, each))}
     short = {branch: days for branch, days in known.items() if days * 24 <= hours}
     for branch, days in short.items():
-        parameter, forgotten = FORGETS[branch]
+        parameter, _, forgotten = FORGETS[branch]
         said = f"records are kept for {hours} hours, and {branch} forgets before: {forgotten} after {days} days"
         yield fault(check, said, f"deploy with {parameter} above {hours // 24}, or shorten the retention")
     if not short:
@@ -75,10 +82,5 @@ def _days(stack: Stack, function: Function) -> int:
     """For which a function judges late changes; 0 if it needs no memory for that, or was deployed without saying it."""
     if function.branch == "welcome":
         return stack.claim_days
-    variable = {"TombstoneDays": "TOMBSTONE_DAYS", "MarkerDays": "MARKER_DAYS"}
-    parameter, _ = FORGETS.get(function.branch, ("", ""))
-    return int(function.environment.get(variable.get(parameter, ""), 0))
-
-
-def _table_arn(source: str) -> str:
-    return source.partition("/stream/")[0]
+    _, variable, _ = FORGETS.get(function.branch, ("", "", ""))
+    return int(function.environment.get(variable, 0))

@@ -42,7 +42,7 @@ from distributary.feed.snapshot import Table as Scanned
 from distributary.feed.sources import Scan
 from distributary.feed.task import Task
 from distributary.readers.parked import BRANCHES, RECONCILED
-from distributary.stream.keys import table_of
+from distributary.stream.keys import table_arn_of, table_of
 from distributary.verify.progress import progress
 from distributary.verify.report import printable
 
@@ -210,7 +210,7 @@ class _OnAws:
         )
         asked: dict[str, Any] = {"concurrency": at_once, "tolerated": self.tolerate}
         if self.export == "new":
-            table = source.table.stream_arn.partition("/stream/")[0]
+            table = table_arn_of(source.table.stream_arn)
             task, more = new_export(task, stack.output("ParkingBucketName"), table, self.name)
             asked |= more
         parts = 0 if self.export or self.archive else segments

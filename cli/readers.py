@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from cli.stack import Stack
 from distributary.consumer.aws import AwsError, code_of
-from distributary.stream.keys import table_of
+from distributary.stream.keys import table_arn_of, table_of
 from distributary.stream.kinesis import data_stream_of
 from distributary.verify import stream_readers
 from distributary.verify.finding import Finding, ok, unknown
@@ -22,7 +22,7 @@ def _examined(stack: Stack, stream: str) -> Finding:
     if data_stream := data_stream_of(stream):
         return ok(check, f"{data_stream} serves as many as its throughput allows")
     try:
-        table = stack.clients("dynamodb").describe_table(TableName=stream.partition("/stream/")[0])["Table"]
+        table = stack.clients("dynamodb").describe_table(TableName=table_arn_of(stream))["Table"]
     except AwsError as error:
         fix = "allow dynamodb:DescribeTable to these credentials: the stream of a global table serves one reader only"
         return unknown(check, f"the table cannot be looked up: {code_of(error)}", fix)

@@ -79,8 +79,10 @@ def of_derive(views: Mapping[str, Description], table: str, traffic: Traffic, ha
     found = []
     for name, description in views.items():
         cost = of_batch(name, table, description, traffic, habits)
-        known = (cost, "") if isinstance(cost, Cost) else (Cost(), cost)
-        found.append(_monthly("derive", name, known[0], traffic, known[1]))
+        if isinstance(cost, Cost):
+            found.append(_monthly("derive", name, cost, traffic))
+        else:
+            found.append(Monthly("derive", name, why=cost))
     return found
 
 
@@ -130,6 +132,6 @@ def of_lambda(branch: str, traffic: Traffic, milliseconds: float | None) -> Mont
     return Monthly(branch, "Lambda", invocations=invocations, gb_seconds=invocations * taken * MEMORY_GB)
 
 
-def _monthly(branch: str, part: str, cost: Cost, traffic: Traffic, why: str = "", **more: float) -> Monthly:
+def _monthly(branch: str, part: str, cost: Cost, traffic: Traffic, out_gb: float = 0.0) -> Monthly:
     every = cost.times(traffic.invocations * MONTH)
-    return Monthly(branch, part, every.writes, every.reads, every.requests, why=why, **more)
+    return Monthly(branch, part, every.writes, every.reads, every.requests, out_gb=out_gb)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cli import trunk
+from cli.data_streams import destination
 from cli.errors import DeclarationFaults, UsageFault
 from cli.stack import Function, Stack
 from cli.status import metrics, parked
@@ -17,7 +18,7 @@ from cli.status.row import Row, attention, readable, well, worth_knowing
 from distributary.consumer.outcome import Status
 from distributary.consumer.streams import UNLISTED
 from distributary.replicate.verify.drift import table_here
-from distributary.stream.keys import table_of
+from distributary.stream.keys import table_arn_of, table_of
 from distributary.stream.kinesis import data_stream_of
 from distributary.trunk.breaker import State
 
@@ -225,7 +226,7 @@ def streams(look: Look, check: str, function: Function) -> Iterator[Row]:
             yield _data_stream(look, check, function, table, stream)
             continue
         described = look.stack.clients("dynamodb").describe_table(
-            TableName=table_here(_table_arn(stream), function.arn)
+            TableName=table_here(table_arn_of(stream), function.arn)
         )
         latest = described["Table"].get("LatestStreamArn", "")
         kind = described["Table"].get("StreamSpecification", {}).get("StreamViewType", "")
@@ -247,19 +248,14 @@ def streams(look: Look, check: str, function: Function) -> Iterator[Row]:
 
 def _data_stream(look: Look, check: str, function: Function, table: str, source: str) -> Row:
     """Whether the table writes into the data stream that a function lists."""
-    client, data_stream = look.stack.clients("dynamodb"), data_stream_of(source)
-    asked = client.describe_kinesis_streaming_destination(TableName=table_here(_table_arn(source), function.arn))
-    states = {each["StreamArn"]: each["DestinationStatus"] for each in asked["KinesisDataStreamDestinations"]}
-    state, generation = states.get(data_stream, "off"), function.streams.get(source)
+    data_stream, generation = data_stream_of(source), function.streams.get(source)
+    found = destination(look.stack, source, table_here(table_arn_of(source), function.arn))
+    state = found.get("DestinationStatus", "off")
     said = f"{table}: generation {generation}, Kinesis {data_stream.rpartition('/')[2]}"
     values = {"table": table, "stream": source, "generation": generation, "destination": state}
     if state in ("ACTIVE", "UPDATING"):
         return well(check, said, **values)
     return attention(check, f"{said}; the table writes nothing into it: {state}", "see docs/kinesis.md", **values)
-
-
-def _table_arn(stream: str) -> str:
-    return stream.partition("/stream/")[0]
 
 
 def drift(look: Look) -> Iterator[Row]:

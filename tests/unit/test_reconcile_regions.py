@@ -140,12 +140,48 @@ def test_the_delete_of_a_copy_is_known_beside_the_delete_of_an_older_edit(order)
     steps = {"old": (EU, 0, 1), "new": (EU, 2), "delete": (US, gone)}
     for step in order:
         world.deliver(*steps[step])
+    assert world.values() == [{}, {}]
     world.settle()
     assert world.values() == [{}, {}]
     writes = world.tables.writes
     for step in order:
         world.deliver(*steps[step])
     assert world.tables.writes == writes
+
+
+def test_a_crash_between_a_copys_mark_and_its_delete_is_mended_by_redelivery():
+    faults = Faults()
+    world = World(RULES["whole"], wrap=faults)
+    copied(world)
+    faults.when(lambda operation, _: operation == "delete_item", throttled)
+    world.deliver(EU, 1)
+    assert world.values() == [{"x": "b"}] * 2
+    faults.cease()
+    world.deliver(EU, 1)
+    assert world.values() == [{}, {"x": "b"}]
+    world.carry(US)
+    world.deliver(EU, 2)
+    world.settle()
+    assert world.values() == [{"x": "b"}] * 2
+
+
+def test_an_edit_between_a_copys_mark_and_its_delete_stays():
+    world = World(RULES["whole"])
+    copied(world)
+    delete = world.tables.delete_item
+
+    def edited(**given):
+        if given["TableName"] == f"items@{US}":
+            world.tables.delete_item = delete
+            world.put(US, 5, "c")
+        return delete(**given)
+
+    world.tables.delete_item = edited
+    world.deliver(EU, 1)
+    assert world.values()[0] == {"x": "c"}
+    world.deliver(EU, 2)
+    world.settle()
+    assert world.values() == [{"x": "c"}] * 2
 
 
 def test_a_copy_that_a_replicator_deletes_comes_back_with_its_edits_record():
@@ -191,6 +227,52 @@ def test_a_delete_whose_item_a_reconcile_found_gone_deletes_all_of_its_second():
     writes = world.tables.writes
     world.deliver(EU, 1)
     assert world.tables.writes == writes
+
+
+def test_a_delete_that_loses_adds_nothing_to_what_a_reconcile_found_gone():
+    """Then it covers the item alone, as the reconcile has said."""
+    world = World(RULES["whole"])
+    world.put(EU, 1, "a")
+    world.delete(EU)
+    assert world.redrive(EU, 0) == [APPLIED]
+    writes = world.tables.writes
+    world.deliver(EU, 1)
+    assert (world.values(), world.tables.writes) == ([{}, {}], writes)
+
+
+def test_what_a_replicator_takes_back_covers_no_second():
+    """A replicator that was late had put the item there again."""
+    world, now = World(RULES["whole"], deletes="win"), 1795341600
+    world.put(EU, now, "a")
+    world.carry(EU)
+    (copy,) = world.tables.state[f"items@{US}"].values()
+    world.delete(EU)
+    assert world.redrive(EU, 0) == [APPLIED]
+    world.tables.clock += 10
+    world.tables.put_item(TableName=f"items@{EU}", Item=copy)
+    world.tables.delete_item(TableName=f"items@{EU}", Key=KEY)
+    world.put(US, now + 5, "b")
+    world.carry(US)
+    world.carry(EU)
+    world.settle()
+    assert world.values() == [{"x": "b"}] * 2
+
+
+def test_an_edit_before_a_delete_does_nothing_once_an_earlier_is_redriven():
+    world = World(RULES["merged"])
+    world.put(EU, 9, "a")
+    world.settle()
+    world.delete(US)
+    world.put(US, 10, "b", more={"S": "m"})
+    world.delete(US)
+    world.put(US, 11, "c")
+    world.carry(US, 2)
+    world.redrive(US, 1)
+    shown, writes = world.items(), world.tables.writes
+    world.deliver(US, 2)
+    assert (world.items(), world.tables.writes) == (shown, writes)
+    world.settle()
+    assert [item["value"] for item in world.items()] == [{"S": "c"}] * 2
 
 
 @ALL

@@ -27,7 +27,8 @@ class Giver:
         """One end per item in DynamoDB JSON, which an empty branch takes as it is. Raises Unavailable if the function
         keeps failing one."""
         ends: list[Ended] = []
-        for snapshots in packed([snapshot_text(image, self.table, self.now(), True) for image in images]):
+        made = [snapshot_text(image, self.table, self.now(), True) for image in images]
+        for snapshots in packed(made, weight=lambda each: len(each.text)):
             done = self.feed.deliver(snapshots)
             ends += [Ended("Applied")] * done
             if done < len(snapshots):

@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -77,8 +76,7 @@ def body_of(event: Mapping[str, Any]) -> bytes:
     """An event as Lambda takes it. The records of a first fill are text already; what was parked may hold what msgspec
     does not write, or not write alike."""
     if "Records" in event:
-        with suppress(TypeError, ValueError, RecursionError):
-            return msgspec.json.encode(event)
+        return msgspec.json.encode(event)
     return json.dumps(event, ensure_ascii=False).encode()
 
 
@@ -155,30 +153,30 @@ class Feed:
         return done
 
 
-def packed(records: Sequence[Any], most: int = EVENT_RECORDS) -> Iterator[list[Any]]:
-    """What Lambda takes in one event."""
-    batch: list[Any] = []
-    size = 0
-    for record in records:
-        weight = _weight(record)
-        if batch and (size + weight > EVENT_BYTES or len(batch) == most):
-            yield batch
-            batch, size = [], 0
-        batch.append(record)
-        size += weight
-    if batch:
-        yield batch
-
-
 def _weight(record: Any) -> int:
     """Bytes of its JSON, with spaces or without. A record that was parked may hold what msgspec does not write, such as
     a number of 30 digits."""
-    if isinstance(record, Snapshot):
-        return len(record.text)
     try:
         return len(msgspec.json.encode(record))
     except (TypeError, ValueError, RecursionError):
         return len(json.dumps(record, ensure_ascii=False).encode(errors="backslashreplace"))
+
+
+def packed(
+    records: Sequence[Any], most: int = EVENT_RECORDS, weight: Callable[[Any], int] = _weight
+) -> Iterator[list[Any]]:
+    """What Lambda takes in one event. `weight`: bytes of a record."""
+    batch: list[Any] = []
+    size = 0
+    for record in records:
+        many = weight(record)
+        if batch and (size + many > EVENT_BYTES or len(batch) == most):
+            yield batch
+            batch, size = [], 0
+        batch.append(record)
+        size += many
+    if batch:
+        yield batch
 
 
 def _ends(answer: Any, many: int) -> list[Ended]:

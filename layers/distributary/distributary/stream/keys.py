@@ -67,6 +67,11 @@ def table_of(source: str) -> str:
     return found[1] if found else ""
 
 
+def table_arn_of(stream: str) -> str:
+    """The ARN of the table in that of its stream, or of the data stream that it writes into."""
+    return stream.partition("/stream/")[0]
+
+
 def table_arn(table: str) -> str:
     """An ARN that `table_of` reads as this table, where region and account are not known; an ARN as it is."""
     return table if table.startswith("arn:") else f"arn:aws:dynamodb:::table/{table}"

@@ -1,6 +1,6 @@
 """The net change of each item in a window, as an incremental export states it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -18,7 +18,7 @@ def net_changes(entries: Iterable[Entry], old_images: bool) -> Iterator[bytes]:
     """
     first: dict[bytes, Entry] = {}
     last: dict[bytes, Entry] = {}
-    tied: dict[bytes, list[Entry]] = {}
+    tied: dict[bytes, dict[bytes, Entry]] = {}
     for entry in entries:
         if entry.key not in first:
             first[entry.key] = last[entry.key] = entry
@@ -26,10 +26,13 @@ def net_changes(entries: Iterable[Entry], old_images: bool) -> Iterator[bytes]:
             first[entry.key] = entry
         elif entry.at > last[entry.key].at:
             last[entry.key] = entry
-        elif any(entry.at == each.at and entry.line != each.line for each in (first[entry.key], last[entry.key])):
-            tied.setdefault(entry.key, []).append(entry)
+        elif entry.at in (first[entry.key].at, last[entry.key].at) and (
+            entry.line not in (first[entry.key].line, last[entry.key].line)
+        ):
+            tied.setdefault(entry.key, {})[entry.line] = entry
     for key, entry in last.items():
-        begun, ended = _ordered(first[key], tied.get(key))[0], _ordered(entry, tied.get(key))[-1]
+        together = tied.get(key, {})
+        begun, ended = _ordered(first[key], together)[0], _ordered(entry, together)[-1]
         old, new = _image(begun, "OldImage"), _image(ended, "NewImage")
         if old is None and new is None:
             continue
@@ -44,16 +47,13 @@ def net_changes(entries: Iterable[Entry], old_images: bool) -> Iterator[bytes]:
         yield orjson.dumps(body)
 
 
-def _ordered(entry: Entry, tied: list[Entry] | None) -> list[Entry]:
-    """All changes that have the entry's position, in their order."""
-    if tied is None:
+def _ordered(entry: Entry, tied: Mapping[bytes, Entry]) -> list[Entry]:
+    """All changes that have the entry's position, in their order; `tied` by their lines."""
+    together = {entry.line: entry} | {line: each for line, each in tied.items() if each.at == entry.at}
+    if len(together) == 1:
         return [entry]
-    together = {each.line: each for each in (entry, *tied) if each.at == entry.at}
-    return in_order(list(together.values()), lambda each: (_image(each, "OldImage"), _image(each, "NewImage")), _line)
-
-
-def _line(entry: Entry) -> bytes:
-    return entry.line
+    images = {line: (_image(each, "OldImage"), _image(each, "NewImage")) for line, each in together.items()}
+    return [together[line] for line in in_order(list(together), images.__getitem__, bytes)]
 
 
 def _image(entry: Entry, name: str) -> Any:

@@ -89,9 +89,9 @@ class State:
         return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
 
     def deletes(self, other: "State") -> bool:
-        """Whether this is the deletion of the very edit that an application made in the table's own region, and says no
-        more than that: not when it was."""
-        return self.deleted and not other.stamped and self._edit == other._edit
+        """Whether this tombstone is the deletion of the very edit that an application made in the table's own region,
+        and says no more than that: not when it was."""
+        return not other.stamped and self._edit == other._edit
 
     def is_edit(self, other: "State") -> bool:
         """Whether both are the same edit, whatever is known of its position."""

@@ -220,8 +220,9 @@ class Item(Struct, frozen=True):
         own = state.certain and not state.deleted and state.region == self.home.region
         if not own or not self.branch.stamps.rule.by_stream:
             return state
-        before = [each.made.time for each in told if each.made.deleted and each.made.position < state.position]
-        return replace(state, time=tick(0, max(before))) if before and max(before) >= state.time else state
+        before = (each.made.time for each in told if each.made.deleted and each.made.position < state.position)
+        last = max(before, default=None)
+        return state if last is None or last < state.time else replace(state, time=tick(0, last))
 
     def _here(self, row: State, known: list[State], told: list[State], floor: int) -> State:
         """This region's row, which its application wrote: the edit that a record tells, or a later one."""
@@ -300,15 +301,14 @@ class Item(Struct, frozen=True):
 
     def _deletion(self, change: Change, old: State | None) -> Steps[State | None]:
         """What an application's delete says; None for a replicator's, by whose tombstone it is known, or by the mark in
-        a copy whose position nobody knew, which no tombstone can be compared with. An own tombstone
-        was left when the same record was delivered before, or by a reconcile that found the item gone, and did not know
-        when it went."""
+        a copy whose position nobody knew, which no tombstone can be compared with. An own tombstone was left when the
+        same record was delivered before, or by a reconcile that found the item gone, and did not know when it went."""
         if old is None:
             raise Rejected("the record has no OldImage: set the table's StreamViewType to NEW_AND_OLD_IMAGES")
         declared, stamps, region = self.branch.declared, self.branch.stamps, self.home.region
-        found = yield from self.home.tombstone()
         if old.leaving:
             return None
+        found = yield from self.home.tombstone()
         win, copy = declared.deletes == "win", old.stamped and not old.certain
         if found is not None and not copy and not self.home.is_untimed(old) and found.outranks(old):
             if found.by != region:
