@@ -149,6 +149,18 @@ def test_the_delete_of_a_copy_is_known_beside_the_delete_of_an_older_edit(order)
     assert world.tables.writes == writes
 
 
+@pytest.mark.parametrize("places", [(0, 1), (1, 0)])
+def test_an_older_edit_leaves_nothing_beside_the_delete_of_a_copy(places):
+    """Its delete may come before it."""
+    world = World(RULES["whole"])
+    copied(world)
+    world.delete(US)
+    world.deliver(US, len(world.tables.records_of(US)) - 1)
+    for place in places:
+        world.deliver(EU, place)
+    assert world.values()[0] == {}
+
+
 def test_a_crash_between_a_copys_mark_and_its_delete_is_mended_by_redelivery():
     faults = Faults()
     world = World(RULES["whole"], wrap=faults)
