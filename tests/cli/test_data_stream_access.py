@@ -56,14 +56,18 @@ def encrypted(seen, policy, *statements, name=KEY, manager="CUSTOMER", key=KEY):
     seen.iam.roles[role("derive")] = [READING, *statements]
 
 
+def moved(seen, table, data_stream):
+    """To where else these are."""
+    seen.listed, seen.destinations = f"{table}/stream/kinesis/changes", {data_stream: "ACTIVE"}
+    seen.mappings["derive"] = [seen.mapping(EventSourceArn=data_stream)]
+    seen.clients("dynamodb")._answers["describe_kinesis_streaming_destination"] = lambda TableName: {
+        "KinesisDataStreamDestinations": [{"StreamArn": data_stream, "DestinationStatus": "ACTIVE"}]
+    }
+
+
 def foreign(seen):
     """The table and the data stream are another account's."""
-    seen.listed = f"{TABLE.replace(STACKS, OWNER)}/stream/kinesis/changes"
-    seen.destinations = {ELSEWHERE: "ACTIVE"}
-    seen.mappings["derive"] = [seen.mapping(EventSourceArn=ELSEWHERE)]
-    seen.clients("dynamodb")._answers["describe_kinesis_streaming_destination"] = lambda TableName: {
-        "KinesisDataStreamDestinations": [{"StreamArn": ELSEWHERE, "DestinationStatus": "ACTIVE"}]
-    }
+    moved(seen, TABLE.replace(STACKS, OWNER), ELSEWHERE)
 
 
 @pytest.mark.parametrize("by_consumer", [False, True])
@@ -120,6 +124,20 @@ def test_fan_out_without_subscribing_is_a_fault(seen, examined):
     status, (ok, finding) = examined()
     assert (status, ok["level"], finding["level"]) == (1, "ok", "fault")
     assert f"may not call kinesis:SubscribeToShard on stream/changes/{CONSUMER}" in finding["found"]
+
+
+def test_a_consumer_that_nobody_reads_by_any_more_is_left_out(seen, examined):
+    resting = seen.mapping(EventSourceArn=f"{DATA_STREAM}/{CONSUMER}", State="Disabled")
+    other = seen.mapping(EventSourceArn=f"{DATA_STREAM}-2/{CONSUMER}")
+    seen.mappings["derive"] = [seen.mapping(EventSourceArn=DATA_STREAM), resting, other]
+    assert [each["found"].rpartition(" ")[2] for each in examined()[1]] == ["stream/changes"]
+
+
+def test_a_simulator_that_tells_no_single_resource_is_understood(seen, examined):
+    seen.iam.each_resource = False
+    assert examined()[0] == 0
+    seen.iam.roles[role("derive")] = []
+    assert examined()[0] == 1
 
 
 def test_what_denies_reading_is_named(seen, examined):
@@ -185,6 +203,16 @@ def test_a_key_through_another_service_does_not_decrypt(seen, examined):
     other = {**DECRYPTING, "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}}
     encrypted(seen, [{"Effect": "Allow", "Principal": ROOT, "Action": "kms:*"}], other)
     assert levels(examined()[1])[1] == ("key of stream/changes", "fault")
+
+
+def test_services_have_names_of_their_own_in_china(seen, examined):
+    here = [each.replace("arn:aws:", "arn:aws-cn:").replace("eu-west-1", "cn-north-1") for each in (TABLE, DATA_STREAM)]
+    moved(seen, *here)
+    key = KEY.replace("arn:aws:", "arn:aws-cn:").replace("eu-west-1", "cn-north-1")
+    through = {"StringEquals": {"kms:ViaService": "kinesis.cn-north-1.amazonaws.com.cn"}}
+    allowing = {"Effect": "Allow", "Action": "kms:Decrypt", "Condition": through}
+    encrypted(seen, [{**allowing, "Principal": ROOT}], {**allowing, "Resource": key}, name=key, key=key)
+    assert examined()[0] == 0
 
 
 POLICIES = {
@@ -257,6 +285,8 @@ def share(*actions, principal, **more):
     [
         (share("kinesis:Describe*", "kinesis:Get*", "kinesis:ListShards", principal={"AWS": role("derive")}), "ok"),
         (share("kinesis:*", principal=ROOT), "ok"),
+        ({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "kinesis:*"}}, "ok"),
+        (share("kinesis:*", principal={"Service": "lambda.amazonaws.com"}), "fault"),
         (share("kinesis:*", principal={"AWS": STACKS}), "ok"),
         (share("kinesis:*", principal={"AWS": role("index")}), "fault"),
         (share("kinesis:Get*", "kinesis:ListShards", principal=ROOT), "fault"),

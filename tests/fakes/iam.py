@@ -18,7 +18,7 @@ class Simulator:
     def __init__(self) -> None:
         self.roles: dict[str, Sequence[Statement]] = {}
         self.boundaries: dict[str, Sequence[Statement]] = {}
-        self.organization_allows = True
+        self.organization_allows, self.each_resource = True, True
 
     def simulate_principal_policy(
         self,
@@ -55,7 +55,7 @@ class Simulator:
             "EvalActionName": action,
             "EvalDecision": overall,
             "OrganizationsDecisionDetail": {"AllowedByOrganizations": self.organization_allows},
-            "ResourceSpecificResults": [found],
+            "ResourceSpecificResults": [found] if self.each_resource else [],
         }
 
 
