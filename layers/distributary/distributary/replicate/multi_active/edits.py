@@ -1,6 +1,7 @@
 """An application's edits: told from a replicator's writes by a record alone, and put into the part of their region."""
 
 import json
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -170,7 +171,9 @@ class Edits(Struct, frozen=True):
             later = _before(edit) == left and mine.digests.get(-newest) != edit.digest
         guesses = known.parts.get(unread(self.region), Part()).digests
         found = [at for at, digest in guesses.items() if digest == edit.digest and _alike(at, newest)]
-        position = max(newest + 1, *found, 0) if later else edit.position - 1
+        return self._moved(edit, max(newest + 1, *found, 0) if later else edit.position - 1)
+
+    def _moved(self, edit: Edit, position: int) -> Edit:
         own = edit.at.region == self.region and _alike(edit.at.position, edit.position)
         return replace(edit, position=position, at=edit.at._replace(position=position) if own else edit.at)
 
@@ -180,8 +183,11 @@ class Edits(Struct, frozen=True):
 
     def learned(self, edit: Edit, known: MergeState) -> MergeState:
         """What is `known` in this region, with an edit of its application; the same if it went into it before."""
-        position, name = edit.position, unread(self.region)
+        name = unread(self.region)
         mine, guess = (known.parts.get(each, Part()) for each in (self.region, name))
+        if (_moment(mine.revision.position) or 0) > (_moment(edit.position) or math.inf):
+            edit = self._moved(edit, edit.position - 1)  # of its moment nobody knows the others any more: they win
+        position = edit.position
         told = [at for at, digest in guess.digests.items() if at <= position and digest == edit.digest]
         found = self.lattice.changed(known, self.region, self._part(edit, mine, told), position)
         guess = found.parts.get(name, Part())
