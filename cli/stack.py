@@ -1,6 +1,6 @@
 """A deployed stack, found by its name: its functions, and where they keep things."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -127,6 +127,16 @@ class Function:
         """The functions that write the branch's sink: itself, and the trunk if that carries it."""
         carried = self.trunk is not None and self.branch in self.trunk.carries
         return (self, self.trunk) if carried and self.trunk is not None else (self,)
+
+    @property
+    def role(self) -> str:
+        """The ARN of its execution role."""
+        return str(self._configuration["Role"])
+
+    def mappings(self) -> Sequence[Mapping[str, Any]]:
+        """Its event source mappings, as Lambda lists them. Raises ClientError."""
+        pages = self.clients("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=self.arn)
+        return [each for page in pages for each in page["EventSourceMappings"]]
 
     @property
     def timeout(self) -> int:

@@ -121,6 +121,7 @@ def test_a_kinesis_data_stream_serves_more_than_two(kinesis, capsys):
         "readers of users",
         "destination of users",
         "retention of changes",
+        *(f"role of {branch}" for branch in BRANCHES),
     ]
     assert "stream/changes serves as many" in findings[0]["found"]
 
@@ -129,7 +130,7 @@ def test_a_kinesis_data_stream_serves_more_than_two(kinesis, capsys):
 def test_a_data_stream_that_gets_no_changes_is_a_fault(kinesis, destinations, capsys, monkeypatch):
     kinesis.destinations = {**destinations}
     monkeypatch.setitem(kinesis.clients("kinesis")._answers, "describe_stream_summary", lambda StreamARN: SUMMARY)
-    status, (_, finding, _) = examined(capsys)
+    status, (_, finding, *_) = examined(capsys)
     assert (status, finding["level"]) == (1, "fault")
     assert "gets no changes" in finding["found"]
     assert "docs/runbooks/kinesis.md" in finding["fix"]
@@ -137,7 +138,7 @@ def test_a_data_stream_that_gets_no_changes_is_a_fault(kinesis, destinations, ca
 
 def test_times_in_milliseconds_are_told_with_what_they_cost(kinesis, capsys):
     kinesis.precision = "MILLISECOND"
-    status, (_, finding, _) = examined(capsys)
+    status, (_, finding, *_) = examined(capsys)
     assert (status, finding["level"]) == (0, "note")
     assert "MICROSECOND" in finding["fix"]
 
