@@ -134,6 +134,15 @@ def test_a_refused_row_names_its_view():
     assert end.cause.startswith("view 'sales': ledger TransactWriteItems: ValidationError")
 
 
+def test_a_group_that_is_refused_parks_its_own_changes_alone():
+    refuses = lambda action: "ItemCollectionSizeLimitExceeded" if is_group(action) else None  # noqa: E731
+    world = World(SALES, client=lambda s: Refusing(s, refuses))
+    parked, applied = world.deliver(order(1, "a"), order(2, "b", day={"S": "tue"}))
+    assert (parked.status, applied) == (Status.PARKED, APPLIED)
+    assert parked.cause == "view 'sales': ledger TransactWriteItems: ItemCollectionSizeLimitExceeded"
+    assert (world.rows(), world.pauses) == ({("SALES#tue", "TOTAL"): {"orders": 1, "revenue": 1}}, [])
+
+
 def test_a_lane_stops_at_the_deadline_and_what_it_wrote_stays():
     world = World(SALES)
     calls = world.service.calls

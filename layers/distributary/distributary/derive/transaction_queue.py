@@ -274,7 +274,7 @@ class TransactionQueue:
         innocent += self._decide_again(changed, found.overtaken) if changed else []
         if suspected:
             causes = ", ".join(sorted(set(found.refused_groups.values())))
-            self._divide(Job(suspected, job.tries), Rejected(f"ledger TransactWriteItems: {causes}"))
+            self._divide(Job(suspected, job.tries, job.fresh), Rejected(f"ledger TransactWriteItems: {causes}"))
         if contended:
             late = Unavailable("ledger TransactWriteItems: rows were busy or changed at every try")
             self._again(
