@@ -288,7 +288,7 @@ class TransactionQueue:
         """Against the ledger rows that were met, or that are there now. What was compared with the same row stays as it
         is: a repair has the version of the row that it repairs, and is not overtaken by it."""
         unknown = [id for id in cases if not met.get(id)]
-        rows = {**met, **(self._tables.ledger_rows(unknown, self._deadline) if unknown else {})}
+        rows = {**met, **self._tables.ledger_rows(unknown, self._deadline)}
         again = []
         for id, case in cases.items():
             row = check_ledger_row(rows.get(id, {}))
