@@ -237,6 +237,23 @@ def test_of_two_changes_of_one_moment_in_a_batch_one_is_a_tie(table):
     assert sorted(ends, key=str) == sorted([APPLIED, TIED], key=str)
 
 
+@pytest.mark.parametrize("table", ["orders", "customers"])
+def test_neither_two_moments_in_a_batch_nor_a_change_twice_are_a_tie(table):
+    """A tie would be reconciled, for reads of its own."""
+    for last in (lambda first, other: other._replace(version=other.version + 1), lambda first, other: first):
+        shop = Shop(LEFT)
+        first, other = of_one_moment(shop, table)
+        assert shop.branch.apply([first, last(first, other)], FOREVER) == [SUPERSEDED, APPLIED]
+
+
+@pytest.mark.parametrize("make", [Views, Mirrored])
+def test_an_item_s_changes_of_two_moments_in_a_batch_are_no_tie(make):
+    world = make()
+    first, other = (put(name)(world)._replace(version=versions.of(0, MICROS + at)) for at, name in enumerate("ab"))
+    world.branch = world.branch.branch
+    assert TIED not in world.deliver(first, other)
+
+
 def test_a_stream_s_change_has_no_ties():
     world = Mirrored()
     first, other = put("a")(world), put("b")(world)

@@ -319,14 +319,14 @@ def test_a_table_of_breakers_that_does_not_answer_stops_no_branch(monkeypatch):
 
 
 def test_a_breaker_that_cannot_be_written_changes_no_outcome(monkeypatch):
-    bench = Bench({"derive": Ledger(APPLIED), "index": Ledger(FAILED)})
+    bench = Bench({"index": Ledger(PARKED, **{"u-1": FAILED})})
 
     def refuse(**_):
         raise dynamodb.THROTTLED
 
     monkeypatch.setattr(bench.dynamodb, "put_item", refuse)
-    assert deliver(bench, 0, 1) == failed_at(0)
-    assert (len(bench.branches["derive"].seen), bench.s3.state) == (2, {})
+    assert deliver(bench, 0, 1) == failed_at(1)
+    assert (len(bench.parking.objects), bench.s3.state) == (1, {})
 
 
 def test_a_pause_that_is_always_overtaken_says_so(monkeypatch):
