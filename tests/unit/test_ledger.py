@@ -217,13 +217,14 @@ def test_a_change_that_comes_again_is_superseded_and_written_nowhere():
     assert world.service.write_units == before
 
 
-@pytest.mark.parametrize(("later", "total", "other"), [(0, "7", TIED), (1, "7", SUPERSEDED), (0, "1", SUPERSEDED)])
-def test_only_two_contents_of_one_moment_are_a_tie_within_a_batch(later, total, other):
-    world, moment = World(SALES), versions.of(0, MICROS)
-    changes = [
-        order(1, "a", total={"N": total})._replace(version=moment),
-        order(2, "a")._replace(version=moment + later),
-    ]
+@pytest.mark.parametrize(
+    ("position", "later", "total", "other"),
+    [(MICROS, 0, "7", TIED), (MICROS, 1, "7", SUPERSEDED), (MICROS, 0, "1", SUPERSEDED), (10**25, 0, "7", SUPERSEDED)],
+)
+def test_only_two_contents_of_one_moment_are_a_tie_within_a_batch(position, later, total, other):
+    """A stream's position is no moment."""
+    world, at = World(SALES), versions.of(0, position)
+    changes = [order(1, "a", total={"N": total})._replace(version=at), order(2, "a")._replace(version=at + later)]
     assert set(world.deliver(*changes)) == {APPLIED, other}
 
 
