@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import Status
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import unchecked
 from distributary.derive.contribution import shard_of
@@ -17,9 +17,11 @@ from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION, Group, NewGroupState, Torn, advance
 from distributary.derive.reader import ViewReader
 from distributary.derive.transact_items import group_actions
+from distributary.stream import version as versions
 from distributary.stream.codec import decode_item
 from tests.fakes.answers import refusal
 from tests.fakes.built import DERIVED, derive
+from tests.fakes.kinesis import MICROS
 from tests.replaced import replace
 from tests.unit.records import change
 from tests.world import World as Followed
@@ -213,6 +215,17 @@ def test_a_change_that_comes_again_is_superseded_and_written_nowhere():
     before = world.service.write_units
     assert world.statuses(order(1, "u")) == [Status.SUPERSEDED]
     assert world.service.write_units == before
+
+
+@pytest.mark.parametrize(
+    ("position", "later", "total", "other"),
+    [(MICROS, 0, "7", TIED), (MICROS, 1, "7", SUPERSEDED), (MICROS, 0, "1", SUPERSEDED), (10**25, 0, "7", SUPERSEDED)],
+)
+def test_only_two_contents_of_one_moment_are_a_tie_within_a_batch(position, later, total, other):
+    """A stream's position is no moment."""
+    world, at = World(SALES), versions.of(0, position)
+    changes = [order(1, "a", total={"N": total})._replace(version=at), order(2, "a")._replace(version=at + later)]
+    assert set(world.deliver(*changes)) == {APPLIED, other}
 
 
 def test_an_item_that_comes_again_takes_the_expiry_off_its_ledger_row():
