@@ -262,6 +262,38 @@ def test_a_member_that_shows_its_item_wrongly_is_found_and_repaired(world: World
     assert world.derived[member] == healthy
 
 
+LONG_KEY = "u" * 1500
+"""The id of its ledger rows is a digest."""
+
+
+@pytest.fixture
+def grouped() -> World:
+    world = World(DECLARED[3:])
+    for n in range(3):
+        world.put(f"u-{n}", **user("a", "c", str(n)))
+    world.put(LONG_KEY, **user("long", "c", "70"))
+    return world
+
+
+def test_an_item_with_a_long_key_is_verified_like_all_others(grouped: World) -> None:
+    report = grouped.verify()
+    assert (report.equal, report["unknown"]) == (True, 0), report.samples
+    grouped.put(LONG_KEY, deliver=False, **user("long", "c", "80"))
+    grouped.mended()
+    assert grouped.derived["SUM", "c"]["most"] == {"N": "80"}
+    grouped.delete(LONG_KEY, deliver=False)
+    assert kinds(grouped.verify(), "sums") == {"dead"}
+    grouped.mended()
+    assert grouped.derived["SUM", "c"]["users"] == {"N": "3"}
+
+
+def test_a_group_built_anew_counts_an_item_with_a_long_key(grouped: World) -> None:
+    for key in [key for key in grouped.derived if key[0].startswith("%msums|") and "|SUM|c" in key[0]]:
+        del grouped.derived[key]
+    grouped.mended()
+    assert grouped.derived["SUM", "c"]["most"] == {"N": "70"}
+
+
 def test_an_item_that_the_ledger_counts_wrongly_is_found_and_repaired(world: World) -> None:
     lost = world.put("u-0", deliver=False, **user("lost", "c", "12"))
     deleted = world.delete("u-5", deliver=False)

@@ -50,8 +50,10 @@ def entry_of(view: View, change: Change) -> Entry:
     shown = view.shown(change)
     held = shown is not None and view.holds(shown)
     contribution = contribution_of(view, shown, change) if held and shown is not None else Contribution()
+    name = f"{view.name}|{_item(change)}"
     return Entry(
-        entry_id(view.name, _item(change)),
+        bounded(name, ENTRY_ID_BYTES),
+        name,
         view.name,
         change.version,
         contribution,

@@ -23,7 +23,7 @@ from distributary.consumer.sweep import PAGE, Done, Sweep, Swept
 from distributary.derive.branch import TOMBSTONE_ID_BYTES, DeriveBranch
 from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member, typed_key
-from distributary.derive.format import STATE, check_derived_row, check_ledger_row
+from distributary.derive.format import STATE, check_derived_row, check_ledger_row, entry_name
 from distributary.derive.former import Former, formers
 from distributary.derive.groups import REVISION
 from distributary.derive.join_rows import RIGHT_ROW, is_joined
@@ -152,7 +152,7 @@ class _Page:
         """Entries that contribute something."""
         found, dead, owned = Swept(), list[Row](), list[tuple[View, Keys]]()
         for row in page:
-            id = row["id"]["S"]
+            id = entry_name(row)
             name, _, item = id.partition("|")
             if id == ROW_ID or not (id.startswith("%") or self._wanted(name)):
                 continue

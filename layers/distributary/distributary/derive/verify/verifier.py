@@ -9,7 +9,7 @@ from distributary.consumer.outcome import Status
 from distributary.derive.contribution import entry_id
 from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
-from distributary.derive.format import check_derived_row, check_ledger_row
+from distributary.derive.format import check_derived_row, check_ledger_row, entry_name
 from distributary.derive.join_rows import LeftRow, is_joined
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
@@ -167,25 +167,26 @@ class Verify:
     def _ledger_page(self, page: list[Row]) -> None:
         subjects, source = [], table_of(table_arn(self.comparator.source))
         for row in page:
-            view = row["id"]["S"].partition("|")[0]
+            name = entry_name(row)
+            view = name.partition("|")[0]
             if any(each.name == view for each in self.others) or self._joins_beside(view):
                 continue
             recorded = RecordedContribution.read(check_ledger_row(row))
-            owner = item_of_entry(self.comparator.views, source, row["id"]["S"])
+            owner = item_of_entry(self.comparator.views, source, name)
             if any(each.name == view for each in self.comparator.views):
                 self._groups.share(view, recorded)
             if recorded != RecordedContribution() and owner is not None:
                 subjects.append(Subject(owner[1]))
-            elif recorded != RecordedContribution() and not self._is_of_another(view, row["id"]["S"], source):
+            elif recorded != RecordedContribution() and not self._is_of_another(view, name, source):
                 self.report.name("unknown", where=f"ledger {row['id']['S']}")
         items = self.comparator.source_items(subjects)
         gone = {identity(each.keys): each for each in subjects if identity(each.keys) not in items}
         self._suspect(self.comparator.look(list(gone.values())).findings if gone else [])
         self._read("ledger rows", len(page))
 
-    def _is_of_another(self, view: str, id: str, source: str) -> bool:
+    def _is_of_another(self, view: str, name: str, source: str) -> bool:
         """Whether a ledger row belongs to an item of another table that the view reads too."""
-        owner = id.partition("|")[2].partition("/")[0]
+        owner = name.partition("|")[2].partition("/")[0]
         reads = any(each.name == view and each.declared.of.table is None for each in self.comparator.views)
         return reads and owner in {escape(table) for table in self.also if table != source}
 
