@@ -212,6 +212,7 @@ def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World
     healthy = {name: typed for name, typed in row.items() if name != "_distributary_revision"}
     assert {name: typed for name, typed in world.derived[key].items() if name in healthy} == healthy
     world.derived.pop(key)
+    assert [each["kind"] for each in world.verify().samples["differences"]] == ["missing"]
     world.mended()
 
 
