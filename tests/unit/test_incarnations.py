@@ -206,7 +206,8 @@ def test_only_sets_whose_members_a_row_shows_are_held_at_their_edges() -> None:
     for incarnation in ("", "%0123abcd|"):
         assert edges_in(sums, f"%msums|{incarnation}total|SUM|c") == edges_of(sums, "total")
         assert edges_in(sums, f"%msums|{incarnation}name|SUM|c") == ()
-    assert (sets_of(sums), sets_of(spread)) == (["total", "name"], [])
+    loud = check([Aggregate(name="l", of=USER, pk="L", sk="L", distinct={"loud": lambda item: item["name"].upper()})])
+    assert [sets_of(view) for view in (sums, spread, *loud)] == [["total", "name"], [], ["loud()"]]
 
 
 def test_a_group_of_an_earlier_format_is_no_difference(world: World) -> None:

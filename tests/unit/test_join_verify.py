@@ -263,6 +263,7 @@ def test_each_item_is_read_by_key_once_where_all_is_equal(shop, table, orders, c
     client = Asking(shop.service)
     assert verified(shop, table, client=client).equal
     assert (client.keys["orders"], client.keys["customers"]) == (orders, customers)
+    assert (client.keys["ledger"] > 0) == (table == "orders")
 
 
 BESIDE = Projection(name="beside", of=ORDER, pk="BESIDE#{id}", sk="X", keep=("total",))

@@ -11,7 +11,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import unchecked
-from distributary.derive.contribution import average, shard_of
+from distributary.derive.contribution import average, shard_of, shards_of
 from distributary.derive.delta import Edge, GroupDelta, Shape, fold, member_key, typed_key
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION, Group, NewGroupState, Torn, advance
@@ -294,6 +294,11 @@ def test_a_shard_whose_key_is_too_long_is_parked():
         (end,) = World(view).deliver(order(1, "a", day={"S": day}))
         assert end.status is status, end.cause
     assert "the shard's key would have 2051 bytes, and may have 2048" in end.cause
+
+
+def test_a_group_without_shards_is_the_one_row_of_its_key():
+    assert shards_of(SALES, ("SALES#mon", "TOTAL")) == [("SALES#mon", "TOTAL")]
+    assert [pk for pk, _ in shards_of(replace(SALES, shards=2), ("A", "B"))] == ["A%s0", "A%s1"]
 
 
 @pytest.mark.parametrize(("more", "status"), [(0, Status.APPLIED), (1, Status.PARKED)])

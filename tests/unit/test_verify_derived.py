@@ -390,6 +390,41 @@ def test_what_one_scan_left_and_the_next_repairs_is_counted_and_repaired_once(mo
     assert world.verify().samples == {}
 
 
+def test_a_difference_that_comes_back_after_its_repair_counts_again(monkeypatch: Any) -> None:
+    world, now = profiles(), profiles(where=many)
+    world.branch = now.branch
+    held_at_most(monkeypatch, 1)
+    key, row = ("USER#u-1", "PROFILE"), world.derived["USER#u-1", "PROFILE"]
+
+    def damaged(what: str, number: int) -> None:
+        if what == "groups":
+            world.derived[key] = row
+
+    report = world.verify(repair=True, progress=damaged)
+    assert (report["differences"], report["repaired"], report.equal) == (4, 4, True)
+    assert world.verify().samples == {}
+
+
+def test_a_view_may_be_called_as_another_views_keys_begin() -> None:
+    named = Projection(name="named", of=USER, pk="other", sk="{user_id}", keep=("name",))
+    world = World([named, Projection(name="other", of=USER, pk="O#{user_id}", sk="O", keep=("name",))])
+    world.put("u-0", **user("a"))
+    world.derived["other", "u-9"] = {**world.derived["other", "u-0"], "sk": {"S": "u-9"}}
+    views = world.branch.views
+    world.branch = replace(world.branch, views=views[:1])
+    assert kinds(world.verify(others=views[1:]), "named") == {"dead"}
+
+
+def test_a_list_of_the_least_is_equal_and_repaired_in_its_order() -> None:
+    world = World([Top(name="least", n=3, of=USER, pk="L", sk="{status}", by="total", least=True, keep=("name",))])
+    for n in (3, 1, 4, 2):
+        world.put(f"u-{n}", **user(f"n{n}", "c", str(n)))
+    assert world.verify().equal
+    row = world.derived.pop(("L", "c"))
+    world.mended()
+    assert world.derived["L", "c"]["top"] == row["top"]
+
+
 @pytest.mark.parametrize("chosen", [view.name for view in DECLARED])
 def test_a_verification_of_one_view_passes_over_all_others(world: World, chosen: str) -> None:
     world.put("u-0", deliver=False, **user("lost", "d", "50", ("q",)))
