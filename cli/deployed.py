@@ -286,6 +286,6 @@ def reported(report: Any, lines: Iterable[str], to: str | None, status: int) -> 
         try:
             Path(to).write_text(text + "\n")
         except OSError as error:
-            raise UsageFault(f"--json: {error}") from None
+            raise UsageFault(f"--json {to}: {error.strerror}; name a file in a folder that exists") from None
     print(*lines, sep="\n")
     return status
