@@ -195,9 +195,7 @@ def replicate(
 
 def doctor(
     context: typer.Context,
-    table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="The source table; with --stack it may be left out.")
-    ] = "",
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The source table; leave it out with --stack.")] = "",
     derive: Annotated[bool, typer.Option("--derive", help="Examine derived tables, not a replica.")] = False,
     index: Annotated[bool, typer.Option("--index", help="Examine the indexes' declarations, not a replica.")] = False,
     stack: StackName = None,
@@ -213,14 +211,17 @@ def doctor(
     parameter: Parameters = [],
     declared: Declared = [],
 ) -> int:
-    """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing.
+    """Examine a replica, what derive or index keeps, or the streams of a stack. Changes nothing.
 
-    With --stack alone: whether a stream of the stack has more readers than it serves, or a data stream lacks changes.
+    With TABLE alone: the tables of a replica: their streams, readers, clocks, permissions.
     With --derive: whether the rows of derived tables were written as the views are declared.
     With --index: the same of documents.
+    With --stack alone: whether a stream of the stack has more readers than it serves, or a data stream lacks changes.
     """
     if derive and index:
         raise UsageFault("--derive and --index exclude each other: give one of them")
+    if (derive or index) and stack is None and not table:
+        raise UsageFault("give --stack NAME; for functions on this machine give TABLE, their source")
     if index:
         from distributary.index import doctor as indexed
 
@@ -244,7 +245,10 @@ def doctor(
             "counts the readers of the stack's streams"
         )
     if not table:
-        raise UsageFault("give TABLE, the source; for derived tables give --derive, for indexes --index")
+        raise UsageFault(
+            "give TABLE, the source of a replica; --derive or --index for what these functions keep; or --stack NAME "
+            "alone for the streams of a stack"
+        )
     from distributary.replicate.doctor import command
 
     options = command.Options(

@@ -249,7 +249,8 @@ def _check_destination(source: Aws, name: str, arn: str, destinations: Sequence[
         place = f" --endpoint-url {source.endpoint}" if source.endpoint else ""
         raise LocalError(
             f"{name} does not write into {data_stream}: aws dynamodb enable-kinesis-streaming-destination --region "
-            f"{source.region}{place} --table-name {name} --stream-arn {data_stream}"
+            f"{source.region}{place} --table-name {name} --stream-arn {data_stream} "
+            "--enable-kinesis-streaming-configuration ApproximateCreationDateTimePrecision=MICROSECOND"
         )
 
 

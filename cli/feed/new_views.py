@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,6 +54,19 @@ class NewViews:
         if self.names:
             done = {"rebuilt": [], "retired": [], "filled": list(self.names), "declared": self.declared}
             self.feed.ask({"declarations": done}, "declarations")
+
+
+def views_of(target: Function, tables: Sequence[str], only: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By table, those of the views `only` that read it, without tables that none of them reads. Where there is nothing
+    to choose, or a view is none of the function's, all of `only`."""
+    every = dict.fromkeys(tables, tuple(only))
+    if not only or len(tables) == 1:
+        return every
+    declared = Feed(target.invoke).ask({"declarations": {}}, "declarations")["declared"]
+    if not set(only) <= declared.keys():
+        return every
+    chosen = {table: tuple(name for name in only if table in _read_by(declared[name], {table})) for table in tables}
+    return {table: names for table, names in chosen.items() if names}
 
 
 def _read_by(each: Description, all_tables: set[str]) -> set[str]:

@@ -163,6 +163,22 @@ def test_a_function_of_several_tables_is_fed_and_rebuilt(town):
     )
 
 
+def test_a_view_of_one_of_several_tables_is_filled_from_that_table(town):
+    """Without a stack all tables are named, because the function reads them all."""
+    town.table("customers", **STREAM)
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("a"), town.put("c", table="customers")
+    fill = ["backfill", "orders,customers", "--function", "derive", "--view"]
+    assert town.run(*fill, "customer", "--dry-run") == (
+        0,
+        "about 1 items of customers: 0 read units for the scan, and what derive reads\n",
+    )
+    assert town.run(*fill, "customer") == (0, "        1  Applied\n1 items, 0 left\n")
+    assert town.rows() == {"CUSTOMER#c": None}
+    assert town.run(*fill, "sales", "--view", "customer")[1].endswith("2 items, 0 left\n")
+    assert town.run(*fill, "no")[0] == 2
+
+
 def test_what_is_parked_of_several_tables_is_redriven(town):
     town.table("customers", **STREAM)
     (town.folder / "views.py").write_text(OF_TWO)

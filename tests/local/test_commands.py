@@ -93,10 +93,14 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("invoke", "derive", "-e", "no/such.json"), "no/such.json"),
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
-        (("doctor",), "give TABLE, the source; for derived tables give --derive, for indexes --index"),
+        (
+            ("doctor",),
+            "give TABLE, the source of a replica; --derive or --index for what these functions keep; or --stack",
+        ),
         (("doctor", "users", "--stack", "shop"), "are for --derive and --index: give one of them"),
         (("doctor", "--derive", "--endpoint-url", ""), "give --stack NAME"),
         (("doctor", "--index", "--endpoint-url", ""), "give --stack NAME"),
+        (("doctor", "--derive"), "give --stack NAME; for functions on this machine give TABLE, their source"),
         (("doctor", "--index", "--derive", "--stack", "shop"), "--derive and --index exclude each other"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
         (
