@@ -227,13 +227,13 @@ def doctor(
 
         where = Where(stack, table or None, endpoint_url, region, parameter, declared)
         told = Feed(stack_of(context, where).function("index").invoke).ask({"declarations": {}}, "declarations")
-        return examined(list(indexed.examine_declarations(told, _placed(stack, table))), as_json)
+        return examined(list(indexed.examine_declarations(told, placed(stack, table))), as_json)
     if derive:
         target = stack_of(context, Where(stack, table or None, endpoint_url, region, parameter, declared)).function(
             "derive"
         )
         told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
-        return examined(list(derived.examine(told, _placed(stack, table))), as_json)
+        return examined(list(derived.examine(told, placed(stack, table))), as_json)
     if stack is not None and not table:
         from cli import data_streams, readers
 
@@ -267,7 +267,8 @@ def doctor(
     return examined(findings, as_json)
 
 
-def _placed(stack: str | None, table: str) -> str:
+def placed(stack: str | None, table: str | None) -> str:
+    """The option that the next command needs as well."""
     return f"--stack {stack}" if stack else f"--table {table}"
 
 

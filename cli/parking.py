@@ -46,7 +46,7 @@ app = typer.Typer(help="List, show, redrive and delete what could not be process
 Branches = Annotated[list[str], typer.Option("--branch", metavar="NAME", help="Only this function; may be repeated.")]
 Cause = Annotated[str, typer.Option(help="Only changes whose cause contains this text.")]
 Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this item: '{"user_id": {"S": "u-1"}}'.""")]
-Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
+Since = Annotated[float | None, typer.Option(min=0, metavar="HOURS", help="Only what was parked in the last hours.")]
 
 
 class Chosen:

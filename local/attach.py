@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from distributary.feed.snapshot import Table
+from distributary.stream.keys import table_of
 from distributary.stream.kinesis import data_stream_of
 from local.attach_report import (
     MadeReport,
@@ -109,7 +110,7 @@ def attach(order: Order, project: Project, console: Console, check: Check, spect
         console.print(counts(stack, mappings))
         if order.trunk:
             console.print(of_branches(stack, order.functions))
-        say_due(stack, order.functions, order.table.name, console)
+        say_due(stack, order.functions, ",".join(map(table_of, order.streams)), console)
         say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
         if left:
             say(console, left)

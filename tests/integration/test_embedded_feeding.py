@@ -163,6 +163,18 @@ def test_a_function_of_several_tables_is_fed_and_rebuilt(town):
     )
 
 
+def test_what_is_due_of_several_tables_is_asked_with_all_of_them(town):
+    town.table("customers", **STREAM)
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("a"), town.put("c", table="customers")
+    attach = ("attach", "orders,customers", "derive", "--until-drained")
+    assert town.run(*attach)[0] == 0
+    (town.folder / "views.py").write_text(OF_TWO.replace("TOTAL", "SUM"))
+    town.put("b")
+    status, said = town.run(*attach)
+    assert (status, "`distributary doctor orders,customers --derive` says" in said) == (0, True), said
+
+
 def test_a_view_of_one_of_several_tables_is_filled_from_that_table(town):
     """Without a stack all tables are named, because the function reads them all."""
     town.table("customers", **STREAM)

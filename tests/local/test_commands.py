@@ -101,6 +101,7 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("doctor", "--derive", "--endpoint-url", ""), "give --stack NAME"),
         (("doctor", "--index", "--endpoint-url", ""), "give --stack NAME"),
         (("doctor", "--derive"), "give --stack NAME; for functions on this machine give TABLE, their source"),
+        (("parked", "list", "--stack", "shop", "--since", "-1"), "Invalid value for '--since'"),
         (("doctor", "--index", "--derive", "--stack", "shop"), "--derive and --index exclude each other"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
         (

@@ -118,7 +118,9 @@ def test_a_damaged_line_is_named_wherever_it_is(line, says):
 
 
 def test_a_key_of_another_table_is_refused():
-    with pytest.raises(ConfigError, match=r"\.json\.gz:1: the key of users is user_id, and id was given"):
+    with pytest.raises(
+        ConfigError, match=r"^--key: the key of users is user_id, and id was given; see .*\.json\.gz:1$"
+    ):
         life(lived(), {"id": {"S": "u-1"}}, at(9000))
 
 

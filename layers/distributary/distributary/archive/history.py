@@ -97,7 +97,7 @@ def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) ->
             if change.keys.keys() != wanted.keys():
                 own, given = ", ".join(change.keys), ", ".join(wanted)
                 where = f"{archive.place.shown(name)}:{number}"
-                raise ConfigError(f"{where}: the key of {archive.table} is {own}, and {given} was given")
+                raise ConfigError(f"--key: the key of {archive.table} is {own}, and {given} was given; see {where}")
             if change.keys == wanted:
                 yield change
         progress("objects", 1)
