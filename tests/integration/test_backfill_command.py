@@ -12,6 +12,7 @@ from distributary.errors import Unavailable
 from distributary.replicate import by_attribute, last_writer
 from distributary.stream import version as versions
 from distributary.stream.change import REPLICA_VERSION
+from tests.fakes.waiting import without_waiting
 from tests.integration.town import VIEWS, Town, fields, order
 
 
@@ -22,7 +23,7 @@ def run(town, *arguments, table="orders", stack="shop", function="derive"):
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     found = Town()
     monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     return found

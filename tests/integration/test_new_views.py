@@ -12,6 +12,7 @@ from distributary.derive import Entity, Join, Projection, check
 from distributary.derive.described import described
 from distributary.derive.table_format import TableFormat
 from distributary.errors import Unavailable
+from tests.fakes.waiting import without_waiting
 from tests.integration.town import ORDER, VIEWS, Town
 
 DAY = Projection(name="day", of=ORDER, pk="DAY#{day}", sk="{id}")
@@ -36,7 +37,7 @@ def due(capsys):
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     found = Town()
     monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     assert backfill() == 0

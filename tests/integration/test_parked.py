@@ -31,6 +31,7 @@ from tests.fakes.built import derive, mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.serial import Serial
 from tests.fakes.stack import ACCOUNT, Lambda, clients
+from tests.fakes.waiting import without_waiting
 from tests.replaced import replace
 from tests.simulation.mesh import NOTHING
 from tests.unit.branches import Ledger
@@ -133,7 +134,7 @@ def town(emulators, monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
     found = Town(emulators.aws)
     monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     return found
 
 

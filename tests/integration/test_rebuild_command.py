@@ -11,6 +11,7 @@ from distributary.consumer import outcome as outcomes
 from distributary.derive import Aggregate, Projection
 from distributary.derive.table_format import ROW_ID, written_under
 from distributary.errors import Unavailable
+from tests.fakes.waiting import without_waiting
 from tests.integration.town import ORDER, VIEWS, Town, fields, order
 
 BY_ID = Projection(name="order", of=ORDER, pk="ORDER#{id}", sk="NOW")
@@ -20,10 +21,8 @@ LATE = Aggregate(**{**fields(VIEWS[1]), "name": "late", "where": lambda o: o["id
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    slept = []
-    monkeypatch.setattr("time.sleep", slept.append)
     found = Town()
-    found.slept = slept
+    found.slept = without_waiting(monkeypatch)
     monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     assert main(["backfill", "orders", "--function", "derive", "--stack", "shop"]) == 0
     return found
@@ -202,6 +201,7 @@ def test_a_version_that_comes_at_the_very_end_stays_due(town, capsys, monkeypatc
 
 PROJECT = """
 from distributary.derive import Aggregate, Entity, Projection
+from tests.fakes.waiting import without_waiting
 
 ORDER = Entity(name="order", keys=("id",), attributes=("day", "total"))
 VIEWS = [

@@ -18,6 +18,7 @@ from distributary.errors import Unavailable
 from distributary.index.opensearch.reader import After, page
 from distributary.index.sweep import IndexRebuilder
 from tests.fakes.stack import Lambda, clients
+from tests.fakes.waiting import without_waiting
 from tests.unit.branches import Bucket
 from tests.unit.test_rebuild_index import TABLE, World, things
 
@@ -40,7 +41,7 @@ class Scanned:
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     world = World()
     world.declare(things(id="THING#{user_id}"))
     world.delete("u4", deliver=False)

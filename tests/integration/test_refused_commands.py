@@ -4,13 +4,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cli.main import main
+from tests.fakes.waiting import without_waiting
 from tests.integration.town import Town
 
 
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     found = Town()
     monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     return found

@@ -15,6 +15,7 @@ from distributary.consumer.telemetry import Telemetry
 from distributary.errors import Rejected, Unavailable
 from distributary.welcome.branch import LATE
 from tests.fakes.stack import Lambda, clients
+from tests.fakes.waiting import without_waiting
 from tests.unit import archives
 from tests.unit.branches import Bucket, Ledger
 from tests.unit.records import change
@@ -56,7 +57,7 @@ ALL = [("INSERT", "u"), ("INSERT", "v"), ("INSERT", "w"), ("REMOVE", "u")]
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     found = Town()
     monkeypatch.setattr("cli.target.clients", lambda *_: found.clients)
     monkeypatch.setattr("cli.replaying.archive_of", lambda *_: found.archive)

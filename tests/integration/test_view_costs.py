@@ -19,6 +19,7 @@ from tests.fakes.built import derive
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.items import item_bytes
 from tests.fakes.stack import Lambda, clients
+from tests.fakes.waiting import without_waiting
 from tests.integration.town import SCHEMAS, STREAM, around, fields
 from tests.replaced import replace
 
@@ -139,7 +140,7 @@ class Town:
 @pytest.fixture
 def town(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Distributary")
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
 
     def make(views, **more):
         found = Town(views, **more)

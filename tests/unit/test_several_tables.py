@@ -34,6 +34,7 @@ from tests.fakes.built import DERIVED, mirror
 from tests.fakes.serial import Serial
 from tests.fakes.stack import Lambda, clients
 from tests.fakes.streaming import Streaming, arn_of, record, streams
+from tests.fakes.waiting import without_waiting
 from tests.unit.branches import Bucket, Context
 from tests.unit.index_settings import settings as index_settings
 from tests.unit.mail import SETTINGS as WELCOME
@@ -161,7 +162,7 @@ def shop(town, monkeypatch):
     found = clients("parking", None, functions, dynamodb=town.service)
     for place in ("cli.target",):
         monkeypatch.setattr(f"{place}.clients", lambda *_: found)
-    monkeypatch.setattr("time.sleep", lambda _: None)
+    without_waiting(monkeypatch)
     town.functions = functions
     return town
 
