@@ -116,6 +116,13 @@ def test_a_bad_argument_is_said(capsys, arguments, says):
     assert says in fails(capsys, *arguments)
 
 
+@pytest.mark.parametrize("event", ["{}", "[]", "null", '{"Records": {}}', '"x"', "7"])
+def test_what_is_no_stream_event_is_said_before_the_function_runs(capsys, tmp_path, event):
+    (file := tmp_path / "event.json").write_text(event)
+    said = fails(capsys, "invoke", "derive", "-e", str(file))
+    assert said == f"{file}: it has no list 'Records': give a stream event, as `distributary event` prints one\n"
+
+
 def test_a_port_that_is_taken_is_said(capsys, endpoints):
     taken = endpoints.aws.rsplit(":", 1)[1]
     assert f"port {taken}" in fails(capsys, "up", "--port", taken)
