@@ -1,7 +1,8 @@
 """Commands that compare what a deployed stack keeps with its source."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
+from cli.feed.new_views import read_by
 from cli.options import (
     Attribute,
     Days,
@@ -43,6 +45,7 @@ from distributary.consumer.streams import parse_sources
 from distributary.derive import doctor as derived
 from distributary.feed.invoke import Feed
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.described import Description
 from distributary.verify.finding import Finding, line, status
 
 verify = typer.Typer(help="Compare what a function keeps with the source table.", no_args_is_help=True)
@@ -233,7 +236,8 @@ def doctor(
             "derive"
         )
         told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
-        return examined(list(derived.examine(told, placed(stack, table))), as_json)
+        fill = partial(_fill, told["declared"], list(target.sources), stack, table)
+        return examined(list(derived.examine(told, placed(stack, table), fill)), as_json)
     if stack is not None and not table:
         from cli import data_streams, readers
 
@@ -265,6 +269,14 @@ def doctor(
     with projects.declarations(projects.find(context.obj), "replicate"):
         findings = list(command.examine(options))
     return examined(findings, as_json)
+
+
+def _fill(declared: Mapping[str, Description], sources: list[str], stack: str | None, table: str, view: str) -> str:
+    """The command that fills a view. On this machine it names all tables, because the function reads them."""
+    if stack is None:
+        return f"distributary backfill {table} --function derive --view {view}"
+    read = ",".join(name for name in sources if name in read_by(declared[view], set(sources)))
+    return f"distributary backfill {read or 'TABLE'} --function derive --view {view} --stack {stack}"
 
 
 def placed(stack: str | None, table: str | None) -> str:

@@ -175,6 +175,24 @@ def test_what_is_due_of_several_tables_is_asked_with_all_of_them(town):
     assert (status, "`distributary doctor orders,customers --derive` says" in said) == (0, True), said
 
 
+def test_the_doctors_command_fills_a_new_view(town):
+    town.table("customers", **STREAM)
+    old = OF_TWO.partition("    Projection")[0]
+    (town.folder / "views.py").write_text(f"{old}]")
+    town.put("a"), town.put("c", table="customers")
+    attach = ("attach", "orders,customers", "derive", "--until-drained")
+    assert town.run(*attach)[0] == 0
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("b")
+    assert town.run(*attach)[0] == 0
+    doctor = ("doctor", "orders,customers", "--derive")
+    status, said = town.run(*doctor)
+    fix = "distributary backfill orders,customers --function derive --view customer"
+    assert (status, said.splitlines()[-1].strip()) == (1, f"fix: {fix}"), said
+    assert town.run(*fix.split()[1:])[0] == 0
+    assert town.run(*doctor)[0] == 0
+
+
 def test_a_view_of_one_of_several_tables_is_filled_from_that_table(town):
     """Without a stack all tables are named, because the function reads them all."""
     town.table("customers", **STREAM)
