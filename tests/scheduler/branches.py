@@ -13,7 +13,14 @@ from tests.scheduler.expiring import ExpiringWorld
 from tests.scheduler.filled import FilledIndex, FilledMirror, FilledViews
 from tests.scheduler.index import IndexWorld
 from tests.scheduler.joined import JoinedWorld
-from tests.scheduler.kinesis import KinesisIndex, KinesisJoined, KinesisMirror, KinesisViews
+from tests.scheduler.kinesis import (
+    KinesisIndex,
+    KinesisJoined,
+    KinesisMerging,
+    KinesisMesh,
+    KinesisMirror,
+    KinesisViews,
+)
 from tests.scheduler.mirror import KeepingWorld as KeepingMirror
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.rebuilt import RandomRebuilt
@@ -152,7 +159,11 @@ BRANCHES: dict[str, Make] = {
     "mirror-keeping": partial(reconciled, KeepingMirror, SAFE),
     "mirror-reconciled": partial(reconciled, MirrorWorld, SAFE),
     "multi-active": Mesh,
+    "multi-active-kinesis": KinesisMesh,
+    "multi-active-kinesis-reconciled": partial(regions_reconciled, KinesisMesh),
     "multi-active-merged": Merging,
+    "multi-active-merged-kinesis": KinesisMerging,
+    "multi-active-merged-kinesis-reconciled": partial(regions_reconciled, KinesisMerging),
     "multi-active-merged-repaired": partial(regions_repaired, Merging),
     "multi-active-reconciled": partial(regions_reconciled, Mesh),
     "multi-active-repaired": partial(regions_repaired, Mesh),

@@ -1,5 +1,6 @@
 """Branches on a Kinesis data stream: records in disorder, more than once, and several of an item at one moment."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -18,7 +19,13 @@ from tests.scheduler.index import IndexWorld
 from tests.scheduler.joined import JoinedWorld
 from tests.scheduler.mirror import MirrorWorld
 from tests.scheduler.world import SOURCE, Plan, World
+from tests.simulation.merging import Merging
+from tests.simulation.mesh import Mesh
+from tests.simulation.regions import request
 from tests.simulation.viewpool import pool
+
+MOST = 2
+"""Changes of an item of several regions at one moment."""
 
 DISTANCE = 6
 """How many records a record is put off by, at most."""
@@ -72,6 +79,71 @@ class ByKinesis(World):
         times = [int(each["dynamodb"]["ApproximateCreationDateTime"] * 1_000_000) for each in self.records]
         last = max(times[: self._place(record) + 1])
         return last - last % self.tick
+
+
+def _name(record: Record) -> str:
+    name: str = record["dynamodb"]["Keys"]["id"]["S"]
+    return name
+
+
+class RegionsByKinesis(Mesh):
+    """Each region's table writes its changes into a data stream. Those of one second have few times or many."""
+
+    settles = True
+
+    def __init__(self, seed: int, *arguments: Any, **more: Any) -> None:
+        super().__init__(seed, *arguments, **more)
+        self.clocks = {region: Random(f"clock {seed} {region}") for region in self.regions}
+        self.apart = Random(f"apart {seed}").choice(((0,), (0, 0, 1), (0, 1, 1_000)))
+        self.times: dict[str, list[int]] = {region: [] for region in self.regions}
+
+    def event(self, region: str, at: int) -> Record:
+        """See `Mesh`."""
+        return delivered(written(super().event(region, at), SOURCE, self._micros(region, at)), at)
+
+    def noted(self, region: str, at: int) -> Record:
+        """See `Mesh`."""
+        record = super().noted(region, at)
+        number = f"{self._micros(region, at)}.{at:06}"
+        return {**record, "dynamodb": {**record["dynamodb"], "SequenceNumber": number}}
+
+    def request(self, region: str, at: int) -> Reconcile:
+        """See `Mesh`."""
+        return request(plain(self.event(region, at)))
+
+    def _micros(self, region: str, at: int) -> int:
+        """Never before the record before it; and at most `MOST` changes of an item have one time."""
+        times, records = self.times[region], self.tables.records_of(region)
+        for record in records[len(times) : at + 1]:
+            second = int(record["dynamodb"]["ApproximateCreationDateTime"]) * 1_000_000
+            found = max(second, times[-1] + self.clocks[region].choice(self.apart) if times else 0)
+            alike = [n for n, time in enumerate(times) if time == found and _name(records[n]) == _name(record)]
+            times.append(found + (len(alike) >= MOST))
+        return times[at]
+
+    def reconciled(self) -> list[tuple[str, int]]:
+        """See `Mesh`; or they have the time of another."""
+        made = defaultdict[Any, list[tuple[str, int]]](list)
+        for region, times in self.times.items():
+            for at, each in enumerate(times):
+                made[region, _name(self.tables.records_of(region)[at]), each].append((region, at))
+        tied = [place for places in made.values() if len(places) > 1 for place in places]
+        return [*super().reconciled(), *tied]
+
+    def _waiting(self, region: str) -> list[int]:
+        waiting = super()._waiting(region)
+        near, far = waiting[:DISTANCE], waiting[DISTANCE:]
+        if self.clocks[region].random() < 0.3:
+            self.clocks[region].shuffle(near)
+        return near + far
+
+
+class KinesisMesh(RegionsByKinesis):
+    """Whole items, written to in every region."""
+
+
+class KinesisMerging(RegionsByKinesis, Merging):
+    """Items that are merged."""
 
 
 class KinesisViews(ByKinesis, DeriveWorld):

@@ -92,7 +92,7 @@ class Agreement:
         rank: list[Any] = json.loads(found.split(".", 2)[2])[0]
         return rank
 
-    def _seen(self, name: str, old: Image, mark: list[Any]) -> int:
+    def _seen(self, name: str, old: Image, mark: list[Any]) -> Decimal:
         """The position of the write that a row shows, by its mark. What a repair found has none there, but one behind
         all that was known: then it is the newest of that region and time which the row can show."""
         shows, (typed, region, guess, _) = parts_of(old), mark
@@ -102,8 +102,10 @@ class Agreement:
             for write in own
             if decode(typed) in (write.place[0], write.late[0]) and self._is_shown(write, shows)
         ]
-        known = int(guess) in (write.place[2] for write in own)
-        return int(guess) if known else max((at for at in found if at > int(guess)), default=int(guess))
+        least = int(guess) // 1000 if 10**18 <= int(guess) < 10**20 else int(guess)
+        same = [write.place[2] for write in own if int(write.place[2]) == least]
+        here = [at for at in found if at in same] or same
+        return max(here or (at for at in found if at > least), default=Decimal(least))
 
     def _is_shown(self, write: Write, shows: dict[Any, Any]) -> bool:
         whole, visits = write.whole or {}, ("visits", write.region)
@@ -113,7 +115,7 @@ class Agreement:
 
     def _place(self, region: str, body: Any, mark: list[Any] | None) -> tuple:
         image = body.get("NewImage") or body["OldImage"]
-        dead, number = "NewImage" not in body, int(body["SequenceNumber"])
+        dead, number = "NewImage" not in body, Decimal(body["SequenceNumber"])
         if self._by == "second":
             time = Decimal(body["ApproximateCreationDateTime"])
             stood = decode(mark[0]) if mark else None
@@ -122,7 +124,7 @@ class Agreement:
         time = Decimal(image["at"]["N"])
         place = (time, self._rank(region), number, dead)
         if dead and mark:
-            place = (decode(mark[0]), self._rank(mark[1]), int(mark[2]), True)
+            place = (decode(mark[0]), self._rank(mark[1]), Decimal(mark[2]), True)
         end = Decimal(body["ApproximateCreationDateTime"] + 1)
         return (end, self._rank(region), number, True) if dead and self._deletes == "win" and end > time else place
 

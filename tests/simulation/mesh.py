@@ -10,6 +10,8 @@ from typing import Any
 
 from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
+from distributary.consumer.reconcile import Reconcile, Reconciler
+from distributary.consumer.ties import settling
 from distributary.errors import DistributaryError
 from distributary.replicate.declarations import MultiActive, check, greatest, last_writer
 from distributary.replicate.factory import reconciler
@@ -71,6 +73,9 @@ class Mesh:
     that each run `verify replica --repair` at any time; `kinds` is what befalls calls. If it `loses`, Lambda gives up
     records, and their keys are reconciled."""
 
+    settles = False
+    """Whether functions reconcile what two records do not tell in which order it was made."""
+
     def __init__(
         self,
         seed: int,
@@ -121,7 +126,7 @@ class Mesh:
             self.scheduler.play(*(self._drain(region) for region in self.regions))
             self.scheduler.play(*(self._redriver(region) for region in self.regions if self._left(region)))
         self.scheduler.faults = Faults(tears=True)
-        for _ in range(2 if self.loses or self.repairs else 0):
+        for _ in range(2 if self.loses or self.repairs or self.settles else 0):
             # A copy whose position was not known, or its tombstone, gets it by the edit's record that comes again; and
             # what another region has of the tombstone, by the delete's record after that.
             self.scheduler.play(*(self._again(region) for region in self.regions))
@@ -145,6 +150,27 @@ class Mesh:
         return between(
             self.declared, clients, tables, 7, REPLICA_VERSION, conflicts, Serial(), lambda: 0.0, lambda _: None
         )
+
+    def event(self, region: str, at: int) -> Record:
+        """A record of a region's table, as its function gets it."""
+        return self.tables.records_of(region)[at]
+
+    def noted(self, region: str, at: int) -> Record:
+        """What the applications' histories are told of a record: its number says when it was made in its region."""
+        return self.tables.records_of(region)[at]
+
+    def request(self, region: str, at: int) -> Reconcile:
+        """What a redrive asks for, of a record that was given up."""
+        return request(self.tables.records_of(region)[at])
+
+    def _reconciler(self, region: str) -> Reconciler:
+        return reconciler(self._reaching(region), *NOTHING, 0)
+
+    def _settling(self, region: str) -> Any:
+        return settling(self._reaching(region), self._reconciler(region))
+
+    def _reaching(self, region: str) -> Any:
+        return self.branch(region, Cut(self.client, self.off[region]))
 
     def _count(self) -> None:
         self.conflicts += 1
@@ -203,10 +229,9 @@ class Mesh:
         if not places:
             self.scheduler.pause()
             return
-        asked = [request(self.tables.records_of(region)[at]) for at in places]
-        command = reconciler(self.branch(region, Cut(self.client, self.off[region])), *NOTHING, 0)
+        asked = [self.request(region, at) for at in places]
         try:
-            ends = command(asked, FOREVER)
+            ends = self._reconciler(region)(asked, FOREVER)
         except Crash:
             return
         assert not [end for end in ends if end.status is Status.PARKED]
@@ -245,7 +270,7 @@ class Mesh:
         return program
 
     def _deliver(self, region: str, places: list[int]) -> None:
-        records: list[Record] = [self.tables.records_of(region)[at] for at in places]
+        records = [self.event(region, at) for at in places]
         if not records:
             self.scheduler.pause()
             return
@@ -254,7 +279,7 @@ class Mesh:
         self.delivered |= {(region, at) for at in places}
         changes = stream_records.decode({"Records": records}, 0)
         try:
-            ends = self.branch(region, Cut(self.client, self.off[region])).apply(changes, FOREVER)
+            ends = self._settling(region).apply(changes, FOREVER)
         except Crash:
             self.carried[region] -= {*places}
             return
@@ -285,12 +310,13 @@ class Mesh:
         """An edit that is redriven when its item is gone stays so, also where the rule would prefer it to what its
         application put in its place and then deleted. By time that cannot be."""
         right: dict[str, tuple[Image | None, ...]] = self.histories.right(self.in_order)
-        if self.loses is None or self.declared.rule is not RULES["priority"]:
+        if self.declared.rule is not RULES["priority"]:
             return right
-        lost = {self.tables.records_of(region)[at]["dynamodb"]["Keys"]["id"]["S"] for region, at in self._given_up()}
+        lost = {self.tables.records_of(region)[at]["dynamodb"]["Keys"]["id"]["S"] for region, at in self.reconciled()}
         return {name: (*allowed, None) if name in lost else allowed for name, allowed in right.items()}
 
-    def _given_up(self) -> list[tuple[str, int]]:
+    def reconciled(self) -> list[tuple[str, int]]:
+        """The records of items that functions or commands reconciled: they were given up."""
         return [(region, at) for region in self.regions for at in self.lost[region]]
 
     def _bound(self, edits: int, deletions: int) -> int:
@@ -314,7 +340,7 @@ class _Own:
             tables.application = True
             getattr(tables, operation)(**arguments)
             tables.application = False
-            for record in tables.records_of(self._region)[before:]:
-                mesh.histories.note(self._region, record)
+            for at in range(before, len(tables.records_of(self._region))):
+                mesh.histories.note(self._region, mesh.noted(self._region, at))
 
         return call

@@ -87,7 +87,7 @@ class Histories:
     def note(self, region: str, record: Record) -> None:
         """The application did what the record tells."""
         body = record["dynamodb"]
-        name, position = body["Keys"]["id"]["S"], int(body["SequenceNumber"])
+        name, position = body["Keys"]["id"]["S"], Decimal(body["SequenceNumber"])
         entries = self._entries.setdefault(name, [])
         old = body["OldImage"]["value"]["S"] if "OldImage" in body else ""
         most, least = self._seconds(region, body) if self._by == "second" else (None, None)

@@ -1,6 +1,7 @@
 """An application's edits: told from a replicator's writes by a record alone, and put into the part of their region."""
 
 import json
+import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,11 +27,32 @@ from distributary.replicate.multi_active.crdt import (
 )
 from distributary.replicate.multi_active.merge_rules import Merge
 from distributary.stream import canonical
+from distributary.stream import version as versions
 from distributary.stream.change import Change, Origin
 from distributary.stream.codec import Typed, decode, decode_item, encode_item
 from distributary.stream.struct import Struct, replace
 
 _LIVE, _GONE = "live", "gone"
+
+_PLACES, _ROOM = 1000, 20
+"""For edits of one time, of a Kinesis data stream: the first to arrive gets the one in the middle."""
+
+
+def place_of(version: int) -> int:
+    """A record's version as the position of its edit: with room beside it if it is a time, which two edits may have."""
+    if not versions.is_time(version):
+        return version
+    return version + versions.position_of(version) * (_PLACES - 1) + _PLACES // 2
+
+
+def behind(position: int) -> int:
+    """Where a row is put that no function has read: there is room for edits of the same time before it."""
+    return position + (1 if _moment(position) is None else _ROOM)
+
+
+def _moment(position: int) -> int | None:
+    """All but the place among the edits of one time; None for a position in a table's stream, which no two have."""
+    return position // _PLACES if versions.is_time(versions.position_of(position) // _PLACES) else None
 
 
 class Shown(NamedTuple):
@@ -57,10 +79,10 @@ class Marks(Struct, frozen=True):
         """The canonical item without the attribute. Raises Rejected for what is no DynamoDB value."""
         return canonical.image({name: typed for name, typed in image.items() if name != self.attribute})
 
-    def text(self, plain: Mapping[str, Any], at: Timestamp, versions: VersionVector = NONE) -> str:
+    def text(self, plain: Mapping[str, Any], at: Timestamp, seen: VersionVector = NONE) -> str:
         """Of a row (canonical, with its key) as of its newest write, and of what went into it. A delete's timestamp
         marks a row that is about to be deleted."""
-        stated = canonical.text([at.as_json(), texts(versions)])
+        stated = canonical.text([at.as_json(), texts(seen)])
         return f"{_GONE if at.dead else _LIVE}.{canonical.digest(plain, stated)}.{stated}"
 
     def shown(self, image: Mapping[str, Typed], keys: Collection[str]) -> Shown:
@@ -69,8 +91,8 @@ class Marks(Struct, frozen=True):
         content = {name: each for name, each in plain.items() if name not in keys}
         mark = str(typed.get("S", "")) if isinstance(typed, Mapping) else ""
         try:
-            stated, versions = json.loads(mark.split(".", 2)[2])
-            at, seen = timestamp_of(stated), numbers(versions)
+            stated, known = json.loads(mark.split(".", 2)[2])
+            at, seen = timestamp_of(stated), numbers(known)
         except (LookupError, ValueError, TypeError, AttributeError, RecursionError, Rejected):
             return Shown(content)
         return Shown(content, at if mark == self.text(plain, at, seen) else None, seen)
@@ -116,18 +138,44 @@ class Edits(Struct, frozen=True):
         if new is None and old is not None and old.at is not None and old.at.dead:
             return None
         before, after = old and old.content, new and new.content
-        at = self._timestamp(change, old, after)
+        at, position = self._timestamp(change, old, after), place_of(change.version)
         if new is None:
-            return Edit(change.version, at, before, None, "", NONE, frozenset(), NONE)
+            return Edit(position, at, before, None, "", NONE, frozenset(), NONE)
         was, now = self.cells(before), self.cells(after)
         changed = (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
-        return Edit(change.version, at, before, after, new.digest, now, frozenset(self._kept(changed)), new.seen)
+        return Edit(position, at, before, after, new.digest, now, frozenset(self._kept(changed)), new.seen)
 
     def deletion(self, edit: Edit, known: MergeState) -> Edit:
         """The delete of what an edit made, right after it, as it is `known`."""
         mine = known.parts.get(self.region, Part()).sibling
-        at = mine.at if mine is not None and mine.at.position == edit.position else edit.at
-        return Edit(edit.position, at._replace(dead=True), edit.after, None, "", NONE, frozenset(), NONE)
+        at = mine.at if mine is not None and _alike(mine.at.position, edit.position) else edit.at
+        return Edit(at.position, at._replace(dead=True), edit.after, None, "", NONE, frozenset(), NONE)
+
+    def ties(self, edit: Edit, known: MergeState) -> bool:
+        """Whether the newest edit of this region that is `known` has the edit's time, and is another."""
+        mine = known.parts.get(self.region, Part())
+        return _alike(mine.revision.position, edit.position) and _left(mine) != edit.digest
+
+    def placed(self, edit: Edit, known: MergeState, row: Shown | None) -> Edit:
+        """One that `ties`, right after the newest edit or before it. The region's row, as it is now, tells which, if it
+        is as one of them left it; else what each replaced. The edit comes after the other if it replaced what that
+        left, and the other did not replace what this one left. A delete comes after the insert of what it deleted.
+        """
+        mine = known.parts.get(self.region, Part())
+        newest, left, shows = mine.revision.position, _left(mine), "" if row is None else row.digest
+        if (row is None or row.at is None) and shows in (left, edit.digest):
+            later = shows == edit.digest
+        elif edit.after is None:
+            later = _before(edit) == left and not _alike(mine.floor, edit.position)
+        else:
+            later = _before(edit) == left and mine.digests.get(-newest) != edit.digest
+        guesses = known.parts.get(unread(self.region), Part()).digests
+        found = [at for at, digest in guesses.items() if digest == edit.digest and _alike(at, newest)]
+        return self._moved(edit, max(newest + 1, *found, 0) if later else edit.position - 1)
+
+    def _moved(self, edit: Edit, position: int) -> Edit:
+        own = edit.at.region == self.region and _alike(edit.at.position, edit.position)
+        return replace(edit, position=position, at=edit.at._replace(position=position) if own else edit.at)
 
     def cells(self, content: Mapping[str, Typed] | None) -> dict[Name, Typed]:
         """By cell, as the rule takes it apart."""
@@ -135,8 +183,11 @@ class Edits(Struct, frozen=True):
 
     def learned(self, edit: Edit, known: MergeState) -> MergeState:
         """What is `known` in this region, with an edit of its application; the same if it went into it before."""
-        position, name = edit.position, unread(self.region)
+        name = unread(self.region)
         mine, guess = (known.parts.get(each, Part()) for each in (self.region, name))
+        if (_moment(mine.revision.position) or 0) > (_moment(edit.position) or math.inf):
+            edit = self._moved(edit, edit.position - 1)  # of its moment nobody knows the others any more: they win
+        position = edit.position
         told = [at for at, digest in guess.digests.items() if at <= position and digest == edit.digest]
         found = self.lattice.changed(known, self.region, self._part(edit, mine, told), position)
         guess = found.parts.get(name, Part())
@@ -155,9 +206,10 @@ class Edits(Struct, frozen=True):
         at = self._timed(edit.at, max(edit.at.time, self._last(mine)))
         if edit.after is None:
             dead = self.lattice.latest((mine.tombstone, at))
-            return replace(mine, sibling=None, cells={}, tombstone=dead, floor=position, digests={position: digest})
+            digests = {position: digest, **_replaced(edit)}
+            return replace(mine, sibling=None, cells={}, tombstone=dead, floor=position, digests=digests)
         sibling = Sibling(at, edit.cells, edit.seen)
-        return mine.written(sibling, edit.changed, dict.fromkeys((*told, position), digest))
+        return mine.written(sibling, edit.changed, {**dict.fromkeys((*told, position), digest), **_replaced(edit)})
 
     def _last(self, mine: Part) -> Time:
         """When the region last wrote; its delete counts unless it covers what is written after it, too."""
@@ -229,14 +281,35 @@ class Edits(Struct, frozen=True):
         if self.rule.by is None:
             snapshot = change.origin is Origin.SNAPSHOT
             time = NEVER if snapshot else tick(change.creation_time(), last and last.time)
-            return Timestamp(time, self.region, change.version, dead)
+            return Timestamp(time, self.region, place_of(change.version), dead)
         if dead and last:
             at = last._replace(dead=True)
         else:
             content = after or (old.content if old else NONE)
-            at = Timestamp(self._time(content), self.region, change.version, dead)
+            at = Timestamp(self._time(content), self.region, place_of(change.version), dead)
         end = end_of(self.rule.unit, change.creation_time())
-        return Timestamp(end, self.region, change.version, dead) if dead and self.win and end > at.time else at
+        covers = dead and self.win and end > at.time
+        return Timestamp(end, self.region, place_of(change.version), dead) if covers else at
+
+
+def _alike(one: int, other: int) -> bool:
+    """Whether two positions are of one time, or the same."""
+    return one == other or (_moment(one) is not None and _moment(one) == _moment(other))
+
+
+def _left(mine: Part) -> str:
+    """The digest of what a region's newest edit left; empty if it deleted the item."""
+    return mine.digests.get(mine.revision.position, "")
+
+
+def _before(edit: Edit) -> str:
+    """The digest of what an edit replaced; empty if there was nothing."""
+    return "" if edit.before is None else canonical.digest(edit.before)
+
+
+def _replaced(edit: Edit) -> dict[int, str]:
+    """Beside the digest of what an edit left, that of what it replaced, where another edit may have its time."""
+    return {} if _moment(edit.position) is None else {-edit.position: _before(edit)}
 
 
 def _without(guess: Part, told: list[int]) -> Part:

@@ -33,6 +33,7 @@ class State:
     A deletion comes right after the state that was deleted, and keeps its digest. `stamped`: the row said all this
     itself, a replicator wrote it; else the application did, in the table's own region. Only the record of an edit tells
     its position; what else is known of it (`certain` is False) is that nothing of its region lies between the two.
+    `tie`: how many edits of its region at that very position it is known to come after: see `moments`.
     `by`: the region in which the application deleted it, if that is another one. `leaving`: a replicator deletes the
     row, and has said so in it: see `Replica.delete_if_older`.
     """
@@ -48,11 +49,31 @@ class State:
     certain: bool = field(compare=False, default=True)
     by: str = field(compare=False, default="")
     leaving: bool = field(compare=False, default=False)
+    tie: int = 0
 
     @property
     def order(self) -> tuple:
         """What states are compared by; the join of two is the greater one."""
-        return self.time, self.rank, self.position, self.digest, self.deleted
+        return self.time, self.rank, self.position, self.tie, self.digest, self.deleted
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """In its region's stream."""
+        return self.position, self.tie
+
+    def shares_moment(self, other: "State | None") -> bool:
+        """Whether the other is another state of this one's region, time and position, which is a moment: neither their
+        positions nor their content tell which came last. Of two deletions it does not matter."""
+        if other is None or not versions.is_time(self.position) or (self.deleted and other.deleted):
+            return False
+        here, there = ((each.time, each.rank, each.position) for each in (self, other))
+        return here == there and (self.digest, self.deleted) != (other.digest, other.deleted)
+
+    def after(self, place: tuple[int, int]) -> "State":
+        """Right after what is at a place. What comes right after a moment may be of the same one."""
+        position, tie = place
+        moment = versions.is_time(position)
+        return replace(self, position=position + (not moment), tie=tie + 1 if moment else 0)
 
     def outranks(self, other: "State | None") -> bool:
         """Whether it wins over the other, or there is none."""
@@ -76,7 +97,7 @@ class State:
         if not alike or self.digest == other.digest:
             return self
         copy, known = (other, self) if self.certain else (self, other)
-        return replace(copy, position=max(copy.position, known.position + 1))
+        return max(copy, copy.after(known.place), key=lambda each: each.place)
 
     @property
     def _edit(self) -> tuple:
@@ -86,7 +107,7 @@ class State:
         """Of this state, and of all that come before `time` if that is later."""
         certain = self.certain or not self.stamped
         mine = replace(self, deleted=True, item=None, stamped=True, certain=certain, by=by)
-        return mine if time is None or time <= self.time else replace(mine, time=time, position=0, digest="")
+        return mine if time is None or time <= self.time else replace(mine, time=time, position=0, tie=0, digest="")
 
     def deletes(self, other: "State") -> bool:
         """Whether this tombstone is the deletion of the very edit that an application made in the table's own region,
@@ -99,23 +120,29 @@ class State:
 
     def positioned(self, known: Iterable["State"]) -> "State":
         """With the position of the same edit, if it is not certain here and one of these tells it."""
-        told = [] if self.certain else [each.position for each in known if each.certain and each._edit == self._edit]
-        return replace(self, position=max(told), certain=True) if told else self
+        told = [] if self.certain else [each.place for each in known if each.certain and each._edit == self._edit]
+        if not told:
+            return self
+        position, tie = max(told) if max(told)[0] != self.position else max(*told, self.place)
+        return replace(self, position=position, tie=tie, certain=True)
 
     def copied(self, known: Iterable["State"], floor: int = LEAST) -> "State":
         """Of a row whose position only its own region's stream can tell, read after all that is `known`. It is the last
         known edit of its region with the same time, or comes right after that one, and after `floor`."""
         same = [each for each in known if (each.time, each.rank) == (self.time, self.rank) and each.stamped]
-        last = max(same, key=lambda each: each.position, default=None)
+        last = max(same, key=lambda each: each.place, default=None)
         if last is None or last.position < floor:
-            return replace(self, position=floor + (floor > LEAST))
-        return replace(self, position=last.position + (last.digest != self.digest))
+            return self.after((floor, 0)) if floor > LEAST else replace(self, position=LEAST)
+        if last.digest != self.digest:
+            return self.after(last.place)
+        return replace(self, position=last.position, tie=last.tie)
 
 
 def stamp(state: State) -> dict[str, Typed]:
     """What a replicator writes beside an item, or as its tombstone."""
     position = {"version" if state.certain else "before": {"S": versions.to_text(state.position)}}
-    return {"time": state.time.typed, "region": {"S": state.region}, **position, "digest": {"S": state.digest}}
+    tie = {"tie": {"N": str(state.tie)}} if state.tie else {}
+    return {"time": state.time.typed, "region": {"S": state.region}, **position, **tie, "digest": {"S": state.digest}}
 
 
 def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bool) -> State:
@@ -124,7 +151,9 @@ def read_stamp(found: Mapping[str, Typed], regions: tuple[str, ...], deleted: bo
     written = found["version" if certain else "before"]["S"]
     position = LEAST if written == _UNKNOWN else versions.from_text(written)
     time, digest = Time.of(decode(found["time"])), found["digest"]["S"]
-    return State(time, rank(region, regions), position, digest, deleted, region, stamped=True, certain=certain)
+    place = rank(region, regions), position
+    tie = int(found["tie"]["N"]) if "tie" in found else 0
+    return State(time, *place, digest, deleted, region, stamped=True, certain=certain, tie=tie)
 
 
 LEAVING = "leaving"

@@ -21,7 +21,7 @@ from distributary.errors import DistributaryError, Rejected
 from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Rows, all_of
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.crdt import Lattice, MergeState
-from distributary.replicate.multi_active.edits import Edit, Edits, Shown
+from distributary.replicate.multi_active.edits import Edit, Edits, Shown, behind
 from distributary.replicate.multi_active.merge_table import MergedReplica, Stored
 from distributary.stream import canonical
 from distributary.stream.change import Change
@@ -177,6 +177,8 @@ class _Item(Struct):
 
     def _learned(self, known: MergeState, edit: Edit) -> Steps[MergeState]:
         rules = self.branch.edits
+        if rules.ties(edit, known):
+            edit = rules.placed(edit, known, self._shown((yield from self.home.rows.row(self.home.key))))
         learned = rules.learned(edit, known)
         self.lattice.check(learned)
         if rules.overlooks(edit, known):
@@ -211,7 +213,7 @@ class _Item(Struct):
             shown = self._unread(site, self._shown(row), stored)
             if shown is None:
                 return Look(row, stored)
-            position = self.lattice.join(known, stored.known).versions.get(site.region, -1) + 1
+            position = behind(self.lattice.join(known, stored.known).versions.get(site.region, -1))
             found = self.branch.edits.found(site.region, shown, stored.known, position)
             self.lattice.check(found)
             merged = yield from self._replace_state(site, Look(row, stored), found)

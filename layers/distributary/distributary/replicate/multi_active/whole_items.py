@@ -18,7 +18,7 @@ from typing import NamedTuple
 from distributary.consumer import outcome as outcomes
 from distributary.consumer.backoff import backoff_seconds
 from distributary.consumer.deadline import Deadline
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Outcome, Status
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Outcome, Status
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.per_item import Groups, per_item
 from distributary.dynamodb.client import carry_out_apart
@@ -29,12 +29,13 @@ from distributary.replicate.multi_active.conditional_rows import TRIES, Row, Row
 from distributary.replicate.multi_active.conflicts import Conflicts, Side
 from distributary.replicate.multi_active.crdt import Time, end_of, rank, tick
 from distributary.replicate.multi_active.lww import Stamps, State, leaving, read_stamp, stamp
+from distributary.replicate.multi_active.moments import ordered
 from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
 from distributary.stream.struct import Struct
-from distributary.stream.version import position_of
+from distributary.stream.version import is_time, position_of
 
 TOMBSTONE_ID_BYTES = 1024
 
@@ -87,8 +88,14 @@ class MultiActiveBranch:
             deadline.check()
             wrote = yield from self.item(change.keys.raw, deadline, [change]).carry(change)
             return APPLIED if wrote else SUPERSEDED
+        except Tie:
+            return TIED
         except (Rejected, Unavailable) as error:
             return outcomes.of(error)
+
+
+class Tie(DistributaryError):
+    """An edit meets another of its moment: what came last is found by `Item.reconcile`."""
 
 
 class Item(Struct, frozen=True):
@@ -102,7 +109,7 @@ class Item(Struct, frozen=True):
     events: tuple[str, ...] = ()
 
     def carry(self, change: Change) -> Steps[bool]:
-        """An application's edit to all regions; nothing of what a replicator wrote."""
+        """An application's edit to all regions; nothing of what a replicator wrote. Raises Tie."""
         old = self._old(change)
         new = yield from self._made(change, old)
         if new is None:
@@ -110,9 +117,13 @@ class Item(Struct, frozen=True):
         if new.deleted or self.home.is_untimed(new):
             return (yield from self._spread(old, new))
         if old is not None and old.outranks(new):
+            if is_time(change.version):
+                yield from all_of(self.others, lambda site: self._check_unrivalled(site, old))
             yield self._clash(new, old)
             return (yield from self.merge(self.home, old))
         tombstone = (yield from self.home.tombstone()) if old is None else None
+        if new.shares_moment(tombstone):
+            raise Tie("the item was deleted at the moment of the edit")
         if tombstone is not None and not new.outranks(tombstone) and (yield from self.home.delete_if_older(tombstone)):
             return True
         if self._is_echo(change, new):
@@ -146,9 +157,9 @@ class Item(Struct, frozen=True):
                 return wrote
             greatest = max(known, key=lambda state: state.order)
             if told and greatest.deleted and self.home.is_unread(looks[-1][1].state, told[-1].made):
-                wrote |= yield from self.merge(self.home, told[-1].made)
+                wrote |= bool((yield from self._write(self.home, told[-1].made, looks[-1][1], ())))
                 continue
-            replaced = [each.old for each in told if each.made == greatest]
+            replaced = [each.old for each in told if each.made.is_edit(greatest)]
             ends.clear()
             wrote |= yield from all_of(sites, write)
             if None not in ends:
@@ -212,7 +223,24 @@ class Item(Struct, frozen=True):
                 if now is None or now.digest != row.digest:
                     return None
                 stated.append(row.copied(stated))
-        return [self._after(each, told) for each in stated]
+        return self._ordered([self._after(each, told) for each in stated], looks, told)
+
+    def _ordered(self, known: list[State], looks: "Looks", told: Sequence["Told"]) -> list[State]:
+        """With what came last of each moment. The weakest hint is first: what a replicator left in the edit's own
+        region; what a record shows as replaced, or was deleted before; unless something is decided already, what an
+        undone edit replaced, and a delete whose item is gone; and the application's own row."""
+        home = self.home.region
+        rows = [seen.state for site, seen in looks if seen.state is not None and seen.state.region == site.region]
+        here = [each for each in known if any(row.region == each.region and row.is_edit(each) for row in rows)]
+        edits = [each for each in told if not each.made.stamped or each.made.deleted]
+        replaced = [(each.made, before) for each in edits for before in each.replaced(known)]
+        undecided = [each for each in known if not any(each.shares_moment(other) for other in known if other.tie)]
+        undone = [each.undone for each in told if each.undone is not None and each.undone.region == home]
+        last = [each for each in undecided if any(old.is_edit(each) for old in undone)]
+        if any(site is self.home and seen.row is None for site, seen in looks):
+            last += [each.made for each in told if each.made.deleted and each.made in undecided]
+        stamped, unstamped = ([each for each in here if each.stamped is it] for it in (True, False))
+        return ordered(known, _last(stamped), replaced, _last(last), _last(unstamped))
 
     def _after(self, state: State, told: Sequence["Told"]) -> State:
         """By the stream's second, this region's edit comes after the deletes before it, though what they deleted may
@@ -233,14 +261,24 @@ class Item(Struct, frozen=True):
         return next((each for each in told if each.is_edit(row)), row.copied(known, floor))
 
     def merge(self, site: "Replica", state: State, replaced: Sequence[State | None] = ()) -> Steps[bool]:
-        """A state into one region. `replaced`: what an edit was made on top of, if conflicts count."""
+        """A state into one region. `replaced`: what an edit was made on top of, if conflicts count. Raises Tie."""
         for attempt in range(TRIES):
             yield from self._turn(attempt)
             seen = yield from site.look()
+            if seen.greatest is not None and state.shares_moment(seen.greatest) and state.tie <= seen.greatest.tie:
+                raise Tie(f"{site.region}: another edit of this moment stands")
             written = yield from self._write(site, state, seen, replaced)
             if written is not None:
                 return written
         raise site.rows.contended()
+
+    def _check_unrivalled(self, site: "Replica", old: State) -> Steps[bool]:
+        """Raises Tie if another edit of the region and time of `old` stands in a region: which of the two came last,
+        `old` being of an unknown moment, its record may have failed to say."""
+        found = (yield from site.look()).greatest
+        if found is not None and (found.time, found.rank) == (old.time, old.rank) and found.digest != old.digest:
+            raise Tie(f"{site.region}: another edit of this time stands")
+        return False
 
     def _write(
         self, site: "Replica", state: State, seen: "Look", replaced: Sequence[State | None]
@@ -269,7 +307,9 @@ class Item(Struct, frozen=True):
         return all_of(self.others, lambda site: self.merge(site, new, replaced=(old,)))
 
     def _old(self, change: Change) -> State | None:
-        return self._read(change.old, change.version - 1) if change.old else None
+        """What a record shows as replaced: at less than its position, but a delete is of what may have the same."""
+        deleted = change.new is None and is_time(change.version)
+        return self._read(change.old, change.version - (not deleted)) if change.old else None
 
     def _made(self, change: Change, old: State | None) -> Steps[State | None]:
         """What an application made of `old`, or a replicator's row; None for a replicator's delete."""
@@ -325,6 +365,11 @@ class Item(Struct, frozen=True):
         return Aside(partial(self.branch.conflicts.record, self.home.key, sides, sides[1], self.events))
 
 
+def _last(states: Sequence[State]) -> list[tuple[State, None]]:
+    """As hints of `ordered`: each comes after all that are known of its moment."""
+    return [(each, None) for each in states]
+
+
 def _side(state: State) -> Side:
     item = canonical.image(state.item) if state.item else None
     return Side(state.region, state.time, state.deleted, item)
@@ -335,6 +380,13 @@ class Told(NamedTuple):
 
     made: State
     old: State | None
+
+    def replaced(self, known: Sequence[State]) -> list[State]:
+        """What of the same moment came before: by what the record shows as replaced; an insert comes after the deletion
+        of something else."""
+        if self.old is None:
+            return [each for each in known if each.deleted and each.digest != self.made.digest]
+        return [self.old if self.old.stamped else replace(self.made, digest=self.old.digest, deleted=False)]
 
     @property
     def undone(self) -> State | None:

@@ -1,0 +1,199 @@
+"""Regions on Kinesis data streams: two changes of an item with one time, whichever comes first, and more than once."""
+
+from itertools import permutations
+
+import pytest
+
+from distributary.consumer.outcome import TIED
+from distributary.consumer.ties import settling
+from distributary.replicate import last_writer
+from distributary.replicate.factory import reconciler
+from distributary.replicate.multi_active.crdt import Time
+from distributary.replicate.multi_active.edits import _moment, behind, place_of
+from distributary.replicate.multi_active.lww import State, read_stamp, stamp
+from distributary.replicate.multi_active.moments import ordered
+from distributary.stream import version as versions
+from distributary.stream.kinesis import plain
+from distributary.stream.records import decode
+from tests.fakes.kinesis import MICROS, delivered, written
+from tests.replaced import replace
+from tests.simulation.regions import request
+from tests.unit.edited_regions import ALL, AP, EU, FOREVER, US, World
+
+
+class ByKinesis(World):
+    """Changes that the table makes until `later` is asked have one time."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.times = {}
+
+    def later(self):
+        """What was changed until now is older than what comes."""
+        self.tables.clock += 1
+
+    def event(self, region, at):
+        """A record as the data stream has it; those of one second have one time."""
+        record = self.tables.records_of(region)[at]
+        second = int(record["dynamodb"]["ApproximateCreationDateTime"])
+        return delivered(written(record, "items", second * 1_000_000), at)
+
+    def deliver(self, region, *places):
+        """What became of these records; ties are settled as the function settles them."""
+        branch = self.branch(region)
+        function = settling(branch, reconciler(branch, None, None, 0))
+        ends = function.apply(decode({"Records": [self.event(region, at) for at in places]}, 0), FOREVER)
+        return [end.metric for end in ends]
+
+    def carry(self, region, since=None):
+        """See `World`."""
+        first = self.carried[region] if since is None else since
+        self.carried[region] = len(self.tables.records_of(region))
+        return self.deliver(region, *range(first, self.carried[region]))
+
+
+def change(world, kind, value):
+    """An application's change in one region."""
+    if kind == "delete":
+        world.delete(US)
+    else:
+        world.put(US, 1, value)
+
+
+PAIRS = ["put put", "put delete", "delete put"]
+STANDS = pytest.mark.parametrize("stands", [False, True], ids=["no item", "an item"])
+
+
+@ALL
+@STANDS
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("together", [False, True], ids=["apart", "in one batch"])
+def test_the_later_of_two_changes_of_one_time_is_what_all_regions_have(rule, stands, pair, together):
+    kinds = pair.split()
+    if kinds[0] == "delete" and not stands:
+        return
+    for value, order in ((value, order) for value in "bcdefg" for order in permutations(range(2))):
+        world = ByKinesis(rule, (US, EU, AP))
+        if stands:
+            world.put(US, 1, "a")
+            world.settle()
+            world.later()
+        first = len(world.tables.records_of(US))
+        for kind, made in zip(kinds, (value.upper(), value), strict=True):
+            change(world, kind, made)
+        world.carried[US] = first + 2
+        for places in [order] if together else [[at] for at in order]:
+            world.deliver(US, *(first + at for at in places))
+        world.settle()
+        right = world.values()[0]
+        assert right == ({} if kinds[1] == "delete" else {"x": value})
+        assert world.values() == [right] * 3
+        for region in (US, EU, AP):
+            world.carry(region, since=0)
+        world.settle()
+        assert world.values() == [right] * 3
+
+
+@ALL
+def test_a_change_of_another_time_wins_over_both_whenever_it_comes(rule):
+    for order in permutations(range(3)):
+        world = ByKinesis(rule)
+        world.put(US, 1, "a")
+        world.put(US, 1, "b")
+        world.later()
+        world.put(US, 2, "c")
+        world.carried[US] = 3
+        for at in order:
+            world.deliver(US, at)
+        world.settle()
+        assert world.values() == [{"x": "c"}] * 2
+
+
+@ALL
+def test_two_changes_of_one_time_that_were_given_up_are_redriven_in_any_order(rule):
+    for value, order in ((value, order) for value in "bcdefg" for order in permutations(range(2))):
+        world = ByKinesis(rule)
+        world.put(US, 1, value.upper())
+        world.put(US, 1, value)
+        world.carried[US] = 2
+        for at in order:
+            world.reconcile(US, request(plain(world.event(US, at))))
+        world.settle()
+        assert world.values() == [{"x": value}] * 2
+
+
+def test_such_changes_are_counted_and_others_are_not():
+    world = ByKinesis(last_writer("at", "seconds"))
+    world.put(US, 1, "a")
+    world.put(US, 1, "b")
+    assert world.deliver(US, 0) == [""]
+    assert world.deliver(US, 1) == [TIED.metric]
+    world.later()
+    world.put(US, 2, "c")
+    world.carried[US] = 2
+    assert world.carry(US) == [""]
+
+
+@ALL
+def test_another_region_s_edit_of_that_time_is_told_apart_by_the_rule(rule):
+    world = ByKinesis(rule)
+    world.put(US, 1, "a")
+    world.put(EU, 1, "b")
+    world.settle()
+    assert world.values()[0] == world.values()[1]
+
+
+P = MICROS
+
+
+def state(digest, deleted=False, tie=0, position=P):
+    return State(Time(1, 1), 2, position, digest, deleted, US, certain=True, tie=tie)
+
+
+def test_a_tie_is_kept_in_the_stamp_and_compared_before_the_content():
+    first, last = state("z"), state("a", tie=1)
+    assert last.order > first.order
+    assert read_stamp(stamp(last), (US, EU), False).tie == 1
+    assert "tie" not in stamp(first)
+    assert read_stamp(stamp(first), (US, EU), False).tie == 0
+
+
+def test_only_states_of_one_region_time_and_position_share_a_moment():
+    one = state("a")
+    assert one.shares_moment(state("b"))
+    assert one.shares_moment(state("a", deleted=True))
+    assert not one.shares_moment(None)
+    assert not one.shares_moment(replace(one, tie=3))
+    assert not one.shares_moment(state("b", position=P + 1))
+    assert not one.shares_moment(replace(state("b"), rank=1))
+    assert not state("a", deleted=True).shares_moment(state("b", deleted=True))
+    assert not state("a", position=10**21).shares_moment(state("b", position=10**21))
+
+
+def test_a_chain_of_what_replaced_what_is_followed_in_any_order():
+    a, b, c = (state(digest) for digest in "zyx")
+    for told in permutations([(b, a), (c, b)]):
+        assert max(ordered([a, b, c], told), key=lambda each: each.order).digest == "x"
+
+
+def test_what_is_last_comes_after_all_of_its_moment_and_once_is_enough():
+    a, b, other = state("z"), state("a"), state("q", position=P + 5)
+    found = ordered([a, b, other], [(b, None)])
+    assert [(each.digest, each.tie) for each in found if each.position == P and each.tie] == [("a", 1)]
+    assert ordered(found, [(found[-1], None)]) == found
+    assert ordered([other], [(other, None)]) == [other]
+
+
+def test_a_deletion_of_the_very_edit_that_stands_is_no_rival_of_it():
+    edit = state("a")
+    assert ordered([edit, edit.deletion()], [(edit, None)]) == [edit, edit.deletion()]
+
+
+def test_a_position_that_is_a_time_has_room_beside_it_and_keeps_the_order():
+    time, number = versions.of(1, P), versions.of(1, 10**21)
+    assert place_of(number) == number
+    assert behind(number) == number + 1
+    assert _moment(number) is None
+    assert place_of(time) < behind(place_of(time)) < place_of(time + 1) < number
+    assert _moment(place_of(time)) == _moment(behind(place_of(time))) != _moment(place_of(time + 1))
+    assert versions.generation_of(place_of(time)) == 1
