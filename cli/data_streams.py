@@ -61,8 +61,10 @@ def _destination(stack: Stack, source: str) -> Finding:
     try:
         state = destination(stack, source, table_arn_of(source))
     except AwsError as error:
-        fix = "allow dynamodb:DescribeKinesisStreamingDestination to these credentials"
-        return unknown(check, f"it cannot be looked up: {code_of(error)}", fix)
+        code, fix = code_of(error), "allow dynamodb:DescribeKinesisStreamingDestination to these credentials"
+        if code == "ResourceNotFoundException":
+            fix = f"check that there is still a table {table}: without it nothing is written into the data stream"
+        return unknown(check, f"it cannot be looked up: {code}", fix)
     if state.get("DestinationStatus") not in ("ACTIVE", "UPDATING"):
         return fault(check, f"{data_stream} gets no changes: {state.get('DestinationStatus', 'never enabled')}", enable)
     precision = state.get("ApproximateCreationDateTimePrecision", "MILLISECOND")

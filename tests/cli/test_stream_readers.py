@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cli.main import main
+from tests.fakes.answers import refusal
 from tests.fakes.monitored import BRANCHES, STREAM, TABLE, Monitored
 from tests.fakes.s3 import Versioned
 from tests.fakes.stack import ACCOUNT
@@ -173,6 +174,15 @@ def test_what_may_not_be_looked_up_of_a_data_stream_is_unknown(denied, missing, 
     status, findings = examined(capsys)
     (finding,) = [each for each in findings if each["level"] == "unknown"]
     assert (status, missing in finding["fix"]) == (2, True)
+
+
+def test_a_table_that_is_gone_is_no_missing_permission(kinesis, capsys, monkeypatch):
+    def gone(**_):
+        raise refusal("DescribeKinesisStreamingDestination", "ResourceNotFoundException", "gone")
+
+    monkeypatch.setitem(kinesis.clients("dynamodb")._answers, "describe_kinesis_streaming_destination", gone)
+    status, (_, finding, _) = examined(capsys)
+    assert (status, finding["fix"].startswith("check that there is still a table users")) == (2, True)
 
 
 def test_a_table_beside_the_stack_is_wrong_usage(seen, capsys):

@@ -197,7 +197,8 @@ class Monitored:
         return {"Id": query["Id"], "Timestamps": list(periods), "Values": [fold(each) for each in periods.values()]}
 
     def _table(self, *, TableName: str) -> Any:
-        assert TableName in ("users", TABLE)
+        if TableName not in ("users", TABLE):
+            raise refusal("DescribeTable", "ResourceNotFoundException", f"Table: {TableName} not found")
         regions = {"Replicas": [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]} if self.is_global else {}
         keys = [{"AttributeName": "user_id", "KeyType": "HASH"}]
         types = [{"AttributeName": "user_id", "AttributeType": "S"}]

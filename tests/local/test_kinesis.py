@@ -114,7 +114,7 @@ def test_what_fails_comes_again_from_its_own_number_on(aws, table, shared):
 
 
 def test_a_table_that_writes_into_no_such_data_stream_is_told_how_to(aws, table):
-    with pytest.raises(LocalError, match=r"enable-kinesis-streaming-destination .*--table-name"):
+    with pytest.raises(LocalError, match=r"enable-kinesis.* --table-name .*=MICROSECOND"):
         source_table(aws, table.name, "elsewhere")
 
 

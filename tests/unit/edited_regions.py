@@ -37,6 +37,7 @@ class World:
         self.tables, self.s3 = Regions(regions, random.Random(0)), S3("parking")
         self.wrap, self.conflicts, self.carried = wrap, 0, dict.fromkeys(regions, 0)
         self.parallel: Any = Serial()
+        self.pauses: list[float] = []
 
     def branch(self, region):
         """As app.py puts it together."""
@@ -46,7 +47,15 @@ class World:
         tables = {each: (f"items@{each}", f"tombstones@{each}") for each in regions}
         clients = dict.fromkeys(regions, client)
         return between(
-            self.declared, clients, tables, 7, REPLICA_VERSION, conflicts, self.parallel, lambda: 0.0, lambda _: None
+            self.declared,
+            clients,
+            tables,
+            7,
+            REPLICA_VERSION,
+            conflicts,
+            self.parallel,
+            lambda: 0.0,
+            self.pauses.append,
         )
 
     def count(self):

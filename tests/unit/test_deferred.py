@@ -24,6 +24,7 @@ from distributary.trunk.breaker import CLOSED, Breakers, Row, State
 from distributary.trunk.deferred import changes_in, entry_of
 from distributary.trunk.feeder import MOST, ONCE, RUN_SECONDS, Feeder, feed_all
 from distributary.trunk.trunk import Always, distribute
+from tests.fakes import s3
 from tests.fakes.streaming import CREATED, TTL
 from tests.unit.branches import Context, Ledger
 from tests.unit.records import ARN, change, event, stream_record
@@ -282,6 +283,37 @@ def test_what_a_run_does_not_reach_is_left_to_the_next_one():
     assert fed.feed(Deadline(0.0)).backlog == 50
     assert fed.feed(Deadline(0.0)).backlog == 0
     assert RUN_SECONDS < 60
+
+
+def test_a_backlog_of_several_pages_is_fed_whole():
+    fed = Fed()
+    fed.s3.page_keys = 2
+    fed.defer(*map(record, range(5)))
+    found = fed.feed()
+    assert (found.done, found.backlog, fed.s3.state) == (5, 0, {})
+
+
+def test_an_object_that_cannot_be_read_stays_and_stops_the_run(monkeypatch):
+    fed = Fed()
+    fed.defer(record(0))
+    before = dict(fed.s3.state)
+
+    def refuse(**_):
+        raise s3.THROTTLED
+
+    monkeypatch.setattr(fed.s3, "get_object", refuse)
+    with pytest.raises(Unavailable, match="feeding derive: SlowDown"):
+        fed.feed()
+    assert fed.s3.state == before
+
+
+def test_an_object_that_is_gone_by_now_holds_nothing():
+    """Another run has fed it since it was listed."""
+    fed = Fed()
+    fed.defer(record(0))
+    (place,) = fed.store.places("derive")
+    fed.store.remove(place)
+    assert fed.store.read("derive", place) == []
 
 
 def test_a_change_that_comes_twice_is_superseded_and_gone():

@@ -12,7 +12,7 @@ from distributary.derive.transaction_queue import TransactionQueue
 from distributary.derive.transactions import BYTES, PendingEntry, lanes
 from tests.fakes.answers import refusal
 from tests.unit.records import change
-from tests.unit.test_ledger import ORDER, SALES, Refusing, World, edit, gone, order
+from tests.unit.test_ledger import ORDER, SALES, Overtaken, Refusing, World, edit, gone, order
 
 GROUP = "SALES#mon"
 BIG = Projection(name="big", of=ORDER, pk="DAY#{day}", sk="{user_id}", keep=("total",))
@@ -97,6 +97,37 @@ def test_a_transaction_without_a_response_fails_and_is_found_done_later():
     assert world.rows() == {(GROUP, "TOTAL"): {"orders": 1, "revenue": 1}}
 
 
+def is_of_two(action):
+    return "user_id=S:u-7" in str(action) or "user_id=S:u-8" in str(action)
+
+
+@pytest.mark.parametrize(("is_busy", "times", "transactions"), [(is_of_two, 1, 2), (is_group, 3, 1)])
+def test_what_is_busy_for_a_moment_is_not_halved(is_busy, times, transactions):
+    """Each half would write the group."""
+    refuses = lambda action: "TransactionConflict" if is_busy(action) else None  # noqa: E731
+    world = World(SALES, client=lambda s: Refusing(s, refuses, times))
+    assert set(world.statuses(*(order(n, f"u-{n}") for n in range(20)))) == {Status.APPLIED}
+    assert (len(world.pauses), world.service.calls["TransactWriteItems"]) == (times, transactions)
+
+
+def test_what_overtook_a_change_is_read_from_the_refusal():
+    other = World(SALES)
+    world = World(SALES, client=lambda s: Overtaken(s, lambda: other.deliver(edit(2, "a", total={"N": "7"})), 1))
+    other.service.state = world.service.state
+    assert world.statuses(edit(3, "a", total={"N": "4"})) == [Status.APPLIED]
+    assert world.service.calls["BatchGetItem"] == 3
+    assert world.rows() == {(GROUP, "TOTAL"): {"orders": 1, "revenue": 4}}
+
+
+def test_a_group_that_a_lane_empties_is_filled_again_by_its_next_transaction():
+    world = World(SALES)
+    world.deliver(*(order(n, f"u-{n}") for n in range(99)))
+    leave, come = (gone(100 + n, f"u-{n}") for n in range(99)), (order(200 + n, f"v-{n}") for n in range(40))
+    assert set(world.statuses(*leave, *come)) == {Status.APPLIED}
+    assert world.rows() == {(GROUP, "TOTAL"): {"orders": 40, "revenue": 40}}
+    assert (world.pauses, world.service.calls["TransactWriteItems"]) == ([], 3)
+
+
 class Unexplained(Refusing):
     """Cancels transactions without a reason."""
 
@@ -132,6 +163,15 @@ def test_a_refused_row_names_its_view():
     world = World(SALES, client=lambda s: Refusing(s, lambda action: "ValidationError"))
     (end,) = world.deliver(order(1, "a"))
     assert end.cause.startswith("view 'sales': ledger TransactWriteItems: ValidationError")
+
+
+def test_a_group_that_is_refused_parks_its_own_changes_alone():
+    refuses = lambda action: "ItemCollectionSizeLimitExceeded" if is_group(action) else None  # noqa: E731
+    world = World(SALES, client=lambda s: Refusing(s, refuses))
+    parked, applied = world.deliver(order(1, "a"), order(2, "b", day={"S": "tue"}))
+    assert (parked.status, applied) == (Status.PARKED, APPLIED)
+    assert parked.cause == "view 'sales': ledger TransactWriteItems: ItemCollectionSizeLimitExceeded"
+    assert (world.rows(), world.pauses) == ({("SALES#tue", "TOTAL"): {"orders": 1, "revenue": 1}}, [])
 
 
 def test_a_lane_stops_at_the_deadline_and_what_it_wrote_stays():

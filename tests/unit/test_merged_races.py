@@ -2,6 +2,7 @@
 
 import pytest
 
+from distributary.consumer.outcome import Status
 from distributary.replicate import by_attribute
 from distributary.stream.records import decode
 from tests.unit.edited_regions import EU, FOREVER, US, World
@@ -111,3 +112,34 @@ def test_a_repair_takes_no_row_from_a_look_that_its_merge_state_has_overtaken():
     world.wrap = lambda client, service: torn
     world.branch(EU).reconcile(KEY, FOREVER)
     assert (torn.looks, world.values()) == (1, [{"x": "second"}] * 2)
+
+
+class Overtaking:
+    """A client before whose every put into `table`, of merge states, somebody else writes there."""
+
+    def __init__(self, world, table):
+        self._world, self._table, self._times = world, table, 0
+
+    def __getattr__(self, operation):
+        def call(**arguments):
+            if (operation, arguments.get("TableName")) == ("put_item", self._table):
+                self._times += 1
+                for kept in self._world.tables.state[self._table].values():
+                    kept["revision"] = text(f"moved {self._times}")
+            return getattr(self._world.tables, operation)(**arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("table", [f"tombstones@{US}", f"tombstones@{EU}"])
+def test_what_is_always_overtaken_fails_and_is_merged_when_it_comes_again(table):
+    world = World(RULE)
+    world.put(US, 1, "first")
+    world.settle()
+    world.update(US, 2, value=text("second"))
+    world.wrap = lambda client, service: Overtaking(world, table)
+    assert world.carry(US) == [Status.FAILED]
+    world.wrap = lambda client, service: client
+    world.carry(US, since=0)
+    world.settle()
+    assert world.values() == [{"x": "second"}] * 2

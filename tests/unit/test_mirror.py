@@ -171,6 +171,21 @@ def test_a_delete_by_ttl_is_propagated_or_ignored(expired, left):
     assert region.items() == left
 
 
+def test_what_the_filter_leaves_out_costs_nothing_though_expired_rows_are_kept():
+    region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu", expired="ignore"))
+    edited = change(1, "MODIFY", new=text(home="ca"), old=text(home="us"))
+    expired = change(2, "REMOVE", old=text(home="ca"), **EXPIRED)
+    assert region.apply(edited, expired) == [Status.IGNORED] * 2
+    assert region.costs() == ({}, 0, 0)
+
+
+def test_a_delete_by_ttl_that_shows_no_item_leaves_the_row():
+    region = Region(Mirror(of=USER, expired="ignore"))
+    region.apply(change(0, new=text(home="eu")))
+    assert region.apply(change(1, "REMOVE", **EXPIRED)._replace(old=None)) == [Status.IGNORED]
+    assert region.items() == {"u-1": text(home="eu")}
+
+
 def test_a_row_left_by_ttl_goes_when_the_item_comes_back_outside_the_filter():
     region = Region(Mirror(of=USER, where=lambda user: user.get("home") == "eu", expired="ignore"))
     region.apply(change(0, new=text(home="eu")))

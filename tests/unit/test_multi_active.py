@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import Status
 from distributary.dynamodb.steps import finish
 from distributary.errors import ConfigError, Unavailable
@@ -336,6 +337,36 @@ def test_an_edit_between_look_and_put_is_seen_and_judged(world, at, left):
     assert world.values()[1] == {"x": left}
     puts = [r["dynamodb"].get("NewImage", {}).get("value", {}).get("S") for r in world.tables.records_of(EU)]
     assert puts == ["eu", "meddler", *(["us"] if left == "us" else [])]
+    assert len(world.pauses) == 1
+
+
+class Contended(Meddling):
+    """A client before whose every put of an item the application edits it."""
+
+    def __getattr__(self, operation):
+        if operation == "put_item":
+            self._world.put(EU, 1, f"eu {len(self._world.pauses)}")
+        return getattr(self._world.tables, operation)
+
+
+@pytest.mark.parametrize(("seconds", "pauses"), [(float("inf"), 11), (3, 3)])
+def test_an_edit_that_is_always_overtaken_fails_at_last_or_at_the_deadline(world, seconds, pauses):
+    world.put(US, 5, "us")
+    world.wrap = lambda client, service: Contended(world)
+    changes = decode({"Records": world.tables.records_of(US)}, 0)
+    (end,) = world.branch(US).apply(changes, Deadline(seconds, clock=lambda: len(world.pauses)))
+    assert (end.status, len(world.pauses)) == (Status.FAILED, pauses)
+    assert world.values()[1] == {"x": f"eu {pauses}"}
+
+
+def test_a_delete_whose_record_shows_no_item_is_parked_with_what_to_do(world):
+    world.put(US, 1, "a")
+    world.settle()
+    world.delete(US)
+    (change,) = decode({"Records": world.tables.records_of(US)[-1:]}, 0)
+    (end,) = world.branch(US).apply([change._replace(old=None)], FOREVER)
+    assert (end.status, "NEW_AND_OLD_IMAGES" in end.cause) == (Status.PARKED, True)
+    assert world.values() == [{}, {"x": "a"}]
 
 
 def test_the_condition_names_all_attributes_and_the_stamp_that_is_missing(world):

@@ -43,6 +43,18 @@ def test_a_lost_delete_deletes_what_it_saw_whichever_region_made_it(rule, made):
     assert world.redrive(US) == [SUPERSEDED]
 
 
+@ALL
+def test_a_lost_delete_deletes_another_regions_edit_whatever_their_positions(rule):
+    """Each stream numbers its records by itself: those of the first region are the greater ones."""
+    world = World(rule)
+    world.put(US, 1, "a")
+    world.settle()
+    world.tables.clock += 1
+    world.delete(EU)
+    assert world.redrive(EU) == [APPLIED]
+    assert world.values() == [{}, {}]
+
+
 def test_a_lost_delete_of_what_a_repair_copied_deletes_the_edit_itself():
     """The edit's own record comes between the two, and does not find the copy any more."""
     world = World(RULES["whole"])

@@ -1,9 +1,10 @@
 """A versioned row: what comes between the calls of a write, and what a call that fails leaves."""
 
 import pytest
+from botocore.exceptions import ClientError
 
 from distributary.consumer.deadline import FOREVER
-from distributary.consumer.outcome import APPLIED, SUPERSEDED, Status
+from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Status
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register, Write, newest
 from distributary.stream import version as versions
@@ -11,11 +12,13 @@ from distributary.stream.change import REPLICA_VERSION
 from tests.fakes import dynamodb
 from tests.fakes.dynamodb import DynamoDB
 from tests.fakes.faults import Faults, throttled
+from tests.fakes.kinesis import MICROS
 from tests.fakes.serial import Serial
 from tests.replaced import replace
 
 KEY, OTHER = {"pk": {"S": "a"}}, {"pk": {"S": "b"}}
 NOW, DAY = 1000.0, 86_400
+MOMENT = versions.of(0, MICROS)
 
 
 @pytest.fixture
@@ -60,6 +63,15 @@ def failing(service, operation):
     faults = Faults()
     faults.when(lambda name, _: name == operation, throttled)
     return register(faults(service, dynamodb))
+
+
+def refused_without_the_row(call, service):
+    """As endpoints do that know no `ReturnValuesOnConditionCheckFailure`."""
+    try:
+        return call()
+    except ClientError as error:
+        error.response.pop("Item", None)
+        raise
 
 
 def test_a_row_that_another_writer_puts_meanwhile_is_not_taken_back(service):
@@ -161,3 +173,37 @@ def test_a_repair_outranks_every_change_that_it_stands_for(service, asked):
     for change in (delete(7), put(8, "late")):
         register(service).write([change], FOREVER)
     assert row(service) is None if asked.row is None else row(service)["text"] == {"S": "right"}
+
+
+def test_a_stream_s_put_that_comes_again_is_no_tie_though_its_row_expires(service):
+    """Its own tombstone is there from the first delivery. A tie would be reconciled, for reads of its own."""
+    made = replace(put(5), expires_at=int(NOW) + DAY)
+    assert [register(service).write([made], FOREVER) for _ in range(2)] == [[APPLIED], [SUPERSEDED]]
+
+
+@pytest.mark.parametrize(("later", "first"), [(0, TIED), (1, SUPERSEDED)])
+def test_only_writes_of_one_moment_tie_within_a_batch(service, later, first):
+    assert register(service).write([put(MOMENT + later, "b"), put(MOMENT, "a")], FOREVER) == [APPLIED, first]
+
+
+def test_a_row_that_ttl_leaves_at_the_moment_of_its_put_is_a_tie(service):
+    """Their content is alike; whether the row outlives its item is not."""
+    there, left = (replace(put(MOMENT), mark=mark) for mark in (versions.LIVE, versions.KEPT))
+    assert [register(service).write([each], FOREVER) for each in (there, left, there)] == [
+        [APPLIED],
+        [TIED],
+        [SUPERSEDED],
+    ]
+
+
+def test_a_row_that_cannot_be_compared_is_a_tie(service):
+    service.state["rows"]["a",] = {**KEY, "text": {"NEW": "x"}, REPLICA_VERSION: {"S": versions.to_text(MOMENT)}}
+    assert register(service).write([put(MOMENT)], FOREVER) == [TIED]
+
+
+def test_a_delete_that_leaves_a_row_is_superseded_though_none_is_shown(service):
+    register(service).write([put(5)], FOREVER)
+    silent = Faults()
+    silent.when(lambda name, _: name == "delete_item", refused_without_the_row)
+    assert register(silent(service, dynamodb)).write([delete(4)], FOREVER) == [SUPERSEDED]
+    assert row(service)["text"] == {"S": "x"}

@@ -237,6 +237,23 @@ def test_of_two_changes_of_one_moment_in_a_batch_one_is_a_tie(table):
     assert sorted(ends, key=str) == sorted([APPLIED, TIED], key=str)
 
 
+@pytest.mark.parametrize("table", ["orders", "customers"])
+def test_two_moments_in_a_batch_or_a_change_twice_are_no_tie(table):
+    """A tie would be reconciled, for reads of its own. A stream's position is no moment."""
+    first, other = of_one_moment(Shop(LEFT), table)
+    later, of_stream = other._replace(version=other.version + 1), versions.of(0, 10**25)
+    for pair in ((first, later), (first, first), [each._replace(version=of_stream) for each in (first, other)]):
+        assert set(Shop(LEFT).branch.apply(pair, FOREVER)) == {APPLIED, SUPERSEDED}
+
+
+@pytest.mark.parametrize("make", [Views, Mirrored])
+def test_an_item_s_changes_of_two_moments_in_a_batch_are_no_tie(make):
+    world = make()
+    first, other = (put(name)(world)._replace(version=versions.of(0, MICROS + at)) for at, name in enumerate("ab"))
+    world.branch = world.branch.branch
+    assert not any(end.metric for end in world.deliver(first, other))
+
+
 def test_a_stream_s_change_has_no_ties():
     world = Mirrored()
     first, other = put("a")(world), put("b")(world)

@@ -16,6 +16,7 @@ from distributary.stream.change import Kind
 from distributary.trunk.breaker import CLOSED, READ_SECONDS, Breakers, Row, Seen, State, following
 from distributary.trunk.trunk import Always, distribute
 from tests.fakes import dynamodb
+from tests.fakes.answers import refusal
 from tests.fakes.streaming import CREATED
 from tests.unit.branches import Bucket, Context, Ledger
 from tests.unit.records import ARN, event, sequence, stream_record
@@ -315,6 +316,58 @@ def test_a_table_of_breakers_that_does_not_answer_stops_no_branch(monkeypatch):
         monkeypatch.setattr(bench.dynamodb, operation, refuse)
     assert deliver(bench, 0, 1) == failed_at(1)
     assert len(bench.branches["derive"].seen) == 2
+
+
+def test_a_breaker_that_cannot_be_written_changes_no_outcome(monkeypatch):
+    bench = Bench({"index": Ledger(PARKED, **{"u-1": FAILED})})
+
+    def refuse(**_):
+        raise dynamodb.THROTTLED
+
+    monkeypatch.setattr(bench.dynamodb, "put_item", refuse)
+    assert deliver(bench, 0, 1) == failed_at(1)
+    assert (len(bench.parking.objects), bench.s3.state) == (1, {})
+
+
+def test_a_pause_that_is_always_overtaken_says_so(monkeypatch):
+    bench = Bench({"index": Ledger(APPLIED)})
+
+    def overtaken(**_):
+        raise refusal("PutItem", "ConditionalCheckFailedException", "no")
+
+    monkeypatch.setattr(bench.dynamodb, "put_item", overtaken)
+    with pytest.raises(Unavailable, match="keeps moving: run it again"):
+        bench.breakers().pause("index")
+
+
+def test_a_record_nested_too_deep_is_parked_where_its_batch_is_deferred():
+    bench, deep = Bench({"archive": Ledger(APPLIED)}), {"S": "x"}
+    bench.breakers().pause("archive")
+    for _ in range(5_000):
+        deep = {"L": [deep]}
+    records = [stream_record(place, user=f"u-{place}", new={"name": {"S": "x"}}) for place in range(3)]
+    records[1]["dynamodb"]["NewImage"]["name"] = deep
+    assert distribute(event(*records), Context(), bench.trunk()) == NOTHING
+    assert [each.item for each in bench.deferred("archive")] == ["user_id=S:u-0", "user_id=S:u-2"]
+    (body,) = bench.parking.bodies().values()
+    assert (body["key"], "nested too deep" in body["cause"]) == ({"user_id": {"S": "u-1"}}, True)
+
+
+def test_a_failed_change_that_tells_no_time_is_deferred_at_once():
+    bench, record = Bench({"index": Ledger(FAILED)}), stream_record(0)
+    del record["dynamodb"]["ApproximateCreationDateTime"]
+    assert distribute(event(record), Context(), bench.trunk()) == NOTHING
+    assert len(bench.deferred("index")) == 1
+
+
+def test_what_a_branch_raises_on_purpose_is_its_changes_cause(capsys, monkeypatch, request):
+    class Down:
+        def apply(self, changes, deadline):
+            raise Unavailable("the index does not answer")
+
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", request.node.name)
+    assert deliver(Bench({"index": Down(), "derive": Ledger(APPLIED)}), 0) == failed_at(0)
+    assert "the index does not answer" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

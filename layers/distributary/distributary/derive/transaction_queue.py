@@ -274,7 +274,7 @@ class TransactionQueue:
         innocent += self._decide_again(changed, found.overtaken) if changed else []
         if suspected:
             causes = ", ".join(sorted(set(found.refused_groups.values())))
-            self._divide(Job(suspected, job.tries), Rejected(f"ledger TransactWriteItems: {causes}"))
+            self._divide(Job(suspected, job.tries, job.fresh), Rejected(f"ledger TransactWriteItems: {causes}"))
         if contended:
             late = Unavailable("ledger TransactWriteItems: rows were busy or changed at every try")
             self._again(
@@ -288,7 +288,7 @@ class TransactionQueue:
         """Against the ledger rows that were met, or that are there now. What was compared with the same row stays as it
         is: a repair has the version of the row that it repairs, and is not overtaken by it."""
         unknown = [id for id in cases if not met.get(id)]
-        rows = {**met, **(self._tables.ledger_rows(unknown, self._deadline) if unknown else {})}
+        rows = {**met, **self._tables.ledger_rows(unknown, self._deadline)}
         again = []
         for id, case in cases.items():
             row = check_ledger_row(rows.get(id, {}))

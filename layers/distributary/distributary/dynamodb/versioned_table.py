@@ -178,8 +178,6 @@ class Register(Struct, frozen=True):
 
     def _needless(self, tasks: Sequence[Write], deadline: Deadline) -> Steps[dict[str, Outcome]]:
         asked = [task for task in tasks if task.if_present]
-        if not asked:
-            return {}
         try:
             keys = [task.key for task in asked]
             rows = yield from batch_get_steps(self.client, self.table, keys, deadline, "row BatchGetItem")
@@ -258,7 +256,7 @@ class Register(Struct, frozen=True):
         puts = [i for i, (task, first) in enumerate(zip(tasks, firsts, strict=True)) if _was_put(task, first)]
         outranked = []
         try:
-            found = (yield from self.tombstones.find_steps([tasks[i].id for i in puts], deadline)) if puts else {}
+            found = yield from self.tombstones.find_steps([tasks[i].id for i in puts], deadline)
         except DistributaryError as error:
             found = {}
             for i in puts:
