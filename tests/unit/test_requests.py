@@ -58,6 +58,18 @@ def test_unprocessed_keys_are_asked_for_again_with_the_next():
     assert clock.pauses == [0.05 * 2**tries for tries in range(4)]
 
 
+def test_a_read_that_gets_ahead_pauses_no_longer_the_next_time():
+    class Alternating(Table):
+        def batch_get_item(self, **arguments):
+            self.most = (60, 100)[len(self.requests) % 2]
+            return super().batch_get_item(**arguments)
+
+    table, clock = Alternating(), Clock()
+    batch_get(table, "t", keys(250), FOREVER, sleep=clock.sleep, jitter=lambda low, high: high)
+    assert [len(each["Keys"]) for each in table.requests] == [100, 100, 90, 30]
+    assert clock.pauses == [0.05, 0.05]
+
+
 def test_a_read_that_is_never_finished_ends_with_the_deadline():
     table, clock = Table(most=0), Clock()
     with pytest.raises(Unavailable, match="timeout"):

@@ -122,7 +122,6 @@ def batch_get(
     keys: Iterable[Item],
     deadline: Deadline,
     what: str = "BatchGetItem",
-    projection: str = "",
     consistent: bool = True,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[float, float], float] = random.uniform,
@@ -132,7 +131,7 @@ def batch_get(
     100 keys a request. Keys that DynamoDB leaves unprocessed are asked for again, with the next 100, after a pause.
     Raises Unavailable, also when the deadline comes first.
     """
-    return finish(batch_get_steps(client, table, keys, deadline, what, projection, consistent, jitter), sleep=sleep)
+    return finish(batch_get_steps(client, table, keys, deadline, what, consistent, jitter), sleep=sleep)
 
 
 def batch_get_steps(
@@ -141,17 +140,15 @@ def batch_get_steps(
     keys: Iterable[Item],
     deadline: Deadline,
     what: str = "BatchGetItem",
-    projection: str = "",
     consistent: bool = True,
     jitter: Callable[[float, float], float] = random.uniform,
 ) -> Steps[list[Item]]:
     """`batch_get` as steps."""
     left, found, tries = list(keys), [], 0
-    options = {"ConsistentRead": consistent} | ({"ProjectionExpression": projection} if projection else {})
     while left:
         deadline.check()
         batch, left = left[:BATCH_GET_KEYS], left[BATCH_GET_KEYS:]
-        asked = {table: {"Keys": batch, **options}}
+        asked = {table: {"Keys": batch, "ConsistentRead": consistent}}
         answer = yield from called_steps(client, "batch_get_item", what, RequestItems=asked)
         found += _of_the_table(answer["Responses"], [])
         unprocessed = _of_the_table(answer.get("UnprocessedKeys") or {}, {"Keys": []})["Keys"]
