@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.harness import Row, paired, row
 from bench.lambda_sides import SIDES
-from bench.orders import SIZES
+from bench.orders import SIZES, STREAM
 
 ROOT = Path(__file__).resolve().parents[1]
 ROUNDS = 3
@@ -71,7 +71,7 @@ def _name(peer: str) -> str:
     return (SIDES[peer].__doc__ or peer).rstrip(".")
 
 
-def run(side: str, size: str, records: int) -> dict[str, float]:
+def run(side: str, size: str, records: int, source: str = STREAM) -> dict[str, float]:
     """What `lambda_sides.measure` finds of a side, in a process of its own."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -79,6 +79,6 @@ def run(side: str, size: str, records: int) -> dict[str, float]:
         "POWERTOOLS_METRICS_NAMESPACE": "Distributary",
         "POWERTOOLS_SERVICE_NAME": "bench",
     }
-    command = [sys.executable, "-m", "bench.lambda_sides", side, size, str(records)]
+    command = [sys.executable, "-m", "bench.lambda_sides", side, size, str(records), source]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return dict(json.loads(done.stdout))

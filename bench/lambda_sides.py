@@ -1,4 +1,4 @@
-"""One way to read a stream's event, alone in a process: `python -m bench.lambda_sides SIDE SIZE RECORDS`.
+"""One way to read a stream's event, alone in a process: `python -m bench.lambda_sides SIDE SIZE RECORDS SOURCE`.
 
 Prints the least microseconds of CPU per record, from the event's bytes to the response's through Lambda's own runtime
 client, the megabytes that the process grew by above its idle state, which includes the event's bytes, and those of the
@@ -181,15 +181,15 @@ class Runtime:
         return time.process_time() - used, time.perf_counter() - began
 
 
-def measure(side: str, size: str, records: int) -> dict[str, float]:
+def measure(side: str, size: str, records: int, source: str) -> dict[str, float]:
     """`us` per record, `mb` of memory above the idle process, and `peak`: megabytes of the whole process."""
-    runtime, batch = Runtime(SIDES[side]()), body(size, records)
+    runtime, batch = Runtime(SIDES[side]()), body(size, records, source)
 
     def handle(content: bytes) -> float:
         gc.collect()
         return runtime.handle(content)[0] * 1e6
 
-    handle(body(size, 10))
+    handle(body(size, 10, source))
     grown = _grown(lambda: handle(batch))
     peak = _kilobytes("VmHWM") / 1024
     return {"us": min(handle(batch) for _ in range(BATCHES)) / records, "mb": grown, "peak": peak}
@@ -211,5 +211,5 @@ def _kilobytes(name: str) -> int:
 
 
 if __name__ == "__main__":
-    side, size, records = sys.argv[1:]
-    print(json.dumps(measure(side, size, int(records))))
+    side, size, records, source = sys.argv[1:]
+    print(json.dumps(measure(side, size, int(records), source)))

@@ -72,21 +72,26 @@ class Side:
         return sum(is_ != should for is_, should in stores), sum(abs(is_[0] - should[0]) for is_, should in stores)
 
     def totals(self) -> Totals:
-        """What the table shows; a row without orders and revenue is none."""
-        pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self.table)
-        rows = {
-            row["pk"]["S"].removeprefix("STORE#"): (int(row["orders"]["N"]), int(row["revenue"]["N"]))
-            for page in pages
-            for row in page["Items"]
-        }
-        return {store: row for store, row in rows.items() if row != (0, 0)}
+        """See `totals_in`."""
+        return totals_in(self.table)
+
+
+def totals_in(table: str) -> Totals:
+    """What a derived table shows; a row without orders and revenue is none."""
+    pages = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=table)
+    rows = {
+        row["pk"]["S"].removeprefix("STORE#"): (int(row["orders"]["N"]), int(row["revenue"]["N"]))
+        for page in pages
+        for row in page["Items"]
+    }
+    return {store: row for store, row in rows.items() if row != (0, 0)}
 
 
 def ours(prefix: str) -> Side:
     """As functions/derive/app.py puts it together."""
     derived, ledger, tombstones = (f"{prefix}-{name}" for name in ("derived", "ledger", "tombstones"))
-    _create(derived, "pk", "sk")
-    _create(ledger, "id")
+    create(derived, "pk", "sk")
+    create(ledger, "id")
     dynamodb, parallel = connect(None), Parallel()
     settings = DeriveSettings(
         parking_bucket="bench",
@@ -112,7 +117,7 @@ def correct(prefix: str, totals: Totals) -> dict[str, Side]:
     sides = {}
     for name, kind in ((IDEMPOTENT, Idempotent), (CLAIMED, Claimed)):
         table, claims = _holding(f"{prefix}-{kind.__name__}", totals), f"{prefix}-{kind.__name__}-claims"
-        _create(claims, "id")
+        create(claims, "id")
         handler = kind(table, claims)
         sides[name] = Side(table.name, table.meta.client, handler)
         sides[name].others = [handler.client] if isinstance(handler, Idempotent) else []
@@ -121,7 +126,7 @@ def correct(prefix: str, totals: Totals) -> dict[str, Side]:
 
 def _holding(name: str, totals: Totals) -> Any:
     """A table that holds the totals already."""
-    _create(name, "pk", "sk")
+    create(name, "pk", "sk")
     table = boto3.resource("dynamodb").Table(name)
     with table.batch_writer() as batch:
         for store, (orders, revenue) in totals.items():
@@ -129,7 +134,8 @@ def _holding(name: str, totals: Totals) -> Any:
     return table
 
 
-def _create(name: str, *key: str) -> None:
+def create(name: str, *key: str) -> None:
+    """A table whose keys are texts."""
     boto3.client("dynamodb").create_table(
         TableName=name,
         KeySchema=[

@@ -1,7 +1,9 @@
-"""Whether the Kinesis data streams of a stack get every change, and keep records no longer than functions remember."""
+"""Whether each Kinesis data stream of a stack gets every change, and the functions that read it can work with it."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
+from cli import data_stream_access
 from cli.stack import Function, Stack
 from distributary.consumer.aws import AwsError, code_of
 from distributary.stream.keys import table_arn_of, table_of
@@ -27,8 +29,21 @@ def examine(stack: Stack) -> Iterator[Finding]:
             if data_stream_of(source):
                 readers.setdefault(source, []).append(function)
     for source, functions in readers.items():
-        yield _destination(stack, source)
-        yield from _retention(stack, source, functions)
+        yield from _examined(stack, source, functions)
+
+
+def _examined(stack: Stack, source: str, functions: list[Function]) -> Iterator[Finding]:
+    data_stream, summary = data_stream_of(source), dict[str, Any]()
+    yield _destination(stack, source)
+    try:
+        asked = stack.clients("kinesis").describe_stream_summary(StreamARN=data_stream)
+        summary = asked["StreamDescriptionSummary"]
+        yield from _retention(stack, data_stream, summary["RetentionPeriodHours"], functions)
+    except AwsError as error:
+        fix = "allow kinesis:DescribeStreamSummary to these credentials"
+        yield unknown(_retained(data_stream), f"it cannot be looked up, nor the key: {code_of(error)}", fix)
+    readers = {reader.arn: reader for each in functions for reader in each.writers[-1:]}
+    yield from data_stream_access.examine(stack, data_stream, list(readers.values()), summary)
 
 
 def destination(stack: Stack, source: str, table: str) -> Mapping[str, str]:
@@ -46,8 +61,10 @@ def _destination(stack: Stack, source: str) -> Finding:
     try:
         state = destination(stack, source, table_arn_of(source))
     except AwsError as error:
-        fix = "allow dynamodb:DescribeKinesisStreamingDestination to these credentials"
-        return unknown(check, f"it cannot be looked up: {code_of(error)}", fix)
+        code, fix = code_of(error), "allow dynamodb:DescribeKinesisStreamingDestination to these credentials"
+        if code == "ResourceNotFoundException":
+            fix = f"check that there is still a table {table}: without it nothing is written into the data stream"
+        return unknown(check, f"it cannot be looked up: {code}", fix)
     if state.get("DestinationStatus") not in ("ACTIVE", "UPDATING"):
         return fault(check, f"{data_stream} gets no changes: {state.get('DestinationStatus', 'never enabled')}", enable)
     precision = state.get("ApproximateCreationDateTimePrecision", "MILLISECOND")
@@ -57,17 +74,13 @@ def _destination(stack: Stack, source: str) -> Finding:
     return ok(check, f"{data_stream} gets every change, with its time in microseconds")
 
 
-def _retention(stack: Stack, source: str, functions: list[Function]) -> Iterator[Finding]:
+def _retained(data_stream: str) -> str:
+    return f"retention of {data_stream.rpartition('/')[2]}"
+
+
+def _retention(stack: Stack, data_stream: str, hours: int, functions: list[Function]) -> Iterator[Finding]:
     """A record that comes later than a function remembers would bring back what was deleted since, or be sent again."""
-    data_stream = data_stream_of(source)
-    check = f"retention of {data_stream.rpartition('/')[2]}"
-    try:
-        asked = stack.clients("kinesis").describe_stream_summary(StreamARN=data_stream)
-    except AwsError as error:
-        fix = "allow kinesis:DescribeStreamSummary to these credentials"
-        yield unknown(check, f"it cannot be looked up: {code_of(error)}", fix)
-        return
-    hours = asked["StreamDescriptionSummary"]["RetentionPeriodHours"]
+    check = _retained(data_stream)
     known = {each.branch: days for each in functions if (days := _days(stack, each))}
     short = {branch: days for branch, days in known.items() if days * 24 <= hours}
     for branch, days in short.items():

@@ -1,7 +1,8 @@
 """Commands that compare what a deployed stack keeps with its source."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from cli import project as projects
 from cli.errors import UsageFault
+from cli.feed.new_views import read_by
 from cli.options import (
     Attribute,
     Days,
@@ -43,6 +45,7 @@ from distributary.consumer.streams import parse_sources
 from distributary.derive import doctor as derived
 from distributary.feed.invoke import Feed
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.described import Description
 from distributary.verify.finding import Finding, line, status
 
 verify = typer.Typer(help="Compare what a function keeps with the source table.", no_args_is_help=True)
@@ -195,9 +198,7 @@ def replicate(
 
 def doctor(
     context: typer.Context,
-    table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="The source table; with --stack it may be left out.")
-    ] = "",
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The source table; leave it out with --stack.")] = "",
     derive: Annotated[bool, typer.Option("--derive", help="Examine derived tables, not a replica.")] = False,
     index: Annotated[bool, typer.Option("--index", help="Examine the indexes' declarations, not a replica.")] = False,
     stack: StackName = None,
@@ -213,26 +214,30 @@ def doctor(
     parameter: Parameters = [],
     declared: Declared = [],
 ) -> int:
-    """Examine a replica: tables, streams, readers, clocks, permissions. Changes nothing.
+    """Examine a replica, what derive or index keeps, or the streams of a stack. Changes nothing.
 
-    With --stack alone: whether a stream of the stack has more readers than it serves, or a data stream lacks changes.
+    With TABLE alone: the tables of a replica: their streams, readers, clocks, permissions.
     With --derive: whether the rows of derived tables were written as the views are declared.
     With --index: the same of documents.
+    With --stack alone: whether a stream of the stack has more readers than it serves, or a data stream lacks changes.
     """
     if derive and index:
         raise UsageFault("--derive and --index exclude each other: give one of them")
+    if (derive or index) and stack is None and not table:
+        raise UsageFault("give --stack NAME; for functions on this machine give TABLE, their source")
     if index:
         from distributary.index import doctor as indexed
 
         where = Where(stack, table or None, endpoint_url, region, parameter, declared)
         told = Feed(stack_of(context, where).function("index").invoke).ask({"declarations": {}}, "declarations")
-        return examined(list(indexed.examine_declarations(told, _placed(stack, table))), as_json)
+        return examined(list(indexed.examine_declarations(told, placed(stack, table))), as_json)
     if derive:
         target = stack_of(context, Where(stack, table or None, endpoint_url, region, parameter, declared)).function(
             "derive"
         )
         told = Feed(target.invoke).ask({"declarations": {}}, "declarations")
-        return examined(list(derived.examine(told, _placed(stack, table))), as_json)
+        fill = partial(_fill, told["declared"], list(target.sources), stack, table)
+        return examined(list(derived.examine(told, placed(stack, table), fill)), as_json)
     if stack is not None and not table:
         from cli import data_streams, readers
 
@@ -244,7 +249,10 @@ def doctor(
             "counts the readers of the stack's streams"
         )
     if not table:
-        raise UsageFault("give TABLE, the source; for derived tables give --derive, for indexes --index")
+        raise UsageFault(
+            "give TABLE, the source of a replica; --derive or --index for what these functions keep; or --stack NAME "
+            "alone for the streams of a stack"
+        )
     from distributary.replicate.doctor import command
 
     options = command.Options(
@@ -263,7 +271,16 @@ def doctor(
     return examined(findings, as_json)
 
 
-def _placed(stack: str | None, table: str) -> str:
+def _fill(declared: Mapping[str, Description], sources: list[str], stack: str | None, table: str, view: str) -> str:
+    """The command that fills a view. On this machine it names all tables, because the function reads them."""
+    if stack is None:
+        return f"distributary backfill {table} --function derive --view {view}"
+    read = ",".join(name for name in sources if name in read_by(declared[view], set(sources)))
+    return f"distributary backfill {read or 'TABLE'} --function derive --view {view} --stack {stack}"
+
+
+def placed(stack: str | None, table: str | None) -> str:
+    """The option that the next command needs as well."""
     return f"--stack {stack}" if stack else f"--table {table}"
 
 
@@ -286,6 +303,6 @@ def reported(report: Any, lines: Iterable[str], to: str | None, status: int) -> 
         try:
             Path(to).write_text(text + "\n")
         except OSError as error:
-            raise UsageFault(f"--json: {error}") from None
+            raise UsageFault(f"--json {to}: {error.strerror}; name a file in a folder that exists") from None
     print(*lines, sep="\n")
     return status

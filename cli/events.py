@@ -63,7 +63,21 @@ def typed_keys(description: Mapping[str, Any], given: list[str]) -> dict[str, An
     pairs = dict(each.partition("=")[::2] for each in given)
     if set(pairs) != set(names) or not all("=" in each for each in given):
         raise UsageFault("--key: give " + " ".join(f"--key {name}=VALUE" for name in names))
-    return {name: {types[name]: _bytes(name, pairs[name]) if types[name] == "B" else pairs[name]} for name in names}
+    read = {"B": _bytes, "N": _number}
+    return {name: {types[name]: read.get(types[name], _text)(name, pairs[name])} for name in names}
+
+
+def _text(_name: str, text: str) -> str:
+    return text
+
+
+def _number(name: str, text: str) -> str:
+    try:
+        if Decimal(text).is_finite():
+            return text
+    except InvalidOperation:
+        pass
+    raise UsageFault(f"--key {name}={text}: {name} is a number: give one")
 
 
 def _bytes(name: str, text: str) -> bytes:

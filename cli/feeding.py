@@ -11,8 +11,8 @@ from cli.archive import moment
 from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Part, Result, State
-from cli.feed.new_views import NewViews
-from cli.feed.on_aws import check_name, machine_of, name_of, new_export
+from cli.feed.new_views import NewViews, views_of
+from cli.feed.on_aws import CONCURRENCY, RUN, check_name, check_place, machine_of, name_of, new_export
 from cli.options import (
     Concurrency,
     Declared,
@@ -32,7 +32,7 @@ from cli.options import (
     table_names,
 )
 from cli.stack import Function, Stack
-from cli.target import Where, stack_of
+from cli.target import HERE, Where, stack_of
 from distributary.dynamodb.key_schema import key_names
 from distributary.dynamodb.read_budget import Pace
 from distributary.feed.give import Giver
@@ -72,8 +72,8 @@ def backfill(
     rate: Annotated[float, typer.Option(min=0.1, help="Items a second.")] = 1000.0,
     state: StateFile = None,
     on_aws: OnAws = False,
-    run: RunName = "first",
-    concurrency: Concurrency = 10,
+    run: RunName = RUN,
+    concurrency: Concurrency = CONCURRENCY,
     tolerate: Annotated[
         float, typer.Option(min=0, max=100, metavar="PERCENT", help="On AWS: parts that may fail while others go on.")
     ] = 0.0,
@@ -103,13 +103,16 @@ def backfill(
     if on_aws:
         aws.check(segments, first_fill, state)
     else:
-        aws.refuse()
         check_segments(segments)
     names = table_names(table)
     if on_aws and len(names) > 1:
         raise UsageFault(f"--on-aws: give one table at a time, such as {names[0]}")
+    check_place(on_aws, stack, run, concurrency, aws.own)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)
+    views = views_of(target, names, only)
+    if found.name == HERE:  # where all tables are named, because the function reads them
+        names = [name for name in names if name in views]
     sources = [source_of(found.clients("dynamodb"), name, target) for name in names]
     if dry_run:
         for source, many, size in sources:
@@ -126,7 +129,11 @@ def backfill(
         for source, _, _ in sources:
             steps = Backfill(
                 source,
-                Giver(Feed(target.invoke, table=target.named(source.table.name)), source.table, tuple(only)),
+                Giver(
+                    Feed(target.invoke, table=target.named(source.table.name)),
+                    source.table,
+                    views.get(source.table.name, tuple(only)),
+                ),
                 Part(kept, source.table.name) if len(sources) > 1 else kept,
                 first_fill,
                 partial(told, "items"),
@@ -152,11 +159,11 @@ class _OnAws:
     begin: str
     end: str
 
-    def refuse(self) -> None:
-        """Raises UsageFault for an option that needs --on-aws."""
-        for option, given in (("--export", self.export), ("--archive", self.archive)):
-            if given:
-                raise UsageFault(f"{option}: it is read on AWS: give --on-aws, or leave it out")
+    @property
+    def own(self) -> dict[str, object]:
+        """Those that only a backfill has."""
+        read = {"--export": self.export, "--archive": self.archive, "--from": self.begin, "--to": self.end}
+        return {"--tolerate": self.tolerate, **read}
 
     def check(self, segments: int, first_fill: bool, state: Path | None) -> None:
         """Raises UsageFault."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import project as projects
+from cli.errors import UsageFault
 from cli.options import LOCAL_REGION, Declared, Event, Parameters, pairs, read_event
 from cli.running import here, local_project
 
@@ -26,6 +27,8 @@ def invoke(
     project = local_project(found)
     project.template.source(function)
     projects.check(found, [function])
+    if function in projects.FUNCTIONS:
+        _check_event(given, event)
     with Stack.start(project, parameters, region, log=_say, outbox=project.outbox) as stack:
         if function == "index":
             stack.apply_index()
@@ -40,6 +43,13 @@ def invoke(
             print(line, file=sys.stderr)
         print(json.dumps(answer.payload, indent=2))
         return 1 if answer.function_error else 0
+
+
+def _check_event(given: Any, source: str) -> None:
+    """Raises UsageFault for what a branch takes as neither a batch of a stream nor a command."""
+    if not isinstance(given, dict) or not ("distributary" in given or isinstance(given.get("Records"), list)):
+        shown = "standard input" if source == "-" else source
+        raise UsageFault(f"{shown}: it has no list 'Records': give a stream event, as `distributary event` prints one")
 
 
 def _say(function: str, line: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -20,11 +21,8 @@ def is_key_of(dynamodb: Any, table: str, keys: Mapping[str, Typed]) -> bool:
         if code_of(error) == "ResourceNotFoundException":
             return False
         raise ConfigError(f"table {table}: {code_of(error)}; allow dynamodb:DescribeTable on it") from None
-    types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
-    names = [str(each["AttributeName"]) for each in described["KeySchema"]]
-    if {name: next(iter(typed)) for name, typed in keys.items()} != {name: types[name] for name in names}:
-        whole = json.dumps({name: {types[name]: "..."} for name in names})
-        raise ConfigError(f"--key: {table} has another key: give {whole}")
+    if fault := _other_key(described, table, keys):
+        raise ConfigError(f"--key: {fault}")
     return True
 
 
@@ -39,3 +37,21 @@ def check_key(dynamodb: Any, tables: Iterable[str], keys: Mapping[str, Typed]) -
             faults.append(str(fault))
     if faults:
         raise ConfigError(faults[0])
+
+
+def other_key(dynamodb: Any, tables: Iterable[str], keys: Mapping[str, Typed]) -> str:
+    """The fault of keys that none of these tables has; empty if one has them, or none may be described."""
+    faults = []
+    for table in tables:
+        with suppress(ClientError):
+            faults.append(_other_key(dynamodb.describe_table(TableName=table)["Table"], table, keys))
+    return faults[0] if faults and all(faults) else ""
+
+
+def _other_key(described: Mapping[str, Any], table: str, keys: Mapping[str, Typed]) -> str:
+    """The fault of keys that are not the table's; empty if they are."""
+    types = {each["AttributeName"]: each["AttributeType"] for each in described["AttributeDefinitions"]}
+    names = [str(each["AttributeName"]) for each in described["KeySchema"]]
+    if {name: next(iter(typed)) for name, typed in keys.items()} == {name: types[name] for name in names}:
+        return ""
+    return f"{table} has another key: give {json.dumps({name: {types[name]: '...'} for name in names})}"

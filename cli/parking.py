@@ -12,7 +12,7 @@ import typer
 
 from cli.deployed import reported
 from cli.errors import UsageFault
-from cli.feed.on_aws import check_name, machine_of, name_of
+from cli.feed.on_aws import CONCURRENCY, RUN, check_name, check_place, machine_of, name_of
 from cli.item_key import check_key
 from cli.options import (
     Concurrency,
@@ -46,7 +46,7 @@ app = typer.Typer(help="List, show, redrive and delete what could not be process
 Branches = Annotated[list[str], typer.Option("--branch", metavar="NAME", help="Only this function; may be repeated.")]
 Cause = Annotated[str, typer.Option(help="Only changes whose cause contains this text.")]
 Key = Annotated[str | None, typer.Option(metavar="JSON", help="""Only of this item: '{"user_id": {"S": "u-1"}}'.""")]
-Since = Annotated[float | None, typer.Option(metavar="HOURS", help="Only what was parked in the last hours.")]
+Since = Annotated[float | None, typer.Option(min=0, metavar="HOURS", help="Only what was parked in the last hours.")]
 
 
 class Chosen:
@@ -149,8 +149,8 @@ def redrive(
         bool, typer.Option("--even-if-old", help="Of welcome: send what is older than its rule allows.")
     ] = False,
     on_aws: OnAws = False,
-    run: RunName = "first",
-    concurrency: Concurrency = 10,
+    run: RunName = RUN,
+    concurrency: Concurrency = CONCURRENCY,
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
@@ -166,6 +166,7 @@ def redrive(
     """
     if on_aws:
         _check_on_aws(branch, key, since, even_if_old, run)
+    check_place(on_aws, stack, run, concurrency)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     chosen = Chosen(found, with_trunk(found, branch), cause, key, since)
     if dry_run:

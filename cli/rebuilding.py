@@ -12,7 +12,7 @@ from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.feed.backfill import Backfill, Part, Result, State
 from cli.feed.deployment import version_of, wait_for_others
-from cli.feed.on_aws import check_name, machine_of, name_of
+from cli.feed.on_aws import CONCURRENCY, RUN, check_name, check_place, machine_of, name_of
 from cli.feed.sweep import Sweeping, Swept
 from cli.feeding import source_of
 from cli.options import (
@@ -61,8 +61,8 @@ def rebuild(
     rate: Rate = 1000.0,
     state: StateFile = None,
     on_aws: OnAws = False,
-    name: RunName = "first",
-    concurrency: Concurrency = 10,
+    name: RunName = RUN,
+    concurrency: Concurrency = CONCURRENCY,
     dry_run: DryRun = False,
     endpoint_url: StackEndpoint = None,
     region: StackRegion = None,
@@ -79,6 +79,7 @@ def rebuild(
     if on_aws and state is not None:
         raise UsageFault("--state: a run on AWS remembers how far it is by itself; leave it out, or --on-aws")
     check_name(name)
+    check_place(on_aws, stack, name, concurrency)
     check_segments(segments)
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)

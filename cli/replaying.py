@@ -52,6 +52,8 @@ def replay(
         )
     item = identity(key_of(key)) if key else ""
     window = Window(moment("--from", begin), moment("--to", end), lambda each: item in ("", identity(each.keys)))
+    if window.end <= window.begin:
+        raise UsageFault(f"--to {end}: give a time after --from {begin}")
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     target = found.function(function)
     if key:

@@ -1,6 +1,7 @@
 """A deployed stack, found by its name: its functions, and where they keep things."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -28,8 +29,8 @@ RETRIES = Config(retries={"mode": "adaptive", "total_max_attempts": 10}, max_poo
 
 
 def clients(endpoint: str | None, region: str | None) -> Clients:
-    """Clients of AWS, or of what answers at the endpoint."""
-    session, made = boto3.Session(region_name=region), dict[str, Any]()
+    """Clients of AWS, or of what answers at the endpoint. boto3 itself asks for AWS_DEFAULT_REGION alone."""
+    session, made = boto3.Session(region_name=region or os.environ.get("AWS_REGION") or None), dict[str, Any]()
 
     def client(service: str) -> Any:
         if service not in made:
@@ -51,6 +52,8 @@ class Stack:
     @classmethod
     def find(cls, name: str, clients: Clients) -> "Stack":
         """Raises ConfigError if there is no such stack, or it is another application's."""
+        if not name:
+            raise ConfigError("--stack: the name is empty; give the name that the stack was deployed with")
         try:
             (found,) = clients("cloudformation").describe_stacks(StackName=name)["Stacks"]
         except ClientError as error:
@@ -59,7 +62,10 @@ class Stack:
             raise ConfigError(f"--stack: there is no stack '{name}'; correct its name, --region or profile") from None
         outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
         if "ParkingBucketName" not in outputs:
-            raise ConfigError(f"--stack: '{name}' is no stack of Distributary, or its first deployment has not ended")
+            raise ConfigError(
+                f"--stack: '{name}' is no stack of Distributary, or its first deployment has not succeeded "
+                f"(it is {found.get('StackStatus', 'in an unknown state')})"
+            )
         return cls(name, clients, outputs)
 
     def output(self, name: str) -> str:
@@ -127,6 +133,16 @@ class Function:
         """The functions that write the branch's sink: itself, and the trunk if that carries it."""
         carried = self.trunk is not None and self.branch in self.trunk.carries
         return (self, self.trunk) if carried and self.trunk is not None else (self,)
+
+    @property
+    def role(self) -> str:
+        """The ARN of its execution role."""
+        return str(self._configuration["Role"])
+
+    def mappings(self) -> Sequence[Mapping[str, Any]]:
+        """Its event source mappings, as Lambda lists them. Raises ClientError."""
+        pages = self.clients("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=self.arn)
+        return [each for page in pages for each in page["EventSourceMappings"]]
 
     @property
     def timeout(self) -> int:

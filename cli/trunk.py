@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.deployed import reported
+from cli.deployed import placed, reported
 from cli.errors import UsageFault
 from cli.options import Declared, Json, Parameters, SourceTable, StackEndpoint, StackName, StackRegion
 from cli.stack import TRUNK, Stack
@@ -36,7 +36,8 @@ def pause(
     """Defer a branch's changes, until it is resumed. The trunk carries on with its other branches."""
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     _breakers(found, branch).pause(branch)
-    print(f"{branch} is paused: within 5 seconds its changes are deferred, until `distributary resume {branch}`")
+    resumed = f"distributary resume {branch} {placed(stack, table)}"
+    print(f"{branch} is paused: within 5 seconds its changes are deferred, until `{resumed}`")
     return 0
 
 

@@ -22,7 +22,9 @@ from local.errors import LocalError
 
 ROOT = Path(__file__).parents[1]
 SAM = Path(sys.executable).with_name("sam")
-STACK, RESTRICTED, ON_KINESIS = "distributary-check", "distributary-restricted", "distributary-kinesis"
+STACK, RESTRICTED = "distributary-check", "distributary-restricted"
+ON_KINESIS = {"shared": "distributary-kinesis", "enhanced": "distributary-fan-out"}
+"""The stack for each way to read a data stream."""
 REGION, OTHER_REGION = "us-east-1", "eu-west-1"
 GENERATION = 3
 READERS = 2
@@ -228,10 +230,12 @@ def check(aws: Aws, built: Path, search: str) -> None:
         given["VpcFunctions"] = where
         timed(f"sam deploy, VPC and keys, {where}", functools.partial(deploy, there, built, given, RESTRICTED))
         timed("the stack is as template.yaml says", functools.partial(compare, aws, given, RESTRICTED))
-    given = {**parameters(data_stream(aws, stream), search, *BRANCHES), "KinesisReading": "shared"}
+    given = parameters(data_stream(aws, stream), search, *BRANCHES)
     del given["TrunkSourceArn"]
-    timed("sam deploy, a Kinesis data stream", functools.partial(deploy, there, built, given, ON_KINESIS))
-    timed("the stack is as template.yaml says", functools.partial(compare, aws, given, ON_KINESIS))
+    for reading, stack in ON_KINESIS.items():
+        given["KinesisReading"] = reading
+        timed(f"sam deploy, Kinesis, {reading}", functools.partial(deploy, there, built, given, stack))
+        timed("the stack is as template.yaml says", functools.partial(compare, aws, given, stack))
     timed("the built functions apply a change", lambda: answers(aws, there, built.with_name("here"), search))
 
 

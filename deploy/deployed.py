@@ -33,7 +33,11 @@ class Deployed:
         return cls(aws, template, known, ids)
 
     def faults(self) -> list[str]:
-        """One line for each difference; none if the stack is as the template says."""
+        """One line for each difference; none if the stack is as the template says. Mappings name consumers, and are
+        compared once these are right."""
+        consumers = [each.removesuffix("Consumer") for each in self.template.of_type("AWS::Kinesis::StreamConsumer")]
+        if wrong := [fault for each in consumers for fault in self._consumer(each)]:
+            return wrong
         names = [name for name in BRANCHES if self.parameters[f"{name}SourceArn"]]
         found = [
             f"{name}: deployed without a source"
@@ -86,7 +90,7 @@ class Deployed:
 
     def _mapping(self, name: str) -> Iterator[str]:
         mapping = self.template.mapping(name)
-        source, filters = (self._evaluated(mapping.pop(each)) for each in ("Stream", "FilterCriteria"))
+        source, filters = (self._evaluated(_by_name(mapping.pop(each))) for each in ("Stream", "FilterCriteria"))
         wanted = resolved(mapping, self.parameters)
         enabled, _ = (wanted.pop(each) for each in ("Enabled", "MetricsConfig"))
         wanted |= {
@@ -103,6 +107,17 @@ class Deployed:
             yield f"{name}Function: its alias has {len(mappings)} event source mappings, not 1"
         for actual in mappings:
             yield from self._expect(f"{name} event source mapping", wanted, actual)
+
+    def _consumer(self, reader: str) -> Iterator[str]:
+        """A function, or a further table of derive's, that reads by enhanced fan-out has a consumer of its own."""
+        fans_out = self._evaluated(self.template.document["Conditions"][f"{reader}FansOut"])
+        if fans_out != (f"{reader}Consumer" in self.ids):
+            yield f"{reader}Consumer: {'is missing' if fans_out else 'deployed without enhanced fan-out'}"
+        elif fans_out:
+            wanted = self._evaluated(self.template.properties(f"{reader}Consumer"))
+            arn = self.ids[f"{reader}Consumer"]
+            found = self.aws.client("kinesis").describe_stream_consumer(ConsumerARN=arn)["ConsumerDescription"]
+            yield from self._expect(f"{reader}Consumer", wanted, found)
 
     def _evaluated(self, value: Any) -> Any:
         """With every intrinsic function, not only references."""
@@ -180,3 +195,16 @@ class Deployed:
         yield from self._expect("ParkingBucket", wanted["VersioningConfiguration"], versioning)
         if "aws:SecureTransport" not in s3.get_bucket_policy(Bucket=bucket)["Policy"]:
             yield "ParkingBucket: its policy does not ask for TLS"
+
+
+def _by_name(value: Any) -> Any:
+    """The ARN of a consumer is also what a reference to it gives, and so its physical id
+    (https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kinesis-streamconsumer.html)."""
+    match value:
+        case {"Fn::GetAtt": [name, "ConsumerARN"]}:
+            return {"Ref": name}
+        case dict():
+            return {key: _by_name(each) for key, each in value.items()}
+        case list():
+            return [_by_name(each) for each in value]
+    return value

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from distributary.feed.snapshot import Table
+from distributary.stream.keys import table_of
 from distributary.stream.kinesis import data_stream_of
 from local.attach_report import (
     MadeReport,
@@ -109,7 +110,7 @@ def attach(order: Order, project: Project, console: Console, check: Check, spect
         console.print(counts(stack, mappings))
         if order.trunk:
             console.print(of_branches(stack, order.functions))
-        say_due(stack, order.functions, order.table.name, console)
+        say_due(stack, order.functions, ",".join(map(table_of, order.streams)), console)
         say_undelivered({name: mapping.tally for name, mapping in mappings.items()}, console)
         if left:
             say(console, left)
@@ -249,7 +250,8 @@ def _check_destination(source: Aws, name: str, arn: str, destinations: Sequence[
         place = f" --endpoint-url {source.endpoint}" if source.endpoint else ""
         raise LocalError(
             f"{name} does not write into {data_stream}: aws dynamodb enable-kinesis-streaming-destination --region "
-            f"{source.region}{place} --table-name {name} --stream-arn {data_stream}"
+            f"{source.region}{place} --table-name {name} --stream-arn {data_stream} "
+            "--enable-kinesis-streaming-configuration ApproximateCreationDateTimePrecision=MICROSECOND"
         )
 
 

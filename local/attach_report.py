@@ -154,11 +154,12 @@ _DUE = {
 """What to do about a function whose rows or documents were written under other declarations."""
 
 
-def say_due(stack: Stack, functions: Sequence[str], table: str, console: Console) -> None:
-    """Prints which functions keep rows or documents that were written under other declarations."""
+def say_due(stack: Stack, functions: Sequence[str], tables: str, console: Console) -> None:
+    """Prints which functions keep rows or documents that were written under other declarations. `tables`: as `attach`
+    was given them."""
     for name in functions:
         if stack.counted(name).get("RebuildDue"):
-            say(console, f"{name}: a rebuild is due, {_DUE[name].format(table)}")
+            say(console, f"{name}: a rebuild is due, {_DUE[name].format(tables)}")
 
 
 def say_undelivered(tallies: Mapping[str, Tally], console: Console) -> None:

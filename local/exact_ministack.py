@@ -1,11 +1,12 @@
-"""ministack, run as it is but for six faults of its DynamoDB, and one of its CloudFormation.
+"""ministack, run as it is but for six faults of its DynamoDB, and two of its CloudFormation.
 
 To its conditions any two maps are equal, and any two lists: what is written on condition that a map is as it was seen
 would overwrite any content. It finds an item by a number in its key only in one spelling of that number. It knows
 no table by its ARN. Its TTL deletes without a stream record. And it counts the items of a table anew at each write, so
 that a write takes the longer the more there are. What it writes into a Kinesis data stream is not what AWS
-writes. Its CloudFormation takes each condition on a part of a parameter for true. Its distributed maps are those of
-`map_runs.py`. With OUTBOX in its environment, it writes each mail that it takes into that folder.
+writes. Its CloudFormation takes each condition on a part of a parameter for true, and refuses consumers of data
+streams. Its distributed maps are those of `map_runs.py`. With OUTBOX in its environment, it writes each mail that it
+takes into that folder.
 """
 
 import os
@@ -18,13 +19,23 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import dynamodb, ses, ses_v2
 from ministack.services.cloudformation import changesets, engine, handlers, stacks
 
-from local import expiry, map_runs, outbox, streaming_destination
+from local import expiry, map_runs, outbox, stream_consumers, streaming_destination
 from local.errors import LocalError
 from local.intrinsics import Scope, resolve
 
 _comparable = dynamodb._ddb_comparable
 _key_value = dynamodb._extract_key_val
 _count = dynamodb._update_counts
+
+BY_ARN = (
+    "_batch_get_item",
+    "_describe_kinesis_streaming_destination",
+    "_describe_table",
+    "_get_item",
+    "_query",
+    "_scan",
+)
+"""Operations that a command or a function gives a table's ARN."""
 
 
 def comparable(value: Any) -> tuple[str, Any]:
@@ -103,12 +114,13 @@ def count_when_asked() -> None:
 if __name__ == "__main__":
     dynamodb._ddb_comparable = comparable
     dynamodb._extract_key_val = key_value
-    for operation in ("_batch_get_item", "_describe_table", "_get_item", "_query", "_scan"):
+    for operation in BY_ARN:
         setattr(dynamodb, operation, by_arn(getattr(dynamodb, operation)))
     count_when_asked()
     expiry.install()
     map_runs.install()
     streaming_destination.install()
+    stream_consumers.install()
     exact = evaluated(engine._evaluate_conditions)
     for module in (engine, changesets, handlers, stacks):
         module._evaluate_conditions = exact

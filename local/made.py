@@ -1,11 +1,13 @@
 """What functions made: rows, documents and messages, read from where they are kept."""
 
+import base64
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,16 +88,18 @@ def _places(name: str, environment: Mapping[str, str], aws: Aws, mail: Path) -> 
     if name == "derive":
         yield lambda: _rows(aws.client("dynamodb"), environment["DERIVED_TABLE"])
     elif name == "replicate":
-        for region in environment["REPLICA_REGION"].split(","):
-            client = aws.client("dynamodb", region)
-            yield lambda client=client: _rows(client, environment["REPLICA_TABLE"])  # type: ignore[misc]
+        regions = environment["REPLICA_REGION"].split(",")
+        for region in regions:
+            client, where = aws.client("dynamodb", region), f" in {region}" if len(regions) > 1 else ""
+            yield partial(_rows, client, environment["REPLICA_TABLE"], where)
     elif name == "welcome":
         yield lambda: _messages(aws, environment["CLAIM_TABLE"], mail)
     elif name == "index" and environment["OPENSEARCH_SERVICE"] == "none":
         yield lambda: _documents(environment["OPENSEARCH_ENDPOINT"])
 
 
-def _rows(client: Any, table: str) -> Things:
+def _rows(client: Any, table: str, where: str = "") -> Things:
+    """By key. `where`: what is said behind it."""
     with said_in_one_line(f"the table {table}"):
         try:
             schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
@@ -103,8 +107,14 @@ def _rows(client: Any, table: str) -> Things:
             return {}
         keys, items = sorted(schema, key=lambda each: each["KeyType"]), _scan(client, table)
     names = [each["AttributeName"] for each in keys]
-    rows = [(" / ".join(str(next(iter(item[name].values()))) for name in names), item) for item in items]
-    return {f"row {key}": _row(item, names) for key, item in sorted(rows) if not key.startswith(_BESIDE)}
+    rows = [(" / ".join(_key_text(item[name]) for name in names), item) for item in items]
+    return {f"row {key}{where}": _row(item, names) for key, item in sorted(rows) if not key.startswith(_BESIDE)}
+
+
+def _key_text(typed: Mapping[str, Any]) -> str:
+    """A binary in base64, as `distributary event` takes one."""
+    (value,) = typed.values()
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
 
 
 def _scan(client: Any, table: str) -> list[dict[str, Any]]:

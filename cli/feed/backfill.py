@@ -55,7 +55,10 @@ class State:
         except (OSError, ValueError, KeyError, TypeError):
             raise ConfigError(f"--state {path}: this is no state file of a backfill; name another file") from None
         if not same:
-            raise ConfigError(f"--state {path}: it is of {found['task']}, not of this command; name another file")
+            other = "; ".join(
+                f"{name}: {_text(found['task'].get(name))}" for name in task if found["task"].get(name) != task[name]
+            )
+            raise ConfigError(f"--state {path}: it is of another command ({other}); name another file")
         return found
 
     def is_about(self, digest: str) -> bool:
@@ -117,6 +120,10 @@ class Part:
     def settled(self, segment: int, left: Sequence[Any]) -> None:
         """See `Reached`."""
         self.state.settled(f"{self.name}/{segment}", left)
+
+
+def _text(value: Any) -> str:
+    return (", ".join(value) or "all") if isinstance(value, list) else str(value)
 
 
 def in_segments(segments: int, run: Callable[[int, Event], None]) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -37,7 +37,7 @@ class NewViews:
             name
             for name, each in told["declared"].items()
             if written.get(name) == [NOT_DECLARED, each] and (not only or name in only)
-            if _read_by(each, all_tables) <= set(tables)
+            if read_by(each, all_tables) <= set(tables)
         ]
         return cls(feed, told["declared"], tuple(sorted(names)))
 
@@ -56,7 +56,20 @@ class NewViews:
             self.feed.ask({"declarations": done}, "declarations")
 
 
-def _read_by(each: Description, all_tables: set[str]) -> set[str]:
+def views_of(target: Function, tables: Sequence[str], only: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By table, those of the views `only` that read it, without tables that none of them reads. Where there is nothing
+    to choose, or a view is none of the function's, all of `only`."""
+    every = dict.fromkeys(tables, tuple(only))
+    if not only or len(tables) == 1:
+        return every
+    declared = Feed(target.invoke).ask({"declarations": {}}, "declarations")["declared"]
+    if not set(only) <= declared.keys():
+        return every
+    chosen = {table: tuple(name for name in only if table in read_by(declared[name], {table})) for table in tables}
+    return {table: names for table, names in chosen.items() if names}
+
+
+def read_by(each: Description, all_tables: set[str]) -> set[str]:
     """The tables whose items a view shows, or joins."""
     sides = ("of.table", "right.table") if "right" in each else ("of.table",)
     return {each[side] for side in sides} if all(side in each for side in sides) else all_tables

@@ -25,6 +25,9 @@ from distributary.feed.invoke import Ended
 from distributary.feed.task import Task
 
 POLL_SECONDS = 5.0
+RUN, CONCURRENCY = "first", 10
+"""The name of a run, and how many parts at the same time, unless the user says others."""
+
 REDRIVABLE = ("FAILED", "ABORTED", "TIMED_OUT")
 EXPORTS = "feed/exports"
 """Where the state machine's role may write an export, in the parking bucket."""
@@ -176,6 +179,16 @@ def name_of(task: Task, run: str) -> str:
     """Of the execution that does this, whatever its pace."""
     what = json.dumps({**task.as_json(), "rate": 0}, sort_keys=True)
     return f"{task.function}-{hashlib.sha256(what.encode()).hexdigest()[:12]}-{run}"
+
+
+def check_place(on_aws: bool, stack: str | None, run: str, concurrency: int, more: Mapping[str, object] = {}) -> None:
+    """Raises UsageFault for a run on AWS without a stack, and for options of such a run that are given for another.
+    `more`: values of options that only this command has, false if they were not given."""
+    if on_aws and stack is None:
+        raise UsageFault("--on-aws: give --stack NAME; functions on this machine are fed from this machine")
+    given = {"--run": run != RUN, "--concurrency": concurrency != CONCURRENCY, **more}
+    for option in () if on_aws else filter(given.get, given):
+        raise UsageFault(f"{option}: it is for a run on AWS: give --on-aws, or leave it out")
 
 
 def check_name(run: str) -> None:

@@ -29,7 +29,7 @@ class Habits:
     leaving: float = 0.5
     groups: Mapping[str, int] | None = None
     members: int = 1
-    rows: Mapping[str, int] | None = None
+    rows: Mapping[str, float] | None = None
     right: float | None = None
 
 

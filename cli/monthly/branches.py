@@ -31,7 +31,7 @@ ARCHIVE_SECONDS, ARCHIVE_BYTES = 60.0, 6_000_000
 class Monthly:
     """Of a view, or of what a branch takes beside its views. `gb_seconds` and `invocations`: of Lambda; `puts`: to S3;
     `stored_gb`: in S3 after this month, before compression; `search_gb`: to OpenSearch, and `search_lines` of it;
-    `out_gb`: to another region; `mails`. `why`: why it is not known."""
+    `out_gb`: to another region; `mails`. `why`: why it is not known; `assumed`: what was, beside what the user said."""
 
     branch: str
     part: str
@@ -47,6 +47,7 @@ class Monthly:
     out_gb: float = 0.0
     mails: float = 0.0
     why: str = ""
+    assumed: str = ""
 
     def dollars(self, prices: Prices) -> float:
         """Without OpenSearch, which is billed by its nodes, not by its traffic."""
@@ -63,12 +64,13 @@ class Monthly:
 
     def figures(self) -> dict[str, float]:
         """What it takes, by name, without what it takes nothing of."""
-        named = (each.name for each in fields(self) if each.name not in ("branch", "part", "why"))
+        named = (each.name for each in fields(self) if each.name not in ("branch", "part", "why", "assumed"))
         return {name: value for name in named if (value := getattr(self, name))}
 
     def as_json(self, prices: Prices | None) -> dict[str, Any]:
         """Plain values."""
         said: dict[str, Any] = {"branch": self.branch, "part": self.part, **self.figures()}
+        said |= {"assumed": self.assumed} if self.assumed else {}
         if self.why:
             return {**said, "unknown": self.why}
         return {**said, "dollars": round(self.dollars(prices), 4)} if prices else said

@@ -31,7 +31,9 @@ def read(file: Path, region: str) -> Prices | None:
     try:
         with file.open("rb") as opened:
             found: dict[str, Any] = tomllib.load(opened)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageFault(f"--prices {file}: {error.strerror}") from None
+    except ValueError as error:
         raise UsageFault(f"--prices {file}: {error}") from None
     regions = found.get("regions", {})
     if region not in regions:

@@ -10,6 +10,7 @@ from cli.costs import WRITE_BYTES, Size
 from cli.errors import UsageFault
 from cli.status import metrics
 from cli.status.metrics import Metric, Series
+from distributary.consumer.aws import AwsError, why_no_table
 
 MONTH = 730 * 3600.0
 """Seconds."""
@@ -70,6 +71,8 @@ class Said:
 
 def traffic(table: str, said: Said, clients: Any, now: datetime, window: float = 1.0, most: int = 100) -> Traffic:
     """`window`: seconds that Lambda waits for a batch; `most`: changes of one. Raises UsageFault, ClientError."""
+    if said.rate == 0:
+        raise UsageFault("--writes 0: give more than 0, or leave it out: then the table's own metrics count")
     size = _size(table, said, clients)
     rate, updates, deletes = said.rate, said.updates, said.deletes
     if rate is None or updates is None or deletes is None:
@@ -101,7 +104,10 @@ def _shards(rate: float, size: Size) -> int:
 def _size(table: str, said: Said, clients: Any) -> Size:
     if said.items is not None and said.item_bytes is not None:
         return Size(said.items, said.item_bytes)
-    found = Size.described(clients("dynamodb").describe_table(TableName=table)["Table"])
+    try:
+        found = Size.described(clients("dynamodb").describe_table(TableName=table)["Table"])
+    except AwsError as error:
+        raise UsageFault(why_no_table(table, error)) from None
     size = Size(found.items if said.items is None else said.items, said.item_bytes or found.bytes)
     if not size.items or not size.bytes:
         raise UsageFault(f"the size of {table} is not known yet: give --items and --item-size")

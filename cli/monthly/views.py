@@ -21,7 +21,8 @@ def of_batch(name: str, table: str, description: Description, traffic: Traffic, 
     if kept.joins:
         side = joins.side(description, table, (habits.rows or {}).get(name, 1), habits.right)
         if side is None:
-            return f"it is about {description['of.table']} and {description['right.table']}"
+            of = dict.fromkeys((description["of.table"], description["right.table"]))
+            return f"it is about {' and '.join(of)}"
         return joins.of_batch(description, kept, traffic, ends, side)
     if (about := description.get("of.table", table)) != table:
         return f"it is about {about}"

@@ -12,8 +12,9 @@ from cli.deployed import reported
 from cli.errors import UsageFault
 from cli.options import Json, StackEndpoint, StackRegion, checked_endpoint
 from cli.stack import Clients, Stack, clients
-from cli.status.row import Row, readable, shown
+from cli.status.row import Row, shown, unread
 from cli.status.sections import Look, rows
+from distributary.consumer.aws import AwsError
 from distributary.verify.finding import Level
 from distributary.verify.finding import status as status_of
 
@@ -49,19 +50,20 @@ def status(
 
 def look(name: str, reach: Clients, now: datetime, context: typer.Context) -> list[Row]:
     """The rows of the screen. Raises ConfigError if there is no such stack."""
-    found = list[Stack]()
-
-    def find() -> Iterator[Row]:
-        found.append(Stack.find(name, reach))
-        yield from ()
-
-    refused = readable("stack", find)
-    return refused if not found else rows(Look(found[0], now, context.obj))
+    try:
+        found = Stack.find(name, reach)
+    except AwsError as error:
+        return [unread("stack", error)]
+    return rows(Look(found, now, context.obj))
 
 
 def screen(found: Sequence[Row], now: datetime) -> Iterator[str]:
     """For people, the worst at the top of what one reads first: the last line says how it is."""
     yield from map(shown, found)
-    faults, unread = (sum(each.level is level for each in found) for level in (Level.FAULT, Level.UNKNOWN))
+    faults, unknown = (sum(each.level is level for each in found) for level in (Level.FAULT, Level.UNKNOWN))
     said = f"{faults} need attention" if faults else "nothing needs attention"
-    yield f"{now:%Y-%m-%d %H:%M:%S} UTC: {said}" + (f"; {unread} could not be read" if unread else "")
+    if unknown == len(found):
+        said = "nothing could be read"
+    elif unknown:
+        said += f"; {unknown} could not be read"
+    yield f"{now:%Y-%m-%d %H:%M:%S} UTC: {said}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from distributary.consumer.aws import code_of, how_to_reach
+from distributary.consumer.aws import AwsError, code_of, how_to_reach
 from distributary.errors import ConfigError, DistributaryError
 from distributary.verify.finding import Finding, Level, line, unknown
 from distributary.verify.report import printable
@@ -63,10 +63,8 @@ def readable(check: str, read: Callable[[], Iterable[Row]]) -> list[Row]:
     try:
         for row in read():
             rows.append(row)
-    except ClientError as error:
-        rows.append(_unread(check, error))
-    except BotoCoreError as error:
-        rows.append(_unknown(check, how_to_reach(error) or str(error), "run it again"))
+    except AwsError as error:
+        rows.append(unread(check, error))
     except ConfigError as error:
         rows.append(_unknown(check, "; ".join(error.faults), ""))
     except DistributaryError as error:
@@ -74,7 +72,11 @@ def readable(check: str, read: Callable[[], Iterable[Row]]) -> list[Row]:
     return rows
 
 
-def _unread(check: str, error: ClientError) -> Row:
+def unread(check: str, error: ClientError | BotoCoreError) -> Row:
+    """A row that says why AWS did not answer, and which permission is missing."""
+    if isinstance(error, BotoCoreError):
+        how = how_to_reach(error)
+        return _unknown(check, how or str(error), "" if how else "run it again")
     operation = error.operation_name
     if code_of(error) in _REFUSED:
         needed = {**TRACED, **PERMISSIONS}.get(operation, operation)

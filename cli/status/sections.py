@@ -131,10 +131,9 @@ def _alarms(look: Look, names: list[str]) -> list[Any]:
     return list(found["MetricAlarms"])
 
 
-def mappings(look: Look, check: str, function: Function) -> Iterator[Row]:
+def mappings(_: Look, check: str, function: Function) -> Iterator[Row]:
     """State and last result of each event source mapping of a function."""
-    pages = look.stack.clients("lambda").get_paginator("list_event_source_mappings").paginate(FunctionName=function.arn)
-    found = [each for page in pages for each in page["EventSourceMappings"]]
+    found = function.mappings()
     for each in found:
         state, result = str(each.get("State", "")), str(each.get("LastProcessingResult", ""))
         stream = str(each.get("EventSourceArn", ""))

@@ -1,5 +1,6 @@
 """`distributary trace`: one change, or one item, through every branch."""
 
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Annotated
 import typer
 
 from cli.deployed import reported
+from cli.errors import UsageFault
+from cli.item_key import other_key
 from cli.options import (
     Declared,
     Json,
@@ -25,6 +28,7 @@ from cli.target import Where, stack_of
 from cli.trace import sources
 from cli.trace.sought import Sought, Step
 
+_EVENT_ID = re.compile(r"[\w:-]+", re.ASCII)
 _KEY = 'give an event id, or the item\'s whole key as DynamoDB JSON, {"user_id": {"S": "u-1"}}'
 
 
@@ -45,10 +49,14 @@ def trace(
     Exit status: 0 something was found, 1 nothing was found, 2 something could not be read.
     """
     keys = key_of(what, f"EVENT_ID|KEY: {_KEY}") if what.lstrip().startswith("{") else None
+    if keys is None and not _EVENT_ID.fullmatch(what):
+        raise UsageFault(f"EVENT_ID|KEY: {_KEY}")
     found = stack_of(context, Where(stack, table, endpoint_url, region, parameter, declared))
     tables = tuple(table_names(table)) if table else sources.tables_of(found) if keys is not None else ()
     sought = Sought("" if keys is not None else what, keys, tables, datetime.now(UTC) - timedelta(hours=hours))
     steps, unread = gathered(found, sought, context.obj)
+    if keys is not None and not steps and (fault := other_key(found.clients("dynamodb"), tables, keys)):
+        raise UsageFault(f"EVENT_ID|KEY: {fault}")
     lines = [each.line() for each in steps] or [f"nothing was found in the last {hours:g} hours"]
     report = {"steps": [each.as_json() for each in steps], "unread": [each.as_json() for each in unread]}
     status = 2 if unread else 0 if steps else 1

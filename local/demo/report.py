@@ -10,6 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from local.demo.lags import CALM, DEFERRED
 from local.demo.trunked import Outcome
 
 COUNTS = ("received", "applied", "superseded", "ignored", "parked", "failed", "deferred")
@@ -74,7 +75,7 @@ def of_trunk(outcome: Outcome) -> list[BranchLine]:
 
 def of_outage(outcome: Outcome) -> str:
     """What the search engine's outage did to the trunk, in one line."""
-    calm, deferred = (percentile(outcome.lags.get(phase, []), 0.99) for phase in ("calm", "deferred"))
+    calm, deferred = (percentile(outcome.lags.get(phase, []), 0.99) for phase in (CALM, DEFERRED))
     return (
         f"The trunk deferred index {outcome.open_seconds:.0f} s after the search engine went down. The other branches' "
         f"p99 lag was {calm:.1f} s before, {deferred:.1f} s while index was deferred. "

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from local.demo import reconcile
 from local.demo.chaos import BusyProxy, Poison
 from local.demo.compared import Source, compared
 from local.demo.faults import Faults
+from local.demo.lags import CALM, DEFERRED, FED, OPENING, STAMP, Lags
 from local.demo.reconcile import Reconciliation
 from local.demo.user_table import FUNCTIONS, POISON_EVERY, REGION, TABLE, UserTable, parameters
 from local.demo.workload import KEY_SCHEMA, STREAM, TTL_ATTRIBUTE, Workload
@@ -30,7 +31,6 @@ from local.trunk import Trunk
 
 DOWN = 503
 DEFER_AFTER_SECONDS = 3
-STAMP = "at"
 OPEN_SECONDS, DRAIN_SECONDS = 120.0, 240.0
 _STEP = 20
 """So many changes are made between two looks at the breaker."""
@@ -38,53 +38,47 @@ _STEP = 20
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """How many changes are made while all branches answer, as many as while `index` is deferred, and again half as many
-    while it is fed; how many a second; how many items there are before."""
+    """In each round: how many changes are made while all branches answer, as many as while `index` is deferred, and
+    again half as many while it is fed; how many a second; how many items there are before. `rounds`: for each, whether
+    both parts have the faults."""
 
     changes: int
     each_second: float
     existing: int = 100
     defer_after: int = DEFER_AFTER_SECONDS
+    rounds: tuple[bool, ...] = (True,)
 
 
-@dataclass(slots=True)
-class Lags:
-    """Seconds from a write to the checkpoint behind it, by the phase in which it was made. A record that is delivered
-    again counts as it ended first."""
+@dataclass(frozen=True, slots=True)
+class Round:
+    """`lags` by phase. `open_seconds`: from the moment when the search engine went down until `index` was deferred."""
 
-    phase: str = "calm"
-    samples: dict[str, list[float]] = field(default_factory=dict)
-    _phases: dict[float, str] = field(default_factory=dict)
-    _ended: set[str] = field(default_factory=set)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def written(self, at: float) -> None:
-        """A write is made now."""
-        with self._lock:
-            self._phases[at] = self.phase
-
-    def ended(self, _shard: str, records: Sequence[Mapping[str, Any]]) -> None:
-        """These records need not be delivered any more."""
-        now = time.time()
-        with self._lock:
-            for record in records:
-                at = _written_at(record)
-                if at in self._phases and record["eventID"] not in self._ended:
-                    self._ended.add(record["eventID"])
-                    self.samples.setdefault(self._phases[at], []).append(now - at)
+    faulted: bool
+    lags: Mapping[str, Sequence[float]]
+    open_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. `open_seconds`: from the moment when the search engine went down until `index` was deferred."""
+    """What came of it."""
 
     found: Sequence[Reconciliation]
     counts: Mapping[str, Mapping[str, int]]
     fed: Mapping[str, int]
-    lags: Mapping[str, Sequence[float]]
+    rounds: Sequence[Round]
     faults: Mapping[str, int]
-    open_seconds: float
     seconds: float
+
+    @property
+    def lags(self) -> Mapping[str, Sequence[float]]:
+        """By phase, of all rounds."""
+        phases = dict.fromkeys(phase for each in self.rounds for phase in each.lags)
+        return {phase: [lag for each in self.rounds for lag in each.lags.get(phase, ())] for phase in phases}
+
+    @property
+    def open_seconds(self) -> float:
+        """Of the slowest round."""
+        return max(each.open_seconds for each in self.rounds)
 
 
 @contextmanager
@@ -121,14 +115,10 @@ class Town:
         self._trunk.stop()
 
     def run(self) -> Outcome:
-        """Writes, takes the search engine down and up again, waits until all is fed, and compares."""
+        """Writes, takes the search engine down and up again, waits until all is fed, as often as there are rounds; and
+        compares."""
         began = time.monotonic()
-        self._disturbed("calm")
-        opened = self._taken_down()
-        self._disturbed("deferred")
-        self._lags.phase, self._proxy.status = "fed", None
-        self._workload.run(self._load.changes // 2)
-        self._drained()
+        opened = [self._round(at, faulted) for at, faulted in enumerate(self._load.rounds)]
         seconds = time.monotonic() - began
         self._trunk.stop()
         self._faults.counts["malformed records"] = self._poison.slipped_in
@@ -139,11 +129,21 @@ class Town:
             compared(source, self._stack, self._endpoints),
             {name: metrics.counts(name) for name in FUNCTIONS},
             self._trunk.fed,
-            self._lags.samples,
+            [Round(each, self._lags.of(at), opened[at]) for at, each in enumerate(self._load.rounds)],
             self._faults.counts,
-            opened,
             seconds,
         )
+
+    def _round(self, at: int, faulted: bool) -> float:
+        """How many seconds it took until `index` was deferred. Each part ends before the next one begins."""
+        self._lags.round = at
+        self._part(CALM, faulted)
+        opened = self._taken_down()
+        self._part(DEFERRED, faulted)
+        self._lags.phase, self._proxy.status = FED, None
+        self._workload.run(self._load.changes // 2)
+        self._awaited(self._trunk.drained)
+        return opened
 
     def _filled(self) -> tuple[list[dict[str, Any]], Table]:
         """What the table holds before it has a stream, and the table."""
@@ -182,9 +182,18 @@ class Town:
             self._next = turn + 1 / self._load.each_second
         time.sleep(max(0.0, turn - time.monotonic()))
 
-    def _disturbed(self, phase: str) -> None:
-        """The changes of a phase. Each has the same faults."""
-        self._lags.phase, (first, *rest) = phase, _parts(self._load.changes)
+    def _part(self, phase: str, faulted: bool) -> None:
+        """The changes of a phase, and until they have ended."""
+        self._lags.phase = phase
+        if faulted:
+            self._disturbed()
+        else:
+            self._workload.run(self._load.changes)
+        self._awaited(self._trunk.mapping.drained)
+
+    def _disturbed(self) -> None:
+        """Each phase has the same faults."""
+        first, *rest = _parts(self._load.changes)
         faults = self._faults
         caused: Sequence[Callable[[], None]] = (partial(faults.kill, TRUNK), faults.mark, faults.rewind)
         with ThreadPoolExecutor(1) as pool:
@@ -196,7 +205,7 @@ class Town:
 
     def _taken_down(self) -> float:
         """Goes on writing until `index` is called no more; how many seconds that took."""
-        self._lags.phase, self._proxy.status = "opening", DOWN
+        self._lags.phase, self._proxy.status = OPENING, DOWN
         began = time.monotonic()
         while not (row := self._trunk.feeder.breakers.read()["index"]).defers:
             if time.monotonic() > began + OPEN_SECONDS:
@@ -206,9 +215,9 @@ class Town:
             time.sleep(0.05)
         return time.monotonic() - began
 
-    def _drained(self) -> None:
+    def _awaited(self, drained: Callable[[float], bool]) -> None:
         asked = time.monotonic()
-        while not self._trunk.drained(asked):
+        while not drained(asked):
             if time.monotonic() > asked + DRAIN_SECONDS:
                 said = self._said[-1] if self._said else "its feeder said nothing"
                 raise LocalError(f"not drained after {DRAIN_SECONDS:.0f} s: {said} (logs: .build/local/logs/{TRUNK})")
@@ -218,8 +227,3 @@ class Town:
 def _parts(changes: int) -> list[int]:
     """Four of nearly the same size."""
     return [changes // 4 + (at < changes % 4) for at in range(4)]
-
-
-def _written_at(record: Mapping[str, Any]) -> float:
-    """When the item was written; 0 for a delete and a malformed record."""
-    return float(record["dynamodb"].get("NewImage", {}).get(STAMP, {}).get("N", 0))

@@ -1,8 +1,10 @@
 """The archive's commands: an export of a window, an item at a moment, and what is said of wrong input."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import NoCredentialsError
 
 from cli.main import main
 from distributary.readers import incremental_export
@@ -91,6 +93,22 @@ def test_a_wrong_window_or_place_is_one_line_and_status_2(archive, tmp_path, mon
     assert main(["archive", "compact", *options(archive, *given)]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+def test_without_credentials_a_bucket_is_not_said_to_be_wrong(monkeypatch, capsys):
+    def refuse(**_):
+        raise NoCredentialsError
+
+    monkeypatch.setattr("cli.archive._client", lambda *_: SimpleNamespace(list_objects_v2=refuse))
+    assert main(["archive", "at", FROM, "--archive", "s3://kept", "--table", "users", "--key", KEY]) == 2
+    said = capsys.readouterr().err
+    assert "no AWS credentials: set AWS_PROFILE" in said
+    assert "correct the address" not in said
+
+
+def test_a_bucket_without_its_scheme_is_told_how_to_write_it(capsys):
+    assert main(["archive", "at", FROM, "--archive", "kept", "--table", "users", "--key", KEY]) == 2
+    assert capsys.readouterr().err == "kept: there is no such folder; write a bucket as s3://BUCKET\n"
 
 
 @pytest.mark.parametrize("key", ["u-1", "[]", "{}", '{"a": "b"}', '{"a": {"L": []}}', '{"a": {"N": "x"}}', "[" * 9999])

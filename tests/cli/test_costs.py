@@ -13,6 +13,7 @@ from cli.monthly.branches import of_mirror
 from cli.monthly.prices import FILE, read
 from cli.monthly.traffic import MONTH, Traffic
 from distributary.consumer.deadline import FOREVER
+from tests.fakes.answers import refusal
 from tests.fakes.built import mirror
 from tests.fakes.dynamodb import DynamoDB
 from tests.unit.records import change
@@ -134,11 +135,33 @@ def test_a_table_that_nothing_wrote_to_says_what_to_give(costs):
         ("--groups", "sales"),
         ("--groups", "salez=5"),
         ("--rows", "sales=5"),
+        ("--writes", "0"),
         ("--function", "no"),
     ],
 )
 def test_what_cannot_be_is_refused(costs, wrong):
     assert costs(*BY_HAND, *wrong)[0] == 2
+
+
+@pytest.mark.parametrize("wrong", [("--groups", "sales=5"), ("--rows", "paid=5")])
+def test_figures_of_views_are_refused_where_no_view_is_asked_for(tmp_path, wrong, capsys):
+    assert main(["costs", "orders", *BY_HAND, "--function", "archive", *wrong]) == 2
+    assert "add --function derive" in capsys.readouterr().err
+
+
+def test_a_table_that_is_not_there_is_named_with_what_to_correct(costs):
+    class Empty:
+        def describe_table(self, **_):
+            raise refusal("DescribeTable", "ResourceNotFoundException", "not found")
+
+    code, out = costs(aws=Empty())
+    assert code == 2
+    assert "table orders: ResourceNotFoundException; correct its name, --region" in out.err
+
+
+def test_the_region_of_the_environment_is_that_of_the_prices(costs, monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert parts(costs, *BY_HAND)[0]["region"] == "eu-west-1"
 
 
 def test_prices_of_your_own_take_the_place_of_the_projects(costs, tmp_path):

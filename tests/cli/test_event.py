@@ -57,6 +57,12 @@ def test_a_binary_key_that_is_no_base64_is_named(text):
         typed_keys(table, [f"pk={text}", "sk=AA=="])
 
 
+@pytest.mark.parametrize("text", ["zero", "", "1e", "NaN", "Infinity"])
+def test_a_number_key_that_is_no_number_is_named(text):
+    with pytest.raises(UsageFault, match="sk is a number: give one"):
+        typed_keys(TABLE, ["pk=a", f"sk={text}"])
+
+
 @pytest.mark.parametrize("given", [["pk=a"], ["pk=a", "sk"], ["pk=a", "sk=1", "x=2"]])
 def test_a_key_that_is_not_the_table_s_is_told_how_it_is_given(given):
     with pytest.raises(UsageFault, match="--key pk=VALUE --key sk=VALUE"):

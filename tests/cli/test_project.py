@@ -238,7 +238,8 @@ def test_declared_keys_that_are_not_the_table_s_are_a_fault(tmp_path, function, 
     found = projects.find(tmp_path)
     assert projects.faults(found, function) == projects.faults(found, function, ["id"]) == []
     assert projects.faults(found, function, ["user_id", "at"]) == [
-        f"functions/{function}/{file}: {name}: entity 'item' has the keys id, and the table user_id, at"
+        f"functions/{function}/{file}: {name}: entity 'item' has the keys id, and the table user_id, at: "
+        "correct keys=; or table=, if the function reads several tables"
     ]
 
 

@@ -4,8 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from botocore.exceptions import NoRegionError
 
 from cli.main import main
 from cli.status import command, parked
@@ -350,9 +352,23 @@ def test_watching_looks_again_until_it_is_interrupted(town, monkeypatch):
     assert out.count("nothing needs attention") == 3
 
 
-def test_no_stack_of_that_name_ends_with_2(town):
-    assert main(["status", "--stack", "no"]) == 2
-    assert "there is no stack 'no'" in town.capsys.readouterr().out
+@pytest.mark.parametrize(("name", "fault"), [("no", "there is no stack 'no'"), ("", "the name is empty")])
+def test_no_stack_of_that_name_ends_with_2(town, name, fault):
+    assert main(["status", "--stack", name]) == 2
+    said = town.capsys.readouterr()
+    assert (fault in said.err, said.out) == (True, "")
+
+
+def test_where_aws_cannot_be_reached_nothing_is_said_to_be_well(town, monkeypatch):
+    def refuse(**_):
+        raise NoRegionError
+
+    monkeypatch.setattr(command, "clients", lambda *_: lambda service: SimpleNamespace(describe_stacks=refuse))
+    code, out = town.status()
+    assert (code, "nothing could be read" in out) == (2, True)
+    assert "give --region" in out
+    assert "run it again" not in out
+    assert "nothing needs attention" not in out
 
 
 def test_the_page_names_every_permission_and_how_many_metrics_are_asked_for(town):

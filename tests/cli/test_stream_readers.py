@@ -5,6 +5,7 @@ import json
 import pytest
 
 from cli.main import main
+from tests.fakes.answers import refusal
 from tests.fakes.monitored import BRANCHES, STREAM, TABLE, Monitored
 from tests.fakes.s3 import Versioned
 from tests.fakes.stack import ACCOUNT
@@ -121,6 +122,7 @@ def test_a_kinesis_data_stream_serves_more_than_two(kinesis, capsys):
         "readers of users",
         "destination of users",
         "retention of changes",
+        *(f"role of {branch}" for branch in BRANCHES),
     ]
     assert "stream/changes serves as many" in findings[0]["found"]
 
@@ -129,7 +131,7 @@ def test_a_kinesis_data_stream_serves_more_than_two(kinesis, capsys):
 def test_a_data_stream_that_gets_no_changes_is_a_fault(kinesis, destinations, capsys, monkeypatch):
     kinesis.destinations = {**destinations}
     monkeypatch.setitem(kinesis.clients("kinesis")._answers, "describe_stream_summary", lambda StreamARN: SUMMARY)
-    status, (_, finding, _) = examined(capsys)
+    status, (_, finding, *_) = examined(capsys)
     assert (status, finding["level"]) == (1, "fault")
     assert "gets no changes" in finding["found"]
     assert "docs/runbooks/kinesis.md" in finding["fix"]
@@ -137,7 +139,7 @@ def test_a_data_stream_that_gets_no_changes_is_a_fault(kinesis, destinations, ca
 
 def test_times_in_milliseconds_are_told_with_what_they_cost(kinesis, capsys):
     kinesis.precision = "MILLISECOND"
-    status, (_, finding, _) = examined(capsys)
+    status, (_, finding, *_) = examined(capsys)
     assert (status, finding["level"]) == (0, "note")
     assert "MICROSECOND" in finding["fix"]
 
@@ -172,6 +174,15 @@ def test_what_may_not_be_looked_up_of_a_data_stream_is_unknown(denied, missing, 
     status, findings = examined(capsys)
     (finding,) = [each for each in findings if each["level"] == "unknown"]
     assert (status, missing in finding["fix"]) == (2, True)
+
+
+def test_a_table_that_is_gone_is_no_missing_permission(kinesis, capsys, monkeypatch):
+    def gone(**_):
+        raise refusal("DescribeKinesisStreamingDestination", "ResourceNotFoundException", "gone")
+
+    monkeypatch.setitem(kinesis.clients("dynamodb")._answers, "describe_kinesis_streaming_destination", gone)
+    status, (_, finding, _) = examined(capsys)
+    assert (status, finding["fix"].startswith("check that there is still a table users")) == (2, True)
 
 
 def test_a_table_beside_the_stack_is_wrong_usage(seen, capsys):

@@ -233,7 +233,20 @@ def test_what_was_removed_in_between_is_left_out(town, monkeypatch):
     assert {each["where"] for each in steps} == {"users", "welcome", "replicate"}
 
 
-@pytest.mark.parametrize("what", ["{}", '{"user_id": "u-1"}', "{"])
+@pytest.mark.parametrize("key", ['{"id": {"S": "u-1"}}', '{"user_id": {"N": "1"}}'])
+def test_a_key_that_no_table_has_is_said_where_nothing_is_found(town, key):
+    code, out = town.trace(key)
+    assert (code, out.out) == (2, "")
+    assert out.err == 'EVENT_ID|KEY: users has another key: give {"user_id": {"S": "..."}}\n'
+
+
+def test_without_the_permission_to_compare_a_key_nothing_was_found(town):
+    town.seen.denied.add("DescribeTable")
+    code, out = town.trace('{"id": {"S": "u-1"}}')
+    assert (code, "nothing was found" in out.out) == (1, True)
+
+
+@pytest.mark.parametrize("what", ["{}", '{"user_id": "u-1"}', "{", "user_id=u-1", "USER#1", ""])
 def test_a_key_that_is_none_is_refused(town, what):
     assert town.trace(what)[0] == 2
     assert town.seen.called == set()

@@ -8,6 +8,7 @@ import botocore.session
 from botocore.validate import ParamValidator
 
 from tests.fakes.answers import refusal
+from tests.fakes.iam import Keys, ResourcePolicies, Simulator
 from tests.fakes.stack import ACCOUNT
 
 _MODELS = botocore.session.get_session()
@@ -15,6 +16,13 @@ BRANCHES = ("derive", "index", "welcome", "replicate", "archive")
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/users"
 STREAM = f"{TABLE}/stream/2026-01-01T00:00:00.000"
 ALARM = "Parked: changes were parked; see docs/alarms.md#parkedalarm"
+
+_READS_ALL = {"Effect": "Allow", "Action": "kinesis:*", "Resource": "*"}
+
+
+def role(branch: str) -> str:
+    """The ARN of the role that a function of the stack has."""
+    return f"arn:aws:iam::{ACCOUNT.split(':')[4]}:role/shop-{branch}"
 
 
 class Checked:
@@ -65,6 +73,9 @@ class Monitored:
         self.requested, self.carries = 0, tuple[str, ...]()
         self.listed, self.destinations = STREAM, dict[str, str]()
         self.precision, self.retention_hours = "MICROSECOND", 24
+        self.key, self.sharing = "", ResourcePolicies()
+        self.iam, self.kms = Simulator(), Keys(ACCOUNT.split(":")[4])
+        self.iam.roles = {role(each): [_READS_ALL] for each in (*BRANCHES, "trunk")}
         self.claims: dict[str, Any] = {}
         self.logs: dict[str, list[tuple[datetime, str]]] = {}
         self._clients = {name: Checked(name, answers, self.denied) for name, answers in self._answers().items()}
@@ -101,7 +112,12 @@ class Monitored:
                 "batch_get_item": self._items,
             },
             "logs": {"filter_log_events": self._lines},
-            "kinesis": {"describe_stream_summary": self._data_stream},
+            "kinesis": {
+                "describe_stream_summary": self._data_stream,
+                "get_resource_policy": self.sharing.get_resource_policy,
+            },
+            "iam": {"simulate_principal_policy": self.iam.simulate_principal_policy},
+            "kms": {"describe_key": self.kms.describe_key, "get_key_policy": self.kms.get_key_policy},
         }
 
     def _stacks(self, *, StackName: str) -> Any:
@@ -139,7 +155,12 @@ class Monitored:
         variables |= {"TOMBSTONE_DAYS": "8", "MARKER_DAYS": "8", "CLAIM_DAYS": "30"}
         variables |= {"ARCHIVE_BUCKET": "archive", "CLAIM_TABLE": "claims", "TRUNK_BRANCHES": ",".join(self.carries)}
         group = f"/aws/lambda/shop-{FunctionName.split(':')[-2]}"
-        return {"Environment": {"Variables": variables}, "Timeout": 60, "LoggingConfig": {"LogGroup": group}}
+        return {
+            "Environment": {"Variables": variables},
+            "Timeout": 60,
+            "LoggingConfig": {"LogGroup": group},
+            "Role": role(FunctionName.split(":")[-2]),
+        }
 
     def _mappings(self, *, FunctionName: str = "", EventSourceArn: str = "") -> Any:
         if EventSourceArn:
@@ -176,7 +197,8 @@ class Monitored:
         return {"Id": query["Id"], "Timestamps": list(periods), "Values": [fold(each) for each in periods.values()]}
 
     def _table(self, *, TableName: str) -> Any:
-        assert TableName in ("users", TABLE)
+        if TableName not in ("users", TABLE):
+            raise refusal("DescribeTable", "ResourceNotFoundException", f"Table: {TableName} not found")
         regions = {"Replicas": [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]} if self.is_global else {}
         keys = [{"AttributeName": "user_id", "KeyType": "HASH"}]
         types = [{"AttributeName": "user_id", "AttributeType": "S"}]
@@ -193,7 +215,8 @@ class Monitored:
 
     def _data_stream(self, *, StreamARN: str) -> Any:
         assert StreamARN in self.destinations
-        return {"StreamDescriptionSummary": {"RetentionPeriodHours": self.retention_hours}}
+        encrypted = {"EncryptionType": "KMS", "KeyId": self.key} if self.key else {"EncryptionType": "NONE"}
+        return {"StreamDescriptionSummary": {"RetentionPeriodHours": self.retention_hours, **encrypted}}
 
     def _items(self, *, RequestItems: Any) -> Any:
         ((table, asked),) = RequestItems.items()

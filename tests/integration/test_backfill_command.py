@@ -233,7 +233,9 @@ def test_a_state_file_of_something_else_is_refused(town, tmp_path, capsys, conte
     path = tmp_path / "state.json"
     path.write_text(content)
     assert run(town, "--state", str(path)) == 2
-    assert "name another file" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "name another file" in said
+    assert ("of another command (table: other; " in said) is ("other" in content)
     assert path.read_text() == content
 
 

@@ -92,10 +92,26 @@ def test_a_stack_without_the_state_machine_is_said(town, capsys):
     assert "stack 'shop' has no state machine: deploy this version with Feed=true" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", ["--export", "--archive"])
-def test_what_only_aws_reads_is_refused_on_this_machine(town, capsys, option):
-    assert main(["backfill", "orders", "--function", "derive", "--stack", "shop", option, "s3://a"]) == 2
-    assert f"{option}: it is read on AWS: give --on-aws" in capsys.readouterr().err
+BACKFILL, REBUILD, REDRIVE = (
+    ("backfill", "orders", "--function", "derive"),
+    ("rebuild", "derive"),
+    ("parked", "redrive"),
+)
+
+
+@pytest.mark.parametrize("option", ["--export", "--archive", "--from", "--to", "--tolerate", "--run", "--concurrency"])
+def test_what_is_for_a_run_on_aws_is_refused_elsewhere(town, capsys, option):
+    value = {"--export": "s3://a", "--archive": "s3://a", "--from": "2026-11-01", "--to": "2026-11-02"}.get(option, "3")
+    commands = (BACKFILL, REBUILD, REDRIVE) if option in ("--run", "--concurrency") else (BACKFILL,)
+    for command in commands:
+        assert main([*command, "--stack", "shop", option, value]) == 2
+        assert f"{option}: it is for a run on AWS: give --on-aws" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [BACKFILL, REBUILD, (*REDRIVE, "--branch", "derive")])
+def test_functions_of_this_machine_are_not_fed_on_aws(capsys, command):
+    assert main([*command, "--on-aws"]) == 2
+    assert "--on-aws: give --stack NAME" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("operation", ["DescribeExecution", "StartExecution"])

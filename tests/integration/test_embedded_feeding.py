@@ -163,6 +163,52 @@ def test_a_function_of_several_tables_is_fed_and_rebuilt(town):
     )
 
 
+def test_what_is_due_of_several_tables_is_asked_with_all_of_them(town):
+    town.table("customers", **STREAM)
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("a"), town.put("c", table="customers")
+    attach = ("attach", "orders,customers", "derive", "--until-drained")
+    assert town.run(*attach)[0] == 0
+    (town.folder / "views.py").write_text(OF_TWO.replace("TOTAL", "SUM"))
+    town.put("b")
+    status, said = town.run(*attach)
+    assert (status, "`distributary doctor orders,customers --derive` says" in said) == (0, True), said
+
+
+def test_the_doctors_command_fills_a_new_view(town):
+    town.table("customers", **STREAM)
+    old = OF_TWO.partition("    Projection")[0]
+    (town.folder / "views.py").write_text(f"{old}]")
+    town.put("a"), town.put("c", table="customers")
+    attach = ("attach", "orders,customers", "derive", "--until-drained")
+    assert town.run(*attach)[0] == 0
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("b")
+    assert town.run(*attach)[0] == 0
+    doctor = ("doctor", "orders,customers", "--derive")
+    status, said = town.run(*doctor)
+    fix = "distributary backfill orders,customers --function derive --view customer"
+    assert (status, said.splitlines()[-1].strip()) == (1, f"fix: {fix}"), said
+    assert town.run(*fix.split()[1:])[0] == 0
+    assert town.run(*doctor)[0] == 0
+
+
+def test_a_view_of_one_of_several_tables_is_filled_from_that_table(town):
+    """Without a stack all tables are named, because the function reads them all."""
+    town.table("customers", **STREAM)
+    (town.folder / "views.py").write_text(OF_TWO)
+    town.put("a"), town.put("c", table="customers")
+    fill = ["backfill", "orders,customers", "--function", "derive", "--view"]
+    assert town.run(*fill, "customer", "--dry-run") == (
+        0,
+        "about 1 items of customers: 0 read units for the scan, and what derive reads\n",
+    )
+    assert town.run(*fill, "customer") == (0, "        1  Applied\n1 items, 0 left\n")
+    assert town.rows() == {"CUSTOMER#c": None}
+    assert town.run(*fill, "sales", "--view", "customer")[1].endswith("2 items, 0 left\n")
+    assert town.run(*fill, "no")[0] == 2
+
+
 def test_what_is_parked_of_several_tables_is_redriven(town):
     town.table("customers", **STREAM)
     (town.folder / "views.py").write_text(OF_TWO)

@@ -44,7 +44,7 @@ def town(monkeypatch):
     return found
 
 
-FILL = "distributary backfill TABLE --function derive --view day --stack shop"
+FILL = "distributary backfill orders --function derive --view day --stack shop"
 
 
 def test_the_first_views_of_all_are_not_due(town, capsys):

@@ -136,6 +136,7 @@ def test_a_rerun_replays_what_is_left_alone_until_nothing_is(town, tmp_path, cap
         ({"function": "derive"}, "--function derive: only welcome is replayed"),
         ({"window": ("--from", "soon", "--to", "later")}, "--from soon: give a time such as"),
         ({"window": ("--from", "2020-01-01", "--to", "2020-01-02")}, "the archive of users begins at"),
+        ({"window": ("--from", "2026-11-23", "--to", "2026-11-22")}, "--to 2026-11-22: give a time after --from"),
     ],
 )
 def test_a_mistake_is_one_line(town, capsys, more, says):

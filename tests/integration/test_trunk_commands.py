@@ -94,7 +94,7 @@ def run(*arguments):
 def test_a_branch_is_paused_and_resumed(town, capsys):
     assert run("pause", "derive") == 0
     assert town.breakers.read()["derive"].state is State.PAUSED
-    assert "until `distributary resume derive`" in capsys.readouterr().out
+    assert "until `distributary resume derive --stack shop`" in capsys.readouterr().out
     assert run("resume", "derive") == 0
     assert town.breakers.read()["derive"].state is State.TRIAL
     assert "0 that were deferred" in capsys.readouterr().out

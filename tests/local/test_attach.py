@@ -145,7 +145,8 @@ def test_declared_keys_that_the_table_lacks_end_attach_at_once(at_the_emulator, 
     (shop / "functions/derive/views.py").write_text(views % "")
     assert main(["--project", str(shop), "attach", table.name, "derive"]) == 1
     assert capsys.readouterr().err == (
-        "functions/derive/views.py: view 'mine': entity 'item' has the keys user, and the table id\n"
+        "functions/derive/views.py: view 'mine': entity 'item' has the keys user, and the table id: "
+        "correct keys=; or table=, if the function reads several tables\n"
     )
 
 

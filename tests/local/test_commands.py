@@ -93,10 +93,15 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
         (("invoke", "derive", "-e", "no/such.json"), "no/such.json"),
         (("invoke", "derive", "-e", "Makefile"), "no JSON"),
         (("invoke", "derive", "-e", "events/insert.json", "--parameter", "x"), "KEY=VALUE"),
-        (("doctor",), "give TABLE, the source; for derived tables give --derive, for indexes --index"),
+        (
+            ("doctor",),
+            "give TABLE, the source of a replica; --derive or --index for what these functions keep; or --stack",
+        ),
         (("doctor", "users", "--stack", "shop"), "are for --derive and --index: give one of them"),
         (("doctor", "--derive", "--endpoint-url", ""), "give --stack NAME"),
         (("doctor", "--index", "--endpoint-url", ""), "give --stack NAME"),
+        (("doctor", "--derive"), "give --stack NAME; for functions on this machine give TABLE, their source"),
+        (("parked", "list", "--stack", "shop", "--since", "-1"), "Invalid value for '--since'"),
         (("doctor", "--index", "--derive", "--stack", "shop"), "--derive and --index exclude each other"),
         (("invoke", "derive", "-e", "events/insert.json", "--declared", "x"), "FUNCTION=FOLDER"),
         (
@@ -109,6 +114,13 @@ def test_without_a_region_the_command_that_gives_one_is_named(capsys, monkeypatc
 )
 def test_a_bad_argument_is_said(capsys, arguments, says):
     assert says in fails(capsys, *arguments)
+
+
+@pytest.mark.parametrize("event", ["{}", "[]", "null", '{"Records": {}}', '"x"', "7"])
+def test_what_is_no_stream_event_is_said_before_the_function_runs(capsys, tmp_path, event):
+    (file := tmp_path / "event.json").write_text(event)
+    said = fails(capsys, "invoke", "derive", "-e", str(file))
+    assert said == f"{file}: it has no list 'Records': give a stream event, as `distributary event` prints one\n"
 
 
 def test_a_port_that_is_taken_is_said(capsys, endpoints):

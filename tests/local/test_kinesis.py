@@ -114,5 +114,32 @@ def test_what_fails_comes_again_from_its_own_number_on(aws, table, shared):
 
 
 def test_a_table_that_writes_into_no_such_data_stream_is_told_how_to(aws, table):
-    with pytest.raises(LocalError, match=r"enable-kinesis-streaming-destination .*--table-name"):
+    with pytest.raises(LocalError, match=r"enable-kinesis.* --table-name .*=MICROSECOND"):
         source_table(aws, table.name, "elsewhere")
+
+
+@pytest.mark.emulator
+def test_a_stack_has_a_consumer_of_its_data_stream_until_it_is_deleted(aws):
+    kinesis, formation = aws.client("kinesis"), aws.client("cloudformation")
+    kinesis.create_stream(StreamName="consumed", ShardCount=1)
+    arn = kinesis.describe_stream_summary(StreamName="consumed")["StreamDescriptionSummary"]["StreamARN"]
+    resource = {"Type": "AWS::Kinesis::StreamConsumer", "Properties": {"ConsumerName": "derive", "StreamARN": arn}}
+    outputs = {"Named": {"Value": {"Ref": "Reader"}}, "Told": {"Value": {"Fn::GetAtt": ["Reader", "ConsumerARN"]}}}
+    template = json.dumps({"Resources": {"Reader": resource}, "Outputs": outputs})
+    formation.create_stack(StackName="reads", TemplateBody=template)
+    formation.get_waiter("stack_create_complete").wait(StackName="reads", WaiterConfig={"Delay": 1})
+    (stack,) = formation.describe_stacks(StackName="reads")["Stacks"]
+    named = {each["OutputValue"] for each in stack["Outputs"]}
+    assert named == {each["ConsumerARN"] for each in kinesis.list_stream_consumers(StreamARN=arn)["Consumers"]}
+    assert len(named) == 1
+    formation.delete_stack(StackName="reads")
+    formation.get_waiter("stack_delete_complete").wait(StackName="reads", WaiterConfig={"Delay": 1})
+    assert kinesis.list_stream_consumers(StreamARN=arn)["Consumers"] == []
+
+
+@pytest.mark.emulator
+def test_the_destinations_of_a_table_are_found_by_its_arn(aws, table, shared):
+    client = aws.client("dynamodb")
+    arn = client.describe_table(TableName=table.name)["Table"]["TableArn"]
+    (found,) = client.describe_kinesis_streaming_destination(TableName=arn)["KinesisDataStreamDestinations"]
+    assert found["StreamArn"].endswith(f"stream/{shared[0]}")

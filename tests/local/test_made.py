@@ -93,9 +93,24 @@ def test_a_table_with_too_many_rows_is_said_once_and_not_listed(aws, client, der
 
 def test_rows_of_every_region_of_a_replica_are_listed(aws, make, client, tmp_path):
     name = make("id")
-    made = Made("replicate", {"REPLICA_TABLE": name, "REPLICA_REGION": "us-east-1,eu-west-1"}, aws, tmp_path)
+    regions = f"{aws.region},eu-west-3"
+    made = Made("replicate", {"REPLICA_TABLE": name, "REPLICA_REGION": regions}, aws, tmp_path)
     put(client, name, id="a")
-    assert made.look() == ["replicate: row a"], "the table that is missing in the other region has no rows"
+    found = f"replicate: row a in {aws.region}"
+    assert made.look() == [found], "the table that is missing in the other region has no rows"
+
+
+def test_a_binary_key_is_listed_in_base64(aws, client, tmp_path):
+    name = f"made-{next(_numbers)}"
+    client.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "B"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    made = Made("replicate", {"REPLICA_TABLE": name, "REPLICA_REGION": aws.region}, aws, tmp_path)
+    client.put_item(TableName=name, Item={"id": {"B": b"\x00\xff"}})
+    assert made.look() == ["replicate: row AP8="]
 
 
 def test_a_message_is_listed_with_its_state_and_its_file(aws, make, client, tmp_path):

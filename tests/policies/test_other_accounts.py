@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from cli.data_stream_access import READS
 from deploy.template import Template
 from local.intrinsics import Scope, resolve
 
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.node
 OWNER, STACK, REPLICAS = "111122223333", "444455556666", "777788889999"
 TABLE = f"arn:aws:dynamodb:eu-west-1:{OWNER}:table/orders"
 STREAM = f"{TABLE}/stream/2026-11-01T00:00:00.000"
+DATA_STREAM = f"arn:aws:kinesis:eu-west-1:{OWNER}:stream/orders-changes"
 KEY = f"arn:aws:kms:eu-west-1:{OWNER}:key/11111111-2222-3333-4444-555555555555"
 REPLICA = f"arn:aws:dynamodb:eu-central-1:{REPLICAS}:table/orders-copy"
 TARGET = f"arn:aws:iam::{REPLICAS}:role/target"
@@ -49,8 +51,8 @@ def template(root):
 def role(template):
     """The statements with these names of a function's role, in a stack that reads the other account's table."""
 
-    def of(name, *sids):
-        scope = scope_of(template, GIVEN, STACK, "eu-west-1")
+    def of(name, *sids, given=GIVEN):
+        scope = scope_of(template, given, STACK, "eu-west-1")
         own = [each for each in template.own_statements(name) if each.get("Sid") in sids]
         assert own, f"{name} has no statement {' or '.join(sids)}"
         return allowing(resolve(own, scope))
@@ -86,6 +88,15 @@ def test_a_function_reads_the_stream_if_its_owner_lets_it(name, action, role, do
     request = {"action": f"dynamodb:{action}", "resource": STREAM, "owner": OWNER}
     decided = both_sides(allowed, request, role(name, "ReadStream"), documented["ReadStream"])
     assert decided == [True, False, False, False]
+
+
+@pytest.mark.parametrize("name", READERS)
+@pytest.mark.parametrize("action", [each.partition(":")[2] for each in READS])
+def test_a_function_reads_the_data_stream_if_its_owner_lets_it(name, action, role, documented, allowed):
+    given = {f"{each}SourceArn": f"{TABLE}/stream/kinesis/orders-changes" for each in READERS}
+    request = {"action": f"kinesis:{action}", "resource": DATA_STREAM, "owner": OWNER}
+    own = role(name, "ReadDataStream", given=given)
+    assert both_sides(allowed, request, own, documented["ReadDataStream"]) == [True, False, False, False]
 
 
 @pytest.mark.parametrize("name", REPAIRED)

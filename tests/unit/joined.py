@@ -39,9 +39,11 @@ BY_COUNTRY = declared(pk="COUNTRY#{customer.country}", sk="ORDER#{id}", kind="in
 class Shop:
     """Two source tables, and a branch that hears of their changes when a test says so."""
 
-    def __init__(self, *views, client=lambda service: service, **tables):
+    def __init__(self, *views, client=lambda service: service, keys=("id", "id"), **tables):
         service = streams({"orders": arn_of("orders"), "customers": arn_of("customers")}, Random(1))
-        self.service = Streaming({"orders": {"id": "S"}, "customers": {"id": "S"}, **DERIVED}, service)
+        self.keys = dict(zip(("orders", "customers"), keys, strict=True))
+        schemas = {table: {key: "S"} for table, key in self.keys.items()}
+        self.service = Streaming({**schemas, **DERIVED}, service)
         self.service.page_items = 1000
         self.branch = derive(views, client(self.service), **tables)
         self.branch.apply([], FOREVER)
@@ -49,12 +51,12 @@ class Shop:
     def put(self, table, id, **values):
         """An item; its record."""
         typed = {name: value if isinstance(value, dict) else {"S": value} for name, value in values.items()}
-        self.service.put_item(TableName=table, Item={"id": {"S": id}, **typed})
+        self.service.put_item(TableName=table, Item={self.keys[table]: {"S": id}, **typed})
         return self.service.records(table)[-1]
 
     def delete(self, table, id):
         """Its record."""
-        self.service.delete_item(TableName=table, Key={"id": {"S": id}})
+        self.service.delete_item(TableName=table, Key={self.keys[table]: {"S": id}})
         return self.service.records(table)[-1]
 
     def deliver(self, *records):

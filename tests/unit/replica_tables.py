@@ -1,5 +1,6 @@
 """A source table, its mirror, and a stream between them that delivers when it is told to."""
 
+from types import SimpleNamespace
 from typing import Any
 
 from distributary.consumer.deadline import FOREVER
@@ -23,6 +24,7 @@ class Service(Streaming):
     """Leaves some keys unprocessed when told, and says how consistent its reads were."""
 
     unprocessed = 0
+    meta = SimpleNamespace(region_name="eu-west-1")
     item_count: int | None = None
 
     def __init__(self, *arguments: Any) -> None:

@@ -342,6 +342,17 @@ def test_a_damaged_object_is_named_and_nothing_is_written(tmp_path, damage):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("code", ["NoSuchBucket", "AccessDenied"])
+def test_a_place_that_another_try_does_not_change_is_to_be_corrected(code):
+    class Refusing(S3):
+        def put_object(self, **_: Any) -> Any:
+            raise refusal("PutObject", code, "no", 403)
+
+    to = sink("s3://exports/a", lambda: Refusing("exports"))
+    with pytest.raises(ConfigError, match=f"^--output s3://exports: {code}; correct its name, or allow s3:PutObject"):
+        compact(archived([[change(0)]]), window(), to, now=lambda: LATER)
+
+
 @pytest.mark.parametrize("refused", range(6))
 def test_an_export_that_was_not_finished_is_not_taken_for_one(refused):
     """Whichever write fails, the summary is not there; a second run succeeds beside what is left."""

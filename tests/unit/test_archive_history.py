@@ -117,9 +117,14 @@ def test_a_damaged_line_is_named_wherever_it_is(line, says):
         life(archive, KEY, at(9000))
 
 
-def test_a_key_of_another_table_is_refused():
-    with pytest.raises(ConfigError, match=r"\.json\.gz:1: the key of users is user_id, and id was given"):
-        life(lived(), {"id": {"S": "u-1"}}, at(9000))
+@pytest.mark.parametrize(
+    ("key", "given"), [({"id": {"S": "u-1"}}, "id"), ({"user_id": {"N": "1"}}, "user_id")], ids=["name", "type"]
+)
+def test_a_key_of_another_table_is_refused(key, given):
+    (kind,) = key[given]
+    found = rf"^--key: the key of users is user_id \(S\), and {given} \({kind}\) was given; see .*\.json\.gz:1$"
+    with pytest.raises(ConfigError, match=found):
+        life(lived(), key, at(9000))
 
 
 def test_a_life_has_every_change_of_one_moment():

@@ -138,9 +138,12 @@ CASES = {
     "a version where regions are all written": (checks.marked(HERE, REPLICA_VERSION, [version()]), "fault"),
     "the application's map": (checks.marked(HERE, REPLICA_VERSION, [{REPLICA_VERSION: {"M": {}}}]), "fault"),
     "an index on the attribute": (checks.marked(table(keys=[(REPLICA_VERSION, "S")]), REPLICA_VERSION, []), "fault"),
-    "deletions that end": (checks.expiring("kept", ENDING), "ok"),
-    "deletions that stay": (checks.expiring("kept", {"TimeToLiveStatus": "DISABLED"}), "fault"),
-    "deletions by another attribute": (checks.expiring("kept", {**ENDING, "AttributeName": "ttl"}), "fault"),
+    "deletions that end": (checks.expiring("kept", "eu-west-1", ENDING), "ok"),
+    "deletions that stay": (checks.expiring("kept", "eu-west-1", {"TimeToLiveStatus": "DISABLED"}), "fault"),
+    "deletions by another attribute": (
+        checks.expiring("kept", "eu-west-1", {**ENDING, "AttributeName": "ttl"}),
+        "fault",
+    ),
     "one table": (checks.not_global(HERE, HERE), "fault"),
     "its own global replica": (checks.not_global(GLOBAL, table("eu-west-1")), "fault"),
     "a global table's other namesake": (checks.not_global(GLOBAL, table("us-west-2")), "ok"),
@@ -221,8 +224,13 @@ def test_mappings_of_every_stream_of_the_replica_are_looked_at(stream, refused, 
 
 
 def test_the_fixes_of_a_stream_are_commands_for_that_table():
-    command = "aws dynamodb update-table --table-name users --stream-specification StreamEnabled=true"
-    assert checks.stream(table()).fix.startswith(command)
+    command = "aws dynamodb update-table --region eu-west-1 --table-name users --stream-specification"
+    assert checks.stream(table("eu-west-1")).fix.startswith(f"{command} StreamEnabled=true")
+
+
+def test_the_fix_of_a_table_of_deletions_is_a_command_for_its_region():
+    command = "aws dynamodb update-time-to-live --region eu-west-1 --table-name kept "
+    assert checks.expiring("kept", "eu-west-1", {}).fix.startswith(command)
 
 
 def test_which_way_a_clock_is_wrong_is_said():

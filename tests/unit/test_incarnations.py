@@ -1,13 +1,18 @@
 """A broken group is built anew beside the stream: it ends right, goes on, and leaves nothing of what it was before."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from distributary.derive import Top
+from distributary.derive import Aggregate, Top, check
 from distributary.derive.delta import is_member
+from distributary.derive.format import STATE
+from distributary.derive.verify.group_diff import edges_in, edges_of, sets_of
+from distributary.errors import Unavailable
 from distributary.stream.codec import decode_item
+from distributary.stream.format import FORMAT_ATTRIBUTE
 from tests.unit.test_verify_derived import DECLARED, USER, World, kinds, user
 
 
@@ -131,3 +136,92 @@ def test_members_whose_group_cannot_be_told_are_reported_and_stay(world: World) 
         report = world.verify(repair=repair)
         assert [each["where"] for each in report.samples["differences"]] == [f"members {strange[0]}"]
     assert strange in world.derived
+
+
+FREE = Aggregate(
+    name="free", of=USER, pk="{name}", sk="{status}", count="users", min={"least": "total"}, distinct={"tags": "name"}
+)
+
+
+@pytest.mark.parametrize(
+    ("declared", "group", "told"),
+    [
+        (FREE, "gone|b", True),
+        (FREE, "gone|a|b", False),
+        (DECLARED[3], "SUM|a|b", True),
+    ],
+    ids=["one group", "two groups", "one group of the view"],
+)
+@pytest.mark.parametrize("incarnation", ["", "%0123abcd|"], ids=["first", "named"])
+def test_left_members_are_removed_where_their_key_tells_one_group_alone(
+    declared: Any, group: str, told: bool, incarnation: str
+) -> None:
+    world = World([declared])
+    world.put("u-0", **user("a", "c", "1"))
+    (member,) = members_of(world, declared.name, "name")
+    left = f"%m{declared.name}|{incarnation}name|{group}", member[1]
+    world.derived[left] = {**world.derived[member], "pk": {"S": left[0]}}
+    report = world.verify(repair=True)
+    assert [each["where"] for each in report.samples["differences"]] == [f"members {left[0]}"]
+    assert (left in world.derived, report.equal) == (not told, told)
+
+
+def broken_off(world: World, calls: int) -> Any:
+    """What a repair leaves that dies before its write of this number; the group's state."""
+    write, left = world.service.transact_write_items, iter(range(calls))
+
+    def once(**arguments: Any) -> Any:
+        if next(left, None) is None:
+            raise Unavailable("crashed")
+        return write(**arguments)
+
+    world.service.transact_write_items = once  # type: ignore[method-assign]
+    with suppress(Unavailable):
+        world.verify(repair=True)
+    world.service.transact_write_items = write  # type: ignore[method-assign]
+    return world.derived["SUM", "c"][STATE]["M"]
+
+
+def test_a_group_whose_repair_died_is_unfinished_until_the_next_one() -> None:
+    seen = set()
+    for calls in range(1, 12):
+        world = World([DECLARED[3]])
+        for n in range(3):
+            world.put(f"u-{n}", **user("ab"[n % 2], "c", str(n)))
+        right = shown(world)
+        world.derived.pop(members_of(world, "sums", "total")[0])
+        state = broken_off(world, calls)
+        underway = frozenset(state.keys() & {"building", "dropping"})
+        assert kinds(world.verify(), "sums") == ({"unfinished"} if underway else set())
+        seen.add(underway)
+        assert world.verify(repair=True).equal
+        assert (shown(world), world.verify().equal) == (right, True)
+    assert seen == {frozenset({"building"}), frozenset({"dropping"}), frozenset()}
+
+
+def test_only_sets_whose_members_a_row_shows_are_held_at_their_edges() -> None:
+    sums, spread = (view for view in check(DECLARED) if view.name in ("sums", "spread"))
+    assert {edge.output for edge in edges_of(sums, "total")} == {"least", "most"}
+    assert edges_of(sums, "name") == ()
+    for incarnation in ("", "%0123abcd|"):
+        assert edges_in(sums, f"%msums|{incarnation}total|SUM|c") == edges_of(sums, "total")
+        assert edges_in(sums, f"%msums|{incarnation}name|SUM|c") == ()
+    loud = check([Aggregate(name="l", of=USER, pk="L", sk="L", distinct={"loud": lambda item: item["name"].upper()})])
+    assert [sets_of(view) for view in (sums, spread, *loud)] == [["total", "name"], [], ["loud()"]]
+
+
+def test_a_group_of_an_earlier_format_is_no_difference(world: World) -> None:
+    del world.derived["SUM", "c"][STATE]["M"][FORMAT_ATTRIBUTE]
+    assert world.verify().equal
+
+
+def test_a_group_whose_amounts_cancel_out_is_no_difference() -> None:
+    world = World(DECLARED[3:5])
+    for name, total in (("u-0", "5"), ("u-1", "-5")):
+        world.put(name, **user(name, "c", total))
+    world.put("u-2", **{name: typed for name, typed in user("x", "only").items() if name == "status"})
+    assert world.derived["SUM", "c"]["total"] == {"N": "0"}
+    assert world.verify().equal
+    world.derived.pop(("SUM", "c"))
+    world.mended()
+    assert world.derived["SUM", "c"]["total"] == {"N": "0"}

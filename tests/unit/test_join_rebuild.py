@@ -89,6 +89,13 @@ def test_a_join_that_is_declared_no_more_leaves_nothing(name):
     assert {pk for pk, _ in shop.rows()} == {f"OTHER#o{at}" for at in range(4)}
 
 
+@pytest.mark.parametrize("name", JOINS)
+def test_a_join_that_is_another_kind_of_view_now_leaves_nothing(name):
+    shop, now = filled(JOINS[name]), replace(OTHER, name=JOINS[name].name)
+    assert rebuilt(shop, now) == 0
+    assert (shop.stored(), shop.rows().keys()) == ({}, filled(now).rows().keys())
+
+
 def test_a_sweep_of_a_right_item_that_is_gone_leaves_a_tombstone():
     shop = filled(LEFT)
     shop.delete("customers", "c1")

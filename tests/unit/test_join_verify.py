@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.reconcile import Reconcile
+from distributary.derive import Aggregate, Entity, Projection
 from distributary.derive.factory import reconciler
 from distributary.derive.join_rows import RIGHT_ROW
 from distributary.derive.verify import command
@@ -17,7 +19,9 @@ from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.verify.verifier import Verify
 from distributary.stream import version as versions
-from tests.unit.joined import BY_COUNTRY, INNER, LEFT, OPEN, OWNED, Shop
+from tests.fakes.built import derive
+from tests.replaced import replace
+from tests.unit.joined import BY_COUNTRY, CUSTOMER, INNER, LEFT, OPEN, ORDER, OWNED, Shop, declared
 
 JOINS = {"left": LEFT, "inner": INNER, "owned": OWNED, "open": OPEN, "country": BY_COUNTRY}
 
@@ -33,11 +37,12 @@ def shop(request):
     return shop
 
 
-def verified(shop, table, repair=False):
+def verified(shop, table, repair=False, client=None, others=()):
     tables = shop.branch.ledger.tables
-    comparator = Comparator(table, shop.branch.views, tables, 0, 0.0)
+    tables = replace(tables, client=client) if client is not None else tables
+    comparator = Comparator(table, tuple(view for view in shop.branch.views if view not in others), tables, 0, 0.0)
     repairs = Repair(tables, shop.branch.register) if repair else None
-    return Verify(comparator, Scan(tables, Parallel(1), 1), ("id",), repair=repairs).run()
+    return Verify(comparator, Scan(tables, Parallel(1), 1), (shop.keys[table],), others, repairs).run()
 
 
 def set_right(shop, table):
@@ -212,3 +217,100 @@ def test_a_report_counts_what_it_read(shop, table, items):
     assert report["items"] == items
     assert report["rows"] == len(shop.service.state["derived"])
     assert report["ledger rows"] == len(shop.service.state["ledger"])
+
+
+ORDERED = Entity(name="order", keys=("order_id",), attributes=("customer_id", "total", "status"), table="orders")
+CLIENT = Entity(name="client", keys=("customer_id",), attributes=("name", "country", "tier"), table="customers")
+APART = {
+    "subscriptions": declared(of=ORDERED, right=CLIENT, sk="{order_id}"),
+    "rows": declared(of=ORDERED, right=CLIENT, pk="CUSTOMER#{customer_id}", sk="ORDER#{order_id}"),
+}
+
+
+@pytest.mark.parametrize("kind", APART)
+@pytest.mark.parametrize("table", ["orders", "customers"])
+def test_no_table_of_a_join_is_asked_for_the_other_ones_keys(kind, table):
+    """DynamoDB refuses a key of other attributes than the table's."""
+    shop = Shop(APART[kind], keys=("order_id", "customer_id"))
+    shop.deliver(shop.put("customers", "c", name="Ada"), shop.put("orders", "o", customer_id="c", total="5"))
+    before = shop.rows()
+    assert verified(shop, table).samples == {}
+    for key in list(shop.stored()):
+        del shop.service.state["derived"][key]
+    set_right(shop, table)
+    verified(shop, "orders", repair=True)
+    assert [verified(shop, each).samples for each in shop.keys] == [{}, {}]
+    assert shop.rows() == before
+
+
+class Asking:
+    """A client that notes the keys it is asked for, by table."""
+
+    def __init__(self, service):
+        self.service, self.keys = service, Counter()
+
+    def __getattr__(self, operation):
+        return getattr(self.service, operation)
+
+    def batch_get_item(self, *, RequestItems, **more):
+        self.keys.update({table: len(request["Keys"]) for table, request in RequestItems.items()})
+        return self.service.batch_get_item(RequestItems=RequestItems, **more)
+
+
+@pytest.mark.parametrize(("table", "orders", "customers"), [("orders", 4, 2), ("customers", 0, 3)])
+def test_each_item_is_read_by_key_once_where_all_is_equal(shop, table, orders, customers):
+    """Orders because ledger rows name them, their customers, and customers because right items are stored."""
+    client = Asking(shop.service)
+    assert verified(shop, table, client=client).equal
+    assert (client.keys["orders"], client.keys["customers"]) == (orders, customers)
+    assert (client.keys["ledger"] > 0) == (table == "orders")
+
+
+BESIDE = Projection(name="beside", of=ORDER, pk="BESIDE#{id}", sk="X", keep=("total",))
+BY_TIER = Aggregate(name="by-tier", of=CUSTOMER, pk="TIER#{tier}", sk="ALL", count="customers")
+
+
+@pytest.mark.parametrize(("chosen", "customers"), [(BESIDE, 0), (BY_TIER, 3)], ids=["left table", "right table"])
+def test_a_join_that_is_not_to_be_verified_is_passed_over(chosen, customers):
+    """`customers`: those read by key, which the other view's own ledger rows name."""
+    shop = Shop(LEFT, chosen)
+    shop.deliver(
+        *(shop.put("customers", f"c{at}", name="Ada", tier="gold") for at in range(3)),
+        *(shop.put("orders", f"o{at}", customer_id="c0", total="5") for at in range(4)),
+    )
+    shop.put("customers", "c0", name="Grace", tier="gold")
+    shop.delete("orders", "o1")
+    (join,) = (view for view in shop.branch.views if view.name == LEFT.name)
+    table, client = chosen.of.table, Asking(shop.service)
+    report = verified(shop, table, client=client, others=(join,))
+    assert report["unknown"] == 0
+    assert {each["view"] for each in report.samples.get("differences", [])} <= {chosen.name}
+    assert client.keys["customers"] == customers
+
+
+def test_a_join_of_another_table_hides_no_view_of_this_one():
+    shop = Shop(LEFT, BY_TIER)
+    shop.deliver(*(shop.put("customers", f"c{at}", name="Ada", tier="gold") for at in range(3)))
+    shop.delete("customers", "c1")
+    assert {each["view"] for each in verified(shop, "customers").samples["differences"]} == {LEFT.name, BY_TIER.name}
+    set_right(shop, "customers")
+    assert shop.rows()["TIER#gold", "ALL"]["customers"] == 2
+
+
+def test_right_items_of_a_view_that_is_no_join_any_more_are_unknown(shop):
+    shop.branch = derive([Projection(name="orders", of=ORDER, pk="NOW", sk="{id}", keep=("total",))], shop.service)
+    for table in ("orders", "customers"):
+        rights = [key for key in shop.stored() if key[1] == RIGHT_ROW]
+        assert {each["where"] for each in verified(shop, table).samples["unknown"]} >= {
+            " | ".join(key) for key in rights
+        }
+
+
+def test_a_lost_delete_of_a_left_item_with_a_long_key_is_made_up_for():
+    """The id of its ledger row is a digest, which does not show the item. Its row's key does."""
+    shop, long = Shop(declared(pk="ORDER#{id}", sk="X")), "o" * 1500
+    shop.deliver(shop.put("customers", "c", name="Ada"), shop.put("orders", long, customer_id="c", total="5"))
+    assert verified(shop, "orders").equal
+    shop.delete("orders", long)
+    set_right(shop, "orders")
+    assert (shop.rows(), [sk for _, sk in shop.stored()]) == ({}, [RIGHT_ROW])

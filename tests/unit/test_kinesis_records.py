@@ -94,6 +94,14 @@ def test_images_are_slices_that_say_the_same(kind, image, monkeypatch):
     assert sliced.new is None or isinstance(sliced.new, RawImage)
 
 
+@pytest.mark.parametrize("image", [{"paid": {"BOOL": True}}, {"city": {"S": "Berlin"}}, {"Birthday": {"N": "1"}}])
+def test_what_only_begins_like_the_type_of_a_binary_is_a_slice(image):
+    found = decode_one(delivered(content(kind="MODIFY", new=image, old=image), 7))
+    assert isinstance(found.new, RawImage)
+    assert isinstance(found.old, RawImage)
+    assert dict(found.new.raw) == {"user_id": {"S": "u-1"}, **image} == dict(found.old.raw)
+
+
 def test_binary_values_are_in_base64_twice():
     found = decode_one(delivered(content(new=IMAGE), 0))
     assert found.new.raw == IMAGE

@@ -11,7 +11,7 @@ from distributary.consumer.deadline import Deadline
 from distributary.consumer.outcome import APPLIED, SUPERSEDED, TIED, Status
 from distributary.derive import Aggregate, Entity, Latest, Projection, type_is
 from distributary.derive.branch import unchecked
-from distributary.derive.contribution import shard_of
+from distributary.derive.contribution import average, shard_of, shards_of
 from distributary.derive.delta import Edge, GroupDelta, Shape, fold, member_key, typed_key
 from distributary.derive.format import STATE
 from distributary.derive.groups import REVISION, Group, NewGroupState, Torn, advance
@@ -307,6 +307,39 @@ def test_a_shard_whose_key_is_too_long_is_parked():
         (end,) = World(view).deliver(order(1, "a", day={"S": day}))
         assert end.status is status, end.cause
     assert "the shard's key would have 2051 bytes, and may have 2048" in end.cause
+
+
+def test_a_group_without_shards_is_the_one_row_of_its_key():
+    assert shards_of(SALES, ("SALES#mon", "TOTAL")) == [("SALES#mon", "TOTAL")]
+    assert [pk for pk, _ in shards_of(replace(SALES, shards=2), ("A", "B"))] == ["A%s0", "A%s1"]
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, Status.APPLIED), (1, Status.PARKED)])
+def test_a_shards_key_may_have_exactly_the_bytes_that_a_key_may_have(more, status):
+    view = Aggregate(name="wide", of=ORDER, pk="WIDE#{day}", sk="TOTAL", count="n", shards=4)
+    (end,) = World(view).deliver(order(1, "a", day={"S": "x" * (2048 - len("WIDE#%s0") + more)}))
+    assert end.status is status, end.cause
+
+
+@pytest.mark.parametrize(
+    ("total", "many", "mean"),
+    [("1E-130", 1, "1E-130"), ("-1E-129", 10, "-1E-130"), ("1E-130", 2, "0"), ("1", 3, "0." + "3" * 38)],
+)
+def test_an_average_that_is_too_small_for_a_table_is_none_but_0(total, many, mean):
+    assert average(Decimal(total), Decimal(many)) == Decimal(mean)
+
+
+def test_a_sum_of_some_items_alone_may_add_up_what_a_function_answers():
+    twice = {"twice": (lambda item: item["total"] * 2, lambda item: item["total"] > 3)}
+    world = World(Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", count="n", sum_where=twice))
+    world.deliver(order(1, "a", total={"N": "2"}), order(2, "b", total={"N": "5"}))
+    assert world.rows() == {("ALL", "ALL"): {"n": 2, "twice": 10}}
+
+
+def test_a_sum_over_a_function_that_answers_no_number_says_so():
+    view = Aggregate(name="all", of=ORDER, pk="ALL", sk="ALL", sum={"total": lambda item: "much"})
+    (end,) = World(view).deliver(order(1, "a"))
+    assert end.cause == "view 'all': sum 'total': the function's answer is str, and only numbers add up"
 
 
 def test_an_empty_group_has_no_row_and_leaves_no_member():

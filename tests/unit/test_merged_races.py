@@ -132,7 +132,7 @@ class Overtaking:
 
 
 @pytest.mark.parametrize("table", [f"tombstones@{US}", f"tombstones@{EU}"])
-def test_a_change_that_is_always_overtaken_fails_and_is_merged_when_it_comes_again(table):
+def test_what_is_always_overtaken_fails_and_is_merged_when_it_comes_again(table):
     world = World(RULE)
     world.put(US, 1, "first")
     world.settle()

@@ -184,6 +184,17 @@ def test_what_is_last_comes_after_all_of_its_moment_and_once_is_enough():
     assert ordered([other], [(other, None)]) == [other]
 
 
+def test_what_is_last_comes_after_what_came_last_before():
+    a, b = state("z", tie=4), state("a")
+    elsewhere = state("a", tie=9, position=P + 1)
+    assert max(ordered([a, b, elsewhere], [(b, None)])[3:], key=lambda each: each.order).tie == 5
+
+
+def test_a_deletion_comes_after_a_deleted_edit_that_had_come_last():
+    edit = state("a", tie=1)
+    assert ordered([edit], [(state("a", deleted=True), None)])[-1].tie == 2
+
+
 def test_a_deletion_of_the_very_edit_that_stands_is_no_rival_of_it():
     edit = state("a")
     assert ordered([edit, edit.deletion()], [(edit, None)]) == [edit, edit.deletion()]

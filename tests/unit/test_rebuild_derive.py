@@ -185,6 +185,21 @@ def test_twice_is_as_once_and_a_dry_run_changes_nothing(case):
     assert world.shown() == filled(*after)
 
 
+@pytest.mark.parametrize("case", [case for case in CHANGES if "groups" in case or case == "removed"])
+def test_an_item_whose_key_is_too_long_for_an_id_is_rebuilt_like_all_others(case):
+    before, after = CHANGES[case]
+    world, fresh = World(*before), World(*after)
+    for each in (world, fresh):
+        each.put("u" * 1500, **user("open", 7, "Long", ["x"]))
+    world.declare(*after)
+    assert world.rebuild() == set()
+    assert world.shown() == fresh.shown()
+    for each, heard in ((world, False), (fresh, True)):
+        each.delete("u" * 1500, deliver=heard)
+    world.rebuild()
+    assert world.shown() == fresh.shown()
+
+
 def test_items_whose_deletes_were_lost_are_removed_from_every_view():
     world, fresh = (World(profile(), by_tag(), sums(), newest()) for _ in range(2))
     for id in ("b", "c"):

@@ -201,7 +201,7 @@ def test_a_row_that_cannot_be_compared_is_a_tie(service):
     assert register(service).write([put(MOMENT)], FOREVER) == [TIED]
 
 
-def test_a_delete_that_leaves_a_row_is_superseded_though_the_service_shows_none(service):
+def test_a_delete_that_leaves_a_row_is_superseded_though_none_is_shown(service):
     register(service).write([put(5)], FOREVER)
     silent = Faults()
     silent.when(lambda name, _: name == "delete_item", refused_without_the_row)

@@ -315,6 +315,22 @@ def test_verify_names_what_no_source_explains(town):
     assert town.verify("orders", sources=())["unknown"] == 3
 
 
+def test_verify_names_what_a_view_had_of_another_table_before(town):
+    """The function still reads that table, for other views."""
+    town.deploy((*VIEWS[:2], Aggregate(name="sales", of=CUSTOMER, pk="SOLD", sk="TOTAL", count="orders"), VIEWS[3]))
+    unknown = {each["where"] for each in town.verify("customers").samples["unknown"]}
+    assert {where for where in unknown if where.startswith("ledger")} == {
+        f"ledger sales|orders/id=S:{id}" for id in "abc"
+    }
+
+
+def test_verify_names_a_ledger_row_of_its_table_under_other_keys(town):
+    ledger = town.service.state["ledger"]
+    ledger["items|orders/sku=S:a",] = {**ledger["items|orders/id=S:a",], "id": {"S": "items|orders/sku=S:a"}}
+    unknown = {each["where"] for each in town.verify("orders").samples["unknown"]}
+    assert unknown == {"ledger items|orders/sku=S:a"}
+
+
 @pytest.mark.parametrize(
     ("table", "view", "fault"),
     [

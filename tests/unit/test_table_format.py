@@ -402,6 +402,17 @@ def test_a_ledger_row_of_0_1_that_names_no_item_is_refused_with_what_to_do():
         world.verify(repair=True)
 
 
+def test_a_ledger_row_whose_id_becomes_a_digest_is_still_known_by_its_item():
+    """The item is gone, so its row is emptied."""
+    world, long = World(old=True), "u" * 1005
+    row = {**world.service.state["ledger"]["sums|user_id=S:d",], "id": {"S": f"sums|user_id=S:{long}"}}
+    world.service.put_item(TableName="ledger", Item=row)
+    world.verify(repair=True)
+    assert not [row for row in world.service.state["ledger"].values() if long in str(row) and "shares" in row]
+    assert world.verify().samples == {}
+    assert world.shown() == RIGHT
+
+
 def test_a_repair_of_empty_tables_records_their_format_before_it_fills_them():
     """Else the function would take the filled tables for those of 0.1."""
     world = World()

@@ -7,6 +7,7 @@ import pytest
 
 from distributary.consumer.outcome import Status
 from distributary.derive import Earliest, Entity, Latest, Top, check, rows_of
+from distributary.derive.delta import size_of
 from distributary.derive.reader import DerivedTable
 from distributary.errors import ConfigError
 from tests.replaced import replace
@@ -161,6 +162,14 @@ def test_an_entry_of_which_n_do_not_fit_into_a_row_is_parked():
     )
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, Status.APPLIED), (1, Status.PARKED)])
+def test_an_entry_may_have_exactly_the_bytes_that_fit(more, status):
+    most = 2968 - size_of({"day": {"S": ""}})
+    world = World(Top(name="best", n=100, of=ORDER, pk="T", sk="ALL", by="total", keep=("day",)))
+    (end,) = world.deliver(order(1, "u-1", day={"S": "x" * (most + more)}))
+    assert end.status is status, end.cause
+
+
 def test_entries_that_are_rows_need_not_fit_into_one():
     world = World(replace(RANKED, n=50, rename={"tags": "note"}))
     (end,) = world.deliver(order(1, "a", tags={"S": "x" * 20_000}))
@@ -170,8 +179,8 @@ def test_entries_that_are_rows_need_not_fit_into_one():
 
 def test_an_item_without_a_value_to_be_ranked_by_is_no_entry():
     world = World(BEST)
-    world.deliver(sold(1, "u-1", 5), change(2, user="u-2", new={"day": {"S": "mon"}}))
-    assert shown(world) == ["u-1"]
+    ends = world.statuses(sold(1, "u-1", 5), change(2, user="u-2", new={"day": {"S": "mon"}}))
+    assert (shown(world), Status.PARKED in ends) == (["u-1"], False)
 
 
 def test_a_list_with_another_n_is_right_after_the_next_write_of_its_group():

@@ -340,7 +340,7 @@ def test_a_pause_that_is_always_overtaken_says_so(monkeypatch):
         bench.breakers().pause("index")
 
 
-def test_a_record_that_is_nested_too_deep_is_parked_where_its_batch_is_deferred():
+def test_a_record_nested_too_deep_is_parked_where_its_batch_is_deferred():
     bench, deep = Bench({"archive": Ledger(APPLIED)}), {"S": "x"}
     bench.breakers().pause("archive")
     for _ in range(5_000):

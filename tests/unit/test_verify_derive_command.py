@@ -101,7 +101,7 @@ def test_a_repair_of_one_view_fills_empty_tables_for_the_function_that_has_all(s
 
 def test_a_view_that_is_not_declared_is_refused(service, monkeypatch):
     declare(monkeypatch, ALL)
-    with pytest.raises(ConfigError, match="no view is called other"):
+    with pytest.raises(ConfigError, match="no view is called other: declared are all"):
         run(options(view=("other",)))
 
 
@@ -156,11 +156,23 @@ def test_each_table_that_is_not_there_is_named_with_its_option(service, monkeypa
     ]
 
 
+def test_tables_that_were_given_for_each_other_are_named_with_their_keys(service, monkeypatch):
+    declare(monkeypatch, ALL, BY_STATUS)
+    with pytest.raises(ConfigError) as raised:
+        run(replace(options(), derived_table="ledger", ledger_table="derived"))
+    assert raised.value.faults == [
+        "--derived-table: table ledger has the key id, and a derived table pk, sk: give the stack's output "
+        "DerivedTableName",
+        "--ledger-table: table derived has the key pk, sk, and a ledger table id: give the stack's output "
+        "LedgerTableName",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
-        ({"derived_table": ""}, "--derived-table is missing"),
-        ({"ledger_table": ""}, "--ledger-table is missing"),
+        ({"derived_table": ""}, "--derived-table is missing: give the stack's output DerivedTableName"),
+        ({"ledger_table": ""}, "--ledger-table is missing: give the stack's output LedgerTableName"),
         ({"tombstone_table": "", "repair": True}, "--tombstone-table is missing"),
         ({"segments": 0}, "--segments: give 1 to 64"),
         ({"segments": 65}, "--segments: give 1 to 64"),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.derive import Aggregate, Entity, Latest, Projection, Top, check
 from distributary.derive.ledger_tables import LedgerTables
+from distributary.derive.verify import verifier
 from distributary.derive.verify.command import lines
 from distributary.derive.verify.expected_rows import Problem
 from distributary.derive.verify.group_diff import GroupFinding, Sums
@@ -23,7 +25,7 @@ from distributary.derive.verify.scan import Scan, look_at_groups
 from distributary.derive.verify.verifier import Verify
 from distributary.dynamodb.tombstones import Tombstones
 from distributary.dynamodb.versioned_table import Register
-from distributary.errors import ConfigError, DistributaryError, Rejected
+from distributary.errors import ConfigError, DistributaryError, Rejected, Unavailable
 from distributary.readers import full_export
 from distributary.verify.parked import ParkedItems
 from distributary.verify.recheck import LOOKS
@@ -33,6 +35,7 @@ from tests.fakes.exports import exported
 from tests.fakes.s3 import S3
 from tests.fakes.scanned import Scanned
 from tests.fakes.serial import Serial
+from tests.replaced import replace
 from tests.world import World as Followed
 
 USER = Entity(name="user", keys=("user_id",), attributes=("status", "total", "tags", "name"))
@@ -209,6 +212,7 @@ def test_a_group_row_that_is_missing_or_wrong_is_found_and_repaired(world: World
     healthy = {name: typed for name, typed in row.items() if name != "_distributary_revision"}
     assert {name: typed for name, typed in world.derived[key].items() if name in healthy} == healthy
     world.derived.pop(key)
+    assert [each["kind"] for each in world.verify().samples["differences"]] == ["missing"]
     world.mended()
 
 
@@ -262,6 +266,38 @@ def test_a_member_that_shows_its_item_wrongly_is_found_and_repaired(world: World
     assert world.derived[member] == healthy
 
 
+LONG_KEY = "u" * 1500
+"""The id of its ledger rows is a digest."""
+
+
+@pytest.fixture
+def grouped() -> World:
+    world = World(DECLARED[3:])
+    for n in range(3):
+        world.put(f"u-{n}", **user("a", "c", str(n)))
+    world.put(LONG_KEY, **user("long", "c", "70"))
+    return world
+
+
+def test_an_item_with_a_long_key_is_verified_like_all_others(grouped: World) -> None:
+    report = grouped.verify()
+    assert (report.equal, report["unknown"]) == (True, 0), report.samples
+    grouped.put(LONG_KEY, deliver=False, **user("long", "c", "80"))
+    grouped.mended()
+    assert grouped.derived["SUM", "c"]["most"] == {"N": "80"}
+    grouped.delete(LONG_KEY, deliver=False)
+    assert kinds(grouped.verify(), "sums") == {"dead"}
+    grouped.mended()
+    assert grouped.derived["SUM", "c"]["users"] == {"N": "3"}
+
+
+def test_a_group_built_anew_counts_an_item_with_a_long_key(grouped: World) -> None:
+    for key in [key for key in grouped.derived if key[0].startswith("%msums|") and "|SUM|c" in key[0]]:
+        del grouped.derived[key]
+    grouped.mended()
+    assert grouped.derived["SUM", "c"]["most"] == {"N": "70"}
+
+
 def test_an_item_that_the_ledger_counts_wrongly_is_found_and_repaired(world: World) -> None:
     lost = world.put("u-0", deliver=False, **user("lost", "c", "12"))
     deleted = world.delete("u-5", deliver=False)
@@ -290,6 +326,188 @@ def test_an_item_that_never_stands_still_is_reported_as_moving(world: World) -> 
     report = world.verify(meanwhile=lambda: world.put("u-3", deliver=False, **user(f"n{next(counter)}")))
     assert report["differences"] == 0
     assert ("profile", "user_id=S:u-3") in {(each["view"], each["item"]) for each in report.samples["moving"]}
+
+
+def profiles(**more: Any) -> World:
+    """Six items, in two pages."""
+    world = World([Projection(name="profile", of=USER, pk="USER#{user_id}", sk="PROFILE", **more)])
+    for n in range(6):
+        world.put(f"u-{n}", **user("a", total=str(n)))
+    return world
+
+
+def held_at_most(monkeypatch: Any, many: int) -> None:
+    monkeypatch.setattr(verifier, "SUSPECTS", many)
+
+
+@pytest.mark.parametrize(("most", "pauses"), [(1000, 1), (7, 1), (6, 1), (3, 2)])
+def test_differences_wait_for_one_second_look_together_as_far_as_they_are_held(
+    monkeypatch: Any, most: int, pauses: int
+) -> None:
+    world = profiles()
+    pages = [world.items()[:3], world.items()[3:]]
+    world.derived.clear()
+    held_at_most(monkeypatch, most)
+    assert (world.verify(export=pages)["differences"], len(world.pauses)) == (6, pauses)
+
+
+@pytest.mark.parametrize("most", [1000, 1])
+def test_a_difference_that_two_scans_meet_counts_once(monkeypatch: Any, most: int) -> None:
+    """The rows are there, and their items, which the view holds no more."""
+    world, now = profiles(), profiles(where=many)
+    world.branch = now.branch
+    held_at_most(monkeypatch, most)
+    report = world.verify()
+    named = [each["item"] for each in report.samples["differences"]]
+    assert sorted(named) == [f"user_id=S:u-{n}" for n in range(3)]
+    assert report.left == 3
+    world.mended()
+
+
+@pytest.mark.parametrize("most", [1000, 1])
+def test_a_parked_item_that_two_scans_meet_is_named_once(monkeypatch: Any, most: int) -> None:
+    world, now = profiles(), profiles(where=many)
+    world.branch = now.branch
+    held_at_most(monkeypatch, most)
+    parked = SimpleNamespace(find=lambda keys: SimpleNamespace(cause="refused", name="s3://parking/x"))
+    report = world.verify(parked=parked)
+    assert (report["parked"], report["differences"]) == (3, 0)
+
+
+def test_what_one_scan_left_and_the_next_repairs_is_counted_and_repaired_once(monkeypatch: Any) -> None:
+    world, now = profiles(), profiles(where=many)
+    world.branch = now.branch
+    held_at_most(monkeypatch, 1)
+    repair, tried = Repair.item, Counter[str]()
+
+    def late(self: Repair, finding: Any, *more: Any) -> Any:
+        tried[finding.name] += 1
+        return repair(self, finding, *more) if tried[finding.name] > 1 else SUPERSEDED
+
+    monkeypatch.setattr(Repair, "item", late)
+    report = world.verify(repair=True)
+    assert (report["differences"], report["repaired"], report.equal) == (3, 3, True)
+    assert world.verify().samples == {}
+
+
+def test_a_difference_that_comes_back_after_its_repair_counts_again(monkeypatch: Any) -> None:
+    world, now = profiles(), profiles(where=many)
+    world.branch = now.branch
+    held_at_most(monkeypatch, 1)
+    key, row = ("USER#u-1", "PROFILE"), world.derived["USER#u-1", "PROFILE"]
+
+    def damaged(what: str, number: int) -> None:
+        if what == "groups":
+            world.derived[key] = row
+
+    report = world.verify(repair=True, progress=damaged)
+    assert (report["differences"], report["repaired"], report.equal) == (4, 4, True)
+    assert world.verify().samples == {}
+
+
+def test_a_view_may_be_called_as_another_views_keys_begin() -> None:
+    named = Projection(name="named", of=USER, pk="other", sk="{user_id}", keep=("name",))
+    world = World([named, Projection(name="other", of=USER, pk="O#{user_id}", sk="O", keep=("name",))])
+    world.put("u-0", **user("a"))
+    world.derived["other", "u-9"] = {**world.derived["other", "u-0"], "sk": {"S": "u-9"}}
+    views = world.branch.views
+    world.branch = replace(world.branch, views=views[:1])
+    assert kinds(world.verify(others=views[1:]), "named") == {"dead"}
+
+
+def test_a_list_of_the_least_is_equal_and_repaired_in_its_order() -> None:
+    world = World([Top(name="least", n=3, of=USER, pk="L", sk="{status}", by="total", least=True, keep=("name",))])
+    for n in (3, 1, 4, 2):
+        world.put(f"u-{n}", **user(f"n{n}", "c", str(n)))
+    assert world.verify().equal
+    row = world.derived.pop(("L", "c"))
+    world.mended()
+    assert world.derived["L", "c"]["top"] == row["top"]
+
+
+@pytest.mark.parametrize("chosen", [view.name for view in DECLARED])
+def test_a_verification_of_one_view_passes_over_all_others(world: World, chosen: str) -> None:
+    world.put("u-0", deliver=False, **user("lost", "d", "50", ("q",)))
+    world.delete("u-3", deliver=False)
+    views = world.branch.views
+    (one,) = (view for view in views if view.name == chosen)
+    others = tuple(view for view in views if view is not one)
+    world.branch = replace(world.branch, views=(one,))
+    report = world.verify(others=others)
+    assert report["unknown"] == 0
+    assert {each["view"] for each in report.samples["differences"]} == {chosen}
+    assert world.verify(others=others, repair=True).equal
+    world.branch = replace(world.branch, views=views)
+    assert {each["view"] for each in world.verify().samples["differences"]} == {each.name for each in others}
+
+
+def test_ledger_rows_of_a_view_that_is_not_declared_are_reported_apart(world: World) -> None:
+    """They count in no group; those that say nothing any more are no concern."""
+    ledger = world.service.state["ledger"]
+    (id,) = next(key for key in ledger if key[0].startswith("sums|") and "shares" in ledger[key])
+    other = id.replace("sums|", "others|")
+    ledger[other,] = {**ledger[id,], "id": {"S": other}}
+    empty = {name: typed for name, typed in ledger[id,].items() if name != "shares"}
+    ledger[f"{other}-gone",] = {**empty, "id": {"S": f"{other}-gone"}}
+    before = dict(world.derived)
+    report = world.verify(repair=True)
+    assert (report.equal, report.samples) == (True, {"unknown": [{"where": f"ledger {other}"}]})
+    assert world.derived == before
+
+
+class Before:
+    """A client that lets others come before the first read of a table by key."""
+
+    def __init__(self, world: World, table: str, meanwhile: Any) -> None:
+        self.world, self.table, self.meanwhile = world, table, meanwhile
+
+    def __getattr__(self, operation: str) -> Any:
+        return getattr(self.world.service, operation)
+
+    def batch_get_item(self, *, RequestItems: Any, **more: Any) -> Any:
+        if self.table in RequestItems:
+            meanwhile, self.meanwhile = self.meanwhile, lambda: None
+            meanwhile()
+        return self.world.service.batch_get_item(RequestItems=RequestItems, **more)
+
+
+def repaired_beside(world: World, meanwhile: Any) -> Any:
+    """A repair in which others come after differences were confirmed, before it reads what they left."""
+    client = Before(world, "tombstones", meanwhile)
+    register = Register(client, "derived", Tombstones(client, "tombstones", 7), Serial())
+    comparator = Comparator("users", world.branch.views, world.tables, 0, 5.0, lambda _: None)
+    repair = Repair(world.tables, register)
+    return Verify(comparator, Scan(world.tables, Serial(), 2), ("user_id",), repair=repair).run()
+
+
+def test_an_item_that_goes_before_its_lost_row_is_put_again_stays_gone() -> None:
+    world = profiles()
+    world.derived.pop(("USER#u-3", "PROFILE"))
+    report = repaired_beside(world, lambda: world.delete("u-3"))
+    assert ("USER#u-3", "PROFILE") not in world.derived
+    assert world.verify().samples == {}
+    assert report.equal
+
+
+def test_an_item_that_changes_before_its_lost_row_is_put_again_is_left() -> None:
+    """What the repair would put is not what the item is any more."""
+    world = profiles(keep=("name",))
+    world.derived.pop(("USER#u-3", "PROFILE"))
+    report = repaired_beside(world, lambda: world.put("u-3", deliver=False, **user("newer")))
+    assert ("USER#u-3", "PROFILE") not in world.derived
+    assert (report["differences"], report["repaired"]) == (1, 0)
+
+
+def test_a_repair_that_the_service_fails_is_an_error_and_no_report() -> None:
+    world = profiles()
+    world.derived.clear()
+
+    def failing(**arguments: Any) -> Any:
+        raise refusal("PutItem", "ProvisionedThroughputExceededException", "no")
+
+    world.service.put_item = failing  # type: ignore[method-assign]
+    with pytest.raises(Unavailable, match="PutItem"):
+        world.verify(repair=True)
 
 
 class Busy:

@@ -102,6 +102,14 @@ def test_a_group_written_before_its_view_expired_is_built_anew():
     assert {row["expires_at"]["N"] for row in world.derived.values()} == {str(TTL)}
 
 
+def test_an_open_group_whose_row_was_lost_is_missing_and_its_members_are_not(world):
+    before = days(world)
+    del world.derived["DAY#2026-11-04", "ALL"]
+    assert [each["kind"] for each in world.verify().samples["differences"]] == ["missing"]
+    world.mended()
+    assert days(world) == before
+
+
 def _over(earlier, view):
     world = World(view)
     world.service = earlier.service

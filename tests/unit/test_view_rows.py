@@ -1,11 +1,15 @@
 """What a view makes of a change: a row, no row, or a reason why it cannot."""
 
+from decimal import Decimal
+
 import pytest
 
-from distributary.derive import Aggregate, Entity, Projection, check, date_trunc, lower
+from distributary.derive import Aggregate, Entity, Projection, Top, check, date_trunc, lower
 from distributary.derive.branch import entries, plan
+from distributary.derive.contribution import rank
 from distributary.derive.delta import Contribution
 from distributary.errors import ConfigError, Rejected
+from distributary.stream.keys import item_identity, table_of
 from tests.replaced import replace
 from tests.unit.records import change
 
@@ -282,6 +286,18 @@ def test_conditional_figures_count_and_add_only_what_their_predicate_takes():
     for status, wanted in (("paid", {"items": 2, "sum:paid": 2, "sum:units_paid": 7}), ("open", {"items": 2})):
         new = {"lines": LINES, "placed_at": {"S": "2026-11-20T12:00:00Z"}, "status": {"S": status}}
         assert contribution(change(new=new), declared).shares["PRODUCT#a", "2026-11-20"].amounts == wanted
+
+
+def test_members_of_one_item_are_numbered_only_where_their_values_are_equal():
+    """Their places stay as they are if another member comes or goes."""
+    shown = {"each": "lines", "by": "each.many", "keep": ("email",)}
+    declared = Top(name="t", n=9, of=LINE, pk="T", sk="ALL", rows=True, **shown)
+    lines = {"L": [{"M": {"many": {"N": many}}} for many in ("5", "2", "5", "5")]}
+    found = change(new={"lines": lines})
+    item = item_identity(table_of(found.source), found.keys.raw)
+    two, five = (rank(Decimal(value), item) for value in ("2", "5"))
+    members = contribution(found, declared).shares["T", "ALL"].members
+    assert [place for _, place in members] == [five, two, f"{five}\x000001", f"{five}\x000002"]
 
 
 def test_rows_of_members_show_what_is_computed_of_each():

@@ -68,6 +68,7 @@ def test_a_command_that_reaches_no_service_says_what_to_set(error, fix):
     assert how_to_reach(error) == fix
     assert why_no_client(error) == (fix or str(error))
     assert why_no_table("users", error).startswith(f"table users: {fix or code_of(error)}")
+    assert why_no_table("users", error, "eu-west-1").startswith(f"table users in eu-west-1: {fix or code_of(error)}")
 
 
 class Answering:

@@ -94,13 +94,18 @@ def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) ->
                 archive.check(name, number, line)
                 continue
             change = archive.read(name, number, line)
-            if change.keys.keys() != wanted.keys():
-                own, given = ", ".join(change.keys), ", ".join(wanted)
+            own, given = _shape(change.keys), _shape(wanted)
+            if own != given:
                 where = f"{archive.place.shown(name)}:{number}"
-                raise ConfigError(f"{where}: the key of {archive.table} is {own}, and {given} was given")
+                raise ConfigError(f"--key: the key of {archive.table} is {own}, and {given} was given; see {where}")
             if change.keys == wanted:
                 yield change
         progress("objects", 1)
+
+
+def _shape(keys: Mapping[str, Typed]) -> str:
+    """For people: `pk (S), sk (N)`, whatever the order they were given in."""
+    return ", ".join(f"{name} ({next(iter(keys[name]))})" for name in sorted(keys))
 
 
 def _event(change: ArchivedChange) -> Event:

@@ -149,7 +149,7 @@ def why_no_client(error: Exception) -> str:
     return how_to_reach(error) or " ".join(str(error).split())
 
 
-def why_no_table(table: str, error: Exception) -> str:
+def why_no_table(table: str, error: Exception, region: str = "") -> str:
     """One line that a command prints if it cannot read a table's description. It says how to fix that."""
     fix = how_to_reach(error) or f"{code_of(error)}; correct its name, --region or --endpoint-url, or your credentials"
-    return f"table {table}: {fix}"
+    return f"table {table}{region and f' in {region}'}: {fix}"

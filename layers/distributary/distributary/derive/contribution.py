@@ -48,15 +48,17 @@ _SMALLEST = -130
 def entry_of(view: View, change: Change) -> Entry:
     """The item's contribution as the change leaves it. Raises Rejected for an item that the view cannot take."""
     shown = view.shown(change)
-    held = shown is not None and view.holds(shown)
-    contribution = contribution_of(view, shown, change) if held and shown is not None else Contribution()
+    held = shown if shown is not None and view.holds(shown) else None
+    contribution = contribution_of(view, held, change) if held is not None else Contribution()
+    name = f"{view.name}|{_item(change)}"
     return Entry(
-        entry_id(view.name, _item(change)),
+        bounded(name, ENTRY_ID_BYTES),
+        name,
         view.name,
         change.version,
         contribution,
         shape_of(view),
-        if_present=not held and view.found_nothing(change),
+        if_present=held is None and view.found_nothing(change),
         spare=view.found_nothing(change),
         mark=view.mark(change),
     )
@@ -178,8 +180,6 @@ def _place(output: str, value: Any) -> str:
 
 def summed(declared: Aggregate) -> Mapping[str, Source]:
     """What is added up, by the row's attribute: sums, and those that count or add only some items."""
-    if not declared.count_where and not declared.sum_where:
-        return declared.sum
     some = {output: _counted(predicate) for output, predicate in declared.count_where.items()}
     some |= {output: _where(source, predicate) for output, (source, predicate) in declared.sum_where.items()}
     return {**declared.sum, **some}

@@ -81,13 +81,15 @@ class Contribution(Struct, frozen=True):
 
 
 class Entry(Struct, frozen=True):
-    """What an item should contribute as of `version`; `id` names view and item, `shape` is the view's, `revision` a
-    repair's (see `version.to_text`). `if_present`: an entry of nothing is not written if nothing is recorded.
+    """What an item should contribute as of `version`; `name` names view and item, `id` is that or a digest of it,
+    `shape` is the view's, `revision` a repair's (see `version.to_text`). `if_present`: an entry of nothing is not
+    written if nothing is recorded.
     `mark`: of what outlives its item, see `version.KEPT`. `rest`: of a step towards it, what the ledger remembers
     besides `contribution`; see `PendingEntry.step`. `closed`: what it goes on to remember of groups that are closed,
     see `expiry`. `spare`: if it comes alone, contributes nothing and nothing is recorded, it need not be written."""
 
     id: str
+    name: str
     view: str
     version: int
     contribution: Contribution

@@ -19,7 +19,17 @@ WRITTEN: dict[str, Typed] = {FORMAT_ATTRIBUTE: {"N": str(FORMAT)}}
 UNFINISHED: dict[str, Typed] = {"unfinished": {"BOOL": True}}
 """What the ledger's row of an item holds while its version is written in several transactions, and not all are."""
 
-_KEPT = "kept"
+_KEPT, _NAME = "kept", "name"
+
+
+def entry_name(row: Row) -> str:
+    """What the id of a ledger's row names, view and item, also where it is a digest."""
+    return str(row.get(_NAME, row["id"])["S"])
+
+
+def named(id: str, name: str) -> dict[str, Typed]:
+    """A name as the ledger's row holds it: `name` (S), absent if the id says it."""
+    return {_NAME: {"S": name}} if name != id else {}
 
 
 def mark_of(row: Row) -> str:

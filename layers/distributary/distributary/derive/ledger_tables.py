@@ -11,7 +11,7 @@ from typing import Any
 from distributary.consumer.backoff import FIRST_SECONDS, LONGEST_SECONDS, backoff
 from distributary.consumer.deadline import Deadline
 from distributary.derive.delta import Entry, Key, RecordedContribution, Row, typed_key
-from distributary.derive.format import UNFINISHED, WRITTEN, check_derived_row, marked
+from distributary.derive.format import UNFINISHED, WRITTEN, check_derived_row, marked, named
 from distributary.dynamodb import table_reader
 from distributary.dynamodb.requests import batch_get
 from distributary.stream import version as versions
@@ -23,10 +23,11 @@ MOST_AHEAD = 16
 
 @dataclass(frozen=True, slots=True)
 class LedgerTables:
-    """`ledger` has `id` (S), `version` (S, see `version.to_text`), `format` (N), what was contributed, `unfinished`
-    (BOOL) if that is only a part of what the version contributes, in a view that keeps what TTL takes `kept` (BOOL,
-    whether TTL took the item), and `expires_at` (N, epoch seconds, the table's TTL attribute) on the rows of items that
-    contribute nothing any more, or only to groups that expire; `derived` has `pk` and `sk` (S)."""
+    """`ledger` has `id` (S), `name` (S, what the id is a digest of, if it is one), `version` (S, see
+    `version.to_text`), `format` (N), what was contributed, `unfinished` (BOOL) if that is only a part of what the
+    version contributes, in a view that keeps what TTL takes `kept` (BOOL, whether TTL took the item), and `expires_at`
+    (N, epoch seconds, the table's TTL attribute) on the rows of items that contribute nothing any more, or only to
+    groups that expire; `derived` has `pk` and `sk` (S)."""
 
     client: Any
     ledger: str
@@ -61,6 +62,7 @@ class LedgerTables:
         row: dict[str, Typed] = {
             "id": {"S": entry.id},
             "version": {"S": versions.to_text(entry.version, entry.revision)},
+            **named(entry.id, entry.name),
             **WRITTEN,
         }
         recorded = RecordedContribution.of(entry.contribution, marks)

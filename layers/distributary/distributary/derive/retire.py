@@ -22,7 +22,7 @@ from distributary.derive.delta import (
     member_partition,
 )
 from distributary.derive.expiry import VERIFIED, closed
-from distributary.derive.format import STATE
+from distributary.derive.format import STATE, entry_name
 from distributary.derive.groups import REVISION, Group, at_edges
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.reconcile import register_ids
@@ -75,25 +75,26 @@ class Retirement:
         """In a transaction of its own: two entries of one group that nobody declares would both delete its row. Rows
         that another view keeps now come first: what was not reached is found by the entry again."""
         id, version = row["id"]["S"], row["version"]["S"]
-        name, recorded = id.partition("|")[0], RecordedContribution.read(row)
+        name, recorded = entry_name(row), RecordedContribution.read(row)
+        view = name.partition("|")[0]
         owners = {key: view_of(self.views, key) for key in recorded.rows}
         handed = {key: owner for key, owner in owners.items() if owner is not None and not _has_groups(owner)}
-        end = self._handed_over(id, handed, deadline)
+        end = self._handed_over(name, handed, deadline)
         if end.status in (Status.PARKED, Status.FAILED):
             return end
         entry = Entry(
-            id, name, versions.from_text(version), Contribution(), self._shape(recorded), self.tables.revision()
+            id, name, view, versions.from_text(version), Contribution(), self._shape(recorded), self.tables.revision()
         )
-        delta = self._delta(name, recorded, frozenset(owners) - handed.keys(), deadline)
+        delta = self._delta(view, recorded, frozenset(owners) - handed.keys(), deadline)
         case = PendingEntry(entry, version, delta, recorded)
         return TransactionQueue(self.tables, deadline).run([[case]])[id]
 
-    def _handed_over(self, id: str, handed: Mapping[Key, View], deadline: Deadline) -> Outcome:
+    def _handed_over(self, name: str, handed: Mapping[Key, View], deadline: Deadline) -> Outcome:
         """Each row is made what the view that has its key now makes of the item, on condition of that view's own ledger
         row or of the row's version. An entry of an earlier table says which item it was by its keys."""
         ends = [outcomes.IGNORED]
         for owner in {each.name: each for each in handed.values()}.values():
-            entry = id.partition("|")[2]
+            entry = name.partition("|")[2]
             item, table = item_of_entry([owner], None, f"{owner.name}|{entry}"), owner.declared.of.table
             if item is None or (table is not None and entry.partition("/")[0] != escape(table)):
                 ends.append(_UNKNOWN)

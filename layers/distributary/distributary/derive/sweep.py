@@ -23,7 +23,7 @@ from distributary.consumer.sweep import PAGE, Done, Sweep, Swept
 from distributary.derive.branch import TOMBSTONE_ID_BYTES, DeriveBranch
 from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member, typed_key
-from distributary.derive.format import STATE, check_derived_row, check_ledger_row
+from distributary.derive.format import STATE, check_derived_row, check_ledger_row, entry_name
 from distributary.derive.former import Former, formers
 from distributary.derive.groups import REVISION
 from distributary.derive.join_rows import RIGHT_ROW, is_joined
@@ -152,7 +152,7 @@ class _Page:
         """Entries that contribute something."""
         found, dead, owned = Swept(), list[Row](), list[tuple[View, Keys]]()
         for row in page:
-            id = row["id"]["S"]
+            id = entry_name(row)
             name, _, item = id.partition("|")
             if id == ROW_ID or not (id.startswith("%") or self._wanted(name)):
                 continue
@@ -282,19 +282,18 @@ class _Page:
 
     def _joined(self, row: Row) -> Swept:
         """Of a view that is declared, an item that is gone is reconciled: its ledger row names its subscription,
-        whatever declaration wrote it. Of a view that is declared no more, all goes."""
+        whatever declaration wrote it. Of a view that is declared no more all goes, and right items of one that is no
+        join any more."""
         right = row["sk"]["S"] == RIGHT_ROW
         name = row["view"]["S"] if right else row["sk"]["S"].partition("|")[0]
         view = self._views.get(name)
-        if view is None:
+        if view is None or (right and not isinstance(view.declared, Join)):
             return self._deleted(row, "version" if right else FORMAT_ATTRIBUTE) if self._wanted(name) else Swept()
         owner = owner_of_joined([view], row)
-        reads = isinstance(view.declared, Join) and (view.declared.right if right else view.declared.of).reads(
-            table_arn(self.of.source())
-        )
+        reads = owner is not None and owner.entity.reads(table_arn(self.of.source()))
         if owner is None or not reads or (self.asked.only and name not in self.asked.only):
             return Swept()
-        return self._reconciled(self._gone([(view, owner[1])]))
+        return self._reconciled(self._gone([(view, owner.keys)]))
 
     def _member(self, row: Row) -> Swept:
         """Of a view that is declared no more; those of the others are their groups'."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from distributary.consumer.aws import AwsError, code_of
+from distributary.consumer.aws import AwsError, code_of, how_to_reach
 from distributary.errors import ConfigError, Unavailable
 
 S3 = "s3://"
@@ -32,7 +32,7 @@ def place(address: str, s3: Callable[[], Any]) -> Place:
         bucket, _, prefix = address.removeprefix(S3).partition("/")
         return Bucket(s3(), bucket, prefix if not prefix or prefix.endswith("/") else f"{prefix}/")
     if not Path(address).is_dir():
-        raise ConfigError(f"{address}: there is no such folder")
+        raise ConfigError(f"{address}: there is no such folder; write a bucket as {S3}BUCKET")
     return Folder(Path(address))
 
 
@@ -75,9 +75,8 @@ class Bucket:
             try:
                 page = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix + below, **more)
             except AwsError as error:
-                raise ConfigError(
-                    f"{self.shown(below)}: {code_of(error)}; correct the address or the permissions"
-                ) from None
+                how = how_to_reach(error) or f"{code_of(error)}; correct the address or the permissions"
+                raise ConfigError(f"{self.shown(below)}: {how}") from None
             yield from (each["Key"].removeprefix(self.prefix) for each in page.get("Contents", []))
             if not page.get("IsTruncated"):
                 return

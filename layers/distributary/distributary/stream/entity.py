@@ -57,7 +57,8 @@ def without_comma(**given: object) -> list[str]:
 def other_keys(of: Mapping[str, Entity], keys: Sequence[str]) -> list[str]:
     """A fault for each entity whose `keys` are not the table's key attributes; `of`: by what names the declaration."""
     return [
-        f"{name}: entity '{entity.name}' has the keys {', '.join(entity.keys)}, and the table {', '.join(keys)}"
+        f"{name}: entity '{entity.name}' has the keys {', '.join(entity.keys)}, and the table {', '.join(keys)}: "
+        "correct keys=; or table=, if the function reads several tables"
         for name, entity in of.items()
         if set(entity.keys) != set(keys)
     ]

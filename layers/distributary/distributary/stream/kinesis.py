@@ -32,8 +32,8 @@ _PRECISIONS = {"MICROSECOND": 1, "MILLISECOND": 1000, None: 1000}
 _DATA_STREAM = re.compile(r"(arn:[^:]+):kinesis:([^:]+:[^:]+):stream/([A-Za-z0-9_.-]+)(/consumer/.+)?")
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _IMAGES = ("Keys", "NewImage", "OldImage")
-_BINARY = b'"B'
-"""In each text that has a binary value, or a set of them."""
+_BINARIES = b'"B"', b'"BS"'
+"""One of them is in each text that has a binary value, or a set of them."""
 
 
 class _Body(Struct, gc=False):
@@ -90,7 +90,7 @@ def _of_slices(record: Any, generation_of: GenerationOf) -> Change | None:
     may have a binary value."""
     try:
         text = base64.b64decode(record["kinesis"]["data"], validate=True)
-        if _BINARY in text:
+        if any(name in text for name in _BINARIES):
             return None
         content = _CONTENT.decode(text)
         body = content.dynamodb

@@ -17,6 +17,8 @@ from distributary.readers.manifest import CHECKSUMS, FILES, FORMAT, INCREMENTAL,
 from distributary.readers.place import S3
 
 _LEVEL = 6
+_WRONG = ("NoSuchBucket", "AccessDenied", "PermanentRedirect")
+"""What S3 answers that another try does not change."""
 
 
 class Sink(Protocol):
@@ -75,6 +77,10 @@ class _Objects:
             with content.open("rb") as file:
                 return self._put(key, file)
         except AwsError as error:
+            if code_of(error) in _WRONG:
+                raise ConfigError(
+                    f"--output {S3}{self.bucket}: {code_of(error)}; correct its name, or allow s3:PutObject on it"
+                ) from None
             raise Unavailable(f"{S3}{self.bucket}/{key}: {code_of(error)}", str(error)) from error
 
     def _put(self, key: str, body: Any) -> str:

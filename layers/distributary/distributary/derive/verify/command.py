@@ -32,7 +32,8 @@ from distributary.verify.parked import NOTHING_LISTED, ParkedItems
 from distributary.verify.progress import Progress, progress
 from distributary.verify.report import Report, printable
 
-_TABLES = ("derived", "ledger", "tombstone")
+_TABLES = {"derived": ("pk", "sk"), "ledger": ("id",), "tombstone": ("id",)}
+"""Tables that the function keeps, with their key attributes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ def _exported(options: Options, keys: tuple[str, ...]) -> Iterator[list[full_exp
 
 def _check(options: Options) -> None:
     faults = [
-        f"--{name}-table is missing: give the table's name"
+        f"--{name}-table is missing: {_output(name)}"
         for name in _TABLES
         if not getattr(options, f"{name}_table") and (options.repair or name != "tombstone")
     ]
@@ -130,14 +131,15 @@ def _views(names: Sequence[str], table: str) -> tuple[tuple[View, ...], tuple[Vi
             raise
         raise ConfigError("there is no views.py on PYTHONPATH: add functions/derive to it") from None
     if unknown := sorted(set(names) - {view.name for view in views}):
-        raise ConfigError(f"--view: no view is called {', '.join(unknown)}")
+        declared = ", ".join(sorted(view.name for view in views))
+        raise ConfigError(f"--view: no view is called {', '.join(unknown)}: declared are {declared}")
     wanted = [view for view in views if not names or view.name in names]
     chosen = tuple(view for view in wanted if any(each.table in (None, table) for each in entities(view.declared)))
     if names and (other := next((view for view in wanted if view not in chosen), None)):
         raise ConfigError(f"--view: view '{other.name}' is of table '{other.declared.of.table}', not '{table}'")
     if not chosen:
         known = sorted({str(each.table) for view in views for each in entities(view.declared)})
-        raise ConfigError(f"no view is of table '{table}': views.py names {', '.join(known)}")
+        raise ConfigError(f"no view is of table '{table}': views.py names {', '.join(known)}: give one of them")
     return chosen, tuple(view for view in views if view not in chosen)
 
 
@@ -168,16 +170,25 @@ def _described(client: Any, table: str, views: Sequence[View]) -> tuple[tuple[st
     return keys, int(description.get("ItemCount", 0))
 
 
+def _output(name: str) -> str:
+    return f"give the stack's output {name.capitalize()}TableName"
+
+
 def _check_tables(client: Any, options: Options) -> None:
     """What else is wrong with a table, such as a permission, is found where the table is used."""
     faults = []
     for name in _TABLES:
         if table := getattr(options, f"{name}_table"):
             try:
-                client.describe_table(TableName=table)
+                schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
             except AwsError as error:
                 if code_of(error) == "ResourceNotFoundException":
                     faults.append(f"--{name}-table: {why_no_table(table, error)}")
+                continue
+            own, keys = [str(each["AttributeName"]) for each in schema], _TABLES[name]
+            if set(own) != set(keys):
+                found = f"table {table} has the key {', '.join(own)}, and a {name} table {', '.join(keys)}"
+                faults.append(f"--{name}-table: {found}: {_output(name)}")
     if faults:
         raise ConfigError(faults)
 

@@ -147,7 +147,7 @@ def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[
         for of, at in partitions(view, key, group.incarnation).items()
         if sums.fingerprints.get(first[of], 0) != members.get(at, Members()).fingerprint
     )
-    if not wrong and row and EXPIRY not in row and shape_of(view).until is not None:
+    if row and EXPIRY not in row and shape_of(view).until is not None:
         wrong = tuple(Problem("stale", f"members {at}") for at in partitions(view, key, group.incarnation).values())
     if wrong:
         return wrong
@@ -162,12 +162,12 @@ def group_problems(view: View, key: Key, row: Row, sums: Sums, members: Mapping[
 def group_row(view: View, key: Key, row: Row, sums: Sums, members: Mapping[str, Members]) -> dict[str, Typed] | None:
     """The row that the ledger's sum makes in the incarnation that `row` shows, but for its revision; None if the group
     is empty. Members must agree."""
-    amounts = {name: amount for name, amount in sums.amounts.get(key, {}).items() if amount}
+    amounts = sums.amounts.get(key, {})
     if not amounts.get(ITEMS):
         return None
     incarnation = Group(row).incarnation
     counted = {of: members.get(at, Members()) for of, at in partitions(view, key, incarnation).items()}
-    different = {of: Decimal(each.number) for of, each in counted.items() if each.number}
+    different = {of: Decimal(each.number) for of, each in counted.items()}
     ends = {edge: counted[edge.of].at(edge) for edge in shape_of(view).edges}
     underway: dict[str, Typed] = {"incarnation": {"S": incarnation}} if incarnation else {}
     return ended_row(view, key, Figures(amounts, different, {}), ends, underway)

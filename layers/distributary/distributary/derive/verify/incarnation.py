@@ -31,7 +31,7 @@ from distributary.derive.delta import (
     member_key,
     member_partition,
 )
-from distributary.derive.format import STATE, check_ledger_row, mark_of
+from distributary.derive.format import STATE, check_ledger_row, entry_name, mark_of
 from distributary.derive.groups import REVISION, Figures, Group, made_row, under_construction
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.transact_items import group_write
@@ -148,12 +148,12 @@ class GroupBuilder:
         item that TTL deleted and whose contribution outlives it, what the row and the shown members say."""
         views = {view.name: view for view in self.comparator.views}
         table = table_of(table_arn(self.comparator.source))
-        owners = [item_of_entry(views.values(), table, id) for id in due]
+        owners = [item_of_entry(views.values(), table, entry_name(row)) for row in due.values()]
         found = self.comparator.compare([Subject(each[1]) for each in owners if each is not None])
         wanted = {each.want.id: each.want.entry for each in found.findings if each.want.outlives is None}
         cases = []
         for id, row in due.items():
-            view = views[id.partition("|")[0]]
+            view = views[entry_name(row).partition("|")[0]]
             cases.append(self._case(view, row, wanted.get(id) or self._as_recorded(view, row), named))
         return cases
 
@@ -175,8 +175,8 @@ class GroupBuilder:
             if len(members) == len(names) or not isinstance(view.declared, Ranked):
                 shares[key] = Share(amounts, members)
         version = versions.from_text(row["version"]["S"])
-        contribution = Contribution(shares=shares)
-        return Entry(row["id"]["S"], view.name, version, contribution, shape_of(view), mark=mark_of(row))
+        id, name, contribution = row["id"]["S"], entry_name(row), Contribution(shares=shares)
+        return Entry(id, name, view.name, version, contribution, shape_of(view), mark=mark_of(row))
 
     def _members(self, view: View, key: Key, names: Sequence[MemberName], mark: str) -> dict[MemberName, Typed]:
         places = {name: member_key(view.name, key, name, mark) for name in names}
@@ -253,7 +253,7 @@ class GroupBuilder:
 
 def _unmarked(row: Row, named: Mapping[tuple[str, Key], str]) -> bool:
     """Whether a ledger row counts in one of these groups, and not in the incarnation that is built."""
-    view, recorded = row["id"]["S"].partition("|")[0], RecordedContribution.read(row)
+    view, recorded = entry_name(row).partition("|")[0], RecordedContribution.read(row)
     due = {key: named[view, key] for key in recorded.shares if (view, key) in named}
     return any(recorded.marks.get(key) != name for key, name in due.items())
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from distributary.derive.declarations import Join, Projection
@@ -9,6 +10,7 @@ from distributary.derive.delta import Key, Row
 from distributary.derive.join_rows import RIGHT_ROW
 from distributary.derive.view import View
 from distributary.stream.codec import Typed
+from distributary.stream.entity import Entity
 from distributary.stream.keys import escape, read_plain
 
 Keys = dict[str, Typed]
@@ -55,11 +57,22 @@ def view_of_member(views: Iterable[View], row: Row) -> str | None:
     return next((view.name for view in views if view.name == name), None)
 
 
-def owner_of_joined(views: Iterable[View], row: Row) -> tuple[View, Keys, bool] | None:
-    """The join that stores a right item or a subscription, with the item's keys, and whether the item is a left one;
-    None if that is no view's, or the key is a digest."""
-    if row["sk"]["S"] == RIGHT_ROW:
-        view = next((view for view in views if view.name == row["view"]["S"]), None)
-        return (view, dict(row["keys"]["M"]), False) if view is not None else None
-    found = item_of_entry(views, None, row["sk"]["S"])
-    return (*found, True) if found is not None else None
+class JoinedOwner(NamedTuple):
+    """The item of which a join stores something; `entity`: as which of the two; `left`: whether as the left one."""
+
+    view: View
+    keys: Keys
+    entity: Entity
+    left: bool
+
+
+def owner_of_joined(views: Iterable[View], row: Row) -> JoinedOwner | None:
+    """Whose right item or subscription a row is; None if that is no declared join's, or the key is a digest."""
+    if row["sk"]["S"] != RIGHT_ROW:
+        joins = [view for view in views if isinstance(view.declared, Join)]
+        found = item_of_entry(joins, None, row["sk"]["S"])
+        return JoinedOwner(*found, found[0].declared.of, True) if found is not None else None
+    for view in views:
+        if isinstance(view.declared, Join) and view.name == row["view"]["S"]:
+            return JoinedOwner(view, dict(row["keys"]["M"]), view.declared.right, False)
+    return None

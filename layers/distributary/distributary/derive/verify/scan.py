@@ -7,7 +7,7 @@ from threading import Lock
 from distributary.consumer.deadline import FOREVER
 from distributary.consumer.parallel import Parallel
 from distributary.derive.delta import Key, RecordedContribution, Row
-from distributary.derive.format import check_derived_row, check_ledger_row
+from distributary.derive.format import check_derived_row, check_ledger_row, entry_name
 from distributary.derive.groups import REVISION, Group
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.verify.group_diff import GroupFinding, Members, Sums, edges_of, group_problems, partitions
@@ -65,7 +65,7 @@ def ledger_sums(scan: Scan, only: set[tuple[str, Key]]) -> Sums:
 
     def take(page: list[Row]) -> None:
         for row in page:
-            view, recorded = row["id"]["S"].partition("|")[0], RecordedContribution.read(check_ledger_row(row))
+            view, recorded = entry_name(row).partition("|")[0], RecordedContribution.read(check_ledger_row(row))
             shares = {key: share for key, share in recorded.shares.items() if (view, key) in only}
             with lock:
                 sums.count(view, RecordedContribution(shares=shares))

@@ -12,7 +12,7 @@ from typing import Any
 from distributary.consumer.aws import AwsError, classify, code_of
 from distributary.derive.contribution import entry_id
 from distributary.derive.delta import Row
-from distributary.derive.format import FORMAT, WRITTEN
+from distributary.derive.format import FORMAT, WRITTEN, named
 from distributary.derive.ledger_tables import LedgerTables
 from distributary.derive.table_format import TableFormat
 from distributary.derive.transactions import ACTIONS, CANCELLED
@@ -84,7 +84,9 @@ def _actions(ledger: str, table: str, row: Row) -> list[dict[str, Any]]:
             f"the ledger row {row['id']['S']} was written by release 0.1 for an item whose key is too long to be read "
             "from it: fill new tables instead, see docs/deploying.md"
         )
-    new = {**row, **WRITTEN, "id": {"S": entry_id(view, f"{escape(table)}/{item}")}}
+    item = f"{escape(table)}/{item}"
+    id = entry_id(view, item)
+    new = {**row, **WRITTEN, "id": {"S": id}, **named(id, f"{view}|{item}")}
     put = {"TableName": ledger, "Item": new, "ConditionExpression": "attribute_not_exists(id)"}
     delete = {
         "TableName": ledger,

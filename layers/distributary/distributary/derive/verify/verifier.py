@@ -9,7 +9,7 @@ from distributary.consumer.outcome import Status
 from distributary.derive.contribution import entry_id
 from distributary.derive.declarations import Join, Projection
 from distributary.derive.delta import Key, RecordedContribution, Row, is_member
-from distributary.derive.format import check_derived_row, check_ledger_row
+from distributary.derive.format import check_derived_row, check_ledger_row, entry_name
 from distributary.derive.join_rows import LeftRow, is_joined
 from distributary.derive.verify.expected_rows import wants
 from distributary.derive.verify.group_verifier import GroupCheck
@@ -19,6 +19,7 @@ from distributary.derive.verify.repair import Repair
 from distributary.derive.verify.scan import Scan
 from distributary.derive.view import View
 from distributary.errors import ConfigError, Unavailable
+from distributary.stream.canonical import digest_bytes
 from distributary.stream.codec import Typed
 from distributary.stream.keys import escape, identity, item_identity, table_arn, table_of
 from distributary.verify.parked import NOTHING_LISTED, ParkedItems
@@ -26,7 +27,7 @@ from distributary.verify.progress import Progress, silent
 from distributary.verify.report import Report
 
 SUSPECTS = 1000
-"""So many wait for their second look at most: it bounds the memory."""
+"""So many wait for their second look at most: it bounds the memory. Of what is left a digest is held."""
 
 _BATCH = 100
 
@@ -47,6 +48,7 @@ class Verify:
     also: frozenset[str] = frozenset()
     report: Report = field(default_factory=Report)
     _suspects: list[Finding] = field(default_factory=list)
+    _left: set[bytes] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
     _groups: GroupCheck = field(init=False)
 
@@ -60,7 +62,6 @@ class Verify:
         self.scan.each_page(self.comparator.tables.derived, self._derived_page)
         self.scan.each_page(self.comparator.tables.ledger, self._ledger_page)
         self._read("groups", self._groups.settle())
-        self._settle()
         if export is None:
             self.scan.each_page(self.comparator.source, self._source_page)
         else:
@@ -83,23 +84,17 @@ class Verify:
         self._joined_rows([row for row in page if is_joined(row)])
         for row in map(check_derived_row, page):
             key = row["pk"]["S"], row["sk"]["S"]
-            if is_joined(row):
+            if is_joined(row) or (is_member(row) and view_of_member(self.others, row)):
                 continue
-            view = None if is_member(row) else view_of((*self.comparator.views, *self.others), key)
             if is_member(row):
-                if not view_of_member(self.others, row):
-                    self._groups.member(row)
-            elif view is None:
+                self._groups.member(row)
+            elif (view := view_of((*self.comparator.views, *self.others), key)) is None:
                 self.report.name("unknown", where=" | ".join(key))
             elif view in self.others:
                 continue
             elif not isinstance(view.declared, Projection | Join):
                 self._groups.row(view, key, row)
-            elif isinstance(view.declared, Join) and not self._is_left_table(view):
-                continue
-            elif (keys := item_of_row(view, key)) is None:
-                self.report.name("unknown", where=" | ".join(key))
-            else:
+            elif self._is_left_table(view) and (keys := item_of_row(view, key)) is not None:
                 owned.append((view, key, Subject(keys, frozenset({(view.name, key)}))))
         for at in range(0, len(owned), _BATCH):
             self._ownerless(owned[at : at + _BATCH])
@@ -108,7 +103,7 @@ class Verify:
     def _ownerless(self, owned: Sequence[tuple[View, Key, Subject]]) -> None:
         """Rows that their items do not make."""
         joined = [each for each in owned if isinstance(each[0].declared, Join)]
-        self._suspect(self._looked(self._not_named(joined)) if joined else [])
+        self._suspect(self._looked(self._not_named(joined)))
         owned = [each for each in owned if not isinstance(each[0].declared, Join)]
         items = self.comparator.source_items([subject for _, _, subject in owned])
         dead = []
@@ -117,7 +112,7 @@ class Verify:
             wanted, _ = wants([view], self.comparator.source, subject.keys, item, self.comparator.version)
             if any(key not in want.rows for want in wanted):
                 dead.append(subject)
-        self._suspect(self.comparator.look(dead).findings if dead else [])
+        self._suspect(self.comparator.look(dead).findings)
 
     def _joined_rows(self, page: Sequence[Row]) -> None:
         """What joins store beside their rows: right items that are gone, and subscriptions that no ledger row names."""
@@ -128,12 +123,12 @@ class Verify:
             owner = owner_of_joined((*self.comparator.views, *self.others), row)
             if owner is None:
                 self.report.name("unknown", where=" | ".join(key))
-            elif owner[0].name not in others:
-                view, keys, left = owner
-                if left and self._is_left_table(view):
-                    lefts.append((view, key, Subject(keys, frozenset({(view.name, key)}))))
-                elif not left and self._is_right_table(view):
-                    rights.append(Subject(keys))
+            elif owner.view.name in others or not owner.entity.reads(table_arn(self.comparator.source)):
+                continue
+            elif owner.left:
+                lefts.append((owner.view, key, Subject(owner.keys, frozenset({(owner.view.name, key)}))))
+            else:
+                rights.append(Subject(owner.keys))
         for at in range(0, len(lefts), _BATCH):
             self._suspect(self._looked(self._not_named(lefts[at : at + _BATCH])))
         for at in range(0, len(rights), _BATCH):
@@ -141,51 +136,52 @@ class Verify:
             self._suspect(self._looked([each for each in rights[at : at + _BATCH] if identity(each.keys) not in items]))
 
     def _not_named(self, owned: Sequence[tuple[View, Key, Subject]]) -> list[Subject]:
-        """Those whose row or subscription is not what the left item's ledger row says."""
+        """Those whose row or subscription is not what the left item's ledger row says, or whose ledger row has an id
+        that does not show the item, so that no scan of the ledger leads to it."""
         source = table_of(table_arn(self.comparator.source))
         ids = [entry_id(view.name, item_identity(source, each.keys)) for view, _, each in owned]
         ledger = self.comparator.tables.ledger_rows(list(dict.fromkeys(ids)), FOREVER)
-        known = [LeftRow.of(ledger.get(id, {})) for id in ids]
+        known = [(id, LeftRow.of(ledger.get(id, {}))) for id in ids]
         return [
-            each for (_, key, each), row in zip(owned, known, strict=True) if key not in (row.shown, row.subscription)
+            each
+            for (_, key, each), (id, row) in zip(owned, known, strict=True)
+            if key not in (row.shown, row.subscription) or id.startswith("%")
         ]
 
     def _looked(self, subjects: Sequence[Subject]) -> list[Finding]:
-        return self.comparator.look(merged_subjects(subjects)).findings if subjects else []
+        return self.comparator.look(merged_subjects(subjects)).findings
 
     def _joins_beside(self, name: str) -> bool:
         """Whether the left items of a join are another table's."""
         view = next((each for each in self.comparator.views if each.name == name), None)
-        return view is not None and isinstance(view.declared, Join) and not self._is_left_table(view)
+        return view is not None and not self._is_left_table(view)
 
     def _is_left_table(self, view: View) -> bool:
         return view.declared.of.reads(table_arn(self.comparator.source))
 
-    def _is_right_table(self, view: View) -> bool:
-        return isinstance(view.declared, Join) and view.declared.right.reads(table_arn(self.comparator.source))
-
     def _ledger_page(self, page: list[Row]) -> None:
         subjects, source = [], table_of(table_arn(self.comparator.source))
         for row in page:
-            view = row["id"]["S"].partition("|")[0]
+            name = entry_name(row)
+            view = name.partition("|")[0]
             if any(each.name == view for each in self.others) or self._joins_beside(view):
                 continue
             recorded = RecordedContribution.read(check_ledger_row(row))
-            owner = item_of_entry(self.comparator.views, source, row["id"]["S"])
+            owner = item_of_entry(self.comparator.views, source, name)
             if any(each.name == view for each in self.comparator.views):
                 self._groups.share(view, recorded)
             if recorded != RecordedContribution() and owner is not None:
                 subjects.append(Subject(owner[1]))
-            elif recorded != RecordedContribution() and not self._is_of_another(view, row["id"]["S"], source):
+            elif recorded != RecordedContribution() and not self._is_of_another(view, name, source):
                 self.report.name("unknown", where=f"ledger {row['id']['S']}")
         items = self.comparator.source_items(subjects)
         gone = {identity(each.keys): each for each in subjects if identity(each.keys) not in items}
-        self._suspect(self.comparator.look(list(gone.values())).findings if gone else [])
+        self._suspect(self.comparator.look(list(gone.values())).findings)
         self._read("ledger rows", len(page))
 
-    def _is_of_another(self, view: str, id: str, source: str) -> bool:
+    def _is_of_another(self, view: str, name: str, source: str) -> bool:
         """Whether a ledger row belongs to an item of another table that the view reads too."""
-        owner = id.partition("|")[2].partition("/")[0]
+        owner = name.partition("|")[2].partition("/")[0]
         reads = any(each.name == view and each.declared.of.table is None for each in self.comparator.views)
         return reads and owner in {escape(table) for table in self.also if table != source}
 
@@ -203,24 +199,33 @@ class Verify:
         for each in moving:
             self.report.name("moving", view=each.name[0], item=each.name[1])
         left, refused = {each.name: each for each in confirmed}, dict[tuple[str, str], str]()
-        if self.repair is not None and confirmed:
+        if self.repair is not None:
             left, refused = self._repair(self.repair, confirmed)
         for each in confirmed:
             self._name(each, left.get(each.name), refused.get(each.name))
 
     def _name(self, found: Finding, left: Finding | None, refused: str | None) -> None:
         """`left` is what a repair has left of it, `refused` why the table cannot take its rows."""
-        (view, item), after = found.name, len(left.problems) if left else 0
+        (view, item), after = found.name, left.problems if left else ()
         parked = self.parked.find(found.subject.keys) if left else None
-        if parked is not None:
-            self.report.parked(item, parked.cause, parked, view=view)
+        cause = parked.cause if parked is not None else refused
+        if cause is not None:
+            if self._is_new(found.name):
+                self.report.parked(item, cause, parked, view=view)
             return
-        if refused is not None:
-            self.report.parked(item, refused, view=view)
-            return
+        still = {each.where for each in after}
         for problem in found.problems:
-            self.report.name("differences", view=view, item=item, kind=problem.kind, where=problem.where)
-        self.report.add("repaired", max(0, len(found.problems) - after))
+            if self._is_new((*found.name, problem.where), problem.where in still):
+                self.report.name("differences", view=view, item=item, kind=problem.kind, where=problem.where)
+        self.report.add("repaired", max(0, len(found.problems) - len(after)))
+
+    def _is_new(self, name: tuple[str, ...], is_left: bool = True) -> bool:
+        """Whether no earlier scan has met this and left it, as two scans may meet one item."""
+        digest = digest_bytes(*name)
+        with self._lock:
+            new = digest not in self._left
+            (self._left.add if is_left else self._left.discard)(digest)
+        return new
 
     def _repair(
         self, repair: Repair, confirmed: Sequence[Finding]

@@ -24,7 +24,8 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-[0-9]+")
 def stream(table: Table) -> Finding:
     """It is on, with both images."""
     found = table.get("StreamSpecification") or {}
-    update = f"aws dynamodb update-table --table-name {table['TableName']} --stream-specification"
+    place = f"--region {_region(table)} --table-name {table['TableName']}"
+    update = f"aws dynamodb update-table {place} --stream-specification"
     enable = f"{update} StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES"
     if not found.get("StreamEnabled"):
         return fault("stream", "the source has no stream", enable)
@@ -47,7 +48,7 @@ def not_global(source: Table, replica: Table) -> Finding:
     """DynamoDB does not itself replicate one to the other."""
     if source["TableArn"] == replica["TableArn"]:
         return fault("global table", "source and replica are one table", "name another table or region")
-    region = str(replica["TableArn"]).split(":")[3]
+    region = _region(replica)
     own = {each.get("RegionName") for each in replicas(source)}
     if region in own and source["TableName"] == replica["TableName"]:
         fix = "choose another table: what DynamoDB replicates already, replicate would write twice"
@@ -80,14 +81,14 @@ class Reader:
         """Whether its function is a mirror into this table."""
         variables = self.variables or {}
         name = variables.get("REPLICA_TABLE", "").rpartition("/")[2]
-        region = str(table["TableArn"]).split(":")[3]
+        region = _region(table)
         return name == table["TableName"] and region in variables.get("REPLICA_REGION", "").split(",")
 
 
 def opposite(source: Table, replica: Table, readers: Sequence[Reader], shared: bool) -> Finding:
     """No mirror carries the replica's changes back to the source, as an old one does after a failover. `shared`: the
     declaration takes some items only, so that another mirror may have the others."""
-    check, region = "other direction", str(replica["TableArn"]).split(":")[3]
+    check, region = "other direction", _region(replica)
     live = [each for each in readers if not each.disabled]
     for each in live:
         if not each.carries_to(source):
@@ -107,7 +108,7 @@ def opposite(source: Table, replica: Table, readers: Sequence[Reader], shared: b
 
 def regions(source: Table, replica: Table, asked: tuple[str, str | None], known: Sequence[str]) -> Finding:
     """What the ARNs say is what was asked for, and what AWS calls a region."""
-    found = [str(each["TableArn"]).split(":")[3] for each in (source, replica)]
+    found = [_region(each) for each in (source, replica)]
     for what, region, wanted in zip(("source", "replica"), found, asked, strict=True):
         if not _REGION.fullmatch(region):
             fix = "nothing, if this is an emulator; the function takes names such as eu-west-1 only"
@@ -164,11 +165,11 @@ def marked(table: Table, attribute: str, items: Sequence[Mapping[str, Any]]) -> 
     return ok("version attribute", f"none of {len(items)} sampled items holds a {attribute} of the application's")
 
 
-def expiring(table: str, found: Mapping[str, Any]) -> Finding:
+def expiring(table: str, region: str, found: Mapping[str, Any]) -> Finding:
     """The table of deletions has TTL, or it grows for ever."""
     if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING") and found.get("AttributeName") == "expires_at":
         return ok("tombstones", f"{table} deletes them by TTL")
-    fix = f"aws dynamodb update-time-to-live --table-name {table} --time-to-live-specification"
+    fix = f"aws dynamodb update-time-to-live --region {region} --table-name {table} --time-to-live-specification"
     return fault("tombstones", f"{table} has no TTL on expires_at", f"{fix} Enabled=true,AttributeName=expires_at")
 
 
@@ -183,6 +184,10 @@ def written_by_us(rows: Sequence[Mapping[str, Any]], attribute: str = REPLICA_VE
     if bare:
         return note("replica's rows", f"{bare} of {len(rows)} sampled rows were not written by replicate", verify)
     return ok("replica's rows", f"all of {len(rows)} sampled rows were written by replicate")
+
+
+def _region(table: Table) -> str:
+    return str(table["TableArn"]).split(":")[3]
 
 
 def _versioned(row: Mapping[str, Any], attribute: str) -> bool:

@@ -80,9 +80,9 @@ def run_region_checks(
         found += [*_tombstones(patient), *_forgetting(patient)]
         yield from (replace(each, check=f"{region}: {each.check}") for each in found)
     for other in others:
-        yield checks.keys(tables[here], tables[other])
-        yield checks.not_global(tables[here], tables[other])
-        yield checks.regions(tables[here], tables[other], (here, other), _known())
+        found = [check(tables[here], tables[other]) for check in (checks.keys, checks.not_global)]
+        found.append(checks.regions(tables[here], tables[other], (here, other), _known()))
+        yield from (replace(each, check=f"{here}, {other}: {each.check}") for each in found)
     yield checks.clock({region: _date(clients[region], tables[region]) for region in places}, now())
 
 
@@ -92,7 +92,8 @@ def _forgetting(patient: Patient) -> Iterator[Finding]:
         return
     try:
         answer = patient.tombstones.client().describe_time_to_live(TableName=patient.tombstones.table)
-        yield checks.expiring(patient.tombstones.table, answer["TimeToLiveDescription"])
+        region = patient.tombstones.region or ""
+        yield checks.expiring(patient.tombstones.table, region, answer["TimeToLiveDescription"])
     except AwsError as error:
         yield unknown("tombstones", f"DescribeTimeToLive: {code_of(error)}", "allow it to these credentials")
 

@@ -1,11 +1,11 @@
 """Whether a stream of another account lets the function read it: what the stream's resource policy says."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from distributary.consumer.aws import AwsError, code_of
+from distributary.verify import resource_policy
 from distributary.verify.finding import Finding, fault, ok, unknown
 
 READS = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator")
@@ -41,16 +41,14 @@ def _looked_up(client: Any, stream: str, reader: str) -> Finding:
 def judged(stream: str, reader: str, policy: Mapping[str, Any]) -> Finding:
     """Whether the policy lets the account `reader` read the stream. A statement with a condition does not count as
     allowing it, and a statement that denies it to anyone is named."""
-    statements = _listed(policy.get("Statement", []))
-    denied = {each for statement in statements if statement["Effect"] == "Deny" for each in _reads(statement)}
-    allowed = {each for statement in statements if _allows(statement, reader) for each in _reads(statement)}
-    missing = [each for each in READS if each not in allowed]
+    missing = resource_policy.missing(policy, READS, lambda named: _account(named) == reader)
+    denied = resource_policy.denied(policy, READS)
     if missing:
         found = f"it does not let account {reader} call {', '.join(missing)}"
         command = f"aws dynamodb put-resource-policy --resource-arn {stream} --policy"
         return fault(_CHECK, found, f"{command} '{needed(stream, reader)}'; keep the statements that it has")
     if denied:
-        found = f"it lets account {reader} read, and denies {', '.join(sorted(denied))} to some"
+        found = f"it lets account {reader} read, and denies {', '.join(denied)} to some"
         return unknown(_CHECK, found, "make sure that the function's role is not among those")
     return ok(_CHECK, f"it lets account {reader} read")
 
@@ -67,17 +65,6 @@ def needed(stream: str, reader: str) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
-def _allows(statement: Mapping[str, Any], reader: str) -> bool:
-    principal = statement.get("Principal", {})
-    named = _listed(principal.get("AWS", []) if isinstance(principal, Mapping) else principal)
-    known = any(each in ("*", reader) or each.split(":")[4:5] == [reader] for each in named)
-    return statement["Effect"] == "Allow" and known and not statement.get("Condition")
-
-
-def _reads(statement: Mapping[str, Any]) -> list[str]:
-    patterns = [str(each).lower() for each in _listed(statement.get("Action", []))]
-    return [each for each in READS if any(fnmatchcase(each.lower(), pattern) for pattern in patterns)]
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, list) else [value]
+def _account(principal: str) -> str:
+    """Of an ARN, or of an account's bare number."""
+    return principal.split(":")[4] if principal.startswith("arn:") else principal

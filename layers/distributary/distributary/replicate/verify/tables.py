@@ -72,7 +72,7 @@ def described(client: Any, table: str) -> dict[str, Any]:
     try:
         return dict(client.describe_table(TableName=table)["Table"])
     except AwsError as error:
-        raise ConfigError(why_no_table(table, error)) from None
+        raise ConfigError(why_no_table(table, error, client.meta.region_name)) from None
 
 
 def key_names(source: Mapping[str, Any], replica: Mapping[str, Any]) -> tuple[str, ...]:
