@@ -100,6 +100,12 @@ def test_a_claim_that_is_asked_for_twice_is_read_once(table):
     assert table.client.read_units == 2.0
 
 
+def test_a_claim_that_is_refused_shows_its_claimant_without_a_read(table):
+    table.claims().take("m", "a", LEASE)
+    found = table.claims().take("m", "b", LEASE)
+    assert (found.claim, found.owner, table.client.read_units) == (Claim.SENDING, "a", 0)
+
+
 def test_a_claim_that_is_gone_is_nobodys_and_asked_for_again_later(table):
     """It was released between the claimant's write and its look."""
     assert read({}, table.clock).claim is Claim.SENDING

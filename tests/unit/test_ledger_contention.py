@@ -115,7 +115,7 @@ def test_what_overtook_a_change_is_read_from_the_refusal():
     world = World(SALES, client=lambda s: Overtaken(s, lambda: other.deliver(edit(2, "a", total={"N": "7"})), 1))
     other.service.state = world.service.state
     assert world.statuses(edit(3, "a", total={"N": "4"})) == [Status.APPLIED]
-    assert world.service.calls["BatchGetItem"] == 3
+    assert (world.service.calls["BatchGetItem"], world.pauses) == (3, [])
     assert world.rows() == {(GROUP, "TOTAL"): {"orders": 1, "revenue": 4}}
 
 
