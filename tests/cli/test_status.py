@@ -120,6 +120,13 @@ def test_a_count_that_needs_attention_ends_with_1(town, metric, part):
     assert part in rows["outcomes derive"]["fix"]
 
 
+def test_a_function_that_cannot_start_for_its_streams_is_named(town):
+    town.seen.listed = f"{STREAM}=4,{STREAM}"
+    code, rows = town.rows()
+    assert (code, rows["streams derive"]["level"]) == (2, "unknown")
+    assert rows["streams derive"]["found"].startswith("derive cannot start: STREAMS: give one generation to")
+
+
 def test_a_few_failures_are_normal(town):
     town.seen.measured("derive", "Received", (town.ago(5), 100))
     town.seen.measured("derive", "Failed", (town.ago(5), 10))
