@@ -353,7 +353,7 @@ def test_watching_looks_again_until_it_is_interrupted(town, monkeypatch):
         if len(looks) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=sleep))  # threads of other tests sleep too
     code, out = town.status("--watch", "--every", "7")
     assert (code, looks) == (130, [7, 7, 7])
     assert out.count("nothing needs attention") == 3
