@@ -128,6 +128,16 @@ def test_a_group_that_a_lane_empties_is_filled_again_by_its_next_transaction():
     assert (world.pauses, world.service.calls["TransactWriteItems"]) == ([], 3)
 
 
+def test_a_member_that_a_lane_takes_away_is_counted_anew_by_its_next_transaction():
+    world = World(EXTREMES)
+    world.deliver(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(40)))
+    leave = [gone(100 + n, f"u-{n}") for n in range(40)]
+    come = [order(200 + n, f"v-{n}", total={"N": str(n)}) for n in range(40)]
+    assert set(world.statuses(*leave, *come)) == {Status.APPLIED}
+    assert world.rows() == {("E#mon", "T"): {"orders": 40, "least": 0, "most": 39}}
+    assert world.pauses == []
+
+
 class Unexplained(Refusing):
     """Cancels transactions without a reason."""
 
