@@ -186,7 +186,7 @@ class Edits(Struct, frozen=True):
         name = unread(self.region)
         mine, guess = (known.parts.get(each, Part()) for each in (self.region, name))
         if (_moment(mine.revision.position) or 0) > (_moment(edit.position) or math.inf):
-            edit = self._moved(edit, edit.position - 1)  # of its moment nobody knows the others any more: they win
+            edit = self._moved(edit, _late_place(edit, mine))
         position = edit.position
         told = [at for at, digest in guess.digests.items() if at <= position and digest == edit.digest]
         found = self.lattice.changed(known, self.region, self._part(edit, mine, told), position)
@@ -209,7 +209,8 @@ class Edits(Struct, frozen=True):
             digests = {position: digest, **_replaced(edit)}
             return replace(mine, sibling=None, cells={}, tombstone=dead, floor=position, digests=digests)
         sibling = Sibling(at, edit.cells, edit.seen)
-        return mine.written(sibling, edit.changed, {**dict.fromkeys((*told, position), digest), **_replaced(edit)})
+        found = {**dict.fromkeys((*told, position), digest), **_replaced(edit), **_deleted(mine)}
+        return mine.written(sibling, edit.changed, found)
 
     def _last(self, mine: Part) -> Time:
         """When the region last wrote; its delete counts unless it covers what is written after it, too."""
@@ -220,14 +221,18 @@ class Edits(Struct, frozen=True):
 
     def _late(self, edit: Edit, mine: Part) -> Part:
         """With an edit that comes after a later one of its region, whose image shows what became of its cells. Of what
-        the region wrote before a delete nothing is left, but an earlier delete may have seen later writes of others.
+        the region wrote before a delete nothing is left, but an earlier delete may have seen later writes of others. Of
+        the delete's own moment, what an insert after it wrote is left, which removes nothing.
         """
         position = edit.position
         at = edit.at if mine.sibling is None else self._timed(edit.at, min(edit.at.time, mine.sibling.at.time))
         if edit.after is None:
-            kept = {name: written for name, written in mine.cells.items() if written.position > position}
+            image = mine.sibling.image if mine.sibling is not None else NONE
+            since = {name: written for name, written in mine.cells.items() if written.position > position}
+            kept = {name: at for name, at in since.items() if name in image or not _alike(at.position, position)}
             dead, floor = self.lattice.latest((mine.tombstone, at)), max(mine.floor, position)
-            return replace(mine, cells=kept, tombstone=dead, floor=floor)
+            digests = {**mine.digests, **(_replaced(edit) if floor > mine.floor else {})}
+            return replace(mine, cells=kept, tombstone=dead, floor=floor, digests=digests)
         if mine.sibling is None:
             return mine
         own = {name: at for name in edit.changed if name not in mine.cells or mine.cells[name].position < position}
@@ -310,6 +315,19 @@ def _before(edit: Edit) -> str:
 def _replaced(edit: Edit) -> dict[int, str]:
     """Beside the digest of what an edit left, that of what it replaced, where another edit may have its time."""
     return {} if _moment(edit.position) is None else {-edit.position: _before(edit)}
+
+
+def _deleted(mine: Part) -> dict[int, str]:
+    """What `_replaced` says of the region's latest delete."""
+    return {at: digest for at, digest in mine.digests.items() if at == -mine.floor}
+
+
+def _late_place(edit: Edit, mine: Part) -> int:
+    """Of an edit whose time has passed, so that nobody knows the others of its moment any more: before them. But an
+    insert comes after a delete of something else."""
+    inserts = edit.after is not None and edit.before is None and _alike(mine.floor, edit.position)
+    others = [digest for digest in _deleted(mine).values() if digest != edit.digest]
+    return mine.floor + 1 if inserts and others else edit.position - 1
 
 
 def _without(guess: Part, told: list[int]) -> Part:
