@@ -156,8 +156,12 @@ class Function:
 
     @cached_property
     def streams(self) -> Mapping[str, int]:
-        """The generation of each stream that it reads, its own first."""
-        return streams.parse(self.environment.get("STREAMS", ""))
+        """The generation of each stream that it reads, its own first. Raises ConfigError for what keeps the function
+        from starting."""
+        try:
+            return streams.parse(self.environment.get("STREAMS", ""))
+        except ValueError as error:
+            raise ConfigError(f"{self.branch} cannot start: STREAMS: {error}") from None
 
     @property
     def sources(self) -> Mapping[str, str]:

@@ -77,14 +77,15 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _declared_for(name: str, declared: Mapping[str, Path]) -> Mapping[str, Path]:
-    """By the folder below the function's own: of the trunk, each of its branches has one."""
+    """By the folder below the function's own: of the trunk, each of its branches has one that runs in it."""
     return declared if name == TRUNK else {"": declared[name]} if name in declared else {}
 
 
 def _function(source: Source, target: Path, declared: Mapping[str, Path]) -> Path:
     made = _made(source, target)
     for below, folder in declared.items():
-        made = _declared(made, folder, below)
+        if (made / below).is_dir():
+            made = _declared(made, folder, below)
     return made
 
 

@@ -120,6 +120,13 @@ def test_a_count_that_needs_attention_ends_with_1(town, metric, part):
     assert part in rows["outcomes derive"]["fix"]
 
 
+def test_a_function_that_cannot_start_for_its_streams_is_named(town):
+    town.seen.listed = f"{STREAM}=4,{STREAM}"
+    code, rows = town.rows()
+    assert (code, rows["streams derive"]["level"]) == (2, "unknown")
+    assert rows["streams derive"]["found"].startswith("derive cannot start: STREAMS: give one generation to")
+
+
 def test_a_few_failures_are_normal(town):
     town.seen.measured("derive", "Received", (town.ago(5), 100))
     town.seen.measured("derive", "Failed", (town.ago(5), 10))
@@ -346,7 +353,7 @@ def test_watching_looks_again_until_it_is_interrupted(town, monkeypatch):
         if len(looks) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.time, "sleep", sleep)
+    monkeypatch.setattr(command, "time", SimpleNamespace(sleep=sleep))  # threads of other tests sleep too
     code, out = town.status("--watch", "--every", "7")
     assert (code, looks) == (130, [7, 7, 7])
     assert out.count("nothing needs attention") == 3

@@ -176,12 +176,21 @@ def test_what_may_not_be_looked_up_of_a_data_stream_is_unknown(denied, missing, 
     assert (status, missing in finding["fix"]) == (2, True)
 
 
+def test_a_function_that_stayed_on_the_stream_is_named_with_what_to_do(seen, capsys):
+    """Its stack goes by Generation=4, and its stream had 3."""
+    seen.listed = f"{STREAM}=4,{STREAM}"
+    assert main(["doctor", "--stack", "shop"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"derive cannot start: STREAMS: give one generation to '{STREAM}'")
+    assert "this one goes along" in said
+
+
 def test_a_table_that_is_gone_is_no_missing_permission(kinesis, capsys, monkeypatch):
     def gone(**_):
         raise refusal("DescribeKinesisStreamingDestination", "ResourceNotFoundException", "gone")
 
     monkeypatch.setitem(kinesis.clients("dynamodb")._answers, "describe_kinesis_streaming_destination", gone)
-    status, (_, finding, _) = examined(capsys)
+    status, (_, finding, *_) = examined(capsys)
     assert (status, finding["fix"].startswith("check that there is still a table users")) == (2, True)
 
 

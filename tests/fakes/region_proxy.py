@@ -96,6 +96,12 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _serve
 
+    def handle_expect_100(self) -> bool:
+        """At once: botocore waits a second for it before it sends a body to S3."""
+        goes_on = super().handle_expect_100()
+        self.wfile.flush()
+        return goes_on
+
     def _forwarded(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         if self.upstream is None:
             self.upstream = http.client.HTTPConnection(*self.server.upstream, timeout=60)

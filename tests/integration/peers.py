@@ -3,27 +3,32 @@
 import itertools
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from distributary.stream.change import REPLICA_VERSION
+from distributary.stream.kinesis import plain
+from local.attach import source_table
 from local.aws import Aws
 from local.esm.lane import Backoff
+from local.esm.mapping import Hooks
 from local.esm.quiet import wait_until_idle
 from local.esm.records import lambda_record
 from local.stack import Project, Stack
 from local.template import TableSpec
 from tests.fakes.region_proxy import RegionProxy
+from tests.integration.runbook import disordered, made_since
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE, DELETIONS = "items", "items-deletions"
 KEY = ({"AttributeName": "id", "KeyType": "HASH"},), ({"AttributeName": "id", "AttributeType": "S"},)
 DRAIN_SECONDS = 90
 ENDS = ("Applied", "Superseded", "Ignored", "Parked", "Failed")
-_DECLARED = """from distributary.replicate import MultiActive, last_writer
+_DECLARED = """from distributary.replicate import MultiActive, by_attribute, last_writer
 
 REPLICA = MultiActive(regions={regions!r}, rule={rule})
 """
@@ -32,10 +37,11 @@ Item = dict[str, Any]
 
 
 class Region:
-    """One region: the application's hands on its table, and the function that reads its stream."""
+    """One region: the application's hands on its table, and the function that reads its stream. `make`: the stack, of a
+    generation and earlier streams."""
 
-    def __init__(self, name: str, endpoint: str, stack: Stack, proxy: RegionProxy) -> None:
-        self.name, self.stack, self.proxy = name, stack, proxy
+    def __init__(self, name: str, endpoint: str, make: Callable[[int, str], Stack], proxy: RegionProxy) -> None:
+        self.name, self.stack, self.proxy, self._make = name, make(0, ""), proxy, make
         self.aws = Aws.at_emulator(endpoint, name)
         self.client = self.aws.client("dynamodb")
         self.made: set[str] = set()
@@ -49,19 +55,23 @@ class Region:
         self.client.put_item(TableName=TABLE, Item=item)
         return item
 
-    def update(self, id: str, at: int) -> None:
-        """An edit that leaves what else there is, the replicator's attribute among it."""
+    def update(self, id: str, at: int) -> Item:
+        """An edit that leaves what else there is, the replicator's attribute among it; its value."""
+        value = self._fresh()
         self.client.update_item(
             TableName=TABLE,
             Key={"id": {"S": id}},
             UpdateExpression="SET #v = :v, #a = :a",
             ExpressionAttributeNames={"#v": "value", "#a": "at"},
-            ExpressionAttributeValues={":v": self._fresh(), ":a": {"N": str(at)}},
+            ExpressionAttributeValues={":v": value, ":a": {"N": str(at)}},
         )
+        return value
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str) -> bool:
+        """Whether there was one."""
         old = self.client.delete_item(TableName=TABLE, Key={"id": {"S": id}}, ReturnValues="ALL_OLD").get("Attributes")
         self.deleted += [old] if old else []
+        return bool(old)
 
     def get(self, id: str) -> Item | None:
         return self.client.get_item(TableName=TABLE, Key={"id": {"S": id}}, ConsistentRead=True).get("Item")
@@ -100,10 +110,24 @@ class Region:
         assert not deleted, "the stream lacks deletions"
         return own
 
-    def attach(self) -> None:
-        arn = self.client.describe_table(TableName=TABLE)["Table"]["LatestStreamArn"]
-        attached = self.stack.attach(arn, ["replicate"], self.aws, backoff=Backoff(0.1, 0.5))
+    def attach(self, kinesis: str = "", since: float = 0.0) -> None:
+        """To the table's stream, whose records begin `since`, or to this data stream, whose records have no order."""
+        self.source, self.ended = source_table(self.aws, TABLE, kinesis)[0].stream_arn, set[str]()
+
+        def ended(_shard: str, records: Sequence[Any]) -> None:
+            self.ended.update(plain(each)["dynamodb"]["Keys"]["id"]["S"] for each in records)
+
+        hooks = Hooks(disordered if kinesis else partial(made_since, since), ended)
+        attached = self.stack.attach(self.source, ["replicate"], self.aws, hooks, Backoff(0.1, 0.5))
         self.mapping = attached["replicate"]
+
+    def redeploy(self, generation: int, earlier: str, kinesis: str = "", since: float = 0.0) -> None:
+        """As CloudFormation does it: the new mapping runs before the old one ends."""
+        old, before = self.stack, self.mapping
+        self.stack = self._make(generation, earlier)
+        self.attach(kinesis, since)
+        before.stop()
+        old.close()
 
     def rewind(self) -> None:
         """To the beginning of the stream."""
@@ -173,9 +197,16 @@ def deployed(endpoint: str, names: Sequence[str], rule: str, folder: Path, seed:
                 "TombstoneTableName": DELETIONS,
                 "BatchingWindowSeconds": "0",
             }
-            stack = held.enter_context(Stack(project, Aws.at_emulator(proxy.url, name), given, lambda *_: None))
-            stack.create_replica(TableSpec("", *KEY))
-            regions.append(Region(name, endpoint, stack, proxy))
+            regions.append(
+                Region(name, endpoint, partial(_stack, project, Aws.at_emulator(proxy.url, name), given), proxy)
+            )
+            held.callback(lambda region=regions[-1]: region.stack.close())
+            regions[-1].stack.create_replica(TableSpec("", *KEY))
         for region in regions:
             region.attach()
         yield Peers(regions, endpoint)
+
+
+def _stack(project: Project, aws: Aws, given: Mapping[str, str], generation: int, earlier: str) -> Stack:
+    more = {"Generation": str(generation), "EarlierStreams": earlier}
+    return Stack(project, aws, {**given, **more}, lambda *_: None)

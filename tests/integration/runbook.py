@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -75,9 +75,13 @@ class Step:
     prints: str
 
 
-def steps(page: str) -> list[Step]:
-    """In the order of the page. What is printed is the block of text behind a block with one command."""
+def steps(page: str, begin: str = "", end: str = "") -> list[Step]:
+    """In the order of the page, from the heading `begin` to the heading `end` if they are given. What is printed is the
+    block of text behind a block with one command."""
     text = (DOCS / "runbooks" / f"{page}.md").read_text()
+    assert f"\n{begin}" in text, f"{page} has no heading {begin}"
+    assert f"\n{end}" in text, f"{page} has no heading {end}"
+    text = text[text.index(f"\n{begin}") :].partition(f"\n{end}\n" if end else "\0")[0]
     blocks = re.findall(r"^( *)```(console|text)\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
     found: list[Step] = []
     for indent, language, body in blocks:
@@ -109,6 +113,40 @@ def disordered(records):
     return random.sample([*records, *random.sample(records, len(records) // 4)], len(records) + len(records) // 4)
 
 
+def made_since(moment: float, records):
+    """What a stream has that was enabled at this moment: the emulator's new stream has what was in the old one, too,
+    but not what was written between the two. Its sequence numbers begin with the millisecond."""
+    found = []
+    for each in records:
+        made = int(each["dynamodb"]["SequenceNumber"]) // 10**10 / 1000
+        assert 0 <= made - each["dynamodb"]["ApproximateCreationDateTime"] < 60, "the emulator has other numbers by now"
+        found += [each] if made >= moment else []
+    return found
+
+
+def enable_another_stream(client, table: str) -> float:
+    """In place of the table's stream; a moment at which there is none."""
+    client.update_table(TableName=table, StreamSpecification={"StreamEnabled": False})
+    moment = time.time()
+    time.sleep(0.002)
+    client.update_table(TableName=table, **STREAM)
+    return moment
+
+
+def make_data_stream(aws: Aws, name: str) -> None:
+    """A Kinesis data stream."""
+    aws.client("kinesis").create_stream(StreamName=name, ShardCount=1)
+
+
+def write_into_data_stream(aws: Aws, table: str, name: str) -> None:
+    """The table does, from now on."""
+    found = aws.client("kinesis").describe_stream(StreamName=name)["StreamDescription"]
+    precision = {"ApproximateCreationDateTimePrecision": "MICROSECOND"}
+    aws.client("dynamodb").enable_kinesis_streaming_destination(
+        TableName=table, StreamArn=found["StreamARN"], EnableKinesisStreamingConfiguration=precision
+    )
+
+
 @dataclass
 class Town:
     """A table `orders`, the stack `shop` with the project's functions, and an operator with the page in hand."""
@@ -121,6 +159,8 @@ class Town:
     lost: set[str] = field(default_factory=set)
     """Items whose changes have left the stream."""
     waited: list[float] = field(default_factory=list)
+    enabled: float = 0.0
+    """When the stream was, if the table had another one before."""
 
     def __post_init__(self):
         self.aws = Aws.at_emulator(self.endpoints.aws, REGION)
@@ -222,14 +262,10 @@ class Town:
         old.close()
 
     def make_data_stream(self):
-        self.aws.client("kinesis").create_stream(StreamName="orders-changes", ShardCount=1)
+        make_data_stream(self.aws, "orders-changes")
 
     def write_into_data_stream(self):
-        found = self.aws.client("kinesis").describe_stream(StreamName="orders-changes")["StreamDescription"]
-        precision = {"ApproximateCreationDateTimePrecision": "MICROSECOND"}
-        self.dynamodb.enable_kinesis_streaming_destination(
-            TableName="orders", StreamArn=found["StreamARN"], EnableKinesisStreamingConfiguration=precision
-        )
+        write_into_data_stream(self.aws, "orders", "orders-changes")
 
     def catch_up(self, seconds=300):
         """Until `derive` has read what has been written by now: what comes by one shard, it reads in its order."""
@@ -242,7 +278,7 @@ class Town:
 
     def attach(self, function):
         """From the oldest record that the stream still has."""
-        shuffled = disordered if data_stream_of(self.source.stream_arn) else list
+        shuffled = disordered if data_stream_of(self.source.stream_arn) else partial(made_since, self.enabled)
         hooks = Hooks(transform=lambda events: shuffled([each for each in events if _item(each) not in self.lost]))
         attached = self.stack.attach(self.source.stream_arn, [function], hooks=hooks)
         self.mappings[function] = attached[function]
@@ -277,11 +313,12 @@ class Town:
 
     # The operator.
 
-    def follow(self, page: str, hands: Mapping[str, Callable[[], object]], status: Mapping[str, int]):
-        """Runs each command of the page. `hands` are what the test does by itself before a command that begins so; for
-        a command of another program, in its place. `status` has the exit statuses that are not 0, by command."""
+    def follow(self, page: str, hands: Mapping[str, Callable[[], object]], status: Mapping[str, int], end: str = ""):
+        """Runs each command of the page, before the heading `end` if one is given. `hands` are what the test does by
+        itself before a command that begins so; for a command of another program, in its place. `status` has the exit
+        statuses that are not 0, by command."""
         unused, expected = set(hands), dict(status)
-        for step in steps(page):
+        for step in steps(page, end=end):
             hand = next((begins for begins in hands if step.command.startswith(begins)), None)
             if hand is not None:
                 hands[hand]()

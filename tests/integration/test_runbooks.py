@@ -7,7 +7,7 @@ import pytest
 
 from local.emulators import embedded
 from tests.docs.pages import DOCS, blocks
-from tests.integration.runbook import KEY, OPEN, SALES, STREAM, Step, Town, views
+from tests.integration.runbook import KEY, OPEN, SALES, STREAM, Step, Town, enable_another_stream, views
 
 ITEMS = 100
 POISON = int(os.environ.get("RUNBOOK_POISON", "200"))
@@ -117,8 +117,7 @@ def test_from_the_stream_to_kinesis_and_back(town):
             town.redeploy("orders-changes", "1", f"{sources[0]}=0")
         else:
             town.write_on()
-            town.dynamodb.update_table(TableName="orders", StreamSpecification={"StreamEnabled": False})
-            town.dynamodb.update_table(TableName="orders", **STREAM)
+            town.enabled = enable_another_stream(town.dynamodb, "orders")
             town.catch_up()
             town.redeploy("", "2", f"{sources[0]}=0,{sources[1]}=1")
         sources.append(town.source.stream_arn)
@@ -134,7 +133,7 @@ def test_from_the_stream_to_kinesis_and_back(town):
         "sam deploy": deploy,
         "distributary verify derive": rest,
     }
-    town.follow("kinesis", hands, {})
+    town.follow("kinesis", hands, {}, end="## The other functions")
     assert len(set(sources)) == 3
     tables = "--derived-table DERIVED --ledger-table LEDGER --tombstone-table TOMBSTONES"
     time.sleep(0.5)

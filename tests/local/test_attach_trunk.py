@@ -154,3 +154,12 @@ def test_declarations_of_another_folder_are_those_of_the_branch_in_the_trunk(sho
     built = build(Project(shop).template, ["trunk"], build_folder("test-attach-trunk"), {"derive": other})
     assert "OTHER" in (built.functions["trunk"] / "derive" / "views.py").read_text()
     assert (built.functions["trunk"] / "app.py").exists()
+
+
+def test_the_declarations_of_what_the_trunk_only_defers_are_no_part_of_it(shop, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rules.py").write_text("RULES = []\n")
+    built = build(Project(shop).template, ["trunk"], build_folder("test-attach-trunk"), {"welcome": other})
+    assert (built.functions["trunk"] / "app.py").exists()
+    assert not (built.functions["trunk"] / "welcome").exists()

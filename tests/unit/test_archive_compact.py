@@ -17,6 +17,7 @@ from distributary.readers import incremental_export
 from distributary.readers.archive import Archive, Position
 from distributary.readers.incremental_export import NetChange
 from distributary.readers.place import Bucket
+from distributary.stream import version as versions
 from distributary.stream.change import Change
 from tests.fakes.answers import refusal
 from tests.fakes.s3 import S3
@@ -265,6 +266,28 @@ def test_a_later_generation_comes_after_an_earlier_one(tmp_path):
     old = change(9, "MODIFY", old=visits(1), new=visits(2))
     new = change(0, "MODIFY", old=visits(2), new=visits(3), generation=1)
     (found,) = compacted(archived([[new, old]]), tmp_path)
+    assert (found.old["visits"], found.new["visits"]) == ({"N": "1"}, {"N": "3"})
+
+
+def switched(generation):
+    """A change by the table's stream, and one by a Kinesis data stream, whose position is a time."""
+    by_stream = change(1, "MODIFY", old=visits(1), new=visits(2))
+    by_kinesis = change(2, "MODIFY", old=visits(2), new=visits(3))
+    position = versions.of(generation, at(2000))
+    return by_stream, by_kinesis._replace(version=position, created=CREATED + 2000.0)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_sources_under_one_generation_have_no_order_and_are_refused(tmp_path, order):
+    made = switched(0)
+    found = archived([[made[at]] for at in order])
+    with pytest.raises(ConfigError, match=r"generation 0 has changes of the table's stream and .* Kinesis .*--to"):
+        compacted(found, tmp_path)
+    assert [each.new for each in compacted(found, tmp_path, window(1000))] == [made[1].new.raw]
+
+
+def test_a_source_with_a_generation_of_its_own_comes_after_the_one_before(tmp_path):
+    (found,) = compacted(archived([switched(1)]), tmp_path)
     assert (found.old["visits"], found.new["visits"]) == ({"N": "1"}, {"N": "3"})
 
 

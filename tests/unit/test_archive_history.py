@@ -9,6 +9,7 @@ from distributary.archive.history import State, life
 from distributary.errors import ConfigError
 from distributary.readers.archive import Archive
 from distributary.readers.place import Bucket
+from distributary.stream import version
 from tests.fakes.s3 import S3
 from tests.fakes.streaming import CREATED
 from tests.unit.archives import archived
@@ -79,6 +80,21 @@ def test_nothing_is_said_of_an_item_that_the_archive_never_saw():
 
 def test_an_item_did_not_exist_before_its_insert():
     assert life(lived(), {"user_id": {"S": "u-11"}}, at(14)).state is State.ABSENT
+
+
+@pytest.mark.parametrize("generation", [0, 1])
+def test_a_source_without_a_generation_of_its_own_is_refused(generation):
+    """A Kinesis data stream's position is a time, which comes before each sequence number of the table's stream."""
+    by_stream = change(1, "MODIFY", old=visits(1), new=visits(2))
+    by_kinesis = change(2, "MODIFY", old=visits(2), new=visits(3))
+    by_kinesis = by_kinesis._replace(version=version.of(generation, at(20)), created=CREATED + 20.0)
+    other = by_stream._replace(keys=change(3, user="u-2").keys)
+    if generation:
+        assert life(archived([[by_kinesis, by_stream]]), KEY, at(30)).item == {**KEY, **visits(3)}
+        return
+    assert life(archived([[by_kinesis], [other]]), KEY, at(30)).item == {**KEY, **visits(3)}
+    with pytest.raises(ConfigError, match=r"generation 0 has changes of the table's stream and .* Kinesis"):
+        life(archived([[by_kinesis, by_stream]]), KEY, at(30))
 
 
 def test_a_moment_before_the_archive_began_is_refused():

@@ -128,7 +128,7 @@ def test_a_group_that_a_lane_empties_is_filled_again_by_its_next_transaction():
     assert (world.pauses, world.service.calls["TransactWriteItems"]) == ([], 3)
 
 
-def test_a_member_that_a_lane_takes_away_is_counted_anew_by_its_next_transaction():
+def test_a_member_that_a_lane_takes_away_is_counted_anew_by_its_next():
     world = World(EXTREMES)
     world.deliver(*(order(n, f"u-{n}", total={"N": str(n)}) for n in range(40)))
     leave = [gone(100 + n, f"u-{n}") for n in range(40)]

@@ -6,13 +6,14 @@ import pytest
 
 from distributary.consumer.outcome import TIED
 from distributary.consumer.ties import settling
-from distributary.replicate import last_writer
+from distributary.replicate import by_attribute, last_writer
 from distributary.replicate.factory import reconciler
-from distributary.replicate.multi_active.crdt import Time
-from distributary.replicate.multi_active.edits import _moment, behind, place_of
+from distributary.replicate.multi_active.crdt import MergeState, Time
+from distributary.replicate.multi_active.edits import Edits, Shown, _moment, behind, place_of
 from distributary.replicate.multi_active.lww import State, read_stamp, stamp
 from distributary.replicate.multi_active.moments import ordered
 from distributary.stream import version as versions
+from distributary.stream.change import REPLICA_VERSION
 from distributary.stream.kinesis import plain
 from distributary.stream.records import decode
 from tests.fakes.kinesis import MICROS, delivered, written
@@ -208,3 +209,100 @@ def test_a_position_that_is_a_time_has_room_beside_it_and_keeps_the_order():
     assert place_of(time) < behind(place_of(time)) < place_of(time + 1) < number
     assert _moment(place_of(time)) == _moment(behind(place_of(time))) != _moment(place_of(time + 1))
     assert versions.generation_of(place_of(time)) == 1
+
+
+MERGED = Edits.of(by_attribute("at", "seconds"), (US, EU), US, REPLICA_VERSION)
+ELSE = Shown({"value": {"S": "what came later"}})
+"""A row that is as neither of two edits left it."""
+
+
+def edits(*kinds):
+    """Of one time: puts of these values, or deletes where there is none."""
+    world = ByKinesis(by_attribute("at", "seconds"))
+    for value in kinds:
+        change(world, "put" if value else "delete", value)
+    records = [world.event(US, at) for at in range(len(kinds))]
+    return [MERGED.edit(each) for each in decode({"Records": records}, 0)]
+
+
+def learned(*told):
+    known = MergeState()
+    for edit in told:
+        known = MERGED.learned(edit, known)
+    return known
+
+
+def left(edit, **more):
+    return Shown(edit.after or {}, **more)
+
+
+def after(edit, other, row):
+    """Whether an edit is placed after the other, which is known, with the row as it is."""
+    known = learned(other)
+    assert MERGED.ties(edit, known)
+    placed = MERGED.placed(edit, known, row)
+    assert placed.at.position == placed.position
+    assert placed.position in (other.position - 1, other.position + 1)
+    return placed.position > other.position
+
+
+@pytest.mark.parametrize("kinds", [("a", "b"), ("a", "")], ids=["put", "delete"])
+def test_an_edit_comes_after_the_one_that_it_replaced(kinds):
+    one, other = edits(*kinds)
+    assert after(other, one, ELSE)
+    assert not after(one, other, ELSE)
+
+
+def test_a_row_that_the_application_left_tells_which_came_last():
+    one, other = edits("a", "b")
+    assert after(one, other, left(one))
+    assert not after(other, one, left(one))
+    assert after(other, one, left(other))
+    assert not MERGED.ties(one, learned(one))
+
+
+def test_a_row_that_a_replicator_wrote_does_not_tell_it():
+    one, other = edits("a", "b")
+    assert after(other, one, left(one, at=one.at))
+    assert not after(one, other, left(one, at=one.at))
+
+
+def test_an_item_that_is_gone_tells_that_its_delete_came_last():
+    one, other = edits("a", "")
+    assert after(other, one, None)
+    assert not after(one, other, None)
+
+
+def test_a_change_and_its_reverse_are_told_apart_by_the_row_alone():
+    _, there, back = edits("a", "b", "a")
+    assert not after(back, there, ELSE)
+    assert not after(there, back, ELSE)
+    assert after(back, there, left(back))
+    assert after(there, back, left(there))
+
+
+def test_a_known_delete_does_not_delete_the_same_item_put_after_it():
+    one, gone, again = edits("a", "", "a")
+    known = learned(gone)
+    known = MERGED.learned(MERGED.placed(again, known, left(again)), known)
+    assert MERGED.placed(gone, known, ELSE).position < again.position
+    assert MERGED.lattice.value(MERGED.learned(MERGED.placed(gone, known, ELSE), known)) is not None
+    assert one.digest == again.digest
+
+
+def test_a_row_found_before_its_record_is_the_edit_that_left_it():
+    one, other = edits("a", "b")
+    known = MERGED.found(US, left(other), learned(one), behind(one.position))
+    known = MERGED.found(US, ELSE, known, behind(behind(one.position)))
+    assert MERGED.placed(other, known, left(other)).position == behind(one.position)
+
+
+def test_what_comes_late_takes_nothing_from_others_of_its_moment():
+    one, gone, again = edits("a", "", "b")
+    newer = replace(again, position=behind(place_of(P + 5)), digest="newer")
+    known = learned(again, newer)
+    late = MERGED.learned(gone, known).parts[US]
+    assert late.floor == gone.position - 1
+    assert late.cells == known.parts[US].cells
+    assert MERGED.learned(gone, MERGED.learned(gone, known)) == MERGED.learned(gone, known)
+    assert one.position == gone.position

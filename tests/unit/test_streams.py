@@ -39,7 +39,10 @@ def test_the_setting_lists_a_generation_for_each_stream():
         (f"{OLD}=1000000", "give ARN=generation"),
         (f"{OLD}=٣", "give ARN=generation"),
         ("users=1", "give the ARN of a DynamoDB stream"),
-        (f"{OLD}=1,{OLD}=2", "which is listed with two"),
+        (
+            f"{OLD}=1,{OLD}=2",
+            "which is listed with 1 and 2: if .* goes along, or gets a stack of its own; if .* come back",
+        ),
         (f"{OLD}=1,{NEW}=1", "two have 1"),
         (f"{OLD}=1,{OTHER}=1", "two are called 'users'"),
     ],

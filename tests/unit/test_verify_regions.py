@@ -223,7 +223,7 @@ def test_the_doctor_says_what_each_region_lacks_and_how_to_mend_it(accounts, cap
         f"{AP}: tombstones",
         f"{EU}: version attribute",
     }
-    assert "update-time-to-live --table-name kept" in wrong[f"{AP}: tombstones"]["fix"]
+    assert "update-time-to-live --region ap-south-1 --table-name kept" in wrong[f"{AP}: tombstones"]["fix"]
 
 
 def test_the_doctor_changes_nothing(accounts, capsys):

@@ -9,9 +9,11 @@ from typing import Any
 from distributary.archive.line import key_text
 from distributary.archive.tied import in_order
 from distributary.errors import ConfigError
-from distributary.readers.archive import Archive, ArchivedChange, Position
+from distributary.readers.archive import Archive, ArchivedChange, OneSource, Position
 from distributary.stream.codec import Typed
 from distributary.verify.progress import Progress, silent
+
+_BY_TIME = "look at the item's changes by WriteTimestampMicros, with Athena"
 
 
 class State(StrEnum):
@@ -87,7 +89,7 @@ class _Edge:
 def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) -> Iterator[ArchivedChange]:
     """A line is only read as a change if it may be of the item, or is the first of its object: most are of others."""
     text = key_text(keys)
-    wanted, sought = json.loads(text), b'"Keys":' + text
+    wanted, sought, source = json.loads(text), b'"Keys":' + text, OneSource(_BY_TIME)
     for name in archive.objects():
         for number, line in archive.lines(name):
             if number > 1 and sought not in line:
@@ -99,6 +101,7 @@ def _changes(archive: Archive, keys: Mapping[str, Typed], progress: Progress) ->
                 where = f"{archive.place.shown(name)}:{number}"
                 raise ConfigError(f"--key: the key of {archive.table} is {own}, and {given} was given; see {where}")
             if change.keys == wanted:
+                source.check(change.at, f"{archive.place.shown(name)}:{number}")
                 yield change
         progress("objects", 1)
 

@@ -33,9 +33,18 @@ def parse(text: str) -> dict[str, int]:
         if stream and not table_of(stream):
             raise ValueError(f"give the ARN of a DynamoDB stream, not '{stream}'")
         if stream and found.setdefault(stream, int(generation)) != int(generation):
-            raise ValueError(f"give one generation to '{stream}', which is listed with two")
+            raise ValueError(_two_generations(stream, found[stream], int(generation)))
     _check(found)
     return found
+
+
+def _two_generations(stream: str, one: int, other: int) -> str:
+    """The function's own one comes first. It stayed behind, or it came back."""
+    return (
+        f"give one generation to '{stream}', which is listed with {one} and {other}: if the stack's other functions go "
+        "to another source, this one goes along, or gets a stack of its own; if they come back to this stream, disable "
+        "it and enable it again, for it then has another ARN"
+    )
 
 
 def parse_sources(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from distributary.errors import ConfigError
 from distributary.readers.archive_layout import ENDING, HOUR, SECOND, data_prefix, hour_of
 from distributary.readers.lines import fault_of, lines
 from distributary.readers.place import Place
+from distributary.stream import version as versions
 
 _WHAT = "line of an archive"
 
@@ -21,6 +22,25 @@ class Position(NamedTuple):
 
     generation: int
     sequence: int
+
+
+class OneSource:
+    """Sees to it that a generation's positions are of one kind: sequence numbers of the table's stream, or times of a
+    Kinesis data stream. `instead`: what to do if they are not."""
+
+    def __init__(self, instead: str) -> None:
+        self._instead = instead
+        self._found: dict[int, tuple[bool, str]] = {}
+
+    def check(self, at: Position, where: str) -> None:
+        """Of a change at a line. Raises ConfigError: which of two such changes came first is not known."""
+        kind = versions.is_time(at.sequence)
+        first, there = self._found.setdefault(at.generation, (kind, where))
+        if kind is not first:
+            raise ConfigError(
+                f"{where} and {there}: generation {at.generation} has changes of the table's stream and of a Kinesis "
+                f"data stream, so their order is not known: {self._instead}; raise Generation when the source changes"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import orjson
 
 from distributary.errors import ConfigError
-from distributary.readers.archive import MALFORMED, Archive, Position, placed
+from distributary.readers.archive import MALFORMED, Archive, OneSource, Position, placed
 from distributary.readers.lines import fault_of
 
 WAYS = 64
@@ -64,9 +64,9 @@ class KeyNames:
             )
 
 
-def entries(archive: Archive, name: str, window: Window, names: KeyNames) -> Iterator[Entry]:
+def entries(archive: Archive, name: str, window: Window, names: KeyNames, source: OneSource) -> Iterator[Entry]:
     """The changes of an object that are of the window. Raises ConfigError that names a line which is none of an
-    archive's or has another key than the window's `names`, and as `readers.lines` does."""
+    archive's, or has another key than the window's `names` or another `source`, and as `readers.lines` does."""
     for number, line in archive.lines(name):
         try:
             found = orjson.loads(line)
@@ -75,7 +75,9 @@ def entries(archive: Archive, name: str, window: Window, names: KeyNames) -> Ite
             where = f"{archive.place.shown(name)}:{number}"
             raise ConfigError(f"{where}: this is no line of an archive: {fault_of(error)}") from None
         if window.begin <= micros < window.end:
-            names.check(found["Keys"], f"{archive.place.shown(name)}:{number}")
+            where = f"{archive.place.shown(name)}:{number}"
+            names.check(found["Keys"], where)
+            source.check(at, where)
             yield Entry(key, at, micros, line.rstrip(b"\n"))
 
 

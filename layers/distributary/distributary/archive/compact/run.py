@@ -12,10 +12,12 @@ from distributary.archive.compact.net import net_changes
 from distributary.archive.compact.output import ExportWriter, Sink
 from distributary.archive.compact.partitions import KeyNames, Partitions, Window, entries, read
 from distributary.errors import ConfigError
-from distributary.readers.archive import Archive, shown_time
+from distributary.readers.archive import Archive, OneSource, shown_time
 from distributary.readers.archive_layout import SECOND
 from distributary.readers.incremental_export import NEW, NEW_AND_OLD
 from distributary.verify.progress import Progress, silent
+
+_APART = "choose a window that ends before the source changed (--to), or begins after that (--from)"
 
 PARTITION_BYTES = 128 * 2**20
 """A file of this size takes about twice of it in memory, if each change is of another item."""
@@ -51,12 +53,12 @@ def compact(
     within the archive, and for a damaged object or line, which it names; Unavailable where S3 breaks off.
     """
     started = now()
-    objects, names = planned(archive, window, started), KeyNames()
+    objects, names, source = planned(archive, window, started), KeyNames(), OneSource(_APART)
     with tempfile.TemporaryDirectory(prefix="distributary-", dir=temporary) as folder:
         with Partitions(Path(folder) / "parts") as parts:
             count = 0
             for name in objects:
-                for entry in entries(archive, name, window, names):
+                for entry in entries(archive, name, window, names, source):
                     parts.add(entry)
                     count += 1
                 progress("objects", 1)

@@ -2,7 +2,7 @@
 
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -47,12 +47,9 @@ class Deployed:
         invocation of the version before can take."""
         found, weights = self._invoked()
         given = found.get("Environment", {}).get("Variables", {})
-        if {given.get(GENERATION), given.get(ALSO)} - {"", None} != {str(origin), str(target)}:
-            also = f"AlsoGeneration={target}" if target != origin else "an empty AlsoGeneration"
-            raise ConfigError(
-                f"{self.function} does not write to generations {origin} and {target}: deploy the stack with "
-                f"Generation={origin} and {also}, then run this again"
-            )
+        written = {given.get(GENERATION), given.get(ALSO)} - {"", None}
+        if written != {str(origin), str(target)}:
+            raise ConfigError(f"{self.function} {_to_deploy(written, origin, target)}, then run this again")
         if weights:
             raise ConfigError(
                 f"{self.function} is being deployed gradually: wait until that is done, then run this again"
@@ -74,6 +71,20 @@ class Deployed:
         except AwsError as error:
             raise ConfigError(f"--function {self.function}: {code_of(error)}; correct its name or region") from None
         return found, alias.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+
+
+def _to_deploy(written: Set[str], origin: int, target: int) -> str:
+    """What to do about a function that writes to other generations than these two."""
+    if target == origin:
+        only = f"deploy the stack with Generation={target} and an empty AlsoGeneration"
+        return f"does not write to generation {target} alone: {only}"
+    both = f"deploy the stack with Generation={origin} and AlsoGeneration={target}"
+    if written == {str(target)}:
+        return (
+            f"writes to generation {target} alone: if it has a new source, wait until it has taken a change from it, "
+            f"which binds the new index; if not, {both}"
+        )
+    return f"does not write to generations {origin} and {target}: {both}"
 
 
 def _seconds(modified: str) -> float:

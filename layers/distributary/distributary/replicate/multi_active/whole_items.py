@@ -12,6 +12,7 @@ shows what it replaced, and its region's function brings it back.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ from distributary.stream import canonical
 from distributary.stream.change import Change, Image, Origin, rewritten
 from distributary.stream.codec import Typed, for_client
 from distributary.stream.keys import bounded, identity
+from distributary.stream.kinesis import MICROS
 from distributary.stream.struct import Struct
 from distributary.stream.version import is_time, position_of
 
@@ -336,6 +338,8 @@ class Item(Struct, frozen=True):
             return tick(change.creation_time(), None)
         if not last.certain:
             return last.time if last.stamped and last.digest == digest else tick(change.creation_time(), None)
+        if is_time(last.position) is not is_time(change.version):
+            return tick(change.creation_time(), last.time if _may_precede(last, change) else None)
         at, mine = position_of(last.position), position_of(change.version)
         return last.time if at == mine else tick(change.creation_time(), last.time if at < mine else None)
 
@@ -363,6 +367,14 @@ class Item(Struct, frozen=True):
     def _clash(self, loser: State, winner: State) -> Aside:
         sides = _side(loser), _side(winner)
         return Aside(partial(self.branch.conflicts.record, self.home.key, sides, sides[1], self.events))
+
+
+def _may_precede(last: State, change: Change) -> bool:
+    """Whether what the one source brought, the table's stream or a Kinesis data stream, may be older than a change of
+    the other one. Their positions cannot be compared, and a stream tells only the second. In the same second either may
+    be the older one: if that is the change, what replaced it is still to come by its source."""
+    made = Time.of(Decimal(position_of(last.position)) / MICROS) if is_time(last.position) else last.time
+    return made < end_of(None, change.creation_time())
 
 
 def _last(states: Sequence[State]) -> list[tuple[State, None]]:
