@@ -1,7 +1,7 @@
 """The ledger beside other writers: what is busy or changed is tried again, what is refused is parked alone."""
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from distributary.consumer.deadline import FOREVER, Deadline
 from distributary.consumer.outcome import APPLIED, IGNORED, Status
@@ -136,6 +136,21 @@ def test_a_member_that_a_lane_takes_away_is_counted_anew_by_its_next():
     assert set(world.statuses(*leave, *come)) == {Status.APPLIED}
     assert world.rows() == {("E#mon", "T"): {"orders": 40, "least": 0, "most": 39}}
     assert world.pauses == []
+
+
+class Silent(Refusing):
+    """Takes transactions and does not answer."""
+
+    def transact_write_items(self, **arguments):
+        self.service.transact_write_items(**arguments)
+        raise ReadTimeoutError(endpoint_url="https://dynamodb")
+
+
+def test_a_transaction_that_is_not_answered_fails_and_is_found_done_later():
+    world = World(SALES, client=lambda s: Silent(s, None))
+    assert world.statuses(order(1, "a")) == [Status.FAILED]
+    assert world.statuses(order(1, "a")) == [Status.SUPERSEDED]
+    assert world.rows() == {(GROUP, "TOTAL"): {"orders": 1, "revenue": 1}}
 
 
 class Unexplained(Refusing):
