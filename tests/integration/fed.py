@@ -7,6 +7,7 @@ import threading
 import time
 import zipfile
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from http.server import BaseHTTPRequestHandler
@@ -270,7 +271,11 @@ class Fed:
         """The objects, as JSON."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=self.parking, Prefix=f"parked/{branch}/")
         names = [each["Key"] for page in pages for each in page.get("Contents", [])]
-        return [json.loads(self.s3.get_object(Bucket=self.parking, Key=name)["Body"].read()) for name in names]
+        found = []
+        for name in names:
+            with suppress(self.s3.exceptions.NoSuchKey):  # an invocation whose run was killed still takes some away
+                found.append(json.loads(self.s3.get_object(Bucket=self.parking, Key=name)["Body"].read()))
+        return found
 
     def empty(self):
         """Forgets what is parked."""

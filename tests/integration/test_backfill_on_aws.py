@@ -40,6 +40,13 @@ def often(monkeypatch):
     monkeypatch.setattr(on_aws, "POLL_SECONDS", 0.2)
 
 
+@pytest.fixture(autouse=True)
+def alive(fed):
+    """Functions answer again after a test in which they died, whatever became of it."""
+    yield
+    fed.dead.clear()
+
+
 @pytest.fixture
 def run(fed):
     """The command; its report, and its exit status."""

@@ -91,7 +91,7 @@ def test_wrong_options_are_2_and_each_has_its_line(regions):
 def test_a_table_that_is_not_there_or_has_another_key_is_2(regions):
     done = regions.verify("--replica-table", "elsewhere")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "table elsewhere: ResourceNotFoundException; correct its name" in done.stderr
+    assert "table elsewhere in eu-west-1: ResourceNotFoundException; correct its name" in done.stderr
     other = {"AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "N"}]}
     regions.away.create_table(TableName=f"{regions.name}-n", **{**KEY, **other})
     done = regions.verify("--replica-table", f"{regions.name}-n")

@@ -62,6 +62,7 @@ class Verify:
         self.scan.each_page(self.comparator.tables.derived, self._derived_page)
         self.scan.each_page(self.comparator.tables.ledger, self._ledger_page)
         self._read("groups", self._groups.settle())
+        self._settle()
         if export is None:
             self.scan.each_page(self.comparator.source, self._source_page)
         else:
