@@ -1,7 +1,6 @@
 """An application's edits: told from a replicator's writes by a record alone, and put into the part of their region."""
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -185,7 +184,8 @@ class Edits(Struct, frozen=True):
         """What is `known` in this region, with an edit of its application; the same if it went into it before."""
         name = unread(self.region)
         mine, guess = (known.parts.get(each, Part()) for each in (self.region, name))
-        if (_moment(mine.revision.position) or 0) > (_moment(edit.position) or math.inf):
+        moment, newest = _moment(edit.position), _moment(mine.revision.position)
+        if moment is not None and newest is not None and moment < newest:
             edit = self._moved(edit, _late_place(edit, mine))
         position = edit.position
         told = [at for at, digest in guess.digests.items() if at <= position and digest == edit.digest]

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from distributary.replicate.multi_active.lww import State
+from distributary.stream.version import is_time
 
 
 def ordered(states: Sequence[State], *hints: Iterable[tuple[State, State | None]]) -> list[State]:
@@ -18,19 +19,23 @@ def ordered(states: Sequence[State], *hints: Iterable[tuple[State, State | None]
     """
     found = list(states)
     for group in hints:
-        pairs = list(group)
+        pairs = [each for each in group if is_time(each[0].position)]
         for _ in pairs:  # what replaced what: a chain of them may be told in any order
-            for state, before in pairs:
-                _lift(found, state, before)
+            lifted = [_lift(found, state, before) for state, before in pairs]
+            if not any(lifted):
+                break
     return found
 
 
-def _lift(found: list[State], state: State, before: State | None) -> None:
+def _lift(found: list[State], state: State, before: State | None) -> bool:
+    """Whether it had to be."""
     moment = [each for each in found if each.shares_moment(state) and (before is None or _is(each, before))]
     own = max((each.tie for each in found if _is(each, state)), default=state.tie)
     others = max((each.tie for each in moment if not (each.deleted and each.digest == state.digest)), default=-1)
-    if others >= own:
-        found.append(replace(state, tie=others + 1))
+    if others < own:
+        return False
+    found.append(replace(state, tie=others + 1))
+    return True
 
 
 def _is(one: State, other: State) -> bool:

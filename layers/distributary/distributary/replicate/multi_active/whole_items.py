@@ -231,12 +231,15 @@ class Item(Struct, frozen=True):
         """With what came last of each moment. The weakest hint is first: what a replicator left in the edit's own
         region; what a record shows as replaced, or was deleted before; unless something is decided already, what an
         undone edit replaced, and a delete whose item is gone; and the application's own row."""
+        if not any(is_time(each.position) for each in known):
+            return known
         home = self.home.region
         rows = [seen.state for site, seen in looks if seen.state is not None and seen.state.region == site.region]
         here = [each for each in known if any(row.region == each.region and row.is_edit(each) for row in rows)]
         edits = [each for each in told if not each.made.stamped or each.made.deleted]
         replaced = [(each.made, before) for each in edits for before in each.replaced(known)]
-        undecided = [each for each in known if not any(each.shares_moment(other) for other in known if other.tie)]
+        decided = [each for each in known if each.tie]
+        undecided = [each for each in known if not any(each.shares_moment(other) for other in decided)]
         undone = [each.undone for each in told if each.undone is not None and each.undone.region == home]
         last = [each for each in undecided if any(old.is_edit(each) for old in undone)]
         if any(site is self.home and seen.row is None for site, seen in looks):
