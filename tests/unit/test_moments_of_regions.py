@@ -6,7 +6,7 @@ import pytest
 
 from distributary.consumer.outcome import TIED
 from distributary.consumer.ties import settling
-from distributary.replicate import by_attribute, last_writer
+from distributary.replicate import by_attribute, greatest, last_writer
 from distributary.replicate.factory import reconciler
 from distributary.replicate.multi_active.crdt import MergeState, Time
 from distributary.replicate.multi_active.edits import Edits, Shown, _moment, behind, place_of
@@ -19,7 +19,7 @@ from distributary.stream.records import decode
 from tests.fakes.kinesis import MICROS, delivered, written
 from tests.replaced import replace
 from tests.simulation.regions import request
-from tests.unit.edited_regions import ALL, AP, EU, FOREVER, US, World
+from tests.unit.edited_regions import ALL, AP, EU, FOREVER, RULES, US, World
 
 
 class ByKinesis(World):
@@ -121,6 +121,112 @@ def test_two_changes_of_one_time_that_were_given_up_are_redriven_in_any_order(ru
             world.reconcile(US, request(plain(world.event(US, at))))
         world.settle()
         assert world.values() == [{"x": value}] * 2
+
+
+def test_what_three_changes_of_one_time_made_is_gone_if_the_last_deleted_it():
+    for value, order in ((value, order) for value in "bcdefg" for order in permutations(range(3))):
+        world = ByKinesis(RULES["whole"])
+        world.put(US, 1, value.upper())
+        world.put(US, 1, value)
+        world.delete(US)
+        world.carried[US] = 3
+        for at in order:
+            world.deliver(US, at)
+        world.settle()
+        assert world.values() == [{}, {}], order
+
+
+RANKED = greatest(lambda item: item.get("at"))
+
+
+def rewinds(world):
+    """Every region's records again, some times; what was written the last time."""
+    for _ in range(4):
+        written = world.tables.writes
+        for region in world.declared.regions:
+            world.carry(region, since=0)
+        world.settle()
+    return world.tables.writes - written
+
+
+def test_what_an_undone_edit_replaced_had_come_last_whatever_came_in_between():
+    for value in "bcdefg":
+        world = ByKinesis(RANKED, (US, EU, AP))
+        world.put(US, 5, value.upper())
+        world.put(US, 5, value)
+        world.deliver(US, 1)
+        world.later()
+        world.put(US, 1, "less")
+        world.deliver(US, 0)
+        world.carried[US] = 2
+        world.settle()
+        assert world.values() == [{"x": value}] * 3
+        assert rewinds(world) == 0
+
+
+def test_two_undone_edits_of_one_time_end_their_dispute():
+    for value in "bcdefg":
+        world = ByKinesis(RANKED)
+        for rank, made in ((5, "A"), (1, "less"), (5, value), (1, "least")):
+            world.put(US, rank, made)
+        world.settle()
+        assert world.values()[0] == world.values()[1]
+        assert rewinds(world) == 0
+
+
+def test_an_undone_edit_does_not_say_what_came_last_in_another_region():
+    for value in "bcdefg":
+        world = ByKinesis(RANKED)
+        world.put(US, 5, value.upper())
+        world.deliver(US, 0)
+        world.put(US, 5, value)
+        world.put(EU, 1, "less")
+        world.settle()
+        assert world.values() == [{"x": value}] * 2
+        assert rewinds(world) == 0
+
+
+def test_what_a_replicator_put_over_an_edit_did_not_come_after_it():
+    """By the stream's second, the first edit's record is put over the second edit, whose own record brings it back."""
+    for value in "bcdefg":
+        world = ByKinesis(RULES["by second"])
+        world.put(US, 1, value.upper())
+        world.put(US, 1, value)
+        world.deliver(US, 0)
+        world.deliver(US, 1)
+        world.carried[US] = len(world.tables.records_of(US))
+        world.reconcile(US, request(plain(world.event(US, 2))))
+        world.settle()
+        assert world.values() == [{"x": value}] * 2
+
+
+def test_a_delete_takes_nothing_that_was_put_at_its_time_and_is_stamped_already():
+    for value in "bcdefg":
+        world = ByKinesis(RULES["whole"])
+        world.put(US, 1, "a")
+        world.settle()
+        world.later()
+        world.delete(US)
+        world.put(US, 1, value)
+        world.deliver(US, 1)
+        row = world.tables.state[f"items@{US}"]["x",]
+        made = world.branch(US).stamps.row(row, US, P + 1_000_000, certain=True)
+        world.tables.put_item(TableName=f"items@{US}", Item={**row, REPLICA_VERSION: {"M": stamp(made)}})
+        world.carried[US] = 3
+        world.deliver(US, 2)
+        world.settle()
+        assert world.values() == [{"x": value}] * 2
+
+
+def test_an_edit_that_is_undone_costs_no_look_at_other_regions_on_the_table_s_stream():
+    world = World(RANKED)
+    world.put(US, 5, "a")
+    world.settle()
+    world.put(US, 1, "less")
+    world.spent()
+    world.carry(US)
+    assert world.spent() == {"BatchGetItem": 1, "PutItem": 1, "GetItem": 1}
+    assert world.values() == [{"x": "a"}] * 2
 
 
 def test_such_changes_are_counted_and_others_are_not():

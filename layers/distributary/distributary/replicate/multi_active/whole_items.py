@@ -270,7 +270,7 @@ class Item(Struct, frozen=True):
         for attempt in range(TRIES):
             yield from self._turn(attempt)
             seen = yield from site.look()
-            if seen.greatest is not None and state.shares_moment(seen.greatest) and state.tie <= seen.greatest.tie:
+            if state.shares_moment(seen.greatest):
                 raise Tie(f"{site.region}: another edit of this moment stands")
             written = yield from self._write(site, state, seen, replaced)
             if written is not None:
