@@ -229,6 +229,21 @@ def test_an_edit_that_is_undone_costs_no_look_at_other_regions_on_the_table_s_st
     assert world.values() == [{"x": "a"}] * 2
 
 
+@pytest.mark.parametrize("elsewhere", ["the same", "nothing", "another region's"])
+def test_an_edit_that_is_undone_is_no_tie_where_no_other_edit_of_its_time_stands(elsewhere):
+    world = ByKinesis(RANKED)
+    world.put(US, 5, "a")
+    if elsewhere == "the same":
+        world.settle()
+    elif elsewhere == "another region's":
+        world.put(EU, 5, "b")
+    world.later()
+    world.put(US, 1, "less")
+    assert world.deliver(US, 1) == [""]
+    world.settle()
+    assert world.values() == [{"x": "a"}] * 2
+
+
 def test_such_changes_are_counted_and_others_are_not():
     world = ByKinesis(last_writer("at", "seconds"))
     world.put(US, 1, "a")

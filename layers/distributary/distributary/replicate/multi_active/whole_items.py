@@ -124,8 +124,6 @@ class Item(Struct, frozen=True):
             yield self._clash(new, old)
             return (yield from self.merge(self.home, old))
         tombstone = (yield from self.home.tombstone()) if old is None else None
-        if new.shares_moment(tombstone):
-            raise Tie("the item was deleted at the moment of the edit")
         if tombstone is not None and not new.outranks(tombstone) and (yield from self.home.delete_if_older(tombstone)):
             return True
         if self._is_echo(change, new):
