@@ -19,7 +19,7 @@ from bench.index_sides import MAPPING
 from bench.meter import Meter
 from bench.mirrors import environment
 from bench.orders import on_kinesis
-from bench.sides import DAYS, STORES, create, totals_in
+from bench.sides import branch_of, create, totals_in
 from bench.workloads import BATCH, ZIPF, Orders
 from distributary.archive.branch import ArchiveBranch
 from distributary.consumer.consume import Branch, Deployment, consume
@@ -27,8 +27,6 @@ from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
 from distributary.consumer.telemetry import Telemetry
-from distributary.derive.factory import build as derive
-from distributary.derive.settings import DeriveSettings
 from distributary.dynamodb.client import connect
 from distributary.index import Entity, Index, check
 from distributary.index.branch import IndexBranch
@@ -163,27 +161,11 @@ def _parking(name: str) -> Parking:
 def _branches(side: Side, endpoints: Endpoints) -> dict[str, Branch]:
     dynamodb, parallel = side.meter.watch(connect(None)), Parallel()
     return {
-        "derive": _derive(side.name, dynamodb, parallel),
+        "derive": branch_of(side.name, dynamodb, parallel),
         "index": _index(side, endpoints, parallel),
         "replicate": _replicate(side.name, dynamodb, parallel),
         "archive": _archive(side),
     }
-
-
-def _derive(prefix: str, dynamodb: Any, parallel: Parallel) -> Branch:
-    derived, ledger, tombstones = (f"{prefix}-{name}" for name in ("derived", "ledger", "tombstones"))
-    create(derived, "pk", "sk")
-    create(ledger, "id")
-    create(tombstones, "id")
-    settings = DeriveSettings(
-        parking_bucket="bench",
-        generation=0,
-        derived_table=derived,
-        ledger_table=ledger,
-        tombstone_table=tombstones,
-        tombstone_days=DAYS,
-    )
-    return derive([STORES], settings, lambda *_, **__: dynamodb, parallel)
 
 
 def _replicate(prefix: str, dynamodb: Any, parallel: Parallel) -> Branch:

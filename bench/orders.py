@@ -1,9 +1,10 @@
 """A batch of orders as Lambda sends it, of a stream or of a Kinesis data stream: bytes, with both images."""
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tests.fakes.kinesis import MICROS, delivered, written
 
 READ = ("email", "status", "total", "placed_at", "tags")
 SIZES = {"3 KB": 5, "0.9 KB": 0}
@@ -11,7 +12,6 @@ SIZES = {"3 KB": 5, "0.9 KB": 0}
 first. The smaller order has the five attributes that are read, an address and one line, as short as they can be."""
 
 STREAM, KINESIS = "stream", "kinesis"
-_MICROS = 1_795_341_600_000_000
 _ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-01-01T00:00:00.000"
 
 
@@ -28,37 +28,8 @@ def on_kinesis(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _delivered(record: Mapping[str, Any], place: int) -> dict[str, Any]:
-    stream = record["dynamodb"]
-    images = {name: stream[name] for name in ("Keys", "NewImage", "OldImage") if name in stream}
-    time = {"ApproximateCreationDateTime": _MICROS + place, "ApproximateCreationDateTimePrecision": "MICROSECOND"}
-    content = {
-        "awsRegion": "eu-west-1",
-        "eventID": record["eventID"],
-        "eventName": record["eventName"],
-        "userIdentity": None,
-        "recordFormat": "application/json",
-        "tableName": "orders",
-        "dynamodb": {**time, **images, "SizeBytes": stream["SizeBytes"]},
-        "eventSource": "aws:dynamodb",
-    }
-    sequence = f"4959033827149025660855969{place:031d}"
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
-    return {
-        "kinesis": {
-            "kinesisSchemaVersion": "1.0",
-            "partitionKey": "B0D3D1B5A8C7E6F4",
-            "sequenceNumber": sequence,
-            "data": base64.b64encode(text).decode(),
-            "approximateArrivalTimestamp": 1795341600.25,
-        },
-        "eventSource": "aws:kinesis",
-        "eventVersion": "1.0",
-        "eventID": f"shardId-000000000000:{sequence}",
-        "eventName": "aws:kinesis:record",
-        "invokeIdentityArn": "arn:aws:iam::123456789012:role/derive",
-        "awsRegion": "eu-west-1",
-        "eventSourceARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/changes",
-    }
+    content = written(dict(record), "orders", MICROS + place)
+    return delivered(json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(), place)
 
 
 def _record(i: int, more: int) -> Mapping[str, Any]:

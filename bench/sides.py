@@ -15,7 +15,7 @@ from bench.crash import WRITES, Crash, Fuse
 from bench.handwritten import CLAIMED, IDEMPOTENT, Claimed, Handwritten, Idempotent
 from bench.meter import Meter
 from bench.workloads import Totals
-from distributary.consumer.consume import Deployment, consume
+from distributary.consumer.consume import Branch, Deployment, consume
 from distributary.consumer.parallel import Parallel
 from distributary.consumer.parking import Parking
 from distributary.consumer.streams import Streams
@@ -87,23 +87,28 @@ def totals_in(table: str) -> Totals:
     return {store: row for store, row in rows.items() if row != (0, 0)}
 
 
-def ours(prefix: str) -> Side:
-    """As functions/derive/app.py puts it together."""
-    derived, ledger, tombstones = (f"{prefix}-{name}" for name in ("derived", "ledger", "tombstones"))
+def branch_of(prefix: str, dynamodb: Any, parallel: Parallel) -> Branch:
+    """`STORES` in tables of its own, which are made: PREFIX-derived has its rows. No item has a tombstone there."""
+    derived, ledger = (f"{prefix}-{name}" for name in ("derived", "ledger"))
     create(derived, "pk", "sk")
     create(ledger, "id")
-    dynamodb, parallel = connect(None), Parallel()
     settings = DeriveSettings(
         parking_bucket="bench",
         generation=0,
         derived_table=derived,
         ledger_table=ledger,
-        tombstone_table=tombstones,
+        tombstone_table=f"{prefix}-tombstones",
         tombstone_days=DAYS,
     )
-    branch = build([STORES], settings, lambda *_, **__: dynamodb, parallel)
+    return build([STORES], settings, lambda *_, **__: dynamodb, parallel)
+
+
+def ours(prefix: str) -> Side:
+    """As functions/derive/app.py puts it together."""
+    dynamodb, parallel = connect(None), Parallel()
+    branch = branch_of(prefix, dynamodb, parallel)
     deployed = Deployment(branch, Parking(None, "bench", "derive", parallel), Telemetry("derive"), Streams(0))
-    return Side(derived, dynamodb, lambda event: consume(event, Context(), deployed))
+    return Side(f"{prefix}-derived", dynamodb, lambda event: consume(event, Context(), deployed))
 
 
 def handwritten(prefix: str, totals: Totals) -> Side:
