@@ -218,7 +218,7 @@ def test_a_delete_takes_nothing_that_was_put_at_its_time_and_is_stamped_already(
         assert world.values() == [{"x": value}] * 2
 
 
-def test_an_edit_that_is_undone_costs_no_look_at_other_regions_on_the_table_s_stream():
+def test_an_undone_edit_of_a_table_s_stream_costs_no_look_at_other_regions():
     world = World(RANKED)
     world.put(US, 5, "a")
     world.settle()
@@ -230,7 +230,7 @@ def test_an_edit_that_is_undone_costs_no_look_at_other_regions_on_the_table_s_st
 
 
 @pytest.mark.parametrize("elsewhere", ["the same", "nothing", "another region's"])
-def test_an_edit_that_is_undone_is_no_tie_where_no_other_edit_of_its_time_stands(elsewhere):
+def test_an_undone_edit_is_no_tie_where_no_other_of_its_time_stands(elsewhere):
     world = ByKinesis(RANKED)
     world.put(US, 5, "a")
     if elsewhere == "the same":
