@@ -200,7 +200,7 @@ def test_what_a_replicator_put_over_an_edit_did_not_come_after_it():
         assert world.values() == [{"x": value}] * 2
 
 
-def test_a_delete_takes_nothing_that_was_put_at_its_time_and_is_stamped_already():
+def test_a_delete_takes_nothing_that_was_put_at_its_time_and_is_stamped():
     for value in "bcdefg":
         world = ByKinesis(RULES["whole"])
         world.put(US, 1, "a")
